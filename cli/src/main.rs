@@ -1,0 +1,2 @@
+//! The `scaletwin` command.
+fn main() {}

@@ -1,0 +1,1 @@
+//! The rim: what a real cluster said, and how it is compared.

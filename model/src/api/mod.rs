@@ -1,0 +1,21 @@
+//! Objects as the API server holds them.
+//!
+//! These are the model's own types: what the controllers decide on, with units and defaults resolved.
+//! They are not serializable; manifests have types of their own ([`crate::manifest`]) that are converted
+//! into these.
+
+mod meta;
+mod node;
+mod pod;
+mod pod_spec;
+mod store;
+
+pub use meta::{Expression, LabelSelector, Labels, Operator};
+pub use node::{Node, Taint, TaintEffect};
+pub use pod::{Condition, Deletion, Owner, Phase, Pod, PodTemplate};
+pub use pod_spec::{
+    Affinity, Container, ContainerPort, HttpProbe, ImageRef, NodeSelectorTerm, PodAffinityTerm, PodSpec,
+    PreemptionPolicy, PreferredNodeTerm, Protocol, SpreadConstraint, Toleration, WeightedPodTerm,
+    WhenUnsatisfiable,
+};
+pub use store::Api;

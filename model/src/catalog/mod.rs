@@ -1,0 +1,1 @@
+//! The embedded catalog of instance types, prices and offerings.

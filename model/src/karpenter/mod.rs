@@ -1,0 +1,1 @@
+//! Karpenter core and its AWS provider.

@@ -1,0 +1,1 @@
+//! KEDA: triggers, the scale executor, the HPA it makes.

@@ -1,0 +1,17 @@
+//! The autoscaling stack as a deterministic model: load, Traefik, Prometheus, KEDA, HPA, workloads,
+//! kube-scheduler, Karpenter and EC2. No I/O, no clock, no ambient chance.
+
+pub mod api;
+pub mod catalog;
+pub mod ec2;
+pub mod hpa;
+pub mod id;
+pub mod karpenter;
+pub mod keda;
+pub mod manifest;
+pub mod prometheus;
+pub mod quantity;
+pub mod scenario;
+pub mod scheduler;
+pub mod traffic;
+pub mod workload;

@@ -1,0 +1,1 @@
+//! The simulated Prometheus: scrapes, storage, PromQL.

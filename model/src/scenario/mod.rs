@@ -1,0 +1,1 @@
+//! Scenario files: what was written, then what it means.

@@ -1,0 +1,1 @@
+//! Load, Traefik and the service: how many requests per second complete.

@@ -1,0 +1,1 @@
+//! Deployments, ReplicaSets, DaemonSets, endpoints and kubelets.

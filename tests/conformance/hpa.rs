@@ -1,0 +1,1 @@
+//! HPA: replica calculator, behavior, reconciles, sync timing.

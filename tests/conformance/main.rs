@@ -1,0 +1,8 @@
+//! The model's decisions against recorded answers of the real upstream code.
+//!
+//! `SCALETWIN_GOLDEN=DIR` runs another set of vectors in the same layout and format.
+
+mod hpa;
+mod promql;
+mod scheduler;
+mod workload;

@@ -1,0 +1,1 @@
+//! PromQL: instant queries answered by three Prometheus versions.

@@ -1,0 +1,1 @@
+//! Which pods a ReplicaSet gives up on scale-in.
