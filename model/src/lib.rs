@@ -3,6 +3,7 @@
 
 pub mod api;
 pub mod catalog;
+pub mod distribution;
 pub mod ec2;
 pub mod hpa;
 pub mod id;
