@@ -9,6 +9,7 @@ mod node;
 mod pod;
 mod pod_spec;
 mod store;
+mod workload;
 
 pub use meta::{Expression, LabelSelector, Labels, Operator};
 pub use node::{Node, Taint, TaintEffect};
@@ -19,3 +20,4 @@ pub use pod_spec::{
     WhenUnsatisfiable,
 };
 pub use store::Api;
+pub use workload::{DaemonSet, Deployment, IntOrPercent, ReplicaSet, Strategy};

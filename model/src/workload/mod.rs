@@ -1,1 +1,10 @@
 //! Deployments, ReplicaSets, DaemonSets, endpoints and kubelets.
+
+pub mod controllers;
+pub mod daemon_set;
+pub mod deployment;
+pub mod kubelet;
+pub mod metrics_server;
+mod token_bucket;
+
+pub use token_bucket::TokenBucket;

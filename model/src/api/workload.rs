@@ -1,0 +1,84 @@
+//! Deployments, ReplicaSets and DaemonSets as the API server holds them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sim::Instant;
+
+use super::pod::PodTemplate;
+use crate::id::DeploymentId;
+
+/// A number or a percentage of the desired replicas.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IntOrPercent {
+    /// So many pods.
+    Int(i32),
+    /// So many per cent of the desired replicas.
+    Percent(i32),
+}
+
+/// spec.strategy
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Strategy {
+    /// All old pods go before the first new one comes.
+    Recreate,
+    /// New pods replace old ones step by step.
+    RollingUpdate {
+        /// rollingUpdate.maxSurge
+        max_surge: IntOrPercent,
+        /// rollingUpdate.maxUnavailable
+        max_unavailable: IntOrPercent,
+    },
+}
+
+impl Default for Strategy {
+    /// 25 % each way (kubernetes 1.35 pkg/apis/apps/v1/defaults.go `SetDefaults_Deployment`).
+    fn default() -> Self {
+        Strategy::RollingUpdate {
+            max_surge: IntOrPercent::Percent(25),
+            max_unavailable: IntOrPercent::Percent(25),
+        }
+    }
+}
+
+/// A Deployment object.
+#[derive(Debug, Clone)]
+pub struct Deployment {
+    /// metadata.name
+    pub name: String,
+    /// spec.replicas
+    pub replicas: i32,
+    /// spec.strategy
+    pub strategy: Strategy,
+    /// spec.minReadySeconds
+    pub min_ready: Duration,
+    /// spec.template
+    pub template: Arc<PodTemplate>,
+}
+
+/// A ReplicaSet object.
+#[derive(Debug, Clone)]
+pub struct ReplicaSet {
+    /// metadata.name
+    pub name: String,
+    /// The Deployment that owns it.
+    pub deployment: DeploymentId,
+    /// spec.replicas
+    pub replicas: i32,
+    /// The Deployment's desired replicas when this one was last scaled (an annotation): how the
+    /// Deployment controller notices that it was scaled.
+    pub desired: i32,
+    /// spec.template
+    pub template: Arc<PodTemplate>,
+    /// metadata.creationTimestamp
+    pub created: Instant,
+}
+
+/// A DaemonSet object.
+#[derive(Debug, Clone)]
+pub struct DaemonSet {
+    /// metadata.name
+    pub name: String,
+    /// spec.template, with the tolerations the controller adds by itself
+    pub template: Arc<PodTemplate>,
+}

@@ -1,0 +1,262 @@
+//! The Deployment, ReplicaSet and DaemonSet controllers of kube-controller-manager.
+//!
+//! All three are event driven: an input names an object, the handler looks at the store and does what is
+//! missing. What takes time is writing: pods are made in batches of 1, 2, 4, … and every write draws on the
+//! controller's client budget of 20 a second, 30 at once (kubernetes 1.35
+//! pkg/controller/replicaset/replica_set.go `manageReplicas`, `slowStartBatch`;
+//! pkg/controller/apis/config/v1alpha1/defaults.go). Until the controller has seen its own writes it makes
+//! no new decision for that ReplicaSet (`expectations`).
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use sim::{Component, Instant, Outbox, Stream, Streams};
+
+use super::daemon_set::node_should_run;
+use super::deployment::{self, SetView, Step};
+use super::token_bucket::TokenBucket;
+use super::victims;
+use crate::api::{Api, Owner};
+use crate::id::{DaemonSetId, DeploymentId, NodeId, PodId, ReplicaSetId};
+
+/// At most so many pods are made or deleted in one sync.
+const BURST_REPLICAS: usize = 500;
+/// So many creations of one ReplicaSet are reported as events of their own, each a write too; then the
+/// recorder's spam filter stops them (client-go tools/record/events_cache.go).
+const EVENT_BURST: usize = 25;
+
+/// The budgets and delays of the controllers.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// `--kube-api-qps`, per controller.
+    pub qps: f64,
+    /// `--kube-api-burst`, per controller.
+    pub burst: u32,
+    /// One write to the API server.
+    pub write: Duration,
+}
+
+impl Default for Config {
+    /// Upstream's budget; what a managed control plane sets is not published. The write is an estimate.
+    fn default() -> Self {
+        Config { qps: 20.0, burst: 30, write: Duration::from_millis(10) }
+    }
+}
+
+/// What can happen to the controllers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Input {
+    /// A Deployment, or something it owns, changed.
+    Deployment(DeploymentId),
+    /// A ReplicaSet or one of its pods changed.
+    ReplicaSet(ReplicaSetId),
+    /// The informer has shown a pod that the ReplicaSet's controller made or deleted.
+    Observed(ReplicaSetId),
+    /// A node came, or its labels or taints changed.
+    Node(NodeId),
+    /// A DaemonSet came or one of its pods went.
+    DaemonSet(DaemonSetId),
+    /// Alarm: a creation of this ReplicaSet has got its turn.
+    Create(ReplicaSetId),
+    /// Alarm: a deletion has got its turn.
+    Delete(ReplicaSetId, PodId),
+}
+
+/// What the controllers write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Output {
+    /// Make the ReplicaSet of a Deployment's current template.
+    CreateReplicaSet {
+        /// Of which Deployment.
+        deployment: DeploymentId,
+        /// spec.replicas
+        replicas: i32,
+    },
+    /// Write a ReplicaSet's size and the Deployment's, which it keeps as an annotation.
+    ScaleReplicaSet {
+        /// Which.
+        id: ReplicaSetId,
+        /// spec.replicas
+        replicas: i32,
+        /// The Deployment's spec.replicas.
+        desired: i32,
+    },
+    /// Make a pod.
+    CreatePod(ReplicaSetId),
+    /// Make a DaemonSet's pod for a node.
+    CreateDaemonPod(DaemonSetId, NodeId),
+    /// Delete a pod.
+    DeletePod(PodId),
+}
+
+/// The three controllers.
+#[derive(Debug)]
+pub struct Controllers {
+    config: Config,
+    replica_set_budget: TokenBucket,
+    daemon_set_budget: TokenBucket,
+    sets: BTreeMap<ReplicaSetId, SetState>,
+    ties: Stream,
+}
+
+#[derive(Debug, Default)]
+struct SetState {
+    /// Writes asked for and not yet seen.
+    expectations: usize,
+    events: usize,
+}
+
+type Out = Outbox<Input, Output>;
+
+impl Component for Controllers {
+    type Input = Input;
+    type Output = Output;
+    type View<'a> = &'a Api;
+
+    fn handle(&mut self, now: Instant, input: Input, api: &Api, out: &mut Out) {
+        match input {
+            Input::Deployment(id) => sync_deployment(id, now, api, out),
+            Input::ReplicaSet(id) => self.sync_replica_set(now, id, api, out),
+            Input::Observed(id) => {
+                if let Some(state) = self.sets.get_mut(&id) {
+                    state.expectations = state.expectations.saturating_sub(1);
+                }
+                self.sync_replica_set(now, id, api, out);
+            }
+            Input::Node(node) => {
+                for (id, _) in api.daemon_sets.iter() {
+                    self.sync_daemon_set(now, id, node, api, out);
+                }
+            }
+            Input::DaemonSet(id) => {
+                for (node, _) in api.nodes.iter() {
+                    self.sync_daemon_set(now, id, node, api, out);
+                }
+            }
+            Input::Create(id) if api.replica_sets.get(id).is_some() => out.emit(Output::CreatePod(id)),
+            Input::Create(_) => {}
+            Input::Delete(id, pod) => {
+                if api.pods.get(pod).is_some_and(|pod| pod.deletion.is_none()) {
+                    out.emit(Output::DeletePod(pod));
+                } else if let Some(state) = self.sets.get_mut(&id) {
+                    // Somebody else deleted it: there is nothing of ours to observe.
+                    state.expectations = state.expectations.saturating_sub(1);
+                }
+            }
+        }
+    }
+}
+
+fn sync_deployment(id: DeploymentId, now: Instant, api: &Api, out: &mut Out) {
+    let Some(object) = api.deployments.get(id) else { return };
+    let ids: Vec<ReplicaSetId> = api.replica_sets_of(id).map(|(set, _)| set).collect();
+    let view = |&set_id: &ReplicaSetId| {
+        let set = api.replica_sets.get(set_id).expect("listed a line above");
+        let pods = api.pods_of_replica_set(set_id).iter().filter_map(|&pod| api.pods.get(pod));
+        let ready = |pod: &crate::api::Pod| {
+            pod.deletion.is_none()
+                && pod.ready.is_some_and(|ready| ready.status && now >= ready.since + object.min_ready)
+        };
+        SetView {
+            replicas: set.replicas,
+            available: i32::try_from(pods.filter(|pod| ready(pod)).count()).unwrap_or(i32::MAX),
+            desired: set.desired,
+            created: set.created,
+            is_new: set.template == object.template,
+        }
+    };
+    let sets: Vec<SetView> = ids.iter().map(view).collect();
+    let desired = object.replicas;
+    match deployment::sync(object.strategy, desired, &sets) {
+        None => {}
+        Some(Step::Create(replicas)) => out.emit(Output::CreateReplicaSet { deployment: id, replicas }),
+        Some(Step::Scale(moves)) => {
+            for (index, replicas) in moves {
+                out.emit(Output::ScaleReplicaSet { id: ids[index], replicas, desired });
+            }
+        }
+    }
+}
+
+impl Controllers {
+    /// Controllers with full budgets.
+    #[must_use]
+    pub fn new(config: Config, streams: Streams) -> Self {
+        Controllers {
+            replica_set_budget: TokenBucket::new(config.qps, config.burst),
+            daemon_set_budget: TokenBucket::new(config.qps, config.burst),
+            sets: BTreeMap::new(),
+            ties: streams.stream("replica-set/ties", 0),
+            config,
+        }
+    }
+
+    /// Makes or deletes what is missing (`manageReplicas`).
+    fn sync_replica_set(&mut self, now: Instant, id: ReplicaSetId, api: &Api, out: &mut Out) {
+        let Some(set) = api.replica_sets.get(id) else { return };
+        if self.sets.entry(id).or_default().expectations > 0 {
+            return;
+        }
+        let active: Vec<PodId> = api
+            .pods_of_replica_set(id)
+            .iter()
+            .copied()
+            .filter(|&pod| api.pods.get(pod).is_some_and(crate::api::Pod::is_active))
+            .collect();
+        let wanted = usize::try_from(set.replicas).unwrap_or(0);
+        if active.len() < wanted {
+            self.create(now, id, (wanted - active.len()).min(BURST_REPLICAS), out);
+        } else if active.len() > wanted {
+            let excess = (active.len() - wanted).min(BURST_REPLICAS);
+            for pod in victims::pods_to_delete(api, id, &active, excess, now, &mut self.ties) {
+                self.expect(id);
+                let at = self.replica_set_budget.take(now);
+                out.wake_at(at + self.config.write, Input::Delete(id, pod));
+            }
+        }
+    }
+
+    /// Batches of 1, 2, 4, …: each is written at once, as far as the budget goes, and the next waits for it.
+    fn create(&mut self, now: Instant, id: ReplicaSetId, count: usize, out: &mut Out) {
+        let mut left = count;
+        let mut batch = 1;
+        let mut start = now;
+        while left > 0 {
+            let mut end = start;
+            for _ in 0..batch.min(left) {
+                let done = self.replica_set_budget.take(start) + self.config.write;
+                out.wake_at(done, Input::Create(id));
+                end = end.max(done);
+                self.expect(id);
+                self.report_creation(id, start);
+            }
+            left -= batch.min(left);
+            batch *= 2;
+            start = end;
+        }
+    }
+
+    fn expect(&mut self, id: ReplicaSetId) {
+        self.sets.entry(id).or_default().expectations += 1;
+    }
+
+    /// A SuccessfulCreate event is a write as well, up to the recorder's limit.
+    fn report_creation(&mut self, id: ReplicaSetId, now: Instant) {
+        let state = self.sets.entry(id).or_default();
+        state.events += 1;
+        if state.events <= EVENT_BURST {
+            let _ = self.replica_set_budget.take(now);
+        }
+    }
+
+    /// Makes a node's pod of a DaemonSet, or deletes it from a node that should not run it.
+    fn sync_daemon_set(&mut self, now: Instant, id: DaemonSetId, node: NodeId, api: &Api, out: &mut Out) {
+        let (Some(set), Some(object)) = (api.daemon_sets.get(id), api.nodes.get(node)) else { return };
+        let of_node = |pod: &&PodId| api.pods.get(**pod).is_some_and(|pod| pod.only_node == Some(node));
+        let runs = api.pods_of(Owner::DaemonSet(id)).iter().any(|pod| of_node(&pod));
+        if !runs && object.deleting.is_none() && node_should_run(&set.template, object) {
+            let _ = self.daemon_set_budget.take(now);
+            out.emit(Output::CreateDaemonPod(id, node));
+        }
+    }
+}

@@ -1,0 +1,440 @@
+//! The kubelets: from a bound pod to a Ready one, and from a deletion to an empty place.
+//!
+//! What the real one does (kubernetes 1.35 pkg/kubelet) and we keep: volumes and sandbox, pulls of absent
+//! images with the node's bandwidth shared, container starts, the PLEG that notices them once a second,
+//! probes on their ticks, preStop and the grace period, the status updates and their delays, extended
+//! resources that appear only in the periodic node status. Left out: crash loops, OOM kills, volumes that
+//! fail to attach, image garbage collection.
+//!
+//! One component stands for all kubelets; nodes share nothing but its configuration.
+
+mod images;
+mod probe;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use rand::RngExt;
+use sim::{Component, Instant, Outbox, Stream, Streams};
+
+use crate::api::{Api, Owner, Pod};
+use crate::distribution::Distribution;
+use crate::id::{DaemonSetId, DeploymentId, NodeId, PodId};
+
+pub use images::{ImageSize, PullRate};
+use images::Images;
+use probe::Start;
+
+/// The delays of a kubelet. Those in the reference marked as estimates are parameters.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// From the bound pod being seen to its volumes mounted and its sandbox up, seconds.
+    pub sandbox: Distribution,
+    /// Creating and starting one container, seconds.
+    pub container_start: Distribution,
+    /// The period of the pod lifecycle event generator.
+    pub relist: Duration,
+    /// A status update's way to the API server.
+    pub status_latency: Duration,
+    /// The registry check of an image that is present but must be pulled Always, seconds.
+    pub image_check: Distribution,
+    /// How fast nodes pull.
+    pub pull_rate: PullRate,
+    /// Sizes by image name.
+    pub images: BTreeMap<String, ImageSize>,
+    /// The size of an image that the scenario does not name.
+    pub default_image: ImageSize,
+    /// From the containers' end to the pod object's removal, seconds.
+    pub cleanup: Distribution,
+    /// The period in which node status, and with it extended resources, is reported.
+    pub node_status: Duration,
+    /// From a device plugin's start to its registration with the kubelet, seconds.
+    pub device_registration: Distribution,
+    /// Whether the first observation restarts the probe ticker (kubernetes 1.32 and later).
+    pub restarts_probe_ticker: bool,
+}
+
+/// How an application of one controller starts and stops.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Lifecycle {
+    /// From the container's start to its first answer, seconds.
+    pub startup: Distribution,
+    /// From SIGTERM to its end, seconds; `None` ignores SIGTERM and is killed when its grace is over.
+    pub shutdown: Option<Distribution>,
+    /// Whether its pods are the device plugin that makes a node's accelerators allocatable.
+    pub device_plugin: bool,
+}
+
+/// How the applications of each controller start and stop. One that is not named starts at once and stops
+/// a tenth of a second after SIGTERM.
+#[derive(Debug, Clone, Default)]
+pub struct Lifecycles {
+    /// By Deployment.
+    pub deployments: BTreeMap<DeploymentId, Lifecycle>,
+    /// By DaemonSet.
+    pub daemon_sets: BTreeMap<DaemonSetId, Lifecycle>,
+}
+
+/// What can happen to the kubelets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Input {
+    /// A kubelet started on a new machine; `true` if the images of the scenario are there already.
+    NodeUp(NodeId),
+    /// The node's network is up: pods that need an address may start.
+    NetworkReady(NodeId),
+    /// A pod was bound to a node.
+    Bound(PodId),
+    /// A pod has a deletion timestamp.
+    Deleted(PodId),
+    /// The machine is gone, and its kubelet with it.
+    NodeDown(NodeId),
+    /// Alarm: a pod's sandbox is up.
+    Sandbox(PodId),
+    /// Alarm: a pull on that node may be done.
+    Pulled(NodeId),
+    /// Alarm: all images are checked and present.
+    Start(PodId),
+    /// Alarm: the kubelet reports the pod Running.
+    Running(PodId),
+    /// Alarm: the kubelet reports the pod Ready.
+    Ready(PodId),
+    /// Alarm: the containers have ended.
+    Stopped(PodId),
+    /// Alarm: nothing is left of the pod.
+    Removed(PodId),
+    /// Alarm: the device plugin has registered and node status is due.
+    Devices(NodeId),
+}
+
+/// What the kubelets tell the API server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Output {
+    /// The pod runs.
+    PodRunning(PodId),
+    /// The pod is Ready.
+    PodReady(PodId),
+    /// The containers have ended: a terminal phase, and the node's resources are free.
+    PodStopped(PodId),
+    /// The pod object can go.
+    RemovePod(PodId),
+    /// The node has a new image.
+    ImagePresent(NodeId, String),
+    /// The node's accelerators are allocatable.
+    DevicesReported(NodeId),
+}
+
+/// What the kubelets see.
+#[derive(Debug, Clone, Copy)]
+pub struct View<'a> {
+    /// The API server's objects.
+    pub api: &'a Api,
+    /// How the applications behave.
+    pub lifecycles: &'a Lifecycles,
+}
+
+/// All kubelets.
+#[derive(Debug)]
+pub struct Kubelets {
+    config: Config,
+    nodes: BTreeMap<NodeId, NodeState>,
+    pods: BTreeMap<PodId, PodState>,
+    streams: Streams,
+}
+
+#[derive(Debug)]
+struct NodeState {
+    up: Instant,
+    network: bool,
+    images: Images,
+    /// The pull alarm that counts; any other is moot.
+    pull_alarm: Option<Instant>,
+    waiting_for_network: Vec<PodId>,
+}
+
+#[derive(Debug)]
+struct PodState {
+    node: NodeId,
+    stream: Stream,
+    accepted: Instant,
+    /// Images still to come.
+    missing: usize,
+    ready: Instant,
+    running: bool,
+    stopping: bool,
+    /// When the alarm that the pod waits for is due; any other is moot.
+    due: Instant,
+}
+
+type Out = Outbox<Input, Output>;
+
+impl Component for Kubelets {
+    type Input = Input;
+    type Output = Output;
+    type View<'a> = View<'a>;
+
+    fn handle(&mut self, now: Instant, input: Input, view: View<'_>, out: &mut Out) {
+        match input {
+            Input::NodeUp(node) => self.node_up(now, node),
+            Input::NetworkReady(node) => self.network_ready(now, node, out),
+            Input::NodeDown(node) => self.node_down(node),
+            Input::Bound(pod) => self.bound(now, pod, view, out),
+            Input::Deleted(pod) => self.deleted(now, pod, view, out),
+            Input::Sandbox(pod) if self.is_due(now, pod) => self.pull_images(now, pod, view, out),
+            Input::Pulled(node) => self.pulled(now, node, out),
+            Input::Start(pod) if self.is_due(now, pod) => self.start(now, pod, view, out),
+            Input::Running(pod) if self.is_due(now, pod) => self.running(now, pod, view, out),
+            Input::Ready(pod) if self.is_due(now, pod) => out.emit(Output::PodReady(pod)),
+            Input::Stopped(pod) if self.is_stopping(now, pod) => self.stopped(now, pod, out),
+            Input::Removed(pod) => self.removed(pod, out),
+            Input::Devices(node) if self.nodes.contains_key(&node) => out.emit(Output::DevicesReported(node)),
+            // Alarms of pods that were deleted or re-armed meanwhile.
+            Input::Sandbox(_)
+            | Input::Start(_)
+            | Input::Running(_)
+            | Input::Ready(_)
+            | Input::Stopped(_)
+            | Input::Devices(_) => {}
+        }
+    }
+}
+
+impl Kubelets {
+    /// Kubelets of no node yet.
+    #[must_use]
+    pub fn new(config: Config, streams: Streams) -> Self {
+        Kubelets { config, nodes: BTreeMap::new(), pods: BTreeMap::new(), streams }
+    }
+
+    /// Says that a node has an image from the start.
+    pub fn preload(&mut self, node: NodeId, image: &str) {
+        if let Some(state) = self.nodes.get_mut(&node) {
+            state.images.add(image);
+        }
+    }
+
+    /// Takes over a pod that runs and is Ready from before the start of the run.
+    pub fn adopt(&mut self, pod: PodId, node: NodeId) {
+        let stream = self.streams.stream("kubelet/pod", u64::from(pod.0));
+        let state = PodState {
+            node,
+            stream,
+            accepted: Instant::ZERO,
+            missing: 0,
+            ready: Instant::ZERO,
+            running: true,
+            stopping: false,
+            due: Instant::MAX,
+        };
+        self.pods.insert(pod, state);
+    }
+
+    fn is_due(&self, now: Instant, pod: PodId) -> bool {
+        self.pods.get(&pod).is_some_and(|state| !state.stopping && state.due == now)
+    }
+
+    fn is_stopping(&self, now: Instant, pod: PodId) -> bool {
+        self.pods.get(&pod).is_some_and(|state| state.stopping && state.due == now)
+    }
+
+    fn node_up(&mut self, now: Instant, node: NodeId) {
+        let state = NodeState {
+            up: now,
+            network: false,
+            images: Images::default(),
+            pull_alarm: None,
+            waiting_for_network: Vec::new(),
+        };
+        self.nodes.insert(node, state);
+    }
+
+    fn network_ready(&mut self, now: Instant, node: NodeId, out: &mut Out) {
+        let Some(state) = self.nodes.get_mut(&node) else { return };
+        state.network = true;
+        for pod in std::mem::take(&mut state.waiting_for_network) {
+            self.make_sandbox(now, pod, out);
+        }
+    }
+
+    fn node_down(&mut self, node: NodeId) {
+        self.nodes.remove(&node);
+        self.pods.retain(|_, pod| pod.node != node);
+    }
+
+    fn bound(&mut self, now: Instant, pod: PodId, view: View<'_>, out: &mut Out) {
+        let Some((object, node)) = view.api.pods.get(pod).and_then(|object| Some((object, object.node?))) else {
+            return;
+        };
+        let Some(node_state) = self.nodes.get_mut(&node) else { return };
+        let stream = self.streams.stream("kubelet/pod", u64::from(pod.0));
+        let state = PodState {
+            node,
+            stream,
+            accepted: now,
+            missing: 0,
+            ready: Instant::MAX,
+            running: false,
+            stopping: false,
+            due: Instant::MAX,
+        };
+        self.pods.insert(pod, state);
+        if node_state.network || object.spec().host_network {
+            self.make_sandbox(now, pod, out);
+        } else {
+            node_state.waiting_for_network.push(pod);
+        }
+    }
+
+    fn make_sandbox(&mut self, now: Instant, pod: PodId, out: &mut Out) {
+        let Some(state) = self.pods.get_mut(&pod) else { return };
+        state.due = now + self.config.sandbox.sample_duration(&mut state.stream);
+        out.wake_at(state.due, Input::Sandbox(pod));
+    }
+
+    fn pull_images(&mut self, now: Instant, pod: PodId, view: View<'_>, out: &mut Out) {
+        let Some(object) = view.api.pods.get(pod) else { return };
+        let Some(state) = self.pods.get_mut(&pod) else { return };
+        let Some(node) = self.nodes.get_mut(&state.node) else { return };
+        let mut checks = Duration::ZERO;
+        let spec = object.spec();
+        for container in spec.init_containers.iter().chain(&spec.containers) {
+            if !node.images.has(&container.image) {
+                let size = self.config.images.get(&container.image).copied();
+                let alone = self.config.pull_rate.alone(size.unwrap_or(self.config.default_image));
+                node.images.pull(now, &container.image, alone, pod);
+                state.missing += 1;
+            } else if container.always_pull {
+                checks += self.config.image_check.sample_duration(&mut state.stream);
+            }
+        }
+        if state.missing == 0 {
+            state.due = now + checks;
+            out.wake_at(state.due, Input::Start(pod));
+        } else {
+            state.due = Instant::MAX;
+            let node = state.node;
+            self.arm_pull(node, out);
+        }
+    }
+
+    fn arm_pull(&mut self, node: NodeId, out: &mut Out) {
+        let Some(state) = self.nodes.get_mut(&node) else { return };
+        let next = state.images.next_done();
+        if state.pull_alarm != next {
+            state.pull_alarm = next;
+            if let Some(at) = next {
+                out.wake_at(at, Input::Pulled(node));
+            }
+        }
+    }
+
+    fn pulled(&mut self, now: Instant, node: NodeId, out: &mut Out) {
+        let Some(state) = self.nodes.get_mut(&node) else { return };
+        if state.pull_alarm != Some(now) {
+            return;
+        }
+        state.pull_alarm = None;
+        for (image, waiting) in state.images.take_done(now) {
+            out.emit(Output::ImagePresent(node, image));
+            for pod in waiting {
+                let Some(pod_state) = self.pods.get_mut(&pod) else { continue };
+                pod_state.missing = pod_state.missing.saturating_sub(1);
+                if pod_state.missing == 0 && !pod_state.stopping {
+                    pod_state.due = now;
+                    out.wake_at(now, Input::Start(pod));
+                }
+            }
+        }
+        self.arm_pull(node, out);
+    }
+
+    /// Starts the containers and works out when the kubelet will report Running and Ready.
+    fn start(&mut self, now: Instant, pod: PodId, view: View<'_>, out: &mut Out) {
+        let Some(object) = view.api.pods.get(pod) else { return };
+        let Some(state) = self.pods.get_mut(&pod) else { return };
+        let Some(node) = self.nodes.get(&state.node) else { return };
+        let config = &self.config;
+        let spec = object.spec();
+        let mut started = now;
+        for _ in spec.init_containers.iter().chain(&spec.containers) {
+            started += config.container_start.sample_duration(&mut state.stream);
+        }
+        let startup = lifecycle(view, object).startup.sample_duration(&mut state.stream);
+        let observed = started + config.relist.mul_f64(state.stream.random::<f64>());
+        let start = Start {
+            started,
+            observed,
+            answers: started + startup,
+            worker: state.accepted,
+            kubelet_age: state.accepted.since(node.up),
+            restarts_ticker: config.restarts_probe_ticker,
+        };
+        let ready = |container| probe::ready_at(container, start, &mut state.stream);
+        let all_ready = spec.containers.iter().map(ready).max().unwrap_or(observed);
+        state.ready = all_ready + config.status_latency;
+        state.due = observed + config.status_latency;
+        out.wake_at(state.due, Input::Running(pod));
+    }
+
+    fn running(&mut self, now: Instant, pod: PodId, view: View<'_>, out: &mut Out) {
+        out.emit(Output::PodRunning(pod));
+        let Some(object) = view.api.pods.get(pod) else { return };
+        let Some(state) = self.pods.get_mut(&pod) else { return };
+        state.running = true;
+        state.due = state.ready.max(now);
+        out.wake_at(state.due, Input::Ready(pod));
+        if lifecycle(view, object).device_plugin {
+            let registered = self.config.device_registration.sample_duration(&mut state.stream);
+            // Extended resources travel with the periodic node status only
+            // (kubernetes 1.35 pkg/kubelet/kubelet_node_status.go): any phase of the period.
+            let wait = self.config.node_status.mul_f64(state.stream.random::<f64>());
+            out.wake_at(now + registered + wait, Input::Devices(state.node));
+        }
+    }
+
+    /// preStop runs inside the grace period, then SIGTERM, and SIGKILL when the grace is over
+    /// (kubernetes 1.35 pkg/kubelet/kuberuntime/kuberuntime_container.go `killContainer`).
+    fn deleted(&mut self, now: Instant, pod: PodId, view: View<'_>, out: &mut Out) {
+        let Some((object, deletion)) = view.api.pods.get(pod).and_then(|pod| Some((pod, pod.deletion?))) else {
+            return;
+        };
+        let Some(state) = self.pods.get_mut(&pod) else { return };
+        let sleeps = object.spec().containers.iter().map(|container| container.pre_stop_sleep);
+        let pre_stop = sleeps.max().filter(|_| state.running).unwrap_or_default();
+        let shutdown = match &lifecycle(view, object).shutdown {
+            _ if !state.running => Duration::ZERO,
+            Some(exit) => exit.sample_duration(&mut state.stream),
+            None => deletion.grace,
+        };
+        state.stopping = true;
+        state.due = now + (pre_stop + shutdown).min(deletion.grace.max(Duration::from_secs(2)));
+        out.wake_at(state.due, Input::Stopped(pod));
+    }
+
+    fn stopped(&mut self, now: Instant, pod: PodId, out: &mut Out) {
+        let Some(state) = self.pods.get_mut(&pod) else { return };
+        out.emit(Output::PodStopped(pod));
+        let cleanup = self.config.cleanup.sample_duration(&mut state.stream);
+        out.wake_at(now + cleanup, Input::Removed(pod));
+    }
+
+    fn removed(&mut self, pod: PodId, out: &mut Out) {
+        if self.pods.remove(&pod).is_some() {
+            out.emit(Output::RemovePod(pod));
+        }
+    }
+}
+
+/// How the application of a pod behaves.
+fn lifecycle<'a>(view: View<'a>, pod: &Pod) -> &'a Lifecycle {
+    static DEFAULT: Lifecycle = Lifecycle {
+        startup: Distribution::Constant(0.0),
+        shutdown: Some(Distribution::Constant(0.1)),
+        device_plugin: false,
+    };
+    let known = match pod.owner {
+        Owner::ReplicaSet(_, deployment) => view.lifecycles.deployments.get(&deployment),
+        Owner::DaemonSet(daemon_set) => view.lifecycles.daemon_sets.get(&daemon_set),
+        Owner::None => None,
+    };
+    known.unwrap_or(&DEFAULT)
+}
