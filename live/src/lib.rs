@@ -1,1 +1,4 @@
-//! The rim: what a real cluster said, and how it is compared.
+//! The rim: what a real cluster said, and how far a simulation is from it.
+
+pub mod accuracy;
+pub mod recording;

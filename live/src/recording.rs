@@ -1,0 +1,107 @@
+//! Curves recorded elsewhere, as CSV files.
+//!
+//! The layout is the measured CPU run's: a directory of `*-rps.csv`, `*-pods.csv` and `*-nodes.csv`, each
+//! with a column `t_s` (seconds since the first sample) and either `value` or one column a node type and
+//! `total`.
+
+use std::io::Read;
+use std::time::Duration;
+
+use sim::{Instant, StepSeries};
+
+/// Why a file of curves could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// It is no CSV.
+    #[error("line {line}: {message}")]
+    Line {
+        /// Where.
+        line: u64,
+        /// What is wrong there.
+        message: String,
+    },
+    /// A column is missing.
+    #[error("expected a column {0:?}")]
+    Column(&'static str),
+}
+
+/// The curves of one file: a name for each column of numbers, and its readings.
+#[derive(Debug, Clone, Default)]
+pub struct Curves {
+    /// Name and readings: seconds since the file's zero, value.
+    pub columns: Vec<(String, Vec<(f64, f64)>)>,
+}
+
+impl Curves {
+    /// Reads a file.
+    ///
+    /// # Errors
+    ///
+    /// When it is no CSV, has no `t_s`, or holds something that is no number in a column of numbers.
+    pub fn read(text: impl Read) -> Result<Self, Error> {
+        let mut reader = csv::Reader::from_reader(text);
+        let header = reader.headers().map_err(|error| line_error(&error))?.clone();
+        let time = header.iter().position(|name| name == "t_s").ok_or(Error::Column("t_s"))?;
+        let skipped = ["time", "t_s", "flag", "sources", "spread", "value_raw"];
+        let kept: Vec<usize> = (0..header.len()).filter(|&i| !skipped.contains(&&header[i])).collect();
+        let mut columns: Vec<(String, Vec<(f64, f64)>)> =
+            kept.iter().map(|&i| (header[i].to_owned(), Vec::new())).collect();
+        for row in reader.records() {
+            let row = row.map_err(|error| line_error(&error))?;
+            let line = row.position().map_or(0, csv::Position::line);
+            let number = |i: usize| {
+                row[i].trim().parse::<f64>().map_err(|_| Error::Line {
+                    line,
+                    message: format!("expected a number in column {:?}, found {:?}", &header[i], &row[i]),
+                })
+            };
+            let at = number(time)?;
+            for (slot, &i) in kept.iter().enumerate() {
+                if !row[i].is_empty() {
+                    columns[slot].1.push((at, number(i)?));
+                }
+            }
+        }
+        Ok(Curves { columns })
+    }
+
+    /// The readings of a column.
+    #[must_use]
+    pub fn column(&self, name: &str) -> Option<&[(f64, f64)]> {
+        self.columns.iter().find(|(column, _)| column == name).map(|(_, readings)| readings.as_slice())
+    }
+}
+
+fn line_error(error: &csv::Error) -> Error {
+    let line = error.position().map_or(0, csv::Position::line);
+    Error::Line { line, message: error.to_string() }
+}
+
+/// Readings as a step curve: each holds until the next. `zero` is the run's time at the file's second zero.
+#[must_use]
+pub fn step_curve(readings: &[(f64, f64)], zero: Instant) -> StepSeries {
+    let mut series = StepSeries::new();
+    for &(at, value) in readings {
+        series.set(zero + Duration::from_secs_f64(at.max(0.0)), value);
+    }
+    series
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_of_numbers_are_curves() {
+        let text = "time,t_s,c5.xlarge,total,flag\n13:40:30,0,2,2,\n13:40:45,15,2,3,transient\n";
+        let curves = Curves::read(text.as_bytes()).unwrap();
+        assert_eq!(curves.column("total").unwrap(), [(0.0, 2.0), (15.0, 3.0)]);
+        assert!(curves.column("flag").is_none());
+    }
+
+    #[test]
+    fn a_bad_number_is_named_with_its_line() {
+        let error = Curves::read("t_s,value\n0,1\n15,many\n".as_bytes()).unwrap_err();
+        assert_eq!(error.to_string(), "line 3: expected a number in column \"value\", found \"many\"");
+    }
+}
