@@ -1,0 +1,30 @@
+# Every chore of the project. `just --list` shows them.
+
+# The walkthrough's experiment, with figures in out/php-apache.
+run scenario="php-apache":
+    cargo run --release -- run scenarios/{{scenario}}
+
+# All tests of what is built by default.
+test:
+    cargo test
+
+# What CI runs.
+ci:
+    bash .ci/run
+
+# Formatting and lints.
+lint:
+    cargo fmt --all
+    cargo clippy --workspace --all-targets -- -D warnings
+
+# The model's decisions against another set of golden vectors.
+golden dir:
+    SCALETWIN_GOLDEN={{dir}} cargo test -p scaletwin-tests --test conformance
+
+# The kernel beside its peers.
+bench:
+    cargo run --release --manifest-path benches/Cargo.toml
+
+# Simulated against measured, for every scenario that has measured curves.
+accuracy:
+    cargo run --release -- accuracy

@@ -1,0 +1,193 @@
+//! What a run leaves behind: rows, curves, decisions, totals.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use sim::{Instant, StepSeries};
+
+/// A value in the event log.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    /// Words.
+    Text(String),
+    /// A number.
+    Number(f64),
+    /// Several words: candidates, pods, instance types.
+    List(Vec<String>),
+}
+
+impl From<&str> for Value {
+    fn from(text: &str) -> Self {
+        Value::Text(text.to_owned())
+    }
+}
+
+impl From<String> for Value {
+    fn from(text: String) -> Self {
+        Value::Text(text)
+    }
+}
+
+impl From<f64> for Value {
+    fn from(number: f64) -> Self {
+        Value::Number(number)
+    }
+}
+
+impl From<i32> for Value {
+    fn from(number: i32) -> Self {
+        Value::Number(f64::from(number))
+    }
+}
+
+impl From<Vec<String>> for Value {
+    fn from(list: Vec<String>) -> Self {
+        Value::List(list)
+    }
+}
+
+/// One decision or change, with its inputs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LogEntry {
+    /// When.
+    pub at: Instant,
+    /// The part that decided: `hpa`, `karpenter`, `scheduler`, …
+    pub part: &'static str,
+    /// What it is about: a Deployment, a pod, a node.
+    pub object: String,
+    /// What happened, in the past tense: `ScaledUp`, `NodeLaunched`, `PodUnschedulable`.
+    pub kind: &'static str,
+    /// The inputs and the reason.
+    pub details: Vec<(&'static str, Value)>,
+}
+
+/// One row of the series: the state every 15 seconds.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Row {
+    /// Since the start of the run.
+    pub at: Instant,
+    /// Client pods that are sending.
+    pub clients: f64,
+    /// Requests served a second since the last row.
+    pub rps_served: f64,
+    /// Requests failed a second since the last row.
+    pub rps_failed: f64,
+    /// The scaled target's spec.replicas.
+    pub replicas_desired: f64,
+    /// Its ready pods.
+    pub replicas_ready: f64,
+    /// Pods without a node, of all workloads.
+    pub pods_pending: f64,
+    /// Pods of the scaled target's namespace, as `kube_pod_info` counts them.
+    pub pods: f64,
+    /// Nodes of each type that have joined, in the order of [`Record::instance_types`].
+    pub nodes: Vec<f64>,
+    /// What the machines and their volumes cost at the moment, USD an hour.
+    pub cost_per_hour: f64,
+    /// 95th percentile of the response time at the moment, seconds; NaN if nothing is served.
+    pub latency_p95: f64,
+    /// The dashboard's request rate, as the simulated Prometheus answers it; NaN if it does not.
+    pub seen_rps: f64,
+    /// The dashboard's pod count.
+    pub seen_pods: f64,
+    /// The dashboard's node counts, in the order of [`Record::instance_types`].
+    pub seen_nodes: Vec<f64>,
+}
+
+/// The money and machine time of one instance type.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct TypeCost {
+    /// Machines of this type that were ever launched or there from the start.
+    pub nodes: u32,
+    /// Hours from launch to termination, or to the end of the run.
+    pub node_hours: f64,
+    /// Dollars for the machines.
+    pub instance_usd: f64,
+    /// Dollars for their volumes.
+    pub volume_usd: f64,
+}
+
+/// How a load step became capacity, split by what was waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct TimeToCapacity {
+    /// The step.
+    pub step: Instant,
+    /// From the step to the first scrape that saw it.
+    pub scrape: Duration,
+    /// From there to the first reading on which the HPA acted: the rate window filling.
+    pub rate_window: Duration,
+    /// From that reading to the decision that set the final size.
+    pub hpa_sync: Duration,
+    /// From that decision to the last node joining, if nodes were needed.
+    pub node_launch: Duration,
+    /// From there to the last pod being Ready.
+    pub pod_start: Duration,
+    /// From the step to all desired replicas Ready, for good.
+    pub total: Duration,
+}
+
+/// Counters of what happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Times the scaled target's replicas were raised.
+    pub scale_ups: u32,
+    /// Times they were lowered.
+    pub scale_downs: u32,
+    /// Machines that Karpenter launched.
+    pub launches: u32,
+    /// Fleet requests refused for lack of capacity.
+    pub launch_failures: u32,
+    /// Pods evicted by node termination.
+    pub evictions: u32,
+    /// Spot interruptions.
+    pub interruptions: u32,
+    /// Holds within 0.02 of the tolerance: a slightly different load would have scaled.
+    pub could_tip: u32,
+}
+
+/// A whole run.
+#[derive(Debug, Clone, Default)]
+pub struct Record {
+    /// The instance types seen, system nodes first: the columns of `nodes`.
+    pub instance_types: Vec<String>,
+    /// The state every 15 s.
+    pub rows: Vec<Row>,
+    /// Exact curves by name: `replicas_desired`, `replicas_ready`, `pods_pending`, `nodes`.
+    pub curves: BTreeMap<&'static str, StepSeries>,
+    /// Every decision, if they were asked for.
+    pub log: Vec<LogEntry>,
+    /// Marks: the scenario's actions as they were carried out.
+    pub marks: Vec<(Instant, String)>,
+    /// Totals by instance type.
+    pub costs: BTreeMap<String, TypeCost>,
+    /// Counters.
+    pub counts: Counts,
+    /// Requests served.
+    pub served: f64,
+    /// Requests failed.
+    pub failed: f64,
+    /// Requests that had not ended when the run did.
+    pub in_flight: f64,
+    /// Response times at the 50th, 95th and 99th percentile, seconds, weighted by requests.
+    pub latency: [f64; 3],
+    /// Pod-seconds without a node.
+    pub pending_seconds: f64,
+    /// Each load step's way to capacity.
+    pub time_to_capacity: Vec<TimeToCapacity>,
+    /// The end of the run.
+    pub end: Instant,
+}
+
+impl Record {
+    /// A curve by name, or one that is zero.
+    #[must_use]
+    pub fn curve(&self, name: &'static str) -> StepSeries {
+        self.curves.get(name).cloned().unwrap_or_default()
+    }
+
+    /// Dollars spent.
+    #[must_use]
+    pub fn cost_usd(&self) -> f64 {
+        self.costs.values().map(|cost| cost.instance_usd + cost.volume_usd).sum()
+    }
+}
