@@ -2,17 +2,19 @@
 //!
 //! The provisioner turns pods that kube-scheduler could not place into NodeClaims; the provider launches
 //! them; disruption takes away what is no longer needed. Everything turns on one pure function,
-//! `scheduling::solve`, which packs pods onto a snapshot of the cluster: provisioning calls it with the
+//! [`scheduling::solve`], which packs pods onto a snapshot of the cluster: provisioning calls it with the
 //! pending pods, disruption calls it with candidates taken out.
 //!
 //! Behaviour depends on the release; [`version::Profile`] holds each difference as a named switch.
 
+mod duration;
 pub mod instance_type;
 pub mod labels;
 pub mod node_pool;
-mod preferences;
+pub mod pod;
 pub mod requirement;
 pub mod requirements;
+pub mod scheduling;
 pub mod state;
 pub mod version;
 

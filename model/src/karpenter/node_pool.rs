@@ -94,10 +94,20 @@ impl Limits {
         }
     }
 
-    /// Whether one more node with this capacity stays within.
+    /// Whether one more node with this capacity stays within. Nodes are not counted here
+    /// (karpenter v1.14 pkg/controllers/provisioning/scheduling/scheduler.go `filterByRemainingResources`).
     #[must_use]
     pub fn admit(&self, capacity: &Resources) -> bool {
-        self.less(capacity, 1).exceeded().is_none()
+        self.cpu.is_none_or(|limit| capacity.cpu <= limit)
+            && self.memory.is_none_or(|limit| capacity.memory <= limit)
+            && self
+                .ephemeral_storage
+                .is_none_or(|limit| capacity.ephemeral_storage <= limit)
+            && self.pods.is_none_or(|limit| capacity.pods <= limit)
+            && self
+                .extended
+                .iter()
+                .all(|(name, limit)| capacity.extended(name) <= *limit)
     }
 
     /// The name of a resource of which less than nothing remains.

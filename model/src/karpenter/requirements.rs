@@ -67,7 +67,7 @@ impl Requirements {
     #[must_use]
     pub fn of_pod(pod: &PodSpec) -> Self {
         let mut requirements = Requirements::strict_of_pod(pod);
-        if let Some(heaviest) = super::preferences::heaviest(&pod.affinity.node_preferred, |term| term.weight)
+        if let Some(heaviest) = super::scheduling::heaviest(&pod.affinity.node_preferred, |term| term.weight)
         {
             let preference = &pod.affinity.node_preferred[heaviest].term;
             requirements.add_all(&Requirements::from_expressions(&preference.expressions));

@@ -183,6 +183,20 @@ pub struct Profile {
     /// Node usage of a claim's pool is read from memory; before, from NodePool.status, which lags (v1.4).
     pub limits_from_memory: bool,
 
+    /// Spread constraints heed nodeTaintsPolicy, nodeAffinityPolicy and matchLabelKeys, and take domains from
+    /// live nodes too (v1.3).
+    pub node_inclusion_policies: bool,
+    /// Host ports of DaemonSets are taken on new nodes (v1.4).
+    pub daemon_host_ports: bool,
+    /// New nodes of one NodePool share their host ports within a pass, so that only one of them takes a pod
+    /// with a given port: a defect (v1.4 to v1.12).
+    pub host_ports_shared: bool,
+    /// An event of a pending pod restarts its 10 s retry; before, the earlier due time stays
+    /// (v1.13, with the priority queue of controller-runtime 0.23).
+    pub event_restarts_retry: bool,
+    /// The annotation `karpenter.sh/do-not-disrupt` may hold a duration (v1.12).
+    pub do_not_disrupt_duration: bool,
+
     // Launch
     /// Memory reported by earlier nodes of a type replaces the estimate (v1.1).
     pub memory_discovered: bool,
@@ -273,6 +287,11 @@ impl Profile {
             ephemeral_taints_always_ignored: !beta(33),
             readiness_taints_ephemeral: v(13),
             limits_from_memory: v(4),
+            node_inclusion_policies: v(3),
+            daemon_host_ports: v(4),
+            host_ports_shared: v(4) && !v(13),
+            event_restarts_retry: v(13),
+            do_not_disrupt_duration: v(12),
             memory_discovered: v(1),
             spot_filter_per_offering: v(14),
             launch_timeout: v(7).then_some(Duration::from_secs(300)),
