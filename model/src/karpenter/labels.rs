@@ -25,6 +25,10 @@ pub const OS: &str = "kubernetes.io/os";
 pub const HOSTNAME: &str = "kubernetes.io/hostname";
 /// The capacity reservation of a reserved offering.
 pub const CAPACITY_RESERVATION_ID: &str = "karpenter.k8s.aws/capacity-reservation-id";
+/// The EC2NodeClass of a node (from v1.0).
+pub const NODE_CLASS: &str = "karpenter.k8s.aws/ec2nodeclass";
+/// Taint of a node that is about to be disrupted (from v1.0).
+pub const DISRUPTED: &str = "karpenter.sh/disrupted";
 /// Annotation that protects a pod or node from voluntary disruption.
 pub const DO_NOT_DISRUPT: &str = "karpenter.sh/do-not-disrupt";
 

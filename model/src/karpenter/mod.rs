@@ -7,11 +7,13 @@
 //!
 //! Behaviour depends on the release; [`version::Profile`] holds each difference as a named switch.
 
+pub mod batcher;
 mod duration;
 pub mod instance_type;
 pub mod labels;
 pub mod node_pool;
 pub mod pod;
+pub mod provisioner;
 pub mod requirement;
 pub mod requirements;
 pub mod scheduling;
@@ -20,6 +22,7 @@ pub mod version;
 
 pub use instance_type::{CapacityType, InstanceType, InstanceTypes, Offering, Reservation};
 pub use node_pool::NodePool;
+pub use provisioner::Provisioner;
 pub use requirement::Requirement;
 pub use requirements::Requirements;
 pub use state::{ClusterState, NodeClaim, Snapshot, StateNode};

@@ -50,6 +50,7 @@ impl NodePool {
         let mut requirements = self.requirements.clone();
         requirements.add_all(&Requirements::from_labels(&self.labels));
         requirements.add(labels::NODE_POOL, Requirement::only(self.name.clone()));
+        requirements.add(labels::NODE_CLASS, Requirement::only(self.node_class.clone()));
         requirements
     }
 }

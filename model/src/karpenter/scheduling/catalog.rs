@@ -14,7 +14,7 @@ use crate::karpenter::instance_type::{CapacityType, InstanceType, InstanceTypes,
 use crate::karpenter::labels;
 use crate::karpenter::requirement::{Name, Requirement};
 use crate::karpenter::requirements::Requirements;
-use crate::quantity::{ResourceName, Resources};
+use crate::quantity::{Price, ResourceName, Resources};
 
 /// The types that have each value of one label.
 #[derive(Debug, Default)]
@@ -27,11 +27,12 @@ struct Key {
     open: Vec<(u16, Requirement)>,
 }
 
-/// Types that are available under one zone, capacity type and reservation.
+/// Types that are available under one zone, capacity type and reservation, and at which price.
 #[derive(Debug)]
 struct Available {
     offering: Offering,
     types: TypeSet,
+    prices: Vec<Price>,
 }
 
 /// A list of instance types, indexed.
@@ -88,9 +89,22 @@ impl Catalog {
         TypeSet::all(self.types.len())
     }
 
-    /// The types of a set, in the order of the list.
-    pub(crate) fn select(&self, set: &TypeSet) -> Vec<Arc<InstanceType>> {
-        set.iter().map(|at| self.types[at].clone()).collect()
+    /// The types of a set, cheapest available offering first that requirements admit, and in the order of the
+    /// list where prices are equal (`OrderByPrice`; upstream's sort is unstable).
+    pub(crate) fn order_by_price(
+        &self,
+        set: &TypeSet,
+        requirements: &Requirements,
+    ) -> Vec<Arc<InstanceType>> {
+        let admitted = self
+            .available
+            .iter()
+            .filter(|a| a.offering.is_compatible(requirements));
+        let admitted: Vec<&Available> = admitted.collect();
+        let cheapest = |at: usize| admitted.iter().map(|a| a.prices[at]).min();
+        let mut order: Vec<(Option<Price>, usize)> = set.iter().map(|at| (cheapest(at), at)).collect();
+        order.sort_unstable();
+        order.into_iter().map(|(_, at)| self.types[at].clone()).collect()
     }
 
     /// Keeps the types that meet one requirement. Types without the label do.
@@ -247,10 +261,13 @@ fn index_offerings(types: &[Arc<InstanceType>]) -> Vec<Available> {
                 available.push(Available {
                     offering: offering.clone(),
                     types: TypeSet::none(types.len()),
+                    prices: vec![Price(i64::MAX); types.len()],
                 });
                 available.len() - 1
             });
             available[group].types.insert(at);
+            let price = &mut available[group].prices[at];
+            *price = offering.price.min(*price);
         }
     }
     available

@@ -206,6 +206,21 @@ pub struct Results {
 }
 
 impl Results {
+    /// Keeps the cheapest instance types of each claim; a claim whose types then span too few values is not
+    /// made (`TruncateInstanceTypes`).
+    pub fn truncate_instance_types(&mut self, max: usize, policy: MinValuesPolicy) {
+        let failures = &mut self.failures;
+        self.new_claims
+            .retain_mut(|claim| match claim.truncate(max, policy) {
+                Ok(()) => true,
+                Err(failure) => {
+                    let failure = Arc::new(failure);
+                    failures.extend(claim.pods.iter().map(|pod| (*pod, failure.clone())));
+                    false
+                }
+            });
+    }
+
     /// Whether every pod that runs now would run again; pods that are pending anyway do not count
     /// (`AllNonPendingPodsScheduled`).
     #[must_use]

@@ -19,7 +19,7 @@ use super::type_set::TypeSet;
 use super::{Purpose, Request, World, catalog};
 use crate::api::{Labels, Taint};
 use crate::id::{NodePoolId, PodId};
-use crate::karpenter::instance_type::{InstanceType, order_by_price};
+use crate::karpenter::instance_type::{CapacityType, InstanceType, order_by_price};
 use crate::karpenter::labels;
 use crate::karpenter::node_pool::NodePool;
 use crate::karpenter::requirement::{Name, Requirement};
@@ -358,7 +358,10 @@ impl<'a> Forming<'a> {
             .reduce(|a, b| lesser(&a, &b));
         NewClaim {
             pool: self.template.pool,
-            types: self.template.catalog.select(&self.types),
+            types: self
+                .template
+                .catalog
+                .order_by_price(&self.types, &self.requirements),
             requests: self.requests + &least.unwrap_or_default(),
             requirements: self.requirements,
             min_values_relaxed: self.min_values_relaxed,
@@ -393,9 +396,8 @@ fn lesser(a: &Resources, b: &Resources) -> Resources {
 pub struct NewClaim {
     /// The NodePool.
     pub pool: NodePoolId,
-    /// What its node must be.
-    pub requirements: Requirements,
-    /// The instance types on which all its pods fit, in the provider's order.
+    requirements: Requirements,
+    /// The instance types on which all its pods fit, cheapest first.
     pub types: Vec<Arc<InstanceType>>,
     /// What its pods and DaemonSets request together.
     pub requests: Resources,
@@ -406,13 +408,24 @@ pub struct NewClaim {
 }
 
 impl NewClaim {
-    /// Orders the types by price and keeps the cheapest (`Truncate`).
+    /// What its node must be.
+    #[must_use]
+    pub fn requirements(&self) -> &Requirements {
+        &self.requirements
+    }
+
+    /// Narrows what its node must be, and puts its types in the order of their prices under that.
+    pub fn require(&mut self, key: &str, requirement: Requirement) {
+        self.requirements.add(key, requirement);
+        order_by_price(&mut self.types, &self.requirements);
+    }
+
+    /// Keeps the cheapest types (`Truncate`).
     ///
     /// # Errors
     ///
     /// The label of which those kept span too few values.
     pub fn truncate(&mut self, max: usize, policy: MinValuesPolicy) -> Result<(), Failure> {
-        order_by_price(&mut self.types, &self.requirements);
         self.types.truncate(max);
         match self.unmet_min_values() {
             Some(key) if policy == MinValuesPolicy::Strict => Err(Failure::MinValues(key)),
@@ -442,10 +455,10 @@ impl NewClaim {
         let names: Arc<[Name]> = self.types.iter().map(|t| t.name.clone()).collect();
         let listed = Requirement::any_of(names.iter().cloned()).with_min_values(min_values);
         requirements.add(labels::INSTANCE_TYPE, listed);
-        let offerings = self.types.iter().flat_map(|t| t.available(&requirements));
-        let capacity_types: BTreeSet<&str> = offerings.map(|o| o.capacity_type.as_str()).collect();
+        let capacity_types = self.capacity_types(&requirements);
         if !capacity_types.is_empty() {
-            requirements.add(labels::CAPACITY_TYPE, Requirement::any_of(capacity_types));
+            let names = capacity_types.iter().map(|capacity_type| capacity_type.as_str());
+            requirements.add(labels::CAPACITY_TYPE, Requirement::any_of(names));
         }
         NodeClaim {
             name,
@@ -469,6 +482,18 @@ impl NewClaim {
             conditions: Conditions::default(),
             last_pod_event: None,
         }
+    }
+
+    /// The capacity types in which any of its types is available.
+    fn capacity_types(&self, requirements: &Requirements) -> Vec<CapacityType> {
+        let mut found = Vec::new();
+        for offering in self.types.iter().flat_map(|t| &t.offerings) {
+            let new = offering.available && !found.contains(&offering.capacity_type);
+            if new && offering.is_compatible(requirements) {
+                found.push(offering.capacity_type);
+            }
+        }
+        found
     }
 }
 
