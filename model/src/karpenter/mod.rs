@@ -1,1 +1,29 @@
-//! Karpenter core and its AWS provider.
+//! Karpenter core: which nodes the cluster should have.
+//!
+//! The provisioner turns pods that kube-scheduler could not place into NodeClaims; the provider launches
+//! them; disruption takes away what is no longer needed. Everything turns on one pure function,
+//! [`scheduling::solve`], which packs pods onto a snapshot of the cluster: provisioning calls it with the
+//! pending pods, disruption calls it with candidates taken out.
+//!
+//! Behaviour depends on the release; [`version::Profile`] holds each difference as a named switch.
+
+pub mod batcher;
+mod duration;
+pub mod instance_type;
+pub mod labels;
+pub mod node_pool;
+pub mod pod;
+pub mod provisioner;
+pub mod requirement;
+pub mod requirements;
+pub mod scheduling;
+pub mod state;
+pub mod version;
+
+pub use instance_type::{CapacityType, InstanceType, InstanceTypes, Offering, Reservation};
+pub use node_pool::NodePool;
+pub use provisioner::Provisioner;
+pub use requirement::Requirement;
+pub use requirements::Requirements;
+pub use state::{ClusterState, NodeClaim, Snapshot, StateNode};
+pub use version::{Profile, Version};

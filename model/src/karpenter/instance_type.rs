@@ -1,0 +1,187 @@
+//! Instance types as the provider offers them (karpenter v1.14 pkg/cloudprovider/types.go).
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use super::labels;
+use super::requirement::{Name, Requirement};
+use super::requirements::Requirements;
+use crate::quantity::{Price, Resources};
+
+/// The instance types of a node class. The list is shared, and so is each type in it, so that a list in
+/// which one offering ran out copies little.
+pub type InstanceTypes = Arc<[Arc<InstanceType>]>;
+
+/// How capacity is bought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum CapacityType {
+    /// `reserved`
+    Reserved,
+    /// `spot`
+    Spot,
+    /// `on-demand`
+    OnDemand,
+}
+
+impl CapacityType {
+    /// The value of the label `karpenter.sh/capacity-type`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            CapacityType::Reserved => "reserved",
+            CapacityType::Spot => "spot",
+            CapacityType::OnDemand => "on-demand",
+        }
+    }
+}
+
+impl fmt::Display for CapacityType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Why a text is no capacity type.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected spot, on-demand or reserved, found {0:?}")]
+pub struct NotACapacityType(pub String);
+
+impl FromStr for CapacityType {
+    type Err = NotACapacityType;
+
+    fn from_str(text: &str) -> Result<Self, NotACapacityType> {
+        [CapacityType::Reserved, CapacityType::Spot, CapacityType::OnDemand]
+            .into_iter()
+            .find(|capacity_type| capacity_type.as_str() == text)
+            .ok_or_else(|| NotACapacityType(text.to_owned()))
+    }
+}
+
+/// A capacity reservation behind an offering.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reservation {
+    /// Its id.
+    pub id: Name,
+    /// How many instances it has left.
+    pub capacity: u32,
+}
+
+/// Where and how an instance type can be had.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offering {
+    /// The availability zone.
+    pub zone: Name,
+    /// How it is bought.
+    pub capacity_type: CapacityType,
+    /// What an hour costs.
+    pub price: Price,
+    /// Whether EC2 is thought to have it.
+    pub available: bool,
+    /// The reservation, for a reserved offering.
+    pub reservation: Option<Reservation>,
+}
+
+impl Offering {
+    /// Whether requirements on zone, capacity type and reservation admit this offering.
+    #[must_use]
+    pub fn is_compatible(&self, requirements: &Requirements) -> bool {
+        requirements.allows(labels::ZONE, &self.zone)
+            && requirements.allows(labels::CAPACITY_TYPE, self.capacity_type.as_str())
+            && match (
+                requirements.get(labels::CAPACITY_RESERVATION_ID),
+                &self.reservation,
+            ) {
+                (Some(wanted), Some(reservation)) => wanted.has(&reservation.id),
+                // Other offerings carry the label as DoesNotExist.
+                (Some(wanted), None) => wanted.meets(&Requirement::does_not_exist()),
+                (None, _) => true,
+            }
+    }
+}
+
+/// An instance type.
+#[derive(Debug, Clone, PartialEq)]
+pub struct InstanceType {
+    /// The name, as in `m5.large`.
+    pub name: Name,
+    /// The labels that a node of this type can have; a key may have several values (zones) or none.
+    pub requirements: Requirements,
+    /// Where and how it can be had.
+    pub offerings: Vec<Offering>,
+    /// What the machine has.
+    pub capacity: Resources,
+    /// What the kubelet keeps from pods: kube and system reserved, eviction threshold.
+    pub overhead: Resources,
+    allocatable: Resources,
+}
+
+impl InstanceType {
+    /// An instance type; its requirements get its name.
+    #[must_use]
+    pub fn new(
+        name: impl Into<Name>,
+        mut requirements: Requirements,
+        offerings: Vec<Offering>,
+        capacity: Resources,
+        overhead: Resources,
+    ) -> Self {
+        let name = name.into();
+        requirements.replace(labels::INSTANCE_TYPE, Requirement::only(name.clone()));
+        let allocatable = capacity.clone() - &overhead;
+        InstanceType {
+            name,
+            requirements,
+            offerings,
+            capacity,
+            overhead,
+            allocatable,
+        }
+    }
+
+    /// What is left for pods: capacity less overhead.
+    #[must_use]
+    pub fn allocatable(&self) -> &Resources {
+        &self.allocatable
+    }
+
+    /// The offerings that are available and that requirements admit.
+    pub fn available<'a, 'r>(
+        &'a self,
+        requirements: &'r Requirements,
+    ) -> impl Iterator<Item = &'a Offering> + use<'a, 'r> {
+        self.offerings
+            .iter()
+            .filter(move |offering| offering.available && offering.is_compatible(requirements))
+    }
+
+    /// The cheapest available offering that requirements admit (`Offerings.Cheapest`).
+    #[must_use]
+    pub fn cheapest(&self, requirements: &Requirements) -> Option<&Offering> {
+        self.available(requirements).min_by_key(|offering| offering.price)
+    }
+}
+
+/// Orders instance types by their cheapest available compatible offering; those without come last.
+///
+/// Upstream's sort is unstable; here equal prices keep their order, which is by name in a catalog
+/// (karpenter v1.14 pkg/cloudprovider/types.go `OrderByPrice`).
+pub fn order_by_price(types: &mut [Arc<InstanceType>], requirements: &Requirements) {
+    types.sort_by_cached_key(|instance_type| {
+        let cheapest = instance_type.cheapest(requirements);
+        cheapest.map_or(i64::MAX, |offering| offering.price.0)
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn capacity_types_are_their_labels() {
+        for capacity_type in [CapacityType::Reserved, CapacityType::Spot, CapacityType::OnDemand] {
+            assert_eq!(capacity_type.as_str().parse(), Ok(capacity_type));
+        }
+        assert!("ondemand".parse::<CapacityType>().is_err());
+    }
+}

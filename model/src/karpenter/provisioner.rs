@@ -1,0 +1,391 @@
+//! The provisioner: pods that wait become claims
+//! (karpenter v1.14 pkg/controllers/provisioning/{provisioner,controller}.go).
+//!
+//! Events of pending pods, and each pod's own retry every ten seconds, trigger a batch window. When it ends
+//! and every claim is known to have an instance, one pass places all pods that wait and all pods of nodes
+//! that are going. If some claim has no instance yet, the batch is lost: its pods come back with their next
+//! event or retry. A pass takes time; what happens meanwhile waits for the next one.
+//!
+//! The pass is computed on what is seen when it starts, and acted upon when it ends.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use sim::{Component, Instant, Outbox, Stream, Streams};
+
+use super::batcher::{Batcher, Trigger};
+use super::instance_type::InstanceTypes;
+use super::node_pool::NodePool;
+use super::pod::{self, FullyBlocking, Rejection};
+use super::requirement::Name;
+use super::scheduling::{self, Failure, NewClaim, Purpose, Request, Results, Settings, Templates, World};
+use super::state::{self, ClusterState, NodeClaim, Snapshot, StateNode};
+use super::version::Profile;
+use super::{labels, scheduling::generate_name};
+use crate::api::{Api, Labels, Node, PodTemplate};
+use crate::id::{NodeClaimId, NodeId, NodePoolId, PodId, Table};
+use crate::quantity::Resources;
+
+/// How long until a pod or node that still waits triggers again
+/// (karpenter v1.14 pkg/controllers/provisioning/controller.go; the same in v0.32.4).
+pub const RETRY: Duration = Duration::from_secs(10);
+
+/// What happens to the provisioner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Input {
+    /// A pod was created or changed.
+    PodChanged(PodId),
+    /// A node was created or changed.
+    NodeChanged(NodeId),
+    /// A pod's or node's retry is due.
+    Retry(Trigger),
+    /// The batch window may have ended.
+    WindowEnd,
+    /// The pass is done, or the pause after a lost batch.
+    Done,
+}
+
+/// What the provisioner asks for.
+#[derive(Debug, Clone)]
+pub enum Output {
+    /// Create this NodeClaim. It is for these pods.
+    CreateNodeClaim(Box<NodeClaim>, Vec<PodId>),
+    /// Keep this node from being disrupted until then: [`ClusterState::nominate`].
+    Nominate(NodeClaimId, Instant),
+    /// Tell whoever reads events.
+    Publish(Event),
+}
+
+/// What the provisioner tells: the reasons for what it does and does not do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// `Nominated`: the pod should be scheduled on a node that is there or on its way.
+    Nominated(PodId, Target),
+    /// `FailedScheduling`: no node, no NodePool can hold the pod.
+    FailedScheduling(PodId, Arc<Failure>),
+    /// The pod is not for Karpenter.
+    Ignored(PodId, Rejection),
+    /// The batch was lost, since some claim had no instance yet.
+    Unsynced,
+    /// A claim was not created: the NodePool is above one of its limits, with the resource's name.
+    LimitExceeded(NodePoolId, Name),
+    /// A pass began, for so many pods.
+    Started(usize),
+}
+
+/// Where a pod should go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// A node.
+    Node(NodeId),
+    /// A claim that has no node yet.
+    Claim(NodeClaimId),
+    /// A claim that is being created, by name.
+    NewClaim(String),
+}
+
+/// What the provisioner sees.
+#[derive(Debug, Clone, Copy)]
+pub struct View<'a> {
+    /// Pods and nodes.
+    pub api: &'a Api,
+    /// NodeClaims.
+    pub claims: &'a Table<NodeClaimId, NodeClaim>,
+    /// Nominations and marks.
+    pub state: &'a ClusterState,
+    /// NodePools.
+    pub pools: &'a Table<NodePoolId, NodePool>,
+    /// What the provider offers for each NodePool.
+    pub instance_types: &'a BTreeMap<NodePoolId, InstanceTypes>,
+    /// The pods that DaemonSets put on nodes.
+    pub daemons: &'a [Arc<PodTemplate>],
+    /// Labels of namespaces.
+    pub namespaces: &'a BTreeMap<String, Labels>,
+    /// PodDisruptionBudgets that never allow an eviction.
+    pub blocking: &'a [FullyBlocking],
+}
+
+impl<'a> View<'a> {
+    /// The view as a pass takes it.
+    #[must_use]
+    pub fn world(&self, profile: &'a Profile, settings: &'a Settings) -> World<'a> {
+        World {
+            profile,
+            settings,
+            pools: self.pools,
+            instance_types: self.instance_types,
+            daemons: self.daemons,
+            pods: &self.api.pods,
+            nodes: &self.api.nodes,
+            namespaces: self.namespaces,
+        }
+    }
+
+    /// All nodes as they are now.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot<'a> {
+        Snapshot::take(self.state, &self.api.pods, &self.api.nodes, self.claims)
+    }
+}
+
+/// The provisioner.
+#[derive(Debug)]
+pub struct Provisioner {
+    profile: Profile,
+    settings: Settings,
+    batcher: Batcher,
+    templates: Templates,
+    topology: Stream,
+    names: Stream,
+    /// When each pod or node that waits triggers again.
+    retries: BTreeMap<Trigger, Instant>,
+    /// The window's alarm that is set.
+    window_alarm: Option<Instant>,
+    /// The pass under way, to be acted upon at its end.
+    pass: Option<Pass>,
+}
+
+#[derive(Debug)]
+struct Pass {
+    results: Results,
+    /// The nodes of the placements.
+    targets: Vec<(Option<NodeClaimId>, Option<NodeId>)>,
+}
+
+impl Provisioner {
+    /// A provisioner of one release.
+    #[must_use]
+    pub fn new(profile: Profile, settings: Settings, streams: &Streams) -> Self {
+        let (idle, max) = (settings.batch_idle_duration, settings.batch_max_duration);
+        Provisioner {
+            batcher: Batcher::new(idle, max, profile.batch_dedupe),
+            profile,
+            settings,
+            templates: Templates::new(),
+            topology: streams.stream("karpenter/provisioner/topology", 0),
+            names: streams.stream("karpenter/provisioner/claim-name", 0),
+            retries: BTreeMap::new(),
+            window_alarm: None,
+            pass: None,
+        }
+    }
+
+    /// Whether a pod or node still waits for provisioning.
+    fn is_waiting(&self, trigger: Trigger, view: &View<'_>) -> bool {
+        match trigger {
+            Trigger::Pod(id) => view.api.pods.get(id).is_some_and(pod::is_provisionable),
+            Trigger::Node(id) => {
+                self.profile.disrupted_taint && view.api.nodes.get(id).is_some_and(is_disrupted)
+            }
+        }
+    }
+
+    /// Triggers for what still waits, and sees to its next retry.
+    fn reconcile(&mut self, now: Instant, trigger: Trigger, view: &View<'_>, out: &mut Out) {
+        if !self.is_waiting(trigger, view) {
+            return;
+        }
+        self.batcher.trigger(now, trigger);
+        // Of two times an older work queue keeps the earlier.
+        let due = self.retries.get(&trigger).copied().filter(|due| *due > now);
+        if due.is_none() || self.profile.event_restarts_retry {
+            self.retries.insert(trigger, now + RETRY);
+            out.wake_at(now + RETRY, Input::Retry(trigger));
+        }
+        self.set_window_alarm(out);
+    }
+
+    /// One alarm is set at a time; it is set anew when it turns out to be too early.
+    fn set_window_alarm(&mut self, out: &mut Out) {
+        if self.window_alarm.is_none()
+            && let Some(due) = self.batcher.due()
+        {
+            self.window_alarm = Some(due);
+            out.wake_at(due, Input::WindowEnd);
+        }
+    }
+
+    fn window_end(&mut self, now: Instant, view: &View<'_>, out: &mut Out) {
+        if self.window_alarm != Some(now) {
+            return;
+        }
+        self.window_alarm = None;
+        if !self.batcher.close(now) {
+            return self.set_window_alarm(out);
+        }
+        if !state::is_synced(view.claims) {
+            out.emit(Output::Publish(Event::Unsynced));
+            return self.pause(now, self.profile.unsynced_requeue, out);
+        }
+        self.pass = self.schedule(now, view, out);
+        let duration = self
+            .pass
+            .as_ref()
+            .map_or(Duration::ZERO, |pass| pass.results.duration);
+        self.pause(now, duration, out);
+    }
+
+    /// Does nothing else for a while; at once, if there is nothing to wait for.
+    fn pause(&mut self, now: Instant, duration: Duration, out: &mut Out) {
+        if duration.is_zero() {
+            self.batcher.wait(now);
+            self.set_window_alarm(out);
+        } else {
+            out.wake_at(now + duration, Input::Done);
+        }
+    }
+
+    /// Places all pods that wait (`Schedule`), or nothing if there are none. Nodes are looked at first, so
+    /// that a pod bound in between is not made room for twice.
+    fn schedule(&mut self, now: Instant, view: &View<'_>, out: &mut Out) -> Option<Pass> {
+        let snapshot = view.snapshot();
+        let mut pods = pending_pods(view, out);
+        pods.extend(pod::on_deleting_nodes(
+            &snapshot,
+            &view.api.pods,
+            view.blocking,
+            now,
+            &self.profile,
+        ));
+        if pods.is_empty() {
+            return None;
+        }
+        out.emit(Output::Publish(Event::Started(pods.len())));
+        let world = view.world(&self.profile, &self.settings);
+        let (going, nodes): (Vec<&StateNode<'_>>, Vec<_>) =
+            snapshot.nodes.iter().partition(|node| node.marked_for_deletion());
+        let deleting: BTreeSet<NodeId> = going.iter().filter_map(|node| node.node_id()).collect();
+        let request = Request {
+            now,
+            purpose: Purpose::Provisioning,
+            nodes: &nodes,
+            deleting: &deleting,
+            pods: &pods,
+        };
+        let mut results = scheduling::solve(&world, &request, &mut self.templates, &mut self.topology);
+        results.truncate_instance_types(self.profile.max_instance_types, self.settings.min_values_policy);
+        let target = |placement: &scheduling::Placement| {
+            let node = nodes[placement.node];
+            (node.claim_id(), node.node_id())
+        };
+        Some(Pass {
+            targets: results.existing.iter().map(target).collect(),
+            results,
+        })
+    }
+
+    /// Acts on a pass (`Results.Record`, `CreateNodeClaims`).
+    fn act(&mut self, now: Instant, pass: Pass, view: &View<'_>, out: &mut Out) {
+        let Pass { results, targets } = pass;
+        for (pod, failure) in results.failures {
+            if !failure.is_reserved() {
+                out.emit(Output::Publish(Event::FailedScheduling(pod, failure)));
+            }
+        }
+        let until = now + self.settings.nomination_window();
+        for (placement, (claim, node)) in results.existing.into_iter().zip(targets) {
+            if let Some(claim) = claim {
+                out.emit(Output::Nominate(claim, until));
+            }
+            let Some(target) = node.map(Target::Node).or(claim.map(Target::Claim)) else {
+                continue;
+            };
+            for pod in placement.pods {
+                out.emit(Output::Publish(Event::Nominated(pod, target.clone())));
+            }
+        }
+        let usage = (!results.new_claims.is_empty()).then(|| usage(&view.snapshot()));
+        for claim in results.new_claims {
+            let used = usage.as_ref().and_then(|usage| usage.get(&claim.pool));
+            self.create(now, &claim, used, view, out);
+        }
+    }
+
+    /// Creates a claim unless its pool has grown above its limits meanwhile (`Create`).
+    fn create(
+        &mut self,
+        now: Instant,
+        claim: &NewClaim,
+        used: Option<&Usage>,
+        view: &View<'_>,
+        out: &mut Out,
+    ) {
+        let Some(pool) = view.pools.get(claim.pool) else {
+            return;
+        };
+        let left = used.map(|(capacity, nodes)| pool.limits.less(capacity, *nodes));
+        if let Some(resource) = left.as_ref().and_then(|left| left.exceeded()) {
+            return out.emit(Output::Publish(Event::LimitExceeded(claim.pool, resource.into())));
+        }
+        let name = generate_name(&format!("{}-", pool.name), &mut self.names);
+        for pod in &claim.pods {
+            let target = Target::NewClaim(name.clone());
+            out.emit(Output::Publish(Event::Nominated(*pod, target)));
+        }
+        let object = Box::new(claim.object(pool, name, now));
+        out.emit(Output::CreateNodeClaim(object, claim.pods.clone()));
+    }
+}
+
+type Out = Outbox<Input, Output>;
+
+/// What a pool's nodes have together, and how many they are.
+type Usage = (Resources, i64);
+
+/// Nodes that are going do not count (karpenter v1.14 pkg/controllers/state/cluster.go
+/// `NodePoolResourcesFor`).
+fn usage(snapshot: &Snapshot<'_>) -> BTreeMap<NodePoolId, Usage> {
+    let mut usage: BTreeMap<NodePoolId, Usage> = BTreeMap::new();
+    for node in snapshot.nodes.iter().filter(|node| !node.marked_for_deletion()) {
+        if let Some(pool) = node.pool() {
+            let (capacity, nodes) = usage.entry(pool).or_default();
+            *capacity += &*node.capacity();
+            *nodes += 1;
+        }
+    }
+    usage
+}
+
+/// The pods that wait (`GetPendingPods`).
+fn pending_pods(view: &View<'_>, out: &mut Out) -> Vec<PodId> {
+    let mut pending = Vec::new();
+    for (id, pod) in view.api.pods.iter().filter(|(_, pod)| pod::is_provisionable(pod)) {
+        match pod::validate(pod) {
+            Ok(()) => pending.push(id),
+            Err(rejection) => out.emit(Output::Publish(Event::Ignored(id, rejection))),
+        }
+    }
+    pending
+}
+
+fn is_disrupted(node: &Node) -> bool {
+    node.taints.iter().any(|taint| taint.key == labels::DISRUPTED)
+}
+
+impl Component for Provisioner {
+    type Input = Input;
+    type Output = Output;
+    type View<'a> = View<'a>;
+
+    fn handle(&mut self, now: Instant, input: Input, view: View<'_>, out: &mut Outbox<Input, Output>) {
+        match input {
+            Input::PodChanged(id) => self.reconcile(now, Trigger::Pod(id), &view, out),
+            Input::NodeChanged(id) => self.reconcile(now, Trigger::Node(id), &view, out),
+            Input::Retry(trigger) => {
+                if self.retries.get(&trigger) == Some(&now) {
+                    self.retries.remove(&trigger);
+                    self.reconcile(now, trigger, &view, out);
+                }
+            }
+            Input::WindowEnd => self.window_end(now, &view, out),
+            Input::Done => {
+                if let Some(pass) = self.pass.take() {
+                    self.act(now, pass, &view, out);
+                }
+                self.batcher.wait(now);
+                self.set_window_alarm(out);
+            }
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! A list of instance types, indexed for filtering.
+//!
+//! Upstream tests every type against every requirement each time that a pod is tried on a claim. Here each
+//! label value knows the types that have it, each (zone, capacity type) the types available there, and
+//! resources lie in columns, so that narrowing a claim's types is a handful of set operations. What passes
+//! is the same (karpenter v1.14 pkg/controllers/provisioning/scheduling/nodeclaim.go
+//! `filterInstanceTypesByRequirements`, `compatible`, `fits`).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::type_set::TypeSet;
+use crate::karpenter::instance_type::{CapacityType, InstanceType, InstanceTypes, Offering};
+use crate::karpenter::labels;
+use crate::karpenter::requirement::{Name, Requirement};
+use crate::karpenter::requirements::Requirements;
+use crate::quantity::{Price, ResourceName, Resources};
+
+/// The types that have each value of one label.
+#[derive(Debug, Default)]
+struct Key {
+    /// By value, ascending; a type may have several.
+    values: Vec<(Name, Vec<u16>)>,
+    /// Types that must not have the label.
+    valueless: Vec<u16>,
+    /// Types with a requirement that is no list of values.
+    open: Vec<(u16, Requirement)>,
+}
+
+/// Types that are available under one zone, capacity type and reservation, and at which price.
+#[derive(Debug)]
+struct Available {
+    offering: Offering,
+    types: TypeSet,
+    prices: Vec<Price>,
+}
+
+/// A list of instance types, indexed.
+#[derive(Debug)]
+pub(crate) struct Catalog {
+    pub(crate) types: InstanceTypes,
+    keys: BTreeMap<Name, (Key, TypeSet)>,
+    available: Vec<Available>,
+    /// cpu, memory, ephemeral storage and pods that each type has for pods.
+    rows: Vec<[i64; 4]>,
+    extended: BTreeMap<ResourceName, Vec<i64>>,
+    /// Types whose every allocatable amount is at least zero.
+    sound: TypeSet,
+    /// Whether any offering is reserved.
+    pub(crate) has_reserved: bool,
+}
+
+impl Catalog {
+    pub(crate) fn new(types: InstanceTypes) -> Self {
+        assert!(
+            types.len() <= usize::from(u16::MAX),
+            "a catalog of {} types",
+            types.len()
+        );
+        let mut catalog = Catalog {
+            keys: index_keys(&types),
+            available: index_offerings(&types),
+            rows: types.iter().map(|t| row(t.allocatable())).collect(),
+            extended: BTreeMap::new(),
+            sound: TypeSet::all(types.len()),
+            has_reserved: false,
+            types,
+        };
+        for (at, instance_type) in catalog.types.iter().enumerate() {
+            let allocatable = instance_type.allocatable();
+            for (name, amount) in &allocatable.extended {
+                let column = catalog.extended.entry(name.clone());
+                column.or_insert_with(|| vec![0; catalog.types.len()])[at] = *amount;
+            }
+            let negative = catalog.rows[at]
+                .iter()
+                .chain(allocatable.extended.values())
+                .any(|x| *x < 0);
+            if negative {
+                catalog.sound.remove(at);
+            }
+            let reserved = |offering: &Offering| offering.capacity_type == CapacityType::Reserved;
+            catalog.has_reserved |= instance_type.offerings.iter().any(reserved);
+        }
+        catalog
+    }
+
+    pub(crate) fn all(&self) -> TypeSet {
+        TypeSet::all(self.types.len())
+    }
+
+    /// The types of a set, cheapest available offering first that requirements admit, and in the order of the
+    /// list where prices are equal (`OrderByPrice`; upstream's sort is unstable).
+    pub(crate) fn order_by_price(
+        &self,
+        set: &TypeSet,
+        requirements: &Requirements,
+    ) -> Vec<Arc<InstanceType>> {
+        let admitted = self
+            .available
+            .iter()
+            .filter(|a| a.offering.is_compatible(requirements));
+        let admitted: Vec<&Available> = admitted.collect();
+        let cheapest = |at: usize| admitted.iter().map(|a| a.prices[at]).min();
+        let mut order: Vec<(Option<Price>, usize)> = set.iter().map(|at| (cheapest(at), at)).collect();
+        order.sort_unstable();
+        order.into_iter().map(|(_, at)| self.types[at].clone()).collect()
+    }
+
+    /// Keeps the types that meet one requirement. Types without the label do.
+    pub(crate) fn filter_key(&self, set: &mut TypeSet, key: &str, requirement: &Requirement) {
+        let Some((index, undefined)) = self.keys.get(key) else {
+            return;
+        };
+        let mut passing = undefined.clone();
+        let mut pass = |types: &[u16]| types.iter().for_each(|at| passing.insert(usize::from(*at)));
+        if requirement.is_complement() {
+            let allowed = index.values.iter().filter(|(value, _)| requirement.has(value));
+            allowed.for_each(|(_, types)| pass(types));
+        } else {
+            for value in requirement.values() {
+                if let Ok(at) = index.values.binary_search_by(|(own, _)| own.cmp(value)) {
+                    pass(&index.values[at].1);
+                }
+            }
+        }
+        if requirement.allows_absence() {
+            pass(&index.valueless);
+        }
+        for (at, own) in &index.open {
+            if own.meets(requirement) {
+                pass(&[*at]);
+            }
+        }
+        set.intersect(&passing);
+    }
+
+    /// Keeps the types that meet all requirements (`compatible`).
+    pub(crate) fn filter_requirements(&self, set: &mut TypeSet, requirements: &Requirements) {
+        for (key, requirement) in requirements.iter() {
+            self.filter_key(set, key, requirement);
+        }
+    }
+
+    /// Keeps the types with an available offering that requirements admit.
+    pub(crate) fn filter_offerings(&self, set: &mut TypeSet, requirements: &Requirements) {
+        let mut passing = TypeSet::none(self.types.len());
+        for available in &self.available {
+            if available.offering.is_compatible(requirements) {
+                passing.union(&available.types);
+            }
+        }
+        set.intersect(&passing);
+    }
+
+    /// Keeps the types on which so much fits.
+    pub(crate) fn filter_fits(&self, set: &mut TypeSet, requests: &Resources) {
+        let wanted = row(requests);
+        let extended: Vec<(&[i64], i64)> = requests
+            .extended
+            .iter()
+            .filter(|(_, amount)| **amount > 0)
+            .map(|(name, amount)| (self.extended.get(name).map_or(&[][..], Vec::as_slice), *amount))
+            .collect();
+        set.intersect(&self.sound);
+        set.retain(|at| {
+            let own = &self.rows[at];
+            (0..4).all(|i| wanted[i] <= own[i])
+                && extended
+                    .iter()
+                    .all(|(column, amount)| column.get(at).is_some_and(|own| amount <= own))
+        });
+    }
+
+    /// How many distinct values of a label the types of a set span (`SatisfiesMinValues`).
+    pub(crate) fn distinct_values(&self, set: &TypeSet, key: &str) -> usize {
+        let Some((index, _)) = self.keys.get(key) else {
+            return 0;
+        };
+        let spanned = |types: &[u16]| types.iter().any(|at| set.contains(usize::from(*at)));
+        index.values.iter().filter(|(_, types)| spanned(types)).count()
+    }
+
+    /// The values that any type has for a label.
+    pub(crate) fn values(&self, key: &str) -> impl Iterator<Item = &Name> + '_ {
+        let index = self.keys.get(key).map(|(index, _)| index);
+        index
+            .into_iter()
+            .flat_map(|index| index.values.iter().map(|(value, _)| value))
+    }
+
+    /// The reserved offerings that are available and that requirements admit, of the types of a set.
+    pub(crate) fn reserved<'a>(
+        &'a self,
+        set: &'a TypeSet,
+        requirements: &'a Requirements,
+    ) -> impl Iterator<Item = &'a Offering> + 'a {
+        let offerings = set.iter().flat_map(|at| self.types[at].available(requirements));
+        offerings.filter(|offering| offering.reservation.is_some())
+    }
+}
+
+fn row(resources: &Resources) -> [i64; 4] {
+    let Resources {
+        cpu,
+        memory,
+        ephemeral_storage,
+        pods,
+        ..
+    } = resources;
+    [cpu.0, memory.0, ephemeral_storage.0, *pods]
+}
+
+fn index_keys(types: &[Arc<InstanceType>]) -> BTreeMap<Name, (Key, TypeSet)> {
+    let mut keys: BTreeMap<Name, (Key, TypeSet)> = BTreeMap::new();
+    let mut values: BTreeMap<(Name, Name), Vec<u16>> = BTreeMap::new();
+    for (at, instance_type) in types.iter().enumerate() {
+        for (key, requirement) in instance_type.requirements.iter() {
+            let entry = keys.entry(key.clone());
+            let (index, undefined) = entry.or_insert_with(|| (Key::default(), TypeSet::all(types.len())));
+            undefined.remove(at);
+            let at = at as u16;
+            if requirement.is_complement() {
+                index.open.push((at, requirement.clone()));
+            } else if requirement.values().is_empty() {
+                index.valueless.push(at);
+            }
+            for value in requirement
+                .values()
+                .iter()
+                .filter(|_| !requirement.is_complement())
+            {
+                values.entry((key.clone(), value.clone())).or_default().push(at);
+            }
+        }
+    }
+    for ((key, value), types) in values {
+        let (index, _) = keys.get_mut(&key).expect("a value's key is indexed");
+        index.values.push((value, types));
+    }
+    keys
+}
+
+fn index_offerings(types: &[Arc<InstanceType>]) -> Vec<Available> {
+    let mut available: Vec<Available> = Vec::new();
+    for (at, instance_type) in types.iter().enumerate() {
+        for offering in instance_type
+            .offerings
+            .iter()
+            .filter(|offering| offering.available)
+        {
+            let place = |o: &Offering| {
+                (
+                    o.zone.clone(),
+                    o.capacity_type,
+                    o.reservation.as_ref().map(|r| r.id.clone()),
+                )
+            };
+            let same = |other: &Available| place(&other.offering) == place(offering);
+            let group = available.iter().position(same).unwrap_or_else(|| {
+                available.push(Available {
+                    offering: offering.clone(),
+                    types: TypeSet::none(types.len()),
+                    prices: vec![Price(i64::MAX); types.len()],
+                });
+                available.len() - 1
+            });
+            available[group].types.insert(at);
+            let price = &mut available[group].prices[at];
+            *price = offering.price.min(*price);
+        }
+    }
+    available
+}
+
+/// Whether a key says where and how capacity is bought, so that offerings must be looked at again.
+pub(crate) fn concerns_offerings(key: &str) -> bool {
+    matches!(
+        key,
+        labels::ZONE | labels::CAPACITY_TYPE | labels::CAPACITY_RESERVATION_ID
+    )
+}

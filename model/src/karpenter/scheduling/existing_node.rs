@@ -1,0 +1,252 @@
+//! Placing pods on nodes that are there, or launched and on their way
+//! (karpenter v1.14 pkg/controllers/provisioning/scheduling/existingnode.go).
+
+use std::borrow::Cow;
+
+use sim::Stream;
+
+use super::host_port::{self, HostPort};
+use super::pod_kind::PodKind;
+use super::topology::{Place, Topology};
+use super::{Purpose, Request, World};
+use crate::api::{Labels, PodTemplate, Taint};
+use crate::id::PodId;
+use crate::karpenter::labels;
+use crate::karpenter::requirement::{Name, Requirement};
+use crate::karpenter::requirements::Requirements;
+use crate::karpenter::state::{StateNode, is_true};
+use crate::quantity::Resources;
+
+/// A node and what this pass has put on it.
+pub(crate) struct ExistingNode<'a> {
+    /// Its position in the request.
+    pub(crate) at: usize,
+    state: &'a StateNode<'a>,
+    taints: Vec<&'a Taint>,
+    labels: &'a Labels,
+    hostname: Name,
+    /// What pods of this pass asked of labels that the node does not have.
+    extra: Requirements,
+    remaining: Resources,
+    overcommitted: bool,
+    /// Within `consolidate_after`, so that it takes only pods that have to go somewhere.
+    unsettled: bool,
+    ports: Option<Vec<HostPort>>,
+    pub(crate) pods: Vec<PodId>,
+}
+
+/// What a DaemonSet puts on a node, prepared.
+pub(crate) struct Daemon<'a> {
+    template: &'a PodTemplate,
+    requirements: Requirements,
+    requests: Resources,
+}
+
+impl<'a> Daemon<'a> {
+    pub(crate) fn all(world: &World<'a>) -> Vec<Daemon<'a>> {
+        let daemon = |template: &'a std::sync::Arc<PodTemplate>| Daemon {
+            template,
+            requirements: if world.profile.daemon_preferences_required {
+                Requirements::of_pod(&template.spec)
+            } else {
+                Requirements::strict_of_pod(&template.spec)
+            },
+            requests: template.spec.requests(),
+        };
+        world.daemons.iter().map(daemon).collect()
+    }
+}
+
+/// A node with a pod's requirements added to its own.
+struct Tried<'t> {
+    node: &'t ExistingNode<'t>,
+    pod: &'t Requirements,
+}
+
+impl Place for Tried<'_> {
+    fn requirement(&self, key: &str) -> Option<Cow<'_, Requirement>> {
+        match (self.node.requirement(key), self.pod.get(key)) {
+            (Some(own), Some(pod)) => Some(Cow::Owned(own.intersection(pod))),
+            (Some(own), None) => Some(own),
+            (None, pod) => pod.map(Cow::Borrowed),
+        }
+    }
+
+    fn may_define(&self, _key: &str) -> bool {
+        false
+    }
+
+    fn meets(&self, requirements: &Requirements) -> bool {
+        requirements
+            .iter()
+            .all(|(key, wanted)| match self.requirement(key) {
+                Some(own) => own.meets(wanted),
+                None => wanted.allows_absence(),
+            })
+    }
+
+    fn taints(&self) -> impl Iterator<Item = &Taint> {
+        self.node.taints.iter().copied()
+    }
+}
+
+impl<'a> ExistingNode<'a> {
+    pub(crate) fn new(
+        at: usize,
+        state: &'a StateNode<'a>,
+        daemons: &[Daemon<'_>],
+        world: &World<'a>,
+        request: &Request<'a>,
+    ) -> Self {
+        let mut node = ExistingNode {
+            at,
+            state,
+            taints: state.taints(world.profile).collect(),
+            labels: state.labels(),
+            hostname: state.hostname().into(),
+            extra: Requirements::new(),
+            remaining: state.available(),
+            overcommitted: false,
+            unsettled: is_unsettled(state, world, request),
+            ports: None,
+            pods: Vec::new(),
+        };
+        node.reserve_for_daemons(daemons);
+        node
+    }
+
+    /// Keeps room for DaemonSet pods that are not there yet; more of them than expected free nothing.
+    fn reserve_for_daemons(&mut self, daemons: &[Daemon<'_>]) {
+        let mut expected = Resources::default();
+        for daemon in daemons {
+            let tolerated = self
+                .taints
+                .iter()
+                .all(|taint| daemon.template.spec.tolerates(taint));
+            if tolerated && self.is_compatible(&daemon.requirements) {
+                expected += &daemon.requests;
+            }
+        }
+        let missing = (expected - &self.state.daemon_requests).max(&Resources::default());
+        // `max` with nothing does not look at extended resources.
+        let extended = missing.extended.iter().filter(|(_, amount)| **amount > 0);
+        let extended = extended.map(|(name, amount)| (name.clone(), *amount)).collect();
+        self.remaining -= &Resources { extended, ..missing };
+        self.overcommitted = self.remaining.extended.values().any(|left| *left < 0);
+    }
+
+    pub(crate) fn hostname(&self) -> &Name {
+        &self.hostname
+    }
+
+    /// Initialized nodes first, then by name: the order in which nodes are tried.
+    pub(crate) fn order(&self) -> (bool, &'a str) {
+        (!self.state.initialized(), self.state.name())
+    }
+
+    pub(crate) fn is_unsettled(&self) -> bool {
+        self.unsettled
+    }
+
+    fn requirement(&self, key: &str) -> Option<Cow<'_, Requirement>> {
+        if key == labels::HOSTNAME {
+            return Some(Cow::Owned(Requirement::only(self.hostname.clone())));
+        }
+        let label = self
+            .labels
+            .get(key)
+            .map(|value| Cow::Owned(Requirement::only(value.as_str())));
+        label.or_else(|| self.extra.get(key).map(Cow::Borrowed))
+    }
+
+    /// Whether the node's labels meet a pod's requirements; none may be undefined.
+    fn is_compatible(&self, wanted: &Requirements) -> bool {
+        wanted.iter().all(|(key, requirement)| {
+            if &**key == labels::HOSTNAME {
+                return requirement.has(&self.hostname);
+            }
+            match self.labels.get(&**key) {
+                Some(value) => requirement.has(value),
+                None => match self.extra.get(key) {
+                    Some(extra) => extra.meets(requirement),
+                    None => requirement.allows_absence(),
+                },
+            }
+        })
+    }
+
+    /// Places a pod if the node takes it, and says whether it did (`CanAdd`, `Add`).
+    pub(crate) fn try_add(
+        &mut self,
+        pod: PodId,
+        kind: &PodKind<'a>,
+        topology: &mut Topology<'a>,
+        world: &World<'a>,
+        chance: &mut Stream,
+    ) -> bool {
+        if self.overcommitted
+            || !kind.requests.fits(&self.remaining)
+            || !self.taints.iter().all(|taint| kind.spec.tolerates(taint))
+            || !kind.ports.is_empty() && host_port::conflict(&kind.ports, self.ports(world))
+            || !self.is_compatible(&kind.requirements)
+        {
+            return false;
+        }
+        let place = Tried {
+            node: self,
+            pod: &kind.requirements,
+        };
+        if !kind.free
+            && topology
+                .add_requirements(&kind.membership, &kind.strict, &place, chance)
+                .is_err()
+        {
+            return false;
+        }
+        topology.record(&kind.membership, &place);
+        self.pods.push(pod);
+        self.remaining -= &kind.requests;
+        for (key, requirement) in kind.requirements.iter() {
+            if !self.labels.contains_key(&**key) {
+                self.extra.add(key.clone(), requirement.clone());
+            }
+        }
+        if let Some(ports) = &mut self.ports {
+            ports.extend(kind.ports.iter().cloned());
+        }
+        true
+    }
+
+    /// The host ports of bound pods, looked up when a pod first wants one.
+    fn ports(&mut self, world: &World<'a>) -> &[HostPort] {
+        self.ports.get_or_insert_with(|| {
+            let bound = self.state.pods.iter().filter_map(|pod| world.pods.get(*pod));
+            bound.flat_map(|pod| HostPort::of_pod(pod.spec())).collect()
+        })
+    }
+}
+
+/// Whether a node had a pod come or go within its pool's `consolidate_after`
+/// (karpenter v1.14 pkg/utils/disruption/disruption.go `IsUnderConsolidateAfter`).
+fn is_unsettled(state: &StateNode<'_>, world: &World<'_>, request: &Request<'_>) -> bool {
+    if request.purpose != Purpose::Consolidation || !world.profile.settled_destinations {
+        return false;
+    }
+    let Some((_, claim)) = state
+        .claim
+        .filter(|(_, claim)| is_true(claim.conditions.initialized))
+    else {
+        return false;
+    };
+    let after = world
+        .pools
+        .get(claim.pool)
+        .and_then(|pool| pool.disruption.consolidate_after);
+    let since = claim
+        .last_pod_event
+        .or(claim.conditions.initialized.map(|condition| condition.since));
+    let window = after.filter(|after| !after.is_zero());
+    window
+        .zip(since)
+        .is_some_and(|(window, since)| request.now.since(since) < window)
+}

@@ -1,0 +1,310 @@
+//! One topology constraint and the pods that count for it, by domain
+//! (karpenter v1.14 pkg/controllers/provisioning/scheduling/{topologygroup,topologynodefilter}.go).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rand::RngExt;
+use sim::Stream;
+
+use crate::api::{LabelSelector, Labels, PodSpec, PodTemplate, Taint, Toleration};
+use crate::karpenter::labels;
+use crate::karpenter::requirement::{Name, Requirement};
+use crate::karpenter::requirements::Requirements;
+
+/// What a topology constraint asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Even numbers in all domains.
+    Spread,
+    /// A domain that has matching pods.
+    Affinity,
+    /// A domain that has none.
+    AntiAffinity,
+}
+
+impl Kind {
+    /// Its name in a message.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Kind::Spread => "topology spread",
+            Kind::Affinity => "pod affinity",
+            Kind::AntiAffinity => "pod anti-affinity",
+        }
+    }
+}
+
+/// The namespaces whose pods count.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Namespaces {
+    pub(crate) names: BTreeSet<String>,
+    pub(crate) selector: Option<LabelSelector>,
+}
+
+impl Namespaces {
+    fn has(&self, namespace: &str, all: &BTreeMap<String, Labels>) -> bool {
+        let selected = |selector: &LabelSelector| match all.get(namespace) {
+            Some(labels) => selector.matches(labels),
+            // Every namespace has this one label, whether or not anything else is known of it.
+            None => selector.matches(&Labels::from([(
+                "kubernetes.io/metadata.name".to_owned(),
+                namespace.to_owned(),
+            )])),
+        };
+        self.names.contains(namespace) || self.selector.as_ref().is_some_and(selected)
+    }
+}
+
+/// Which nodes take part in a spread (`TopologyNodeFilter`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct NodeFilter {
+    /// Alternatives, of which one must be met; `None` if node affinity is ignored.
+    requirements: Option<Vec<Requirements>>,
+    /// Tolerations that must cover the node's taints; `None` if taints are ignored.
+    tolerations: Option<Vec<Toleration>>,
+}
+
+impl NodeFilter {
+    /// The filter of a pod's spread constraint.
+    pub(crate) fn new(pod: &PodSpec, honor_affinity: bool, honor_taints: bool) -> Self {
+        let selector = Requirements::from_labels(&pod.node_selector);
+        let alternatives = || match &pod.affinity.node_required {
+            None => vec![selector.clone()],
+            Some(terms) => terms
+                .iter()
+                .map(|term| {
+                    let mut all = selector.clone();
+                    all.add_all(&Requirements::from_expressions(&term.expressions));
+                    all
+                })
+                .collect(),
+        };
+        NodeFilter {
+            requirements: honor_affinity.then(alternatives),
+            tolerations: honor_taints.then(|| pod.tolerations.clone()),
+        }
+    }
+
+    /// Whether a node takes part; `meets` says whether it meets one alternative.
+    pub(crate) fn matches<'t>(
+        &self,
+        mut taints: impl Iterator<Item = &'t Taint>,
+        meets: impl FnMut(&Requirements) -> bool,
+    ) -> bool {
+        let tolerated = |tolerations: &Vec<Toleration>| {
+            taints.all(|taint| tolerations.iter().any(|toleration| toleration.tolerates(taint)))
+        };
+        self.requirements
+            .as_ref()
+            .is_none_or(|all| all.is_empty() || all.iter().any(meets))
+            && self.tolerations.as_ref().is_none_or(tolerated)
+    }
+}
+
+/// What makes a topology group the same as another (`TopologyGroup.Hash`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Identity {
+    pub(crate) kind: Kind,
+    pub(crate) key: Name,
+    pub(crate) namespaces: Namespaces,
+    pub(crate) selector: Option<LabelSelector>,
+    pub(crate) max_skew: i32,
+    pub(crate) filter: Option<NodeFilter>,
+}
+
+/// A topology constraint with its counts.
+#[derive(Debug, Clone)]
+pub(crate) struct TopologyGroup {
+    pub(crate) identity: Identity,
+    min_domains: Option<i32>,
+    /// Matching pods by domain; every domain that is known has an entry.
+    domains: BTreeMap<Name, u32>,
+    /// How many domains have a matching pod.
+    occupied: usize,
+}
+
+impl TopologyGroup {
+    pub(crate) fn new(identity: Identity, min_domains: Option<i32>) -> Self {
+        TopologyGroup {
+            identity,
+            min_domains,
+            domains: BTreeMap::new(),
+            occupied: 0,
+        }
+    }
+
+    pub(crate) fn key(&self) -> &Name {
+        &self.identity.key
+    }
+
+    /// Whether pods of a template count.
+    pub(crate) fn selects(&self, pod: &PodTemplate, namespaces: &BTreeMap<String, Labels>) -> bool {
+        // A selector that is absent matches no pod.
+        let selected = self
+            .identity
+            .selector
+            .as_ref()
+            .is_some_and(|s| s.matches(&pod.labels));
+        selected && self.identity.namespaces.has(&pod.namespace, namespaces)
+    }
+
+    /// Makes a domain known.
+    pub(crate) fn register(&mut self, domain: &Name) {
+        if !self.domains.contains_key(domain) {
+            self.domains.insert(domain.clone(), 0);
+        }
+    }
+
+    /// Counts a pod in each of these domains.
+    pub(crate) fn record<'n>(&mut self, domains: impl IntoIterator<Item = &'n Name>) {
+        for domain in domains {
+            let count = self.domains.entry(domain.clone()).or_insert(0);
+            self.occupied += usize::from(*count == 0);
+            *count += 1;
+        }
+    }
+
+    fn count(&self, domain: &Name) -> u32 {
+        self.domains.get(domain).copied().unwrap_or(0)
+    }
+
+    /// The domains into which a pod may go, given where it and the node may be. DoesNotExist if nowhere.
+    pub(crate) fn next(
+        &self,
+        selects_itself: bool,
+        pod: Option<&Requirement>,
+        node: Option<&Requirement>,
+        chance: &mut Stream,
+    ) -> Requirement {
+        // A forming claim's hostname is not registered before a pod is on it, and every node can have one.
+        if &**self.key() == labels::HOSTNAME
+            && let Some([hostname]) = node.map(Requirement::values)
+        {
+            return if self.admits_hostname(hostname, selects_itself, pod) {
+                Requirement::only(hostname.clone())
+            } else {
+                Requirement::does_not_exist()
+            };
+        }
+        match self.identity.kind {
+            Kind::Spread => self.next_spread(selects_itself, pod, node, chance),
+            Kind::Affinity => self.next_affinity(selects_itself, pod, node, chance),
+            Kind::AntiAffinity => {
+                let empty = self.within(pod, node).filter(|(_, count)| *count == 0);
+                Requirement::any_of(empty.map(|(domain, _)| domain.clone()))
+            }
+        }
+    }
+
+    fn admits_hostname(&self, hostname: &Name, selects_itself: bool, pod: Option<&Requirement>) -> bool {
+        let count = self.count(hostname);
+        match self.identity.kind {
+            // A fresh node is always possible, so that the least count is zero.
+            Kind::Spread => i64::from(count) + i64::from(selects_itself) <= i64::from(self.identity.max_skew),
+            Kind::Affinity => {
+                allows(pod, hostname) && (count > 0 || selects_itself && !self.any_occupied(pod))
+            }
+            Kind::AntiAffinity => count == 0,
+        }
+    }
+
+    /// The known domains in which both pod and node may be, with their counts.
+    fn within<'s>(
+        &'s self,
+        pod: Option<&'s Requirement>,
+        node: Option<&'s Requirement>,
+    ) -> impl Iterator<Item = (&'s Name, u32)> + 's {
+        let both = move |(domain, _): &(&Name, &u32)| allows(pod, domain) && allows(node, domain);
+        self.domains
+            .iter()
+            .filter(both)
+            .map(|(domain, count)| (domain, *count))
+    }
+
+    /// One of the least filled domains of the node that keeps the skew (`nextDomainTopologySpread`); chance
+    /// decides among equals, as the order of a Go map does.
+    fn next_spread(
+        &self,
+        selects_itself: bool,
+        pod: Option<&Requirement>,
+        node: Option<&Requirement>,
+        chance: &mut Stream,
+    ) -> Requirement {
+        let least = self.least_count(pod);
+        let allowed = |count: u32| {
+            let after = i64::from(count) + i64::from(selects_itself);
+            after - i64::from(least) <= i64::from(self.identity.max_skew)
+        };
+        let mut best: Vec<&Name> = Vec::new();
+        let mut best_count = u32::MAX;
+        for (domain, count) in self.within(None, node).filter(|(_, count)| allowed(*count)) {
+            if count < best_count {
+                best_count = count;
+                best.clear();
+            }
+            if count == best_count {
+                best.push(domain);
+            }
+        }
+        pick(&best, chance).map_or_else(Requirement::does_not_exist, |domain| {
+            Requirement::only(domain.clone())
+        })
+    }
+
+    /// The least count over the domains in which the pod may be (`domainMinCount`).
+    fn least_count(&self, pod: Option<&Requirement>) -> u32 {
+        if &**self.key() == labels::HOSTNAME {
+            return 0;
+        }
+        let mut supported = 0;
+        let mut least = u32::MAX;
+        for (_, count) in self.within(pod, None) {
+            supported += 1;
+            least = least.min(count);
+        }
+        if self.min_domains.is_some_and(|wanted| supported < wanted) {
+            0
+        } else {
+            least
+        }
+    }
+
+    /// The occupied domains; if there is none for the pod and it matches itself, one to begin with, and
+    /// another that need not be the node's: two draws, as upstream, so that a first pod may leave a claim
+    /// with two domains (`nextDomainAffinity`).
+    fn next_affinity(
+        &self,
+        selects_itself: bool,
+        pod: Option<&Requirement>,
+        node: Option<&Requirement>,
+        chance: &mut Stream,
+    ) -> Requirement {
+        let occupied = self.within(pod, node).filter(|(_, count)| *count > 0);
+        let mut options: Vec<Name> = occupied.map(|(domain, _)| domain.clone()).collect();
+        if options.is_empty() && selects_itself && !self.any_occupied(pod) {
+            for candidates in [
+                self.within(pod, node).collect(),
+                self.within(pod, None).collect::<Vec<_>>(),
+            ] {
+                options.extend(pick(&candidates, chance).map(|(domain, _)| domain.clone()));
+            }
+        }
+        Requirement::any_of(options)
+    }
+
+    fn any_occupied(&self, pod: Option<&Requirement>) -> bool {
+        self.occupied > 0 && self.within(pod, None).any(|(_, count)| count > 0)
+    }
+}
+
+fn allows(requirement: Option<&Requirement>, domain: &str) -> bool {
+    requirement.is_none_or(|requirement| requirement.has(domain))
+}
+
+fn pick<T: Copy>(candidates: &[T], chance: &mut Stream) -> Option<T> {
+    match candidates {
+        [] => None,
+        [only] => Some(*only),
+        several => Some(several[chance.random_range(0..several.len())]),
+    }
+}

@@ -1,0 +1,406 @@
+//! Releases of Karpenter and how their behaviour differs.
+//!
+//! Each difference that a simulation can show is one named switch of [`Profile`], so that a rule reads
+//! `if profile.batch_dedupe` and not `if version >= 1.2`. Where a change came in between the three
+//! releases that were read whole (v0.32.4, v1.5.0, v1.14), the minor release that first has it was found
+//! by looking at each release's tag.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// A release of Karpenter core.
+///
+/// ```
+/// use model::karpenter::Version;
+///
+/// assert!("v1.14".parse::<Version>().unwrap() > "1.5.0".parse().unwrap());
+/// assert!("0.31".parse::<Version>().is_err());
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Version {
+    /// Major
+    pub major: u16,
+    /// Minor
+    pub minor: u16,
+    /// Patch
+    pub patch: u16,
+}
+
+impl Version {
+    /// The first release whose behaviour is known here: NodePools begin with it.
+    pub const OLDEST: Version = Version::new(0, 32, 0);
+    /// The latest release that was read.
+    pub const LATEST: Version = Version::new(1, 14, 1);
+
+    /// A release.
+    #[must_use]
+    pub const fn new(major: u16, minor: u16, patch: u16) -> Self {
+        Version { major, minor, patch }
+    }
+
+    /// Whether this is that minor release or a later one.
+    fn since(self, major: u16, minor: u16) -> bool {
+        (self.major, self.minor) >= (major, minor)
+    }
+
+    /// What this release does.
+    #[must_use]
+    pub fn profile(self) -> Profile {
+        Profile::of(self)
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}.{}", self.major, self.minor, self.patch)
+    }
+}
+
+/// Why a text names no release that can be simulated.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected a Karpenter version from 0.32 on, such as 1.5.0, found {0:?}")]
+pub struct NotAVersion(pub String);
+
+impl FromStr for Version {
+    type Err = NotAVersion;
+
+    fn from_str(text: &str) -> Result<Self, NotAVersion> {
+        let refuse = || NotAVersion(text.to_owned());
+        let mut parts = text.strip_prefix('v').unwrap_or(text).split('.').map(str::parse);
+        let mut next = |required: bool| match parts.next() {
+            Some(part) => part.map_err(|_| refuse()),
+            None if required => Err(refuse()),
+            None => Ok(0),
+        };
+        let version = Version::new(next(true)?, next(true)?, next(false)?);
+        let known = parts.next().is_none() && version >= Version::OLDEST;
+        if known { Ok(version) } else { Err(refuse()) }
+    }
+}
+
+/// How nodes whose `expire_after` has passed are removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expiration {
+    /// By the disruption loop, replacement first.
+    InLoop,
+    /// By a timer that deletes the claim.
+    Forceful,
+}
+
+/// The order in which consolidation tries its candidates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CandidateOrder {
+    /// Ascending by disruption cost times remaining lifetime.
+    CostAscending,
+    /// Descending by price over disruption cost.
+    PriceOverCostDescending,
+}
+
+/// When a node counts as empty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Empty {
+    /// No pods but those of DaemonSets, static ones and ones that have ended or are ending.
+    NoPods,
+    /// No pods that would have to be scheduled elsewhere.
+    NoReschedulablePods,
+    /// No pods with an eviction cost above zero.
+    NoPositiveCostPods,
+}
+
+/// How drift treats empty nodes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DriftedEmpty {
+    /// All of them in one command.
+    Together,
+    /// Left to emptiness.
+    Skipped,
+    /// Before others, one a command.
+    First,
+}
+
+/// Whether replaced nodes are marked before or after their replacements are created.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Replacement {
+    /// Create, then mark.
+    CreateThenMark,
+    /// Mark, then create: pods of marked nodes may be provisioned for twice.
+    MarkThenCreate,
+}
+
+/// How reserved capacity (ODCR) is treated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReservedCapacity {
+    /// Unknown to this release.
+    Unknown,
+    /// Behind a gate that is off by default.
+    GateOff,
+    /// Behind a gate that is on by default.
+    GateOn,
+}
+
+/// What a release does, difference by difference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Profile {
+    /// The release.
+    pub version: Version,
+    /// The NodePool API is `karpenter.sh/v1`; before it, v1beta1.
+    pub api_v1: bool,
+
+    // Provisioning
+    /// A pod already seen in a batch window does not extend it (v1.2).
+    pub batch_dedupe: bool,
+    /// After a batch was dropped because the cluster state was not synced, wait this long (1 s until v0.37).
+    pub unsynced_requeue: Duration,
+    /// The longest a solve may take (v1.4).
+    pub solve_timeout: Option<Duration>,
+    /// A pod is relaxed all the way at its first pop; before, one preference a lap (v1.4).
+    pub full_relaxation: bool,
+    /// PREFERENCE_POLICY exists (v1.4).
+    pub preference_policy: bool,
+    /// Requirements have minValues (v0.36).
+    pub min_values: bool,
+    /// MIN_VALUES_POLICY exists (v1.6).
+    pub min_values_policy: bool,
+    /// Daemon overhead is counted by group of instance types; before, one number a template (v1.14).
+    pub daemon_groups: bool,
+    /// A DaemonSet's preferred node affinity counts as required when its overhead is computed (until v1.1).
+    pub daemon_preferences_required: bool,
+    /// How many instance types a NodeClaim may carry.
+    pub max_instance_types: usize,
+    /// NodePools may have replicas (v1.8).
+    pub static_capacity: bool,
+    /// NodePool limits may count nodes (v1.11).
+    pub node_limits: bool,
+    /// Reserved capacity.
+    pub reserved_capacity: ReservedCapacity,
+    /// Pods of a deleting node count as pending unless they may not be evicted now; before, all do (v1.4).
+    pub currently_reschedulable: bool,
+    /// A taint that a starting node sheds is ignored on every node; later, only until it is initialized.
+    pub ephemeral_taints_always_ignored: bool,
+    /// Taints under `readiness.k8s.io/` are shed by a starting node (v1.13).
+    pub readiness_taints_ephemeral: bool,
+    /// Node usage of a claim's pool is read from memory; before, from NodePool.status, which lags (v1.4).
+    pub limits_from_memory: bool,
+
+    /// Spread constraints heed nodeTaintsPolicy, nodeAffinityPolicy and matchLabelKeys, and take domains from
+    /// live nodes too (v1.3).
+    pub node_inclusion_policies: bool,
+    /// Host ports of DaemonSets are taken on new nodes (v1.4).
+    pub daemon_host_ports: bool,
+    /// New nodes of one NodePool share their host ports within a pass, so that only one of them takes a pod
+    /// with a given port: a defect (v1.4 to v1.12).
+    pub host_ports_shared: bool,
+    /// An event of a pending pod restarts its 10 s retry; before, the earlier due time stays
+    /// (v1.13, with the priority queue of controller-runtime 0.23).
+    pub event_restarts_retry: bool,
+    /// The annotation `karpenter.sh/do-not-disrupt` may hold a duration (v1.12).
+    pub do_not_disrupt_duration: bool,
+
+    // Launch
+    /// Memory reported by earlier nodes of a type replaces the estimate (v1.1).
+    pub memory_discovered: bool,
+    /// Spot offerings above the cheapest on-demand price are dropped one by one; before, whole types.
+    pub spot_filter_per_offering: bool,
+    /// A claim that is not launched by then is deleted (v1.7).
+    pub launch_timeout: Option<Duration>,
+    /// New nodes carry `karpenter.sh/unregistered:NoExecute` until registration (v1.0).
+    pub unregistered_taint: bool,
+    /// Registration waits for hooks (v1.11).
+    pub registration_hooks: bool,
+
+    // Disruption
+    /// Commands run beside the loop; before, the loop blocks (v0.33).
+    pub disruption_queue: bool,
+    /// NodePools have disruption budgets (v0.34).
+    pub budgets: bool,
+    /// Nodes that are not ready use up budget.
+    pub not_ready_uses_budget: bool,
+    /// Nodes must be Consolidatable for `consolidate_after` under every policy (v1.0).
+    pub consolidatable: bool,
+    /// Nodes within `consolidate_after` are no destination for candidates' pods (v1.14).
+    pub settled_destinations: bool,
+    /// The Balanced policy (v1.14).
+    pub balanced: bool,
+    /// The gate SpotToSpotConsolidation exists (v0.34).
+    pub spot_to_spot: bool,
+    /// The order of candidates (v1.14).
+    pub candidate_order: CandidateOrder,
+    /// Single-node consolidation takes pools in turn (v1.4).
+    pub pool_interleaving: bool,
+    /// When a node is empty.
+    pub empty: Empty,
+    /// How drift treats empty nodes.
+    pub drifted_empty: DriftedEmpty,
+    /// When replaced nodes are marked.
+    pub replacement: Replacement,
+    /// How expired nodes go (v1.0).
+    pub expiration: Expiration,
+
+    // Termination
+    /// The taint's key is `karpenter.sh/disrupted`; before, `karpenter.sh/disruption=disrupting`.
+    pub disrupted_taint: bool,
+    /// NodePools have `terminationGracePeriod` (v1.0).
+    pub termination_grace_period: bool,
+    /// A drain group starts when the former is gone; before, when it is being deleted (v1.1).
+    pub drain_groups_strict: bool,
+    /// A drain waits for pods that may not be disrupted; before, it evicts them.
+    pub do_not_disrupt_awaited: bool,
+    /// The shortest drain (v1.10).
+    pub minimum_drain: Duration,
+    /// The Node goes when EC2 says that the instance is gone; before, when termination was asked for.
+    pub awaits_instance_gone: bool,
+    /// Evictions run in parallel; before, one at a time (v1.6).
+    pub parallel_eviction: bool,
+}
+
+impl Profile {
+    /// What a release does.
+    #[must_use]
+    pub fn of(version: Version) -> Self {
+        let v = |minor| version.since(1, minor);
+        let beta = |minor| version.since(0, minor);
+        let seconds = |yes: bool, secs| {
+            if yes {
+                Duration::from_secs(secs)
+            } else {
+                Duration::ZERO
+            }
+        };
+        Profile {
+            version,
+            api_v1: v(0),
+            batch_dedupe: v(2),
+            unsynced_requeue: seconds(!v(0), 1),
+            solve_timeout: v(4).then_some(Duration::from_secs(60)),
+            full_relaxation: v(4),
+            preference_policy: v(4),
+            min_values: beta(36),
+            min_values_policy: v(6),
+            daemon_groups: v(14),
+            daemon_preferences_required: !v(2),
+            max_instance_types: max_instance_types(version),
+            static_capacity: v(8),
+            node_limits: v(11),
+            reserved_capacity: reserved_capacity(version),
+            currently_reschedulable: v(4),
+            ephemeral_taints_always_ignored: !beta(33),
+            readiness_taints_ephemeral: v(13),
+            limits_from_memory: v(4),
+            node_inclusion_policies: v(3),
+            daemon_host_ports: v(4),
+            host_ports_shared: v(4) && !v(13),
+            event_restarts_retry: v(13),
+            do_not_disrupt_duration: v(12),
+            memory_discovered: v(1),
+            spot_filter_per_offering: v(14),
+            launch_timeout: v(7).then_some(Duration::from_secs(300)),
+            unregistered_taint: v(0),
+            registration_hooks: v(11),
+            disruption_queue: beta(33),
+            budgets: beta(34),
+            not_ready_uses_budget: v(0),
+            consolidatable: v(0),
+            settled_destinations: v(14),
+            balanced: v(14),
+            spot_to_spot: beta(34),
+            candidate_order: if v(14) {
+                CandidateOrder::PriceOverCostDescending
+            } else {
+                CandidateOrder::CostAscending
+            },
+            pool_interleaving: v(4),
+            empty: if v(14) {
+                Empty::NoPositiveCostPods
+            } else if beta(33) {
+                Empty::NoReschedulablePods
+            } else {
+                Empty::NoPods
+            },
+            drifted_empty: drifted_empty(version),
+            replacement: if beta(33) && !v(6) {
+                Replacement::MarkThenCreate
+            } else {
+                Replacement::CreateThenMark
+            },
+            expiration: if v(0) {
+                Expiration::Forceful
+            } else {
+                Expiration::InLoop
+            },
+            disrupted_taint: v(0),
+            termination_grace_period: v(0),
+            drain_groups_strict: v(1),
+            do_not_disrupt_awaited: v(0),
+            minimum_drain: seconds(v(10), 5),
+            awaits_instance_gone: v(0),
+            parallel_eviction: v(6),
+        }
+    }
+}
+
+fn max_instance_types(version: Version) -> usize {
+    if version.since(1, 7) {
+        600
+    } else if version.since(0, 37) {
+        60
+    } else {
+        100
+    }
+}
+
+fn reserved_capacity(version: Version) -> ReservedCapacity {
+    if version.since(1, 6) {
+        ReservedCapacity::GateOn
+    } else if version.since(1, 3) {
+        ReservedCapacity::GateOff
+    } else {
+        ReservedCapacity::Unknown
+    }
+}
+
+fn drifted_empty(version: Version) -> DriftedEmpty {
+    match (version.major, version.minor, version.patch) {
+        (1, 5, 0) => DriftedEmpty::Skipped,
+        _ if version.since(1, 0) => DriftedEmpty::First,
+        _ => DriftedEmpty::Together,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn profile(text: &str) -> Profile {
+        text.parse::<Version>().expect("a version").profile()
+    }
+
+    #[test]
+    fn switches_turn_with_the_release_that_brought_them() {
+        let (a, b, c) = (profile("0.32.4"), profile("v1.5.0"), profile("1.14"));
+        assert_eq!(
+            [a.max_instance_types, b.max_instance_types, c.max_instance_types],
+            [100, 60, 600]
+        );
+        assert_eq!(
+            [a.batch_dedupe, b.batch_dedupe, c.batch_dedupe],
+            [false, true, true]
+        );
+        assert_eq!(a.unsynced_requeue, Duration::from_secs(1));
+        assert!(profile("1.2").batch_dedupe && !profile("1.1.9").batch_dedupe);
+        assert!(profile("1.4").full_relaxation && !profile("1.3").full_relaxation);
+        assert_eq!(b.drifted_empty, DriftedEmpty::Skipped);
+        assert_eq!(b.minimum_drain, Duration::ZERO);
+    }
+
+    #[test]
+    fn other_texts_are_refused() {
+        for text in ["", "1", "1.x", "1.2.3.4", "0.31.9", "-1.2"] {
+            assert_eq!(
+                text.parse::<Version>(),
+                Err(NotAVersion(text.to_owned())),
+                "{text}"
+            );
+        }
+    }
+}
