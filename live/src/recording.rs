@@ -41,9 +41,14 @@ impl Curves {
     pub fn read(text: impl Read) -> Result<Self, Error> {
         let mut reader = csv::Reader::from_reader(text);
         let header = reader.headers().map_err(|error| line_error(&error))?.clone();
-        let time = header.iter().position(|name| name == "t_s").ok_or(Error::Column("t_s"))?;
+        let time = header
+            .iter()
+            .position(|name| name == "t_s")
+            .ok_or(Error::Column("t_s"))?;
         let skipped = ["time", "t_s", "flag", "sources", "spread", "value_raw"];
-        let kept: Vec<usize> = (0..header.len()).filter(|&i| !skipped.contains(&&header[i])).collect();
+        let kept: Vec<usize> = (0..header.len())
+            .filter(|&i| !skipped.contains(&&header[i]))
+            .collect();
         let mut columns: Vec<(String, Vec<(f64, f64)>)> =
             kept.iter().map(|&i| (header[i].to_owned(), Vec::new())).collect();
         for row in reader.records() {
@@ -52,7 +57,10 @@ impl Curves {
             let number = |i: usize| {
                 row[i].trim().parse::<f64>().map_err(|_| Error::Line {
                     line,
-                    message: format!("expected a number in column {:?}, found {:?}", &header[i], &row[i]),
+                    message: format!(
+                        "expected a number in column {:?}, found {:?}",
+                        &header[i], &row[i]
+                    ),
                 })
             };
             let at = number(time)?;
@@ -68,13 +76,19 @@ impl Curves {
     /// The readings of a column.
     #[must_use]
     pub fn column(&self, name: &str) -> Option<&[(f64, f64)]> {
-        self.columns.iter().find(|(column, _)| column == name).map(|(_, readings)| readings.as_slice())
+        self.columns
+            .iter()
+            .find(|(column, _)| column == name)
+            .map(|(_, readings)| readings.as_slice())
     }
 }
 
 fn line_error(error: &csv::Error) -> Error {
     let line = error.position().map_or(0, csv::Position::line);
-    Error::Line { line, message: error.to_string() }
+    Error::Line {
+        line,
+        message: error.to_string(),
+    }
 }
 
 /// Readings as a step curve: each holds until the next. `zero` is the run's time at the file's second zero.
@@ -102,6 +116,9 @@ mod tests {
     #[test]
     fn a_bad_number_is_named_with_its_line() {
         let error = Curves::read("t_s,value\n0,1\n15,many\n".as_bytes()).unwrap_err();
-        assert_eq!(error.to_string(), "line 3: expected a number in column \"value\", found \"many\"");
+        assert_eq!(
+            error.to_string(),
+            "line 3: expected a number in column \"value\", found \"many\""
+        );
     }
 }

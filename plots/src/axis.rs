@@ -14,7 +14,10 @@ pub(crate) struct TimeAxis {
 impl TimeAxis {
     /// The axis over a span.
     pub(crate) fn new(span: (f64, f64), ticks: Vec<f64>) -> Self {
-        TimeAxis { seconds: (span.0..span.1).into(), ticks }
+        TimeAxis {
+            seconds: (span.0..span.1).into(),
+            ticks,
+        }
     }
 }
 

@@ -55,10 +55,23 @@ pub(crate) fn draw<DB: DrawingBackend>(
     let pen = Pen { theme, scale };
     area.fill(&rgb(theme.background))?;
     let at = |x: f64, y: f64| (pen.px(x), pen.px(y));
-    area.draw(&Text::new(figure.title.clone(), at(16.0, 12.0), pen.text(21.0, theme.text)))?;
-    area.draw(&Text::new(figure.subtitle.clone(), at(16.0, 38.0), pen.text(13.5, theme.faint)))?;
+    area.draw(&Text::new(
+        figure.title.clone(),
+        at(16.0, 12.0),
+        pen.text(21.0, theme.text),
+    ))?;
+    area.draw(&Text::new(
+        figure.subtitle.clone(),
+        at(16.0, 38.0),
+        pen.text(13.5, theme.faint),
+    ))?;
 
-    let rows = figure.panels.iter().map(|panel| panel.place.row + 1).max().unwrap_or(1);
+    let rows = figure
+        .panels
+        .iter()
+        .map(|panel| panel.place.row + 1)
+        .max()
+        .unwrap_or(1);
     let (width, height) = (f64::from(figure.size.0), f64::from(figure.size.1));
     let row_height = (height - HEAD - GAP * (rows as f64 + 1.0)) / rows as f64;
     for panel in &figure.panels {
@@ -81,7 +94,11 @@ fn draw_panel<DB: DrawingBackend>(
     pen: &Pen<'_>,
 ) -> Outcome<DB> {
     cell.fill(&rgb(pen.theme.panel))?;
-    let title = Text::new(panel.title.clone(), (pen.px(12.0), pen.px(9.0)), pen.text(15.0, pen.theme.text));
+    let title = Text::new(
+        panel.title.clone(),
+        (pen.px(12.0), pen.px(9.0)),
+        pen.text(15.0, pen.theme.text),
+    );
     cell.draw(&title)?;
     draw_legend(cell, panel, pen)?;
 
@@ -140,9 +157,11 @@ fn entries<'a>(layer: &'a Layer, theme: &Theme) -> Vec<(&'a str, Color)> {
             let mix = |a: u8, b: u8| ((u16::from(a) + 2 * u16::from(b)) / 3) as u8;
             vec![(label.as_str(), Color(mix(a.0, b.0), mix(a.1, b.1), mix(a.2, b.2)))]
         }
-        Layer::Stack { parts } => {
-            parts.iter().enumerate().map(|(n, (label, _))| (label.as_str(), theme.nth(n))).collect()
-        }
+        Layer::Stack { parts } => parts
+            .iter()
+            .enumerate()
+            .map(|(n, (label, _))| (label.as_str(), theme.nth(n)))
+            .collect(),
     }
 }
 
@@ -160,9 +179,17 @@ fn draw_layer<DB: DrawingBackend>(
     pen: &Pen<'_>,
 ) -> Outcome<DB> {
     match layer {
-        Layer::Line { curve, stroke: Stroke::Measured, .. } => draw_measured(chart, curve, span, pen),
+        Layer::Line {
+            curve,
+            stroke: Stroke::Measured,
+            ..
+        } => draw_measured(chart, curve, span, pen),
         Layer::Line { curve, stroke, .. } => {
-            let width = if matches!(stroke, Stroke::Thin(_)) { 1.0 } else { 1.8 };
+            let width = if matches!(stroke, Stroke::Thin(_)) {
+                1.0
+            } else {
+                1.8
+            };
             let style = pen.line(stroke_color(*stroke, pen.theme), width);
             for stretch in steps(curve, span) {
                 chart.draw_series(LineSeries::new(stretch, style))?;
@@ -191,7 +218,11 @@ fn draw_measured<DB: DrawingBackend>(
     let inside = |&&(time, value): &&(f64, f64)| time >= span.0 && time <= span.1 && value.is_finite();
     let radius = pen.px(1.6);
     chart.draw_series(
-        curve.points.iter().filter(inside).map(|&point| Circle::new(point, radius, style)),
+        curve
+            .points
+            .iter()
+            .filter(inside)
+            .map(|&point| Circle::new(point, radius, style)),
     )?;
     Ok(())
 }
@@ -202,7 +233,10 @@ fn draw_stack<DB: DrawingBackend>(
     span: (f64, f64),
     pen: &Pen<'_>,
 ) -> Outcome<DB> {
-    let mut times: Vec<f64> = parts.iter().flat_map(|(_, c)| c.points.iter().map(|p| p.0)).collect();
+    let mut times: Vec<f64> = parts
+        .iter()
+        .flat_map(|(_, c)| c.points.iter().map(|p| p.0))
+        .collect();
     times.extend([span.0, span.1]);
     times.retain(|time| *time >= span.0 && *time <= span.1);
     times.sort_by(f64::total_cmp);
@@ -210,8 +244,11 @@ fn draw_stack<DB: DrawingBackend>(
     let mut base = vec![0.0; times.len()];
     for (n, (_, curve)) in parts.iter().enumerate() {
         let color = rgb(pen.theme.nth(n));
-        let tops: Vec<f64> =
-            times.iter().zip(&base).map(|(&time, base)| base + curve.at(time).unwrap_or(0.0)).collect();
+        let tops: Vec<f64> = times
+            .iter()
+            .zip(&base)
+            .map(|(&time, base)| base + curve.at(time).unwrap_or(0.0))
+            .collect();
         for i in 0..times.len().saturating_sub(1) {
             if tops[i] > base[i] {
                 let corners = [(times[i], base[i]), (times[i + 1], tops[i])];
@@ -231,14 +268,25 @@ fn draw_marks<DB: DrawingBackend>(
 ) -> Outcome<DB> {
     let area = chart.plotting_area();
     let style = pen.text(11.5, pen.theme.mark);
-    for mark in figure.marks.iter().filter(|mark| mark.at > figure.span.0 && mark.at < figure.span.1) {
-        area.draw(&PathElement::new(vec![(mark.at, 0.0), (mark.at, top)], pen.line(pen.theme.mark, 1.0)))?;
+    for mark in figure
+        .marks
+        .iter()
+        .filter(|mark| mark.at > figure.span.0 && mark.at < figure.span.1)
+    {
+        area.draw(&PathElement::new(
+            vec![(mark.at, 0.0), (mark.at, top)],
+            pen.line(pen.theme.mark, 1.0),
+        ))?;
         let (width, _) = area.estimate_text_size(&mark.label, &style)?;
         let (pixels, _) = area.dim_in_pixel();
         let width = f64::from(width) / f64::from(pixels.max(1)) * (figure.span.1 - figure.span.0);
         let margin = (figure.span.1 - figure.span.0) * 0.006;
         let fits = mark.at + margin + width < figure.span.1;
-        let x = if fits { mark.at + margin } else { mark.at - margin - width };
+        let x = if fits {
+            mark.at + margin
+        } else {
+            mark.at - margin - width
+        };
         area.draw(&Text::new(mark.label.clone(), (x, top * 0.985), style.clone()))?;
     }
     Ok(())
@@ -254,7 +302,12 @@ fn steps(curve: &Curve, span: (f64, f64)) -> Vec<Vec<(f64, f64)>> {
         }
         corners.clear();
     };
-    let ends = curve.points.iter().skip(1).map(|point| point.0).chain([f64::INFINITY]);
+    let ends = curve
+        .points
+        .iter()
+        .skip(1)
+        .map(|point| point.0)
+        .chain([f64::INFINITY]);
     for (&(start, value), end) in curve.points.iter().zip(ends) {
         let (start, end) = (start.max(span.0), end.min(span.1));
         if !value.is_finite() {
@@ -272,7 +325,9 @@ fn height(layer: &Layer) -> f64 {
         Layer::Line { curve, .. } => curve.max(),
         Layer::Band { high, .. } => high.max(),
         Layer::Stack { parts } => {
-            let times = parts.iter().flat_map(|(_, curve)| curve.points.iter().map(|point| point.0));
+            let times = parts
+                .iter()
+                .flat_map(|(_, curve)| curve.points.iter().map(|point| point.0));
             let total = |time| parts.iter().filter_map(|(_, curve)| curve.at(time)).sum::<f64>();
             times.map(total).fold(0.0, f64::max)
         }
@@ -287,7 +342,11 @@ fn nice_ceiling(value: f64) -> f64 {
     let wanted = value * 1.12;
     let magnitude = 10f64.powf(wanted.log10().floor());
     let steps = [1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0];
-    magnitude * steps.into_iter().find(|step| step * magnitude >= wanted).unwrap_or(10.0)
+    magnitude
+        * steps
+            .into_iter()
+            .find(|step| step * magnitude >= wanted)
+            .unwrap_or(10.0)
 }
 
 /// At most so many times on the axis, on round minutes of the clock shown.
@@ -298,7 +357,10 @@ fn time_ticks(figure: &Figure, most: usize) -> Vec<f64> {
     let fits = |step: &&f64| (to - from) / (**step * 60.0) < most as f64;
     let step = minutes.iter().find(fits).map_or(to - from, |step| step * 60.0);
     let first = ((from + clock) / step).ceil() * step - clock;
-    (0..most).map(|n| first + n as f64 * step).filter(|time| *time <= to).collect()
+    (0..most)
+        .map(|n| first + n as f64 * step)
+        .filter(|time| *time <= to)
+        .collect()
 }
 
 fn time_label(time: f64, figure: &Figure) -> String {
@@ -336,6 +398,9 @@ mod tests {
 
     #[test]
     fn axes_end_on_round_numbers_above_the_data() {
-        assert_eq!([83.2, 8.0, 117.0, 0.0].map(nice_ceiling), [100.0, 10.0, 150.0, 1.0]);
+        assert_eq!(
+            [83.2, 8.0, 117.0, 0.0].map(nice_ceiling),
+            [100.0, 10.0, 150.0, 1.0]
+        );
     }
 }

@@ -25,7 +25,11 @@ impl Curve {
     /// The greatest value, or zero.
     #[must_use]
     pub fn max(&self) -> f64 {
-        self.points.iter().map(|&(_, value)| value).filter(|value| value.is_finite()).fold(0.0, f64::max)
+        self.points
+            .iter()
+            .map(|&(_, value)| value)
+            .filter(|value| value.is_finite())
+            .fold(0.0, f64::max)
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::sync::Once;
 
-use plotters::prelude::{BitMapBackend, SVGBackend};
 use plotters::drawing::IntoDrawingArea;
+use plotters::prelude::{BitMapBackend, SVGBackend};
 use plotters::style::{FontStyle, register_font};
 
 use crate::draw::draw;
@@ -65,7 +65,11 @@ pub fn png(figure: &Figure, theme: &Theme) -> Result<Vec<u8>, Error> {
 fn register_fonts() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        let registered = register_font("sans-serif", FontStyle::Normal, epaint_default_fonts::UBUNTU_LIGHT);
+        let registered = register_font(
+            "sans-serif",
+            FontStyle::Normal,
+            epaint_default_fonts::UBUNTU_LIGHT,
+        );
         assert!(registered.is_ok(), "the embedded font is a font");
     });
 }

@@ -10,7 +10,10 @@ const LONGEST_FILE: usize = 700;
 const LARGEST_FILE: u64 = 2_000_000;
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the repository").to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("tests/ lies in the repository")
+        .to_owned()
 }
 
 /// The files that git tracks.
@@ -22,8 +25,11 @@ fn tracked() -> Vec<PathBuf> {
         .output()
         .expect("git runs in a checkout");
     let names = String::from_utf8(output.stdout).expect("file names are UTF-8");
-    let files: Vec<PathBuf> =
-        names.split('\0').filter(|name| !name.is_empty()).map(|name| root.join(name)).collect();
+    let files: Vec<PathBuf> = names
+        .split('\0')
+        .filter(|name| !name.is_empty())
+        .map(|name| root.join(name))
+        .collect();
     assert!(files.len() > 20, "git lists the repository's files");
     files.into_iter().filter(|file| file.exists()).collect()
 }
@@ -59,7 +65,13 @@ fn files_are_small() {
 #[test]
 fn nothing_is_left_unfinished() {
     // Put together here, so that this file does not name what it forbids.
-    let banned = [["to", "do!("], ["unimple", "mented!("], ["FIX", "ME"], ["X", "XX"], ["#[ig", "nore]"]];
+    let banned = [
+        ["to", "do!("],
+        ["unimple", "mented!("],
+        ["FIX", "ME"],
+        ["X", "XX"],
+        ["#[ig", "nore]"],
+    ];
     let banned: Vec<String> = banned.iter().map(|parts| parts.concat()).collect();
     let mut problems = Vec::new();
     for (file, text) in texts().iter().filter(|(file, _)| ends_with(file, "rs")) {
@@ -75,7 +87,15 @@ fn nothing_is_left_unfinished() {
 /// Results must not depend on where or when they were computed.
 #[test]
 fn the_kernel_and_the_model_ask_nobody() {
-    let forbidden = ["std::time::Instant", "SystemTime", "HashMap", "HashSet", "std::fs", "std::net", "std::env"];
+    let forbidden = [
+        "std::time::Instant",
+        "SystemTime",
+        "HashMap",
+        "HashSet",
+        "std::fs",
+        "std::net",
+        "std::env",
+    ];
     let mut problems = Vec::new();
     for (file, text) in texts() {
         let relative = file.strip_prefix(root()).unwrap_or(&file).to_owned();
@@ -98,7 +118,9 @@ fn text_files_end_with_one_newline_and_hold_no_machine_paths() {
     let private = [["/ro", "ot/"], ["/wo", "rk/"], ["/ho", "me/"]].map(|parts| parts.concat());
     let mut problems = Vec::new();
     for (file, text) in texts() {
-        let kept = file.components().any(|part| part.as_os_str() == "golden" || part.as_os_str() == "data");
+        let kept = file
+            .components()
+            .any(|part| part.as_os_str() == "golden" || part.as_os_str() == "data");
         if kept || ends_with(&file, "svg") {
             continue;
         }

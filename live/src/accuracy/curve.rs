@@ -31,13 +31,17 @@ pub fn nmae(simulated: &StepSeries, real: &StepSeries, window: Window) -> f64 {
 /// The share of time at which two curves differ by no more than `tolerance`: within one replica, say.
 #[must_use]
 pub fn within(simulated: &StepSeries, real: &StepSeries, tolerance: f64, window: Window) -> f64 {
-    share(stretches([simulated, real], window), |[a, b]| (a - b).abs() <= tolerance)
+    share(stretches([simulated, real], window), |[a, b]| {
+        (a - b).abs() <= tolerance
+    })
 }
 
 /// The share of time at which the real curve lies between the two edges of a band, edges included.
 #[must_use]
 pub fn coverage(low: &StepSeries, high: &StepSeries, real: &StepSeries, window: Window) -> f64 {
-    share(stretches([low, high, real], window), |[low, high, real]| low <= real && real <= high)
+    share(stretches([low, high, real], window), |[low, high, real]| {
+        low <= real && real <= high
+    })
 }
 
 fn share<const N: usize>(
@@ -58,13 +62,18 @@ fn stretches<'a, const N: usize>(
     window: Window,
 ) -> impl Iterator<Item = (f64, [f64; N])> + 'a {
     let inside = |at: &Instant| *at > window.from && *at < window.to;
-    let mut edges: Vec<Instant> =
-        curves.iter().flat_map(|curve| curve.changes().iter().map(|change| change.0)).filter(inside).collect();
+    let mut edges: Vec<Instant> = curves
+        .iter()
+        .flat_map(|curve| curve.changes().iter().map(|change| change.0))
+        .filter(inside)
+        .collect();
     edges.extend([window.from, window.to]);
     edges.sort_unstable();
     edges.dedup();
     let pairs: Vec<(Instant, Instant)> = edges.windows(2).map(|pair| (pair[0], pair[1])).collect();
-    pairs.into_iter().map(move |(start, end)| ((end - start).as_secs_f64(), curves.map(|curve| curve.at(start))))
+    pairs
+        .into_iter()
+        .map(move |(start, end)| ((end - start).as_secs_f64(), curves.map(|curve| curve.at(start))))
 }
 
 #[cfg(test)]
@@ -79,7 +88,10 @@ mod tests {
         series
     }
 
-    const WINDOW: Window = Window { from: Instant::ZERO, to: Instant::from_secs(100) };
+    const WINDOW: Window = Window {
+        from: Instant::ZERO,
+        to: Instant::from_secs(100),
+    };
 
     #[test]
     fn equal_curves_are_perfect() {

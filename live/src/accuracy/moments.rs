@@ -17,7 +17,11 @@ pub fn first_fall(curve: &StepSeries, from: Instant) -> Option<Instant> {
 /// When the curve is first at `level` or above.
 #[must_use]
 pub fn time_to(curve: &StepSeries, level: f64, from: Instant) -> Option<Instant> {
-    if curve.at(from) >= level { Some(from) } else { first(curve, from, |_, value| value >= level) }
+    if curve.at(from) >= level {
+        Some(from)
+    } else {
+        first(curve, from, |_, value| value >= level)
+    }
 }
 
 /// When the curve comes down to `level` for the last time, to stay there or below; `None` if it never was
@@ -25,14 +29,23 @@ pub fn time_to(curve: &StepSeries, level: f64, from: Instant) -> Option<Instant>
 #[must_use]
 pub fn return_to(curve: &StepSeries, level: f64, from: Instant) -> Option<Instant> {
     let after = || curve.changes().iter().filter(|change| change.0 > from);
-    let last_above = after().filter(|change| change.1 > level).map(|change| change.0).next_back();
+    let last_above = after()
+        .filter(|change| change.1 > level)
+        .map(|change| change.0)
+        .next_back();
     let above_at = last_above.or((curve.at(from) > level).then_some(from))?;
-    after().find(|change| change.0 > above_at && change.1 <= level).map(|change| change.0)
+    after()
+        .find(|change| change.0 > above_at && change.1 <= level)
+        .map(|change| change.0)
 }
 
 fn first(curve: &StepSeries, from: Instant, is: impl Fn(f64, f64) -> bool) -> Option<Instant> {
     let start = curve.at(from);
-    curve.changes().iter().find(|&&(at, value)| at > from && is(start, value)).map(|change| change.0)
+    curve
+        .changes()
+        .iter()
+        .find(|&&(at, value)| at > from && is(start, value))
+        .map(|change| change.0)
 }
 
 #[cfg(test)]

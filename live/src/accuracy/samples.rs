@@ -13,7 +13,10 @@ pub fn wasserstein(a: &[f64], b: &[f64]) -> f64 {
         return f64::NAN;
     }
     let steps = cumulative(a, b);
-    steps.windows(2).map(|pair| (pair[1].0 - pair[0].0) * (pair[0].1 - pair[0].2).abs()).sum()
+    steps
+        .windows(2)
+        .map(|pair| (pair[1].0 - pair[0].0) * (pair[0].1 - pair[0].2).abs())
+        .sum()
 }
 
 /// The Kolmogorov–Smirnov statistic: the greatest difference between two empirical distributions. NaN if
@@ -23,7 +26,10 @@ pub fn kolmogorov_smirnov(a: &[f64], b: &[f64]) -> f64 {
     if a.is_empty() || b.is_empty() {
         return f64::NAN;
     }
-    cumulative(a, b).iter().map(|&(_, a, b)| (a - b).abs()).fold(0.0, f64::max)
+    cumulative(a, b)
+        .iter()
+        .map(|&(_, a, b)| (a - b).abs())
+        .fold(0.0, f64::max)
 }
 
 /// Every value of either sample, with the share of each sample that is no greater.
@@ -40,13 +46,20 @@ fn cumulative(a: &[f64], b: &[f64]) -> Vec<(f64, f64, f64)> {
     let share = |sample: &[f64], value: f64| {
         sample.partition_point(|other| *other <= value) as f64 / sample.len() as f64
     };
-    values.into_iter().map(|value| (value, share(&a, value), share(&b, value))).collect()
+    values
+        .into_iter()
+        .map(|value| (value, share(&a, value), share(&b, value)))
+        .collect()
 }
 
 /// The relative error of a number: dollars, node-hours of a type, scale events. Zero if both are zero.
 #[must_use]
 pub fn relative(simulated: f64, real: f64) -> f64 {
-    if simulated == real { 0.0 } else { (simulated - real).abs() / real.abs() }
+    if simulated == real {
+        0.0
+    } else {
+        (simulated - real).abs() / real.abs()
+    }
 }
 
 /// Kendall's τ-b between two orders of the same configurations: 1 for the same order, −1 for the reverse,

@@ -48,7 +48,9 @@ fn warping_path(a: &[f64], b: &[f64]) -> Vec<(usize, usize)> {
     let mut cost = vec![f64::INFINITY; a.len() * width];
     for i in 0..a.len() {
         for j in 0..width {
-            let before = predecessors(i, j).map(|(i, j)| cost[i * width + j]).fold(f64::INFINITY, f64::min);
+            let before = predecessors(i, j)
+                .map(|(i, j)| cost[i * width + j])
+                .fold(f64::INFINITY, f64::min);
             let before = if i + j == 0 { 0.0 } else { before };
             cost[i * width + j] = (a[i] - b[j]).abs() + before;
         }
@@ -87,7 +89,10 @@ mod tests {
             }
             curve
         };
-        let window = Window { from: Instant::ZERO, to: Instant::from_secs(600) };
+        let window = Window {
+            from: Instant::ZERO,
+            to: Instant::from_secs(600),
+        };
         let (late, real) = (ramp(60), ramp(0));
         assert!(lag(&late, &real, window) > 20.0);
         assert!(lag(&real, &late, window) < -20.0);

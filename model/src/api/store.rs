@@ -82,7 +82,9 @@ impl Api {
         &self,
         deployment: DeploymentId,
     ) -> impl DoubleEndedIterator<Item = (ReplicaSetId, &ReplicaSet)> + '_ {
-        self.replica_sets.iter().filter(move |(_, set)| set.deployment == deployment)
+        self.replica_sets
+            .iter()
+            .filter(move |(_, set)| set.deployment == deployment)
     }
 
     /// All pods of a Deployment.

@@ -39,7 +39,11 @@ pub struct Config {
 impl Default for Config {
     /// Upstream's budget; what a managed control plane sets is not published. The write is an estimate.
     fn default() -> Self {
-        Config { qps: 20.0, burst: 30, write: Duration::from_millis(10) }
+        Config {
+            qps: 20.0,
+            burst: 30,
+            write: Duration::from_millis(10),
+        }
     }
 }
 
@@ -148,14 +152,21 @@ impl Component for Controllers {
 }
 
 fn sync_deployment(id: DeploymentId, now: Instant, api: &Api, out: &mut Out) {
-    let Some(object) = api.deployments.get(id) else { return };
+    let Some(object) = api.deployments.get(id) else {
+        return;
+    };
     let ids: Vec<ReplicaSetId> = api.replica_sets_of(id).map(|(set, _)| set).collect();
     let view = |&set_id: &ReplicaSetId| {
         let set = api.replica_sets.get(set_id).expect("listed a line above");
-        let pods = api.pods_of_replica_set(set_id).iter().filter_map(|&pod| api.pods.get(pod));
+        let pods = api
+            .pods_of_replica_set(set_id)
+            .iter()
+            .filter_map(|&pod| api.pods.get(pod));
         let ready = |pod: &crate::api::Pod| {
             pod.deletion.is_none()
-                && pod.ready.is_some_and(|ready| ready.status && now >= ready.since + object.min_ready)
+                && pod
+                    .ready
+                    .is_some_and(|ready| ready.status && now >= ready.since + object.min_ready)
         };
         SetView {
             replicas: set.replicas,
@@ -169,10 +180,17 @@ fn sync_deployment(id: DeploymentId, now: Instant, api: &Api, out: &mut Out) {
     let desired = object.replicas;
     match deployment::sync(object.strategy, desired, &sets) {
         None => {}
-        Some(Step::Create(replicas)) => out.emit(Output::CreateReplicaSet { deployment: id, replicas }),
+        Some(Step::Create(replicas)) => out.emit(Output::CreateReplicaSet {
+            deployment: id,
+            replicas,
+        }),
         Some(Step::Scale(moves)) => {
             for (index, replicas) in moves {
-                out.emit(Output::ScaleReplicaSet { id: ids[index], replicas, desired });
+                out.emit(Output::ScaleReplicaSet {
+                    id: ids[index],
+                    replicas,
+                    desired,
+                });
             }
         }
     }
@@ -193,7 +211,9 @@ impl Controllers {
 
     /// Makes or deletes what is missing (`manageReplicas`).
     fn sync_replica_set(&mut self, now: Instant, id: ReplicaSetId, api: &Api, out: &mut Out) {
-        let Some(set) = api.replica_sets.get(id) else { return };
+        let Some(set) = api.replica_sets.get(id) else {
+            return;
+        };
         if self.sets.entry(id).or_default().expectations > 0 {
             return;
         }
@@ -251,7 +271,9 @@ impl Controllers {
 
     /// Makes a node's pod of a DaemonSet, or deletes it from a node that should not run it.
     fn sync_daemon_set(&mut self, now: Instant, id: DaemonSetId, node: NodeId, api: &Api, out: &mut Out) {
-        let (Some(set), Some(object)) = (api.daemon_sets.get(id), api.nodes.get(node)) else { return };
+        let (Some(set), Some(object)) = (api.daemon_sets.get(id), api.nodes.get(node)) else {
+            return;
+        };
         let of_node = |pod: &&PodId| api.pods.get(**pod).is_some_and(|pod| pod.only_node == Some(node));
         let runs = api.pods_of(Owner::DaemonSet(id)).iter().any(|pod| of_node(&pod));
         if !runs && object.deleting.is_none() && node_should_run(&set.template, object) {

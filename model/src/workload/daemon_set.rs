@@ -25,12 +25,15 @@ pub fn with_tolerations(mut template: PodTemplate) -> PodTemplate {
     let added = TOLERATIONS
         .into_iter()
         .chain(network.then_some(("node.kubernetes.io/network-unavailable", TaintEffect::NoSchedule)));
-    template.spec.tolerations.extend(added.map(|(key, effect)| Toleration {
-        key: key.to_owned(),
-        value: None,
-        effect: Some(effect),
-        seconds: None,
-    }));
+    template
+        .spec
+        .tolerations
+        .extend(added.map(|(key, effect)| Toleration {
+            key: key.to_owned(),
+            value: None,
+            effect: Some(effect),
+            seconds: None,
+        }));
     template
 }
 
@@ -40,7 +43,10 @@ pub fn with_tolerations(mut template: PodTemplate) -> PodTemplate {
 pub fn node_should_run(template: &PodTemplate, node: &Node) -> bool {
     let spec = &template.spec;
     let named = spec.node_name.as_ref().is_none_or(|name| *name == node.name);
-    let selected = spec.node_selector.iter().all(|(key, value)| node.labels.get(key) == Some(value));
+    let selected = spec
+        .node_selector
+        .iter()
+        .all(|(key, value)| node.labels.get(key) == Some(value));
     let affine = spec
         .affinity
         .node_required

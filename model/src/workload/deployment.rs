@@ -38,7 +38,13 @@ pub enum Step {
 /// (kubernetes 1.35 pkg/controller/deployment/util/deployment_util.go `ResolveFenceposts`).
 #[must_use]
 pub fn fenceposts(strategy: Strategy, replicas: i32) -> (i32, i32) {
-    let Strategy::RollingUpdate { max_surge, max_unavailable } = strategy else { return (0, 0) };
+    let Strategy::RollingUpdate {
+        max_surge,
+        max_unavailable,
+    } = strategy
+    else {
+        return (0, 0);
+    };
     let surge = match max_surge {
         IntOrPercent::Int(pods) => pods,
         IntOrPercent::Percent(percent) => (percent * replicas + 99) / 100,
@@ -47,7 +53,11 @@ pub fn fenceposts(strategy: Strategy, replicas: i32) -> (i32, i32) {
         IntOrPercent::Int(pods) => pods,
         IntOrPercent::Percent(percent) => percent * replicas / 100,
     };
-    if surge == 0 && unavailable == 0 { (0, 1) } else { (surge, unavailable.min(replicas)) }
+    if surge == 0 && unavailable == 0 {
+        (0, 1)
+    } else {
+        (surge, unavailable.min(replicas))
+    }
 }
 
 /// The next step, if any (kubernetes 1.35 pkg/controller/deployment/deployment_controller.go
@@ -76,7 +86,11 @@ fn scale(strategy: Strategy, replicas: i32, sets: &[SetView]) -> Vec<(usize, i32
         set.is_new && set.replicas == replicas && set.desired == replicas && set.available == replicas
     };
     if sets.iter().any(saturated) {
-        return active.into_iter().filter(|&i| !sets[i].is_new).map(|i| (i, 0)).collect();
+        return active
+            .into_iter()
+            .filter(|&i| !sets[i].is_new)
+            .map(|i| (i, 0))
+            .collect();
     }
     let surge = |desired: i32| desired + fenceposts(strategy, desired).0;
     let total: i32 = active.iter().map(|&i| sets[i].replicas).sum();
@@ -124,8 +138,10 @@ fn proportional(
 
 /// All old pods go, then the new set comes (pkg/controller/deployment/recreate.go).
 fn recreate(replicas: i32, sets: &[SetView]) -> Option<Step> {
-    let old: Vec<(usize, i32)> =
-        (0..sets.len()).filter(|&i| !sets[i].is_new && sets[i].replicas > 0).map(|i| (i, 0)).collect();
+    let old: Vec<(usize, i32)> = (0..sets.len())
+        .filter(|&i| !sets[i].is_new && sets[i].replicas > 0)
+        .map(|i| (i, 0))
+        .collect();
     if !old.is_empty() {
         return Some(Step::Scale(old));
     }
@@ -145,7 +161,11 @@ fn roll(strategy: Strategy, replicas: i32, sets: &[SetView]) -> Option<Step> {
         return Some(Step::Create(room.min(replicas)));
     };
     let size = sets[new].replicas;
-    let wanted = if size > replicas { replicas } else { size + room.min(replicas - size) };
+    let wanted = if size > replicas {
+        replicas
+    } else {
+        size + room.min(replicas - size)
+    };
     if wanted != size {
         return Some(Step::Scale(vec![(new, wanted)]));
     }
@@ -156,7 +176,9 @@ fn roll(strategy: Strategy, replicas: i32, sets: &[SetView]) -> Option<Step> {
 /// Takes from the old sets what availability allows: unhealthy pods first, then the oldest set's
 /// (pkg/controller/deployment/rolling.go `reconcileOldReplicaSets`).
 fn shrink_old(sets: &[SetView], new: usize, total: i32, min_available: i32) -> Vec<(usize, i32)> {
-    let mut old: Vec<usize> = (0..sets.len()).filter(|&i| i != new && sets[i].replicas > 0).collect();
+    let mut old: Vec<usize> = (0..sets.len())
+        .filter(|&i| i != new && sets[i].replicas > 0)
+        .collect();
     old.sort_by_key(|&i| sets[i].created);
     let new_unavailable = sets[new].replicas - sets[new].available;
     let mut budget = total - min_available - new_unavailable;
@@ -176,7 +198,10 @@ fn shrink_old(sets: &[SetView], new: usize, total: i32, min_available: i32) -> V
         sizes[i] -= healthy;
         spare -= healthy;
     }
-    old.into_iter().filter(|&i| sizes[i] != sets[i].replicas).map(|i| (i, sizes[i])).collect()
+    old.into_iter()
+        .filter(|&i| sizes[i] != sets[i].replicas)
+        .map(|i| (i, sizes[i]))
+        .collect()
 }
 
 #[cfg(test)]
@@ -184,7 +209,13 @@ mod tests {
     use super::*;
 
     fn set(replicas: i32, available: i32, desired: i32, created: u64, is_new: bool) -> SetView {
-        SetView { replicas, available, desired, created: Instant::from_secs(created), is_new }
+        SetView {
+            replicas,
+            available,
+            desired,
+            created: Instant::from_secs(created),
+            is_new,
+        }
     }
 
     fn rolling() -> Strategy {
@@ -223,7 +254,9 @@ mod tests {
     fn scaling_during_a_rollout_is_proportional() {
         // 8 old and 5 new of 10 (+3); to 20 (+5): 25 in all, 12 to add
         let sets = [set(8, 8, 10, 0, false), set(5, 5, 10, 9, true)];
-        let Some(Step::Scale(moves)) = sync(rolling(), 20, &sets) else { panic!("it scales") };
+        let Some(Step::Scale(moves)) = sync(rolling(), 20, &sets) else {
+            panic!("it scales")
+        };
         assert_eq!(moves, [(0, 15), (1, 10)]);
     }
 
@@ -231,6 +264,9 @@ mod tests {
     fn recreate_waits_for_nothing_but_the_old_count() {
         let step = sync(Strategy::Recreate, 4, &[set(4, 4, 4, 0, false)]);
         assert_eq!(step, Some(Step::Scale(vec![(0, 0)])));
-        assert_eq!(sync(Strategy::Recreate, 4, &[set(0, 0, 4, 0, false)]), Some(Step::Create(4)));
+        assert_eq!(
+            sync(Strategy::Recreate, 4, &[set(0, 0, 4, 0, false)]),
+            Some(Step::Create(4))
+        );
     }
 }

@@ -56,7 +56,11 @@ impl MetricsServer {
         let before = before?;
         let window = last.at.since(before.at);
         let cpu = (last.cpu_seconds - before.cpu_seconds).max(0.0) / window.as_secs_f64();
-        Some(PodUsage { timestamp: last.at, window, cpu })
+        Some(PodUsage {
+            timestamp: last.at,
+            window,
+            cpu,
+        })
     }
 }
 

@@ -6,5 +6,6 @@ pub mod deployment;
 pub mod kubelet;
 pub mod metrics_server;
 mod token_bucket;
+pub mod victims;
 
 pub use token_bucket::TokenBucket;

@@ -71,25 +71,32 @@ impl Images {
     /// Makes a pod wait for an image, starting the pull if nobody has.
     pub(super) fn pull(&mut self, now: Instant, image: &str, alone: Duration, pod: PodId) {
         self.advance(now);
-        let pull = self
-            .pulls
-            .entry(image.to_owned())
-            .or_insert_with(|| Pull { left: alone + FIXED, waiting: Vec::new() });
+        let pull = self.pulls.entry(image.to_owned()).or_insert_with(|| Pull {
+            left: alone + FIXED,
+            waiting: Vec::new(),
+        });
         pull.waiting.push(pod);
     }
 
     /// When the next pull is done, if nothing else starts.
     pub(super) fn next_done(&self) -> Option<Instant> {
         let sharing = u32::try_from(self.pulls.len()).unwrap_or(u32::MAX);
-        self.pulls.values().map(|pull| self.updated + pull.left * sharing).min()
+        self.pulls
+            .values()
+            .map(|pull| self.updated + pull.left * sharing)
+            .min()
     }
 
     /// Takes out the pulls that are done by `now`: each image and the pods that waited for it.
     pub(super) fn take_done(&mut self, now: Instant) -> Vec<(String, Vec<PodId>)> {
         self.advance(now);
         let done = |pull: &Pull| pull.left < Duration::from_micros(1);
-        let names: Vec<String> =
-            self.pulls.iter().filter(|(_, pull)| done(pull)).map(|(name, _)| name.clone()).collect();
+        let names: Vec<String> = self
+            .pulls
+            .iter()
+            .filter(|(_, pull)| done(pull))
+            .map(|(name, _)| name.clone())
+            .collect();
         let mut finished = Vec::with_capacity(names.len());
         for name in names {
             if let Some(pull) = self.pulls.remove(&name) {
@@ -123,9 +130,15 @@ mod tests {
         images.pull(Instant::from_secs(5), "b", Duration::from_secs(1), b);
         // a has 5 s left, b 2 s: sharing, b is done after 4 s and a 3 s later
         assert_eq!(images.next_done(), Some(Instant::from_secs(9)));
-        assert_eq!(images.take_done(Instant::from_secs(9)), [("b".to_owned(), vec![b])]);
+        assert_eq!(
+            images.take_done(Instant::from_secs(9)),
+            [("b".to_owned(), vec![b])]
+        );
         assert_eq!(images.next_done(), Some(Instant::from_secs(12)));
-        assert_eq!(images.take_done(Instant::from_secs(12)), [("a".to_owned(), vec![a])]);
+        assert_eq!(
+            images.take_done(Instant::from_secs(12)),
+            [("a".to_owned(), vec![a])]
+        );
         assert!(images.has("a") && images.has("b") && images.next_done().is_none());
     }
 }

@@ -21,8 +21,8 @@ use crate::api::{Api, Owner, Pod};
 use crate::distribution::Distribution;
 use crate::id::{DaemonSetId, DeploymentId, NodeId, PodId};
 
-pub use images::{ImageSize, PullRate};
 use images::Images;
+pub use images::{ImageSize, PullRate};
 use probe::Start;
 
 /// The delays of a kubelet. Those in the reference marked as estimates are parameters.
@@ -202,7 +202,12 @@ impl Kubelets {
     /// Kubelets of no node yet.
     #[must_use]
     pub fn new(config: Config, streams: Streams) -> Self {
-        Kubelets { config, nodes: BTreeMap::new(), pods: BTreeMap::new(), streams }
+        Kubelets {
+            config,
+            nodes: BTreeMap::new(),
+            pods: BTreeMap::new(),
+            streams,
+        }
     }
 
     /// Says that a node has an image from the start.
@@ -229,11 +234,15 @@ impl Kubelets {
     }
 
     fn is_due(&self, now: Instant, pod: PodId) -> bool {
-        self.pods.get(&pod).is_some_and(|state| !state.stopping && state.due == now)
+        self.pods
+            .get(&pod)
+            .is_some_and(|state| !state.stopping && state.due == now)
     }
 
     fn is_stopping(&self, now: Instant, pod: PodId) -> bool {
-        self.pods.get(&pod).is_some_and(|state| state.stopping && state.due == now)
+        self.pods
+            .get(&pod)
+            .is_some_and(|state| state.stopping && state.due == now)
     }
 
     fn node_up(&mut self, now: Instant, node: NodeId) {
@@ -248,7 +257,9 @@ impl Kubelets {
     }
 
     fn network_ready(&mut self, now: Instant, node: NodeId, out: &mut Out) {
-        let Some(state) = self.nodes.get_mut(&node) else { return };
+        let Some(state) = self.nodes.get_mut(&node) else {
+            return;
+        };
         state.network = true;
         for pod in std::mem::take(&mut state.waiting_for_network) {
             self.make_sandbox(now, pod, out);
@@ -261,10 +272,17 @@ impl Kubelets {
     }
 
     fn bound(&mut self, now: Instant, pod: PodId, view: View<'_>, out: &mut Out) {
-        let Some((object, node)) = view.api.pods.get(pod).and_then(|object| Some((object, object.node?))) else {
+        let Some((object, node)) = view
+            .api
+            .pods
+            .get(pod)
+            .and_then(|object| Some((object, object.node?)))
+        else {
             return;
         };
-        let Some(node_state) = self.nodes.get_mut(&node) else { return };
+        let Some(node_state) = self.nodes.get_mut(&node) else {
+            return;
+        };
         let stream = self.streams.stream("kubelet/pod", u64::from(pod.0));
         let state = PodState {
             node,
@@ -285,21 +303,32 @@ impl Kubelets {
     }
 
     fn make_sandbox(&mut self, now: Instant, pod: PodId, out: &mut Out) {
-        let Some(state) = self.pods.get_mut(&pod) else { return };
+        let Some(state) = self.pods.get_mut(&pod) else {
+            return;
+        };
         state.due = now + self.config.sandbox.sample_duration(&mut state.stream);
         out.wake_at(state.due, Input::Sandbox(pod));
     }
 
     fn pull_images(&mut self, now: Instant, pod: PodId, view: View<'_>, out: &mut Out) {
-        let Some(object) = view.api.pods.get(pod) else { return };
-        let Some(state) = self.pods.get_mut(&pod) else { return };
-        let Some(node) = self.nodes.get_mut(&state.node) else { return };
+        let Some(object) = view.api.pods.get(pod) else {
+            return;
+        };
+        let Some(state) = self.pods.get_mut(&pod) else {
+            return;
+        };
+        let Some(node) = self.nodes.get_mut(&state.node) else {
+            return;
+        };
         let mut checks = Duration::ZERO;
         let spec = object.spec();
         for container in spec.init_containers.iter().chain(&spec.containers) {
             if !node.images.has(&container.image) {
                 let size = self.config.images.get(&container.image).copied();
-                let alone = self.config.pull_rate.alone(size.unwrap_or(self.config.default_image));
+                let alone = self
+                    .config
+                    .pull_rate
+                    .alone(size.unwrap_or(self.config.default_image));
                 node.images.pull(now, &container.image, alone, pod);
                 state.missing += 1;
             } else if container.always_pull {
@@ -317,7 +346,9 @@ impl Kubelets {
     }
 
     fn arm_pull(&mut self, node: NodeId, out: &mut Out) {
-        let Some(state) = self.nodes.get_mut(&node) else { return };
+        let Some(state) = self.nodes.get_mut(&node) else {
+            return;
+        };
         let next = state.images.next_done();
         if state.pull_alarm != next {
             state.pull_alarm = next;
@@ -328,7 +359,9 @@ impl Kubelets {
     }
 
     fn pulled(&mut self, now: Instant, node: NodeId, out: &mut Out) {
-        let Some(state) = self.nodes.get_mut(&node) else { return };
+        let Some(state) = self.nodes.get_mut(&node) else {
+            return;
+        };
         if state.pull_alarm != Some(now) {
             return;
         }
@@ -336,7 +369,9 @@ impl Kubelets {
         for (image, waiting) in state.images.take_done(now) {
             out.emit(Output::ImagePresent(node, image));
             for pod in waiting {
-                let Some(pod_state) = self.pods.get_mut(&pod) else { continue };
+                let Some(pod_state) = self.pods.get_mut(&pod) else {
+                    continue;
+                };
                 pod_state.missing = pod_state.missing.saturating_sub(1);
                 if pod_state.missing == 0 && !pod_state.stopping {
                     pod_state.due = now;
@@ -349,9 +384,15 @@ impl Kubelets {
 
     /// Starts the containers and works out when the kubelet will report Running and Ready.
     fn start(&mut self, now: Instant, pod: PodId, view: View<'_>, out: &mut Out) {
-        let Some(object) = view.api.pods.get(pod) else { return };
-        let Some(state) = self.pods.get_mut(&pod) else { return };
-        let Some(node) = self.nodes.get(&state.node) else { return };
+        let Some(object) = view.api.pods.get(pod) else {
+            return;
+        };
+        let Some(state) = self.pods.get_mut(&pod) else {
+            return;
+        };
+        let Some(node) = self.nodes.get(&state.node) else {
+            return;
+        };
         let config = &self.config;
         let spec = object.spec();
         let mut started = now;
@@ -377,8 +418,12 @@ impl Kubelets {
 
     fn running(&mut self, now: Instant, pod: PodId, view: View<'_>, out: &mut Out) {
         out.emit(Output::PodRunning(pod));
-        let Some(object) = view.api.pods.get(pod) else { return };
-        let Some(state) = self.pods.get_mut(&pod) else { return };
+        let Some(object) = view.api.pods.get(pod) else {
+            return;
+        };
+        let Some(state) = self.pods.get_mut(&pod) else {
+            return;
+        };
         state.running = true;
         state.due = state.ready.max(now);
         out.wake_at(state.due, Input::Ready(pod));
@@ -394,11 +439,18 @@ impl Kubelets {
     /// preStop runs inside the grace period, then SIGTERM, and SIGKILL when the grace is over
     /// (kubernetes 1.35 pkg/kubelet/kuberuntime/kuberuntime_container.go `killContainer`).
     fn deleted(&mut self, now: Instant, pod: PodId, view: View<'_>, out: &mut Out) {
-        let Some((object, deletion)) = view.api.pods.get(pod).and_then(|pod| Some((pod, pod.deletion?))) else {
+        let Some((object, deletion)) = view.api.pods.get(pod).and_then(|pod| Some((pod, pod.deletion?)))
+        else {
             return;
         };
-        let Some(state) = self.pods.get_mut(&pod) else { return };
-        let sleeps = object.spec().containers.iter().map(|container| container.pre_stop_sleep);
+        let Some(state) = self.pods.get_mut(&pod) else {
+            return;
+        };
+        let sleeps = object
+            .spec()
+            .containers
+            .iter()
+            .map(|container| container.pre_stop_sleep);
         let pre_stop = sleeps.max().filter(|_| state.running).unwrap_or_default();
         let shutdown = match &lifecycle(view, object).shutdown {
             _ if !state.running => Duration::ZERO,
@@ -411,7 +463,9 @@ impl Kubelets {
     }
 
     fn stopped(&mut self, now: Instant, pod: PodId, out: &mut Out) {
-        let Some(state) = self.pods.get_mut(&pod) else { return };
+        let Some(state) = self.pods.get_mut(&pod) else {
+            return;
+        };
         out.emit(Output::PodStopped(pod));
         let cleanup = self.config.cleanup.sample_duration(&mut state.stream);
         out.wake_at(now + cleanup, Input::Removed(pod));

@@ -65,7 +65,9 @@ fn passes_at(probe: &HttpProbe, start: Start, stream: &mut Stream) -> Instant {
 /// random part of it, so that a restart does not probe every pod at once.
 fn first_attempt(period: Duration, start: Start, stream: &mut Stream) -> Instant {
     if start.kubelet_age < period {
-        start.observed.max(start.worker + period.mul_f64(stream.random::<f64>()))
+        start
+            .observed
+            .max(start.worker + period.mul_f64(stream.random::<f64>()))
     } else {
         start.observed
     }
@@ -88,7 +90,10 @@ mod tests {
     }
 
     fn at(answers: u64, readiness: Option<HttpProbe>) -> Instant {
-        let container = Container { readiness_probe: readiness, ..Container::default() };
+        let container = Container {
+            readiness_probe: readiness,
+            ..Container::default()
+        };
         let start = Start {
             started: Instant::from_secs(100),
             observed: Instant::from_millis(100_400),

@@ -1,0 +1,144 @@
+//! Which pods a ReplicaSet gives up when it has too many
+//! (kubernetes 1.35 pkg/controller/controller_utils.go `ActivePodsWithRanks.Less`,
+//! pkg/controller/replicaset/replica_set.go `getPodsToDelete`).
+//!
+//! The relation is not transitive: ages are compared by the logarithm of their nanoseconds, and pods of one
+//! second by other rules than pods of different seconds. What upstream's sort makes of a cycle, or of
+//! complete ties, depends on an arbitrary input order, so that order is drawn here.
+
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+
+use rand::seq::SliceRandom;
+use sim::{Instant, Stream};
+
+use crate::api::{Api, Phase, Pod};
+use crate::id::{NodeId, PodId, ReplicaSetId};
+
+/// The annotation that makes a pod cheaper or dearer to delete.
+const DELETION_COST: &str = "controller.kubernetes.io/pod-deletion-cost";
+
+/// What the comparison looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Candidate {
+    /// Whether a node is assigned.
+    pub assigned: bool,
+    /// status.phase
+    pub phase: Phase,
+    /// The Ready condition is True, since then.
+    pub ready_since: Option<Instant>,
+    /// `controller.kubernetes.io/pod-deletion-cost`
+    pub deletion_cost: i32,
+    /// How many active pods of the whole Deployment are on its node.
+    pub rank: usize,
+    /// The most restarts of a regular container.
+    pub restarts: u32,
+    /// metadata.creationTimestamp
+    pub created: Instant,
+    /// metadata.uid
+    pub uid: u128,
+}
+
+/// Which of two pods goes first: `Less` is the first to be deleted.
+#[must_use]
+pub fn compare(now: Instant, a: &Candidate, b: &Candidate) -> Ordering {
+    let coarse = a
+        .assigned
+        .cmp(&b.assigned)
+        .then((a.phase == Phase::Running).cmp(&(b.phase == Phase::Running)))
+        .then(a.ready_since.is_some().cmp(&b.ready_since.is_some()))
+        .then(a.deletion_cost.cmp(&b.deletion_cost))
+        .then(b.rank.cmp(&a.rank));
+    let readiness = || match (a.ready_since, b.ready_since) {
+        (Some(since), Some(other)) if since != other => by_age(now, since, other, a.uid, b.uid),
+        _ => Ordering::Equal,
+    };
+    let creation = || match a.created == b.created {
+        true => Ordering::Equal,
+        false => by_age(now, a.created, b.created, a.uid, b.uid),
+    };
+    coarse
+        .then_with(readiness)
+        .then(b.restarts.cmp(&a.restarts))
+        .then_with(creation)
+}
+
+/// The younger goes first, if its age has a smaller logarithm; else the smaller uid.
+fn by_age(now: Instant, a: Instant, b: Instant, uid: u128, other: u128) -> Ordering {
+    log2_age(now, a).cmp(&log2_age(now, b)).then(uid.cmp(&other))
+}
+
+fn log2_age(now: Instant, since: Instant) -> i64 {
+    match now.since(since).as_nanos() {
+        0 => -1,
+        nanos => libm::log2(nanos as f64) as i64,
+    }
+}
+
+/// Chooses `count` of the active pods of a ReplicaSet.
+#[must_use]
+pub fn pods_to_delete(
+    api: &Api,
+    set: ReplicaSetId,
+    active: &[PodId],
+    count: usize,
+    now: Instant,
+    ties: &mut Stream,
+) -> Vec<PodId> {
+    if count >= active.len() {
+        return active.to_vec();
+    }
+    let ranks = ranks(api, set);
+    let mut pods: Vec<(PodId, Candidate)> = active
+        .iter()
+        .filter_map(|&id| Some((id, candidate(api.pods.get(id)?, &ranks))))
+        .collect();
+    pods.shuffle(ties);
+    insertion_sort(&mut pods, |a, b| compare(now, &a.1, &b.1));
+    pods.truncate(count);
+    pods.into_iter().map(|(id, _)| id).collect()
+}
+
+/// A sort that does not mind a relation that is no order.
+fn insertion_sort<T>(items: &mut [T], compare: impl Fn(&T, &T) -> Ordering) {
+    for end in 1..items.len() {
+        let mut at = end;
+        while at > 0 && compare(&items[at], &items[at - 1]) == Ordering::Less {
+            items.swap(at, at - 1);
+            at -= 1;
+        }
+    }
+}
+
+/// How many active pods of the Deployment each node has; pods without a node count together
+/// (`getPodsRankedByRelatedPodsOnSameNode`).
+fn ranks(api: &Api, set: ReplicaSetId) -> BTreeMap<Option<NodeId>, usize> {
+    let mut ranks = BTreeMap::new();
+    if let Some(set) = api.replica_sets.get(set) {
+        for (_, pod) in api
+            .pods_of_deployment(set.deployment)
+            .filter(|(_, pod)| pod.is_active())
+        {
+            *ranks.entry(pod.node).or_insert(0) += 1;
+        }
+    }
+    ranks
+}
+
+fn candidate(pod: &Pod, ranks: &BTreeMap<Option<NodeId>, usize>) -> Candidate {
+    let cost = pod
+        .template
+        .annotations
+        .get(DELETION_COST)
+        .and_then(|text| text.parse().ok());
+    Candidate {
+        assigned: pod.node.is_some(),
+        phase: pod.phase,
+        ready_since: pod.ready.filter(|ready| ready.status).map(|ready| ready.since),
+        deletion_cost: cost.unwrap_or(0),
+        rank: ranks.get(&pod.node).copied().unwrap_or(0),
+        restarts: pod.restarts,
+        created: pod.created,
+        uid: pod.uid,
+    }
+}
