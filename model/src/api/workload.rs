@@ -1,10 +1,11 @@
-//! Deployments, ReplicaSets and DaemonSets as the API server holds them.
+//! Deployments, ReplicaSets, DaemonSets and Services as the API server holds them.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use sim::Instant;
 
+use super::meta::Labels;
 use super::pod::PodTemplate;
 use crate::id::DeploymentId;
 
@@ -81,4 +82,15 @@ pub struct DaemonSet {
     pub name: String,
     /// spec.template, with the tolerations the controller adds by itself
     pub template: Arc<PodTemplate>,
+}
+
+/// A Service object, as far as it selects pods.
+#[derive(Debug, Clone)]
+pub struct Service {
+    /// metadata.name
+    pub name: String,
+    /// metadata.namespace
+    pub namespace: String,
+    /// spec.selector; empty selects nothing
+    pub selector: Labels,
 }
