@@ -22,13 +22,22 @@ impl<'a> Context<'a> {
     /// A context for one file, or one object in it.
     #[must_use]
     pub fn new(file: &'a str, object: String, problems: &'a RefCell<Vec<Diagnostic>>) -> Self {
-        Context { file, object, problems }
+        Context {
+            file,
+            object,
+            problems,
+        }
     }
 
     /// The cursor at the top of a document.
     #[must_use]
     pub fn root<'c>(&'c self, value: &'c Value) -> Cursor<'c> {
-        Cursor { context: self, value: Some(value), place: value.place, path: String::new() }
+        Cursor {
+            context: self,
+            value: Some(value),
+            place: value.place,
+            path: String::new(),
+        }
     }
 
     /// The file.
@@ -108,7 +117,11 @@ impl<'a> Cursor<'a> {
         };
         match found {
             Some(entry) => self.entry(entry),
-            None => Cursor { value: None, path: self.below(key), ..*self },
+            None => Cursor {
+                value: None,
+                path: self.below(key),
+                ..*self
+            },
         }
     }
 
@@ -121,18 +134,31 @@ impl<'a> Cursor<'a> {
     /// The cursor of one of this mapping's entries.
     #[must_use]
     pub fn entry(&self, entry: &'a Entry) -> Cursor<'a> {
-        let place = if entry.value.is_null() { entry.place } else { entry.value.place };
+        let place = if entry.value.is_null() {
+            entry.place
+        } else {
+            entry.value.place
+        };
         let place = match entry.value.shape {
             // A complaint about a whole mapping or list points at its key.
             Shape::Map(_) | Shape::List(_) => entry.place,
             Shape::Scalar(..) => place,
         };
-        Cursor { context: self.context, value: Some(&entry.value), place, path: self.below(&entry.key) }
+        Cursor {
+            context: self.context,
+            value: Some(&entry.value),
+            place,
+            path: self.below(&entry.key),
+        }
     }
 
     fn below(&self, key: &str) -> String {
         // A key with dots in it, as labels and resources have, is shown as such.
-        let key = if key.contains('.') { format!("[{key}]") } else { key.to_owned() };
+        let key = if key.contains('.') {
+            format!("[{key}]")
+        } else {
+            key.to_owned()
+        };
         match (self.path.is_empty(), key.starts_with('[')) {
             (true, _) => key,
             (false, true) => format!("{}{key}", self.path),
@@ -143,7 +169,9 @@ impl<'a> Cursor<'a> {
     /// The items of a list; none if there is none.
     #[must_use]
     pub fn items(&self) -> Vec<Cursor<'a>> {
-        let Some(Shape::List(items)) = self.value.map(|value| &value.shape) else { return Vec::new() };
+        let Some(Shape::List(items)) = self.value.map(|value| &value.shape) else {
+            return Vec::new();
+        };
         let item = |(index, value): (usize, &'a Value)| Cursor {
             context: self.context,
             value: Some(value),
@@ -156,8 +184,13 @@ impl<'a> Cursor<'a> {
     /// The entries of a mapping; none if there is none.
     #[must_use]
     pub fn entries(&self) -> Vec<(&'a str, Cursor<'a>)> {
-        let Some(Shape::Map(entries)) = self.value.map(|value| &value.shape) else { return Vec::new() };
-        entries.iter().map(|entry| (entry.key.as_str(), self.entry(entry))).collect()
+        let Some(Shape::Map(entries)) = self.value.map(|value| &value.shape) else {
+            return Vec::new();
+        };
+        entries
+            .iter()
+            .map(|entry| (entry.key.as_str(), self.entry(entry)))
+            .collect()
     }
 
     /// Reports an error here.
@@ -192,7 +225,11 @@ impl<'a> Cursor<'a> {
         match &self.value()?.shape {
             Shape::Scalar(Scalar::Text, text) => Some(text),
             Shape::Scalar(_, text) => {
-                self.error("E003", format!("expected a text, found {text}"), &format!("write it in quotes: \"{text}\""));
+                self.error(
+                    "E003",
+                    format!("expected a text, found {text}"),
+                    &format!("write it in quotes: \"{text}\""),
+                );
                 None
             }
             _ => self.wrong("a text"),
@@ -237,7 +274,11 @@ impl<'a> Cursor<'a> {
         };
         if !bounds.contains(&number) {
             let (low, high) = (bounds.start(), bounds.end());
-            self.error("E004", format!("expected a whole number from {low} to {high}, found {number}"), "");
+            self.error(
+                "E004",
+                format!("expected a whole number from {low} to {high}, found {number}"),
+                "",
+            );
             return None;
         }
         Some(number)
@@ -246,7 +287,8 @@ impl<'a> Cursor<'a> {
     /// A number of replicas, nodes or the like, from `least` up to a million.
     #[must_use]
     pub fn count(&self, least: i32) -> Option<i32> {
-        self.int(i64::from(least)..=1_000_000).and_then(|number| i32::try_from(number).ok())
+        self.int(i64::from(least)..=1_000_000)
+            .and_then(|number| i32::try_from(number).ok())
     }
 
     /// A finite number within bounds.
@@ -273,7 +315,11 @@ impl<'a> Cursor<'a> {
     fn within(&self, number: f64, bounds: RangeInclusive<f64>) -> Option<f64> {
         if !bounds.contains(&number) {
             let (low, high) = (bounds.start(), bounds.end());
-            self.error("E004", format!("expected a number from {low} to {high}, found {number}"), "");
+            self.error(
+                "E004",
+                format!("expected a number from {low} to {high}, found {number}"),
+                "",
+            );
             return None;
         }
         Some(number)
@@ -285,7 +331,11 @@ impl<'a> Cursor<'a> {
         let text = self.scalar()?;
         match text.parse::<Quantity>() {
             Ok(quantity) if quantity < Quantity::default() => {
-                self.error("E004", format!("a quantity must not be negative, found {text}"), "");
+                self.error(
+                    "E004",
+                    format!("a quantity must not be negative, found {text}"),
+                    "",
+                );
                 None
             }
             Ok(quantity) if quantity.whole() == i64::MAX => {
@@ -327,7 +377,8 @@ impl<'a> Cursor<'a> {
         let found = choices.iter().find(|(name, _)| *name == text);
         if found.is_none() {
             let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
-            let hint = super::closest(text, names.iter().copied()).map(|name| format!("did you mean {name:?}?"));
+            let hint =
+                super::closest(text, names.iter().copied()).map(|name| format!("did you mean {name:?}?"));
             let message = format!("expected {}, found {text:?}", alternatives(&names));
             self.error("E004", message, &hint.unwrap_or_default());
         }

@@ -53,13 +53,18 @@ impl Diagnostic {
     /// Where it is.
     #[must_use]
     pub fn place(&self) -> Place {
-        Place { line: self.line, column: self.column }
+        Place {
+            line: self.line,
+            column: self.column,
+        }
     }
 }
 
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Diagnostic { file, line, column, .. } = self;
+        let Diagnostic {
+            file, line, column, ..
+        } = self;
         match line {
             0 => write!(f, "{file}: ")?,
             _ => write!(f, "{file}:{line}:{column}: ")?,
@@ -101,12 +106,17 @@ impl Report {
     /// How many there are of a severity.
     #[must_use]
     pub fn count(&self, severity: Severity) -> usize {
-        self.problems.iter().filter(|problem| problem.severity == severity).count()
+        self.problems
+            .iter()
+            .filter(|problem| problem.severity == severity)
+            .count()
     }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.problems.iter().try_for_each(|problem| writeln!(f, "{problem}"))
+        self.problems
+            .iter()
+            .try_for_each(|problem| writeln!(f, "{problem}"))
     }
 }

@@ -57,7 +57,17 @@ mod tests {
         check("250ms", Some(250));
         check("2d", Some(172_800_000));
         check("0s", Some(0));
-        for none in ["", "5", "-5s", "5 s", "s", "1.2.3s", "5fortnights", "1e3s", "9999999999h"] {
+        for none in [
+            "",
+            "5",
+            "-5s",
+            "5 s",
+            "s",
+            "1.2.3s",
+            "5fortnights",
+            "1e3s",
+            "9999999999h",
+        ] {
             check(none, None);
         }
     }

@@ -51,31 +51,51 @@ pub struct Field {
 /// A field that takes part.
 #[must_use]
 pub const fn simulated(path: &'static str) -> Field {
-    Field { path, class: Class::Simulated, note: "" }
+    Field {
+        path,
+        class: Class::Simulated,
+        note: "",
+    }
 }
 
 /// A field that takes part, and what it does.
 #[must_use]
 pub const fn noted(path: &'static str, note: &'static str) -> Field {
-    Field { path, class: Class::Simulated, note }
+    Field {
+        path,
+        class: Class::Simulated,
+        note,
+    }
 }
 
 /// A field that can have no effect.
 #[must_use]
 pub const fn quiet(path: &'static str, note: &'static str) -> Field {
-    Field { path, class: Class::Quiet, note }
+    Field {
+        path,
+        class: Class::Quiet,
+        note,
+    }
 }
 
 /// A field that is ignored, and why.
 #[must_use]
 pub const fn ignored(path: &'static str, note: &'static str) -> Field {
-    Field { path, class: Class::Ignored, note }
+    Field {
+        path,
+        class: Class::Ignored,
+        note,
+    }
 }
 
 /// A field that is refused, and why.
 #[must_use]
 pub const fn refused(path: &'static str, note: &'static str) -> Field {
-    Field { path, class: Class::Refused, note }
+    Field {
+        path,
+        class: Class::Refused,
+        note,
+    }
 }
 
 /// Rows, each group under a common path.
@@ -120,7 +140,10 @@ impl Schema {
     }
 
     fn names(&self) -> impl Iterator<Item = &str> {
-        self.below.keys().map(String::as_str).filter(|name| !matches!(*name, "*" | "[]"))
+        self.below
+            .keys()
+            .map(String::as_str)
+            .filter(|name| !matches!(*name, "*" | "[]"))
     }
 
     /// Reports every field of a value that has no row, is ignored or refused, or has the wrong shape.
@@ -132,7 +155,13 @@ impl Schema {
         let Some(value) = at.value() else { return };
         match self.own {
             Some((Class::Refused, note)) => {
-                context.report(Severity::Error, "E006", at, format!("this field cannot be simulated: {note}"), "");
+                context.report(
+                    Severity::Error,
+                    "E006",
+                    at,
+                    format!("this field cannot be simulated: {note}"),
+                    "",
+                );
                 return;
             }
             Some((Class::Ignored, note)) => {
@@ -159,7 +188,13 @@ impl Schema {
             (_, item) => {
                 let expected = if item.is_some() { "a list" } else { "a mapping" };
                 let found = value.describe();
-                context.report(Severity::Error, "E003", at, format!("expected {expected}, found {found}"), "");
+                context.report(
+                    Severity::Error,
+                    "E003",
+                    at,
+                    format!("expected {expected}, found {found}"),
+                    "",
+                );
             }
         }
     }
@@ -172,7 +207,13 @@ impl Schema {
                 format!("expected one of: {}", names.join(", "))
             }
         };
-        context.report(Severity::Error, "E002", at, format!("unknown field {key:?}"), &hint);
+        context.report(
+            Severity::Error,
+            "E002",
+            at,
+            format!("unknown field {key:?}"),
+            &hint,
+        );
     }
 }
 

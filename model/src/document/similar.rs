@@ -13,7 +13,11 @@ pub fn closest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     const LONGEST: usize = 64;
     let name: Vec<char> = name.chars().flat_map(char::to_lowercase).take(LONGEST).collect();
     let distance = |candidate: &str| {
-        let letters: Vec<char> = candidate.chars().flat_map(char::to_lowercase).take(LONGEST).collect();
+        let letters: Vec<char> = candidate
+            .chars()
+            .flat_map(char::to_lowercase)
+            .take(LONGEST)
+            .collect();
         let limit = name.len().max(letters.len()) / 3;
         Some(edits(&name, &letters)).filter(|edits| *edits <= limit)
     };

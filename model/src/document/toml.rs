@@ -9,7 +9,10 @@ use super::{MAX_DEPTH, MAX_FILE_BYTES};
 /// The tree of a TOML file as far as it can be read, and everything wrong with it.
 #[must_use]
 pub fn parse_toml(text: &str) -> (Value, Vec<(Place, String)>) {
-    let empty = Value { place: Place { line: 1, column: 1 }, shape: Shape::Map(Vec::new()) };
+    let empty = Value {
+        place: Place { line: 1, column: 1 },
+        shape: Shape::Map(Vec::new()),
+    };
     if text.len() > MAX_FILE_BYTES {
         let size = format!("the file is larger than {} MiB", MAX_FILE_BYTES >> 20);
         return (empty, vec![(Place::default(), size)]);
@@ -24,7 +27,13 @@ pub fn parse_toml(text: &str) -> (Value, Vec<(Place, String)>) {
         })
         .collect();
     let entries = entries(table.get_ref(), &lines, 0, &mut failures);
-    (Value { shape: Shape::Map(entries), ..empty }, failures)
+    (
+        Value {
+            shape: Shape::Map(entries),
+            ..empty
+        },
+        failures,
+    )
 }
 
 fn entries(
@@ -75,9 +84,12 @@ fn convert(
         },
         DeValue::Boolean(truth) => text(Scalar::Bool(*truth), if *truth { "true" } else { "false" }),
         DeValue::Datetime(datetime) => text(Scalar::Text, &datetime.to_string()),
-        DeValue::Array(items) => {
-            Shape::List(items.iter().map(|item| convert(item, lines, depth + 1, failures)).collect())
-        }
+        DeValue::Array(items) => Shape::List(
+            items
+                .iter()
+                .map(|item| convert(item, lines, depth + 1, failures))
+                .collect(),
+        ),
         DeValue::Table(table) => Shape::Map(entries(table, lines, depth, failures)),
     };
     Value { place, shape }
@@ -92,7 +104,10 @@ struct Lines<'a> {
 impl<'a> Lines<'a> {
     fn new(text: &'a str) -> Self {
         let newlines = text.match_indices('\n').map(|(at, _)| at + 1);
-        Lines { text, starts: std::iter::once(0).chain(newlines).collect() }
+        Lines {
+            text,
+            starts: std::iter::once(0).chain(newlines).collect(),
+        }
     }
 
     fn place(&self, offset: usize) -> Place {
@@ -100,7 +115,10 @@ impl<'a> Lines<'a> {
         let start = self.starts[line - 1];
         let before = self.text.get(start..offset.min(self.text.len())).unwrap_or("");
         let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        Place { line: number(line), column: number(before.chars().count() + 1) }
+        Place {
+            line: number(line),
+            column: number(before.chars().count() + 1),
+        }
     }
 }
 
@@ -112,8 +130,14 @@ mod tests {
     fn values_keep_their_places() {
         let (tree, failures) = parse_toml("name = \"x\"\n[stack]\nkeda = '2.12'\nö = 1\n");
         assert_eq!(failures, []);
-        let keda = tree.get("stack").and_then(|stack| stack.get("keda")).expect("stack.keda");
-        assert_eq!((keda.place, keda.text()), (Place { line: 3, column: 8 }, Some("2.12")));
+        let keda = tree
+            .get("stack")
+            .and_then(|stack| stack.get("keda"))
+            .expect("stack.keda");
+        assert_eq!(
+            (keda.place, keda.text()),
+            (Place { line: 3, column: 8 }, Some("2.12"))
+        );
     }
 
     #[test]

@@ -71,7 +71,10 @@ impl Value {
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&Value> {
         match &self.shape {
-            Shape::Map(entries) => entries.iter().find(|entry| entry.key == key).map(|entry| &entry.value),
+            Shape::Map(entries) => entries
+                .iter()
+                .find(|entry| entry.key == key)
+                .map(|entry| &entry.value),
             Shape::Scalar(..) | Shape::List(_) => None,
         }
     }

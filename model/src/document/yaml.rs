@@ -36,7 +36,10 @@ pub fn parse_yaml(text: &str) -> (Vec<Value>, Option<(Place, String)>) {
 
 fn place(marker: &Marker) -> Place {
     let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-    Place { line: number(marker.line()), column: number(marker.col()).saturating_add(1) }
+    Place {
+        line: number(marker.line()),
+        column: number(marker.col()).saturating_add(1),
+    }
 }
 
 /// A collection under construction.
@@ -76,7 +79,10 @@ impl Builder {
         match event {
             Event::Scalar(text, style, anchor, tag) => {
                 let scalar = scalar(&text, style, tag.as_deref());
-                let value = Value { place, shape: Shape::Scalar(scalar, text.into_owned()) };
+                let value = Value {
+                    place,
+                    shape: Shape::Scalar(scalar, text.into_owned()),
+                };
                 self.finish(anchor, value, Extent::ONE)
             }
             Event::SequenceStart(anchor, _) => self.open(anchor, place, Shape::List(Vec::new())),
@@ -107,16 +113,27 @@ impl Builder {
             return Err((place, format!("nested more than {MAX_DEPTH} levels deep")));
         }
         if self.values + extent.size > MAX_VALUES {
-            return Err((place, format!("aliases make more than {MAX_VALUES} values of this file")));
+            return Err((
+                place,
+                format!("aliases make more than {MAX_VALUES} values of this file"),
+            ));
         }
-        Ok(Value { place, ..value.clone() })
+        Ok(Value {
+            place,
+            ..value.clone()
+        })
     }
 
     fn open(&mut self, anchor: usize, place: Place, shape: Shape) -> Result<(), Failure> {
         if self.stack.len() >= MAX_DEPTH {
             return Err((place, format!("nested more than {MAX_DEPTH} levels deep")));
         }
-        self.stack.push(Open { anchor, value: Value { place, shape }, key: None, extent: Extent::ONE });
+        self.stack.push(Open {
+            anchor,
+            value: Value { place, shape },
+            key: None,
+            extent: Extent::ONE,
+        });
         Ok(())
     }
 
@@ -158,7 +175,13 @@ fn key(value: Value) -> Result<(String, Place), Failure> {
 
 fn insert(entries: &mut Vec<Entry>, key: String, place: Place, value: Value) -> Result<(), Failure> {
     if let Some(first) = entries.iter().find(|entry| entry.key == key) {
-        return Err((place, format!("the key {key:?} is given twice, first in line {}", first.place.line)));
+        return Err((
+            place,
+            format!(
+                "the key {key:?} is given twice, first in line {}",
+                first.place.line
+            ),
+        ));
     }
     entries.push(Entry { key, place, value });
     Ok(())
@@ -180,11 +203,18 @@ fn scalar(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Scalar {
 
 fn number(text: &str) -> Scalar {
     let radix = |prefix: &str, radix| i64::from_str_radix(text.strip_prefix(prefix)?, radix).ok();
-    if let Some(int) = text.parse().ok().or_else(|| radix("0x", 16)).or_else(|| radix("0o", 8)) {
+    if let Some(int) = text
+        .parse()
+        .ok()
+        .or_else(|| radix("0x", 16))
+        .or_else(|| radix("0o", 8))
+    {
         return Scalar::Int(int);
     }
     let numeric = text.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '-' | '+' | '.'))
-        && text.chars().all(|c| c.is_ascii_digit() || matches!(c, '-' | '+' | '.' | 'e' | 'E'));
+        && text
+            .chars()
+            .all(|c| c.is_ascii_digit() || matches!(c, '-' | '+' | '.' | 'e' | 'E'));
     match text.parse() {
         Ok(float) if numeric => Scalar::Float(float),
         _ => Scalar::Text,
@@ -213,17 +243,21 @@ mod tests {
         assert_eq!(failure, None);
         assert_eq!(documents.len(), 2);
         let list = documents[1].get("b").expect("b");
-        let Shape::List(items) = &list.shape else { panic!("{list:?}") };
+        let Shape::List(items) = &list.shape else {
+            panic!("{list:?}")
+        };
         let c = items[0].get("c").expect("c");
         assert_eq!((c.place, c.text()), (Place { line: 6, column: 8 }, Some("x")));
     }
 
     #[test]
     fn scalars_are_read_by_the_core_schema() {
-        let check = |text: &str, expected: Scalar| match one(&format!("k: {text}")).get("k").map(|v| v.shape.clone()) {
-            Some(Shape::Scalar(scalar, _)) => assert_eq!(scalar, expected, "{text}"),
-            other => panic!("{other:?}"),
-        };
+        let check =
+            |text: &str, expected: Scalar| match one(&format!("k: {text}")).get("k").map(|v| v.shape.clone())
+            {
+                Some(Shape::Scalar(scalar, _)) => assert_eq!(scalar, expected, "{text}"),
+                other => panic!("{other:?}"),
+            };
         check("5", Scalar::Int(5));
         check("-5", Scalar::Int(-5));
         check("0x10", Scalar::Int(16));
@@ -242,15 +276,28 @@ mod tests {
     #[test]
     fn aliases_are_followed() {
         let value = one("a: &x {k: 1}\nb: *x\n");
-        assert_eq!(value.get("b").and_then(|b| b.get("k")).and_then(Value::text), Some("1"));
+        assert_eq!(
+            value.get("b").and_then(|b| b.get("k")).and_then(Value::text),
+            Some("1")
+        );
     }
 
     #[test]
     fn what_cannot_be_read_is_refused() {
-        assert_eq!(failure("a: 1\na: 2\n"), "2:1 the key \"a\" is given twice, first in line 1");
-        assert_eq!(failure("a: &x [*x]\n"), "1:8 an alias stands inside the value it refers to");
+        assert_eq!(
+            failure("a: 1\na: 2\n"),
+            "2:1 the key \"a\" is given twice, first in line 1"
+        );
+        assert_eq!(
+            failure("a: &x [*x]\n"),
+            "1:8 an alias stands inside the value it refers to"
+        );
         assert_eq!(failure("? [1]\n: 2\n"), "1:3 a mapping's key must be a scalar");
-        assert!(failure("a: [1, 2\n").contains("expected"), "{}", failure("a: [1, 2\n"));
+        assert!(
+            failure("a: [1, 2\n").contains("expected"),
+            "{}",
+            failure("a: [1, 2\n")
+        );
         assert!(failure(&"[".repeat(100_000)).contains("64 levels"));
         assert!(failure(&"- ".repeat(100_000)).contains("64 levels"));
         assert!(failure(&" ".repeat(MAX_FILE_BYTES + 1)).contains("larger than 8 MiB"));
@@ -263,6 +310,10 @@ mod tests {
             let below = format!("*a{},", level - 1).repeat(10);
             bomb.push_str(&format!("a{level}: &a{level} [{below}]\n"));
         }
-        assert!(failure(&bomb).contains("aliases make more than"), "{}", failure(&bomb));
+        assert!(
+            failure(&bomb).contains("aliases make more than"),
+            "{}",
+            failure(&bomb)
+        );
     }
 }

@@ -172,7 +172,7 @@ pub struct Overlay {
 }
 
 /// Configurations of the parts.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Parts {
     /// From a write to the API server to its delivery to watchers.
     pub watch_delay: Duration,
@@ -182,10 +182,10 @@ pub struct Parts {
     pub kubelet: workload::kubelet::Config,
     /// How applications start and stop, by Deployment or DaemonSet.
     pub lifecycles: BTreeMap<ObjectName, workload::kubelet::Lifecycle>,
-    /// metrics-server
-    pub metrics_server: workload::metrics_server::Config,
+    /// The period in which metrics-server scrapes the kubelets.
+    pub metrics_resolution: Duration,
     /// Karpenter's provisioner.
-    pub provisioner: karpenter::provisioner::Config,
+    pub karpenter: karpenter::scheduling::Settings,
     /// Prometheus; its version and epoch are set.
     pub prometheus: prometheus::Config,
 }
