@@ -14,5 +14,6 @@ pub mod prometheus;
 pub mod quantity;
 pub mod scenario;
 pub mod scheduler;
+pub mod token_bucket;
 pub mod traffic;
 pub mod workload;
