@@ -1,10 +1,7 @@
 //! Figures as files.
 
-use std::sync::Once;
-
 use plotters::drawing::IntoDrawingArea;
 use plotters::prelude::{BitMapBackend, SVGBackend};
-use plotters::style::{FontStyle, register_font};
 
 use crate::draw::draw;
 use crate::figure::Figure;
@@ -30,7 +27,6 @@ pub enum Error {
 ///
 /// When the drawing library fails, which only a figure of no size does.
 pub fn svg(figure: &Figure, theme: &Theme) -> Result<String, Error> {
-    register_fonts();
     let mut text = String::new();
     {
         let area = SVGBackend::with_string(&mut text, figure.size).into_drawing_area();
@@ -45,7 +41,6 @@ pub fn svg(figure: &Figure, theme: &Theme) -> Result<String, Error> {
 ///
 /// When the drawing library or the encoder fails.
 pub fn png(figure: &Figure, theme: &Theme) -> Result<Vec<u8>, Error> {
-    register_fonts();
     let (width, height) = (figure.size.0 * PNG_SCALE, figure.size.1 * PNG_SCALE);
     let mut pixels = vec![0; width as usize * height as usize * 3];
     {
@@ -59,21 +54,4 @@ pub fn png(figure: &Figure, theme: &Theme) -> Result<Vec<u8>, Error> {
     encoder.set_compression(png::Compression::Fast);
     encoder.write_header()?.write_image_data(&pixels)?;
     Ok(file)
-}
-
-/// The fonts (Noto Sans, under the SIL Open Font License) are part of the program, so that a figure looks the
-/// same on every machine. An SVG names "sans-serif" and takes the reader's own.
-fn register_fonts() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        for (style, font) in [
-            (FontStyle::Normal, notosans::REGULAR_TTF),
-            (FontStyle::Bold, notosans::BOLD_TTF),
-        ] {
-            assert!(
-                register_font("sans-serif", style, font).is_ok(),
-                "the embedded font is a font"
-            );
-        }
-    });
 }

@@ -22,13 +22,22 @@ impl Dashboard<'_> {
     pub(crate) fn figure(&self) -> Figure {
         let times = self.table.times();
         let span = (times.first().copied().unwrap_or(0.0), self.summary.end_s);
-        let mark = |mark: &super::summary::Mark| Mark { at: mark.t_s, label: mark.label.clone() };
+        let mark = |mark: &super::summary::Mark| Mark {
+            at: mark.t_s,
+            label: mark.label.clone(),
+        };
         Figure {
             title: self.summary.scenario.clone(),
             subtitle: self.subtitle(),
             span,
             clock: self.summary.clock_s(),
-            panels: vec![self.nodes(), self.rate(), self.pods(), self.cost(), self.latency()],
+            panels: vec![
+                self.nodes(),
+                self.rate(),
+                self.pods(),
+                self.cost(),
+                self.latency(),
+            ],
             marks: self.summary.marks.iter().map(mark).collect(),
             size: SIZE,
         }
@@ -48,9 +57,15 @@ impl Dashboard<'_> {
 
     fn nodes(&self) -> Panel {
         // What the dashboard shows; before Prometheus knows anything, and where it is down, what is true.
-        let seen = self.table.types(SEEN_NODES).any(|name| self.any(&format!("{SEEN_NODES}{name}")));
+        let seen = self
+            .table
+            .types(SEEN_NODES)
+            .any(|name| self.any(&format!("{SEEN_NODES}{name}")));
         let prefix = if seen { SEEN_NODES } else { NODES };
-        let types = self.table.types(prefix).map(|name| (name.to_owned(), format!("{prefix}{name}")));
+        let types = self
+            .table
+            .types(prefix)
+            .map(|name| (name.to_owned(), format!("{prefix}{name}")));
         let parts = types.filter(|(_, column)| self.any(column));
         let parts = parts.map(|(name, column)| (name, self.curve(&column))).collect();
         let mut layers = vec![Layer::Stack { parts }];
@@ -104,7 +119,9 @@ impl Dashboard<'_> {
     }
 
     fn any(&self, column: &str) -> bool {
-        self.table.column(column).is_some_and(|values| values.iter().any(|value| *value > 0.0))
+        self.table
+            .column(column)
+            .is_some_and(|values| values.iter().any(|value| *value > 0.0))
     }
 
     fn curve(&self, column: &str) -> Curve {
@@ -112,14 +129,26 @@ impl Dashboard<'_> {
     }
 
     fn line(&self, label: &str, column: &str, stroke: Stroke) -> Layer {
-        Layer::Line { label: label.into(), curve: self.curve(column), stroke }
+        Layer::Line {
+            label: label.into(),
+            curve: self.curve(column),
+            stroke,
+        }
     }
 
     fn measured(&self, layers: &mut Vec<Layer>, label: &str, curve: CurveName) {
-        let Some((measured, zero)) = self.overlay else { return };
-        let Some(readings) = measured.curves.get(&curve) else { return };
+        let Some((measured, zero)) = self.overlay else {
+            return;
+        };
+        let Some(readings) = measured.curves.get(&curve) else {
+            return;
+        };
         let curve = Curve::new(readings.iter().map(|&(at, value)| (zero + at, value)).collect());
-        layers.push(Layer::Line { label: label.into(), curve, stroke: Stroke::Measured });
+        layers.push(Layer::Line {
+            label: label.into(),
+            curve,
+            stroke: Stroke::Measured,
+        });
     }
 
     /// The 5–95 % band over replications, if there are any.
@@ -127,7 +156,12 @@ impl Dashboard<'_> {
         let [low, high] = [LOW, HIGH].map(|edge| format!("{column}{edge}"));
         if self.table.column(&low).is_some() {
             let (low, high) = (self.curve(&low), self.curve(&high));
-            layers.push(Layer::Band { label: "5–95 %".into(), low, high, color });
+            layers.push(Layer::Band {
+                label: "5–95 %".into(),
+                low,
+                high,
+                color,
+            });
         }
     }
 
@@ -142,7 +176,12 @@ impl Dashboard<'_> {
 }
 
 fn panel(title: &str, whole: bool, row: usize, half: Option<usize>, layers: Vec<Layer>) -> Panel {
-    Panel { title: title.into(), whole, place: Place { row, half }, layers }
+    Panel {
+        title: title.into(),
+        whole,
+        place: Place { row, half },
+        layers,
+    }
 }
 
 /// 143210 as "143,210".
@@ -164,16 +203,28 @@ mod tests {
 
     #[test]
     fn thousands_are_grouped() {
-        assert_eq!([0.0, 999.0, 1000.0, 1_234_567.0].map(thousands), ["0", "999", "1,000", "1,234,567"]);
+        assert_eq!(
+            [0.0, 999.0, 1000.0, 1_234_567.0].map(thousands),
+            ["0", "999", "1,000", "1,234,567"]
+        );
     }
 
     #[test]
     fn a_dashboard_shows_bands_and_measured_curves_where_there_are_any() {
         let text = "time_s,seen.rps,seen.rps.p05,seen.rps.p95\n0,1,0,2\n15,2,1,3\n";
         let table = Table::from_csv(text).unwrap();
-        let summary = Summary { replications: 3, end_s: 30.0, ..Summary::default() };
+        let summary = Summary {
+            replications: 3,
+            end_s: 30.0,
+            ..Summary::default()
+        };
         let labels = |overlay: Option<(&Measured, f64)>| -> Vec<String> {
-            let figure = Dashboard { table: &table, summary: &summary, overlay }.figure();
+            let figure = Dashboard {
+                table: &table,
+                summary: &summary,
+                overlay,
+            }
+            .figure();
             let label = |layer: &Layer| match layer {
                 Layer::Line { label, .. } | Layer::Band { label, .. } => label.clone(),
                 Layer::Stack { .. } => "stack".to_owned(),
@@ -182,7 +233,10 @@ mod tests {
         };
         assert_eq!(labels(None), ["5–95 %", "served", "as Prometheus sees it"]);
         let curves = [(CurveName::Rps, vec![(0.0, 1.0)])].into();
-        let measured = Measured { curves, ..Measured::default() };
+        let measured = Measured {
+            curves,
+            ..Measured::default()
+        };
         assert_eq!(labels(Some((&measured, 15.0))).last().unwrap(), "measured");
     }
 }

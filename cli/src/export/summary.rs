@@ -163,7 +163,12 @@ pub(crate) fn summarize(record: &Record, about: &About) -> Summary {
         interruptions: f64::from(counts.interruptions),
         could_tip: f64::from(counts.could_tip),
         time_to_capacity: record.time_to_capacity.iter().map(StageSummary::from).collect(),
-        marks: marks.map(|(at, label)| Mark { t_s: at.as_secs_f64(), label: label.clone() }).collect(),
+        marks: marks
+            .map(|(at, label)| Mark {
+                t_s: at.as_secs_f64(),
+                label: label.clone(),
+            })
+            .collect(),
         bands: BTreeMap::new(),
     }
 }
@@ -179,8 +184,10 @@ impl Summary {
         if rest.is_empty() {
             return first.clone();
         }
-        let values: Vec<Value> =
-            runs.iter().map(|run| serde_json::to_value(run).expect("a summary has text keys")).collect();
+        let values: Vec<Value> = runs
+            .iter()
+            .map(|run| serde_json::to_value(run).expect("a summary has text keys"))
+            .collect();
         let mut bands = BTreeMap::new();
         let value = median(&values.iter().collect::<Vec<_>>(), "", &mut bands);
         let merged: Summary = serde_json::from_value(value).expect("medians have the shape of their runs");
@@ -226,29 +233,83 @@ impl Summary {
             1 => format!("seed {}", self.seed),
             n => format!("median of {n} seeds from {}, 5–95 % in brackets", self.seed),
         };
-        line("scenario", format!("{}, {} in {}, {seeds}", self.scenario, length(self.end_s), self.fidelity));
-        let machines = format!("machines {:.4}, volumes {:.4}", self.instance_usd, self.volume_usd);
-        line("cost", format!("{:.4} USD{} ({machines})", self.cost_usd, self.band("cost_usd", 4)));
+        line(
+            "scenario",
+            format!(
+                "{}, {} in {}, {seeds}",
+                self.scenario,
+                length(self.end_s),
+                self.fidelity
+            ),
+        );
+        let machines = format!(
+            "machines {:.4}, volumes {:.4}",
+            self.instance_usd, self.volume_usd
+        );
+        line(
+            "cost",
+            format!(
+                "{:.4} USD{} ({machines})",
+                self.cost_usd,
+                self.band("cost_usd", 4)
+            ),
+        );
         for (name, part) in &self.by_type {
             let dollars = part.instance_usd + part.volume_usd;
             let band = self.band(&format!("by_type.{name}.node_hours"), 2);
             let nodes = count(part.nodes, "node", "nodes");
-            line(&format!("  {name}"), format!("{:.2} node-hours{band} on {nodes}, {dollars:.4} USD", part.node_hours));
+            line(
+                &format!("  {name}"),
+                format!(
+                    "{:.2} node-hours{band} on {nodes}, {dollars:.4} USD",
+                    part.node_hours
+                ),
+            );
         }
         let (peak, mean) = (self.band("replicas_peak", 0), self.band("replicas_mean", 1));
-        line("replicas", format!("peak {:.0}{peak}, mean {:.1}{mean}", self.replicas_peak, self.replicas_mean));
+        line(
+            "replicas",
+            format!(
+                "peak {:.0}{peak}, mean {:.1}{mean}",
+                self.replicas_peak, self.replicas_mean
+            ),
+        );
         let (peak, mean) = (self.band("nodes_peak", 0), self.band("nodes_mean", 1));
-        let nodes = format!("peak {:.0}{peak}, mean {:.1}{mean}", self.nodes_peak, self.nodes_mean);
-        line("nodes", format!("{nodes}; {:.0} launched{}", self.launches, self.band("launches", 0)));
-        let served = format!("{} served{}", thousands(self.requests_served), self.band("requests_served", 0));
-        let failed = format!("{} failed{}", thousands(self.requests_failed), self.band("requests_failed", 0));
+        let nodes = format!(
+            "peak {:.0}{peak}, mean {:.1}{mean}",
+            self.nodes_peak, self.nodes_mean
+        );
+        line(
+            "nodes",
+            format!(
+                "{nodes}; {:.0} launched{}",
+                self.launches,
+                self.band("launches", 0)
+            ),
+        );
+        let served = format!(
+            "{} served{}",
+            thousands(self.requests_served),
+            self.band("requests_served", 0)
+        );
+        let failed = format!(
+            "{} failed{}",
+            thousands(self.requests_failed),
+            self.band("requests_failed", 0)
+        );
         line("requests", format!("{served}, {failed}"));
         line("latency", self.latency());
         let pending = thousands(self.pending_pod_s);
-        line("pending", format!("{pending} pod-seconds{}", self.band("pending_pod_s", 0)));
+        line(
+            "pending",
+            format!("{pending} pod-seconds{}", self.band("pending_pod_s", 0)),
+        );
         let scaled = format!("{:.0} up, {:.0} down", self.scale_ups, self.scale_downs);
         let tip = if self.could_tip > 0.0 {
-            format!("; {} could tip: the ratio is within 0.02 of the tolerance", count(self.could_tip, "hold", "holds"))
+            format!(
+                "; {} could tip: the ratio is within 0.02 of the tolerance",
+                count(self.could_tip, "hold", "holds")
+            )
         } else {
             String::new()
         };
@@ -268,7 +329,11 @@ impl Summary {
             Some(seconds) => format!("{name} {:.0} ms", seconds * 1000.0),
             None => format!("{name} –"),
         };
-        let parts = [("p50", self.latency_p50_s), ("p95", self.latency_p95_s), ("p99", self.latency_p99_s)];
+        let parts = [
+            ("p50", self.latency_p50_s),
+            ("p95", self.latency_p95_s),
+            ("p99", self.latency_p99_s),
+        ];
         parts.map(part).join(", ")
     }
 
@@ -284,7 +349,9 @@ impl Summary {
             ("node launch", stages.node_launch_s),
             ("pod start", stages.pod_start_s),
         ];
-        let parts = parts.map(|(name, seconds)| format!("{name} {seconds:.0}")).join(" + ");
+        let parts = parts
+            .map(|(name, seconds)| format!("{name} {seconds:.0}"))
+            .join(" + ");
         format!("{:.0} s after the step at {at}: {parts}", stages.total_s)
     }
 
@@ -301,18 +368,39 @@ impl Summary {
 fn median(values: &[&Value], path: &str, bands: &mut BTreeMap<String, (f64, f64)>) -> Value {
     let numbers: Vec<f64> = values.iter().filter_map(|value| value.as_f64()).collect();
     if !numbers.is_empty() {
-        bands.insert(path.to_owned(), (quantile(&numbers, 0.05), quantile(&numbers, 0.95)));
+        bands.insert(
+            path.to_owned(),
+            (quantile(&numbers, 0.05), quantile(&numbers, 0.95)),
+        );
         return Value::from(quantile(&numbers, 0.5));
     }
-    let below = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
+    let below = |key: &str| {
+        if path.is_empty() {
+            key.to_owned()
+        } else {
+            format!("{path}.{key}")
+        }
+    };
     match values[0] {
         Value::Object(_) => {
             let objects: Vec<_> = values.iter().filter_map(|value| value.as_object()).collect();
             let absent = serde_json::to_value(TypeSummary::default()).expect("a summary has text keys");
-            let keys: std::collections::BTreeSet<&String> = objects.iter().flat_map(|object| object.keys()).collect();
+            let keys: std::collections::BTreeSet<&String> =
+                objects.iter().flat_map(|object| object.keys()).collect();
             let field = |key: &String| {
-                let has: Vec<&Value> = objects.iter().map(|object| object.get(key).unwrap_or(&absent)).collect();
-                let own = ["version", "seed", "replications", "from_s", "end_s", "marks", "bands"];
+                let has: Vec<&Value> = objects
+                    .iter()
+                    .map(|object| object.get(key).unwrap_or(&absent))
+                    .collect();
+                let own = [
+                    "version",
+                    "seed",
+                    "replications",
+                    "from_s",
+                    "end_s",
+                    "marks",
+                    "bands",
+                ];
                 let value = if path.is_empty() && own.contains(&key.as_str()) {
                     has[0].clone()
                 } else {
@@ -339,7 +427,9 @@ fn median(values: &[&Value], path: &str, bands: &mut BTreeMap<String, (f64, f64)
 fn tidy(value: &mut Value) {
     match value {
         Value::Number(number) => {
-            let Some(float) = number.as_f64().filter(|_| number.is_f64()) else { return };
+            let Some(float) = number.as_f64().filter(|_| number.is_f64()) else {
+                return;
+            };
             let rounded = (float * 1e6).round() / 1e6;
             *value = if rounded.fract() == 0.0 && rounded.abs() < 9e15 {
                 Value::from(rounded as i64)
@@ -374,7 +464,12 @@ fn length(seconds: f64) -> String {
 /// Seconds since midnight as "14:13:00".
 pub(crate) fn time_of_day(seconds: f64) -> String {
     let seconds = seconds.round().rem_euclid(86_400.0) as u64;
-    format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
+    format!(
+        "{:02}:{:02}:{:02}",
+        seconds / 3600,
+        seconds / 60 % 60,
+        seconds % 60
+    )
 }
 
 #[cfg(test)]
@@ -383,9 +478,19 @@ mod tests {
 
     fn run(cost: f64, types: &[(&str, f64)], p95: Option<f64>) -> Summary {
         let part = |&(name, node_hours): &(&str, f64)| {
-            (name.to_owned(), TypeSummary { nodes: 1.0, node_hours, ..TypeSummary::default() })
+            (
+                name.to_owned(),
+                TypeSummary {
+                    nodes: 1.0,
+                    node_hours,
+                    ..TypeSummary::default()
+                },
+            )
         };
-        let marks = vec![Mark { t_s: 5.0, label: "scale".into() }];
+        let marks = vec![Mark {
+            t_s: 5.0,
+            label: "scale".into(),
+        }];
         Summary {
             scenario: "test".into(),
             replications: 1,
@@ -414,27 +519,42 @@ mod tests {
         let (low, high) = merged.bands["cost_usd"];
         assert!((low - 1.1).abs() < 1e-9 && (high - 5.6).abs() < 1e-9);
         assert!(!merged.bands.contains_key("seed"));
-        assert!(merged.text().contains("cost               2.0000 USD [1.1000–5.6000]"), "{}", merged.text());
+        assert!(
+            merged
+                .text()
+                .contains("cost               2.0000 USD [1.1000–5.6000]"),
+            "{}",
+            merged.text()
+        );
     }
 
     #[test]
     fn json_is_short_and_can_be_read_again() {
         let summary = run(0.123_456_789, &[("m5.large", 2.0)], None);
         let text = summary.to_json();
-        assert!(text.contains("\"cost_usd\": 0.123457") && text.contains("\"node_hours\": 2,"), "{text}");
+        assert!(
+            text.contains("\"cost_usd\": 0.123457") && text.contains("\"node_hours\": 2,"),
+            "{text}"
+        );
         let again: Summary = serde_json::from_str(&text).unwrap();
         assert_eq!(again.to_json(), text);
     }
 
     #[test]
     fn times_are_written_for_people() {
-        assert_eq!([2850.0, 60.0, 7200.0, 3661.0].map(length), ["47 min 30 s", "1 min", "2 h", "1 h 1 min 1 s"]);
+        assert_eq!(
+            [2850.0, 60.0, 7200.0, 3661.0].map(length),
+            ["47 min 30 s", "1 min", "2 h", "1 h 1 min 1 s"]
+        );
         assert_eq!(time_of_day(49_230.0 + 86_400.0), "13:40:30");
     }
 
     #[test]
     fn the_epoch_gives_the_axis_its_clock() {
-        let summary = Summary { epoch: "2023-12-28T13:40:30Z".into(), ..Summary::default() };
+        let summary = Summary {
+            epoch: "2023-12-28T13:40:30Z".into(),
+            ..Summary::default()
+        };
         assert_eq!(summary.clock_s(), Some(49_230.0));
         assert_eq!(Summary::default().clock_s(), None);
     }

@@ -28,7 +28,10 @@ const FIXED: [(&str, fn(&Row) -> f64); 11] = [
     ("cost_usd_per_hour", |row| row.cost_per_hour),
     ("latency_p95_s", |row| row.latency_p95),
 ];
-const SEEN: [(&str, fn(&Row) -> f64); 2] = [("seen.rps", |row| row.seen_rps), ("seen.pods", |row| row.seen_pods)];
+const SEEN: [(&str, fn(&Row) -> f64); 2] = [
+    ("seen.rps", |row| row.seen_rps),
+    ("seen.pods", |row| row.seen_pods),
+];
 
 const TIME: &str = "time_s";
 /// Columns of nodes by instance type, and of what the dashboard says about them.
@@ -40,15 +43,22 @@ pub(crate) const HIGH: &str = ".p95";
 impl Table {
     /// The rows of a run, from `from` seconds on.
     pub(crate) fn of(record: &Record, from: f64) -> Self {
-        let rows: Vec<&Row> = record.rows.iter().filter(|row| row.at.as_secs_f64() >= from).collect();
+        let rows: Vec<&Row> = record
+            .rows
+            .iter()
+            .filter(|row| row.at.as_secs_f64() >= from)
+            .collect();
         let mut table = Table::default();
         let column = |of: fn(&Row) -> f64| rows.iter().map(|row| of(row)).collect();
-        FIXED.iter().for_each(|(name, of)| table.push((*name).to_owned(), column(*of)));
+        FIXED
+            .iter()
+            .for_each(|(name, of)| table.push((*name).to_owned(), column(*of)));
         for (n, name) in record.instance_types.iter().enumerate() {
             let nodes = |row: &&Row| row.nodes.get(n).copied().unwrap_or(0.0);
             table.push(format!("{NODES}{name}"), rows.iter().map(nodes).collect());
         }
-        SEEN.iter().for_each(|(name, of)| table.push((*name).to_owned(), column(*of)));
+        SEEN.iter()
+            .for_each(|(name, of)| table.push((*name).to_owned(), column(*of)));
         for (n, name) in record.instance_types.iter().enumerate() {
             let nodes = |row: &&Row| row.seen_nodes.get(n).copied().unwrap_or(0.0);
             table.push(format!("{SEEN_NODES}{name}"), rows.iter().map(nodes).collect());
@@ -80,7 +90,8 @@ impl Table {
             }
             let columns: Vec<Option<&[f64]>> = tables.iter().map(|table| table.column(&name)).collect();
             let at = |row: usize| -> Vec<f64> {
-                let value = |column: &Option<&[f64]>| column.map_or(Some(0.0), |column| column.get(row).copied());
+                let value =
+                    |column: &Option<&[f64]>| column.map_or(Some(0.0), |column| column.get(row).copied());
                 columns.iter().filter_map(value).collect()
             };
             let rows: Vec<Vec<f64>> = (0..first.times().len()).map(at).collect();
@@ -105,7 +116,8 @@ impl Table {
             }
             names
         };
-        let own = |names: &[(&str, fn(&Row) -> f64)]| names.iter().map(|(name, _)| (*name).to_owned()).collect();
+        let own =
+            |names: &[(&str, fn(&Row) -> f64)]| names.iter().map(|(name, _)| (*name).to_owned()).collect();
         [own(&FIXED), with(NODES), own(&SEEN), with(SEEN_NODES)].concat()
     }
 
@@ -123,7 +135,10 @@ impl Table {
     /// The instance types of the columns that begin with a prefix, edges of bands left out.
     pub(crate) fn types<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = &'a str> {
         let edge = |name: &&str| !name.ends_with(LOW) && !name.ends_with(HIGH);
-        self.names.iter().filter_map(move |name| name.strip_prefix(prefix)).filter(edge)
+        self.names
+            .iter()
+            .filter_map(move |name| name.strip_prefix(prefix))
+            .filter(edge)
     }
 
     /// A column as readings: time and value.
@@ -147,8 +162,12 @@ impl Table {
     /// Reads what [`Table::to_csv`] wrote, or what somebody made like it.
     pub(crate) fn from_csv(text: &str) -> Result<Self, String> {
         let mut reader = csv::Reader::from_reader(text.as_bytes());
-        let names: Vec<String> =
-            reader.headers().map_err(|error| error.to_string())?.iter().map(str::to_owned).collect();
+        let names: Vec<String> = reader
+            .headers()
+            .map_err(|error| error.to_string())?
+            .iter()
+            .map(str::to_owned)
+            .collect();
         if names.first().is_none_or(|name| name != TIME) {
             return Err(format!("expected {TIME} as the first column"));
         }
@@ -157,7 +176,11 @@ impl Table {
             let row = row.map_err(|error| error.to_string())?;
             for ((field, column), name) in row.iter().zip(&mut columns).zip(&names) {
                 let wrong = |_| format!("line {}: expected a number in {name}, found {field:?}", n + 2);
-                column.push(if field.is_empty() { f64::NAN } else { field.parse().map_err(wrong)? });
+                column.push(if field.is_empty() {
+                    f64::NAN
+                } else {
+                    field.parse().map_err(wrong)?
+                });
             }
             let times = &columns[0];
             if !times[n].is_finite() || (n > 0 && times[n] <= times[n - 1]) {
@@ -175,7 +198,11 @@ fn number(value: f64) -> String {
     }
     let text = format!("{value:.6}");
     let text = text.trim_end_matches('0').trim_end_matches('.');
-    if text == "-0" { "0".to_owned() } else { text.to_owned() }
+    if text == "-0" {
+        "0".to_owned()
+    } else {
+        text.to_owned()
+    }
 }
 
 #[cfg(test)]
@@ -194,7 +221,14 @@ mod tests {
         };
         let instance_types = types.iter().map(|name| (*name).to_owned()).collect();
         let rows = rows.iter().map(row).collect();
-        Table::of(&Record { instance_types, rows, ..Record::default() }, 0.0)
+        Table::of(
+            &Record {
+                instance_types,
+                rows,
+                ..Record::default()
+            },
+            0.0,
+        )
     }
 
     #[test]
@@ -214,7 +248,11 @@ mod tests {
         assert!(again.column("seen.rps").unwrap()[0].is_nan());
         assert!(Table::from_csv("a,b\n1,2\n").unwrap_err().contains("time_s"));
         assert!(Table::from_csv("time_s,b\n1,x\n").unwrap_err().contains("line 2"));
-        assert!(Table::from_csv("time_s,b\n1,1\n1,2\n").unwrap_err().contains("rises"));
+        assert!(
+            Table::from_csv("time_s,b\n1,1\n1,2\n")
+                .unwrap_err()
+                .contains("rises")
+        );
     }
 
     #[test]
@@ -235,6 +273,9 @@ mod tests {
 
     #[test]
     fn numbers_are_short_and_gaps_are_empty() {
-        assert_eq!([1.0, 0.25, 83.2300001, f64::NAN, -0.0].map(number), ["1", "0.25", "83.23", "", "0"]);
+        assert_eq!(
+            [1.0, 0.25, 83.2300001, f64::NAN, -0.0].map(number),
+            ["1", "0.25", "83.23", "", "0"]
+        );
     }
 }
