@@ -14,6 +14,7 @@ mod duration;
 pub mod instance_type;
 pub mod labels;
 pub mod node_pool;
+mod pdb;
 pub mod pod;
 pub mod provisioner;
 pub mod requirement;

@@ -17,6 +17,7 @@ mod event;
 
 use sim::Instant;
 
+use super::labels;
 pub use super::provisioner::View;
 use super::state::{ConditionType, NodeClaim};
 use super::version::Profile;
@@ -73,16 +74,10 @@ pub enum Output {
     Publish(Event),
 }
 
-/// The taint that nodes get before they go
-/// (karpenter v1.14 pkg/apis/v1/taints.go `DisruptedNoScheduleTaint`; v0.32.4 pkg/apis/v1beta1/taints.go
-/// `DisruptionNoScheduleTaint`).
+/// The taint that nodes get before they go.
 #[must_use]
 pub fn disrupted_taint(profile: &Profile) -> Taint {
-    let (key, value) = if profile.disrupted_taint {
-        ("karpenter.sh/disrupted", "")
-    } else {
-        ("karpenter.sh/disruption", "disrupting")
-    };
+    let (key, value) = labels::disrupted(profile);
     Taint {
         key: key.to_owned(),
         value: value.to_owned(),
