@@ -147,11 +147,7 @@ impl Schema {
     }
 
     /// Reports every field of a value that has no row, is ignored or refused, or has the wrong shape.
-    pub fn check(&self, value: &Value, context: &Context<'_>) {
-        self.check_at(&context.root(value), context);
-    }
-
-    fn check_at(&self, at: &Cursor<'_>, context: &Context<'_>) {
+    pub fn check(&self, at: &Cursor<'_>) {
         let Some(value) = at.value() else { return };
         match self.own {
             Some((Class::Refused, note)) => {
@@ -165,7 +161,7 @@ impl Schema {
                 return;
             }
             Some((Class::Ignored, note)) => {
-                context.report(Severity::Warning, "W001", at, format!("ignored: {note}"), "");
+                at.warn("W001", at, format!("ignored: {note}"), "");
                 return;
             }
             Some((Class::Quiet, _)) => return,
