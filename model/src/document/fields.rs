@@ -5,10 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use super::cursor::{Context, Cursor};
-use super::diagnostic::Severity;
+use super::cursor::Cursor;
 use super::similar::closest;
-use super::tree::{Shape, Value};
+use super::tree::Shape;
 
 /// What becomes of a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,7 +50,12 @@ pub struct Field {
 }
 
 const fn field(path: &'static str, class: Class, note: &'static str) -> Field {
-    Field { path, class, note, below: &[] }
+    Field {
+        path,
+        class,
+        note,
+        below: &[],
+    }
 }
 
 /// A field that takes part.
@@ -87,7 +91,12 @@ pub const fn refused(path: &'static str, note: &'static str) -> Field {
 /// A table under a path; the empty path puts its rows beside the others.
 #[must_use]
 pub const fn table(path: &'static str, below: &'static [Field]) -> Field {
-    Field { path, class: Class::Simulated, note: "", below }
+    Field {
+        path,
+        class: Class::Simulated,
+        note: "",
+        below,
+    }
 }
 
 /// Every row of a table with its full path, tables within it unfolded.
@@ -151,17 +160,11 @@ impl Schema {
         let Some(value) = at.value() else { return };
         match self.own {
             Some((Class::Refused, note)) => {
-                context.report(
-                    Severity::Error,
-                    "E006",
-                    at,
-                    format!("this field cannot be simulated: {note}"),
-                    "",
-                );
+                at.error("E006", format!("this field cannot be simulated: {note}"), "");
                 return;
             }
             Some((Class::Ignored, note)) => {
-                at.warn("W001", at, format!("ignored: {note}"), "");
+                at.warn("W001", format!("ignored: {note}"), "");
                 return;
             }
             Some((Class::Quiet, _)) => return,
@@ -171,31 +174,25 @@ impl Schema {
             return;
         }
         match (&value.shape, self.below.get("[]")) {
-            (Shape::List(_), Some(item)) => at.items().iter().for_each(|child| item.check_at(child, context)),
+            (Shape::List(_), Some(item)) => at.items().iter().for_each(|child| item.check(child)),
             (Shape::Map(entries), None) => {
                 for entry in entries {
                     let child = at.entry(entry);
                     match self.child(&entry.key) {
-                        Some(schema) => schema.check_at(&child, context),
-                        None => self.unknown(&child, &entry.key, context),
+                        Some(schema) => schema.check(&child),
+                        None => self.unknown(&child, &entry.key),
                     }
                 }
             }
             (_, item) => {
                 let expected = if item.is_some() { "a list" } else { "a mapping" };
                 let found = value.describe();
-                context.report(
-                    Severity::Error,
-                    "E003",
-                    at,
-                    format!("expected {expected}, found {found}"),
-                    "",
-                );
+                at.error("E003", format!("expected {expected}, found {found}"), "");
             }
         }
     }
 
-    fn unknown(&self, at: &Cursor<'_>, key: &str, context: &Context<'_>) {
+    fn unknown(&self, at: &Cursor<'_>, key: &str) {
         let hint = match closest(key, self.names()) {
             Some(name) => format!("did you mean {name:?}?"),
             None => {
@@ -203,13 +200,7 @@ impl Schema {
                 format!("expected one of: {}", names.join(", "))
             }
         };
-        context.report(
-            Severity::Error,
-            "E002",
-            at,
-            format!("unknown field {key:?}"),
-            &hint,
-        );
+        at.error("E002", format!("unknown field {key:?}"), &hint);
     }
 }
 

@@ -1,7 +1,5 @@
 //! Which kinds of objects there are, and what becomes of each.
 
-use std::sync::LazyLock;
-
 use super::{network, node_class, node_pool, policy, scaling, workload};
 use crate::document::closest;
 use crate::document::fields::{Field, Schema};
@@ -20,11 +18,11 @@ pub enum Fate {
 }
 
 /// A kind of objects.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Kind {
     /// kind
     pub name: &'static str,
-    /// apiVersion: those that are understood.
+    /// apiVersion: those that are understood; empty means any.
     pub versions: &'static [&'static str],
     /// Whether its objects live in a namespace.
     pub namespaced: bool,
@@ -34,125 +32,205 @@ pub struct Kind {
     pub fields: &'static [Field],
     /// Tables of parts whose fields depend on a type, each with its title.
     pub parts: &'static [(&'static str, &'static [Field])],
-    schema: LazyLock<Schema>,
 }
 
 impl Kind {
     /// The table as a tree.
     #[must_use]
-    pub fn schema(&self) -> &Schema {
-        &self.schema
+    pub fn schema(&self) -> Schema {
+        Schema::new(self.fields)
+    }
+
+    /// The kind in its group, so that manifests of several versions can be told apart: `karpenter.sh/v1`.
+    #[must_use]
+    pub fn version(&self) -> &'static str {
+        self.versions.first().copied().unwrap_or_default()
+    }
+
+    const fn in_namespaces(
+        name: &'static str,
+        versions: &'static [&'static str],
+        fields: &'static [Field],
+    ) -> Kind {
+        Kind {
+            name,
+            versions,
+            namespaced: true,
+            fate: Fate::Read,
+            fields,
+            parts: &[],
+        }
+    }
+
+    const fn in_cluster(
+        name: &'static str,
+        versions: &'static [&'static str],
+        fields: &'static [Field],
+    ) -> Kind {
+        Kind {
+            name,
+            versions,
+            namespaced: false,
+            fate: Fate::Read,
+            fields,
+            parts: &[],
+        }
+    }
+
+    const fn other(name: &'static str, fate: Fate) -> Kind {
+        Kind {
+            name,
+            versions: &[],
+            namespaced: true,
+            fate,
+            fields: &[],
+            parts: &[],
+        }
     }
 }
 
-macro_rules! kinds {
-    ($($name:literal $versions:expr, $scope:ident, $fields:expr, $parts:expr;)*) => {
-        /// The kinds that take part.
-        pub static KINDS: &[Kind] = &[$(Kind {
-            name: $name,
-            versions: &$versions,
-            namespaced: kinds!(@ $scope),
-            fate: Fate::Read,
-            fields: $fields,
-            parts: $parts,
-            schema: LazyLock::new(|| Schema::new($fields)),
-        }),*];
-    };
-    (@ namespaced) => { true };
-    (@ cluster) => { false };
-}
-
-kinds! {
-    "Deployment" ["apps/v1"], namespaced, workload::DEPLOYMENT, &[];
-    "DaemonSet" ["apps/v1"], namespaced, workload::DAEMON_SET, &[];
-    "Service" ["v1"], namespaced, network::SERVICE, &[];
-    "Ingress" ["networking.k8s.io/v1"], namespaced, network::INGRESS, &[];
-    "IngressRoute" ["traefik.io/v1alpha1", "traefik.containo.us/v1alpha1"], namespaced, network::INGRESS_ROUTE, &[];
-    "HorizontalPodAutoscaler" ["autoscaling/v2"], namespaced, scaling::HORIZONTAL_POD_AUTOSCALER, &[];
-    "ScaledObject" ["keda.sh/v1alpha1"], namespaced, scaling::SCALED_OBJECT, scaling::TRIGGERS;
-    "NodePool" ["karpenter.sh/v1"], cluster, node_pool::V1, &[];
-    "NodePool" ["karpenter.sh/v1beta1"], cluster, node_pool::V1_BETA1, &[];
-    "EC2NodeClass" ["karpenter.k8s.aws/v1"], cluster, node_class::V1, &[];
-    "EC2NodeClass" ["karpenter.k8s.aws/v1beta1"], cluster, node_class::V1_BETA1, &[];
-    "PodDisruptionBudget" ["policy/v1"], namespaced, policy::POD_DISRUPTION_BUDGET, &[];
-    "PriorityClass" ["scheduling.k8s.io/v1"], cluster, policy::PRIORITY_CLASS, &[];
-    "Namespace" ["v1"], cluster, policy::NAMESPACE, &[];
-}
+/// The kinds that are known.
+pub static KINDS: &[Kind] = &[
+    Kind::in_namespaces("Deployment", &["apps/v1"], workload::DEPLOYMENT),
+    Kind::in_namespaces("DaemonSet", &["apps/v1"], workload::DAEMON_SET),
+    Kind::in_namespaces("Service", &["v1"], network::SERVICE),
+    Kind::in_namespaces("Ingress", &["networking.k8s.io/v1"], network::INGRESS),
+    Kind::in_namespaces(
+        "IngressRoute",
+        &["traefik.io/v1alpha1", "traefik.containo.us/v1alpha1"],
+        network::INGRESS_ROUTE,
+    ),
+    Kind::in_namespaces(
+        "HorizontalPodAutoscaler",
+        &["autoscaling/v2"],
+        scaling::HORIZONTAL_POD_AUTOSCALER,
+    ),
+    Kind {
+        parts: scaling::TRIGGERS,
+        ..Kind::in_namespaces("ScaledObject", &["keda.sh/v1alpha1"], scaling::SCALED_OBJECT)
+    },
+    Kind::in_cluster("NodePool", &["karpenter.sh/v1"], node_pool::V1),
+    Kind::in_cluster("NodePool", &["karpenter.sh/v1beta1"], node_pool::V1_BETA1),
+    Kind::in_cluster("EC2NodeClass", &["karpenter.k8s.aws/v1"], node_class::V1),
+    Kind::in_cluster(
+        "EC2NodeClass",
+        &["karpenter.k8s.aws/v1beta1"],
+        node_class::V1_BETA1,
+    ),
+    Kind::in_namespaces(
+        "PodDisruptionBudget",
+        &["policy/v1"],
+        policy::POD_DISRUPTION_BUDGET,
+    ),
+    Kind::in_cluster("PriorityClass", &["scheduling.k8s.io/v1"], policy::PRIORITY_CLASS),
+    Kind::in_cluster("Namespace", &["v1"], policy::NAMESPACE),
+    Kind::other("ConfigMap", DATA),
+    Kind::other("Secret", DATA),
+    Kind::other("ExternalSecret", DATA),
+    Kind::other("ServiceAccount", RIGHTS),
+    Kind::other("Role", RIGHTS),
+    Kind::other("RoleBinding", RIGHTS),
+    Kind::other("ClusterRole", RIGHTS),
+    Kind::other("ClusterRoleBinding", RIGHTS),
+    Kind::other("NetworkPolicy", RIGHTS),
+    Kind::other("PodIdentityAssociation", RIGHTS),
+    Kind::other("TriggerAuthentication", RIGHTS),
+    Kind::other("ClusterTriggerAuthentication", RIGHTS),
+    Kind::other("CustomResourceDefinition", PLUMBING),
+    Kind::other("APIService", PLUMBING),
+    Kind::other("IngressClass", PLUMBING),
+    Kind::other("GatewayClass", PLUMBING),
+    Kind::other("StorageClass", PLUMBING),
+    Kind::other("RuntimeClass", PLUMBING),
+    Kind::other("ValidatingWebhookConfiguration", PLUMBING),
+    Kind::other("MutatingWebhookConfiguration", PLUMBING),
+    Kind::other("ValidatingAdmissionPolicy", PLUMBING),
+    Kind::other("ValidatingAdmissionPolicyBinding", PLUMBING),
+    Kind::other("Lease", PLUMBING),
+    Kind::other("Event", PLUMBING),
+    Kind::other("Endpoints", PLUMBING),
+    Kind::other("EndpointSlice", PLUMBING),
+    Kind::other(
+        "Kustomization",
+        Fate::Ignored("manifests are read as they are: run kustomize first"),
+    ),
+    Kind::other(
+        "Middleware",
+        Fate::Ignored("Traefik's middlewares are not simulated"),
+    ),
+    Kind::other(
+        "TraefikService",
+        Fate::Ignored("all load goes to the scenario's service"),
+    ),
+    Kind::other(
+        "ServiceMonitor",
+        Fate::Ignored("the jobs of the prometheus chart are scraped, by pod annotations"),
+    ),
+    Kind::other(
+        "PodMonitor",
+        Fate::Ignored("the jobs of the prometheus chart are scraped, by pod annotations"),
+    ),
+    Kind::other(
+        "PrometheusRule",
+        Fate::Ignored("recording rules and alerts are not evaluated"),
+    ),
+    Kind::other(
+        "PersistentVolumeClaim",
+        Fate::Ignored("volumes do not bind pods to zones here"),
+    ),
+    Kind::other(
+        "PersistentVolume",
+        Fate::Ignored("volumes do not bind pods to zones here"),
+    ),
+    Kind::other(
+        "VerticalPodAutoscaler",
+        Fate::Refused("it changes requests, which nothing here does"),
+    ),
+    Kind::other(
+        "ResourceQuota",
+        Fate::Refused("it limits how many pods a namespace has, which nothing here does"),
+    ),
+    Kind::other(
+        "LimitRange",
+        Fate::Refused("it changes requests and limits of new pods: write them into the templates"),
+    ),
+    Kind::other("ScaledJob", Fate::Refused("jobs are not simulated")),
+    Kind::other("NodeOverlay", Fate::Refused("overlays are not simulated")),
+    Kind::other("NodeClaim", Fate::Refused("Karpenter makes them")),
+    Kind::other(
+        "Node",
+        Fate::Refused("nodes are the scenario's node_group or Karpenter's"),
+    ),
+    Kind::other(
+        "Provisioner",
+        Fate::Refused("NodePools replaced it in Karpenter 0.32"),
+    ),
+    Kind::other(
+        "AWSNodeTemplate",
+        Fate::Refused("EC2NodeClasses replaced it in Karpenter 0.32"),
+    ),
+    Kind::other(
+        "HTTPRoute",
+        Fate::Refused("only Ingress and IngressRoute lead to services here"),
+    ),
+    Kind::other(
+        "Gateway",
+        Fate::Refused("only Ingress and IngressRoute lead to services here"),
+    ),
+    Kind::other("StatefulSet", TAKES_ROOM),
+    Kind::other("ReplicaSet", TAKES_ROOM),
+    Kind::other("ReplicationController", TAKES_ROOM),
+    Kind::other("Pod", TAKES_ROOM),
+    Kind::other("Job", TAKES_ROOM),
+    Kind::other("CronJob", TAKES_ROOM),
+    Kind::other("Rollout", TAKES_ROOM),
+];
 
 const RIGHTS: Fate = Fate::Quiet("rights play no part in scaling");
 const DATA: Fate = Fate::Quiet("what containers read has no effect on scaling");
 const PLUMBING: Fate = Fate::Quiet("it configures a part that is simulated by its effect");
-const TAKES_ROOM: Fate = Fate::Refused("its pods would take room on nodes, and no controller here makes them");
-
-/// Kinds that do not take part, with what becomes of them.
-pub const OTHERS: &[(&str, Fate)] = &[
-    ("ConfigMap", DATA),
-    ("Secret", DATA),
-    ("ExternalSecret", DATA),
-    ("ServiceAccount", RIGHTS),
-    ("Role", RIGHTS),
-    ("RoleBinding", RIGHTS),
-    ("ClusterRole", RIGHTS),
-    ("ClusterRoleBinding", RIGHTS),
-    ("NetworkPolicy", RIGHTS),
-    ("PodIdentityAssociation", RIGHTS),
-    ("TriggerAuthentication", RIGHTS),
-    ("ClusterTriggerAuthentication", RIGHTS),
-    ("CustomResourceDefinition", PLUMBING),
-    ("APIService", PLUMBING),
-    ("IngressClass", PLUMBING),
-    ("GatewayClass", PLUMBING),
-    ("StorageClass", PLUMBING),
-    ("RuntimeClass", PLUMBING),
-    ("ValidatingWebhookConfiguration", PLUMBING),
-    ("MutatingWebhookConfiguration", PLUMBING),
-    ("ValidatingAdmissionPolicy", PLUMBING),
-    ("ValidatingAdmissionPolicyBinding", PLUMBING),
-    ("Lease", PLUMBING),
-    ("Event", PLUMBING),
-    ("Endpoints", PLUMBING),
-    ("EndpointSlice", PLUMBING),
-    ("Kustomization", Fate::Ignored("manifests are read as they are: run kustomize first")),
-    ("Middleware", Fate::Ignored("Traefik's middlewares are not simulated")),
-    ("TraefikService", Fate::Ignored("all load goes to the scenario's service")),
-    ("ServiceMonitor", Fate::Ignored("the jobs of the prometheus chart are scraped, by pod annotations")),
-    ("PodMonitor", Fate::Ignored("the jobs of the prometheus chart are scraped, by pod annotations")),
-    ("PrometheusRule", Fate::Ignored("recording rules and alerts are not evaluated")),
-    ("PersistentVolumeClaim", Fate::Ignored("volumes do not bind pods to zones here")),
-    ("PersistentVolume", Fate::Ignored("volumes do not bind pods to zones here")),
-    ("VerticalPodAutoscaler", Fate::Refused("it changes requests, which nothing here does")),
-    ("ResourceQuota", Fate::Refused("it limits how many pods a namespace has, which nothing here does")),
-    ("LimitRange", Fate::Refused("it changes requests and limits of new pods: write them into the templates")),
-    ("ScaledJob", Fate::Refused("jobs are not simulated")),
-    ("NodeOverlay", Fate::Refused("overlays are not simulated")),
-    ("NodeClaim", Fate::Refused("Karpenter makes them")),
-    ("Node", Fate::Refused("nodes are the scenario's node_group or Karpenter's")),
-    ("Provisioner", Fate::Refused("NodePools replaced it in Karpenter 0.32")),
-    ("AWSNodeTemplate", Fate::Refused("EC2NodeClasses replaced it in Karpenter 0.32")),
-    ("HTTPRoute", Fate::Refused("only Ingress and IngressRoute lead to services here")),
-    ("Gateway", Fate::Refused("only Ingress and IngressRoute lead to services here")),
-    ("StatefulSet", TAKES_ROOM),
-    ("ReplicaSet", TAKES_ROOM),
-    ("ReplicationController", TAKES_ROOM),
-    ("Pod", TAKES_ROOM),
-    ("Job", TAKES_ROOM),
-    ("CronJob", TAKES_ROOM),
-    ("Rollout", TAKES_ROOM),
-];
-
-/// What the others look like to whoever asks for a kind.
-static QUIET: LazyLock<Vec<Kind>> = LazyLock::new(|| {
-    let kind = |(name, fate): &(&'static str, Fate)| Kind {
-        name,
-        versions: &[],
-        namespaced: true,
-        fate: *fate,
-        fields: &[],
-        parts: &[],
-        schema: LazyLock::new(|| Schema::new(&[])),
-    };
-    OTHERS.iter().map(kind).collect()
-});
+const TAKES_ROOM: Fate =
+    Fate::Refused("its pods would take room on nodes, and no controller here makes them");
 
 /// Why a kind was not found, with a hint.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -171,22 +249,19 @@ pub enum Unknown {
 pub fn find(name: &str, version: &str) -> Result<&'static Kind, Unknown> {
     let named: Vec<&Kind> = KINDS.iter().filter(|kind| kind.name == name).collect();
     if named.is_empty() {
-        return other(name).ok_or_else(|| Unknown::Kind(unknown_hint(name)));
+        return Err(Unknown::Kind(unknown_hint(name)));
     }
-    let found = named.iter().find(|kind| kind.versions.contains(&version));
+    let found = named
+        .iter()
+        .find(|kind| kind.versions.is_empty() || kind.versions.contains(&version));
     found.copied().ok_or_else(|| {
         let known: Vec<&str> = named.iter().flat_map(|kind| kind.versions).copied().collect();
         Unknown::Version(format!("expected {}", known.join(" or ")))
     })
 }
 
-fn other(name: &str) -> Option<&'static Kind> {
-    QUIET.iter().find(|kind| kind.name == name)
-}
-
 fn unknown_hint(name: &str) -> String {
-    let names = KINDS.iter().map(|kind| kind.name).chain(OTHERS.iter().map(|(name, _)| *name));
-    match closest(name, names) {
+    match closest(name, KINDS.iter().map(|kind| kind.name)) {
         Some(near) => format!("did you mean {near:?}?"),
         None => "take it out of the manifests if it has no pods and scales nothing".to_owned(),
     }
@@ -195,7 +270,8 @@ fn unknown_hint(name: &str) -> String {
 /// All kinds of a name, in any letter case: one for each group of versions.
 #[must_use]
 pub fn named(name: &str) -> Vec<&'static Kind> {
-    let alike = |kind: &&Kind| kind.name.eq_ignore_ascii_case(name);
-    let read = KINDS.iter().filter(alike);
-    read.chain(QUIET.iter().filter(alike)).collect()
+    KINDS
+        .iter()
+        .filter(|kind| kind.name.eq_ignore_ascii_case(name))
+        .collect()
 }

@@ -8,6 +8,7 @@
 //! Kinds are treated alike: those that take part, those without any effect here (ConfigMaps, roles), those
 //! ignored with a warning, those refused because a run without them would be wrong (StatefulSets).
 
+mod convert;
 pub mod kinds;
 mod network;
 mod node_class;
@@ -22,9 +23,11 @@ mod workload;
 use std::cell::RefCell;
 
 use crate::document::{Context, Cursor, Diagnostic, Place, Severity, Source, Value, parse_yaml};
+use crate::scenario::ObjectName;
 use kinds::{Fate, Kind};
 
-pub(crate) use network::{ingress_fields, ingress_route_fields, read_ingress, read_ingress_route, read_service, service_fields};
+pub use convert::convert;
+pub use scaling::{HorizontalPodAutoscaler, ScaledObject};
 
 /// One object of a manifest, before conversion.
 #[derive(Debug, Clone)]
@@ -73,7 +76,9 @@ pub fn read_documents(source: &Source, problems: &RefCell<Vec<Diagnostic>>) -> V
         });
     }
     let values = values.into_iter().flat_map(unfold);
-    values.filter_map(|value| read_document(&source.path, value, problems)).collect()
+    values
+        .filter_map(|value| read_document(&source.path, value, problems))
+        .collect()
 }
 
 /// A `List` is the objects in it.
@@ -89,7 +94,11 @@ fn read_document(file: &str, value: Value, problems: &RefCell<Vec<Diagnostic>>) 
     let context = Context::new(file, String::new(), problems);
     let root = context.root(&value);
     if !matches!(value.shape, crate::document::Shape::Map(_)) {
-        root.error("E003", format!("expected a Kubernetes object, found {}", value.describe()), "");
+        root.error(
+            "E003",
+            format!("expected a Kubernetes object, found {}", value.describe()),
+            "",
+        );
         return None;
     }
     let (version, kind) = (root.get("apiVersion").required(), root.get("kind").required());
@@ -97,7 +106,11 @@ fn read_document(file: &str, value: Value, problems: &RefCell<Vec<Diagnostic>>) 
     let found = kinds::find(kind_text, version_text).map_err(|wrong| match wrong {
         kinds::Unknown::Kind(hint) => kind.error("E007", format!("unknown kind {kind_text:?}"), &hint),
         kinds::Unknown::Version(hint) => {
-            version.error("E007", format!("{kind_text} of {version_text:?} is not known here"), &hint);
+            version.error(
+                "E007",
+                format!("{kind_text} of {version_text:?} is not known here"),
+                &hint,
+            );
         }
     });
     let found = found.ok()?;
@@ -109,7 +122,11 @@ fn read_document(file: &str, value: Value, problems: &RefCell<Vec<Diagnostic>>) 
             return None;
         }
         Fate::Refused(why) => {
-            kind.error("E008", format!("{kind_text} cannot be simulated: {why}"), "take it out of the manifests");
+            kind.error(
+                "E008",
+                format!("{kind_text} cannot be simulated: {why}"),
+                "take it out of the manifests",
+            );
             return None;
         }
     }
@@ -118,15 +135,30 @@ fn read_document(file: &str, value: Value, problems: &RefCell<Vec<Diagnostic>>) 
         (true, given) => given.unwrap_or("default").to_owned(),
         (false, _) => String::new(),
     };
-    Some(Document { file: file.to_owned(), kind: found, namespace, name, value })
+    Some(Document {
+        file: file.to_owned(),
+        kind: found,
+        namespace,
+        name,
+        value,
+    })
 }
 
-/// What a document's readers need besides the document.
+/// What a document's readers need.
 pub(crate) struct Reading<'a> {
     /// The cursor at the document's top.
     pub(crate) root: Cursor<'a>,
+    /// metadata.namespace
     pub(crate) namespace: &'a str,
+    /// metadata.name
     pub(crate) name: &'a str,
 }
 
-pub use scaling::{HorizontalPodAutoscaler, ScaledObject};
+impl Reading<'_> {
+    fn object(&self) -> ObjectName {
+        ObjectName {
+            namespace: self.namespace.to_owned(),
+            name: self.name.to_owned(),
+        }
+    }
+}

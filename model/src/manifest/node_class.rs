@@ -10,7 +10,10 @@ pub(super) const KUBELET: &[Field] = &[
     noted("kubeReserved", "cpu, memory, ephemeral-storage"),
     noted("systemReserved", "cpu, memory, ephemeral-storage"),
     noted("evictionHard", "memory.available, nodefs.available"),
-    noted("evictionSoft", "memory.available, nodefs.available; Karpenter heeds it until 0.37"),
+    noted(
+        "evictionSoft",
+        "memory.available, nodefs.available; Karpenter heeds it until 0.37",
+    ),
     quiet("evictionSoftGracePeriod", "nodes do not run out of memory here"),
     quiet("evictionMaxPodGracePeriod", "nodes do not run out of memory here"),
     quiet("imageGCHighThresholdPercent", "images are not collected here"),
@@ -29,11 +32,26 @@ const COMMON: &[Field] = &[
     simulated("spec.blockDeviceMappings[].ebs.volumeType"),
     noted("spec.blockDeviceMappings[].ebs.iops", "paid for"),
     noted("spec.blockDeviceMappings[].ebs.throughput", "paid for"),
-    quiet("spec.blockDeviceMappings[].ebs.deleteOnTermination", "volumes go with their machine"),
-    quiet("spec.blockDeviceMappings[].ebs.encrypted", "encryption costs nothing"),
-    quiet("spec.blockDeviceMappings[].ebs.kmsKeyID", "encryption costs nothing"),
-    ignored("spec.blockDeviceMappings[].ebs.snapshotID", "a snapshot does not size the volume here: give volumeSize"),
-    noted("spec.instanceStorePolicy", "RAID0: local disks are the node's ephemeral storage"),
+    quiet(
+        "spec.blockDeviceMappings[].ebs.deleteOnTermination",
+        "volumes go with their machine",
+    ),
+    quiet(
+        "spec.blockDeviceMappings[].ebs.encrypted",
+        "encryption costs nothing",
+    ),
+    quiet(
+        "spec.blockDeviceMappings[].ebs.kmsKeyID",
+        "encryption costs nothing",
+    ),
+    ignored(
+        "spec.blockDeviceMappings[].ebs.snapshotID",
+        "a snapshot does not size the volume here: give volumeSize",
+    ),
+    noted(
+        "spec.instanceStorePolicy",
+        "RAID0: local disks are the node's ephemeral storage",
+    ),
     noted("spec.detailedMonitoring", "paid for"),
     quiet("spec.amiSelectorTerms[].tags", "the family says enough"),
     quiet("spec.amiSelectorTerms[].id", "the family says enough"),
@@ -49,7 +67,10 @@ const COMMON: &[Field] = &[
     quiet("spec.associatePublicIPAddress", "networks play no part"),
     quiet("spec.ipPrefixCount", "networks play no part"),
     quiet("spec.context", "EC2 reserves it"),
-    ignored("spec.userData", "what it changes in the kubelet must be given under kubelet"),
+    ignored(
+        "spec.userData",
+        "what it changes in the kubelet must be given under kubelet",
+    ),
 ];
 
 /// The table of `karpenter.k8s.aws/v1`.
@@ -57,7 +78,10 @@ pub(super) const V1: &[Field] = &[
     table("", COMMON),
     noted("spec.amiSelectorTerms[].alias", "its family"),
     table("spec.kubelet", KUBELET),
-    refused("spec.capacityReservationSelectorTerms", "a scenario's reservations cannot be selected by tags"),
+    refused(
+        "spec.capacityReservationSelectorTerms",
+        "a scenario's reservations cannot be selected by tags",
+    ),
     ignored("spec.placementGroupSelectorTerms", "placement is not simulated"),
 ];
 

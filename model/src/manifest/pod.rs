@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::selector::{labels, node_expressions, selector, texts};
 use crate::api::{
     Affinity, Container, ContainerPort, HttpProbe, LabelSelector, NodeSelectorTerm, PodAffinityTerm, PodSpec,
-    PodTemplate, PreemptionPolicy, PreferredNodeTerm, Protocol, SpreadConstraint, Taint, TaintEffect, Toleration,
-    WeightedPodTerm, WhenUnsatisfiable,
+    PodTemplate, PreemptionPolicy, PreferredNodeTerm, Protocol, SpreadConstraint, Taint, TaintEffect,
+    Toleration, WeightedPodTerm, WhenUnsatisfiable,
 };
 use crate::document::{Cursor, closest};
 use crate::quantity::{Bytes, MilliCpu, Quantity, Resources};
@@ -22,7 +22,10 @@ const TERMINATION_GRACE: Duration = Duration::from_secs(30);
 /// spec.template of a workload in a namespace.
 pub(super) fn template(at: &Cursor<'_>, namespace: &str, classes: &PriorityClasses) -> PodTemplate {
     let annotations = at.at("metadata.annotations");
-    if let Some(cost) = annotations.get("controller.kubernetes.io/pod-deletion-cost").text() {
+    if let Some(cost) = annotations
+        .get("controller.kubernetes.io/pod-deletion-cost")
+        .text()
+    {
         if cost.parse::<i32>().is_err() {
             let at = annotations.get("controller.kubernetes.io/pod-deletion-cost");
             at.warn("W003", format!("{cost:?} is no whole number and counts as 0"), "");
@@ -39,12 +42,14 @@ pub(super) fn template(at: &Cursor<'_>, namespace: &str, classes: &PriorityClass
 fn spec(at: &Cursor<'_>, classes: &PriorityClasses) -> PodSpec {
     let containers = containers(&at.get("containers").required());
     if at.get("containers").is_given() && containers.is_empty() {
-        at.get("containers").error("E005", "a pod needs at least one container", "");
+        at.get("containers")
+            .error("E005", "a pod needs at least one container", "");
     }
     let class = priority_class(&at.get("priorityClassName"), classes);
-    let preemption = at
-        .get("preemptionPolicy")
-        .one_of(&[("PreemptLowerPriority", PreemptionPolicy::PreemptLowerPriority), ("Never", PreemptionPolicy::Never)]);
+    let preemption = at.get("preemptionPolicy").one_of(&[
+        ("PreemptLowerPriority", PreemptionPolicy::PreemptLowerPriority),
+        ("Never", PreemptionPolicy::Never),
+    ]);
     let (overhead, _) = resources(&at.get("overhead"));
     let pod_requests = at.at("resources.requests");
     PodSpec {
@@ -54,15 +59,30 @@ fn spec(at: &Cursor<'_>, classes: &PriorityClasses) -> PodSpec {
         pod_requests: pod_requests.is_given().then(|| resources(&pod_requests).0),
         node_selector: labels(&at.get("nodeSelector")),
         affinity: affinity(&at.get("affinity")),
-        tolerations: at.get("tolerations").items().iter().filter_map(toleration).collect(),
-        topology_spread: at.get("topologySpreadConstraints").items().iter().filter_map(spread).collect(),
+        tolerations: at
+            .get("tolerations")
+            .items()
+            .iter()
+            .filter_map(toleration)
+            .collect(),
+        topology_spread: at
+            .get("topologySpreadConstraints")
+            .items()
+            .iter()
+            .filter_map(spread)
+            .collect(),
         node_name: at.get("nodeName").name().map(str::to_owned),
         priority: class.as_ref().map_or(0, |class| class.value),
-        priority_class: class.as_ref().map_or_else(String::new, |class| class.name.clone()),
+        priority_class: class
+            .as_ref()
+            .map_or_else(String::new, |class| class.name.clone()),
         preemption_policy: preemption
             .or(class.map(|class| class.preemption_policy))
             .unwrap_or_default(),
-        termination_grace: at.get("terminationGracePeriodSeconds").seconds(0).unwrap_or(TERMINATION_GRACE),
+        termination_grace: at
+            .get("terminationGracePeriodSeconds")
+            .seconds(0)
+            .unwrap_or(TERMINATION_GRACE),
         host_network: at.get("hostNetwork").bool().unwrap_or(false),
         gated: !at.get("schedulingGates").items().is_empty(),
     }
@@ -78,7 +98,10 @@ fn priority_class(at: &Cursor<'_>, classes: &PriorityClasses) -> Option<Priority
         let names = || classes.keys().map(String::as_str);
         let hint = match closest(name, names()) {
             Some(near) => format!("did you mean {near:?}?"),
-            None => format!("add a PriorityClass of that name; known are {}", names().collect::<Vec<_>>().join(", ")),
+            None => format!(
+                "add a PriorityClass of that name; known are {}",
+                names().collect::<Vec<_>>().join(", ")
+            ),
         };
         at.error("E009", format!("there is no PriorityClass {name:?}"), &hint);
     }
@@ -88,9 +111,15 @@ fn priority_class(at: &Cursor<'_>, classes: &PriorityClasses) -> Option<Priority
 fn containers(at: &Cursor<'_>) -> Vec<Container> {
     let containers: Vec<Container> = at.items().iter().map(container).collect();
     for (index, container) in containers.iter().enumerate() {
-        let twice = containers[..index].iter().any(|other| other.name == container.name);
+        let twice = containers[..index]
+            .iter()
+            .any(|other| other.name == container.name);
         if twice && !container.name.is_empty() {
-            at.items()[index].error("E004", format!("two containers are called {:?}", container.name), "");
+            at.items()[index].error(
+                "E004",
+                format!("two containers are called {:?}", container.name),
+                "",
+            );
         }
     }
     containers
@@ -115,7 +144,10 @@ fn container(at: &Cursor<'_>) -> Container {
         readiness_probe: probe(&at.get("readinessProbe")),
         startup_probe: probe(&at.get("startupProbe")),
         liveness_probe: probe(&at.get("livenessProbe")),
-        restartable: at.get("restartPolicy").one_of(&[("Always", true)]).unwrap_or(false),
+        restartable: at
+            .get("restartPolicy")
+            .one_of(&[("Always", true)])
+            .unwrap_or(false),
         pre_stop_sleep: pre_stop(&at.at("lifecycle.preStop")),
     }
 }
@@ -143,7 +175,9 @@ fn resources(at: &Cursor<'_>) -> (Resources, Given) {
     let mut found = Resources::default();
     let mut given = Given::default();
     for (name, amount) in at.entries() {
-        let Some(quantity) = amount.quantity() else { continue };
+        let Some(quantity) = amount.quantity() else {
+            continue;
+        };
         match name {
             "cpu" => {
                 found.cpu = MilliCpu(quantity.milli());
@@ -170,7 +204,11 @@ fn resources(at: &Cursor<'_>) -> (Resources, Given) {
 fn warn_of_tiny_memory(at: &Cursor<'_>, quantity: Quantity) {
     if quantity > Quantity::default() && quantity < Quantity::from_whole(1 << 20) {
         let message = format!("{quantity} bytes of memory is less than 1Mi");
-        at.warn("W003", message, "a unit such as Mi or Gi may be missing, and `m` means thousandths");
+        at.warn(
+            "W003",
+            message,
+            "a unit such as Mi or Gi may be missing, and `m` means thousandths",
+        );
     }
 }
 
@@ -202,17 +240,23 @@ fn requests(at: &Cursor<'_>, limits_at: &Cursor<'_>, limits: &Resources) -> (Res
         let own = requests.extended.entry(name.clone()).or_insert(*limit);
         if own != limit {
             let message = format!("requests {own} of {name}, but the limit is {limit}");
-            at.get(name).error("E004", message, "requests and limits of an extended resource must be equal");
+            at.get(name).error(
+                "E004",
+                message,
+                "requests and limits of an extended resource must be equal",
+            );
         }
     }
     for (name, own) in &requests.extended {
         if *own > 0 && !limits.extended.contains_key(name) {
-            at.get(name).error("E004", format!("{name} needs a limit equal to its request"), "");
+            at.get(name)
+                .error("E004", format!("{name} needs a limit equal to its request"), "");
         }
     }
     let above = |own: i64, limit: i64, name: &str| {
         if limits_at.get(name).is_given() && own > limit {
-            at.get(name).error("E004", format!("the request of {name} is above its limit"), "");
+            at.get(name)
+                .error("E004", format!("the request of {name} is above its limit"), "");
         }
     };
     above(requests.cpu.0, limits.cpu.0, "cpu");
@@ -222,9 +266,11 @@ fn requests(at: &Cursor<'_>, limits_at: &Cursor<'_>, limits: &Resources) -> (Res
 
 fn port(at: &Cursor<'_>) -> Option<ContainerPort> {
     let number = |at: &Cursor<'_>| at.int(1..=65_535).and_then(|port| u16::try_from(port).ok());
-    let protocol = at
-        .get("protocol")
-        .one_of(&[("TCP", Protocol::Tcp), ("UDP", Protocol::Udp), ("SCTP", Protocol::Sctp)]);
+    let protocol = at.get("protocol").one_of(&[
+        ("TCP", Protocol::Tcp),
+        ("UDP", Protocol::Udp),
+        ("SCTP", Protocol::Sctp),
+    ]);
     Some(ContainerPort {
         name: at.get("name").text().unwrap_or_default().to_owned(),
         container_port: number(&at.get("containerPort").required())?,
@@ -241,7 +287,10 @@ fn probe(at: &Cursor<'_>) -> Option<HttpProbe> {
         at.get(key).seconds(least).unwrap_or(Duration::from_secs(default))
     };
     let times = |key: &str, default: u32| {
-        at.get(key).count(1).and_then(|times| u32::try_from(times).ok()).unwrap_or(default)
+        at.get(key)
+            .count(1)
+            .and_then(|times| u32::try_from(times).ok())
+            .unwrap_or(default)
     };
     Some(HttpProbe {
         initial_delay: seconds("initialDelaySeconds", 0, 0),
@@ -259,7 +308,9 @@ fn pre_stop(at: &Cursor<'_>) -> Duration {
     }
     let command = texts(&at.at("exec.command")).join(" ");
     let mut words = command.split(|c: char| c.is_whitespace() || matches!(c, ';' | '&' | '|' | '"' | '\''));
-    let after_sleep = words.find(|word| word.rsplit('/').next() == Some("sleep")).and_then(|_| words.next());
+    let after_sleep = words
+        .find(|word| word.rsplit('/').next() == Some("sleep"))
+        .and_then(|_| words.next());
     let seconds = after_sleep.and_then(|text| text.trim_end_matches('s').parse::<f64>().ok());
     let seconds = seconds.filter(|seconds| (0.0..86_400.0).contains(seconds));
     Duration::from_secs_f64(seconds.unwrap_or(0.0))
@@ -282,7 +333,10 @@ pub(super) fn taint(at: &Cursor<'_>) -> Option<Taint> {
 }
 
 fn toleration(at: &Cursor<'_>) -> Option<Toleration> {
-    let exists = at.get("operator").one_of(&[("Exists", true), ("Equal", false)]).unwrap_or(false);
+    let exists = at
+        .get("operator")
+        .one_of(&[("Exists", true), ("Equal", false)])
+        .unwrap_or(false);
     let key = at.get("key").text().unwrap_or_default();
     let value = at.get("value").text().unwrap_or_default();
     if key.is_empty() && !exists {
@@ -290,7 +344,8 @@ fn toleration(at: &Cursor<'_>) -> Option<Toleration> {
         return None;
     }
     if exists && !value.is_empty() {
-        at.get("value").error("E004", "a toleration with the operator Exists takes no value", "");
+        at.get("value")
+            .error("E004", "a toleration with the operator Exists takes no value", "");
     }
     Some(Toleration {
         key: key.to_owned(),
@@ -303,26 +358,60 @@ fn toleration(at: &Cursor<'_>) -> Option<Toleration> {
 fn affinity(at: &Cursor<'_>) -> Affinity {
     const REQUIRED: &str = "requiredDuringSchedulingIgnoredDuringExecution";
     const PREFERRED: &str = "preferredDuringSchedulingIgnoredDuringExecution";
-    let (node, pod, anti) = (at.get("nodeAffinity"), at.get("podAffinity"), at.get("podAntiAffinity"));
+    let (node, pod, anti) = (
+        at.get("nodeAffinity"),
+        at.get("podAffinity"),
+        at.get("podAntiAffinity"),
+    );
     let required = node.get(REQUIRED);
     let terms = required.get("nodeSelectorTerms");
     if required.is_given() && terms.items().is_empty() {
-        terms.clone().error("E005", "at least one node selector term is needed", "");
+        terms
+            .clone()
+            .error("E005", "at least one node selector term is needed", "");
     }
-    let weight = |at: &Cursor<'_>| at.get("weight").required().int(1..=100).and_then(|w| i32::try_from(w).ok());
+    let weight = |at: &Cursor<'_>| {
+        at.get("weight")
+            .required()
+            .int(1..=100)
+            .and_then(|w| i32::try_from(w).ok())
+    };
     let preferred_node = |at: &Cursor<'_>| {
-        Some(PreferredNodeTerm { weight: weight(at)?, term: node_term(&at.get("preference").required()) })
+        Some(PreferredNodeTerm {
+            weight: weight(at)?,
+            term: node_term(&at.get("preference").required()),
+        })
     };
     let preferred_pod = |at: &Cursor<'_>| {
-        Some(WeightedPodTerm { weight: weight(at)?, term: pod_term(&at.get("podAffinityTerm").required())? })
+        Some(WeightedPodTerm {
+            weight: weight(at)?,
+            term: pod_term(&at.get("podAffinityTerm").required())?,
+        })
     };
     Affinity {
-        node_required: required.is_given().then(|| terms.items().iter().map(node_term).collect()),
-        node_preferred: node.get(PREFERRED).items().iter().filter_map(preferred_node).collect(),
+        node_required: required
+            .is_given()
+            .then(|| terms.items().iter().map(node_term).collect()),
+        node_preferred: node
+            .get(PREFERRED)
+            .items()
+            .iter()
+            .filter_map(preferred_node)
+            .collect(),
         pod_required: pod.get(REQUIRED).items().iter().filter_map(pod_term).collect(),
-        pod_preferred: pod.get(PREFERRED).items().iter().filter_map(preferred_pod).collect(),
+        pod_preferred: pod
+            .get(PREFERRED)
+            .items()
+            .iter()
+            .filter_map(preferred_pod)
+            .collect(),
         anti_required: anti.get(REQUIRED).items().iter().filter_map(pod_term).collect(),
-        anti_preferred: anti.get(PREFERRED).items().iter().filter_map(preferred_pod).collect(),
+        anti_preferred: anti
+            .get(PREFERRED)
+            .items()
+            .iter()
+            .filter_map(preferred_pod)
+            .collect(),
     }
 }
 
@@ -354,7 +443,8 @@ fn spread(at: &Cursor<'_>) -> Option<SpreadConstraint> {
     let key = at.get("topologyKey").required().name();
     let min_domains = at.get("minDomains").count(1);
     if min_domains.is_some() && when == Some(WhenUnsatisfiable::ScheduleAnyway) {
-        at.get("minDomains").error("E004", "minDomains goes only with DoNotSchedule", "");
+        at.get("minDomains")
+            .error("E004", "minDomains goes only with DoNotSchedule", "");
     }
     Some(SpreadConstraint {
         max_skew: skew?,
@@ -376,7 +466,11 @@ pub(super) fn check_selector(at: &Cursor<'_>, selector: Option<&LabelSelector>, 
         }
         Some(selector) if !selector.matches(&template.labels) => {
             let hint = "give spec.template.metadata.labels the labels that spec.selector asks for";
-            at.error("E009", "the selector does not match the labels of the pod template", hint);
+            at.error(
+                "E009",
+                "the selector does not match the labels of the pod template",
+                hint,
+            );
         }
         _ => {}
     }

@@ -55,9 +55,15 @@ const POD: &[Field] = &[
     simulated("preemptionPolicy"),
     simulated("terminationGracePeriodSeconds"),
     simulated("hostNetwork"),
-    noted("schedulingGates", "a gated pod is never scheduled: nothing here lifts a gate"),
+    noted(
+        "schedulingGates",
+        "a gated pod is never scheduled: nothing here lifts a gate",
+    ),
     noted("overhead", "added to the requests"),
-    noted("resources.requests", "pod-level requests, from Kubernetes 1.34 on"),
+    noted(
+        "resources.requests",
+        "pod-level requests, from Kubernetes 1.34 on",
+    ),
     ignored("resources.limits", "limits are simulated by container"),
     simulated("topologySpreadConstraints[].maxSkew"),
     simulated("topologySpreadConstraints[].topologyKey"),
@@ -66,13 +72,25 @@ const POD: &[Field] = &[
     simulated("topologySpreadConstraints[].nodeAffinityPolicy"),
     simulated("topologySpreadConstraints[].nodeTaintsPolicy"),
     simulated("topologySpreadConstraints[].matchLabelKeys"),
-    ignored("priority", "the number comes from priorityClassName, as admission has it"),
+    ignored(
+        "priority",
+        "the number comes from priorityClassName, as admission has it",
+    ),
     ignored("runtimeClassName", "no RuntimeClass adds its overhead here"),
-    ignored("volumes[].persistentVolumeClaim", "a volume does not bind its pod to a zone here"),
+    ignored(
+        "volumes[].persistentVolumeClaim",
+        "a volume does not bind its pod to a zone here",
+    ),
     quiet("volumes[].*", "what is mounted has no effect on scaling"),
     refused("schedulerName", "only the default scheduler is simulated"),
-    refused("activeDeadlineSeconds", "pods that end by themselves are not simulated"),
-    refused("readinessGates", "nothing here sets the conditions that they wait for"),
+    refused(
+        "activeDeadlineSeconds",
+        "pods that end by themselves are not simulated",
+    ),
+    refused(
+        "readinessGates",
+        "nothing here sets the conditions that they wait for",
+    ),
     refused("resourceClaims", "dynamic resource allocation is not simulated"),
     quiet("restartPolicy", "pods of workloads are always restarted"),
     quiet("serviceAccountName", IDENTITY),
@@ -98,18 +116,27 @@ const POD: &[Field] = &[
 const CONTAINER: &[Field] = &[
     simulated("name"),
     noted("image", "its size and pull time are the scenario's"),
-    noted("imagePullPolicy", "Always asks the registry even if the image is there"),
+    noted(
+        "imagePullPolicy",
+        "Always asks the registry even if the image is there",
+    ),
     simulated("ports[].name"),
     simulated("ports[].containerPort"),
     simulated("ports[].hostPort"),
     simulated("ports[].hostIP"),
     simulated("ports[].protocol"),
     simulated("resources.requests"),
-    noted("resources.limits", "the CPU limit is the CFS quota; memory limits kill nobody here"),
+    noted(
+        "resources.limits",
+        "the CPU limit is the CFS quota; memory limits kill nobody here",
+    ),
     refused("resources.claims", "dynamic resource allocation is not simulated"),
     noted("restartPolicy", "of an init container: Always makes it a sidecar"),
     simulated("lifecycle.preStop.sleep.seconds"),
-    noted("lifecycle.preStop.exec.command", "a `sleep N` in it is waited for"),
+    noted(
+        "lifecycle.preStop.exec.command",
+        "a `sleep N` in it is waited for",
+    ),
     ignored("lifecycle.preStop.httpGet", "taken as done at once"),
     ignored("lifecycle.preStop.tcpSocket", "Kubernetes ignores it too"),
     ignored("lifecycle.postStart", "taken as done at once"),
@@ -141,7 +168,10 @@ const PROBE: &[Field] = &[
     noted("tcpSocket", "answered as soon as the application has started"),
     noted("exec", "answered as soon as the application has started"),
     noted("grpc", "answered as soon as the application has started"),
-    ignored("terminationGracePeriodSeconds", "containers are not restarted by probes here"),
+    ignored(
+        "terminationGracePeriodSeconds",
+        "containers are not restarted by probes here",
+    ),
 ];
 
 /// A node selector term.
@@ -167,13 +197,22 @@ const POD_TERM: &[Field] = &[
 const POD_AFFINITY: &[Field] = &[
     table("requiredDuringSchedulingIgnoredDuringExecution[]", POD_TERM),
     simulated("preferredDuringSchedulingIgnoredDuringExecution[].weight"),
-    table("preferredDuringSchedulingIgnoredDuringExecution[].podAffinityTerm", POD_TERM),
+    table(
+        "preferredDuringSchedulingIgnoredDuringExecution[].podAffinityTerm",
+        POD_TERM,
+    ),
 ];
 
 const AFFINITY: &[Field] = &[
-    table("nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms[]", NODE_TERM),
+    table(
+        "nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms[]",
+        NODE_TERM,
+    ),
     simulated("nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution[].weight"),
-    table("nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution[].preference", NODE_TERM),
+    table(
+        "nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution[].preference",
+        NODE_TERM,
+    ),
     table("podAffinity", POD_AFFINITY),
     table("podAntiAffinity", POD_AFFINITY),
 ];

@@ -32,7 +32,10 @@ pub(super) const POD_DISRUPTION_BUDGET: &[Field] = &[
 pub(super) const NAMESPACE: &[Field] = &[
     table("", TOP),
     table("metadata", METADATA),
-    noted("metadata.labels", "namespace selectors of pod affinity look at them"),
+    noted(
+        "metadata.labels",
+        "namespace selectors of pod affinity look at them",
+    ),
     quiet("spec", "finalizers play no part"),
 ];
 
@@ -57,13 +60,15 @@ pub(crate) fn read_priority_class(reading: &Reading<'_>) -> PriorityClass {
 
 /// The classes that every cluster has (kubernetes 1.35 pkg/apis/scheduling/v1/helpers.go).
 pub(crate) fn system_priority_classes() -> [PriorityClass; 2] {
-    [("system-cluster-critical", 2_000_000_000), ("system-node-critical", 2_000_001_000)].map(|(name, value)| {
-        PriorityClass {
-            name: name.to_owned(),
-            value,
-            global_default: false,
-            preemption_policy: PreemptionPolicy::PreemptLowerPriority,
-        }
+    [
+        ("system-cluster-critical", 2_000_000_000),
+        ("system-node-critical", 2_000_001_000),
+    ]
+    .map(|(name, value)| PriorityClass {
+        name: name.to_owned(),
+        value,
+        global_default: false,
+        preemption_policy: PreemptionPolicy::PreemptLowerPriority,
     })
 }
 
@@ -73,7 +78,11 @@ pub(crate) fn read_pod_disruption_budget(reading: &Reading<'_>) -> Option<PodDis
     let (least, most) = (spec.get("minAvailable"), spec.get("maxUnavailable"));
     let budget = match (least.is_given(), most.is_given()) {
         (true, true) => {
-            most.error("E004", "minAvailable and maxUnavailable exclude each other", "take one of them out");
+            most.error(
+                "E004",
+                "minAvailable and maxUnavailable exclude each other",
+                "take one of them out",
+            );
             None
         }
         (false, false) => {

@@ -5,8 +5,8 @@ mod keda;
 
 pub(super) use hpa::HORIZONTAL_POD_AUTOSCALER;
 pub(crate) use hpa::read_hpa;
-pub(super) use keda::{SCALED_OBJECT, TRIGGERS};
 pub(crate) use keda::read_scaled_object;
+pub(super) use keda::{SCALED_OBJECT, TRIGGERS};
 
 use crate::api::Labels;
 use crate::document::Cursor;
@@ -41,8 +41,15 @@ fn target(at: &Cursor<'_>, namespace: &str) -> Option<ObjectName> {
     if let Some(kind) = at.get("kind").text()
         && kind != "Deployment"
     {
-        at.get("kind").error("E006", format!("a {kind} cannot be scaled here: only Deployments are simulated"), "");
+        at.get("kind").error(
+            "E006",
+            format!("a {kind} cannot be scaled here: only Deployments are simulated"),
+            "",
+        );
     }
     let name = at.get("name").required().name()?;
-    Some(ObjectName { namespace: namespace.to_owned(), name: name.to_owned() })
+    Some(ObjectName {
+        namespace: namespace.to_owned(),
+        name: name.to_owned(),
+    })
 }

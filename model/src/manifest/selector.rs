@@ -20,7 +20,10 @@ pub(super) fn labels(at: &Cursor<'_>) -> Labels {
 
 /// A list of texts.
 pub(super) fn texts(at: &Cursor<'_>) -> Vec<String> {
-    at.items().iter().filter_map(|item| item.text().map(str::to_owned)).collect()
+    at.items()
+        .iter()
+        .filter_map(|item| item.text().map(str::to_owned))
+        .collect()
 }
 
 const LABEL_OPERATORS: &[(&str, Operator)] = &[
@@ -42,7 +45,9 @@ const NODE_OPERATORS: &[(&str, Operator)] = &[
 pub(super) fn selector(at: &Cursor<'_>) -> Option<LabelSelector> {
     at.value()?;
     let mut selector = LabelSelector::from_labels(&labels(&at.get("matchLabels")));
-    selector.expressions.extend(expressions(&at.get("matchExpressions"), LABEL_OPERATORS));
+    selector
+        .expressions
+        .extend(expressions(&at.get("matchExpressions"), LABEL_OPERATORS));
     Some(selector)
 }
 
@@ -52,7 +57,10 @@ pub(super) fn node_expressions(at: &Cursor<'_>) -> Vec<Expression> {
 }
 
 fn expressions(at: &Cursor<'_>, operators: &[(&str, Operator)]) -> Vec<Expression> {
-    at.items().iter().filter_map(|item| expression(item, operators)).collect()
+    at.items()
+        .iter()
+        .filter_map(|item| expression(item, operators))
+        .collect()
 }
 
 fn expression(at: &Cursor<'_>, operators: &[(&str, Operator)]) -> Option<Expression> {
@@ -61,7 +69,11 @@ fn expression(at: &Cursor<'_>, operators: &[(&str, Operator)]) -> Option<Express
     let values = texts(&at.get("values"));
     let operator = operator?;
     check_values(&at.get("values"), operator, &values);
-    Some(Expression { key: key?.to_owned(), operator, values })
+    Some(Expression {
+        key: key?.to_owned(),
+        operator,
+        values,
+    })
 }
 
 /// How many values an operator takes, and that bounds are integers.
@@ -75,7 +87,11 @@ pub(super) fn check_values(at: &Cursor<'_>, operator: Operator, values: &[String
         }
         Operator::Gt | Operator::Lt => match values {
             [bound] if bound.parse::<i64>().is_ok() => {}
-            _ => at.error("E004", "this operator takes exactly one value, a whole number in quotes", ""),
+            _ => at.error(
+                "E004",
+                "this operator takes exactly one value, a whole number in quotes",
+                "",
+            ),
         },
         _ => {}
     }

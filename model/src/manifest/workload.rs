@@ -17,7 +17,10 @@ use crate::workload::daemon_set::with_tolerations;
 pub(super) const DEPLOYMENT: &[Field] = &[
     table("", TOP),
     table("metadata", METADATA),
-    noted("spec.replicas", "1 if absent; applied again without it, a running Deployment keeps its size"),
+    noted(
+        "spec.replicas",
+        "1 if absent; applied again without it, a running Deployment keeps its size",
+    ),
     simulated("spec.strategy.type"),
     simulated("spec.strategy.rollingUpdate.maxSurge"),
     simulated("spec.strategy.rollingUpdate.maxUnavailable"),
@@ -45,7 +48,8 @@ pub(crate) fn read_deployment(reading: &Reading<'_>, classes: &PriorityClasses) 
     let root = &reading.root;
     let template = pod::template(&root.at("spec.template").required(), reading.namespace, classes);
     let selector_at = root.at("spec.selector").required();
-    pod::check_selector(&selector_at, selector(&selector_at).as_ref(), &template);
+    let selector = selector(&selector_at);
+    pod::check_selector(&selector_at, selector.as_ref(), &template);
     let replicas = root.at("spec.replicas").count(0);
     Deployment {
         replicas_written: replicas.is_some(),
@@ -53,7 +57,11 @@ pub(crate) fn read_deployment(reading: &Reading<'_>, classes: &PriorityClasses) 
             name: reading.name.to_owned(),
             replicas: replicas.unwrap_or(1),
             strategy: strategy(&root.at("spec.strategy")),
-            min_ready: root.at("spec.minReadySeconds").seconds(0).unwrap_or(Duration::ZERO),
+            min_ready: root
+                .at("spec.minReadySeconds")
+                .seconds(0)
+                .unwrap_or(Duration::ZERO),
+            selector: selector.unwrap_or_default(),
             template: Arc::new(template),
         },
     }
@@ -61,14 +69,24 @@ pub(crate) fn read_deployment(reading: &Reading<'_>, classes: &PriorityClasses) 
 
 /// A DaemonSet.
 pub(crate) fn read_daemon_set(reading: &Reading<'_>, classes: &PriorityClasses) -> DaemonSet {
-    let template = pod::template(&reading.root.at("spec.template").required(), reading.namespace, classes);
+    let template = pod::template(
+        &reading.root.at("spec.template").required(),
+        reading.namespace,
+        classes,
+    );
     let selector_at = reading.root.at("spec.selector").required();
     pod::check_selector(&selector_at, selector(&selector_at).as_ref(), &template);
-    DaemonSet { name: reading.name.to_owned(), template: Arc::new(with_tolerations(template)) }
+    DaemonSet {
+        name: reading.name.to_owned(),
+        template: Arc::new(with_tolerations(template)),
+    }
 }
 
 fn strategy(at: &Cursor<'_>) -> Strategy {
-    let recreate = at.get("type").one_of(&[("Recreate", true), ("RollingUpdate", false)]).unwrap_or(false);
+    let recreate = at
+        .get("type")
+        .one_of(&[("Recreate", true), ("RollingUpdate", false)])
+        .unwrap_or(false);
     let rolling = at.get("rollingUpdate");
     if recreate {
         if rolling.is_given() {
@@ -83,22 +101,35 @@ fn strategy(at: &Cursor<'_>) -> Strategy {
     if zero(surge) && zero(unavailable) {
         rolling.error("E004", "maxSurge and maxUnavailable must not both be 0", "");
     }
-    Strategy::RollingUpdate { max_surge: surge, max_unavailable: unavailable }
+    Strategy::RollingUpdate {
+        max_surge: surge,
+        max_unavailable: unavailable,
+    }
 }
 
 /// A number of pods, or a percentage up to a limit.
 pub(super) fn int_or_percent(at: &Cursor<'_>, most: i32) -> Option<IntOrPercent> {
     match &at.value()?.shape {
         Shape::Scalar(Scalar::Text, text) => {
-            let percent = text.strip_suffix('%').and_then(|number| number.parse::<i32>().ok());
+            let percent = text
+                .strip_suffix('%')
+                .and_then(|number| number.parse::<i32>().ok());
             match percent {
                 Some(percent) if (0..=most).contains(&percent) => Some(IntOrPercent::Percent(percent)),
                 Some(_) => {
-                    at.error("E004", format!("expected a percentage from 0 % to {most} %, found {text}"), "");
+                    at.error(
+                        "E004",
+                        format!("expected a percentage from 0 % to {most} %, found {text}"),
+                        "",
+                    );
                     None
                 }
                 None => {
-                    at.error("E003", format!("expected a whole number or a percentage such as 25%, found {text:?}"), "");
+                    at.error(
+                        "E003",
+                        format!("expected a whole number or a percentage such as 25%, found {text:?}"),
+                        "",
+                    );
                     None
                 }
             }

@@ -11,10 +11,18 @@ use crate::document::fields::{Field, noted, quiet, simulated, table};
 use crate::hpa::spec::{DEFAULT_MIN_REPLICAS, Policy, PolicyKind, ScalingRules, SelectPolicy};
 use crate::hpa::{Behavior, Metric, Resource, Source, Spec, Target};
 
-const TARGET: &[Field] =
-    &[simulated("type"), simulated("value"), simulated("averageValue"), simulated("averageUtilization")];
+const TARGET: &[Field] = &[
+    simulated("type"),
+    simulated("value"),
+    simulated("averageValue"),
+    simulated("averageUtilization"),
+];
 
-const METRIC: &[Field] = &[simulated("metric.name"), table("metric.selector", SELECTOR), table("target", TARGET)];
+const METRIC: &[Field] = &[
+    simulated("metric.name"),
+    table("metric.selector", SELECTOR),
+    table("target", TARGET),
+];
 
 const RULES: &[Field] = &[
     simulated("stabilizationWindowSeconds"),
@@ -47,7 +55,10 @@ pub(in crate::manifest) const HORIZONTAL_POD_AUTOSCALER: &[Field] = &[
     table("spec.metrics[].object", METRIC),
     simulated("spec.metrics[].object.describedObject.kind"),
     simulated("spec.metrics[].object.describedObject.name"),
-    quiet("spec.metrics[].object.describedObject.apiVersion", "the kind says enough"),
+    quiet(
+        "spec.metrics[].object.describedObject.apiVersion",
+        "the kind says enough",
+    ),
     table("spec.metrics[].external", METRIC),
     table("spec.behavior", BEHAVIOR),
 ];
@@ -59,7 +70,11 @@ pub(crate) fn read_hpa(reading: &Reading<'_>) -> Option<HorizontalPodAutoscaler>
     let (min_at, max_at) = (spec.get("minReplicas"), spec.get("maxReplicas").required());
     if min_at.value().and_then(|value| value.text()) == Some("0") {
         let hint = "KEDA can scale to zero: minReplicaCount: 0";
-        min_at.error("E004", "minReplicas: 0 needs the feature gate HPAScaleToZero, which EKS has not", hint);
+        min_at.error(
+            "E004",
+            "minReplicas: 0 needs the feature gate HPAScaleToZero, which EKS has not",
+            hint,
+        );
     }
     let min = min_at.count(0).unwrap_or(DEFAULT_MIN_REPLICAS);
     let max = max_at.count(1);
@@ -74,7 +89,12 @@ pub(crate) fn read_hpa(reading: &Reading<'_>) -> Option<HorizontalPodAutoscaler>
     Some(HorizontalPodAutoscaler {
         name: reading.object(),
         target: target?,
-        spec: Spec { min_replicas: min, max_replicas: max?, metrics, behavior: behavior(&spec.get("behavior")) },
+        spec: Spec {
+            min_replicas: min,
+            max_replicas: max?,
+            metrics,
+            behavior: behavior(&spec.get("behavior")),
+        },
     })
 }
 
@@ -90,7 +110,10 @@ enum MetricKind {
 fn metric(at: &Cursor<'_>) -> Option<Metric> {
     let (key, kind) = at.get("type").required().one_of(&[
         ("Resource", ("resource", MetricKind::Resource)),
-        ("ContainerResource", ("containerResource", MetricKind::ContainerResource)),
+        (
+            "ContainerResource",
+            ("containerResource", MetricKind::ContainerResource),
+        ),
         ("Pods", ("pods", MetricKind::Pods)),
         ("Object", ("object", MetricKind::Object)),
         ("External", ("external", MetricKind::External)),
@@ -105,8 +128,14 @@ fn metric(at: &Cursor<'_>) -> Option<Metric> {
             resource: resource(&own)?,
             container: own.get("container").required().name()?.to_owned(),
         },
-        MetricKind::Pods => Source::Pods { name: name()?, selector: metric_selector },
-        MetricKind::External => Source::External { name: name()?, selector: metric_selector },
+        MetricKind::Pods => Source::Pods {
+            name: name()?,
+            selector: metric_selector,
+        },
+        MetricKind::External => Source::External {
+            name: name()?,
+            selector: metric_selector,
+        },
         MetricKind::Object => Source::Object {
             name: name()?,
             selector: metric_selector,
@@ -114,11 +143,16 @@ fn metric(at: &Cursor<'_>) -> Option<Metric> {
             object: own.at("describedObject.name").required().name()?.to_owned(),
         },
     };
-    Some(Metric { target: metric_target(&own.get("target").required(), kind)?, source })
+    Some(Metric {
+        target: metric_target(&own.get("target").required(), kind)?,
+        source,
+    })
 }
 
 fn resource(at: &Cursor<'_>) -> Option<Resource> {
-    at.get("name").required().one_of(&[("cpu", Resource::Cpu), ("memory", Resource::Memory)])
+    at.get("name")
+        .required()
+        .one_of(&[("cpu", Resource::Cpu), ("memory", Resource::Memory)])
 }
 
 /// The target: its type says which field counts, and which types there are depends on the source
@@ -136,7 +170,8 @@ fn metric_target(at: &Cursor<'_>, kind: MetricKind) -> Option<Target> {
         MetricKind::Object | MetricKind::External => field != "averageUtilization",
     };
     if !allowed {
-        at.get("type").error("E004", "a metric of this kind has no target of this type", "");
+        at.get("type")
+            .error("E004", "a metric of this kind has no target of this type", "");
         return None;
     }
     if field == "averageUtilization" {
@@ -147,22 +182,35 @@ fn metric_target(at: &Cursor<'_>, kind: MetricKind) -> Option<Target> {
         own.error("E004", "the target must be above 0", "");
         return None;
     }
-    Some(if field == "value" { Target::Value(quantity) } else { Target::AverageValue(quantity) })
+    Some(if field == "value" {
+        Target::Value(quantity)
+    } else {
+        Target::AverageValue(quantity)
+    })
 }
 
 /// A behavior stanza; `None` if it is absent.
 pub(super) fn behavior(at: &Cursor<'_>) -> Option<Behavior> {
     at.value()?;
-    Some(Behavior { scale_up: rules(&at.get("scaleUp")), scale_down: rules(&at.get("scaleDown")) })
+    Some(Behavior {
+        scale_up: rules(&at.get("scaleUp")),
+        scale_down: rules(&at.get("scaleDown")),
+    })
 }
 
 fn rules(at: &Cursor<'_>) -> ScalingRules {
     let window_at = at.get("stabilizationWindowSeconds");
-    let window = window_at.int(0..=3600).and_then(|seconds| u64::try_from(seconds).ok());
+    let window = window_at
+        .int(0..=3600)
+        .and_then(|seconds| u64::try_from(seconds).ok());
     let policies_at = at.get("policies");
     let policies: Vec<Policy> = policies_at.items().iter().filter_map(policy).collect();
     if policies_at.is_given() && policies_at.items().is_empty() {
-        policies_at.error("E005", "at least one policy is needed", "take policies out to get the default ones");
+        policies_at.error(
+            "E005",
+            "at least one policy is needed",
+            "take policies out to get the default ones",
+        );
     }
     ScalingRules {
         stabilization_window: window.map(Duration::from_secs),
@@ -177,8 +225,19 @@ fn rules(at: &Cursor<'_>) -> ScalingRules {
 }
 
 fn policy(at: &Cursor<'_>) -> Option<Policy> {
-    let kind = at.get("type").required().one_of(&[("Pods", PolicyKind::Pods), ("Percent", PolicyKind::Percent)]);
+    let kind = at
+        .get("type")
+        .required()
+        .one_of(&[("Pods", PolicyKind::Pods), ("Percent", PolicyKind::Percent)]);
     let value = at.get("value").required().count(1);
-    let period = at.get("periodSeconds").required().int(1..=1800).and_then(|seconds| u64::try_from(seconds).ok());
-    Some(Policy { kind: kind?, value: value?, period: Duration::from_secs(period?) })
+    let period = at
+        .get("periodSeconds")
+        .required()
+        .int(1..=1800)
+        .and_then(|seconds| u64::try_from(seconds).ok());
+    Some(Policy {
+        kind: kind?,
+        value: value?,
+        period: Duration::from_secs(period?),
+    })
 }
