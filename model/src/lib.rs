@@ -4,6 +4,7 @@
 pub mod api;
 pub mod catalog;
 pub mod distribution;
+pub mod document;
 pub mod ec2;
 pub mod hpa;
 pub mod id;
