@@ -6,6 +6,7 @@
 
 mod meta;
 mod node;
+mod pdb;
 mod pod;
 mod pod_spec;
 mod store;
@@ -13,11 +14,12 @@ mod workload;
 
 pub use meta::{Expression, LabelSelector, Labels, Operator};
 pub use node::{Node, Taint, TaintEffect};
-pub use pod::{Condition, Deletion, Owner, Phase, Pod, PodTemplate};
+pub use pdb::{Budget, BudgetStatus, Eviction, PodDisruptionBudget, may_evict};
+pub use pod::{Condition, Deletion, Owner, Phase, Pod, PodTemplate, Restarts};
 pub use pod_spec::{
     Affinity, Container, ContainerPort, HttpProbe, ImageRef, NodeSelectorTerm, PodAffinityTerm, PodSpec,
     PreemptionPolicy, PreferredNodeTerm, Protocol, SpreadConstraint, Toleration, WeightedPodTerm,
     WhenUnsatisfiable,
 };
 pub use store::Api;
-pub use workload::{DaemonSet, Deployment, IntOrPercent, ReplicaSet, Strategy};
+pub use workload::{DaemonSet, Deployment, IntOrPercent, ReplicaSet, Service, Strategy};

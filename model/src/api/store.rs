@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::node::Node;
+use super::pdb::PodDisruptionBudget;
 use super::pod::{Owner, Pod};
-use super::workload::{DaemonSet, Deployment, ReplicaSet};
-use crate::id::{DaemonSetId, DeploymentId, NodeId, PodId, ReplicaSetId, Table};
+use super::workload::{DaemonSet, Deployment, ReplicaSet, Service};
+use crate::id::{DaemonSetId, DeploymentId, NodeId, PodId, ReplicaSetId, ServiceId, Table};
 
 /// What the API server holds. Controllers read it through their views; only the cluster writes it.
 #[derive(Debug, Clone, Default)]
@@ -20,6 +21,10 @@ pub struct Api {
     pub replica_sets: Table<ReplicaSetId, ReplicaSet>,
     /// DaemonSets
     pub daemon_sets: Table<DaemonSetId, DaemonSet>,
+    /// Services
+    pub services: Table<ServiceId, Service>,
+    /// PodDisruptionBudgets
+    pub pdbs: Vec<PodDisruptionBudget>,
     by_owner: BTreeMap<Owner, Vec<PodId>>,
     by_node: BTreeMap<NodeId, Vec<PodId>>,
 }

@@ -1,10 +1,11 @@
-//! Deployments, ReplicaSets and DaemonSets as the API server holds them.
+//! Deployments, ReplicaSets, DaemonSets and Services as the API server holds them.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use sim::Instant;
 
+use super::meta::{LabelSelector, Labels};
 use super::pod::PodTemplate;
 use crate::id::DeploymentId;
 
@@ -48,6 +49,8 @@ pub struct Deployment {
     pub name: String,
     /// spec.replicas
     pub replicas: i32,
+    /// spec.selector, by which the HPA controller finds the pods
+    pub selector: LabelSelector,
     /// spec.strategy
     pub strategy: Strategy,
     /// spec.minReadySeconds
@@ -81,4 +84,15 @@ pub struct DaemonSet {
     pub name: String,
     /// spec.template, with the tolerations the controller adds by itself
     pub template: Arc<PodTemplate>,
+}
+
+/// A Service object, as far as it selects pods.
+#[derive(Debug, Clone)]
+pub struct Service {
+    /// metadata.name
+    pub name: String,
+    /// metadata.namespace
+    pub namespace: String,
+    /// spec.selector; empty selects nothing
+    pub selector: Labels,
 }

@@ -4,16 +4,24 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
-/// Reads a duration such as `30s`, `1h30m` or `720h`.
+/// Reads a duration such as `30s`, `1h30m` or `720h`: numbers, each with one of these letters after it.
 ///
-/// The letters are checked first: the parser would also take longer words, which the API refuses
-/// (karpenter v1.14 pkg/apis/v1/duration.go, validation pattern of NillableDuration).
+/// The spelling is checked first: the parser would also take other units and words, which the API refuses
+/// (karpenter v1.14 pkg/apis/v1/nodepool.go, validation patterns of NillableDuration).
 pub(crate) fn parse(text: &str) -> Option<Duration> {
-    let spelt = text.ends_with(['s', 'm', 'h']) && text.starts_with(|c: char| c.is_ascii_digit());
-    let letters = text
-        .chars()
-        .all(|c| c.is_ascii_digit() || matches!(c, 's' | 'm' | 'h'));
-    let duration: SignedDuration = text.parse().ok().filter(|_| spelt && letters)?;
+    let mut before = None;
+    let spelt = text.chars().all(|c| {
+        let sound = match c {
+            's' | 'm' | 'h' => before.is_some_and(|before: char| before.is_ascii_digit()),
+            _ => c.is_ascii_digit(),
+        };
+        before = Some(c);
+        sound
+    });
+    if !spelt || !text.ends_with(['s', 'm', 'h']) {
+        return None;
+    }
+    let duration: SignedDuration = text.parse().ok()?;
     duration.try_into().ok()
 }
 

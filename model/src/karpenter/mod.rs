@@ -8,11 +8,14 @@
 //! Behaviour depends on the release; [`version::Profile`] holds each difference as a named switch.
 
 pub mod batcher;
+pub mod claim_status;
+pub mod disruption;
 mod duration;
 pub mod instance_type;
 pub mod labels;
 pub mod lifecycle;
 pub mod node_pool;
+mod pdb;
 pub mod pod;
 pub mod provider;
 pub mod provisioner;
@@ -20,6 +23,7 @@ pub mod requirement;
 pub mod requirements;
 pub mod scheduling;
 pub mod state;
+pub mod termination;
 pub mod version;
 
 pub use instance_type::{CapacityType, InstanceType, InstanceTypes, Offering, Reservation};

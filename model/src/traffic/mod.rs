@@ -1,1 +1,174 @@
-//! Load, Traefik and the service: how many requests per second complete.
+//! Load, Traefik and the service: how many requests a second a set of pods, nodes and clients completes.
+
+pub mod arrivals;
+pub mod config;
+mod latency;
+pub mod physics;
+mod pool;
+mod probe;
+mod requests;
+mod state;
+pub mod traefik;
+
+use std::time::Duration;
+
+use sim::{Instant, Streams};
+
+pub use arrivals::{Arrivals, Process, Shape};
+pub use config::{Clients, Config, Cpu, Gpu, GpuModel, Machine, NodeKind, PodCpu, Service, Traefik};
+
+use self::requests::Requests;
+use crate::id::{NodeId, PodId};
+
+/// How finely traffic is simulated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Fidelity {
+    /// Rates, solved at each change and constant in between.
+    #[default]
+    Flow,
+    /// Every request is an event.
+    Requests,
+}
+
+/// What a pod does in this part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Sends requests: a pod of the load generator.
+    Client,
+    /// Passes them on: a pod of Traefik.
+    Proxy,
+    /// Answers them: a pod of the service.
+    Server,
+}
+
+/// What can happen to traffic from outside. Ids of pods that it was never told of are ignored.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Input {
+    /// A node is there with this hardware.
+    NodeUp {
+        /// Which.
+        node: NodeId,
+        /// Its hardware.
+        machine: Machine,
+    },
+    /// A node's machine has ended, and with it every container on it.
+    NodeGone(NodeId),
+    /// A pod's containers run: a client begins to send, a proxy's counters begin anew.
+    PodRunning {
+        /// Which.
+        pod: PodId,
+        /// What it does here.
+        role: Role,
+        /// Where.
+        node: NodeId,
+        /// What its manifest says of CPU.
+        cpu: PodCpu,
+    },
+    /// A server's or proxy's readiness, as the endpoints controller hears of it.
+    PodReady {
+        /// Which.
+        pod: PodId,
+        /// Whether it is Ready now.
+        ready: bool,
+    },
+    /// A pod got its deletion timestamp, as the endpoints controller hears of it. It works on until it stops.
+    PodDeleting(PodId),
+    /// A pod's containers have ended. What they were doing is lost.
+    PodStopped(PodId),
+}
+
+/// One sample of an exposition.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sample {
+    /// The metric's name.
+    pub name: &'static str,
+    /// Its labels, sorted by name.
+    pub labels: Vec<(&'static str, String)>,
+    /// Its value.
+    pub value: f64,
+}
+
+/// Totals and the present state.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Stats {
+    /// Client pods that are sending.
+    pub clients: u32,
+    /// Requests that clients and senders have sent so far.
+    pub sent: f64,
+    /// Requests answered 200 so far.
+    pub served: f64,
+    /// Requests that ended in any other way so far.
+    pub failed: f64,
+    /// Requests that have not ended.
+    pub in_flight: f64,
+}
+
+/// Load, Traefik and service of one run.
+#[derive(Debug, Clone)]
+pub struct Traffic {
+    engine: Requests,
+}
+
+impl Traffic {
+    /// Nothing runs yet.
+    #[must_use]
+    pub fn new(config: Config, fidelity: Fidelity, streams: Streams) -> Self {
+        let _ = fidelity;
+        Traffic {
+            engine: Requests::new(config, streams),
+        }
+    }
+
+    /// Hears one change at `now`. Goes on to `now` first.
+    pub fn handle(&mut self, now: Instant, input: Input) {
+        let engine = &mut self.engine;
+        engine.advance(now);
+        match input {
+            Input::NodeUp { node, machine } => engine.node_up(node, machine),
+            Input::NodeGone(node) => engine.node_gone(node),
+            Input::PodRunning { pod, role, node, cpu } => engine.pod_running(pod, role, node, cpu, None),
+            Input::PodReady { pod, ready } => engine.pod_ready(pod, ready),
+            Input::PodDeleting(pod) => engine.pod_deleting(pod),
+            Input::PodStopped(pod) => engine.pod_stopped(pod),
+        }
+    }
+
+    /// Goes on to `now`. Everything that reads does so by itself.
+    pub fn advance(&mut self, now: Instant) {
+        self.engine.advance(now);
+    }
+
+    /// What a proxy pod answers to a scrape at `now`; empty if its container does not run.
+    pub fn exposition(&mut self, now: Instant, proxy: PodId) -> Vec<Sample> {
+        self.advance(now);
+        self.engine.exposition(proxy)
+    }
+
+    /// The CPU seconds that a pod of this part has used by `now`; zero for any other pod.
+    pub fn cpu_seconds(&mut self, now: Instant, pod: PodId) -> f64 {
+        self.advance(now);
+        self.engine.cpu_seconds(pod)
+    }
+
+    /// Totals and the state at `now`.
+    pub fn stats(&mut self, now: Instant) -> Stats {
+        self.advance(now);
+        self.engine.stats()
+    }
+
+    /// Percentiles (0–1) of the response times of requests answered between two instants, rounded to
+    /// [`LATENCY_INTERVAL`]s: seconds, NaN if there were none. In flow this runs probes: ask at the end.
+    pub fn latency(&mut self, from: Instant, to: Instant, percentiles: &[f64]) -> Vec<f64> {
+        let interval = |instant: Instant| (instant.as_nanos() / LATENCY_INTERVAL.as_nanos() as u64) as usize;
+        let histogram = self
+            .engine
+            .latencies(interval(from)..interval(to).max(interval(from) + 1));
+        percentiles
+            .iter()
+            .map(|&share| histogram.quantile(share))
+            .collect()
+    }
+}
+
+/// The grain of [`Traffic::latency`].
+pub const LATENCY_INTERVAL: Duration = Duration::from_secs(15);

@@ -1,0 +1,125 @@
+//! Releases of Prometheus and how their answers differ.
+//!
+//! Each difference is one named switch of [`Profile`]. Where they were found is said at each switch; all of
+//! them were also seen in the answers of 2.42.0, 2.53.3 and 3.5.3 to the same queries.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A release of Prometheus.
+///
+/// ```
+/// use model::prometheus::Version;
+///
+/// assert!("v2.53.3".parse::<Version>().unwrap() > "2.42".parse().unwrap());
+/// assert!("1.8".parse::<Version>().is_err());
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Version {
+    /// Major
+    pub major: u16,
+    /// Minor
+    pub minor: u16,
+    /// Patch
+    pub patch: u16,
+}
+
+impl Version {
+    /// The first release whose behaviour is known here.
+    pub const OLDEST: Version = Version::new(2, 42, 0);
+    /// The latest release that was read.
+    pub const LATEST: Version = Version::new(3, 14, 0);
+
+    /// A release.
+    #[must_use]
+    pub const fn new(major: u16, minor: u16, patch: u16) -> Self {
+        Version { major, minor, patch }
+    }
+
+    fn since(self, major: u16, minor: u16) -> bool {
+        (self.major, self.minor) >= (major, minor)
+    }
+
+    /// What this release does.
+    #[must_use]
+    pub fn profile(self) -> Profile {
+        Profile::of(self)
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}.{}", self.major, self.minor, self.patch)
+    }
+}
+
+/// Why a text names no release that can be simulated.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected a Prometheus version from 2.42 on, such as 2.48.1, found {0:?}")]
+pub struct NotAVersion(pub String);
+
+impl FromStr for Version {
+    type Err = NotAVersion;
+
+    fn from_str(text: &str) -> Result<Self, NotAVersion> {
+        let refuse = || NotAVersion(text.to_owned());
+        let mut parts = text.strip_prefix('v').unwrap_or(text).split('.').map(str::parse);
+        let mut next = |required: bool| match parts.next() {
+            Some(part) => part.map_err(|_| refuse()),
+            None if required => Err(refuse()),
+            None => Ok(0),
+        };
+        let version = Version::new(next(true)?, next(true)?, next(false)?);
+        let known = parts.next().is_none() && version >= Version::OLDEST;
+        if known { Ok(version) } else { Err(refuse()) }
+    }
+}
+
+/// What a release does, difference by difference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Profile {
+    /// The release.
+    pub version: Version,
+    /// Ranges, look-back and subqueries leave their left edge out (3.0, promql/engine.go `matrixIterSlice`,
+    /// `vectorSelectorSingle`, `evalSubquery`).
+    pub left_open: bool,
+    /// `rate` and `increase` cut at the counter's zero point before the threshold test; later, after it
+    /// (until 2.50, promql/functions.go `extrapolatedRate`).
+    pub zero_point_first: bool,
+    /// `sum` is compensated (2.54, promql/engine.go `aggregation`).
+    pub compensated_sum: bool,
+    /// `avg` and `avg_over_time` sum with compensation and divide, and fall back to a running mean only when
+    /// the sum overflows (2.55).
+    pub compensated_avg: bool,
+    /// Bucket counts that differ by less than 1e-12 are taken as equal (2.49, promql/quantile.go
+    /// `ensureMonotonicAndIgnoreSmallDeltas`).
+    pub level_small_deltas: bool,
+    /// Series come in order of their creation; before, in order of their labels (2.50,
+    /// storage/merge.go `NewMergeQuerier`).
+    pub creation_order: bool,
+    /// `.` of a regular expression matches a newline, `atan2` drops the metric name, `stddev` of a single NaN
+    /// is NaN, any text is a label name, durations are numbers, `holt_winters` is called
+    /// `double_exponential_smoothing` (3.0).
+    pub v3: bool,
+    /// `{"name", …}` selects by metric name (2.52).
+    pub quoted_names: bool,
+}
+
+impl Profile {
+    /// What a release does.
+    #[must_use]
+    pub fn of(version: Version) -> Self {
+        let v = |major, minor| version.since(major, minor);
+        Profile {
+            version,
+            left_open: v(3, 0),
+            zero_point_first: !v(2, 51),
+            compensated_sum: v(2, 54),
+            compensated_avg: v(2, 55),
+            level_small_deltas: v(2, 49),
+            creation_order: v(2, 50),
+            v3: v(3, 0),
+            quoted_names: v(2, 52),
+        }
+    }
+}
