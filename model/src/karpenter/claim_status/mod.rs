@@ -1,10 +1,10 @@
 //! What becomes of NodeClaims with time: pods come and go, pools change, lives end
-//! (karpenter v1.14 pkg/controllers/nodeclaim/{disruption,podevents,expiration,garbagecollection};
-//! v1.5.0 and v0.32.4 where they differ).
+//! (karpenter v1.14 pkg/controllers/nodeclaim/{disruption,podevents,expiration}; v1.5.0 and v0.32.4 where
+//! they differ).
 //!
 //! These controllers write the conditions that disruption goes by: `Consolidatable` (until v0.37 `Empty`),
 //! `Drifted`, until v0.37 `Expired`. From v1.0 on one of them deletes claims whose time is over, without
-//! asking anybody. Another deletes claims whose machine is gone.
+//! asking anybody.
 //!
 //! Drift is that of Karpenter itself: of a NodePool's template, of its requirements, of the list of instance
 //! types. That of the provider (machine image, subnets, security groups) is left out, since nothing of it
@@ -15,7 +15,6 @@ mod pod_events;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use sim::{Component, Instant, Outbox};
 
@@ -25,10 +24,9 @@ use super::disruption::Reason;
 use super::instance_type::InstanceTypes;
 use super::node_pool::NodePool;
 use super::state::{ClusterState, ConditionType, NodeClaim, is_true};
-use super::termination::Machine;
 use super::version::{Expiration, Profile};
 use crate::api::Api;
-use crate::id::{InstanceId, NodeClaimId, NodeId, NodePoolId, PodId, Table};
+use crate::id::{NodeClaimId, NodeId, NodePoolId, PodId, Table};
 
 /// What happens to these controllers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,9 +41,6 @@ pub enum Input {
     PoolsChanged,
     /// A claim's next look is due.
     Claim(NodeClaimId),
-    /// The next look for claims without a machine is due. The first one is given from outside, when
-    /// Karpenter starts.
-    Collect,
 }
 
 /// What these controllers ask for.
@@ -82,7 +77,7 @@ pub enum Drift {
 }
 
 /// What these controllers see.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 pub struct View<'a> {
     /// Pods and nodes.
     pub api: &'a Api,
@@ -94,16 +89,7 @@ pub struct View<'a> {
     pub pools: &'a Table<NodePoolId, NodePool>,
     /// What the provider offers for each NodePool.
     pub instance_types: &'a BTreeMap<NodePoolId, InstanceTypes>,
-    /// What the provider says of a machine.
-    pub machine: &'a dyn Fn(InstanceId) -> Machine,
 }
-
-/// How often claims without a machine are looked for
-/// (karpenter v1.14 pkg/controllers/nodeclaim/garbagecollection/controller.go; the same since v0.32).
-pub const COLLECT_PERIOD: Duration = Duration::from_secs(120);
-
-/// Until v0.36, how old a launch must be before its machine is missed.
-const JUST_LAUNCHED: Duration = Duration::from_secs(10);
 
 /// These controllers.
 #[derive(Debug)]
@@ -118,7 +104,6 @@ pub struct ClaimStatus {
     made_from: BTreeMap<NodeClaimId, Arc<Template>>,
     /// When each claim is looked at next.
     due: BTreeMap<NodeClaimId, Instant>,
-    collect: Option<Instant>,
 }
 
 type Out = Outbox<Input, Output>;
@@ -134,7 +119,6 @@ impl ClaimStatus {
             templates: BTreeMap::new(),
             made_from: BTreeMap::new(),
             due: BTreeMap::new(),
-            collect: None,
         }
     }
 
@@ -216,29 +200,6 @@ impl ClaimStatus {
         }
     }
 
-    /// Deletes claims whose machine is gone.
-    fn collect(&mut self, now: Instant, view: &View<'_>, out: &mut Out) {
-        for (id, claim) in view.claims.iter().filter(|(_, claim)| claim.deleting.is_none()) {
-            let conditions = &claim.conditions;
-            let ripe = if self.profile.collect_registered {
-                is_true(conditions.registered)
-            } else {
-                let launched = conditions.launched.filter(|launched| launched.status);
-                launched.is_some_and(|launched| now.since(launched.since) > JUST_LAUNCHED)
-            };
-            let there = claim
-                .instance
-                .is_some_and(|own| (view.machine)(own) == Machine::Running);
-            let node = claim.node.and_then(|node| view.api.nodes.get(node));
-            let works = self.profile.collect_registered && node.is_some_and(|node| node.ready);
-            if ripe && !there && !works {
-                out.emit(Output::DeleteNodeClaim(id, Reason::GarbageCollected));
-            }
-        }
-        self.collect = Some(now + COLLECT_PERIOD);
-        out.wake_at(now + COLLECT_PERIOD, Input::Collect);
-    }
-
     fn pod_changed(&mut self, now: Instant, id: PodId, view: &View<'_>, out: &mut Out) {
         let happened = self.pod_events.observe(id, view.api);
         let node = view.api.pods.get(id).and_then(|pod| pod.node);
@@ -290,11 +251,6 @@ impl Component for ClaimStatus {
                 if self.due.get(&id) == Some(&now) {
                     self.due.remove(&id);
                     self.reconcile(now, id, &view, out);
-                }
-            }
-            Input::Collect => {
-                if self.collect.is_none_or(|due| due == now) {
-                    self.collect(now, &view, out);
                 }
             }
         }

@@ -111,7 +111,7 @@ fn concerns(budget: &Budget, reason: Reason) -> bool {
         Reason::Empty => Some(node_pool::Reason::Empty),
         Reason::Underutilized => Some(node_pool::Reason::Underutilized),
         Reason::Drifted => Some(node_pool::Reason::Drifted),
-        Reason::Expired | Reason::GarbageCollected => None,
+        Reason::Expired => None,
     };
     budget.reasons.is_empty() || reason.is_some_and(|reason| budget.reasons.contains(&reason))
 }

@@ -65,8 +65,6 @@ pub enum Reason {
     Drifted,
     /// Its time is over.
     Expired,
-    /// Its machine is gone.
-    GarbageCollected,
 }
 
 impl Reason {
@@ -78,7 +76,6 @@ impl Reason {
             Reason::Underutilized => "underutilized",
             Reason::Drifted => "drifted",
             Reason::Expired => "expired",
-            Reason::GarbageCollected => "garbage_collected",
         }
     }
 }
