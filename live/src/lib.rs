@@ -1,4 +1,5 @@
 //! The rim: what a real cluster said, and how far a simulation is from it.
 
 pub mod accuracy;
+pub mod measured;
 pub mod recording;

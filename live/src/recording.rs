@@ -30,6 +30,8 @@ pub enum Error {
 pub struct Curves {
     /// Name and readings: seconds since the file's zero, value.
     pub columns: Vec<(String, Vec<(f64, f64)>)>,
+    /// The time of day at the file's zero, in seconds, if a column `time` says it.
+    pub clock: Option<f64>,
 }
 
 impl Curves {
@@ -45,6 +47,8 @@ impl Curves {
             .iter()
             .position(|name| name == "t_s")
             .ok_or(Error::Column("t_s"))?;
+        let time_of_day_column = header.iter().position(|name| name == "time");
+        let (mut clock, mut last) = (None, f64::NEG_INFINITY);
         let skipped = ["time", "t_s", "flag", "sources", "spread", "value_raw"];
         let kept: Vec<usize> = (0..header.len())
             .filter(|&i| !skipped.contains(&&header[i]))
@@ -64,13 +68,31 @@ impl Curves {
                 })
             };
             let at = number(time)?;
+            if !at.is_finite() {
+                return Err(Error::Line {
+                    line,
+                    message: format!("expected seconds in t_s, found {at}"),
+                });
+            }
+            if at < last {
+                return Err(Error::Line {
+                    line,
+                    message: format!("t_s falls from {last} to {at}"),
+                });
+            }
+            last = at;
+            if clock.is_none() {
+                clock = time_of_day_column
+                    .and_then(|i| time_of_day(&row[i]))
+                    .map(|clock| clock - at);
+            }
             for (slot, &i) in kept.iter().enumerate() {
                 if !row[i].is_empty() {
                     columns[slot].1.push((at, number(i)?));
                 }
             }
         }
-        Ok(Curves { columns })
+        Ok(Curves { columns, clock })
     }
 
     /// The readings of a column.
@@ -91,12 +113,29 @@ fn line_error(error: &csv::Error) -> Error {
     }
 }
 
-/// Readings as a step curve: each holds until the next. `zero` is the run's time at the file's second zero.
+/// `HH:MM:SS` or `HH:MM` as seconds since midnight.
 #[must_use]
-pub fn step_curve(readings: &[(f64, f64)], zero: Instant) -> StepSeries {
+pub fn time_of_day(text: &str) -> Option<f64> {
+    let parts: Vec<u32> = text
+        .trim()
+        .split(':')
+        .map(|part| part.parse().ok())
+        .collect::<Option<_>>()?;
+    match parts[..] {
+        [h, m] if h < 24 && m < 60 => Some(f64::from(h * 3600 + m * 60)),
+        [h, m, s] if h < 24 && m < 60 && s < 60 => Some(f64::from(h * 3600 + m * 60 + s)),
+        _ => None,
+    }
+}
+
+/// Readings as a step curve: each holds until the next. `zero` is the run's second at the file's second zero;
+/// of readings before the run's start the last one counts. What is not there is zero, as on a dashboard.
+#[must_use]
+pub fn step_curve(readings: &[(f64, f64)], zero: f64) -> StepSeries {
     let mut series = StepSeries::new();
     for &(at, value) in readings {
-        series.set(zero + Duration::from_secs_f64(at.max(0.0)), value);
+        let at = Instant::ZERO + Duration::from_secs_f64((zero + at).max(0.0));
+        series.set(at, if value.is_finite() { value } else { 0.0 });
     }
     series
 }
@@ -111,6 +150,24 @@ mod tests {
         let curves = Curves::read(text.as_bytes()).unwrap();
         assert_eq!(curves.column("total").unwrap(), [(0.0, 2.0), (15.0, 3.0)]);
         assert!(curves.column("flag").is_none());
+        assert_eq!(curves.clock, Some(13.0 * 3600.0 + 40.0 * 60.0 + 30.0));
+    }
+
+    #[test]
+    fn readings_hold_until_the_next() {
+        let curve = step_curve(&[(0.0, 1.0), (10.0, 2.0), (20.0, f64::NAN), (30.0, 3.0)], -10.0);
+        let at = |seconds| curve.at(Instant::from_secs(seconds));
+        assert_eq!([0, 9, 10, 20].map(at), [2.0, 2.0, 0.0, 3.0]);
+    }
+
+    #[test]
+    fn times_of_day() {
+        assert_eq!(time_of_day("13:40:30"), Some(49_230.0));
+        assert_eq!(time_of_day("13:40"), Some(49_200.0));
+        assert_eq!(
+            [time_of_day("24:00"), time_of_day("1340"), time_of_day("")],
+            [None, None, None]
+        );
     }
 
     #[test]

@@ -4,6 +4,7 @@
 pub mod api;
 pub mod catalog;
 pub mod distribution;
+pub mod document;
 pub mod ec2;
 pub mod hpa;
 pub mod id;
@@ -14,5 +15,6 @@ pub mod prometheus;
 pub mod quantity;
 pub mod scenario;
 pub mod scheduler;
+pub mod token_bucket;
 pub mod traffic;
 pub mod workload;

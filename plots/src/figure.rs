@@ -40,7 +40,7 @@ pub enum Stroke {
     Series(usize),
     /// The n-th colour, thin.
     Thin(usize),
-    /// What was measured: dots in the theme's own colour.
+    /// What was measured: dots in a colour that no series has.
     Measured,
 }
 
@@ -88,13 +88,15 @@ pub struct Place {
 pub struct Panel {
     /// What is drawn, with its unit.
     pub title: String,
+    /// Whether values are counts, so that the axis shows whole numbers only.
+    pub whole: bool,
     /// Where.
     pub place: Place,
     /// What, back to front.
     pub layers: Vec<Layer>,
 }
 
-/// A moment worth knowing about, marked in every panel.
+/// A moment worth knowing about: a line in every panel, words in those of full width.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Mark {
     /// Seconds.
@@ -104,7 +106,7 @@ pub struct Mark {
 }
 
 /// A picture.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Figure {
     /// What it is about.
     pub title: String,

@@ -4,10 +4,12 @@
 //! [`png`] draw it. Nothing here knows where the curves come from, so a figure drawn from a simulation, a
 //! sweep and a recording of a real cluster look the same.
 
-mod axis;
 mod draw;
 mod figure;
+mod layers;
+mod panel;
 mod render;
+mod scale;
 mod theme;
 
 pub use figure::{Curve, Figure, Layer, Mark, Panel, Place, Stroke};

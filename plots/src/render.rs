@@ -61,15 +61,19 @@ pub fn png(figure: &Figure, theme: &Theme) -> Result<Vec<u8>, Error> {
     Ok(file)
 }
 
-/// The font is part of the program, so that a figure looks the same on every machine.
+/// The fonts (Noto Sans, under the SIL Open Font License) are part of the program, so that a figure looks the
+/// same on every machine. An SVG names "sans-serif" and takes the reader's own.
 fn register_fonts() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        let registered = register_font(
-            "sans-serif",
-            FontStyle::Normal,
-            epaint_default_fonts::UBUNTU_LIGHT,
-        );
-        assert!(registered.is_ok(), "the embedded font is a font");
+        for (style, font) in [
+            (FontStyle::Normal, notosans::REGULAR_TTF),
+            (FontStyle::Bold, notosans::BOLD_TTF),
+        ] {
+            assert!(
+                register_font("sans-serif", style, font).is_ok(),
+                "the embedded font is a font"
+            );
+        }
     });
 }

@@ -4,6 +4,14 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Color(pub u8, pub u8, pub u8);
 
+impl Color {
+    /// This colour laid over another, `share` of it.
+    pub(crate) fn over(self, below: Color, share: f64) -> Color {
+        let mix = |a: u8, b: u8| (f64::from(a) * share + f64::from(b) * (1.0 - share)).round() as u8;
+        Color(mix(self.0, below.0), mix(self.1, below.1), mix(self.2, below.2))
+    }
+}
+
 /// The colours of a figure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Theme {
@@ -21,51 +29,51 @@ pub struct Theme {
     pub measured: Color,
     /// Marks of actions.
     pub mark: Color,
-    /// Curves, in the order in which they are taken. They differ in lightness too, so that they can be
-    /// told apart without colour vision and in grey print.
+    /// Curves, in the order in which they are taken: after Okabe and Ito, so that they can be told apart
+    /// with any colour vision; they differ in lightness too.
     pub series: [Color; 8],
 }
 
 impl Theme {
     /// Light on dark, as the dashboards people know.
     pub const DARK: Theme = Theme {
-        background: Color(0x11, 0x12, 0x17),
-        panel: Color(0x18, 0x1b, 0x1f),
-        grid: Color(0x2a, 0x2f, 0x36),
-        text: Color(0xe8, 0xe8, 0xef),
-        faint: Color(0x9f, 0xa7, 0xb3),
+        background: Color(0x10, 0x12, 0x16),
+        panel: Color(0x18, 0x1b, 0x20),
+        grid: Color(0x2c, 0x31, 0x38),
+        text: Color(0xee, 0xf0, 0xf4),
+        faint: Color(0xb4, 0xbb, 0xc6),
         measured: Color(0xff, 0xff, 0xff),
-        mark: Color(0x8a, 0x93, 0xa0),
+        mark: Color(0x8f, 0x98, 0xa6),
         series: [
-            Color(0x5b, 0x9c, 0xf5),
-            Color(0xf2, 0xa9, 0x3b),
-            Color(0x63, 0xc1, 0x6b),
-            Color(0xe0, 0x6c, 0x75),
-            Color(0xb3, 0x8a, 0xe8),
-            Color(0x4f, 0xc4, 0xcf),
-            Color(0xd9, 0xd0, 0x5a),
-            Color(0xe7, 0x8f, 0xc0),
+            Color(0x4a, 0xa8, 0xf0),
+            Color(0xf0, 0xa8, 0x30),
+            Color(0x2f, 0xc4, 0x8d),
+            Color(0xf0, 0x6a, 0x3a),
+            Color(0xd8, 0x8a, 0xc4),
+            Color(0xf0, 0xe4, 0x60),
+            Color(0x8c, 0x8c, 0xf5),
+            Color(0x9a, 0xa3, 0xb0),
         ],
     };
 
     /// Dark on light, for paper.
     pub const LIGHT: Theme = Theme {
         background: Color(0xff, 0xff, 0xff),
-        panel: Color(0xfa, 0xfa, 0xfb),
-        grid: Color(0xe3, 0xe5, 0xe9),
-        text: Color(0x1b, 0x1f, 0x24),
-        faint: Color(0x5a, 0x63, 0x6e),
-        measured: Color(0x10, 0x10, 0x10),
-        mark: Color(0x7a, 0x83, 0x8f),
+        panel: Color(0xf8, 0xf9, 0xfb),
+        grid: Color(0xe1, 0xe4, 0xe9),
+        text: Color(0x16, 0x1a, 0x20),
+        faint: Color(0x4b, 0x54, 0x60),
+        measured: Color(0x0a, 0x0a, 0x0a),
+        mark: Color(0x6b, 0x74, 0x80),
         series: [
-            Color(0x1f, 0x6f, 0xd6),
-            Color(0xd9, 0x82, 0x0b),
-            Color(0x2e, 0x93, 0x3c),
-            Color(0xc2, 0x39, 0x47),
-            Color(0x7f, 0x52, 0xc4),
-            Color(0x0f, 0x8c, 0x9b),
-            Color(0x9a, 0x8f, 0x0c),
-            Color(0xbf, 0x4f, 0x8e),
+            Color(0x1a, 0x7f, 0xd0),
+            Color(0xe0, 0x8e, 0x00),
+            Color(0x00, 0x97, 0x6c),
+            Color(0xd5, 0x4e, 0x1a),
+            Color(0xb0, 0x52, 0x94),
+            Color(0x94, 0x86, 0x00),
+            Color(0x5a, 0x5a, 0xd8),
+            Color(0x74, 0x7d, 0x8a),
         ],
     };
 

@@ -11,17 +11,23 @@
 //! | [`coverage`] | share of time at which the real curve lies inside a simulated band |
 //! | [`kendall_tau`] | agreement of the order of configurations |
 //!
+//! [`compare`] takes those that dashboards' curves allow and holds them against a measured run's objectives.
+//! The noise floor is the same measure between two runs that differ by chance only: here two seeds, where no
+//! second real run was recorded.
+//!
 //! Curves are step functions. nMAE is taken instead of MAPE because replica curves pass through 0 and 1,
 //! where a percentage explodes.
 
+mod compare;
 mod curve;
 mod moments;
 mod samples;
 mod warp;
 
+pub use compare::{Comparison, Line, Scope, Simulated, Unit, compare};
 pub use curve::{coverage, nmae, within};
 pub use moments::{first_fall, first_rise, return_to, time_to};
-pub use samples::{kendall_tau, kolmogorov_smirnov, relative, wasserstein};
+pub use samples::{kendall_tau, kolmogorov_smirnov, quantile, relative, wasserstein};
 pub use warp::{lag, shape};
 
 use sim::Instant;

@@ -32,6 +32,29 @@ pub fn kolmogorov_smirnov(a: &[f64], b: &[f64]) -> f64 {
         .fold(0.0, f64::max)
 }
 
+/// A quantile of a sample, interpolated between its sorted values; NaN of none. Values that are no numbers are
+/// left out.
+///
+/// ```
+/// use live::accuracy::quantile;
+/// assert_eq!(quantile(&[3.0, 1.0, f64::NAN, 2.0], 0.5), 2.0);
+/// assert_eq!(quantile(&[0.0, 10.0], 0.05), 0.5);
+/// ```
+#[must_use]
+pub fn quantile(sample: &[f64], q: f64) -> f64 {
+    let mut sorted: Vec<f64> = sample.iter().copied().filter(|value| !value.is_nan()).collect();
+    if sorted.is_empty() {
+        return f64::NAN;
+    }
+    sorted.sort_by(f64::total_cmp);
+    let position = q * (sorted.len() - 1) as f64;
+    let (below, share) = (position.floor() as usize, position.fract());
+    if share == 0.0 || sorted[below] == sorted[below + 1] {
+        return sorted[below]; // also where both are infinite
+    }
+    sorted[below] + (sorted[below + 1] - sorted[below]) * share
+}
+
 /// Every value of either sample, with the share of each sample that is no greater.
 fn cumulative(a: &[f64], b: &[f64]) -> Vec<(f64, f64, f64)> {
     let sorted = |sample: &[f64]| {
@@ -95,6 +118,17 @@ mod tests {
         assert_eq!(kolmogorov_smirnov(&[1.0, 2.0], &[3.0, 4.0]), 1.0);
         assert_eq!(kolmogorov_smirnov(&[1.0, 3.0], &[2.0, 3.0]), 0.5);
         assert!(wasserstein(&[], &[1.0]).is_nan());
+    }
+
+    #[test]
+    fn quantiles_of_few_and_of_infinite_values() {
+        assert!(quantile(&[], 0.5).is_nan());
+        assert_eq!(quantile(&[7.0], 0.95), 7.0);
+        assert_eq!(
+            quantile(&[1.0, f64::INFINITY, f64::INFINITY], 0.75),
+            f64::INFINITY
+        );
+        assert_eq!(quantile(&[4.0, 1.0, 2.0, 3.0], 0.5), 2.5);
     }
 
     #[test]

@@ -15,7 +15,7 @@ mod workload;
 pub use meta::{Expression, LabelSelector, Labels, Operator};
 pub use node::{Node, Taint, TaintEffect};
 pub use pdb::{Budget, BudgetStatus, Eviction, PodDisruptionBudget, may_evict};
-pub use pod::{Condition, Deletion, Owner, Phase, Pod, PodTemplate};
+pub use pod::{Condition, Deletion, Owner, Phase, Pod, PodTemplate, Restarts};
 pub use pod_spec::{
     Affinity, Container, ContainerPort, HttpProbe, ImageRef, NodeSelectorTerm, PodAffinityTerm, PodSpec,
     PreemptionPolicy, PreferredNodeTerm, Protocol, SpreadConstraint, Toleration, WeightedPodTerm,

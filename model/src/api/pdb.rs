@@ -190,7 +190,7 @@ mod tests {
     use sim::Instant;
 
     use super::*;
-    use crate::api::{Condition, Deletion, Deployment, Labels, PodSpec, PodTemplate, Strategy};
+    use crate::api::{Condition, Deletion, Deployment, Labels, PodSpec, PodTemplate, Restarts, Strategy};
     use crate::id::ReplicaSetId;
 
     /// A Deployment of ten with `there` pods, of which `ready` are ready and `going` are being deleted.
@@ -206,6 +206,7 @@ mod tests {
         let deployment = api.deployments.insert(Deployment {
             name: "web".to_owned(),
             replicas: 10,
+            selector: LabelSelector::from_labels(&labels),
             strategy: Strategy::Recreate,
             min_ready: Duration::ZERO,
             template: template.clone(),
@@ -232,7 +233,7 @@ mod tests {
                 }),
                 unschedulable: false,
                 started: None,
-                restarts: 0,
+                restarts: Restarts::default(),
             });
         }
         api.pdbs.push(PodDisruptionBudget {

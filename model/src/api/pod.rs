@@ -20,6 +20,8 @@ pub enum Phase {
     Succeeded,
     /// All containers ended, one of them badly.
     Failed,
+    /// Its node has not been heard of.
+    Unknown,
 }
 
 /// A condition that is True or False, and since when.
@@ -38,6 +40,17 @@ pub struct Deletion {
     pub at: Instant,
     /// How long the pod may take.
     pub grace: Duration,
+}
+
+/// The most restarts of one container of a pod, by kind. Regular containers count before sidecars;
+/// ordinary init containers never do (kubernetes 1.35 pkg/controller/controller_utils.go
+/// `maxContainerRestarts`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Restarts {
+    /// Of a regular container.
+    pub containers: u32,
+    /// Of a sidecar.
+    pub sidecars: u32,
 }
 
 /// The controller of a pod.
@@ -93,8 +106,8 @@ pub struct Pod {
     pub unschedulable: bool,
     /// status.startTime
     pub started: Option<Instant>,
-    /// Restarts of the regular containers, summed where no rule needs them apart.
-    pub restarts: u32,
+    /// status.containerStatuses and initContainerStatuses: the most restarts of one container.
+    pub restarts: Restarts,
 }
 
 impl Pod {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sim::Instant;
 
-use super::meta::Labels;
+use super::meta::{LabelSelector, Labels};
 use super::pod::PodTemplate;
 use crate::id::DeploymentId;
 
@@ -49,6 +49,8 @@ pub struct Deployment {
     pub name: String,
     /// spec.replicas
     pub replicas: i32,
+    /// spec.selector, by which the HPA controller finds the pods
+    pub selector: LabelSelector,
     /// spec.strategy
     pub strategy: Strategy,
     /// spec.minReadySeconds

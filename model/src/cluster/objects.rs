@@ -9,7 +9,7 @@ use sim::Instant;
 use super::event::Event;
 use super::notice::{NodeChange, Notice};
 use super::Cluster;
-use crate::api::{Condition, Deletion, Owner, Phase, Pod, PodTemplate, ReplicaSet};
+use crate::api::{Condition, Deletion, Owner, Phase, Pod, PodTemplate, ReplicaSet, Restarts};
 use crate::id::{DaemonSetId, DeploymentId, NodeId, PodId, ReplicaSetId};
 
 impl Cluster {
@@ -77,7 +77,7 @@ impl Cluster {
             ready: None,
             unschedulable: false,
             started: None,
-            restarts: 0,
+            restarts: Restarts::default(),
         };
         let id = self.api.add_pod(pod);
         self.notify(Notice::PodCreated(id));

@@ -1,6 +1,7 @@
 //! Labels and taints that Karpenter gives a meaning (karpenter v1.14 pkg/apis/v1/labels.go,
 //! pkg/apis/v1/taints.go; karpenter-provider-aws v1.14 pkg/apis/v1/labels.go).
 
+use super::version::Profile;
 use crate::api::{Taint, TaintEffect};
 
 /// The NodePool that owns a node.
@@ -29,6 +30,10 @@ pub const CAPACITY_RESERVATION_ID: &str = "karpenter.k8s.aws/capacity-reservatio
 pub const NODE_CLASS: &str = "karpenter.k8s.aws/ec2nodeclass";
 /// Taint of a node that is about to be disrupted (from v1.0).
 pub const DISRUPTED: &str = "karpenter.sh/disrupted";
+/// Taint of a node that is about to be disrupted (until v0.37).
+pub const DISRUPTION: &str = "karpenter.sh/disruption";
+/// Annotation: how much a pod minds being deleted, as a number.
+pub const POD_DELETION_COST: &str = "controller.kubernetes.io/pod-deletion-cost";
 /// Annotation that protects a pod or node from voluntary disruption.
 pub const DO_NOT_DISRUPT: &str = "karpenter.sh/do-not-disrupt";
 
@@ -71,10 +76,27 @@ const WELL_KNOWN: [&str; 34] = [
     ZONE,
 ];
 
+/// The keys that may be left undefined.
+pub fn well_known() -> impl Iterator<Item = &'static str> {
+    WELL_KNOWN.into_iter()
+}
+
 /// Whether a key may be left undefined.
 #[must_use]
 pub fn is_well_known(key: &str) -> bool {
     WELL_KNOWN.contains(&key)
+}
+
+/// Key and value of the taint of a node that is about to be disrupted; its effect is NoSchedule
+/// (karpenter v1.14 pkg/apis/v1/taints.go `DisruptedNoScheduleTaint`; v0.32.4 pkg/apis/v1beta1/taints.go
+/// `DisruptionNoScheduleTaint`).
+#[must_use]
+pub fn disrupted(profile: &Profile) -> (&'static str, &'static str) {
+    if profile.disrupted_taint {
+        (DISRUPTED, "")
+    } else {
+        (DISRUPTION, "disrupting")
+    }
 }
 
 /// The current name of a label that was renamed (`NormalizedLabels`).

@@ -8,20 +8,28 @@
 //! Behaviour depends on the release; [`version::Profile`] holds each difference as a named switch.
 
 pub mod batcher;
+pub mod claim_status;
+pub mod disruption;
 mod duration;
 pub mod instance_type;
 pub mod labels;
+pub mod lifecycle;
 pub mod node_pool;
+mod pdb;
 pub mod pod;
+pub mod provider;
 pub mod provisioner;
 pub mod requirement;
 pub mod requirements;
 pub mod scheduling;
 pub mod state;
+pub mod termination;
 pub mod version;
 
 pub use instance_type::{CapacityType, InstanceType, InstanceTypes, Offering, Reservation};
+pub use lifecycle::Lifecycle;
 pub use node_pool::NodePool;
+pub use provider::{NodeClass, Provider};
 pub use provisioner::Provisioner;
 pub use requirement::Requirement;
 pub use requirements::Requirements;

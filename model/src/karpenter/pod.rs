@@ -8,12 +8,13 @@ use std::fmt;
 use sim::Instant;
 
 use super::labels;
+use super::pdb::Limits;
 use super::requirement::Name;
 use super::requirements::Requirements;
 use super::version::Profile;
 use super::{duration, state::Snapshot};
-use crate::api::{Expression, LabelSelector, Operator, Owner, Pod};
-use crate::id::{PodId, Table};
+use crate::api::{Api, Expression, Operator, Owner, Pod, TaintEffect, Toleration};
+use crate::id::PodId;
 
 /// Whether a pod waits for new capacity: kube-scheduler has tried it and failed, and it neither belongs to
 /// a DaemonSet nor is about to displace other pods (`IsProvisionable`).
@@ -30,6 +31,30 @@ fn is_of_daemon_set(pod: &Pod) -> bool {
 #[must_use]
 pub fn is_reschedulable(pod: &Pod) -> bool {
     pod.is_active() && !is_of_daemon_set(pod)
+}
+
+/// Whether a pod puts up with the taint of nodes that are about to go
+/// (`ToleratesDisruptedNoScheduleTaint`).
+#[must_use]
+pub fn tolerates_disruption(pod: &Pod, profile: &Profile) -> bool {
+    let (key, value) = labels::disrupted(profile);
+    let covers = |toleration: &Toleration| {
+        toleration
+            .effect
+            .is_none_or(|effect| effect == TaintEffect::NoSchedule)
+            && (toleration.key.is_empty() || toleration.key == key)
+            && toleration.value.as_ref().is_none_or(|own| own == value)
+    };
+    pod.spec().tolerations.iter().any(covers)
+}
+
+/// Whether Karpenter would evict a pod when it drains a node (`IsEvictable`). Until v0.37 the pod's annotation
+/// does not matter any more by then.
+#[must_use]
+pub fn is_evictable(pod: &Pod, now: Instant, profile: &Profile) -> bool {
+    pod.is_active()
+        && !tolerates_disruption(pod, profile)
+        && !(profile.do_not_disrupt_awaited && is_do_not_disrupt(pod, now, profile))
 }
 
 /// Whether the pod's annotation keeps it from being disrupted at `now` (`IsDoNotDisruptActive`): `true`
@@ -51,37 +76,20 @@ pub fn is_do_not_disrupt(pod: &Pod, now: Instant, profile: &Profile) -> bool {
     }
 }
 
-/// A PodDisruptionBudget that can never allow an eviction: maxUnavailable 0 or 0 %, minAvailable 100 %.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FullyBlocking {
-    /// metadata.namespace
-    pub namespace: String,
-    /// spec.selector
-    pub selector: LabelSelector,
-}
-
-impl FullyBlocking {
-    fn covers(&self, pod: &Pod) -> bool {
-        self.namespace == pod.namespace() && self.selector.matches(pod.labels())
-    }
-}
-
 /// The pods of nodes that are going away and that new capacity must be made for
 /// (karpenter v1.14 pkg/utils/node/node.go `GetCurrentlyReschedulablePods`): in later releases only those
 /// that may be evicted now.
 #[must_use]
-pub fn on_deleting_nodes(
-    snapshot: &Snapshot<'_>,
-    pods: &Table<PodId, Pod>,
-    budgets: &[FullyBlocking],
-    now: Instant,
-    profile: &Profile,
-) -> Vec<PodId> {
-    let evictable =
-        |pod: &Pod| !is_do_not_disrupt(pod, now, profile) && !budgets.iter().any(|budget| budget.covers(pod));
+pub fn on_deleting_nodes(snapshot: &Snapshot<'_>, api: &Api, now: Instant, profile: &Profile) -> Vec<PodId> {
+    let limits = Limits::new(api, now, profile);
     let counts = |id: &PodId| {
-        let pod = pods.get(*id);
-        pod.is_some_and(|pod| is_reschedulable(pod) && (!profile.currently_reschedulable || evictable(pod)))
+        api.pods.get(*id).is_some_and(|pod| {
+            if profile.currently_reschedulable {
+                limits.is_currently_reschedulable(pod)
+            } else {
+                is_reschedulable(pod)
+            }
+        })
     };
     let deleting = snapshot.nodes.iter().filter(|node| node.marked_for_deletion());
     let bound = deleting.flat_map(|node| node.pods.iter().copied());

@@ -17,7 +17,7 @@ use sim::{Component, Instant, Outbox, Stream, Streams};
 use super::batcher::{Batcher, Trigger};
 use super::instance_type::InstanceTypes;
 use super::node_pool::NodePool;
-use super::pod::{self, FullyBlocking, Rejection};
+use super::pod::{self, Rejection};
 use super::requirement::Name;
 use super::scheduling::{self, Failure, NewClaim, Purpose, Request, Results, Settings, Templates, World};
 use super::state::{self, ClusterState, NodeClaim, Snapshot, StateNode};
@@ -88,7 +88,7 @@ pub enum Target {
 /// What the provisioner sees.
 #[derive(Debug, Clone, Copy)]
 pub struct View<'a> {
-    /// Pods and nodes.
+    /// Pods, nodes and PodDisruptionBudgets.
     pub api: &'a Api,
     /// NodeClaims.
     pub claims: &'a Table<NodeClaimId, NodeClaim>,
@@ -102,8 +102,6 @@ pub struct View<'a> {
     pub daemons: &'a [Arc<PodTemplate>],
     /// Labels of namespaces.
     pub namespaces: &'a BTreeMap<String, Labels>,
-    /// PodDisruptionBudgets that never allow an eviction.
-    pub blocking: &'a [FullyBlocking],
 }
 
 impl<'a> View<'a> {
@@ -241,13 +239,7 @@ impl Provisioner {
     fn schedule(&mut self, now: Instant, view: &View<'_>, out: &mut Out) -> Option<Pass> {
         let snapshot = view.snapshot();
         let mut pods = pending_pods(view, out);
-        pods.extend(pod::on_deleting_nodes(
-            &snapshot,
-            &view.api.pods,
-            view.blocking,
-            now,
-            &self.profile,
-        ));
+        pods.extend(pod::on_deleting_nodes(&snapshot, view.api, now, &self.profile));
         if pods.is_empty() {
             return None;
         }

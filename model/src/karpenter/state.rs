@@ -39,12 +39,63 @@ pub struct Conditions {
     pub expired: Option<Condition>,
     /// `DisruptionReason`: a disruption command holds the node.
     pub disruption_reason: Option<Condition>,
-    /// `Drained`
+    /// `Drained`; False stands for upstream's Unknown: the drain is under way.
     pub drained: Option<Condition>,
     /// `VolumesDetached`
     pub volumes_detached: Option<Condition>,
     /// `InstanceTerminating`
     pub instance_terminating: Option<Condition>,
+}
+
+/// The name of one of a NodeClaim's conditions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[allow(missing_docs)]
+pub enum ConditionType {
+    Launched,
+    Registered,
+    Initialized,
+    Consolidatable,
+    Empty,
+    Drifted,
+    Expired,
+    DisruptionReason,
+    Drained,
+    VolumesDetached,
+    InstanceTerminating,
+}
+
+impl Conditions {
+    /// A condition, if it was ever set.
+    #[must_use]
+    pub fn get(&self, name: ConditionType) -> Option<Condition> {
+        let mut conditions = *self;
+        *conditions.slot(name)
+    }
+
+    /// Sets a condition to True or False, or takes it away (`None`). Its time is that of its last change.
+    pub fn set(&mut self, name: ConditionType, status: Option<bool>, now: Instant) {
+        let slot = self.slot(name);
+        *slot = status.map(|status| match *slot {
+            Some(former) if former.status == status => former,
+            _ => Condition { status, since: now },
+        });
+    }
+
+    fn slot(&mut self, name: ConditionType) -> &mut Option<Condition> {
+        match name {
+            ConditionType::Launched => &mut self.launched,
+            ConditionType::Registered => &mut self.registered,
+            ConditionType::Initialized => &mut self.initialized,
+            ConditionType::Consolidatable => &mut self.consolidatable,
+            ConditionType::Empty => &mut self.empty,
+            ConditionType::Drifted => &mut self.drifted,
+            ConditionType::Expired => &mut self.expired,
+            ConditionType::DisruptionReason => &mut self.disruption_reason,
+            ConditionType::Drained => &mut self.drained,
+            ConditionType::VolumesDetached => &mut self.volumes_detached,
+            ConditionType::InstanceTerminating => &mut self.instance_terminating,
+        }
+    }
 }
 
 /// Whether a condition is True.

@@ -200,8 +200,11 @@ pub struct Profile {
     // Launch
     /// Memory reported by earlier nodes of a type replaces the estimate (v1.1).
     pub memory_discovered: bool,
-    /// Spot offerings above the cheapest on-demand price are dropped one by one; before, whole types.
+    /// Spot offerings above the cheapest on-demand price are dropped one by one; before, whole types
+    /// (v1.9).
     pub spot_filter_per_offering: bool,
+    /// The estimate of allocatable memory deducts soft eviction thresholds too (until v1.8).
+    pub soft_eviction_reserved: bool,
     /// A claim that is not launched by then is deleted (v1.7).
     pub launch_timeout: Option<Duration>,
     /// New nodes carry `karpenter.sh/unregistered:NoExecute` until registration (v1.0).
@@ -210,6 +213,30 @@ pub struct Profile {
     pub registration_hooks: bool,
 
     // Disruption
+    /// Emptiness comes before drift (v1.5).
+    pub emptiness_first: bool,
+    /// All pods of a node weigh and may block, those of DaemonSets too; before, only those that would have to
+    /// go elsewhere (v0.34).
+    pub all_pods_count: bool,
+    /// More than one PodDisruptionBudget on a pod blocks (v1.7).
+    pub several_budgets_block: bool,
+    /// Drift minds no pod that blocks if the claim has a terminationGracePeriod (v1.0).
+    pub eventual_disruption: bool,
+    /// Nodes that are not ready are no destination for candidates' pods (until v0.33).
+    pub ready_destinations: bool,
+    /// Pods of nodes that are going may be expected on nodes that are starting (v0.34).
+    pub going_pods_exempt: bool,
+    /// Candidates are looked at once more after the second simulation (v0.37).
+    pub candidates_rechecked: bool,
+    /// Consolidation of one or many nodes leaves empty ones to emptiness (v1.0).
+    pub empty_left_to_emptiness: bool,
+    /// Commands are looked at one by one, every second; before, each by itself (v1.6).
+    pub parallel_commands: bool,
+    /// The more nodes commands hold, the longer a command may take (v1.7).
+    pub command_timeout_scales: bool,
+    /// Claims are collected when their machine is gone only if registered and their node is not ready
+    /// (v0.37); before, ten seconds after launch.
+    pub collect_registered: bool,
     /// Commands run beside the loop; before, the loop blocks (v0.33).
     pub disruption_queue: bool,
     /// NodePools have disruption budgets (v0.34).
@@ -246,6 +273,10 @@ pub struct Profile {
     pub drain_groups_strict: bool,
     /// A drain waits for pods that may not be disrupted; before, it evicts them.
     pub do_not_disrupt_awaited: bool,
+    /// Pods whose time is over are deleted whatever their drain group (v1.14).
+    pub force_across_groups: bool,
+    /// A node whose machine is gone is given up before its drain; before, only when the drain waits (v1.6).
+    pub machine_checked_first: bool,
     /// The shortest drain (v1.10).
     pub minimum_drain: Duration,
     /// The Node goes when EC2 says that the instance is gone; before, when termination was asked for.
@@ -293,10 +324,22 @@ impl Profile {
             event_restarts_retry: v(13),
             do_not_disrupt_duration: v(12),
             memory_discovered: v(1),
-            spot_filter_per_offering: v(14),
+            spot_filter_per_offering: v(9),
+            soft_eviction_reserved: !v(9),
             launch_timeout: v(7).then_some(Duration::from_secs(300)),
             unregistered_taint: v(0),
             registration_hooks: v(11),
+            emptiness_first: v(5),
+            all_pods_count: beta(34),
+            several_budgets_block: v(7),
+            eventual_disruption: v(0),
+            ready_destinations: !beta(34),
+            going_pods_exempt: beta(34),
+            candidates_rechecked: beta(37),
+            empty_left_to_emptiness: v(0),
+            parallel_commands: v(6),
+            command_timeout_scales: v(7),
+            collect_registered: beta(37),
             disruption_queue: beta(33),
             budgets: beta(34),
             not_ready_uses_budget: v(0),
@@ -332,6 +375,8 @@ impl Profile {
             termination_grace_period: v(0),
             drain_groups_strict: v(1),
             do_not_disrupt_awaited: v(0),
+            force_across_groups: v(14),
+            machine_checked_first: v(6),
             minimum_drain: seconds(v(10), 5),
             awaits_instance_gone: v(0),
             parallel_eviction: v(6),

@@ -1,1 +1,17 @@
-//! KEDA: triggers, the scale executor, the HPA it makes.
+//! KEDA: the operator that makes an HPA from a ScaledObject, feeds it, and switches its target off and on.
+//!
+//! What the real one does (kedacore/keda 2.10 to 2.20) and we keep: the generated HPA; the metric that each
+//! pull of the HPA gets, by a live query or from the last poll; the scale loop that polls on its own and
+//! only ever moves a target between zero (or idle) and its minimum; fallback, pause and scaling modifiers.
+//! The two loops meet in nothing but the failure counters.
+//!
+//! Triggers: `prometheus`, `cron`, `cpu` and `memory`. Left out: ScaledJobs, push scalers, authentication
+//! (accepted, not simulated), and the time that the metrics adapter itself takes.
+
+pub mod operator;
+pub mod spec;
+pub mod version;
+
+pub use operator::{Answer, Config, Input, Output, QueryId, View};
+pub use spec::{ScaledObject, Spec, Trigger};
+pub use version::Profile;

@@ -14,10 +14,10 @@ use sim::{Component, Instant, Outbox, Stream, Streams};
 
 use super::daemon_set::node_should_run;
 use super::deployment::{self, SetView, Step};
-use super::token_bucket::TokenBucket;
 use super::victims;
 use crate::api::{Api, Owner};
 use crate::id::{DaemonSetId, DeploymentId, NodeId, PodId, ReplicaSetId};
+use crate::token_bucket::TokenBucket;
 
 /// At most so many pods are made or deleted in one sync.
 const BURST_REPLICAS: usize = 500;

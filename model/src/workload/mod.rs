@@ -5,7 +5,6 @@ pub mod daemon_set;
 pub mod deployment;
 pub mod kubelet;
 pub mod metrics_server;
-mod token_bucket;
 pub mod victims;
 
-pub use token_bucket::TokenBucket;
+pub use crate::token_bucket::TokenBucket;

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use rand::seq::SliceRandom;
 use sim::{Instant, Stream};
 
-use crate::api::{Api, Phase, Pod};
+use crate::api::{Api, Phase, Pod, Restarts};
 use crate::id::{NodeId, PodId, ReplicaSetId};
 
 /// The annotation that makes a pod cheaper or dearer to delete.
@@ -31,8 +31,8 @@ pub struct Candidate {
     pub deletion_cost: i32,
     /// How many active pods of the whole Deployment are on its node.
     pub rank: usize,
-    /// The most restarts of a regular container.
-    pub restarts: u32,
+    /// The most restarts of one container.
+    pub restarts: Restarts,
     /// metadata.creationTimestamp
     pub created: Instant,
     /// metadata.uid
@@ -45,7 +45,7 @@ pub fn compare(now: Instant, a: &Candidate, b: &Candidate) -> Ordering {
     let coarse = a
         .assigned
         .cmp(&b.assigned)
-        .then((a.phase == Phase::Running).cmp(&(b.phase == Phase::Running)))
+        .then(phase_order(a.phase).cmp(&phase_order(b.phase)))
         .then(a.ready_since.is_some().cmp(&b.ready_since.is_some()))
         .then(a.deletion_cost.cmp(&b.deletion_cost))
         .then(b.rank.cmp(&a.rank));
@@ -61,6 +61,14 @@ pub fn compare(now: Instant, a: &Candidate, b: &Candidate) -> Ordering {
         .then_with(readiness)
         .then(b.restarts.cmp(&a.restarts))
         .then_with(creation)
+}
+
+fn phase_order(phase: Phase) -> u8 {
+    match phase {
+        Phase::Unknown => 1,
+        Phase::Running => 2,
+        Phase::Pending | Phase::Succeeded | Phase::Failed => 0,
+    }
 }
 
 /// The younger goes first, if its age has a smaller logarithm; else the smaller uid.

@@ -54,6 +54,36 @@ pub struct Config {
     pub restarts_probe_ticker: bool,
 }
 
+impl Default for Config {
+    /// A current kubelet on an EKS AMI. Periods are upstream's; every distribution and rate is an estimate
+    /// from published start-up times, to be replaced by what one's own cluster shows.
+    fn default() -> Self {
+        Config {
+            sandbox: Distribution::Uniform { min: 0.6, max: 1.5 },
+            container_start: Distribution::Uniform { min: 0.1, max: 0.5 },
+            relist: Duration::from_secs(1),
+            status_latency: Duration::from_millis(35),
+            image_check: Distribution::Uniform { min: 0.2, max: 0.6 },
+            pull_rate: PullRate {
+                download: 80e6,
+                unpack: 80e6,
+            },
+            images: BTreeMap::new(),
+            default_image: ImageSize {
+                compressed: 50_000_000,
+                uncompressed: 150_000_000,
+            },
+            cleanup: Distribution::Uniform { min: 1.0, max: 2.0 },
+            node_status: Duration::from_secs(10),
+            device_registration: Distribution::LogNormal {
+                median: 5.0,
+                sigma: 0.5,
+            },
+            restarts_probe_ticker: true,
+        }
+    }
+}
+
 /// How an application of one controller starts and stops.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Lifecycle {

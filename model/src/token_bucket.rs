@@ -7,7 +7,7 @@ use sim::Instant;
 /// A token bucket as client-go's flow control uses it: `qps` tokens a second, at most `burst` at once.
 ///
 /// ```
-/// use model::workload::TokenBucket;
+/// use model::token_bucket::TokenBucket;
 /// use sim::Instant;
 ///
 /// let mut bucket = TokenBucket::new(20.0, 30);

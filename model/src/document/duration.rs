@@ -1,0 +1,74 @@
+//! Durations as Go and Prometheus spell them.
+
+use std::time::Duration;
+
+/// Reads a duration such as `90s`, `1h30m`, `5m`, `1.5s`, `250ms` or `2d`. `None` if it is none, or longer
+/// than a hundred years.
+///
+/// ```
+/// use std::time::Duration;
+/// use model::document::go_duration;
+///
+/// assert_eq!(go_duration("1m30s"), Some(Duration::from_secs(90)));
+/// assert_eq!(go_duration("90"), None);
+/// ```
+#[must_use]
+pub fn go_duration(text: &str) -> Option<Duration> {
+    const LONGEST_SECONDS: f64 = 100.0 * 365.0 * 86_400.0;
+    let mut rest = text.trim();
+    let mut total = 0.0;
+    if rest.is_empty() {
+        return None;
+    }
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+        let (number, unit) = rest.split_at(digits);
+        let length = unit.find(|c: char| c.is_ascii_digit()).unwrap_or(unit.len());
+        let seconds = match &unit[..length] {
+            "ns" => 1e-9,
+            "us" | "µs" => 1e-6,
+            "ms" => 1e-3,
+            "s" => 1.0,
+            "m" => 60.0,
+            "h" => 3600.0,
+            "d" => 86_400.0,
+            "w" => 7.0 * 86_400.0,
+            _ => return None,
+        };
+        let number: f64 = number.parse().ok()?;
+        total += number * seconds;
+        rest = &unit[length..];
+    }
+    (total <= LONGEST_SECONDS).then(|| Duration::from_nanos(libm::round(total * 1e9) as u64))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations() {
+        let check = |text, expected: Option<u64>| {
+            assert_eq!(go_duration(text), expected.map(Duration::from_millis), "{text}");
+        };
+        check("30s", Some(30_000));
+        check("1h30m", Some(5_400_000));
+        check("1.5s", Some(1_500));
+        check("250ms", Some(250));
+        check("2d", Some(172_800_000));
+        check("0s", Some(0));
+        for none in [
+            "",
+            "5",
+            "-5s",
+            "5 s",
+            "s",
+            "1.2.3s",
+            "5fortnights",
+            "1e3s",
+            "9999999999h",
+        ] {
+            check(none, None);
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! Which fields there are, and what becomes of each.
+//!
+//! Every kind of document has one table. The parser checks a document against it, so that a misspelt field
+//! is an error and a field without effect is named; `check --fields` prints it.
+
+use std::collections::BTreeMap;
+
+use super::cursor::Cursor;
+use super::similar::closest;
+use super::tree::Shape;
+
+/// What becomes of a field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Class {
+    /// It takes part.
+    Simulated,
+    /// It is accepted without effect and without a word: it has none here by its nature.
+    Quiet,
+    /// It is accepted, has no effect here, and a warning says so.
+    Ignored,
+    /// A run with it would be wrong: it is an error.
+    Refused,
+}
+
+impl Class {
+    /// The word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Class::Simulated => "simulated",
+            Class::Quiet => "no effect",
+            Class::Ignored => "ignored",
+            Class::Refused => "refused",
+        }
+    }
+}
+
+/// A row of a table, or a table within a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Field {
+    /// The path, with `[]` for the items of a list and `*` for any key. All that is below a path without
+    /// rows of its own belongs to it.
+    pub path: &'static str,
+    /// What becomes of it.
+    pub class: Class,
+    /// Why, or what it does; empty if that is plain.
+    pub note: &'static str,
+    /// The fields below it, where several tables share them.
+    pub below: &'static [Field],
+}
+
+const fn field(path: &'static str, class: Class, note: &'static str) -> Field {
+    Field {
+        path,
+        class,
+        note,
+        below: &[],
+    }
+}
+
+/// A field that takes part.
+#[must_use]
+pub const fn simulated(path: &'static str) -> Field {
+    field(path, Class::Simulated, "")
+}
+
+/// A field that takes part, and what it does.
+#[must_use]
+pub const fn noted(path: &'static str, note: &'static str) -> Field {
+    field(path, Class::Simulated, note)
+}
+
+/// A field that can have no effect.
+#[must_use]
+pub const fn quiet(path: &'static str, note: &'static str) -> Field {
+    field(path, Class::Quiet, note)
+}
+
+/// A field that is ignored, and why.
+#[must_use]
+pub const fn ignored(path: &'static str, note: &'static str) -> Field {
+    field(path, Class::Ignored, note)
+}
+
+/// A field that is refused, and why.
+#[must_use]
+pub const fn refused(path: &'static str, note: &'static str) -> Field {
+    field(path, Class::Refused, note)
+}
+
+/// A table under a path; the empty path puts its rows beside the others.
+#[must_use]
+pub const fn table(path: &'static str, below: &'static [Field]) -> Field {
+    Field {
+        path,
+        class: Class::Simulated,
+        note: "",
+        below,
+    }
+}
+
+/// Every row of a table with its full path, tables within it unfolded.
+#[must_use]
+pub fn rows(table: &'static [Field]) -> Vec<(String, Field)> {
+    let mut rows = Vec::new();
+    unfold("", table, &mut rows);
+    rows
+}
+
+fn unfold(prefix: &str, fields: &'static [Field], rows: &mut Vec<(String, Field)>) {
+    for field in fields {
+        let path = match (prefix.is_empty(), field.path.is_empty()) {
+            (true, _) => field.path.to_owned(),
+            (_, true) => prefix.to_owned(),
+            _ => format!("{prefix}.{}", field.path),
+        };
+        if field.below.is_empty() {
+            rows.push((path, *field));
+        } else {
+            unfold(&path, field.below, rows);
+        }
+    }
+}
+
+/// A table as a tree.
+#[derive(Debug, Default)]
+pub struct Schema {
+    own: Option<(Class, &'static str)>,
+    below: BTreeMap<String, Schema>,
+}
+
+impl Schema {
+    /// The tree of a table.
+    #[must_use]
+    pub fn new(table: &'static [Field]) -> Self {
+        let mut root = Schema::default();
+        for (path, field) in rows(table) {
+            let mut at = &mut root;
+            for segment in segments(&path) {
+                at = at.below.entry(segment).or_default();
+            }
+            at.own = Some((field.class, field.note));
+        }
+        root
+    }
+
+    fn child(&self, key: &str) -> Option<&Schema> {
+        self.below.get(key).or_else(|| self.below.get("*"))
+    }
+
+    fn names(&self) -> impl Iterator<Item = &str> {
+        self.below
+            .keys()
+            .map(String::as_str)
+            .filter(|name| !matches!(*name, "*" | "[]"))
+    }
+
+    /// Reports every field of a value that has no row, is ignored or refused, or has the wrong shape.
+    pub fn check(&self, at: &Cursor<'_>) {
+        let Some(value) = at.value() else { return };
+        match self.own {
+            Some((Class::Refused, note)) => {
+                at.error("E006", format!("this field cannot be simulated: {note}"), "");
+                return;
+            }
+            Some((Class::Ignored, note)) => {
+                at.warn("W001", format!("ignored: {note}"), "");
+                return;
+            }
+            Some((Class::Quiet, _)) => return,
+            Some((Class::Simulated, _)) | None => {}
+        }
+        if self.below.is_empty() {
+            return;
+        }
+        match (&value.shape, self.below.get("[]")) {
+            (Shape::List(_), Some(item)) => at.items().iter().for_each(|child| item.check(child)),
+            (Shape::Map(entries), None) => {
+                for entry in entries {
+                    let child = at.entry(entry);
+                    match self.child(&entry.key) {
+                        Some(schema) => schema.check(&child),
+                        None => self.unknown(&child, &entry.key),
+                    }
+                }
+            }
+            (_, item) => {
+                let expected = if item.is_some() { "a list" } else { "a mapping" };
+                let found = value.describe();
+                at.error("E003", format!("expected {expected}, found {found}"), "");
+            }
+        }
+    }
+
+    fn unknown(&self, at: &Cursor<'_>, key: &str) {
+        let hint = match closest(key, self.names()) {
+            Some(name) => format!("did you mean {name:?}?"),
+            None => {
+                let names: Vec<&str> = self.names().collect();
+                format!("expected one of: {}", names.join(", "))
+            }
+        };
+        at.error("E002", format!("unknown field {key:?}"), &hint);
+    }
+}
+
+fn segments(path: &str) -> Vec<String> {
+    let mut segments = Vec::new();
+    for part in path.split('.').filter(|part| !part.is_empty()) {
+        match part.strip_suffix("[]") {
+            Some(name) => segments.extend([name.to_owned(), "[]".to_owned()]),
+            None => segments.push(part.to_owned()),
+        }
+    }
+    segments
+}

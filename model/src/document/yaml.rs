@@ -1,0 +1,319 @@
+//! YAML, as `kubectl` reads it: several documents in a file, anchors and aliases, no duplicate keys.
+//!
+//! The tree is built from the parser's events without recursion. An alias is replaced by a copy of what it
+//! stands for, and counted with all that is in it: the file whose few lines stand for billions of values is
+//! refused before it is built.
+
+use std::collections::BTreeMap;
+
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Tag};
+
+use super::tree::{Entry, Place, Scalar, Shape, Value};
+use super::{MAX_DEPTH, MAX_FILE_BYTES, MAX_VALUES};
+
+/// Why a text is no YAML that can be read: where, and what is wrong.
+pub(crate) type Failure = (Place, String);
+
+/// The documents of a file, without the empty ones, as far as they can be read, and what stopped the reading.
+#[must_use]
+pub fn parse_yaml(text: &str) -> (Vec<Value>, Option<(Place, String)>) {
+    if text.len() > MAX_FILE_BYTES {
+        let size = format!("the file is larger than {} MiB", MAX_FILE_BYTES >> 20);
+        return (Vec::new(), Some((Place::default(), size)));
+    }
+    let mut builder = Builder::default();
+    for event in Parser::new_from_str(text) {
+        let step = match event {
+            Ok((event, span)) => builder.event(event, place(&span.start)),
+            Err(error) => Err((place(error.marker()), error.info().to_owned())),
+        };
+        if let Err(failure) = step {
+            return (builder.documents, Some(failure));
+        }
+    }
+    (builder.documents, None)
+}
+
+fn place(marker: &Marker) -> Place {
+    let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    Place {
+        line: number(marker.line()),
+        column: number(marker.col()).saturating_add(1),
+    }
+}
+
+/// A collection under construction.
+struct Open {
+    anchor: usize,
+    value: Value,
+    /// In a mapping: the key whose value comes next.
+    key: Option<(String, Place)>,
+    extent: Extent,
+}
+
+/// How much a value stands for, aliases followed.
+#[derive(Clone, Copy)]
+struct Extent {
+    /// Values, itself included.
+    size: usize,
+    /// Levels, itself included.
+    height: usize,
+}
+
+impl Extent {
+    const ONE: Extent = Extent { size: 1, height: 1 };
+}
+
+#[derive(Default)]
+struct Builder {
+    documents: Vec<Value>,
+    stack: Vec<Open>,
+    /// What each anchor stands for, and how much that is.
+    anchors: BTreeMap<usize, (Value, Extent)>,
+    /// Values built so far.
+    values: usize,
+}
+
+impl Builder {
+    fn event(&mut self, event: Event<'_>, place: Place) -> Result<(), Failure> {
+        match event {
+            Event::Scalar(text, style, anchor, tag) => {
+                let scalar = scalar(&text, style, tag.as_deref());
+                let value = Value {
+                    place,
+                    shape: Shape::Scalar(scalar, text.into_owned()),
+                };
+                self.finish(anchor, value, Extent::ONE)
+            }
+            Event::SequenceStart(anchor, _) => self.open(anchor, place, Shape::List(Vec::new())),
+            Event::MappingStart(anchor, _) => self.open(anchor, place, Shape::Map(Vec::new())),
+            Event::SequenceEnd | Event::MappingEnd => {
+                let open = self.stack.pop().expect("the parser ends what it began");
+                self.finish(open.anchor, open.value, open.extent)
+            }
+            Event::Alias(anchor) => match self.anchors.get(&anchor) {
+                Some((value, extent)) => {
+                    let (value, extent) = (self.copy(value, *extent, place)?, *extent);
+                    self.values += extent.size - 1;
+                    self.finish(0, value, extent)
+                }
+                None => Err((place, "an alias stands inside the value it refers to".to_owned())),
+            },
+            Event::DocumentStart(_) => {
+                self.anchors.clear();
+                Ok(())
+            }
+            Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => Ok(()),
+        }
+    }
+
+    /// What an alias stands for, placed where the alias is, if it is not too much.
+    fn copy(&self, value: &Value, extent: Extent, place: Place) -> Result<Value, Failure> {
+        if self.stack.len() + extent.height > MAX_DEPTH {
+            return Err((place, format!("nested more than {MAX_DEPTH} levels deep")));
+        }
+        if self.values + extent.size > MAX_VALUES {
+            return Err((
+                place,
+                format!("aliases make more than {MAX_VALUES} values of this file"),
+            ));
+        }
+        Ok(Value {
+            place,
+            ..value.clone()
+        })
+    }
+
+    fn open(&mut self, anchor: usize, place: Place, shape: Shape) -> Result<(), Failure> {
+        if self.stack.len() >= MAX_DEPTH {
+            return Err((place, format!("nested more than {MAX_DEPTH} levels deep")));
+        }
+        self.stack.push(Open {
+            anchor,
+            value: Value { place, shape },
+            key: None,
+            extent: Extent::ONE,
+        });
+        Ok(())
+    }
+
+    /// A value is complete: it goes into the collection around it, or is a document.
+    fn finish(&mut self, anchor: usize, value: Value, extent: Extent) -> Result<(), Failure> {
+        self.values += 1;
+        if self.values > MAX_VALUES {
+            return Err((value.place, format!("more than {MAX_VALUES} values in one file")));
+        }
+        if anchor != 0 {
+            self.anchors.insert(anchor, (value.clone(), extent));
+        }
+        let Some(open) = self.stack.last_mut() else {
+            if !value.is_null() {
+                self.documents.push(value);
+            }
+            return Ok(());
+        };
+        open.extent.size += extent.size;
+        open.extent.height = open.extent.height.max(extent.height + 1);
+        match &mut open.value.shape {
+            Shape::List(items) => items.push(value),
+            Shape::Map(entries) => match open.key.take() {
+                None => open.key = Some(key(value)?),
+                Some((key, place)) => insert(entries, key, place, value)?,
+            },
+            Shape::Scalar(..) => unreachable!("only collections are opened"),
+        }
+        Ok(())
+    }
+}
+
+fn key(value: Value) -> Result<(String, Place), Failure> {
+    match value.shape {
+        Shape::Scalar(_, text) => Ok((text, value.place)),
+        Shape::List(_) | Shape::Map(_) => Err((value.place, "a mapping's key must be a scalar".to_owned())),
+    }
+}
+
+fn insert(entries: &mut Vec<Entry>, key: String, place: Place, value: Value) -> Result<(), Failure> {
+    if let Some(first) = entries.iter().find(|entry| entry.key == key) {
+        return Err((
+            place,
+            format!(
+                "the key {key:?} is given twice, first in line {}",
+                first.place.line
+            ),
+        ));
+    }
+    entries.push(Entry { key, place, value });
+    Ok(())
+}
+
+/// How a scalar is read (YAML 1.2 core schema, and the `yes`/`no`/`on`/`off` of YAML 1.1 stay text, as in
+/// sigs.k8s.io/yaml for fields that are strings).
+fn scalar(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Scalar {
+    if style != ScalarStyle::Plain || tag.is_some_and(|tag| tag.suffix == "str") {
+        return Scalar::Text;
+    }
+    match text {
+        "" | "~" | "null" | "Null" | "NULL" => Scalar::Null,
+        "true" | "True" | "TRUE" => Scalar::Bool(true),
+        "false" | "False" | "FALSE" => Scalar::Bool(false),
+        _ => number(text),
+    }
+}
+
+fn number(text: &str) -> Scalar {
+    let radix = |prefix: &str, radix| i64::from_str_radix(text.strip_prefix(prefix)?, radix).ok();
+    if let Some(int) = text
+        .parse()
+        .ok()
+        .or_else(|| radix("0x", 16))
+        .or_else(|| radix("0o", 8))
+    {
+        return Scalar::Int(int);
+    }
+    let numeric = text.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '-' | '+' | '.'))
+        && text
+            .chars()
+            .all(|c| c.is_ascii_digit() || matches!(c, '-' | '+' | '.' | 'e' | 'E'));
+    match text.parse() {
+        Ok(float) if numeric => Scalar::Float(float),
+        _ => Scalar::Text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failure(text: &str) -> String {
+        let (place, message) = parse_yaml(text).1.expect("refused");
+        format!("{place} {message}")
+    }
+
+    fn one(text: &str) -> Value {
+        let (mut documents, failure) = parse_yaml(text);
+        assert_eq!(failure, None);
+        assert_eq!(documents.len(), 1);
+        documents.remove(0)
+    }
+
+    #[test]
+    fn documents_keep_their_places() {
+        let (documents, failure) = parse_yaml("a: 1\n---\n# nothing\n---\nb:\n  - c: x\n");
+        assert_eq!(failure, None);
+        assert_eq!(documents.len(), 2);
+        let list = documents[1].get("b").expect("b");
+        let Shape::List(items) = &list.shape else {
+            panic!("{list:?}")
+        };
+        let c = items[0].get("c").expect("c");
+        assert_eq!((c.place, c.text()), (Place { line: 6, column: 8 }, Some("x")));
+    }
+
+    #[test]
+    fn scalars_are_read_by_the_core_schema() {
+        let check =
+            |text: &str, expected: Scalar| match one(&format!("k: {text}")).get("k").map(|v| v.shape.clone())
+            {
+                Some(Shape::Scalar(scalar, _)) => assert_eq!(scalar, expected, "{text}"),
+                other => panic!("{other:?}"),
+            };
+        check("5", Scalar::Int(5));
+        check("-5", Scalar::Int(-5));
+        check("0x10", Scalar::Int(16));
+        check("0.5", Scalar::Float(0.5));
+        check("1e3", Scalar::Float(1000.0));
+        check("'5'", Scalar::Text);
+        check("!!str 5", Scalar::Text);
+        check("yes", Scalar::Text);
+        check("true", Scalar::Bool(true));
+        check("~", Scalar::Null);
+        check("500m", Scalar::Text);
+        check("1.2.3", Scalar::Text);
+        check("inf", Scalar::Text);
+    }
+
+    #[test]
+    fn aliases_are_followed() {
+        let value = one("a: &x {k: 1}\nb: *x\n");
+        assert_eq!(
+            value.get("b").and_then(|b| b.get("k")).and_then(Value::text),
+            Some("1")
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_refused() {
+        assert_eq!(
+            failure("a: 1\na: 2\n"),
+            "2:1 the key \"a\" is given twice, first in line 1"
+        );
+        assert_eq!(
+            failure("a: &x [*x]\n"),
+            "1:8 an alias stands inside the value it refers to"
+        );
+        assert_eq!(failure("? [1]\n: 2\n"), "1:3 a mapping's key must be a scalar");
+        assert!(
+            failure("a: [1, 2\n").contains("expected"),
+            "{}",
+            failure("a: [1, 2\n")
+        );
+        assert!(failure(&"[".repeat(100_000)).contains("64 levels"));
+        assert!(failure(&"- ".repeat(100_000)).contains("64 levels"));
+        assert!(failure(&" ".repeat(MAX_FILE_BYTES + 1)).contains("larger than 8 MiB"));
+    }
+
+    #[test]
+    fn an_alias_bomb_is_refused_before_it_is_built() {
+        let mut bomb = "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n".to_owned();
+        for level in 1..12 {
+            let below = format!("*a{},", level - 1).repeat(10);
+            bomb.push_str(&format!("a{level}: &a{level} [{below}]\n"));
+        }
+        assert!(
+            failure(&bomb).contains("aliases make more than"),
+            "{}",
+            failure(&bomb)
+        );
+    }
+}

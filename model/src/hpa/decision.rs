@@ -1,0 +1,103 @@
+//! What one sync decided and from what, for the event log.
+
+use super::status::Reason;
+use crate::id::{DeploymentId, HpaId};
+
+/// One sync of one HPA.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decision {
+    /// Which.
+    pub hpa: HpaId,
+    /// Its target.
+    pub target: DeploymentId,
+    /// spec.replicas of the target before.
+    pub current: i32,
+    /// status.replicas of the target: its active pods, pending and unready ones included.
+    pub status_replicas: i32,
+    /// How the sync went.
+    pub branch: Branch,
+    /// Each metric's part, in the order of spec.metrics. Empty where no metric was asked.
+    pub metrics: Vec<Outcome>,
+    /// The greatest proposal.
+    pub proposal: Option<i32>,
+    /// The proposal after the stabilization windows.
+    pub stabilized: Option<i32>,
+    /// What was decided, after all limits. Equal to `current` for a hold.
+    pub desired: i32,
+    /// Of the condition AbleToScale.
+    pub able_to_scale: Reason,
+    /// Of the condition ScalingActive, if the sync came to it.
+    pub scaling_active: Option<Reason>,
+    /// Of the condition ScalingLimited, if the sync came to it.
+    pub scaling_limited: Option<Reason>,
+    /// Why the size changes, in the words of the SuccessfulRescale event; empty for a hold.
+    pub reason: String,
+    /// A hold whose ratio lies within [`TIP_MARGIN`] of an edge of the tolerance: a slightly different
+    /// load would have scaled.
+    pub could_tip: bool,
+}
+
+impl Decision {
+    /// Whether the size changes.
+    #[must_use]
+    pub fn rescales(&self) -> bool {
+        self.desired != self.current
+    }
+}
+
+/// How close to an edge of the tolerance a held ratio must be to be reported.
+pub const TIP_MARGIN: f64 = 0.02;
+
+/// The way a sync took (kubernetes 1.35 pkg/controller/podautoscaler/horizontal.go
+/// `reconcileAutoscaler`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Branch {
+    /// The scale could not be read.
+    NoScale,
+    /// The target is at zero: suspended.
+    Disabled,
+    /// Above maxReplicas: straight to it.
+    AboveMax,
+    /// Below minReplicas: straight to it.
+    BelowMin,
+    /// By the metrics.
+    Metrics,
+    /// Too few metrics could be read to act.
+    NoMetrics,
+}
+
+/// One metric's part in a sync.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// The metric's name as the controller's messages have it.
+    pub metric: String,
+    /// Its proposal, or the reason why there is none.
+    pub result: Result<Proposal, Reason>,
+}
+
+/// What a metric proposes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Proposal {
+    /// So many replicas.
+    pub replicas: i32,
+    /// The value in thousandths, or in whole per cent of the requests.
+    pub value: i64,
+    /// The target in the same unit.
+    pub target: i64,
+    /// The ratio on which the decision was made; NaN or infinite at zero replicas.
+    pub ratio: f64,
+    /// The tolerance below and above 1.
+    pub tolerance: (f64, f64),
+    /// The ratio lay within the tolerance.
+    pub within_tolerance: bool,
+}
+
+impl Proposal {
+    /// Whether this is a hold at the edge of the tolerance.
+    #[must_use]
+    pub fn could_tip(&self) -> bool {
+        let (down, up) = self.tolerance;
+        let near = |edge: f64| (self.ratio - edge).abs() <= TIP_MARGIN;
+        self.within_tolerance && (near(1.0 - down) || near(1.0 + up))
+    }
+}

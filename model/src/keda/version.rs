@@ -1,0 +1,81 @@
+//! Releases of KEDA and how their behaviour differs.
+
+/// What one release does. Each switch names the first release that has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Profile {
+    /// The external metric's name is `s0-prometheus`; before, the trigger's `metricName` is part of it
+    /// (2.12, pkg/scalers/prometheus_scaler.go `GetMetricSpecForScaling`).
+    pub plain_metric_names: bool,
+    /// The annotation `paused` exists (2.12), at first by its mere presence.
+    pub paused_annotation: bool,
+    /// `paused: "false"` does not pause (2.13, apis/keda/v1alpha1/scaledobject_types.go
+    /// `NeedToBePausedByAnnotation`).
+    pub paused_value: bool,
+    /// A paused object loses its HPA and its scale loop (2.11); before, its HPA stays with
+    /// min = max = the paused replicas.
+    pub pause_deletes_hpa: bool,
+    /// The reconciler, not the scale loop, sets the paused replicas (2.20, controllers/keda
+    /// /scaledobject_controller.go).
+    pub pause_by_reconciler: bool,
+    /// Annotations `paused-scale-in`, `paused-scale-out` and `force-activation` exist (2.18).
+    pub partial_pause: bool,
+    /// `advanced.scalingModifiers` exists (2.12).
+    pub scaling_modifiers: bool,
+    /// All triggers of an object are queried at once (2.13).
+    pub parallel_triggers: bool,
+    /// `initialCooldownPeriod` exists (2.14); before, an object that was never active cools down at once.
+    pub initial_cooldown: bool,
+    /// `fallback.behavior` exists (2.17).
+    pub fallback_behavior: bool,
+    /// A poll that meets an error leaves the fallback to the HPA (2.17); before, it sets the fallback's
+    /// replicas itself, at the first error (pkg/scaling/executor/scale_scaledobjects.go
+    /// `doFallbackScaling`).
+    pub fallback_by_hpa: bool,
+    /// Fallback works for Value targets too (2.18).
+    pub fallback_value: bool,
+    /// Polls count failures as pulls do (2.19, pkg/scaling/scale_handler.go `getScalerState`).
+    pub polls_count_failures: bool,
+    /// A trigger has its own `timeout` (2.17).
+    pub trigger_timeout: bool,
+    /// Values are rounded to thousandths, and NaN and negatives are 0 (2.20, pkg/scalers/scaler.go
+    /// `quantityFromFloat64`); before, they are truncated.
+    pub rounds_to_milli: bool,
+    /// NaN counts like an infinity (2.20, pkg/scalers/prometheus_scaler.go `ExecutePromQuery`).
+    pub nan_is_null: bool,
+    /// An error of a scaler keeps the values stored for `useCachedMetrics` (after 2.20.1; before, they
+    /// are dropped with the scalers cache).
+    pub keeps_cached_metrics: bool,
+}
+
+impl Profile {
+    /// What KEDA 2.`minor` does.
+    #[must_use]
+    pub fn of(minor: u32) -> Self {
+        Profile {
+            plain_metric_names: minor >= 12,
+            paused_annotation: minor >= 12,
+            paused_value: minor >= 13,
+            pause_deletes_hpa: minor >= 11,
+            pause_by_reconciler: minor >= 20,
+            partial_pause: minor >= 18,
+            scaling_modifiers: minor >= 12,
+            parallel_triggers: minor >= 13,
+            initial_cooldown: minor >= 14,
+            fallback_behavior: minor >= 17,
+            fallback_by_hpa: minor >= 17,
+            fallback_value: minor >= 18,
+            polls_count_failures: minor >= 19,
+            trigger_timeout: minor >= 17,
+            rounds_to_milli: minor >= 20,
+            nan_is_null: minor >= 20,
+            keeps_cached_metrics: false,
+        }
+    }
+}
+
+impl Default for Profile {
+    /// KEDA 2.20.
+    fn default() -> Self {
+        Profile::of(20)
+    }
+}

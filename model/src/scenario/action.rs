@@ -1,0 +1,90 @@
+//! What happens in the course of a run that no controller decides.
+
+use sim::Instant;
+
+use super::ObjectName;
+use super::objects::Objects;
+use crate::karpenter::CapacityType;
+
+/// One act at one time.
+#[derive(Debug, Clone)]
+pub struct Action {
+    /// When.
+    pub at: Instant,
+    /// What a figure or a log calls it.
+    pub label: String,
+    /// What is done.
+    pub act: Act,
+}
+
+/// What is done.
+#[derive(Debug, Clone)]
+pub enum Act {
+    /// `kubectl scale`
+    Scale {
+        /// The Deployment.
+        deployment: ObjectName,
+        /// spec.replicas
+        replicas: i32,
+    },
+    /// `kubectl apply`: objects of the same kind and name are replaced.
+    Apply(Box<Objects>),
+    /// `kubectl delete`
+    Delete {
+        /// The kind, as in a manifest.
+        kind: String,
+        /// Which.
+        object: ObjectName,
+    },
+    /// A part of the stack stops.
+    Stop(Part),
+    /// It runs again, with what a restart forgets forgotten.
+    Start(Part),
+    /// AWS takes a spot instance back, or an operator kills a node's machine.
+    Interrupt(Victim),
+    /// A kind of capacity runs out.
+    Exhaust(CapacityPool),
+    /// It is there again.
+    Restore(CapacityPool),
+}
+
+/// A part that can be stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Part {
+    /// Prometheus: no scrapes, queries fail.
+    Prometheus,
+    /// The KEDA operator and metrics adapter.
+    Keda,
+    /// The Karpenter controller.
+    Karpenter,
+    /// kube-controller-manager's HPA controller.
+    Hpa,
+    /// kube-scheduler
+    Scheduler,
+    /// metrics-server
+    MetricsServer,
+}
+
+/// Which nodes an interruption hits.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Victim {
+    /// Only of this instance type.
+    pub instance_type: Option<String>,
+    /// Only in this zone.
+    pub zone: Option<String>,
+    /// Only of this capacity type.
+    pub capacity_type: Option<CapacityType>,
+    /// How many at once, at most; the oldest first.
+    pub count: u32,
+}
+
+/// Part of the capacity that EC2 has: `None` is any.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct CapacityPool {
+    /// The instance type.
+    pub instance_type: Option<String>,
+    /// The zone.
+    pub zone: Option<String>,
+    /// How it is bought.
+    pub capacity_type: Option<CapacityType>,
+}

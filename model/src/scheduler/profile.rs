@@ -1,0 +1,127 @@
+//! Releases of Kubernetes and how their schedulers differ.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A minor release of Kubernetes 1.
+///
+/// ```
+/// use model::scheduler::Version;
+///
+/// assert!("v1.35".parse::<Version>().unwrap() > "1.32.4".parse().unwrap());
+/// assert!("1.27".parse::<Version>().is_err());
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Version(u16);
+
+impl Version {
+    /// The first release whose scheduler is known here.
+    pub const OLDEST: Version = Version(28);
+    /// The latest one.
+    pub const LATEST: Version = Version(36);
+
+    /// 1.`minor`, or `None` for a release that is not known here.
+    #[must_use]
+    pub fn minor(minor: u16) -> Option<Self> {
+        let version = Version(minor);
+        (Version::OLDEST..=Version::LATEST)
+            .contains(&version)
+            .then_some(version)
+    }
+
+    /// What this release does.
+    #[must_use]
+    pub fn profile(self) -> Profile {
+        Profile::of(self)
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "1.{}", self.0)
+    }
+}
+
+/// Why a text names no release that can be simulated.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected a Kubernetes version from 1.28 to 1.36, such as 1.35, found {0:?}")]
+pub struct NotAVersion(pub String);
+
+impl FromStr for Version {
+    type Err = NotAVersion;
+
+    fn from_str(text: &str) -> Result<Self, NotAVersion> {
+        let minor = || {
+            let rest = text.strip_prefix('v').unwrap_or(text).strip_prefix("1.")?;
+            let (minor, patch) = rest.split_once('.').unwrap_or((rest, "0"));
+            patch.parse::<u16>().ok()?;
+            Version::minor(minor.parse().ok()?)
+        };
+        minor().ok_or_else(|| NotAVersion(text.to_owned()))
+    }
+}
+
+/// What a release does, difference by difference. What is not named here is the same from 1.28 to 1.36.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Profile {
+    /// The release.
+    pub version: Version,
+
+    // Queue
+    /// Plugins say whether an event helps a pod that they rejected; before, every event they registered
+    /// for moves the pod, if it passes a look at the node (1.32).
+    pub queueing_hints: bool,
+    /// When nothing else waits, a pod is taken out of backoff at once, and backoffs end on whole seconds
+    /// (1.33).
+    pub pop_from_backoff: bool,
+    /// Backoff grows with rejections, or with errors in a row; before, with attempts (1.34).
+    pub backoff_counts_rejections: bool,
+
+    // Filters
+    /// A request above what the whole node has is not worth preempting for (1.34).
+    pub oversize_unresolvable: bool,
+    /// spec.resources counts (1.34).
+    pub pod_level_requests: bool,
+    /// matchLabelKeys and mismatchLabelKeys of pod affinity terms count (1.31, merged in by the API server).
+    pub affinity_label_keys: bool,
+    /// The reason names the taint that is not tolerated (until 1.33).
+    pub taint_in_reason: bool,
+
+    // Scores
+    /// Images of init containers count (1.30).
+    pub init_images: bool,
+    /// Balance is not scored for pods that request neither CPU nor memory (1.33).
+    pub best_effort_unbalanced: bool,
+    /// Balance is scored by how the pod changes it (1.36).
+    pub balance_delta: bool,
+    /// DynamicResources takes part: a score of 0 for all, and its word in messages (1.34).
+    pub dynamic_resources: bool,
+    /// Among equals the root of a heap over the list of nodes wins; before, one at random (1.35).
+    pub heap_selection: bool,
+
+    // Preemption
+    /// Victims are deleted in the background (1.33).
+    pub async_preemption: bool,
+}
+
+impl Profile {
+    fn of(version: Version) -> Self {
+        let since = |minor| version >= Version(minor);
+        Profile {
+            version,
+            queueing_hints: since(32),
+            pop_from_backoff: since(33),
+            backoff_counts_rejections: since(34),
+            oversize_unresolvable: since(34),
+            pod_level_requests: since(34),
+            affinity_label_keys: since(31),
+            taint_in_reason: !since(34),
+            init_images: since(30),
+            best_effort_unbalanced: since(33),
+            balance_delta: since(36),
+            dynamic_resources: since(34),
+            heap_selection: since(35),
+            async_preemption: since(33),
+        }
+    }
+}
