@@ -20,9 +20,10 @@ pub use action::{Act, Action, CapacityPool, Part, Victim};
 pub use objects::{Deployment, Objects, PriorityClass, Route, RouteProvider};
 pub use stack::Stack;
 
+use crate::distribution::Distribution;
 pub use crate::document::{Diagnostic, Report, Severity, Source};
 use crate::workload;
-use crate::{karpenter, prometheus, traffic};
+use crate::{hpa, karpenter, keda, prometheus, scheduler, traffic};
 
 /// The files of a scenario, read by somebody else: nothing here touches a disk.
 #[derive(Debug, Clone, Default)]
@@ -81,6 +82,9 @@ pub struct Scenario {
     pub actions: Vec<Action>,
     /// What the dashboard asks.
     pub dashboard: Dashboard,
+    /// PromQL queries behind metrics of an adapter other than KEDA's, by the metric's name: pods metrics by
+    /// their `pod` label, object and external metrics by their first element.
+    pub metric_rules: BTreeMap<String, String>,
     /// Recorded curves to compare with.
     pub overlay: Option<Overlay>,
     /// The parts' own configurations: budgets, delays, estimates.
@@ -184,8 +188,22 @@ pub struct Parts {
     pub lifecycles: BTreeMap<ObjectName, workload::kubelet::Lifecycle>,
     /// The period in which metrics-server scrapes the kubelets.
     pub metrics_resolution: Duration,
+    /// How long Prometheus takes to answer a query, seconds.
+    pub query: Distribution,
+    /// How long the resource metrics API takes to answer, seconds.
+    pub resource_metrics: Distribution,
+    /// kube-scheduler; its release is set.
+    pub scheduler: scheduler::Config,
+    /// The HPA controller; its release is set.
+    pub hpa: hpa::Config,
+    /// KEDA; its release and epoch are set.
+    pub keda: keda::Config,
     /// Karpenter's provisioner.
     pub karpenter: karpenter::scheduling::Settings,
+    /// Karpenter's disruption controller; its epoch is set.
+    pub disruption: karpenter::disruption::Config,
+    /// Karpenter's terminator.
+    pub termination: karpenter::termination::Config,
     /// Prometheus; its version and epoch are set.
     pub prometheus: prometheus::Config,
 }

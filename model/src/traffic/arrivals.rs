@@ -5,6 +5,9 @@
 
 use std::time::Duration;
 
+use rand::RngExt;
+use sim::Stream;
+
 use crate::distribution::Distribution;
 
 /// An open-loop stream of requests: whoever sends does not wait for answers.
@@ -93,4 +96,234 @@ pub enum Process {
         /// The mean length of a burst (exponential).
         length: Duration,
     },
+}
+
+impl Shape {
+    /// The mean rate from `at` on, and until when that may be taken as constant: to the next corner, or for
+    /// `grain` seconds where the rate moves.
+    #[must_use]
+    pub fn stretch(&self, at: f64, grain: f64) -> (f64, f64) {
+        match self {
+            &Shape::Constant { rate } => (rate, f64::INFINITY),
+            &Shape::Step {
+                before,
+                after,
+                at: step,
+            } => {
+                let step = step.as_secs_f64();
+                if at < step {
+                    (before, step)
+                } else {
+                    (after, f64::INFINITY)
+                }
+            }
+            &Shape::Ramp { from, to, start, end } => {
+                line(at, grain, start.as_secs_f64(), from, end.as_secs_f64(), to)
+            }
+            &Shape::Sine {
+                mean,
+                amplitude,
+                period,
+                offset,
+            } => {
+                let until = at + grain;
+                let turns = ((at + until) / 2.0 + offset.as_secs_f64()) / period.as_secs_f64();
+                let rate = mean + amplitude * libm::sin(std::f64::consts::TAU * turns);
+                (rate.max(0.0), until)
+            }
+            &Shape::Spike {
+                base,
+                peak,
+                at: spike,
+                duration,
+            } => {
+                let (start, end) = (spike.as_secs_f64(), (spike + duration).as_secs_f64());
+                match () {
+                    () if at < start => (base, start),
+                    () if at < end => (peak, end),
+                    () => (base, f64::INFINITY),
+                }
+            }
+            Shape::Trace { points } => trace(points, at, grain),
+        }
+    }
+}
+
+/// A straight line from one point to another, level outside.
+fn line(at: f64, grain: f64, start: f64, from: f64, end: f64, to: f64) -> (f64, f64) {
+    if at < start {
+        return (from, start);
+    }
+    if at >= end {
+        return (to, f64::INFINITY);
+    }
+    let until = (at + grain).min(end);
+    if from == to {
+        return (from, end);
+    }
+    let middle = ((at + until) / 2.0 - start) / (end - start);
+    (from + (to - from) * middle, until)
+}
+
+fn trace(points: &[(Duration, f64)], at: f64, grain: f64) -> (f64, f64) {
+    let next = points.partition_point(|(time, _)| time.as_secs_f64() <= at);
+    match (next.checked_sub(1).map(|last| points[last]), points.get(next)) {
+        (Some((start, from)), Some(&(end, to))) => {
+            line(at, grain, start.as_secs_f64(), from, end.as_secs_f64(), to)
+        }
+        (Some((_, last)), None) => (last, f64::INFINITY),
+        (None, Some(&(first, rate))) => (rate, first.as_secs_f64()),
+        (None, None) => (0.0, f64::INFINITY),
+    }
+}
+
+/// A source of arrivals: a shape with the state of its process.
+#[derive(Debug, Clone)]
+pub(super) struct Source {
+    pub(super) arrivals: Arrivals,
+    stream: Stream,
+    /// Only an MMPP's: whether it bursts, and until when.
+    bursting: bool,
+    state_until: f64,
+}
+
+impl Source {
+    pub(super) fn new(arrivals: Arrivals, mut stream: Stream) -> Self {
+        let (bursting, state_until) = match arrivals.process {
+            Process::Mmpp { share, .. } => (stream.random::<f64>() < share, 0.0),
+            Process::Deterministic | Process::Poisson => (false, f64::INFINITY),
+        };
+        let mut source = Source {
+            arrivals,
+            stream,
+            bursting: !bursting,
+            state_until,
+        };
+        source.change_state(0.0);
+        source
+    }
+
+    /// Turns an MMPP's state over as often as it does by `at`.
+    fn change_state(&mut self, at: f64) {
+        let Process::Mmpp { share, length, .. } = self.arrivals.process else {
+            return;
+        };
+        while self.state_until <= at {
+            self.bursting = !self.bursting;
+            let quiet = length.as_secs_f64() * (1.0 - share) / share;
+            let mean = if self.bursting {
+                length.as_secs_f64()
+            } else {
+                quiet
+            };
+            self.state_until += Distribution::Exponential { mean }
+                .sample(&mut self.stream)
+                .max(1e-6);
+        }
+    }
+
+    /// The rate from `at` on and until when it holds, all in seconds. Ask in order of time.
+    pub(super) fn stretch(&mut self, at: f64, grain: f64) -> (f64, f64) {
+        self.change_state(at);
+        let (rate, until) = self.arrivals.shape.stretch(at, grain);
+        let factor = match self.arrivals.process {
+            Process::Mmpp { burst, .. } if self.bursting => burst,
+            Process::Mmpp { burst, share, .. } => ((1.0 - share * burst) / (1.0 - share)).max(0.0),
+            Process::Deterministic | Process::Poisson => 1.0,
+        };
+        (rate * factor, until.min(self.state_until))
+    }
+
+    /// When the next request after one at `last` comes, seconds; `None` if never.
+    pub(super) fn next(&mut self, last: f64) -> Option<f64> {
+        let mut wanted = match self.arrivals.process {
+            Process::Deterministic => 1.0,
+            Process::Poisson | Process::Mmpp { .. } => {
+                Distribution::Exponential { mean: 1.0 }.sample(&mut self.stream)
+            }
+        };
+        let mut at = last;
+        loop {
+            let (rate, until) = self.stretch(at, 0.25);
+            let room = if rate > 0.0 { rate * (until - at) } else { 0.0 };
+            if room >= wanted {
+                return Some(at + wanted / rate);
+            }
+            // Beyond the horizon of any run: a source that has dried up.
+            if until > 1e9 {
+                return None;
+            }
+            wanted -= room;
+            at = until;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sim::Streams;
+
+    fn count(shape: Shape, process: Process, until: f64) -> u32 {
+        let arrivals = Arrivals {
+            shape,
+            process,
+            network_delay: Distribution::Constant(0.0),
+            timeout: None,
+        };
+        let mut source = Source::new(arrivals, Streams::new(3).stream("traffic/arrivals", 0));
+        let (mut at, mut arrived) = (0.0, 0);
+        while let Some(next) = source.next(at).filter(|&next| next < until) {
+            (at, arrived) = (next, arrived + 1);
+        }
+        arrived
+    }
+
+    #[test]
+    fn the_integral_of_the_rate_arrives() {
+        let secs = Duration::from_secs;
+        let ramp = Shape::Ramp {
+            from: 0.0,
+            to: 10.0,
+            start: secs(10),
+            end: secs(30),
+        };
+        assert_eq!(count(ramp, Process::Deterministic, 40.001), 200);
+        let spike = Shape::Spike {
+            base: 1.0,
+            peak: 20.0,
+            at: secs(10),
+            duration: secs(5),
+        };
+        assert_eq!(count(spike, Process::Deterministic, 20.001), 115);
+        let tide = Shape::Sine {
+            mean: 5.0,
+            amplitude: 5.0,
+            period: secs(60),
+            offset: secs(0),
+        };
+        assert!((295..=305).contains(&count(tide, Process::Deterministic, 60.001)));
+        let points = vec![
+            (secs(0), 0.0),
+            (secs(10), 10.0),
+            (secs(20), 10.0),
+            (secs(30), 0.0),
+        ];
+        let trace = Shape::Trace { points };
+        assert!((199..=200).contains(&count(trace, Process::Deterministic, 1000.0)));
+    }
+
+    #[test]
+    fn clumps_do_not_change_the_mean() {
+        let rate = Shape::Constant { rate: 50.0 };
+        let poisson = count(rate.clone(), Process::Poisson, 1000.0);
+        assert!((49_000..51_000).contains(&poisson), "{poisson}");
+        let bursts = Process::Mmpp {
+            burst: 4.0,
+            share: 0.1,
+            length: Duration::from_secs(2),
+        };
+        let mmpp = count(rate, bursts, 10_000.0);
+        assert!((480_000..520_000).contains(&mmpp), "{mmpp}");
+    }
 }

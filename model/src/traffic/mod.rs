@@ -2,6 +2,12 @@
 
 pub mod arrivals;
 pub mod config;
+mod latency;
+pub mod physics;
+mod pool;
+mod probe;
+mod requests;
+mod state;
 pub mod traefik;
 
 use std::time::Duration;
@@ -11,6 +17,7 @@ use sim::{Instant, Streams};
 pub use arrivals::{Arrivals, Process, Shape};
 pub use config::{Clients, Config, Cpu, Gpu, GpuModel, Machine, NodeKind, PodCpu, Service, Traefik};
 
+use self::requests::Requests;
 use crate::id::{NodeId, PodId};
 
 /// How finely traffic is simulated.
@@ -99,53 +106,67 @@ pub struct Stats {
 /// Load, Traefik and service of one run.
 #[derive(Debug, Clone)]
 pub struct Traffic {
-    now: Instant,
+    engine: Requests,
 }
 
 impl Traffic {
     /// Nothing runs yet.
     #[must_use]
     pub fn new(config: Config, fidelity: Fidelity, streams: Streams) -> Self {
-        let _ = (config, fidelity, streams);
-        Traffic { now: Instant::ZERO }
+        let _ = fidelity;
+        Traffic {
+            engine: Requests::new(config, streams),
+        }
     }
 
     /// Hears one change at `now`. Goes on to `now` first.
     pub fn handle(&mut self, now: Instant, input: Input) {
-        let _ = input;
-        self.advance(now);
+        let engine = &mut self.engine;
+        engine.advance(now);
+        match input {
+            Input::NodeUp { node, machine } => engine.node_up(node, machine),
+            Input::NodeGone(node) => engine.node_gone(node),
+            Input::PodRunning { pod, role, node, cpu } => engine.pod_running(pod, role, node, cpu, None),
+            Input::PodReady { pod, ready } => engine.pod_ready(pod, ready),
+            Input::PodDeleting(pod) => engine.pod_deleting(pod),
+            Input::PodStopped(pod) => engine.pod_stopped(pod),
+        }
     }
 
     /// Goes on to `now`. Everything that reads does so by itself.
     pub fn advance(&mut self, now: Instant) {
-        self.now = now;
+        self.engine.advance(now);
     }
 
     /// What a proxy pod answers to a scrape at `now`; empty if its container does not run.
     pub fn exposition(&mut self, now: Instant, proxy: PodId) -> Vec<Sample> {
         self.advance(now);
-        let _ = proxy;
-        Vec::new()
+        self.engine.exposition(proxy)
     }
 
     /// The CPU seconds that a pod of this part has used by `now`; zero for any other pod.
     pub fn cpu_seconds(&mut self, now: Instant, pod: PodId) -> f64 {
         self.advance(now);
-        let _ = pod;
-        0.0
+        self.engine.cpu_seconds(pod)
     }
 
     /// Totals and the state at `now`.
     pub fn stats(&mut self, now: Instant) -> Stats {
         self.advance(now);
-        Stats::default()
+        self.engine.stats()
     }
 
     /// Percentiles (0–1) of the response times of requests answered between two instants, rounded to
     /// [`LATENCY_INTERVAL`]s: seconds, NaN if there were none. In flow this runs probes: ask at the end.
     pub fn latency(&mut self, from: Instant, to: Instant, percentiles: &[f64]) -> Vec<f64> {
-        let _ = (from, to);
-        percentiles.iter().map(|_| f64::NAN).collect()
+        let interval = |instant: Instant| (instant.as_nanos() / LATENCY_INTERVAL.as_nanos() as u64) as usize;
+        let histogram = self
+            .engine
+            .latencies(interval(from)..interval(to).max(interval(from) + 1));
+        percentiles
+            .iter()
+            .map(|&share| histogram.quantile(share))
+            .collect()
     }
 }
 

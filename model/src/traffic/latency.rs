@@ -1,0 +1,147 @@
+//! Response times as counts in logarithmic buckets.
+
+/// Buckets in each doubling: neighbours differ by 1.1 %.
+const PER_DOUBLING: f64 = 64.0;
+/// Times up to this many seconds share the first bucket.
+const LEAST: f64 = 1e-4;
+/// The greatest time told apart is some 3 hours.
+const BUCKETS: usize = 27 * PER_DOUBLING as usize;
+
+/// A distribution of response times. Counts may be fractions: flow counts parts of requests.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Histogram {
+    /// The bucket that `counts` begins with.
+    first: usize,
+    counts: Vec<f64>,
+    total: f64,
+}
+
+impl Histogram {
+    /// Adds `count` requests that took `seconds`.
+    pub fn add(&mut self, seconds: f64, count: f64) {
+        let doublings = libm::log2(seconds.max(LEAST) / LEAST);
+        let bucket = ((doublings * PER_DOUBLING) as usize).min(BUCKETS - 1);
+        self.add_to(bucket, count);
+    }
+
+    fn add_to(&mut self, bucket: usize, count: f64) {
+        if self.counts.is_empty() {
+            self.first = bucket;
+        } else if bucket < self.first {
+            let room = self.first - bucket;
+            self.counts.splice(0..0, std::iter::repeat_n(0.0, room));
+            self.first = bucket;
+        }
+        let place = bucket - self.first;
+        if place >= self.counts.len() {
+            self.counts.resize(place + 1, 0.0);
+        }
+        self.counts[place] += count;
+        self.total += count;
+    }
+
+    /// Adds another distribution, scaled to `requests` requests.
+    pub fn add_scaled(&mut self, other: &Histogram, requests: f64) {
+        if other.total > 0.0 {
+            let factor = requests / other.total;
+            for (place, &count) in other.counts.iter().enumerate() {
+                if count > 0.0 {
+                    self.add_to(other.first + place, count * factor);
+                }
+            }
+        }
+    }
+
+    /// How many requests it holds.
+    #[must_use]
+    pub fn total(&self) -> f64 {
+        self.total
+    }
+
+    /// The time below which this share (0–1) of the requests took, seconds; NaN of nothing.
+    #[must_use]
+    pub fn quantile(&self, share: f64) -> f64 {
+        let wanted = share * self.total;
+        let mut below = 0.0;
+        for (place, &count) in self.counts.iter().enumerate() {
+            if count > 0.0 && below + count >= wanted {
+                let inside = ((wanted - below) / count).clamp(0.0, 1.0);
+                return lower_edge((self.first + place) as f64 + inside);
+            }
+            below += count;
+        }
+        if self.total > 0.0 {
+            lower_edge((self.first + self.counts.len()) as f64)
+        } else {
+            f64::NAN
+        }
+    }
+
+    /// The share of requests that took at most `seconds`; zero of nothing.
+    #[must_use]
+    pub fn share_within(&self, seconds: f64) -> f64 {
+        let edge = libm::log2(seconds.max(LEAST) / LEAST) * PER_DOUBLING;
+        let mut within = 0.0;
+        for (place, &count) in self.counts.iter().enumerate() {
+            within += count * (edge - (self.first + place) as f64).clamp(0.0, 1.0);
+        }
+        if self.total > 0.0 {
+            within / self.total
+        } else {
+            0.0
+        }
+    }
+
+    /// The mean, seconds; zero of nothing.
+    #[must_use]
+    pub fn mean(&self) -> f64 {
+        let middle = |place: usize| lower_edge((self.first + place) as f64 + 0.5);
+        let sum: f64 = self
+            .counts
+            .iter()
+            .enumerate()
+            .map(|(place, count)| count * middle(place))
+            .sum();
+        if self.total > 0.0 { sum / self.total } else { 0.0 }
+    }
+}
+
+fn lower_edge(bucket: f64) -> f64 {
+    LEAST * libm::exp2(bucket / PER_DOUBLING)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles_are_right_to_a_bucket() {
+        let mut histogram = Histogram::default();
+        for i in (1..=1000).rev() {
+            histogram.add(f64::from(i) / 1000.0, 1.0);
+        }
+        for (share, expected) in [(0.5, 0.5), (0.95, 0.95), (0.99, 0.99)] {
+            let quantile = histogram.quantile(share);
+            assert!(
+                (quantile / expected - 1.0).abs() < 0.011,
+                "{quantile} for {expected}"
+            );
+        }
+        assert!((histogram.share_within(0.3) - 0.3).abs() < 0.01);
+        assert!((histogram.mean() - 0.5005).abs() < 0.005);
+        assert!(Histogram::default().quantile(0.5).is_nan());
+    }
+
+    #[test]
+    fn distributions_mix_by_requests() {
+        let (mut fast, mut slow, mut mix) =
+            (Histogram::default(), Histogram::default(), Histogram::default());
+        fast.add(0.1, 7.0);
+        slow.add(1.0, 1.0);
+        mix.add_scaled(&slow, 30.0);
+        mix.add_scaled(&fast, 70.0);
+        assert_eq!(mix.total(), 100.0);
+        assert!((mix.quantile(0.69) / 0.1 - 1.0).abs() < 0.012);
+        assert!((mix.quantile(0.71) / 1.0 - 1.0).abs() < 0.012);
+    }
+}
