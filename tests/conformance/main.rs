@@ -3,6 +3,7 @@
 //! `SCALETWIN_GOLDEN=DIR` runs another set of vectors in the same layout and format.
 
 mod hpa;
+mod manifest;
 mod promql;
 mod scheduler;
 mod workload;

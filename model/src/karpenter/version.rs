@@ -200,8 +200,11 @@ pub struct Profile {
     // Launch
     /// Memory reported by earlier nodes of a type replaces the estimate (v1.1).
     pub memory_discovered: bool,
-    /// Spot offerings above the cheapest on-demand price are dropped one by one; before, whole types.
+    /// Spot offerings above the cheapest on-demand price are dropped one by one; before, whole types
+    /// (v1.9).
     pub spot_filter_per_offering: bool,
+    /// The estimate of allocatable memory deducts soft eviction thresholds too (until v1.8).
+    pub soft_eviction_reserved: bool,
     /// A claim that is not launched by then is deleted (v1.7).
     pub launch_timeout: Option<Duration>,
     /// New nodes carry `karpenter.sh/unregistered:NoExecute` until registration (v1.0).
@@ -321,7 +324,8 @@ impl Profile {
             event_restarts_retry: v(13),
             do_not_disrupt_duration: v(12),
             memory_discovered: v(1),
-            spot_filter_per_offering: v(14),
+            spot_filter_per_offering: v(9),
+            soft_eviction_reserved: !v(9),
             launch_timeout: v(7).then_some(Duration::from_secs(300)),
             unregistered_taint: v(0),
             registration_hooks: v(11),

@@ -20,8 +20,8 @@ pub use action::{Act, Action, CapacityPool, Part, Victim};
 pub use objects::{Deployment, Objects, PriorityClass, Route, RouteProvider};
 pub use stack::Stack;
 
-pub use crate::document::{Diagnostic, Report, Severity, Source};
 use crate::distribution::Distribution;
+pub use crate::document::{Diagnostic, Report, Severity, Source};
 use crate::workload;
 use crate::{hpa, karpenter, keda, prometheus, scheduler, traffic};
 
