@@ -15,10 +15,23 @@ const MOST_RPS: f64 = 1e7;
 /// The roles, if they are all given.
 pub(super) fn roles(root: &Cursor<'_>) -> Option<Roles> {
     let client = root.at("load.clients");
-    let client = if client.is_given() { client.get("deployment").required().object() } else { None };
+    let client = if client.is_given() {
+        client.get("deployment").required().object()
+    } else {
+        None
+    };
     let proxy = root.get("proxy").required().get("deployment").required().object();
-    let server = root.get("service").required().get("deployment").required().object();
-    Some(Roles { client, proxy: proxy?, server: server? })
+    let server = root
+        .get("service")
+        .required()
+        .get("deployment")
+        .required()
+        .object();
+    Some(Roles {
+        client,
+        proxy: proxy?,
+        server: server?,
+    })
 }
 
 /// `[load]`, `[service]`, `[proxy]`, `[cpu]`. What Traefik calls the service is found later, among the routes.
@@ -28,7 +41,11 @@ pub(super) fn traffic(root: &Cursor<'_>, files: &Files, version: traefik::Versio
     let streams = load.get("arrivals");
     Config {
         clients: clients.is_given().then(|| read_clients(&clients)),
-        arrivals: streams.items().iter().filter_map(|at| arrivals(at, files)).collect(),
+        arrivals: streams
+            .items()
+            .iter()
+            .filter_map(|at| arrivals(at, files))
+            .collect(),
         service: service(&root.get("service")),
         traefik: proxy(&root.get("proxy"), version),
         cpu: cpu(&root.get("cpu")),
@@ -53,8 +70,14 @@ fn read_clients(at: &Cursor<'_>) -> Clients {
     let default = Clients::default();
     Clients {
         think_time: at.get("think_time").distribution().unwrap_or(default.think_time),
-        cycle_delay: at.get("cycle_delay").distribution().unwrap_or(default.cycle_delay),
-        client_cpu: at.get("cpu_per_request").number(0.0..=1e4).unwrap_or(default.client_cpu),
+        cycle_delay: at
+            .get("cycle_delay")
+            .distribution()
+            .unwrap_or(default.cycle_delay),
+        client_cpu: at
+            .get("cpu_per_request")
+            .number(0.0..=1e4)
+            .unwrap_or(default.client_cpu),
         connections: number_of(&at.get("connections"), 1).unwrap_or(default.connections),
         timeout: positive(&at.get("timeout")),
     }
@@ -64,7 +87,10 @@ fn service(at: &Cursor<'_>) -> Service {
     let default = Service::default();
     let gpu = at.get("gpu");
     Service {
-        cpu_per_request: at.get("cpu_per_request").distribution().unwrap_or(default.cpu_per_request),
+        cpu_per_request: at
+            .get("cpu_per_request")
+            .distribution()
+            .unwrap_or(default.cpu_per_request),
         concurrency: number_of(&at.get("concurrency"), 1),
         request_timeout: positive(&at.get("timeout")),
         gpu: if gpu.is_given() { read_gpu(&gpu) } else { None },
@@ -83,20 +109,40 @@ fn read_gpu(at: &Cursor<'_>) -> Option<Gpu> {
 fn proxy(at: &Cursor<'_>, version: traefik::Version) -> Traefik {
     let default = Traefik::default();
     let buckets_at = at.get("buckets");
-    let buckets: Vec<f64> = buckets_at.items().iter().filter_map(|bucket| bucket.number(1e-6..=1e6)).collect();
+    let buckets: Vec<f64> = buckets_at
+        .items()
+        .iter()
+        .filter_map(|bucket| bucket.number(1e-6..=1e6))
+        .collect();
     if !buckets.is_sorted_by(|a, b| a < b) {
         buckets_at.error("E004", "buckets must rise", "");
     }
     Traefik {
         version,
-        proxy_cpu: at.get("cpu_per_request").number(0.0..=1e4).unwrap_or(default.proxy_cpu),
+        proxy_cpu: at
+            .get("cpu_per_request")
+            .number(0.0..=1e4)
+            .unwrap_or(default.proxy_cpu),
         service: default.service,
-        entry_point: at.get("entry_point").name().map_or(default.entry_point, str::to_owned),
+        entry_point: at
+            .get("entry_point")
+            .name()
+            .map_or(default.entry_point, str::to_owned),
         method: at.get("method").name().map_or(default.method, str::to_owned),
-        buckets: if buckets.is_empty() { default.buckets } else { buckets },
+        buckets: if buckets.is_empty() {
+            default.buckets
+        } else {
+            buckets
+        },
         durations: at.get("durations").bool().unwrap_or(default.durations),
-        allow_empty_services: at.get("allow_empty_services").bool().unwrap_or(default.allow_empty_services),
-        endpoint_delay: at.get("endpoint_delay").duration().unwrap_or(default.endpoint_delay),
+        allow_empty_services: at
+            .get("allow_empty_services")
+            .bool()
+            .unwrap_or(default.allow_empty_services),
+        endpoint_delay: at
+            .get("endpoint_delay")
+            .duration()
+            .unwrap_or(default.endpoint_delay),
         throttle: at.get("throttle").duration().unwrap_or(default.throttle),
         vanished: at.get("vanished").distribution().unwrap_or(default.vanished),
         dial_timeout: at.get("dial_timeout").duration().unwrap_or(default.dial_timeout),
@@ -109,9 +155,18 @@ fn cpu(at: &Cursor<'_>) -> Cpu {
     let speeds: BTreeMap<String, f64> = at.get("speeds").entries().into_iter().filter_map(speed).collect();
     Cpu {
         smt_gain: at.get("smt_gain").number(0.0..=1.0).unwrap_or(default.smt_gain),
-        system_cpu: at.get("system_cpu").number(0.0..=1e3).unwrap_or(default.system_cpu),
-        worker_system_cpu: at.get("worker_system_cpu").number(0.0..=1e3).unwrap_or(default.worker_system_cpu),
-        reference_mhz: at.get("reference_mhz").number(1.0..=1e5).unwrap_or(default.reference_mhz),
+        system_cpu: at
+            .get("system_cpu")
+            .number(0.0..=1e3)
+            .unwrap_or(default.system_cpu),
+        worker_system_cpu: at
+            .get("worker_system_cpu")
+            .number(0.0..=1e3)
+            .unwrap_or(default.worker_system_cpu),
+        reference_mhz: at
+            .get("reference_mhz")
+            .number(1.0..=1e5)
+            .unwrap_or(default.reference_mhz),
         speeds,
         quota_period: positive(&at.get("quota_period")).unwrap_or(default.quota_period),
     }
@@ -158,7 +213,15 @@ fn shape(at: &Cursor<'_>, files: &Files) -> Option<Shape> {
         ShapeKind::Spike => &["base", "peak", "at", "duration"],
         ShapeKind::Trace => &["trace"],
     };
-    const GENERAL: [&str; 7] = ["shape", "process", "burst", "share", "length", "network_delay", "timeout"];
+    const GENERAL: [&str; 7] = [
+        "shape",
+        "process",
+        "burst",
+        "share",
+        "length",
+        "network_delay",
+        "timeout",
+    ];
     for (key, value) in at.entries() {
         if !own.contains(&key) && !GENERAL.contains(&key) {
             let message = format!("{key} says nothing about a load of this shape");
@@ -167,14 +230,24 @@ fn shape(at: &Cursor<'_>, files: &Files) -> Option<Shape> {
     }
     Some(match kind {
         ShapeKind::Constant => Shape::Constant { rate: rate("rate")? },
-        ShapeKind::Step => Shape::Step { before: rate("before")?, after: rate("after")?, at: duration("at")? },
+        ShapeKind::Step => Shape::Step {
+            before: rate("before")?,
+            after: rate("after")?,
+            at: duration("at")?,
+        },
         ShapeKind::Ramp => {
             let (start, end) = (duration("start")?, duration("end")?);
             if end <= start {
-                at.get("end").error("E004", "the ramp must end after its start", "");
+                at.get("end")
+                    .error("E004", "the ramp must end after its start", "");
                 return None;
             }
-            Shape::Ramp { from: rate("from")?, to: rate("to")?, start, end }
+            Shape::Ramp {
+                from: rate("from")?,
+                to: rate("to")?,
+                start,
+                end,
+            }
         }
         ShapeKind::Sine => Shape::Sine {
             mean: rate("mean")?,
@@ -188,7 +261,9 @@ fn shape(at: &Cursor<'_>, files: &Files) -> Option<Shape> {
             at: duration("at")?,
             duration: duration("duration")?,
         },
-        ShapeKind::Trace => Shape::Trace { points: trace(&at.get("trace").required(), files)? },
+        ShapeKind::Trace => Shape::Trace {
+            points: trace(&at.get("trace").required(), files)?,
+        },
     })
 }
 
@@ -199,7 +274,8 @@ fn process(at: &Cursor<'_>) -> Option<Process> {
     if kind != 2 {
         for key in ["burst", "share", "length"] {
             if at.get(key).is_given() {
-                at.get(key).error("E004", format!("{key} goes only with the process mmpp"), "");
+                at.get(key)
+                    .error("E004", format!("{key} goes only with the process mmpp"), "");
             }
         }
     }
@@ -210,11 +286,18 @@ fn process(at: &Cursor<'_>) -> Option<Process> {
             let burst = at.get("burst").required().number(1.0..=1e6)?;
             let share = at.get("share").required().number(1e-6..=1.0 - 1e-6)?;
             if burst * share > 1.0 {
-                let message = format!("burst times share is {}, above 1: the rest of the time cannot make up for it", burst * share);
+                let message = format!(
+                    "burst times share is {}, above 1: the rest of the time cannot make up for it",
+                    burst * share
+                );
                 at.get("burst").error("E004", message, "");
                 return None;
             }
-            Process::Mmpp { burst, share, length: positive(&at.get("length").required())? }
+            Process::Mmpp {
+                burst,
+                share,
+                length: positive(&at.get("length").required())?,
+            }
         }
     })
 }
@@ -238,16 +321,24 @@ fn trace(at: &Cursor<'_>, files: &Files) -> Option<Vec<(Duration, f64)>> {
         if line.is_empty() || line.starts_with('#') || is_header {
             continue;
         }
-        let mut fields = line.split(',').map(|field| field.trim().parse::<f64>().ok().filter(|n| n.is_finite()));
+        let mut fields = line
+            .split(',')
+            .map(|field| field.trim().parse::<f64>().ok().filter(|n| n.is_finite()));
         let (Some(Some(seconds)), Some(Some(rate))) = (fields.next(), fields.next()) else {
-            let message = format!("{path}, line {}: expected seconds,requests a second, found {line:?}", number + 1);
+            let message = format!(
+                "{path}, line {}: expected seconds,requests a second, found {line:?}",
+                number + 1
+            );
             at.error("E003", message, "");
             return None;
         };
         let sound = (0.0..=1e9).contains(&seconds) && (0.0..=MOST_RPS).contains(&rate);
         let time = Duration::from_secs_f64(if sound { seconds } else { 0.0 });
         if !sound || points.last().is_some_and(|(last, _)| *last >= time) {
-            let message = format!("{path}, line {}: times must rise, and rates lie between 0 and {MOST_RPS}", number + 1);
+            let message = format!(
+                "{path}, line {}: times must rise, and rates lie between 0 and {MOST_RPS}",
+                number + 1
+            );
             at.error("E004", message, "");
             return None;
         }

@@ -40,7 +40,10 @@ impl Values for Cursor<'_> {
             self.error("E003", format!("expected namespace/name, found {text:?}"), "");
             return None;
         }
-        Some(ObjectName { namespace: namespace.to_owned(), name: name.to_owned() })
+        Some(ObjectName {
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+        })
     }
 
     fn instant(&self, epoch: jiff::Timestamp) -> Option<Instant> {
@@ -53,17 +56,16 @@ impl Values for Cursor<'_> {
             self.error("E003", format!("expected a time, found {text:?}"), hint);
             return None;
         };
-        let zero = epoch.to_zoned(jiff::tz::TimeZone::UTC).time();
-        let seconds = |time: Time| {
-            i64::from(time.hour()) * 3600 + i64::from(time.minute()) * 60 + i64::from(time.second())
-        };
+        let seconds =
+            i64::from(time.hour()) * 3600 + i64::from(time.minute()) * 60 + i64::from(time.second());
         // A time of day before time zero is meant for the next day.
-        let after = (seconds(time) - seconds(zero)).rem_euclid(86_400);
+        let after = (seconds - epoch.as_second()).rem_euclid(86_400);
         Some(Instant::ZERO + Duration::from_secs(after.unsigned_abs()))
     }
 
     fn bytes(&self) -> Option<u64> {
-        self.quantity().and_then(|quantity| u64::try_from(quantity.whole()).ok())
+        self.quantity()
+            .and_then(|quantity| u64::try_from(quantity.whole()).ok())
     }
 }
 
@@ -75,7 +77,11 @@ fn distribution_of(at: &Cursor<'_>) -> Option<Distribution> {
             Some(place) => keys.push(KEYS[place]),
             None => {
                 let hint = crate::document::closest(key, KEYS).map(|near| format!("did you mean {near:?}?"));
-                value.error("E002", format!("unknown field {key:?}"), &hint.unwrap_or_default());
+                value.error(
+                    "E002",
+                    format!("unknown field {key:?}"),
+                    &hint.unwrap_or_default(),
+                );
             }
         }
     }
@@ -90,9 +96,17 @@ fn distribution_of(at: &Cursor<'_>) -> Option<Distribution> {
             }
             Some(Distribution::Uniform { min, max })
         }
-        ["median", "sigma"] => Some(Distribution::LogNormal { median: number("median", MOST)?, sigma: number("sigma", 5.0)? }),
-        ["mean", "sd"] => Some(Distribution::Normal { mean: number("mean", MOST)?, sd: number("sd", MOST)? }),
-        ["mean"] => Some(Distribution::Exponential { mean: number("mean", MOST)? }),
+        ["median", "sigma"] => Some(Distribution::LogNormal {
+            median: number("median", MOST)?,
+            sigma: number("sigma", 5.0)?,
+        }),
+        ["mean", "sd"] => Some(Distribution::Normal {
+            mean: number("mean", MOST)?,
+            sd: number("sd", MOST)?,
+        }),
+        ["mean"] => Some(Distribution::Exponential {
+            mean: number("mean", MOST)?,
+        }),
         _ => {
             let hint = "{ min, max }, { median, sigma }, { mean, sd } or { mean }";
             at.error("E003", "expected a distribution", hint);
