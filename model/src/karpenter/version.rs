@@ -234,9 +234,6 @@ pub struct Profile {
     pub parallel_commands: bool,
     /// The more nodes commands hold, the longer a command may take (v1.7).
     pub command_timeout_scales: bool,
-    /// Claims are collected when their machine is gone only if registered and their node is not ready
-    /// (v0.37); before, ten seconds after launch.
-    pub collect_registered: bool,
     /// Commands run beside the loop; before, the loop blocks (v0.33).
     pub disruption_queue: bool,
     /// NodePools have disruption budgets (v0.34).
@@ -339,7 +336,6 @@ impl Profile {
             empty_left_to_emptiness: v(0),
             parallel_commands: v(6),
             command_timeout_scales: v(7),
-            collect_registered: beta(37),
             disruption_queue: beta(33),
             budgets: beta(34),
             not_ready_uses_budget: v(0),

@@ -71,7 +71,7 @@ impl Prometheus {
         let _ = streams;
         Prometheus {
             interest: Interest::of(queries),
-            storage: Storage::for_queries(config.version.profile(), queries),
+            storage: Storage::for_queries(config.version.profile(), queries, &config.settings()),
             config,
             up: false,
         }
@@ -102,7 +102,7 @@ impl Prometheus {
     /// When the server is down or the query fails.
     pub fn query(&self, query: &Query, at: i64) -> Result<Value, EvalError> {
         if self.up {
-            query.instant(&self.storage, at)
+            query.evaluate(&self.storage, at, &self.config.settings())
         } else {
             Err(EvalError::Down)
         }
