@@ -4,9 +4,10 @@
 //! `cargo run --release --manifest-path benches/Cargo.toml`
 //!
 //! Contestants take turns within each round, so that a busy machine disturbs all of them alike; the table
-//! gives the median round.
+//! gives the median round. Whole runs of the default scenario follow.
 
 mod contestants;
+mod run;
 
 use std::time::Instant;
 
@@ -43,4 +44,5 @@ fn main() {
             println!("{timers:>8}  {:>12}  {rate:>10.2}  {:>7.2}", contestant.name(), medians[0] / rate);
         }
     }
+    run::report();
 }

@@ -126,7 +126,8 @@ fn draw_legend<DB: DrawingBackend>(
     let style = pen.text(LEGEND_SIZE, pen.theme.faint);
     let right = width(cell) - pen.px(12.0);
     let (mut x, mut row) = (pen.px(12.0), 0);
-    for (label, swatch) in panel.layers.iter().flat_map(|layer| entries(layer, pen)) {
+    let entries = panel.layers.iter().flat_map(|layer| entries(layer, pen));
+    for (label, swatch) in entries.filter(|(label, _)| !label.is_empty()) {
         let needed = pen.px(19.0) + style.width(label);
         if x + needed > right && x > pen.px(12.0) {
             (x, row) = (pen.px(12.0), row + 1);

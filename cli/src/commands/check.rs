@@ -1,6 +1,6 @@
 //! `scaletwin check`
 
-use model::scenario::{self, Diagnostic, Report, Severity};
+use model::scenario::{self, Diagnostic, FieldTable, Report, Severity};
 use serde_json::{Value, json};
 
 use super::Answer;
@@ -86,6 +86,44 @@ fn explain(code: &str, format: Format) -> Result<Answer, Failure> {
     }
     Ok(Answer::Done)
 }
-fn fields(_: &str, _: Format) -> Result<Answer, Failure> {
+
+fn fields(kind: &str, format: Format) -> Result<Answer, Failure> {
+    let tables = scenario::field_tables(kind);
+    if tables.is_empty() {
+        return Err(Failure::new(format!("there is no kind {kind:?}")).hint(
+            "name a kind of manifest, such as Deployment or ScaledObject, or scenario for scenario.toml",
+        ));
+    }
+    match format {
+        Format::Text => print(&tables.iter().map(table_text).collect::<Vec<_>>().join("\n"))?,
+        Format::Json => {
+            for table in &tables {
+                for (path, field) in &table.rows {
+                    let class = field.class.as_str();
+                    let row =
+                        json!({ "kind": table.title, "field": path, "class": class, "note": field.note });
+                    print_json("field", row)?;
+                }
+            }
+        }
+    }
     Ok(Answer::Done)
+}
+
+fn table_text(table: &FieldTable) -> String {
+    let mut text = format!("{}\n", table.title);
+    if let Some(note) = table.note {
+        text.push_str(&format!("  {note}\n"));
+    }
+    let width = table
+        .rows
+        .iter()
+        .map(|(path, _)| path.chars().count())
+        .max()
+        .unwrap_or(0);
+    for (path, field) in &table.rows {
+        let line = format!("  {path:<width$}  {:<10} {}", field.class.as_str(), field.note);
+        text.push_str(&format!("{}\n", line.trim_end()));
+    }
+    text
 }

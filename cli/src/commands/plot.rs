@@ -25,10 +25,8 @@ pub(crate) fn plot(args: &PlotArgs) -> Result<Answer, Failure> {
                 .hint("name the directory that `scaletwin run` wrote to"),
         );
     }
-    let table = read(&args.dir, "series.csv", |text| Table::from_csv(text))?;
-    let summary = read(&args.dir, "summary.json", |text| {
-        serde_json::from_str::<Summary>(text).map_err(|error| error.to_string())
-    })?;
+    let table = read(&args.dir, "series.csv", Table::from_csv)?;
+    let summary = read(&args.dir, "summary.json", Summary::from_json)?;
     let measured = args.overlay.as_deref().map(Measured::read).transpose();
     let measured = measured.map_err(|error| Failure::new(error.to_string()))?;
     let overlay = measured

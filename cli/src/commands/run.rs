@@ -6,8 +6,8 @@ use serde_json::json;
 
 use super::Answer;
 use super::plot::{FIGURES, draw};
-use crate::args::{Format, RunArgs};
-use crate::experiment::{self, Outcome};
+use crate::args::{Colors, Format, RunArgs};
+use crate::experiment::{self, Outcome, Overlay};
 use crate::export::dashboard::Dashboard;
 use crate::export::events::events_jsonl;
 use crate::export::summary::Summary;
@@ -37,25 +37,36 @@ pub(crate) fn run(args: &RunArgs) -> Result<Answer, Failure> {
     let outcomes = experiment::run(&scenario, seed, runs, args.fidelity, true);
     let (summary, table) = together(&outcomes);
 
-    let mut files = vec![
-        ("summary.json", summary.to_json().into_bytes()),
-        ("series.csv", table.to_csv().into_bytes()),
-        ("events.jsonl", events_jsonl(&outcomes[0].log)),
-    ];
+    let (json, csv) = (summary.to_json(), table.to_csv());
     let mut stale = FIGURES.to_vec();
+    let mut figures = Vec::new();
     if !args.no_plots {
-        let overlay = overlay.as_ref().map(|(measured, zero)| (measured, *zero));
-        let dashboard = Dashboard {
-            table: &table,
-            summary: &summary,
-            overlay,
-        };
-        files.extend(draw(&dashboard.figure(), args.theme)?);
+        figures.extend(draw_exported(&json, &csv, overlay.as_ref(), args.theme)?);
         stale.clear();
     }
+    let events = events_jsonl(&outcomes[0].log);
+    let mut files = vec![
+        ("summary.json", json.into_bytes()),
+        ("series.csv", csv.into_bytes()),
+        ("events.jsonl", events),
+    ];
+    files.append(&mut figures);
     let written = out.write(&files, &stale)?;
     tell(&summary, &written, args.format)?;
     Ok(Answer::Done)
+}
+
+/// Draws what was exported, not what was computed: `plot` then draws the same picture from the same files.
+fn draw_exported(
+    json: &str,
+    csv: &str,
+    overlay: Option<&Overlay>,
+    theme: Colors,
+) -> Result<[(&'static str, Vec<u8>); 2], Failure> {
+    let summary = Summary::from_json(json).expect("what was exported can be read");
+    let table = Table::from_csv(csv).expect("what was exported can be read");
+    let overlay = overlay.map(|(measured, zero)| (measured, *zero));
+    draw(&Dashboard { table: &table, summary: &summary, overlay }.figure(), theme)
 }
 
 /// The runs as one: the only one, or their medians and bands.

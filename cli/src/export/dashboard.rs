@@ -70,7 +70,7 @@ impl Dashboard<'_> {
         let parts = parts.map(|(name, column)| (name, self.curve(&column))).collect();
         let mut layers = vec![Layer::Stack { parts }];
         self.edges(&mut layers, "nodes");
-        if seen {
+        if seen && self.summary.replications == 1 {
             layers.push(self.line("joined", "nodes", Stroke::Thin(7)));
         }
         self.measured(&mut layers, "measured, all types", CurveName::Nodes);
@@ -169,8 +169,8 @@ impl Dashboard<'_> {
     fn edges(&self, layers: &mut Vec<Layer>, column: &str) {
         let [low, high] = [LOW, HIGH].map(|edge| format!("{column}{edge}"));
         if self.table.column(&low).is_some() {
-            layers.push(self.line("5 %", &low, Stroke::Thin(5)));
-            layers.push(self.line("95 %", &high, Stroke::Thin(3)));
+            layers.push(self.line("5 and 95 % of seeds", &low, Stroke::Thin(3)));
+            layers.push(self.line("", &high, Stroke::Thin(3)));
         }
     }
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use live::accuracy::quantile;
-use model::cluster::record::{Record, TimeToCapacity};
+use model::cluster::record::{Record, TimeToCapacity, TypeCost};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sim::Instant;
@@ -129,6 +129,9 @@ pub(crate) fn summarize(record: &Record, about: &About) -> Summary {
         };
         (name.clone(), part)
     });
+    // An empty sum is minus zero.
+    let dollars = |of: fn(&TypeCost) -> f64| record.costs.values().map(of).sum::<f64>() + 0.0;
+    let (instance_usd, volume_usd) = (dollars(|cost| cost.instance_usd), dollars(|cost| cost.volume_usd));
     let counts = &record.counts;
     let marks = record.marks.iter();
     Summary {
@@ -140,9 +143,9 @@ pub(crate) fn summarize(record: &Record, about: &About) -> Summary {
         epoch: about.epoch.clone(),
         from_s: start.as_secs_f64(),
         end_s: end.as_secs_f64(),
-        cost_usd: record.cost_usd(),
-        instance_usd: record.costs.values().map(|cost| cost.instance_usd).sum(),
-        volume_usd: record.costs.values().map(|cost| cost.volume_usd).sum(),
+        cost_usd: instance_usd + volume_usd,
+        instance_usd,
+        volume_usd,
         by_type: by_type.collect(),
         replicas_peak: desired.max(start, end),
         replicas_mean: desired.mean(start, end),
@@ -209,6 +212,11 @@ impl Summary {
         let mut text = serde_json::to_string_pretty(&value).expect("a value can be written");
         text.push('\n');
         text
+    }
+
+    /// Reads what [`Summary::to_json`] wrote.
+    pub(crate) fn from_json(text: &str) -> Result<Self, String> {
+        serde_json::from_str(text).map_err(|error| error.to_string())
     }
 
     /// The same on one line.
