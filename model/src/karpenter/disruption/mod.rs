@@ -22,6 +22,8 @@ mod consolidation;
 mod cron;
 mod event;
 mod memory;
+#[cfg(test)]
+mod random;
 mod search;
 mod simulate;
 #[cfg(test)]
