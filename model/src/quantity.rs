@@ -62,10 +62,18 @@ impl Quantity {
         saturate(div_ceil(self.nano, Self::NANO))
     }
 
-    /// As a float.
+    /// As a float, as the API machinery makes one: from the canonical form, so that 70m is 70 times
+    /// 0.001 (kubernetes apimachinery pkg/api/resource/quantity.go `AsApproximateFloat64`).
     #[must_use]
     pub fn as_f64(self) -> f64 {
-        self.nano as f64 / Self::NANO as f64
+        const POWERS: [f64; 10] = [1e-9, 1e-6, 1e-3, 1.0, 1e3, 1e6, 1e9, 1e12, 1e15, 1e18];
+        let mut mantissa = self.nano;
+        let mut power = 0;
+        while mantissa != 0 && mantissa % 1000 == 0 && power + 1 < POWERS.len() {
+            mantissa /= 1000;
+            power += 1;
+        }
+        mantissa as f64 * POWERS[power]
     }
 }
 

@@ -5,10 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use super::cursor::{Context, Cursor};
-use super::diagnostic::Severity;
+use super::cursor::Cursor;
 use super::similar::closest;
-use super::tree::{Shape, Value};
+use super::tree::Shape;
 
 /// What becomes of a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,7 +35,7 @@ impl Class {
     }
 }
 
-/// A row of a table.
+/// A row of a table, or a table within a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Field {
     /// The path, with `[]` for the items of a list and `*` for any key. All that is below a path without
@@ -46,68 +45,80 @@ pub struct Field {
     pub class: Class,
     /// Why, or what it does; empty if that is plain.
     pub note: &'static str,
+    /// The fields below it, where several tables share them.
+    pub below: &'static [Field],
+}
+
+const fn field(path: &'static str, class: Class, note: &'static str) -> Field {
+    Field {
+        path,
+        class,
+        note,
+        below: &[],
+    }
 }
 
 /// A field that takes part.
 #[must_use]
 pub const fn simulated(path: &'static str) -> Field {
-    Field {
-        path,
-        class: Class::Simulated,
-        note: "",
-    }
+    field(path, Class::Simulated, "")
 }
 
 /// A field that takes part, and what it does.
 #[must_use]
 pub const fn noted(path: &'static str, note: &'static str) -> Field {
-    Field {
-        path,
-        class: Class::Simulated,
-        note,
-    }
+    field(path, Class::Simulated, note)
 }
 
 /// A field that can have no effect.
 #[must_use]
 pub const fn quiet(path: &'static str, note: &'static str) -> Field {
-    Field {
-        path,
-        class: Class::Quiet,
-        note,
-    }
+    field(path, Class::Quiet, note)
 }
 
 /// A field that is ignored, and why.
 #[must_use]
 pub const fn ignored(path: &'static str, note: &'static str) -> Field {
-    Field {
-        path,
-        class: Class::Ignored,
-        note,
-    }
+    field(path, Class::Ignored, note)
 }
 
 /// A field that is refused, and why.
 #[must_use]
 pub const fn refused(path: &'static str, note: &'static str) -> Field {
+    field(path, Class::Refused, note)
+}
+
+/// A table under a path; the empty path puts its rows beside the others.
+#[must_use]
+pub const fn table(path: &'static str, below: &'static [Field]) -> Field {
     Field {
         path,
-        class: Class::Refused,
-        note,
+        class: Class::Simulated,
+        note: "",
+        below,
     }
 }
 
-/// Rows, each group under a common path.
-pub type Groups = &'static [(&'static str, &'static [Field])];
-
-/// The full path of a row in a group.
+/// Every row of a table with its full path, tables within it unfolded.
 #[must_use]
-pub fn full_path(prefix: &str, path: &str) -> String {
-    match (prefix.is_empty(), path.is_empty()) {
-        (true, _) => path.to_owned(),
-        (_, true) => prefix.to_owned(),
-        _ => format!("{prefix}.{path}"),
+pub fn rows(table: &'static [Field]) -> Vec<(String, Field)> {
+    let mut rows = Vec::new();
+    unfold("", table, &mut rows);
+    rows
+}
+
+fn unfold(prefix: &str, fields: &'static [Field], rows: &mut Vec<(String, Field)>) {
+    for field in fields {
+        let path = match (prefix.is_empty(), field.path.is_empty()) {
+            (true, _) => field.path.to_owned(),
+            (_, true) => prefix.to_owned(),
+            _ => format!("{prefix}.{}", field.path),
+        };
+        if field.below.is_empty() {
+            rows.push((path, *field));
+        } else {
+            unfold(&path, field.below, rows);
+        }
     }
 }
 
@@ -121,16 +132,14 @@ pub struct Schema {
 impl Schema {
     /// The tree of a table.
     #[must_use]
-    pub fn new(groups: Groups) -> Self {
+    pub fn new(table: &'static [Field]) -> Self {
         let mut root = Schema::default();
-        for (prefix, fields) in groups {
-            for field in *fields {
-                let mut at = &mut root;
-                for segment in segments(&full_path(prefix, field.path)) {
-                    at = at.below.entry(segment).or_default();
-                }
-                at.own = Some((field.class, field.note));
+        for (path, field) in rows(table) {
+            let mut at = &mut root;
+            for segment in segments(&path) {
+                at = at.below.entry(segment).or_default();
             }
+            at.own = Some((field.class, field.note));
         }
         root
     }
@@ -147,25 +156,15 @@ impl Schema {
     }
 
     /// Reports every field of a value that has no row, is ignored or refused, or has the wrong shape.
-    pub fn check(&self, value: &Value, context: &Context<'_>) {
-        self.check_at(&context.root(value), context);
-    }
-
-    fn check_at(&self, at: &Cursor<'_>, context: &Context<'_>) {
+    pub fn check(&self, at: &Cursor<'_>) {
         let Some(value) = at.value() else { return };
         match self.own {
             Some((Class::Refused, note)) => {
-                context.report(
-                    Severity::Error,
-                    "E006",
-                    at,
-                    format!("this field cannot be simulated: {note}"),
-                    "",
-                );
+                at.error("E006", format!("this field cannot be simulated: {note}"), "");
                 return;
             }
             Some((Class::Ignored, note)) => {
-                context.report(Severity::Warning, "W001", at, format!("ignored: {note}"), "");
+                at.warn("W001", format!("ignored: {note}"), "");
                 return;
             }
             Some((Class::Quiet, _)) => return,
@@ -175,31 +174,25 @@ impl Schema {
             return;
         }
         match (&value.shape, self.below.get("[]")) {
-            (Shape::List(_), Some(item)) => at.items().iter().for_each(|child| item.check_at(child, context)),
+            (Shape::List(_), Some(item)) => at.items().iter().for_each(|child| item.check(child)),
             (Shape::Map(entries), None) => {
                 for entry in entries {
                     let child = at.entry(entry);
                     match self.child(&entry.key) {
-                        Some(schema) => schema.check_at(&child, context),
-                        None => self.unknown(&child, &entry.key, context),
+                        Some(schema) => schema.check(&child),
+                        None => self.unknown(&child, &entry.key),
                     }
                 }
             }
             (_, item) => {
                 let expected = if item.is_some() { "a list" } else { "a mapping" };
                 let found = value.describe();
-                context.report(
-                    Severity::Error,
-                    "E003",
-                    at,
-                    format!("expected {expected}, found {found}"),
-                    "",
-                );
+                at.error("E003", format!("expected {expected}, found {found}"), "");
             }
         }
     }
 
-    fn unknown(&self, at: &Cursor<'_>, key: &str, context: &Context<'_>) {
+    fn unknown(&self, at: &Cursor<'_>, key: &str) {
         let hint = match closest(key, self.names()) {
             Some(name) => format!("did you mean {name:?}?"),
             None => {
@@ -207,13 +200,7 @@ impl Schema {
                 format!("expected one of: {}", names.join(", "))
             }
         };
-        context.report(
-            Severity::Error,
-            "E002",
-            at,
-            format!("unknown field {key:?}"),
-            &hint,
-        );
+        at.error("E002", format!("unknown field {key:?}"), &hint);
     }
 }
 

@@ -14,12 +14,20 @@
 
 pub mod controller;
 pub mod decision;
+pub mod history;
+pub mod metrics;
+pub mod normalize;
+pub mod pods;
+mod queue;
 pub mod reading;
+pub mod reconcile;
+pub mod replica_calculator;
+pub mod selection;
 pub mod spec;
 pub mod status;
 pub mod version;
 
-pub use controller::{Config, Input, Output, View};
+pub use controller::{Calls, Config, Controller, Input, Output, View};
 pub use decision::Decision;
 pub use reading::{Failure, Reading, Sample};
 pub use spec::{Behavior, Hpa, Metric, Resource, Source, Spec, Target};

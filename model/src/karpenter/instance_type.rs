@@ -155,6 +155,16 @@ impl InstanceType {
             .filter(move |offering| offering.available && offering.is_compatible(requirements))
     }
 
+    /// Says how many instances a reservation has left; one with none is not available.
+    pub(crate) fn set_reservation(&mut self, id: &str, left: u32) {
+        for offering in &mut self.offerings {
+            if let Some(reservation) = offering.reservation.as_mut().filter(|own| *own.id == *id) {
+                reservation.capacity = left;
+                offering.available = left > 0;
+            }
+        }
+    }
+
     /// The cheapest available offering that requirements admit (`Offerings.Cheapest`).
     #[must_use]
     pub fn cheapest(&self, requirements: &Requirements) -> Option<&Offering> {

@@ -76,6 +76,11 @@ const WELL_KNOWN: [&str; 34] = [
     ZONE,
 ];
 
+/// The keys that may be left undefined.
+pub fn well_known() -> impl Iterator<Item = &'static str> {
+    WELL_KNOWN.into_iter()
+}
+
 /// Whether a key may be left undefined.
 #[must_use]
 pub fn is_well_known(key: &str) -> bool {

@@ -11,11 +11,15 @@ pub mod batcher;
 pub mod claim_status;
 pub mod disruption;
 mod duration;
+#[cfg(test)]
+mod fixture;
 pub mod instance_type;
 pub mod labels;
+pub mod lifecycle;
 pub mod node_pool;
 mod pdb;
 pub mod pod;
+pub mod provider;
 pub mod provisioner;
 pub mod requirement;
 pub mod requirements;
@@ -25,7 +29,9 @@ pub mod termination;
 pub mod version;
 
 pub use instance_type::{CapacityType, InstanceType, InstanceTypes, Offering, Reservation};
+pub use lifecycle::Lifecycle;
 pub use node_pool::NodePool;
+pub use provider::{NodeClass, Provider};
 pub use provisioner::Provisioner;
 pub use requirement::Requirement;
 pub use requirements::Requirements;

@@ -323,11 +323,11 @@ impl Provisioner {
 type Out = Outbox<Input, Output>;
 
 /// What a pool's nodes have together, and how many they are.
-type Usage = (Resources, i64);
+pub(crate) type Usage = (Resources, i64);
 
 /// Nodes that are going do not count (karpenter v1.14 pkg/controllers/state/cluster.go
 /// `NodePoolResourcesFor`).
-fn usage(snapshot: &Snapshot<'_>) -> BTreeMap<NodePoolId, Usage> {
+pub(crate) fn usage(snapshot: &Snapshot<'_>) -> BTreeMap<NodePoolId, Usage> {
     let mut usage: BTreeMap<NodePoolId, Usage> = BTreeMap::new();
     for node in snapshot.nodes.iter().filter(|node| !node.marked_for_deletion()) {
         if let Some(pool) = node.pool() {

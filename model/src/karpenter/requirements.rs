@@ -44,6 +44,15 @@ impl Requirements {
         Requirements { entries: Vec::new() }
     }
 
+    /// Requirements whose keys are current, sorted and all different.
+    pub(crate) fn from_sorted(entries: Vec<(Name, Requirement)>) -> Self {
+        debug_assert!(
+            entries.windows(2).all(|pair| pair[0].0 < pair[1].0),
+            "keys are sorted"
+        );
+        Requirements { entries }
+    }
+
     /// The requirements that a node with these labels meets exactly.
     #[must_use]
     pub fn from_labels(labels: &Labels) -> Self {

@@ -200,8 +200,11 @@ pub struct Profile {
     // Launch
     /// Memory reported by earlier nodes of a type replaces the estimate (v1.1).
     pub memory_discovered: bool,
-    /// Spot offerings above the cheapest on-demand price are dropped one by one; before, whole types.
+    /// Spot offerings above the cheapest on-demand price are dropped one by one; before, whole types
+    /// (v1.9).
     pub spot_filter_per_offering: bool,
+    /// The estimate of allocatable memory deducts soft eviction thresholds too (until v1.8).
+    pub soft_eviction_reserved: bool,
     /// A claim that is not launched by then is deleted (v1.7).
     pub launch_timeout: Option<Duration>,
     /// New nodes carry `karpenter.sh/unregistered:NoExecute` until registration (v1.0).
@@ -231,9 +234,6 @@ pub struct Profile {
     pub parallel_commands: bool,
     /// The more nodes commands hold, the longer a command may take (v1.7).
     pub command_timeout_scales: bool,
-    /// Claims are collected when their machine is gone only if registered and their node is not ready
-    /// (v0.37); before, ten seconds after launch.
-    pub collect_registered: bool,
     /// Commands run beside the loop; before, the loop blocks (v0.33).
     pub disruption_queue: bool,
     /// NodePools have disruption budgets (v0.34).
@@ -321,7 +321,8 @@ impl Profile {
             event_restarts_retry: v(13),
             do_not_disrupt_duration: v(12),
             memory_discovered: v(1),
-            spot_filter_per_offering: v(14),
+            spot_filter_per_offering: v(9),
+            soft_eviction_reserved: !v(9),
             launch_timeout: v(7).then_some(Duration::from_secs(300)),
             unregistered_taint: v(0),
             registration_hooks: v(11),
@@ -335,7 +336,6 @@ impl Profile {
             empty_left_to_emptiness: v(0),
             parallel_commands: v(6),
             command_timeout_scales: v(7),
-            collect_registered: beta(37),
             disruption_queue: beta(33),
             budgets: beta(34),
             not_ready_uses_budget: v(0),

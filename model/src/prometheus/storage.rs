@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::labels::{Labels, METRIC_NAME};
-use super::promql::{Query, Selector};
+use super::promql::{Query, Selector, Settings};
 use super::version::Profile;
 
 /// The value that marks a series as ended (prometheus 3.5 model/value/value.go `StaleNaN`).
@@ -72,6 +72,8 @@ impl Interest {
 #[derive(Debug, Clone)]
 struct Series {
     labels: Labels,
+    /// The labels without the metric name, which is what most functions return.
+    nameless: Labels,
     samples: Vec<Point>,
 }
 
@@ -93,6 +95,9 @@ pub struct Storage {
     retention: Option<i64>,
 }
 
+/// How far in the past of the newest sample a query may be put, in milliseconds.
+const LAG: i64 = 60_000;
+
 /// Samples of a series are thinned out when so many are older than the retention.
 const SPARE: usize = 256;
 
@@ -112,7 +117,7 @@ impl Storage {
     /// A storage for these queries: it finds their series without searching, and forgets what none of them
     /// can look back to. Others can be put to it too, but may miss what was forgotten.
     #[must_use]
-    pub fn for_queries(profile: Profile, queries: &[Query]) -> Self {
+    pub fn for_queries(profile: Profile, queries: &[Query], settings: &Settings) -> Self {
         let mut storage = Storage::new(profile);
         for selector in queries.iter().flat_map(Query::selectors) {
             let standing = Standing {
@@ -123,9 +128,11 @@ impl Storage {
         }
         let mut furthest = Some(0);
         for query in queries {
-            furthest = furthest.zip(query.look_back()).map(|(a, b)| i64::max(a, b));
+            furthest = furthest
+                .zip(query.look_back(settings))
+                .map(|(a, b)| i64::max(a, b));
         }
-        storage.retention = furthest;
+        storage.retention = furthest.map(|look_back| look_back + LAG);
         storage
     }
 
@@ -137,6 +144,7 @@ impl Storage {
         let id = SeriesId(u32::try_from(self.series.len()).expect("fewer than 2^32 series"));
         self.series.push(Series {
             labels: labels.clone(),
+            nameless: labels.filter(|name| name != METRIC_NAME),
             samples: Vec::new(),
         });
         self.by_labels.insert(labels.clone(), id);
@@ -179,6 +187,11 @@ impl Storage {
     #[must_use]
     pub fn labels(&self, id: SeriesId) -> &Labels {
         &self.series[id.0 as usize].labels
+    }
+
+    /// The labels of a series without the metric name.
+    pub(crate) fn nameless(&self, id: SeriesId) -> &Labels {
+        &self.series[id.0 as usize].nameless
     }
 
     /// How many series there are.

@@ -91,17 +91,26 @@ pub struct Profile {
     /// `avg` and `avg_over_time` sum with compensation and divide, and fall back to a running mean only when
     /// the sum overflows (2.55).
     pub compensated_avg: bool,
+    /// `avg` divides the sum and its correction one by one, and scales the mean that it keeps when the sum
+    /// overflows (3.5).
+    pub scaled_mean: bool,
+    /// The parameter of `topk` is looked at only if there are elements (3.5).
+    pub lazy_parameter: bool,
     /// Bucket counts that differ by less than 1e-12 are taken as equal (2.49, promql/quantile.go
     /// `ensureMonotonicAndIgnoreSmallDeltas`).
     pub level_small_deltas: bool,
     /// Series come in order of their creation; before, in order of their labels (2.50,
     /// storage/merge.go `NewMergeQuerier`).
     pub creation_order: bool,
-    /// `.` of a regular expression matches a newline, `atan2` drops the metric name, `stddev` of a single NaN
-    /// is NaN, any text is a label name, durations are numbers, `holt_winters` is called
-    /// `double_exponential_smoothing` (3.0).
+    /// `atan2` drops the metric name (2.47, promql/engine.go `shouldDropMetricName`).
+    pub atan2_drops_name: bool,
+    /// What discovery finds is sent with a back-off of 0.1 to 5 s; before, on a 5 s tick
+    /// (3.12, discovery/manager.go `sender`).
+    pub discovery_backoff: bool,
+    /// `.` of a regular expression matches a newline, `stddev` of a single NaN is NaN, any text is a label
+    /// name, durations are numbers, `holt_winters` is gone (3.0).
     pub v3: bool,
-    /// `{"name", …}` selects by metric name (2.52).
+    /// `{"name", …}` selects by metric name, `{"label"="value"}` by any label (2.51).
     pub quoted_names: bool,
 }
 
@@ -116,10 +125,14 @@ impl Profile {
             zero_point_first: !v(2, 51),
             compensated_sum: v(2, 54),
             compensated_avg: v(2, 55),
+            scaled_mean: v(3, 5),
+            lazy_parameter: v(3, 5),
             level_small_deltas: v(2, 49),
             creation_order: v(2, 50),
+            atan2_drops_name: v(2, 47),
+            discovery_backoff: v(3, 12),
             v3: v(3, 0),
-            quoted_names: v(2, 52),
+            quoted_names: v(2, 51),
         }
     }
 }

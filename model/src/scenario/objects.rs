@@ -1,8 +1,11 @@
 //! Manifests as the model's own objects.
 
+use std::collections::BTreeMap;
+
 use super::ObjectName;
 use crate::api;
 use crate::karpenter;
+use crate::manifest::{HorizontalPodAutoscaler, ScaledObject};
 
 /// Objects of all kinds, each in the order written.
 #[derive(Debug, Clone, Default)]
@@ -13,14 +16,24 @@ pub struct Objects {
     pub daemon_sets: Vec<api::DaemonSet>,
     /// Services
     pub services: Vec<api::Service>,
+    /// The ports of each Service: name (empty if none) and number.
+    pub service_ports: BTreeMap<ObjectName, Vec<(String, String)>>,
     /// What Ingresses and IngressRoutes lead to.
     pub routes: Vec<Route>,
     /// PodDisruptionBudgets
     pub pod_disruption_budgets: Vec<api::PodDisruptionBudget>,
     /// PriorityClasses, besides the two that every cluster has. Pods have their number already.
     pub priority_classes: Vec<PriorityClass>,
+    /// Labels of namespaces, the label with the name among them.
+    pub namespaces: BTreeMap<String, api::Labels>,
+    /// HorizontalPodAutoscalers
+    pub hpas: Vec<HorizontalPodAutoscaler>,
+    /// ScaledObjects
+    pub scaled_objects: Vec<ScaledObject>,
     /// NodePools
     pub node_pools: Vec<karpenter::NodePool>,
+    /// EC2NodeClasses
+    pub node_classes: Vec<karpenter::provider::NodeClass>,
 }
 
 /// A Deployment as applied.
@@ -31,6 +44,17 @@ pub struct Deployment {
     /// Whether spec.replicas was written: applying a manifest without it leaves a running Deployment's size
     /// as it is.
     pub replicas_written: bool,
+}
+
+impl Deployment {
+    /// Its namespace and name.
+    #[must_use]
+    pub fn name(&self) -> ObjectName {
+        ObjectName {
+            namespace: self.object.template.namespace.clone(),
+            name: self.object.name.clone(),
+        }
+    }
 }
 
 /// A PriorityClass.

@@ -6,6 +6,7 @@
 use std::fmt;
 
 use super::CommandId;
+use super::simulate::Unplaced;
 use crate::id::{NodeClaimId, NodePoolId, PodId};
 use crate::karpenter::requirement::Name;
 use crate::quantity::Price;
@@ -64,10 +65,6 @@ pub enum Reason {
     Drifted,
     /// Its time is over.
     Expired,
-    /// Its machine is gone.
-    GarbageCollected,
-    /// It did not launch or register in time.
-    Liveness,
 }
 
 impl Reason {
@@ -79,8 +76,6 @@ impl Reason {
             Reason::Underutilized => "underutilized",
             Reason::Drifted => "drifted",
             Reason::Expired => "expired",
-            Reason::GarbageCollected => "garbage_collected",
-            Reason::Liveness => "liveness",
         }
     }
 }
@@ -163,8 +158,8 @@ pub enum Blocked {
     Budget(PodId, String),
     /// Several PodDisruptionBudgets select a pod.
     SeveralBudgets(PodId),
-    /// Its pods would not run elsewhere, with the reason for one of them.
-    Unschedulable(PodId, String),
+    /// Its pods would not run elsewhere: one of them, and why.
+    Unschedulable(Unplaced),
 }
 
 /// Why a candidate stays.
@@ -178,8 +173,10 @@ pub enum Unconsolidatable {
     Disabled,
     /// Its pool consolidates only what is empty.
     OnlyWhenEmpty,
-    /// Its pods would not run elsewhere, with the reason for one of them.
-    Unschedulable(PodId, String),
+    /// Its pods would not run elsewhere: one of them, and why.
+    Unschedulable(Unplaced),
+    /// What it costs is not known any more.
+    UnknownPrice,
     /// Taking it away would need so many new nodes.
     NeedsNodes(usize),
     /// Of so many replacement types the cheapest, when it is launched at its worst, costs no less than the
@@ -238,7 +235,7 @@ impl fmt::Display for Blocked {
                 write!(f, "PodDisruptionBudget {name} allows no eviction of {pod:?}")
             }
             Blocked::SeveralBudgets(pod) => write!(f, "several PodDisruptionBudgets select {pod:?}"),
-            Blocked::Unschedulable(pod, why) => write!(f, "{pod:?} would not run elsewhere: {why}"),
+            Blocked::Unschedulable(unplaced) => unplaced.fmt(f),
         }
     }
 }
@@ -250,9 +247,8 @@ impl fmt::Display for Unconsolidatable {
             Unconsolidatable::NoLabel(key) => write!(f, "the node has no label {key}"),
             Unconsolidatable::Disabled => f.write_str("its pool has consolidation switched off"),
             Unconsolidatable::OnlyWhenEmpty => f.write_str("its pool consolidates only empty nodes"),
-            Unconsolidatable::Unschedulable(pod, why) => {
-                write!(f, "{pod:?} would not run elsewhere: {why}")
-            }
+            Unconsolidatable::Unschedulable(unplaced) => unplaced.fmt(f),
+            Unconsolidatable::UnknownPrice => f.write_str("its price is not known any more"),
             Unconsolidatable::NeedsNodes(count) => write!(f, "taking it away needs {count} new nodes"),
             Unconsolidatable::NoneCheaper {
                 types,

@@ -445,6 +445,22 @@ impl NewClaim {
         self.requirements.iter().find_map(unmet)
     }
 
+    /// How many of its types, from the cheapest on, it takes to span what minValues asks; none, if nothing is
+    /// asked (`SatisfiesMinValues`).
+    #[must_use]
+    pub fn types_for_min_values(&self) -> usize {
+        let needed = |(key, requirement): (&Name, &Requirement)| {
+            let wanted = requirement.min_values()? as usize;
+            let mut spanned: BTreeSet<&Name> = BTreeSet::new();
+            let at = self.types.iter().position(|t| {
+                spanned.extend(t.requirements.get(key).into_iter().flat_map(Requirement::values));
+                spanned.len() >= wanted
+            });
+            Some(at.map_or(self.types.len(), |at| at + 1))
+        };
+        self.requirements.iter().filter_map(needed).max().unwrap_or(0)
+    }
+
     /// The NodeClaim object (`ToNodeClaim`), its types in their present order.
     #[must_use]
     pub fn object(&self, pool: &NodePool, name: String, now: Instant) -> NodeClaim {

@@ -9,11 +9,30 @@
 //!
 //! Left out: volumes. Nothing is attached, so nothing has to be detached.
 
+mod drain;
+mod eviction;
+
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::api::Api;
+use sim::{Component, Instant, Outbox};
+
+use self::eviction::Queue;
+use super::labels;
+use super::pod;
+use super::state::{ConditionType, NodeClaim, is_true};
+use super::version::Profile;
+use crate::api::{Api, Eviction, Node, may_evict};
 use crate::id::{InstanceId, NodeClaimId, NodeId, PodId, Table};
-use crate::karpenter::state::{ConditionType, NodeClaim};
+
+pub use drain::{Step, forced_grace, group, is_waited_for, needs_force_delete, step};
+
+/// How often a drain is looked at
+/// (karpenter v1.14 pkg/controllers/node/termination/controller.go `awaitDrain`; the same since v0.32).
+pub const DRAIN_PERIOD: Duration = Duration::from_secs(1);
+
+/// How often a machine that is going down is looked at (`awaitInstanceTermination`).
+pub const MACHINE_PERIOD: Duration = Duration::from_secs(5);
 
 /// What happens to the terminator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,14 +41,14 @@ pub enum Input {
     ClaimChanged(NodeClaimId),
     /// A node was changed or removed; only those that are being deleted matter.
     NodeChanged(NodeId),
-    /// A pod on a node was changed or removed.
-    PodChanged(PodId),
     /// A claim's next look is due.
     Claim(NodeClaimId),
     /// A node's next look is due.
     Node(NodeId),
-    /// A pod's turn to be evicted has come.
+    /// A pod's turn to be evicted has come (from v1.6).
     Evict(PodId),
+    /// The worker of the eviction queue looks for a pod to evict (until v1.5).
+    Look,
 }
 
 /// What the terminator asks for.
@@ -60,7 +79,7 @@ pub enum Output {
 /// What the terminator tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// `FailedDraining`: so many pods are still on the node, of which the first is named.
+    /// `FailedDraining`: pods are still on the node. Told when their number changes.
     Draining {
         /// The node.
         node: NodeId,
@@ -117,3 +136,342 @@ impl Default for Config {
         }
     }
 }
+
+/// The terminator.
+#[derive(Debug)]
+pub struct Terminator {
+    profile: Profile,
+    config: Config,
+    queue: Queue,
+    nodes: BTreeMap<NodeId, Going>,
+    claims: BTreeMap<NodeClaimId, Instant>,
+}
+
+/// A node that is being deleted.
+#[derive(Debug)]
+struct Going {
+    claim: NodeClaimId,
+    /// When its drain began.
+    since: Instant,
+    /// When it is looked at next.
+    due: Option<Instant>,
+    /// For how many pods the drain waited when it was told last.
+    told: Option<usize>,
+    drained: bool,
+}
+
+type Out = Outbox<Input, Output>;
+
+impl Terminator {
+    /// A terminator of one release.
+    #[must_use]
+    pub fn new(profile: Profile, config: Config) -> Self {
+        Terminator {
+            profile,
+            config,
+            queue: Queue::default(),
+            nodes: BTreeMap::new(),
+            claims: BTreeMap::new(),
+        }
+    }
+
+    /// A claim that is being deleted takes its node and its machine with it
+    /// (karpenter v1.14 pkg/controllers/nodeclaim/lifecycle/controller.go `finalize`; v0.32.4
+    /// pkg/controllers/nodeclaim/termination/controller.go).
+    fn finalize_claim(&mut self, now: Instant, id: NodeClaimId, view: &View<'_>, out: &mut Out) {
+        let Some(claim) = view.claims.get(id).filter(|claim| claim.deleting.is_some()) else {
+            self.claims.remove(&id);
+            return;
+        };
+        let registered = is_true(claim.conditions.registered) || !self.profile.api_v1;
+        if let Some((node_id, node)) = node_of(id, claim, view).filter(|_| registered) {
+            if node.deleting.is_none() {
+                out.emit(Output::DeleteNode(node_id));
+            }
+            return;
+        }
+        let gone = match claim.instance {
+            None => true,
+            Some(machine) => self.end(id, claim, machine, view, out),
+        };
+        if gone {
+            self.claims.remove(&id);
+            out.emit(Output::RemoveClaim(id));
+        } else if self.claims.get(&id).is_none_or(|due| *due <= now) {
+            self.claims.insert(id, now + MACHINE_PERIOD);
+            out.wake_at(now + MACHINE_PERIOD, Input::Claim(id));
+        }
+    }
+
+    /// Has a machine terminated, and says whether it need not be waited for.
+    fn end(
+        &mut self,
+        id: NodeClaimId,
+        claim: &NodeClaim,
+        instance: InstanceId,
+        view: &View<'_>,
+        out: &mut Out,
+    ) -> bool {
+        let machine = (view.machine)(instance);
+        if machine == Machine::Running {
+            out.emit(Output::TerminateInstance(instance));
+            out.emit(Output::Publish(Event::Terminating(instance)));
+        }
+        if self.profile.api_v1 && !is_true(claim.conditions.instance_terminating) {
+            out.emit(Output::SetCondition(
+                id,
+                ConditionType::InstanceTerminating,
+                Some(true),
+            ));
+        }
+        machine == Machine::Gone || !self.profile.awaits_instance_gone
+    }
+
+    /// A node that is being deleted is tainted, drained, and ends with its machine
+    /// (karpenter v1.14 pkg/controllers/node/termination/controller.go `finalize`).
+    fn finalize_node(&mut self, now: Instant, id: NodeId, view: &View<'_>, out: &mut Out) {
+        let Some(node) = view.api.nodes.get(id) else {
+            // What the claim waited for.
+            if let Some(going) = self.nodes.remove(&id) {
+                self.finalize_claim(now, going.claim, view, out);
+            }
+            return;
+        };
+        let known = node
+            .claim
+            .and_then(|claim| Some((claim, view.claims.get(claim)?)));
+        let Some((claim_id, claim)) = known.filter(|_| node.deleting.is_some()) else {
+            return;
+        };
+        if claim.deleting.is_none() {
+            out.emit(Output::DeleteNodeClaim(claim_id));
+        }
+        // A kubelet that says that it is ready was trusted more, later, than the provider.
+        let lost = (!node.ready || !self.profile.api_v1) && is_gone(node, claim, view);
+        if lost && self.profile.machine_checked_first {
+            return out.emit(Output::RemoveNode(id));
+        }
+        if !is_tainted(node, &self.profile) || !self.nodes.contains_key(&id) {
+            out.emit(Output::TaintNode(id));
+        }
+        let began = claim.conditions.drained.map_or(now, |drained| drained.since);
+        let going = self.nodes.entry(id).or_insert(Going {
+            claim: claim_id,
+            since: began,
+            due: None,
+            told: None,
+            drained: false,
+        });
+        if self.profile.api_v1 && claim.conditions.drained.is_none() {
+            out.emit(Output::SetCondition(
+                claim_id,
+                ConditionType::Drained,
+                Some(false),
+            ));
+        }
+        let since = going.since;
+        let deadline = deadline(claim, &self.profile);
+        let step = self.drain(now, id, deadline, view, out);
+        if step.waiting > 0 {
+            if lost {
+                return out.emit(Output::RemoveNode(id));
+            }
+            return self.look_again(now, id, DRAIN_PERIOD, out);
+        }
+        if now.since(since) < self.profile.minimum_drain {
+            return self.look_again(now, id, DRAIN_PERIOD, out);
+        }
+        self.drained(id, claim_id, out);
+        let gone = claim
+            .instance
+            .is_none_or(|machine| self.end(claim_id, claim, machine, view, out));
+        if gone {
+            out.emit(Output::RemoveNode(id));
+        } else {
+            self.look_again(now, id, MACHINE_PERIOD, out);
+        }
+    }
+
+    /// Asks pods to go (`Drain`).
+    fn drain(
+        &mut self,
+        now: Instant,
+        id: NodeId,
+        deadline: Option<Instant>,
+        view: &View<'_>,
+        out: &mut Out,
+    ) -> Step {
+        let bound = view.api.pods_on(id).iter();
+        let pods = bound.filter_map(|pod| Some((*pod, view.api.pods.get(*pod)?)));
+        let step = drain::step(pods, deadline, now, &self.profile);
+        for (pod, grace) in &step.delete {
+            out.emit(Output::DeletePod(*pod, *grace));
+            out.emit(Output::Publish(Event::ForceDeleted(*pod, *grace)));
+        }
+        let parallel = self.profile.parallel_eviction;
+        for pod in &step.evict {
+            let due = if parallel {
+                now + self.config.eviction_call
+            } else {
+                now
+            };
+            if let Some(due) = self.queue.add(*pod, deadline, due).filter(|_| parallel) {
+                out.wake_at(due, Input::Evict(*pod));
+            }
+        }
+        if let Some(at) = self.queue.look(now).filter(|_| !parallel) {
+            out.wake_at(at, Input::Look);
+        }
+        let going = self.nodes.get_mut(&id).expect("a node that is drained is going");
+        if step.waiting > 0 && going.told != Some(step.waiting) {
+            going.told = Some(step.waiting);
+            let waiting = step.waiting;
+            out.emit(Output::Publish(Event::Draining { node: id, waiting }));
+        }
+        step
+    }
+
+    fn drained(&mut self, id: NodeId, claim: NodeClaimId, out: &mut Out) {
+        let going = self.nodes.get_mut(&id).expect("a node that was drained is going");
+        if std::mem::replace(&mut going.drained, true) {
+            return;
+        }
+        out.emit(Output::Publish(Event::Drained(id)));
+        if self.profile.api_v1 {
+            out.emit(Output::SetCondition(claim, ConditionType::Drained, Some(true)));
+            out.emit(Output::SetCondition(
+                claim,
+                ConditionType::VolumesDetached,
+                Some(true),
+            ));
+        }
+    }
+
+    /// An earlier look that is still due stays.
+    fn look_again(&mut self, now: Instant, id: NodeId, after: Duration, out: &mut Out) {
+        let going = self
+            .nodes
+            .get_mut(&id)
+            .expect("a node that is looked at is going");
+        if going.due.is_none_or(|due| due <= now || due > now + after) {
+            going.due = Some(now + after);
+            out.wake_at(now + after, Input::Node(id));
+        }
+    }
+
+    /// Asks the eviction API for one pod, or deletes it if its time is over (`Queue.Reconcile`). What the API
+    /// answers is worked out here; it is as good as done when it says yes.
+    fn evict(
+        &mut self,
+        now: Instant,
+        id: PodId,
+        deadline: Option<Instant>,
+        view: &View<'_>,
+        out: &mut Out,
+    ) -> Option<Instant> {
+        let Some(own) = view.api.pods.get(id) else {
+            self.queue.remove(id);
+            return None;
+        };
+        if self.profile.force_across_groups && needs_force_delete(own, deadline, now) {
+            let grace = forced_grace(deadline.unwrap_or(now), now, &self.profile);
+            out.emit(Output::DeletePod(id, grace));
+            out.emit(Output::Publish(Event::ForceDeleted(id, grace)));
+            self.queue.remove(id);
+            return None;
+        }
+        if !own.is_active() {
+            self.queue.remove(id);
+            return None;
+        }
+        if !pod::is_evictable(own, now, &self.profile) {
+            return self.queue.refuse(now, id);
+        }
+        let refusal = match may_evict(view.api, id) {
+            Eviction::Allowed => {
+                out.emit(Output::EvictPod(id));
+                out.emit(Output::Publish(Event::Evicted(id)));
+                self.queue.remove(id);
+                return None;
+            }
+            Eviction::Blocked(pdb) => Event::EvictionBlocked(id, view.api.pdbs[pdb].name.clone()),
+            Eviction::SeveralBudgets => Event::SeveralBudgets(id),
+        };
+        out.emit(Output::Publish(refusal));
+        self.queue.refuse(now, id)
+    }
+
+    /// The one worker looks for something to do.
+    fn look(&mut self, now: Instant, view: &View<'_>, out: &mut Out) {
+        let call = self.queue.next(now).map(|(pod, deadline)| {
+            self.evict(now, pod, deadline, view, out);
+            self.config.eviction_call
+        });
+        if let Some(at) = self.queue.look_again(now, call) {
+            out.wake_at(at, Input::Look);
+        }
+    }
+}
+
+fn node_of<'a>(id: NodeClaimId, claim: &NodeClaim, view: &View<'a>) -> Option<(NodeId, &'a Node)> {
+    let named = claim
+        .node
+        .and_then(|node| Some((node, view.api.nodes.get(node)?)));
+    named.or_else(|| view.api.nodes.iter().find(|(_, node)| node.claim == Some(id)))
+}
+
+fn is_gone(node: &Node, claim: &NodeClaim, view: &View<'_>) -> bool {
+    let machine = node.instance.or(claim.instance);
+    machine.is_none_or(|machine| (view.machine)(machine) == Machine::Gone)
+}
+
+fn is_tainted(node: &Node, profile: &Profile) -> bool {
+    let (key, _) = labels::disrupted(profile);
+    node.taints.iter().any(|taint| taint.key == key)
+}
+
+/// When a node's time is over (`nodeTerminationTime`).
+fn deadline(claim: &NodeClaim, profile: &Profile) -> Option<Instant> {
+    let period = claim
+        .termination_grace_period
+        .filter(|_| profile.termination_grace_period)?;
+    Some(claim.deleting? + period)
+}
+
+impl Component for Terminator {
+    type Input = Input;
+    type Output = Output;
+    type View<'a> = View<'a>;
+
+    fn handle(&mut self, now: Instant, input: Input, view: View<'_>, out: &mut Out) {
+        match input {
+            Input::ClaimChanged(id) => self.finalize_claim(now, id, &view, out),
+            Input::NodeChanged(id) => self.finalize_node(now, id, &view, out),
+            Input::Claim(id) => {
+                if self.claims.get(&id) == Some(&now) {
+                    self.finalize_claim(now, id, &view, out);
+                }
+            }
+            Input::Node(id) => {
+                if self.nodes.get(&id).is_some_and(|going| going.due == Some(now)) {
+                    self.finalize_node(now, id, &view, out);
+                }
+            }
+            Input::Evict(id) => {
+                if let Some(deadline) = self.queue.turn(now, id)
+                    && let Some(again) = self.evict(now, id, deadline, &view, out)
+                {
+                    out.wake_at(again, Input::Evict(id));
+                }
+            }
+            Input::Look => {
+                if self.queue.is_look(now) {
+                    self.look(now, &view, out);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

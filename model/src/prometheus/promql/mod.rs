@@ -1,23 +1,85 @@
 //! PromQL: queries as Prometheus answers them.
 //!
 //! [`Query::parse`] reads a text as one release reads it and [`Query::instant`] evaluates it at a time. The
-//! arithmetic follows the release operation by operation, so that answers agree to the last bit.
+//! arithmetic follows the release operation by operation, so that answers agree to the last bit; only
+//! logarithms, exponentials and trigonometry come from another library than Go's and may differ in the last
+//! digits, as they do between Go's own platforms.
+//!
+//! The parser is a crate's. What it does not know, older releases' narrower language and RE2's regular
+//! expressions, is added around it (`lex`, `regex`); what a release has only behind feature flags is refused.
+//!
+//! An expression is evaluated at one time; a subquery evaluates its expression at each of its steps. Left out
+//! are native histograms: functions that look at nothing else answer with nothing ([`check`] names them).
 
+mod aggregate;
+mod binary;
+mod date;
+mod eval;
+mod expr;
+mod function;
+mod histogram;
+mod lex;
+mod look_back;
+mod lower;
+mod number;
+mod range;
+mod regex;
+mod relabel;
 mod selector;
 mod value;
+
+use std::time::Duration;
 
 pub use selector::{Matcher, Op, Selector};
 pub use value::{EvalError, ParseError, RangeSeries, Unsupported, Value};
 
+use self::eval::Evaluation;
+use self::expr::Expr;
+use self::lower::Lowering;
 use super::storage::Storage;
 use super::version::Profile;
 
+/// What the server's configuration says about queries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settings {
+    /// --query.lookback-delta in milliseconds.
+    pub lookback_delta: i64,
+    /// global.evaluation_interval in milliseconds: the step of a subquery that names none.
+    pub evaluation_interval: i64,
+}
+
+impl Default for Settings {
+    /// 5 m and 1 m.
+    fn default() -> Self {
+        Settings {
+            lookback_delta: 300_000,
+            evaluation_interval: 60_000,
+        }
+    }
+}
+
 /// A parsed query.
+///
+/// ```
+/// use model::prometheus::{Labels, Query, Storage, Value, Version};
+///
+/// let profile = Version::LATEST.profile();
+/// let mut storage = Storage::new(profile);
+/// let series = storage.series(&Labels::of_metric("requests_total", [("pod", "web-1")]));
+/// for minute in 0..5 {
+///     storage.append(series, minute * 60_000, 600.0 * minute as f64);
+/// }
+/// let query = Query::parse("sum(rate(requests_total[2m]))", &profile).unwrap();
+/// let answer = query.instant(&storage, 250_000).unwrap();
+/// assert_eq!(answer, Value::Vector(vec![(Labels::empty(), 10.0)]));
+/// ```
 #[derive(Debug, Clone)]
 pub struct Query {
     text: String,
     profile: Profile,
+    expr: Expr,
     selectors: Vec<Selector>,
+    unsupported: Vec<Unsupported>,
 }
 
 impl Query {
@@ -25,12 +87,22 @@ impl Query {
     ///
     /// # Errors
     ///
-    /// What the release refuses before it evaluates, and what is not simulated ([`check`]).
+    /// What the release refuses before it evaluates.
     pub fn parse(text: &str, profile: &Profile) -> Result<Query, ParseError> {
+        let source = lex::read(text, profile)?;
+        let tree = promql_parser::parser::parse(&source.text).map_err(ParseError)?;
+        let mut lowering = Lowering {
+            source: &source,
+            profile,
+            selectors: Vec::new(),
+            unsupported: Vec::new(),
+        };
         Ok(Query {
+            expr: lowering.expr(&tree)?,
             text: text.to_owned(),
             profile: *profile,
-            selectors: Vec::new(),
+            selectors: lowering.selectors,
+            unsupported: lowering.unsupported,
         })
     }
 
@@ -46,17 +118,38 @@ impl Query {
         &self.selectors
     }
 
-    /// Whether the outermost operation is an aggregation (`sum`, `max`, …) that leaves at most one element,
-    /// that is, one without `by` and `without`.
+    /// Whether the answer has at most one element, however many series there are: the outermost operation is
+    /// an aggregation without `by` and `without`, or a function or operation on such.
     #[must_use]
     pub fn is_single(&self) -> bool {
-        false
+        eval::is_single(&self.expr)
+    }
+
+    /// Whether the outermost operation is an aggregation (`sum`, `topk`, …), with or without groups.
+    #[must_use]
+    pub fn is_aggregation(&self) -> bool {
+        matches!(self.expr, Expr::Aggregate(_))
+    }
+
+    /// Whether the answer is a scalar or a text, which KEDA cannot read.
+    #[must_use]
+    pub fn is_scalar(&self) -> bool {
+        eval::is_scalar(&self.expr)
     }
 
     /// How far back from its evaluation time it looks, in milliseconds; `None` if it looks at fixed times (`@`).
     #[must_use]
-    pub fn look_back(&self) -> Option<i64> {
-        Some(0)
+    pub fn look_back(&self, settings: &Settings) -> Option<i64> {
+        look_back::of(&self.expr, &self.selectors, settings)
+    }
+
+    /// The answer at a time in Unix milliseconds, under the default [`Settings`].
+    ///
+    /// # Errors
+    ///
+    /// What fails in evaluation: many-to-many matching, invalid parameters.
+    pub fn instant(&self, storage: &Storage, at: i64) -> Result<Value, EvalError> {
+        self.evaluate(storage, at, &Settings::default())
     }
 
     /// The answer at a time in Unix milliseconds.
@@ -64,18 +157,60 @@ impl Query {
     /// # Errors
     ///
     /// What fails in evaluation: many-to-many matching, invalid parameters.
-    pub fn instant(&self, storage: &Storage, at: i64) -> Result<Value, EvalError> {
-        let _ = (storage, at, self.profile);
-        Ok(Value::Vector(Vec::new()))
+    pub fn evaluate(&self, storage: &Storage, at: i64, settings: &Settings) -> Result<Value, EvalError> {
+        self.evaluation(storage, settings, at, at).value(&self.expr, at)
+    }
+
+    /// The answers from `start` to `end`, both in Unix milliseconds, every `step`.
+    ///
+    /// # Errors
+    ///
+    /// What fails in evaluation: many-to-many matching, invalid parameters.
+    ///
+    /// # Panics
+    ///
+    /// When the step is shorter than a millisecond.
+    pub fn range(
+        &self,
+        storage: &Storage,
+        start: i64,
+        end: i64,
+        step: Duration,
+        settings: &Settings,
+    ) -> Result<Vec<RangeSeries>, EvalError> {
+        let step = i64::try_from(step.as_millis()).unwrap_or(i64::MAX);
+        assert!(step > 0, "a range query has a step");
+        let evaluation = self.evaluation(storage, settings, start, end);
+        evaluation.steps(&self.expr, start, end, step)
+    }
+
+    fn evaluation<'a>(
+        &'a self,
+        storage: &'a Storage,
+        settings: &'a Settings,
+        start: i64,
+        end: i64,
+    ) -> Evaluation<'a> {
+        Evaluation {
+            storage,
+            profile: &self.profile,
+            settings,
+            selectors: &self.selectors,
+            start,
+            end,
+        }
     }
 }
 
-/// What of a query the simulated Prometheus cannot answer, each thing by name.
+/// What of a query the simulated Prometheus cannot answer as the real one might, each thing by name.
 ///
 /// # Errors
 ///
-/// All functions, operators and modifiers that are not simulated; nothing if the query does not parse.
+/// All functions that look at what is not simulated. Nothing if the query does not parse: that is
+/// [`Query::parse`]'s to say.
 pub fn check(text: &str, profile: &Profile) -> Result<(), Vec<Unsupported>> {
-    let _ = (text, profile);
-    Ok(())
+    match Query::parse(text, profile) {
+        Ok(query) if !query.unsupported.is_empty() => Err(query.unsupported),
+        _ => Ok(()),
+    }
 }

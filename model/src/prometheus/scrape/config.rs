@@ -6,6 +6,7 @@ use std::time::Duration;
 use sim::Instant;
 
 use crate::distribution::Distribution;
+use crate::prometheus::promql::Settings;
 use crate::prometheus::version::Version;
 
 /// The scrape jobs of the prometheus-community chart that something in the simulated cluster answers
@@ -105,6 +106,15 @@ impl Config {
     #[must_use]
     pub fn unix_millis(&self, at: Instant) -> i64 {
         self.epoch + at.as_millis() as i64
+    }
+
+    /// What concerns queries.
+    #[must_use]
+    pub fn settings(&self) -> Settings {
+        Settings {
+            lookback_delta: self.lookback_delta.as_millis() as i64,
+            evaluation_interval: self.evaluation_interval.as_millis() as i64,
+        }
     }
 
     /// A job's scrape_interval.

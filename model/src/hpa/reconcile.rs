@@ -1,0 +1,273 @@
+//! One sync of one HPA, step by step
+//! (kubernetes 1.35 pkg/controller/podautoscaler/horizontal.go `reconcileAutoscaler`).
+//!
+//! A sync waits for the scale, for each metric and for the write, so it is a value that is handed the
+//! answers one after the other. Each step says what to do next.
+
+use std::time::Duration;
+
+use sim::Instant;
+
+use super::decision::{Branch, Decision};
+use super::history::History;
+use super::metrics::{self, Combined, Measured, Scale, Surroundings};
+use super::normalize::{self, Normalized, Request};
+use super::reading::Reading;
+use super::selection::Selection;
+use super::spec::Spec;
+use super::status::{Reason, Status, set_condition};
+use crate::id::{DeploymentId, HpaId};
+
+/// What to do next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// Query this one of spec.metrics.
+    FetchMetric(usize),
+    /// Write the scale.
+    WriteScale(i32),
+    /// Nothing but to write the status, if it changed.
+    Done,
+}
+
+/// A sync under way.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sync {
+    scale: Scale,
+    branch: Branch,
+    measured: Vec<Measured>,
+    proposal: Option<i32>,
+    normalized: Option<Normalized>,
+    desired: i32,
+    reason: String,
+}
+
+impl Sync {
+    /// The scale has been read; `None` if it could not be.
+    pub fn begin(
+        now: Instant,
+        spec: &Spec,
+        scale: Option<Scale>,
+        selection: Selection,
+        history: &mut History,
+        status: &mut Status,
+    ) -> (Self, Next) {
+        let mut sync = Sync {
+            scale: scale.unwrap_or(Scale {
+                spec_replicas: status.current_replicas,
+                status_replicas: status.current_replicas,
+            }),
+            branch: Branch::Metrics,
+            measured: Vec::new(),
+            proposal: None,
+            normalized: None,
+            desired: 0,
+            reason: String::new(),
+        };
+        let current = sync.scale.spec_replicas;
+        sync.desired = current;
+        if scale.is_none() {
+            set_condition(&mut status.able_to_scale, now, false, Reason::FailedGetScale);
+            sync.branch = Branch::NoScale;
+            return (sync, Next::Done);
+        }
+        set_condition(&mut status.able_to_scale, now, true, Reason::SucceededGetScale);
+        history.seed(current, now);
+        let next = if current == 0 && spec.min_replicas != 0 {
+            set_condition(&mut status.scaling_active, now, false, Reason::ScalingDisabled);
+            sync.branch = Branch::Disabled;
+            sync.hold(status)
+        } else if current > spec.max_replicas {
+            sync.branch = Branch::AboveMax;
+            sync.rescale(
+                spec.max_replicas,
+                "Current number of replicas above Spec.MaxReplicas",
+            )
+        } else if current < spec.min_replicas {
+            sync.branch = Branch::BelowMin;
+            sync.rescale(
+                spec.min_replicas,
+                "Current number of replicas below Spec.MinReplicas",
+            )
+        } else {
+            match selection {
+                Selection::Own => Next::FetchMetric(0),
+                Selection::Invalid => sync.no_action(now, Reason::InvalidSelector, status),
+                Selection::Ambiguous => sync.no_action(now, Reason::AmbiguousSelector, status),
+            }
+        };
+        (sync, next)
+    }
+
+    /// The metric asked for has been read.
+    pub fn reading(
+        &mut self,
+        around: &Surroundings<'_>,
+        spec: &Spec,
+        reading: &Reading,
+        downscale_stabilization: Duration,
+        history: &mut History,
+        status: &mut Status,
+    ) -> Next {
+        let metric = &spec.metrics[self.measured.len()];
+        let measured = metrics::compute_replicas_for_metric(around, metric, reading);
+        self.measured.push(measured);
+        if self.measured.len() < spec.metrics.len() {
+            return Next::FetchMetric(self.measured.len());
+        }
+        let outcomes: Vec<_> = self.measured.iter().map(|one| one.outcome.clone()).collect();
+        match metrics::combine(self.scale.spec_replicas, &outcomes) {
+            Combined::NoAction(reason) => self.no_action(around.now, reason, status),
+            Combined::Proposal(proposal, metric) => {
+                set_condition(
+                    &mut status.scaling_active,
+                    around.now,
+                    true,
+                    Reason::ValidMetricFound,
+                );
+                self.propose(
+                    around.now,
+                    spec,
+                    proposal,
+                    &metric,
+                    downscale_stabilization,
+                    history,
+                    status,
+                )
+            }
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the second half of `reading`")]
+    fn propose(
+        &mut self,
+        now: Instant,
+        spec: &Spec,
+        proposal: i32,
+        metric: &str,
+        downscale_stabilization: Duration,
+        history: &mut History,
+        status: &mut Status,
+    ) -> Next {
+        let current = self.scale.spec_replicas;
+        let metric = if proposal > 0 { metric } else { "" };
+        let proposal = proposal.max(0);
+        let request = Request {
+            now,
+            current,
+            proposal,
+            min: spec.min_replicas,
+            max: spec.max_replicas,
+        };
+        let normalized = match &spec.behavior {
+            None => normalize::normalize(history, &request, downscale_stabilization),
+            Some(behavior) => {
+                let (up, down) = behavior.rules(downscale_stabilization);
+                normalize::normalize_with_behaviors(history, &request, &up, &down)
+            }
+        };
+        self.proposal = Some(proposal);
+        self.normalized = Some(normalized);
+        set_condition(&mut status.able_to_scale, now, true, normalized.able_to_scale);
+        let limited = normalized.desired != normalized.stabilized;
+        set_condition(&mut status.scaling_limited, now, limited, normalized.limited);
+        // The reason speaks of the proposal, not of what is left of it.
+        let reason = match proposal.cmp(&current) {
+            std::cmp::Ordering::Greater => format!("{metric} above target"),
+            std::cmp::Ordering::Less => "All metrics below target".to_owned(),
+            std::cmp::Ordering::Equal => String::new(),
+        };
+        if normalized.desired == current {
+            self.hold(status)
+        } else {
+            self.rescale(normalized.desired, &reason)
+        }
+    }
+
+    /// The scale has been written, or not.
+    pub fn written(
+        &mut self,
+        now: Instant,
+        success: bool,
+        spec: &Spec,
+        downscale_stabilization: Duration,
+        history: &mut History,
+        status: &mut Status,
+    ) {
+        let current = self.scale.spec_replicas;
+        status.current_replicas = current;
+        status.current_metrics = self.currents();
+        if !success {
+            set_condition(&mut status.able_to_scale, now, false, Reason::FailedUpdateScale);
+            return;
+        }
+        set_condition(&mut status.able_to_scale, now, true, Reason::SucceededRescale);
+        if let Some(behavior) = &spec.behavior {
+            let (up, down) = behavior.rules(downscale_stabilization);
+            history.store_scale_event(current, self.desired, now, &up, &down);
+        }
+        status.desired_replicas = self.desired;
+        status.last_scale_time = Some(now);
+    }
+
+    /// The size decided on.
+    #[must_use]
+    pub fn desired(&self) -> i32 {
+        self.desired
+    }
+
+    /// The greatest proposal, if the sync came to one.
+    #[must_use]
+    pub fn proposal(&self) -> Option<i32> {
+        self.proposal
+    }
+
+    /// What was decided.
+    #[must_use]
+    pub fn decision(&self, hpa: HpaId, target: DeploymentId, status: &Status) -> Decision {
+        let reason = |condition: Option<super::status::Condition>| condition.map(|it| it.reason);
+        let held = self.desired == self.scale.spec_replicas;
+        let could_tip = |one: &Measured| one.outcome.result.as_ref().is_ok_and(|it| it.could_tip());
+        Decision {
+            hpa,
+            target,
+            current: self.scale.spec_replicas,
+            status_replicas: self.scale.status_replicas,
+            branch: self.branch,
+            metrics: self.measured.iter().map(|one| one.outcome.clone()).collect(),
+            proposal: self.proposal,
+            stabilized: self.normalized.map(|it| it.stabilized),
+            desired: self.desired,
+            able_to_scale: reason(status.able_to_scale).unwrap_or(Reason::SucceededGetScale),
+            scaling_active: reason(status.scaling_active),
+            scaling_limited: self.normalized.map(|it| it.limited),
+            reason: self.reason.clone(),
+            could_tip: held && self.measured.iter().any(could_tip),
+        }
+    }
+
+    fn rescale(&mut self, replicas: i32, reason: &str) -> Next {
+        self.desired = replicas;
+        reason.clone_into(&mut self.reason);
+        Next::WriteScale(replicas)
+    }
+
+    fn hold(&self, status: &mut Status) -> Next {
+        status.current_replicas = self.scale.spec_replicas;
+        status.desired_replicas = self.scale.spec_replicas;
+        status.current_metrics = self.currents();
+        Next::Done
+    }
+
+    /// Desired stays what it was.
+    fn no_action(&mut self, now: Instant, reason: Reason, status: &mut Status) -> Next {
+        self.branch = Branch::NoMetrics;
+        set_condition(&mut status.scaling_active, now, false, reason);
+        status.current_replicas = self.scale.spec_replicas;
+        status.current_metrics = self.currents();
+        Next::Done
+    }
+
+    fn currents(&self) -> Vec<Option<super::status::Current>> {
+        self.measured.iter().map(|one| one.current).collect()
+    }
+}

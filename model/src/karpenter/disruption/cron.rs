@@ -1,0 +1,209 @@
+//! Schedules of budgets: cron, five fields, UTC (robfig/cron v3 `ParseStandard`, which Karpenter uses).
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use jiff::civil::{DateTime, Time};
+use jiff::{Timestamp, ToSpan, tz::Offset};
+
+/// When something happens: at each minute whose five fields are all set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Schedule {
+    minutes: u64,
+    hours: u64,
+    days: u64,
+    months: u64,
+    weekdays: u64,
+    /// Day and weekday must both match if one of them is `*`, else one of them is enough.
+    both_days: bool,
+}
+
+/// Why a text is no schedule.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected a cron schedule of five fields, found {0:?}")]
+pub struct NotASchedule(pub String);
+
+const MONTHS: [&str; 12] = [
+    "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
+];
+const WEEKDAYS: [&str; 7] = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
+
+impl FromStr for Schedule {
+    type Err = NotASchedule;
+
+    fn from_str(text: &str) -> Result<Self, NotASchedule> {
+        let refuse = || NotASchedule(text.to_owned());
+        let spelt = match text.trim() {
+            "@yearly" | "@annually" => "0 0 1 1 *",
+            "@monthly" => "0 0 1 * *",
+            "@weekly" => "0 0 * * 0",
+            "@daily" | "@midnight" => "0 0 * * *",
+            "@hourly" => "0 * * * *",
+            other => other,
+        };
+        let fields: Vec<&str> = spelt.split_whitespace().collect();
+        let [minute, hour, day, month, weekday] = fields[..] else {
+            return Err(refuse());
+        };
+        let read = |text, least, most, names| field(text, least, most, names).ok_or_else(refuse);
+        Ok(Schedule {
+            minutes: read(minute, 0, 59, &[])?,
+            hours: read(hour, 0, 23, &[])?,
+            days: read(day, 1, 31, &[])?,
+            months: read(month, 1, 12, &MONTHS)?,
+            weekdays: read(weekday, 0, 6, &WEEKDAYS)?,
+            both_days: is_star(day) || is_star(weekday),
+        })
+    }
+}
+
+/// `*` or `?`; with a step it restricts, and is no star any more.
+fn is_star(text: &str) -> bool {
+    text.split(',')
+        .any(|part| matches!(part, "*" | "?" | "*/1" | "?/1"))
+}
+
+/// One field as a set of bits: a list of `*`, numbers, ranges, each perhaps with a step.
+fn field(text: &str, least: u32, most: u32, names: &[&str]) -> Option<u64> {
+    let number = |text: &str| {
+        let named = names.iter().position(|name| text.eq_ignore_ascii_case(name));
+        match named {
+            Some(at) => Some(at as u32 + least),
+            None => text.parse().ok(),
+        }
+    };
+    let mut set = 0;
+    for part in text.split(',') {
+        let (range, step) = match part.split_once('/') {
+            Some((range, step)) => (range, step.parse::<u32>().ok().filter(|step| *step > 0)?),
+            None => (part, 1),
+        };
+        let (from, to) = match range.split_once('-') {
+            _ if range == "*" || range == "?" => (least, most),
+            Some((from, to)) => (number(from)?, number(to)?),
+            // A start with a step goes on to the end.
+            None if part.contains('/') => (number(range)?, most),
+            None => (number(range)?, number(range)?),
+        };
+        if from < least || to > most || from > to {
+            return None;
+        }
+        set |= (from..=to)
+            .step_by(step as usize)
+            .fold(0, |set, bit| set | 1 << bit);
+    }
+    Some(set)
+}
+
+impl Schedule {
+    /// Whether the schedule fired within the last `duration` before or at `seconds` after 1970 began
+    /// (karpenter v1.14 pkg/apis/v1/nodepool.go `IsActive`).
+    #[must_use]
+    pub fn is_within(&self, seconds: i64, duration: Duration) -> bool {
+        let since = seconds.saturating_sub_unsigned(duration.as_secs());
+        self.next(since).is_some_and(|next| next <= seconds)
+    }
+
+    /// The first time after `seconds` at which it fires, in seconds since 1970 began; `None` if there is none
+    /// within five years.
+    #[must_use]
+    pub fn next(&self, seconds: i64) -> Option<i64> {
+        let start = Timestamp::from_second(seconds.div_euclid(60) * 60 + 60).ok()?;
+        let mut at: DateTime = Offset::UTC.to_datetime(start);
+        let last_year = at.year() + 5;
+        while at.year() <= last_year {
+            at = if !has(self.months, at.month()) {
+                let first = at.date().first_of_month().checked_add(1.month()).ok()?;
+                first.to_datetime(Time::midnight())
+            } else if !self.has_day(at) {
+                at.date().tomorrow().ok()?.to_datetime(Time::midnight())
+            } else if !has(self.hours, at.hour()) {
+                at.checked_add(1.hour()).ok()?.with().minute(0).build().ok()?
+            } else if !has(self.minutes, at.minute()) {
+                at.checked_add(1.minute()).ok()?
+            } else {
+                return Some(Offset::UTC.to_timestamp(at).ok()?.as_second());
+            };
+        }
+        None
+    }
+
+    fn has_day(&self, at: DateTime) -> bool {
+        let day = has(self.days, at.day());
+        let weekday = has(self.weekdays, at.weekday().to_sunday_zero_offset());
+        if self.both_days {
+            day && weekday
+        } else {
+            day || weekday
+        }
+    }
+}
+
+fn has(set: u64, bit: i8) -> bool {
+    set >> bit & 1 == 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(schedule: &str, after: &str, next: &str) {
+        let parsed: Schedule = schedule.parse().expect("a schedule");
+        let second = |text: &str| text.parse::<Timestamp>().expect("a time").as_second();
+        let found = parsed
+            .next(second(after))
+            .map(|at| Timestamp::from_second(at).unwrap().to_string());
+        assert_eq!(found.as_deref(), Some(next), "{schedule} after {after}");
+    }
+
+    // Expected values from robfig/cron v3 spec_test.go's rules, worked by hand.
+    #[test]
+    fn the_next_time_meets_every_field() {
+        check("* * * * *", "2026-01-01T00:00:30Z", "2026-01-01T00:01:00Z");
+        check("0 9 * * mon-fri", "2026-01-02T10:00:00Z", "2026-01-05T09:00:00Z");
+        check("*/15 * * * *", "2026-01-01T00:46:00Z", "2026-01-01T01:00:00Z");
+        check("5/20 3 * * *", "2026-01-01T03:25:00Z", "2026-01-01T03:45:00Z");
+        check("@daily", "2026-02-28T12:00:00Z", "2026-03-01T00:00:00Z");
+        check("0 0 29 2 *", "2026-01-01T00:00:00Z", "2028-02-29T00:00:00Z");
+        // The exact moment does not count, the one after it does.
+        check("@hourly", "2026-01-01T01:00:00Z", "2026-01-01T02:00:00Z");
+    }
+
+    #[test]
+    fn day_and_weekday_are_alternatives_unless_one_is_a_star() {
+        // 2026-01-05 is a Monday.
+        check("0 0 13 * mon", "2026-01-01T00:00:00Z", "2026-01-05T00:00:00Z");
+        check("0 0 13 * *", "2026-01-01T00:00:00Z", "2026-01-13T00:00:00Z");
+        check("0 0 */2 * mon", "2026-01-01T00:00:00Z", "2026-01-03T00:00:00Z");
+    }
+
+    #[test]
+    fn a_window_lasts_from_when_it_fires() {
+        let nine: Schedule = "0 9 * * *".parse().unwrap();
+        let at = |text: &str| text.parse::<Timestamp>().unwrap().as_second();
+        let hour = Duration::from_secs(3600);
+        assert!(!nine.is_within(at("2026-01-01T08:59:59Z"), hour));
+        assert!(nine.is_within(at("2026-01-01T09:00:00Z"), hour));
+        assert!(nine.is_within(at("2026-01-01T09:59:59Z"), hour));
+        assert!(!nine.is_within(at("2026-01-01T10:00:00Z"), hour));
+    }
+
+    #[test]
+    fn what_is_no_schedule_is_refused() {
+        for text in [
+            "",
+            "* * * *",
+            "60 * * * *",
+            "* * 0 * *",
+            "5-1 * * * *",
+            "*/0 * * * *",
+            "@never",
+        ] {
+            assert_eq!(
+                text.parse::<Schedule>(),
+                Err(NotASchedule(text.to_owned())),
+                "{text}"
+            );
+        }
+    }
+}

@@ -1,0 +1,595 @@
+//! The life of NodeClaims, from their making to a node in full working order
+//! (karpenter v1.14 pkg/controllers/nodeclaim/lifecycle, .../garbagecollection;
+//! karpenter-provider-aws v1.14 pkg/controllers/interruption).
+//!
+//! A claim is launched: the provider makes a CreateFleet call of it, and the answer is written to its status.
+//! When the node joins, the claim is registered: the node gets the claim's labels and taints and loses the
+//! taint that kept pods away. When the node is ready and has what the claim asked for, GPUs included, the
+//! claim is initialized. A claim that EC2 has no capacity for is deleted at once, one that is not registered in
+//! time later, one whose spot instance EC2 wants back when the message arrives.
+//!
+//! Each claim has one worker at a time. It waits for the CreateFleet call, and it sleeps for a second after
+//! each write, so that its cache catches up: hence no claim is registered and initialized in one go.
+//!
+//! Left out: registration hooks, DRA drivers, instance status checks, tagging. Merging of identical
+//! CreateFleet calls is only kept as the time it takes: each of them would be answered alike.
+
+pub mod conditions;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sim::{Component, Instant, Outbox, Stream, Streams};
+
+use super::instance_type::CapacityType;
+use super::provider::launch::{self, Details};
+use super::provider::unavailable::Offer;
+use super::provider::{self, Classes, Provider};
+use super::state::{self, NodeClaim};
+use super::version::Profile;
+use crate::api::{Api, Labels, Taint};
+use crate::catalog::Catalog;
+use crate::distribution::Distribution;
+use crate::ec2::fleet::{ErrorCode, FleetAnswer, FleetRequest, Launched};
+use crate::id::{InstanceId, NodeClaimId, NodeId, Table};
+
+/// A claim that is not registered by then is deleted (`registrationTimeout`).
+pub const REGISTRATION_TIMEOUT: Duration = Duration::from_secs(15 * 60);
+/// How long a worker sleeps after it has changed a claim.
+const AFTER_WRITE: Duration = Duration::from_secs(1);
+/// How often claims without an instance are looked for.
+const GARBAGE_COLLECTION: Duration = Duration::from_secs(120);
+/// How old an instance without a claim must be to be terminated
+/// (karpenter-provider-aws pkg/controllers/nodeclaim/garbagecollection).
+const ORPHAN_AGE: Duration = Duration::from_secs(30);
+/// How long a CreateFleet call waits for others like it (karpenter-provider-aws pkg/batcher/createfleet.go).
+const BATCH_IDLE: Duration = Duration::from_millis(35);
+
+/// How Karpenter is installed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// INTERRUPTION_QUEUE is set. Without, Karpenter hears of no interruption before the instance is gone.
+    pub interruption_queue: bool,
+    /// Seconds from an event of EC2 until Karpenter reads it from the queue: EventBridge, SQS, a long poll.
+    /// An estimate.
+    pub queue_delay: Distribution,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            interruption_queue: true,
+            queue_delay: Distribution::Uniform { min: 0.5, max: 3.0 },
+        }
+    }
+}
+
+/// What happens to NodeClaims.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Input {
+    /// A claim was created or changed.
+    ClaimChanged(NodeClaimId),
+    /// A node was created or changed.
+    NodeChanged(NodeId),
+    /// NodePools or EC2NodeClasses changed, or are seen for the first time.
+    PoolsChanged,
+    /// EC2 answered the call for a claim.
+    FleetAnswered(NodeClaimId, Box<FleetAnswer>),
+    /// EC2 said that it wants a spot instance back.
+    InterruptionNotice(InstanceId),
+    /// An instance is shutting down, whoever wanted that.
+    ShuttingDown(InstanceId),
+    /// An instance is gone.
+    InstanceGone(InstanceId),
+    /// A call has waited for others like it.
+    Call(NodeClaimId),
+    /// A claim is due to be looked at again.
+    Requeue(NodeClaimId),
+    /// A message about an instance is read from the queue.
+    Message(InstanceId, Message),
+    /// Offerings may be available again.
+    Sweep,
+    /// Claims without an instance are due to be looked for.
+    CollectGarbage,
+    /// An instance without a claim is old enough.
+    Orphan(InstanceId),
+}
+
+/// A message in the interruption queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Message {
+    /// EC2 Spot Instance Interruption Warning
+    Interruption,
+    /// EC2 Instance State-change Notification: shutting-down.
+    StateChange,
+}
+
+/// What the lifecycle asks for.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Output {
+    /// Call CreateFleet for a claim.
+    CreateFleet(NodeClaimId, Arc<FleetRequest>),
+    /// Write to a claim that it is launched: [`conditions::launched`].
+    SetLaunched(NodeClaimId, InstanceId, Box<Details>),
+    /// Write to node and claim that it is registered: [`conditions::registered`].
+    SetRegistered(NodeClaimId, NodeId, Box<Registration>),
+    /// Write to node and claim that it is initialized: [`conditions::initialized`].
+    SetInitialized(NodeClaimId, NodeId),
+    /// Delete a claim: set its deletion timestamp.
+    DeleteClaim(NodeClaimId, Reason),
+    /// Terminate an instance that no claim is left for.
+    TerminateInstance(InstanceId),
+    /// Tell whoever reads events.
+    Publish(Event),
+}
+
+/// What registration writes to a node.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Registration {
+    /// metadata.labels, all of them.
+    pub labels: Labels,
+    /// metadata.annotations, all of them.
+    pub annotations: Labels,
+    /// spec.taints, all of them.
+    pub taints: Vec<Taint>,
+}
+
+/// Why a claim is deleted by the lifecycle or the interruption controller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// EC2 had nothing that the claim allows.
+    InsufficientCapacity,
+    /// It was not launched in time.
+    LaunchTimeout,
+    /// It was not registered in time.
+    RegistrationTimeout,
+    /// EC2 wants its spot instance back.
+    SpotInterrupted,
+    /// Its instance was terminated behind Karpenter's back.
+    InstanceTerminated,
+    /// Its instance is gone and nobody had said so.
+    GarbageCollected,
+}
+
+impl Reason {
+    /// The value of the metric's label `reason`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Reason::InsufficientCapacity => "insufficient_capacity",
+            Reason::LaunchTimeout => "launch_timeout",
+            Reason::RegistrationTimeout => "registration_timeout",
+            Reason::SpotInterrupted => "spot_interrupted",
+            Reason::InstanceTerminated => "instance_terminated",
+            Reason::GarbageCollected => "garbage_collected",
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What the lifecycle tells, with what it was decided on.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// A claim goes to EC2: so it is bought, with so many types in so many pools.
+    Launching {
+        /// Which.
+        claim: NodeClaimId,
+        /// How it is bought.
+        capacity_type: CapacityType,
+        /// How many types the call names.
+        instance_types: usize,
+        /// How many pools: types times zones.
+        pools: usize,
+    },
+    /// A claim has an instance.
+    Launched(NodeClaimId, Launched),
+    /// EC2 refused these offers, which now count as unavailable.
+    Unavailable(NodeClaimId, Vec<(Offer, ErrorCode)>),
+    /// Offerings may be had again.
+    AvailableAgain,
+    /// A message about a claim's instance was read.
+    Received(NodeClaimId, Message),
+}
+
+/// What the lifecycle sees.
+#[derive(Debug, Clone, Copy)]
+pub struct View<'a> {
+    /// Nodes.
+    pub api: &'a Api,
+    /// NodeClaims.
+    pub claims: &'a Table<NodeClaimId, NodeClaim>,
+    /// The EC2NodeClass of each NodePool.
+    pub classes: &'a Classes,
+}
+
+/// The lifecycle controller, and with it the provider.
+#[derive(Debug)]
+pub struct Lifecycle {
+    profile: Profile,
+    config: Config,
+    catalog: Arc<Catalog>,
+    provider: Provider,
+    queue: Stream,
+    /// Claims whose call is being made.
+    calls: BTreeMap<NodeClaimId, Arc<FleetRequest>>,
+    /// When a claim's worker is free again.
+    busy: BTreeMap<NodeClaimId, Instant>,
+    /// When a claim is looked at next.
+    requeue: BTreeMap<NodeClaimId, Instant>,
+    nodes: BTreeMap<NodeClaimId, NodeId>,
+    instances: BTreeMap<InstanceId, NodeClaimId>,
+    /// Claims whose instance is gone.
+    gone: BTreeSet<NodeClaimId>,
+    sweep: Option<Instant>,
+    collection: Option<Instant>,
+}
+
+impl Lifecycle {
+    /// The controller of one release.
+    #[must_use]
+    pub fn new(
+        profile: Profile,
+        config: Config,
+        provider: provider::Settings,
+        catalog: Arc<Catalog>,
+        streams: &Streams,
+    ) -> Self {
+        Lifecycle {
+            profile,
+            config,
+            provider: Provider::new(profile, provider, catalog.clone()),
+            catalog,
+            queue: streams.stream("karpenter/interruption/queue", 0),
+            calls: BTreeMap::new(),
+            busy: BTreeMap::new(),
+            requeue: BTreeMap::new(),
+            nodes: BTreeMap::new(),
+            instances: BTreeMap::new(),
+            gone: BTreeSet::new(),
+            sweep: None,
+            collection: None,
+        }
+    }
+
+    /// The provider: instance types by pool, for the provisioner's and disruption's views.
+    #[must_use]
+    pub fn provider(&self) -> &Provider {
+        &self.provider
+    }
+
+    /// Whether a CreateFleet call for a claim has not been answered yet: whoever finalizes a claim that is
+    /// being deleted waits for it, since one worker does both.
+    #[must_use]
+    pub fn is_launching(&self, claim: NodeClaimId) -> bool {
+        self.calls.contains_key(&claim)
+    }
+
+    /// Looks at a claim and does what is next (`Reconcile`).
+    fn reconcile(&mut self, now: Instant, id: NodeClaimId, view: &View<'_>, out: &mut Out) {
+        let Some(claim) = view.claims.get(id) else {
+            self.forget(id);
+            return;
+        };
+        if claim.deleting.is_some() || self.is_launching(id) {
+            return;
+        }
+        if let Some(free) = self.busy.get(&id).copied().filter(|free| *free > now) {
+            return self.look_again(id, free, out);
+        }
+        if !state::is_true(claim.conditions.launched) {
+            if self.expire(now, id, claim, out) {
+                return;
+            }
+            return self.launch(now, id, claim, view, out);
+        }
+        let node = self
+            .nodes
+            .get(&id)
+            .and_then(|node| Some((*node, view.api.nodes.get(*node)?)));
+        if !state::is_true(claim.conditions.registered) {
+            match node {
+                Some((node_id, node)) => {
+                    let registration = conditions::registration(claim, node);
+                    out.emit(Output::SetRegistered(id, node_id, Box::new(registration)));
+                    if let Some(class) = view.classes.get(&claim.pool) {
+                        self.provider
+                            .discover(node.instance_type(), class, node.capacity.memory);
+                    }
+                    self.wrote(now, id, out);
+                }
+                None => {
+                    self.expire(now, id, claim, out);
+                }
+            }
+        } else if !state::is_true(claim.conditions.initialized)
+            && let Some((node_id, node)) = node
+            && conditions::pending(claim, node, &self.profile).is_none()
+        {
+            out.emit(Output::SetInitialized(id, node_id));
+            self.wrote(now, id, out);
+        }
+    }
+
+    /// The worker sleeps, and then looks again.
+    fn wrote(&mut self, now: Instant, id: NodeClaimId, out: &mut Out) {
+        let free = now + AFTER_WRITE;
+        self.busy.insert(id, free);
+        self.look_again(id, free, out);
+    }
+
+    /// Of two times the earlier counts; a later one is asked for again when it is found to be too early.
+    fn look_again(&mut self, id: NodeClaimId, at: Instant, out: &mut Out) {
+        if self.requeue.get(&id).is_none_or(|known| at < *known) {
+            self.requeue.insert(id, at);
+            out.wake_at(at, Input::Requeue(id));
+        }
+    }
+
+    /// Deletes a claim that has had its time (`Liveness`). Its conditions are counted from its creation.
+    fn expire(&mut self, now: Instant, id: NodeClaimId, claim: &NodeClaim, out: &mut Out) -> bool {
+        let launched = state::is_true(claim.conditions.launched);
+        let (timeout, reason) = match self.profile.launch_timeout {
+            Some(timeout) if !launched => (timeout, Reason::LaunchTimeout),
+            _ => (REGISTRATION_TIMEOUT, Reason::RegistrationTimeout),
+        };
+        let due = claim.created + timeout;
+        if now < due {
+            self.look_again(id, due, out);
+            return false;
+        }
+        out.emit(Output::DeleteClaim(id, reason));
+        true
+    }
+
+    /// Makes a call of a claim (`Launch`).
+    fn launch(&mut self, now: Instant, id: NodeClaimId, claim: &NodeClaim, view: &View<'_>, out: &mut Out) {
+        let class = view.classes.get(&claim.pool);
+        let types = self.provider.of_pool(claim.pool);
+        let request = class
+            .zip(types)
+            .ok_or(launch::InsufficientCapacity)
+            .and_then(|(class, types)| {
+                let volumes = class.machine_volumes().into();
+                launch::fleet_request(claim, types, volumes, class.detailed_monitoring, &self.profile)
+            });
+        let Ok(request) = request else {
+            return out.emit(Output::DeleteClaim(id, Reason::InsufficientCapacity));
+        };
+        let mut types: Vec<&str> = request.overrides.iter().map(|own| &*own.instance_type).collect();
+        types.dedup();
+        out.emit(Output::Publish(Event::Launching {
+            claim: id,
+            capacity_type: request.capacity_type,
+            instance_types: types.len(),
+            pools: request.overrides.len(),
+        }));
+        self.calls.insert(id, Arc::new(request));
+        out.wake_at(now + BATCH_IDLE, Input::Call(id));
+    }
+
+    fn answered(
+        &mut self,
+        now: Instant,
+        id: NodeClaimId,
+        answer: FleetAnswer,
+        view: &View<'_>,
+        out: &mut Out,
+    ) {
+        let Some(request) = self.calls.remove(&id) else {
+            return;
+        };
+        self.mark(now, id, &request, &answer, out);
+        let claim = view.claims.get(id);
+        let Some(launched) = answer.launched else {
+            if claim.is_some_and(|claim| claim.deleting.is_none()) {
+                out.emit(Output::DeleteClaim(id, Reason::InsufficientCapacity));
+            }
+            return;
+        };
+        if let Some(reservation) = &launched.choice.reservation {
+            self.provider.reserve(reservation.clone(), launched.instance);
+        }
+        let Some(claim) = claim else {
+            let due = (now + ORPHAN_AGE).round_up_to(GARBAGE_COLLECTION);
+            return out.wake_at(due, Input::Orphan(launched.instance));
+        };
+        self.instances.insert(launched.instance, id);
+        let types = self.provider.of_pool(claim.pool);
+        let made = types.and_then(|types| types.iter().find(|own| own.name == launched.choice.instance_type));
+        let zone = self
+            .catalog
+            .zones()
+            .iter()
+            .find(|zone| zone.name == launched.choice.zone);
+        let details =
+            made.map(|made| launch::details(claim, made, &launched, zone.map_or("", |zone| zone.id)));
+        let details = details.expect("EC2 makes one of the types that it was asked for");
+        out.emit(Output::SetLaunched(id, launched.instance, Box::new(details)));
+        out.emit(Output::Publish(Event::Launched(id, launched)));
+        self.wrote(now, id, out);
+    }
+
+    /// Remembers what EC2 refused. Used up reservations show in their counts.
+    fn mark(
+        &mut self,
+        now: Instant,
+        id: NodeClaimId,
+        request: &FleetRequest,
+        answer: &FleetAnswer,
+        out: &mut Out,
+    ) {
+        let refused: Vec<(Offer, ErrorCode)> = answer
+            .errors
+            .iter()
+            .map(|error| (provider::offer(request.capacity_type, &error.choice), error.code))
+            .collect();
+        if refused.is_empty() {
+            return;
+        }
+        let lasting = refused
+            .iter()
+            .filter(|(_, code)| *code != ErrorCode::ReservationCapacityExceeded);
+        self.mark_unavailable(now, lasting.map(|(offer, _)| offer.clone()).collect(), out);
+        out.emit(Output::Publish(Event::Unavailable(id, refused)));
+    }
+
+    fn mark_unavailable(&mut self, now: Instant, offers: Vec<Offer>, out: &mut Out) {
+        self.provider.mark_unavailable(now, offers);
+        self.set_sweep(out);
+    }
+
+    /// One alarm is set at a time.
+    fn set_sweep(&mut self, out: &mut Out) {
+        if self.sweep.is_none()
+            && let Some(due) = self.provider.next_sweep()
+        {
+            self.sweep = Some(due);
+            out.wake_at(due, Input::Sweep);
+        }
+    }
+
+    fn swept(&mut self, now: Instant, out: &mut Out) {
+        if self.sweep != Some(now) {
+            return;
+        }
+        self.sweep = None;
+        let before = self.provider.unavailable().iter().count();
+        self.provider.sweep(now);
+        if self.provider.unavailable().iter().count() < before {
+            out.emit(Output::Publish(Event::AvailableAgain));
+        }
+        self.set_sweep(out);
+    }
+
+    fn enqueue(&mut self, now: Instant, id: InstanceId, message: Message, out: &mut Out) {
+        if self.config.interruption_queue {
+            let delay = self.config.queue_delay.sample_duration(&mut self.queue);
+            out.wake_at(now + delay, Input::Message(id, message));
+        }
+    }
+
+    /// Acts on a message (`handleMessage`, `handleNodeClaim`).
+    fn receive(&mut self, now: Instant, id: InstanceId, message: Message, view: &View<'_>, out: &mut Out) {
+        let Some(claim_id) = self.instances.get(&id).copied() else {
+            return;
+        };
+        let Some(claim) = view.claims.get(claim_id) else {
+            return;
+        };
+        let label = |key: &str| claim.labels.get(key).map(|value| value.as_str().into());
+        let offer = label(super::labels::INSTANCE_TYPE).zip(label(super::labels::ZONE));
+        if message == Message::Interruption
+            && let Some((instance_type, zone)) = offer
+        {
+            let offer = Offer {
+                capacity_type: CapacityType::Spot,
+                instance_type,
+                zone,
+            };
+            self.mark_unavailable(now, vec![offer], out);
+        }
+        if claim.deleting.is_none() {
+            out.emit(Output::Publish(Event::Received(claim_id, message)));
+            let reason = match message {
+                Message::Interruption => Reason::SpotInterrupted,
+                Message::StateChange => Reason::InstanceTerminated,
+            };
+            out.emit(Output::DeleteClaim(claim_id, reason));
+        }
+    }
+
+    fn instance_gone(&mut self, now: Instant, id: InstanceId, out: &mut Out) {
+        self.provider.release(id);
+        if let Some(claim) = self.instances.get(&id) {
+            self.gone.insert(*claim);
+            self.set_collection(now, out);
+        }
+    }
+
+    fn set_collection(&mut self, now: Instant, out: &mut Out) {
+        let due = (now + Duration::from_nanos(1)).round_up_to(GARBAGE_COLLECTION);
+        if self.collection.is_none_or(|known| known <= now) {
+            self.collection = Some(due);
+            out.wake_at(due, Input::CollectGarbage);
+        }
+    }
+
+    /// Deletes claims whose instance is gone and whose node does not say that it is ready.
+    fn collect_garbage(&mut self, now: Instant, view: &View<'_>, out: &mut Out) {
+        for id in std::mem::take(&mut self.gone) {
+            let Some(claim) = view.claims.get(id).filter(|claim| claim.deleting.is_none()) else {
+                continue;
+            };
+            let node = claim.node.and_then(|node| view.api.nodes.get(node));
+            if node.is_some_and(|node| node.ready) {
+                self.gone.insert(id);
+            } else {
+                out.emit(Output::DeleteClaim(id, Reason::GarbageCollected));
+            }
+        }
+        if !self.gone.is_empty() {
+            self.set_collection(now, out);
+        }
+    }
+
+    fn node_changed(&mut self, now: Instant, id: NodeId, view: &View<'_>, out: &mut Out) {
+        let claim = view.api.nodes.get(id).and_then(|node| node.claim);
+        if let Some(claim) = claim {
+            self.nodes.insert(claim, id);
+            self.reconcile(now, claim, view, out);
+        }
+    }
+
+    fn forget(&mut self, id: NodeClaimId) {
+        self.busy.remove(&id);
+        self.requeue.remove(&id);
+        self.nodes.remove(&id);
+        self.gone.remove(&id);
+        self.instances.retain(|_, claim| *claim != id);
+    }
+}
+
+type Out = Outbox<Input, Output>;
+
+impl Component for Lifecycle {
+    type Input = Input;
+    type Output = Output;
+    type View<'a> = View<'a>;
+
+    fn handle(&mut self, now: Instant, input: Input, view: View<'_>, out: &mut Out) {
+        match input {
+            Input::ClaimChanged(id) => self.reconcile(now, id, &view, out),
+            Input::NodeChanged(id) => self.node_changed(now, id, &view, out),
+            Input::PoolsChanged => self.provider.set_classes(view.classes),
+            Input::FleetAnswered(id, answer) => self.answered(now, id, *answer, &view, out),
+            Input::InterruptionNotice(id) => self.enqueue(now, id, Message::Interruption, out),
+            Input::ShuttingDown(id) => self.enqueue(now, id, Message::StateChange, out),
+            Input::InstanceGone(id) => self.instance_gone(now, id, out),
+            Input::Call(id) => {
+                if let Some(request) = self.calls.get(&id) {
+                    out.emit(Output::CreateFleet(id, request.clone()));
+                }
+            }
+            Input::Requeue(id) => {
+                if self.requeue.get(&id) == Some(&now) {
+                    self.requeue.remove(&id);
+                    self.reconcile(now, id, &view, out);
+                }
+            }
+            Input::Message(id, message) => self.receive(now, id, message, &view, out),
+            Input::Sweep => self.swept(now, out),
+            Input::CollectGarbage => self.collect_garbage(now, &view, out),
+            Input::Orphan(id) => out.emit(Output::TerminateInstance(id)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

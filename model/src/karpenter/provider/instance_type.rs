@@ -1,0 +1,270 @@
+//! A catalog entry as Karpenter's instance type
+//! (karpenter-provider-aws v1.14 pkg/providers/instancetype/types.go `NewInstanceType`,
+//! pkg/providers/instancetype/offering).
+//!
+//! All labels of the latest release are there in every release: one that an older Karpenter did not know can
+//! only be asked for by a manifest that was not written for it.
+
+use std::collections::BTreeMap;
+
+use super::{NodeClass, Settings};
+use crate::catalog::{Arch, Catalog, Entry, InstanceSpec, Zone, capacity};
+use crate::karpenter::instance_type::{CapacityType, InstanceType, Offering, Reservation};
+use crate::karpenter::labels;
+use crate::karpenter::requirement::{Name, Requirement};
+use crate::karpenter::requirements::Requirements;
+use crate::karpenter::version::Profile;
+use crate::quantity::{Bytes, MilliCpu, Price, Resources};
+
+/// A reserved offering is as good as free: what its type costs on demand, divided by this.
+const RESERVED_DISCOUNT: i64 = 10_000_000;
+
+/// The keys of an instance type's requirements, sorted.
+const KEYS: [&str; 33] = [
+    "karpenter.k8s.aws/capacity-reservation-id",
+    "karpenter.k8s.aws/capacity-reservation-interruptible",
+    "karpenter.k8s.aws/capacity-reservation-type",
+    "karpenter.k8s.aws/instance-accelerator-count",
+    "karpenter.k8s.aws/instance-accelerator-manufacturer",
+    "karpenter.k8s.aws/instance-accelerator-name",
+    "karpenter.k8s.aws/instance-capability-flex",
+    "karpenter.k8s.aws/instance-category",
+    "karpenter.k8s.aws/instance-cpu",
+    "karpenter.k8s.aws/instance-cpu-manufacturer",
+    "karpenter.k8s.aws/instance-cpu-sustained-clock-speed-mhz",
+    "karpenter.k8s.aws/instance-ebs-bandwidth",
+    "karpenter.k8s.aws/instance-encryption-in-transit-supported",
+    "karpenter.k8s.aws/instance-family",
+    "karpenter.k8s.aws/instance-generation",
+    "karpenter.k8s.aws/instance-gpu-count",
+    "karpenter.k8s.aws/instance-gpu-manufacturer",
+    "karpenter.k8s.aws/instance-gpu-memory",
+    "karpenter.k8s.aws/instance-gpu-name",
+    "karpenter.k8s.aws/instance-hypervisor",
+    "karpenter.k8s.aws/instance-local-nvme",
+    "karpenter.k8s.aws/instance-memory",
+    "karpenter.k8s.aws/instance-network-bandwidth",
+    "karpenter.k8s.aws/instance-size",
+    "karpenter.k8s.aws/instance-tenancy",
+    labels::CAPACITY_TYPE,
+    labels::ARCH,
+    labels::OS,
+    labels::INSTANCE_TYPE,
+    "node.kubernetes.io/windows-build",
+    "topology.k8s.aws/zone-id",
+    labels::REGION,
+    labels::ZONE,
+];
+
+/// Makes instance types of one node class. Values that recur are shared.
+pub struct Builder<'a> {
+    class: &'a NodeClass,
+    settings: &'a Settings,
+    soft_eviction: bool,
+    region: &'static str,
+    zones: Vec<&'a Zone>,
+    keys: Vec<Name>,
+    single: BTreeMap<String, Requirement>,
+    several: BTreeMap<Vec<Name>, Requirement>,
+    none: Requirement,
+}
+
+impl<'a> Builder<'a> {
+    /// For one node class in one region.
+    #[must_use]
+    pub fn new(
+        catalog: &'a Catalog,
+        class: &'a NodeClass,
+        settings: &'a Settings,
+        profile: &Profile,
+    ) -> Self {
+        let selected = |zone: &&Zone| class.zones.is_empty() || class.zones.contains(&zone.name);
+        Builder {
+            class,
+            settings,
+            soft_eviction: profile.soft_eviction_reserved,
+            region: catalog.region(),
+            zones: catalog.zones().iter().filter(selected).collect(),
+            keys: KEYS.iter().map(|key| Name::from(*key)).collect(),
+            single: BTreeMap::new(),
+            several: BTreeMap::new(),
+            none: Requirement::does_not_exist(),
+        }
+    }
+
+    /// The instance type, or nothing if it cannot be had: no zone of the class offers it, or Kubernetes does
+    /// not run on it. `memory` is what nodes of this type reported.
+    pub fn build(&mut self, entry: &Entry, memory: Option<Bytes>) -> Option<InstanceType> {
+        let zones: Vec<&'a Zone> = self
+            .zones
+            .iter()
+            .copied()
+            .filter(|zone| entry.zones.contains(&zone.name))
+            .collect();
+        if zones.is_empty() || entry.spec.arch == Arch::Other {
+            return None;
+        }
+        let offerings = self.offerings(entry, &zones);
+        let requirements = self.requirements(entry, &zones, &offerings);
+        let (capacity, overhead) = self.resources(entry.spec, memory);
+        Some(InstanceType::new(
+            entry.spec.name,
+            requirements,
+            offerings,
+            capacity,
+            overhead,
+        ))
+    }
+
+    /// One offering for each zone and way of buying that has a price (`ResolveOfferings`).
+    fn offerings(&self, entry: &Entry, zones: &[&Zone]) -> Vec<Offering> {
+        let mut offerings = Vec::with_capacity(2 * zones.len());
+        let mut offer = |zone: &Name, capacity_type, price, reservation| {
+            offerings.push(Offering {
+                zone: zone.clone(),
+                capacity_type,
+                price,
+                available: true,
+                reservation,
+            });
+        };
+        let on_demand = entry.karpenter_on_demand();
+        for zone in zones {
+            if let Some(price) = on_demand {
+                offer(&zone.name, CapacityType::OnDemand, price, None);
+            }
+            if let Some(price) = entry.spot_in(&zone.name) {
+                offer(&zone.name, CapacityType::Spot, price, None);
+            }
+        }
+        for own in self
+            .reservations(entry.spec)
+            .filter(|own| zones.iter().any(|zone| zone.name == own.zone))
+        {
+            let price = Price(on_demand.unwrap_or_default().0 / RESERVED_DISCOUNT);
+            let reservation = Reservation {
+                id: own.id.clone(),
+                capacity: own.count,
+            };
+            offer(&own.zone, CapacityType::Reserved, price, Some(reservation));
+        }
+        offerings
+    }
+
+    fn reservations(
+        &self,
+        spec: &InstanceSpec,
+    ) -> impl Iterator<Item = &'a super::CapacityReservation> + use<'a> {
+        let name = spec.name;
+        let all = if self.settings.reserved_capacity {
+            self.class.reservations.as_slice()
+        } else {
+            &[]
+        };
+        all.iter().filter(move |own| *own.instance_type == *name)
+    }
+
+    /// What the machine has, and what pods do not get of it (`computeCapacity`). The overhead goes by the
+    /// estimate even where the memory is known.
+    fn resources(&self, spec: &InstanceSpec, memory: Option<Bytes>) -> (Resources, Resources) {
+        let (class, settings) = (self.class, self.settings);
+        let mut extended = capacity::device_resources(spec);
+        extended.append(&mut capacity::network_resources(spec));
+        let mut capacity = Resources {
+            cpu: MilliCpu(i64::from(spec.vcpus) * 1000),
+            memory: capacity::estimated_memory(spec, settings.vm_memory_overhead),
+            ephemeral_storage: class.ephemeral_storage(spec.instance_store_gb),
+            pods: class.kubelet.pods(spec, class.ami_family, settings.reserved_enis),
+            extended,
+        };
+        let overhead = class
+            .kubelet
+            .overhead(spec, class.ami_family, &capacity, self.soft_eviction);
+        capacity.memory = memory.unwrap_or(capacity.memory);
+        (capacity, overhead)
+    }
+
+    fn only(&mut self, value: &str) -> Requirement {
+        if let Some(known) = self.single.get(value) {
+            return known.clone();
+        }
+        let made = Requirement::only(value);
+        self.single.insert(value.to_owned(), made.clone());
+        made
+    }
+
+    fn any_of(&mut self, values: Vec<Name>) -> Requirement {
+        let made = |values: &Vec<Name>| Requirement::any_of(values.iter().cloned());
+        self.several.entry(values).or_insert_with_key(made).clone()
+    }
+
+    /// The labels that nodes of the type can have (`computeRequirements`).
+    fn requirements(&mut self, entry: &Entry, zones: &[&Zone], offerings: &[Offering]) -> Requirements {
+        let spec = entry.spec;
+        let number = |value: u32| Some(value.to_string());
+        let kebab = |value: &str| Some(value.to_lowercase().replace(' ', "-"));
+        let gpu = spec.gpu;
+        // Only inference and Neuron devices have labels.
+        let accelerator = spec
+            .accelerator
+            .filter(|own| matches!(own.kind, "neuron" | "inference"));
+        let maker = accelerator.map(|own| {
+            if own.kind == "neuron" {
+                "aws"
+            } else {
+                own.manufacturer
+            }
+        });
+        let reservations: Vec<Name> = self.reservations(spec).map(|own| own.id.clone()).collect();
+        let reserved = !reservations.is_empty();
+        let text = |value: &str| (!value.is_empty()).then(|| value.to_owned());
+        let values: [Option<String>; 23] = [
+            reserved.then(|| "false".to_owned()),
+            reserved.then(|| "default".to_owned()),
+            accelerator.and_then(|own| number(own.count)),
+            maker.and_then(kebab),
+            accelerator.and_then(|own| kebab(own.name)),
+            Some(spec.flex().to_string()),
+            text(spec.category),
+            number(spec.vcpus),
+            kebab(spec.cpu_manufacturer),
+            number(spec.sustained_mhz.unwrap_or(0)),
+            spec.ebs_mbps.and_then(number),
+            Some(spec.encryption_in_transit.to_string()),
+            text(spec.family()),
+            spec.generation.and_then(number),
+            gpu.and_then(|gpu| number(gpu.count)),
+            gpu.and_then(|gpu| kebab(gpu.manufacturer)),
+            gpu.map(|gpu| (gpu.memory.0 >> 20).to_string()),
+            gpu.and_then(|gpu| kebab(gpu.name)),
+            Some(spec.hypervisor.to_owned()),
+            spec.local_nvme_gb.and_then(number),
+            Some((spec.memory.0 >> 20).to_string()),
+            spec.network_mbps.and_then(number),
+            text(spec.size()),
+        ];
+        let mut listed: Vec<Requirement> = Vec::with_capacity(KEYS.len());
+        listed.push(if reserved {
+            self.any_of(reservations)
+        } else {
+            self.none.clone()
+        });
+        for value in &values {
+            let requirement = value.as_ref().map(|value| self.only(value));
+            listed.push(requirement.unwrap_or_else(|| self.none.clone()));
+        }
+        listed.push(self.any_of(vec!["default".into(), "dedicated".into()]));
+        let bought = [CapacityType::OnDemand, CapacityType::Reserved, CapacityType::Spot];
+        let has = |own: &CapacityType| offerings.iter().any(|offering| offering.capacity_type == *own);
+        let bought = bought.into_iter().filter(has).map(|own| Name::from(own.as_str()));
+        listed.push(self.any_of(bought.collect()));
+        listed.push(self.only(spec.arch.as_str()));
+        listed.push(self.only("linux"));
+        listed.push(Requirement::only(spec.name));
+        listed.push(self.none.clone());
+        listed.push(self.any_of(zones.iter().map(|zone| Name::from(zone.id)).collect()));
+        listed.push(self.only(self.region));
+        listed.push(self.any_of(zones.iter().map(|zone| zone.name.clone()).collect()));
+        Requirements::from_sorted(self.keys.iter().cloned().zip(listed).collect())
+    }
+}

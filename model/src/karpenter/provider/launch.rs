@@ -1,0 +1,298 @@
+//! From a NodeClaim to one CreateFleet call
+//! (karpenter-provider-aws v1.14 pkg/providers/instance/{instance.go,filter/filter.go},
+//! pkg/cloudprovider/cloudprovider.go `Create`).
+
+use std::sync::Arc;
+
+use crate::api::Labels;
+use crate::catalog::volume::Volume;
+use crate::ec2::fleet::{FleetRequest, Launched, Override};
+use crate::karpenter::instance_type::{CapacityType, InstanceType, InstanceTypes, Offering};
+use crate::karpenter::labels;
+use crate::karpenter::requirement::{Name, Requirement};
+use crate::karpenter::requirements::Requirements;
+use crate::karpenter::state::NodeClaim;
+use crate::karpenter::version::Profile;
+use crate::quantity::{Price, Resources};
+
+/// The most instance types that one call names (`maxInstanceTypes`).
+pub const MAX_INSTANCE_TYPES: usize = 60;
+
+/// Resources that make a type exotic.
+const EXOTIC: [&str; 5] = [
+    "nvidia.com/gpu",
+    "amd.com/gpu",
+    "habana.ai/gaudi",
+    "aws.amazon.com/neuron",
+    "aws.amazon.com/neuroncore",
+];
+
+/// All requested instance types were unavailable: the claim is deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("all requested instance types were unavailable during launch")]
+pub struct InsufficientCapacity;
+
+/// A type with those of its offerings that are still in play.
+#[derive(Debug, Clone)]
+struct Candidate<'a> {
+    instance_type: &'a Arc<InstanceType>,
+    offerings: Vec<&'a Offering>,
+}
+
+impl Candidate<'_> {
+    fn of(&self, capacity_type: CapacityType) -> impl Iterator<Item = &Offering> + '_ {
+        let offerings = self.offerings.iter().copied();
+        offerings.filter(move |offering| offering.capacity_type == capacity_type)
+    }
+
+    fn cheapest(&self) -> Price {
+        let prices = self.offerings.iter().map(|offering| offering.price);
+        prices.min().unwrap_or(Price(i64::MAX))
+    }
+}
+
+/// The call for a claim (`Create`).
+///
+/// # Errors
+///
+/// When nothing that the claim allows is thought to be available.
+pub fn fleet_request(
+    claim: &NodeClaim,
+    types: &InstanceTypes,
+    volumes: Arc<[Volume]>,
+    detailed_monitoring: bool,
+    profile: &Profile,
+) -> Result<FleetRequest, InsufficientCapacity> {
+    let requirements = &claim.requirements;
+    let candidates = filter(compatible(claim, types), requirements, profile);
+    if candidates.is_empty() {
+        return Err(InsufficientCapacity);
+    }
+    let candidates = truncate(candidates, requirements)?;
+    let capacity_type = capacity_type(&candidates, requirements);
+    let mut overrides = Vec::new();
+    for candidate in &candidates {
+        for offering in candidate.of(capacity_type) {
+            overrides.push(Override {
+                instance_type: candidate.instance_type.name.clone(),
+                zone: offering.zone.clone(),
+                reservation: offering.reservation.as_ref().map(|own| own.id.clone()),
+            });
+        }
+    }
+    if overrides.is_empty() {
+        return Err(InsufficientCapacity);
+    }
+    Ok(FleetRequest {
+        capacity_type,
+        overrides,
+        volumes,
+        detailed_monitoring,
+    })
+}
+
+/// The types that the claim admits, on which it fits, and which are available (`CompatibleAvailableFilter`).
+fn compatible<'a>(claim: &NodeClaim, types: &'a InstanceTypes) -> Vec<Candidate<'a>> {
+    let requirements = &claim.requirements;
+    let admits = |own: &Arc<InstanceType>| {
+        requirements.allows(labels::INSTANCE_TYPE, &own.name)
+            && requirements.compatible(&own.requirements).is_ok()
+            && fits(&claim.requests, own.allocatable())
+    };
+    let candidate = |instance_type: &'a Arc<InstanceType>| {
+        let offerings: Vec<&Offering> = instance_type.available(requirements).collect();
+        (!offerings.is_empty()).then_some(Candidate {
+            instance_type,
+            offerings,
+        })
+    };
+    types
+        .iter()
+        .filter(|own| admits(own))
+        .filter_map(candidate)
+        .collect()
+}
+
+fn fits(requests: &Resources, allocatable: &Resources) -> bool {
+    requests.fits(allocatable)
+}
+
+/// Leaves what the provider wants of it: reserved offerings alone if there are any, generic types if there
+/// are any, no spot that costs more than on-demand would.
+fn filter<'a>(
+    mut candidates: Vec<Candidate<'a>>,
+    requirements: &Requirements,
+    profile: &Profile,
+) -> Vec<Candidate<'a>> {
+    let reserved = reserved(&candidates);
+    if !reserved.is_empty() {
+        return reserved;
+    }
+    if requirements.has_min_values() {
+        return candidates;
+    }
+    if candidates.iter().any(|own| !is_exotic(own.instance_type)) {
+        candidates.retain(|own| !is_exotic(own.instance_type));
+    }
+    without_dear_spot(candidates, profile)
+}
+
+/// The types with reserved offerings, and for each zone the reservation with the most left
+/// (`ReservedOfferingFilter`).
+fn reserved<'a>(candidates: &[Candidate<'a>]) -> Vec<Candidate<'a>> {
+    let left = |offering: &Offering| offering.reservation.as_ref().map_or(0, |own| own.capacity);
+    let only_reserved = |own: &Candidate<'a>| {
+        let mut best: Vec<&'a Offering> = Vec::new();
+        let reserved = own.offerings.iter().copied();
+        for offering in reserved.filter(|own| own.capacity_type == CapacityType::Reserved) {
+            match best.iter_mut().find(|known| known.zone == offering.zone) {
+                Some(known) if left(offering) > left(known) => *known = offering,
+                Some(_) => {}
+                None => best.push(offering),
+            }
+        }
+        (!best.is_empty()).then_some(Candidate {
+            instance_type: own.instance_type,
+            offerings: best,
+        })
+    };
+    candidates.iter().filter_map(only_reserved).collect()
+}
+
+/// Whether a type is bare metal or has accelerators (`ExoticInstanceTypeFilter`).
+fn is_exotic(instance_type: &InstanceType) -> bool {
+    let metal = instance_type
+        .requirements
+        .get("karpenter.k8s.aws/instance-size")
+        .is_some_and(|sizes| sizes.values().iter().any(|size| size.contains("metal")));
+    metal
+        || EXOTIC
+            .iter()
+            .any(|name| instance_type.capacity.extended(name) > 0)
+}
+
+/// Where both spot and on-demand could be launched, drops spot above the cheapest on-demand price: whole types
+/// whose cheapest offering is, or in later releases single offerings (`filterUnwantedSpot`,
+/// `SpotOfferingFilter`).
+fn without_dear_spot<'a>(mut candidates: Vec<Candidate<'a>>, profile: &Profile) -> Vec<Candidate<'a>> {
+    let spot = candidates
+        .iter()
+        .any(|own| own.of(CapacityType::Spot).next().is_some());
+    let on_demand = candidates.iter().flat_map(|own| own.of(CapacityType::OnDemand));
+    let Some(cheapest) = on_demand.map(|offering| offering.price).min().filter(|_| spot) else {
+        return candidates;
+    };
+    if profile.spot_filter_per_offering {
+        for own in &mut candidates {
+            own.offerings.retain(|offering| {
+                offering.capacity_type != CapacityType::Spot || offering.price <= cheapest
+            });
+        }
+        candidates.retain(|own| !own.offerings.is_empty());
+    } else {
+        candidates.retain(|own| own.cheapest() <= cheapest);
+    }
+    candidates
+}
+
+/// The sixty cheapest types; an error if they span fewer values than a claim must (`Truncate`).
+fn truncate<'a>(
+    mut candidates: Vec<Candidate<'a>>,
+    requirements: &Requirements,
+) -> Result<Vec<Candidate<'a>>, InsufficientCapacity> {
+    // The list is by name, and so stay types of equal price.
+    candidates.sort_by_key(Candidate::cheapest);
+    candidates.truncate(MAX_INSTANCE_TYPES);
+    let spans = |key: &str, wanted: u32| {
+        let values = candidates
+            .iter()
+            .filter_map(|own| own.instance_type.requirements.get(key));
+        let mut values: Vec<&Name> = values.flat_map(Requirement::values).collect();
+        values.sort();
+        values.dedup();
+        values.len() >= wanted as usize
+    };
+    let met = |(key, requirement): (&Name, &Requirement)| {
+        requirement.min_values().is_none_or(|wanted| spans(key, wanted))
+    };
+    if requirements.iter().all(met) {
+        Ok(candidates)
+    } else {
+        Err(InsufficientCapacity)
+    }
+}
+
+/// Reserved if any candidate has it, else spot, else on-demand (`getCapacityType`).
+fn capacity_type(candidates: &[Candidate<'_>], requirements: &Requirements) -> CapacityType {
+    let has = |own: CapacityType| {
+        requirements.allows(labels::CAPACITY_TYPE, own.as_str())
+            && candidates
+                .iter()
+                .any(|candidate| candidate.of(own).next().is_some())
+    };
+    [CapacityType::Reserved, CapacityType::Spot]
+        .into_iter()
+        .find(|own| has(*own))
+        .unwrap_or(CapacityType::OnDemand)
+}
+
+/// What a launch puts on the claim.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Details {
+    /// metadata.labels: the claim's own and those of the instance.
+    pub labels: Labels,
+    /// status.capacity
+    pub capacity: Resources,
+    /// status.allocatable
+    pub allocatable: Resources,
+}
+
+/// What a launch puts on the claim (`instanceToNodeClaim`, `PopulateNodeClaimDetails`).
+#[must_use]
+pub fn details(
+    claim: &NodeClaim,
+    instance_type: &InstanceType,
+    launched: &Launched,
+    zone_id: &str,
+) -> Details {
+    let mut found = instance_type.requirements.labels();
+    found.remove(labels::CAPACITY_RESERVATION_ID);
+    found.remove("karpenter.k8s.aws/capacity-reservation-type");
+    found.remove("karpenter.k8s.aws/capacity-reservation-interruptible");
+    found.insert(
+        "karpenter.k8s.aws/instance-tenancy".to_owned(),
+        "default".to_owned(),
+    );
+    found.insert(labels::ZONE.to_owned(), launched.choice.zone.to_string());
+    found.insert("topology.k8s.aws/zone-id".to_owned(), zone_id.to_owned());
+    found.insert(
+        labels::CAPACITY_TYPE.to_owned(),
+        launched.capacity_type.to_string(),
+    );
+    if let Some(reservation) = &launched.choice.reservation {
+        found.insert(
+            labels::CAPACITY_RESERVATION_ID.to_owned(),
+            reservation.to_string(),
+        );
+    }
+    found.extend(claim.requirements.labels());
+    found.extend(
+        claim
+            .labels
+            .iter()
+            .map(|(key, value)| (key.clone(), value.clone())),
+    );
+    let wants_efa = claim.requests.extended("vpc.amazonaws.com/efa") > 0;
+    let present = |amounts: &Resources| {
+        let mut amounts = amounts.clone();
+        amounts
+            .extended
+            .retain(|name, amount| *amount != 0 && (wants_efa || &**name != "vpc.amazonaws.com/efa"));
+        amounts
+    };
+    Details {
+        labels: found,
+        capacity: present(&instance_type.capacity),
+        allocatable: present(instance_type.allocatable()),
+    }
+}

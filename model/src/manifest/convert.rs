@@ -1,0 +1,159 @@
+//! All documents of a scenario, or of one `apply`, as objects.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use super::pod::PriorityClasses;
+use super::{Document, Reading, network, node_class, node_pool, policy, scaling, workload};
+use crate::document::{Context, Diagnostic, Severity};
+use crate::scenario::{ObjectName, Objects};
+
+/// Converts documents. What they refer to in each other is resolved among them and `before`, the objects that
+/// are there already.
+#[must_use]
+pub fn convert(documents: &[Document], before: &Objects, problems: &RefCell<Vec<Diagnostic>>) -> Objects {
+    report_twins(documents, problems);
+    let mut objects = Objects::default();
+    let contexts: Vec<Context<'_>> = documents
+        .iter()
+        .map(|document| Context::new(&document.file, document.title(), problems))
+        .collect();
+    let readings: Vec<(&Document, Reading<'_>)> = documents
+        .iter()
+        .zip(&contexts)
+        .map(|(document, context)| {
+            let root = context.root(&document.value);
+            document.kind.schema().check(&root);
+            (
+                document,
+                Reading {
+                    root,
+                    namespace: &document.namespace,
+                    name: &document.name,
+                },
+            )
+        })
+        .collect();
+    for (document, reading) in &readings {
+        if document.kind.name == "PriorityClass" {
+            objects
+                .priority_classes
+                .push(policy::read_priority_class(reading));
+        }
+    }
+    let own = policy::system_priority_classes();
+    let classes: PriorityClasses = own
+        .iter()
+        .chain(&before.priority_classes)
+        .chain(&objects.priority_classes)
+        .map(|class| (class.name.clone(), class.clone()))
+        .collect();
+    for (document, reading) in &readings {
+        read(document, reading, &classes, &mut objects);
+    }
+    for (document, reading) in &readings {
+        if document.kind.name == "NodePool" {
+            pass_kubelet_on(reading, &mut objects);
+        }
+    }
+    objects
+}
+
+/// In `karpenter.sh/v1beta1` the kubelet's settings are the NodePool's; here they are always the class's.
+fn pass_kubelet_on(reading: &Reading<'_>, objects: &mut Objects) {
+    let at = reading.root.at("spec.template.spec.kubelet");
+    if !at.is_given() {
+        return;
+    }
+    let kubelet = node_class::kubelet(&at);
+    let name = reading.root.at("spec.template.spec.nodeClassRef.name");
+    let shared = objects
+        .node_pools
+        .iter()
+        .filter(|pool| name.value().and_then(|v| v.text()) == Some(&*pool.node_class));
+    if shared.count() > 1 {
+        let hint = "give each NodePool an EC2NodeClass of its own";
+        at.error(
+            "E006",
+            "kubelet settings of NodePools that share an EC2NodeClass are not simulated",
+            hint,
+        );
+    }
+    for class in &mut objects.node_classes {
+        if name.value().and_then(|value| value.text()) == Some(&*class.name) {
+            class.kubelet = kubelet.clone();
+        }
+    }
+}
+
+fn read(document: &Document, reading: &Reading<'_>, classes: &PriorityClasses, objects: &mut Objects) {
+    let v1 = !document
+        .value
+        .get("apiVersion")
+        .and_then(|version| version.text())
+        .unwrap_or("")
+        .ends_with("v1beta1");
+    match document.kind.name {
+        "Deployment" => objects
+            .deployments
+            .push(workload::read_deployment(reading, classes)),
+        "DaemonSet" => objects
+            .daemon_sets
+            .push(workload::read_daemon_set(reading, classes)),
+        "Service" => {
+            let (service, ports) = network::read_service(reading);
+            objects.service_ports.insert(reading.object(), ports);
+            objects.services.push(service);
+        }
+        "Ingress" => objects.routes.extend(network::read_ingress(reading)),
+        "IngressRoute" => objects.routes.extend(network::read_ingress_route(reading)),
+        "HorizontalPodAutoscaler" => objects.hpas.extend(scaling::read_hpa(reading)),
+        "ScaledObject" => objects
+            .scaled_objects
+            .extend(scaling::read_scaled_object(reading)),
+        "NodePool" => objects.node_pools.push(node_pool::read_node_pool(reading, v1)),
+        "PodDisruptionBudget" => objects
+            .pod_disruption_budgets
+            .extend(policy::read_pod_disruption_budget(reading)),
+        "Namespace" => {
+            objects
+                .namespaces
+                .insert(document.name.clone(), policy::read_namespace(reading));
+        }
+        "EC2NodeClass" => objects
+            .node_classes
+            .push(node_class::read_node_class(reading, v1)),
+        "PriorityClass" => {}
+        other => unreachable!("{other} takes part and is read"),
+    }
+}
+
+/// Two documents about one object: the second would replace the first, which nobody means.
+fn report_twins(documents: &[Document], problems: &RefCell<Vec<Diagnostic>>) {
+    let mut seen: BTreeMap<(&str, ObjectName), &Document> = BTreeMap::new();
+    for document in documents {
+        let name = ObjectName {
+            namespace: document.namespace.clone(),
+            name: document.name.clone(),
+        };
+        match seen.get(&(document.kind.name, name.clone())) {
+            None => {
+                seen.insert((document.kind.name, name), document);
+            }
+            Some(first) => problems.borrow_mut().push(Diagnostic {
+                severity: Severity::Error,
+                code: "E010",
+                file: document.file.clone(),
+                line: document.place().line,
+                column: document.place().column,
+                field: document.title(),
+                message: format!(
+                    "this object is given twice, first in {}:{}",
+                    first.file,
+                    first.place().line
+                ),
+                hint: "take one of the two out".to_owned(),
+            }),
+        }
+    }
+}

@@ -1,0 +1,447 @@
+//! Karpenter's NodePools, `karpenter.sh/v1` and `v1beta1`.
+
+use std::time::Duration;
+
+use super::Reading;
+use super::pod::taint;
+use super::pod_fields::{METADATA, TOP};
+use super::selector::{labels, texts};
+use crate::document::fields::{Field, ignored, noted, quiet, refused, simulated, table};
+use crate::document::{Cursor, Scalar, Shape, closest, go_duration};
+use crate::karpenter::labels::{self as known, is_well_known, normalized};
+use crate::karpenter::node_pool::{
+    Budget, ConsolidationPolicy, Disruption, Limits, NodePool, Nodes, Reason, Window,
+};
+use crate::karpenter::{Requirement, Requirements};
+use crate::quantity::{Bytes, MilliCpu};
+
+/// spec.template.spec.expireAfter if unset (karpenter v1.14 pkg/apis/v1/nodeclaim.go; the same in v1beta1).
+const EXPIRE_AFTER: Duration = Duration::from_secs(720 * 3600);
+
+const COMMON: &[Field] = &[
+    table("", TOP),
+    table("metadata", METADATA),
+    simulated("spec.weight"),
+    noted(
+        "spec.limits",
+        "cpu, memory, ephemeral-storage, pods, nodes and extended resources",
+    ),
+    simulated("spec.template.metadata.labels"),
+    simulated("spec.template.metadata.annotations"),
+    simulated("spec.template.spec.requirements[].key"),
+    simulated("spec.template.spec.requirements[].operator"),
+    simulated("spec.template.spec.requirements[].values"),
+    noted(
+        "spec.template.spec.requirements[].minValues",
+        "from Karpenter 0.36 on",
+    ),
+    simulated("spec.template.spec.taints[].key"),
+    simulated("spec.template.spec.taints[].value"),
+    simulated("spec.template.spec.taints[].effect"),
+    simulated("spec.template.spec.startupTaints[].key"),
+    simulated("spec.template.spec.startupTaints[].value"),
+    simulated("spec.template.spec.startupTaints[].effect"),
+    simulated("spec.template.spec.nodeClassRef.name"),
+    quiet(
+        "spec.template.spec.nodeClassRef.kind",
+        "there are only EC2NodeClasses",
+    ),
+    noted("spec.disruption.budgets[].nodes", "from Karpenter 0.34 on"),
+    simulated("spec.disruption.budgets[].schedule"),
+    simulated("spec.disruption.budgets[].duration"),
+    simulated("spec.disruption.consolidationPolicy"),
+    simulated("spec.disruption.consolidateAfter"),
+    refused("spec.template.spec.resources", "only Karpenter itself sets it"),
+];
+
+/// The table of `karpenter.sh/v1`.
+pub(super) const V1: &[Field] = &[
+    table("", COMMON),
+    quiet(
+        "spec.template.spec.nodeClassRef.group",
+        "there are only EC2NodeClasses",
+    ),
+    simulated("spec.template.spec.expireAfter"),
+    simulated("spec.template.spec.terminationGracePeriod"),
+    noted(
+        "spec.disruption.budgets[].reasons",
+        "Empty, Underutilized, Drifted",
+    ),
+    noted("spec.replicas", "a static pool, from Karpenter 1.8 on"),
+];
+
+/// The table of `karpenter.sh/v1beta1`.
+pub(super) const V1_BETA1: &[Field] = &[
+    table("", COMMON),
+    quiet(
+        "spec.template.spec.nodeClassRef.apiVersion",
+        "there are only EC2NodeClasses",
+    ),
+    simulated("spec.disruption.expireAfter"),
+    table("spec.template.spec.kubelet", super::node_class::KUBELET),
+    ignored(
+        "spec.disruption.budgets[].reasons",
+        "reasons came with karpenter.sh/v1",
+    ),
+];
+
+/// A NodePool, as the API version has it.
+pub(crate) fn read_node_pool(reading: &Reading<'_>, v1: bool) -> NodePool {
+    let spec = reading.root.get("spec").required();
+    let template = spec.at("template.spec").required();
+    let class = template
+        .at("nodeClassRef.name")
+        .required()
+        .name()
+        .unwrap_or_default();
+    let weight = spec
+        .get("weight")
+        .int(1..=100)
+        .and_then(|weight| u32::try_from(weight).ok());
+    let expiry = if v1 {
+        template.get("expireAfter")
+    } else {
+        spec.at("disruption.expireAfter")
+    };
+    let labels_at = spec.at("template.metadata.labels");
+    for (key, at) in labels_at.entries() {
+        check_label(&at, key);
+    }
+    let replicas = spec
+        .get("replicas")
+        .count(0)
+        .and_then(|replicas| u32::try_from(replicas).ok());
+    NodePool {
+        name: reading.name.into(),
+        weight: weight.unwrap_or(0),
+        labels: labels(&labels_at),
+        annotations: labels(&spec.at("template.metadata.annotations")),
+        requirements: requirements(&template.get("requirements").required()),
+        taints: template.get("taints").items().iter().filter_map(taint).collect(),
+        startup_taints: template
+            .get("startupTaints")
+            .items()
+            .iter()
+            .filter_map(taint)
+            .collect(),
+        node_class: class.into(),
+        expire_after: nillable(&expiry).unwrap_or(Some(EXPIRE_AFTER)),
+        termination_grace_period: duration(&template.get("terminationGracePeriod")),
+        limits: limits(&spec.get("limits")),
+        disruption: disruption(&spec.get("disruption"), v1),
+        replicas,
+    }
+}
+
+#[derive(Clone, Copy)]
+enum RequirementOperator {
+    In,
+    NotIn,
+    Exists,
+    DoesNotExist,
+    Gt,
+    Lt,
+    Gte,
+    Lte,
+}
+
+const OPERATORS: &[(&str, RequirementOperator)] = &[
+    ("In", RequirementOperator::In),
+    ("NotIn", RequirementOperator::NotIn),
+    ("Exists", RequirementOperator::Exists),
+    ("DoesNotExist", RequirementOperator::DoesNotExist),
+    ("Gt", RequirementOperator::Gt),
+    ("Lt", RequirementOperator::Lt),
+    ("Gte", RequirementOperator::Gte),
+    ("Lte", RequirementOperator::Lte),
+];
+
+fn requirements(at: &Cursor<'_>) -> Requirements {
+    let mut found = Requirements::default();
+    for item in at.items() {
+        let key = item.get("key").required();
+        let requirement = requirement(&item);
+        if let (Some(key_text), Some(requirement)) = (key.name(), requirement) {
+            check_label(&key, key_text);
+            found.add(key_text, requirement);
+        }
+    }
+    for (key, requirement) in found.iter() {
+        let none = requirement.values().is_empty() && !requirement.is_complement();
+        let asked = at.items().iter().any(|item| {
+            item.get("key")
+                .value()
+                .and_then(|value| value.text())
+                .map(normalized)
+                == Some(key)
+                && item.get("operator").value().and_then(|value| value.text()) == Some("DoesNotExist")
+        });
+        if none && !asked {
+            at.error(
+                "E004",
+                format!("the requirements on {key} exclude each other"),
+                "",
+            );
+        }
+    }
+    found
+}
+
+fn requirement(at: &Cursor<'_>) -> Option<Requirement> {
+    let operator = at.get("operator").required().one_of(OPERATORS)?;
+    let values_at = at.get("values");
+    let values = texts(&values_at);
+    let bound = || match &*values {
+        [bound] => bound.parse::<i64>().ok().filter(|bound| *bound >= 0),
+        _ => None,
+    };
+    let bounded = |make: fn(i64) -> Requirement| {
+        if bound().is_none() {
+            let message = "this operator takes exactly one value, a whole number in quotes";
+            values_at.error("E004", message, "");
+        }
+        bound().map(make)
+    };
+    let listed = |make: fn(Vec<&str>) -> Requirement| {
+        if values.is_empty() {
+            values_at.error("E005", "this operator needs at least one value", "");
+            return None;
+        }
+        Some(make(values.iter().map(String::as_str).collect()))
+    };
+    let bare = |requirement: Requirement| {
+        if !values.is_empty() {
+            values_at.error("E004", "this operator takes no values", "");
+        }
+        Some(requirement)
+    };
+    let requirement = match operator {
+        RequirementOperator::In => listed(|values| Requirement::any_of(values)),
+        RequirementOperator::NotIn => listed(|values| Requirement::none_of(values)),
+        RequirementOperator::Exists => bare(Requirement::exists()),
+        RequirementOperator::DoesNotExist => bare(Requirement::does_not_exist()),
+        RequirementOperator::Gt => bounded(Requirement::greater_than),
+        RequirementOperator::Lt => bounded(Requirement::less_than),
+        RequirementOperator::Gte => bounded(Requirement::at_least),
+        RequirementOperator::Lte => bounded(Requirement::at_most),
+    }?;
+    let min_values = at
+        .get("minValues")
+        .int(1..=50)
+        .and_then(|least| u32::try_from(least).ok());
+    if let (Some(least), false) = (min_values, requirement.is_complement()) {
+        if requirement.values().len() < least as usize {
+            let message = format!(
+                "asks for {least} distinct values of only {}",
+                requirement.values().len()
+            );
+            at.get("minValues").error("E004", message, "");
+        }
+    }
+    Some(requirement.with_min_values(min_values))
+}
+
+/// What Karpenter's admission refuses as a label, and what looks like a misspelt one
+/// (karpenter v1.14 pkg/apis/v1/labels.go `IsRestrictedLabel`).
+fn check_label(at: &Cursor<'_>, key: &str) {
+    const OWN: [&str; 5] = [
+        known::NODE_POOL,
+        known::HOSTNAME,
+        known::REGISTERED,
+        known::INITIALIZED,
+        known::NODE_CLASS,
+    ];
+    let domain = key.split_once('/').map_or("", |(domain, _)| domain);
+    let reserved = |of: &str| domain == of || domain.ends_with(&format!(".{of}"));
+    let free = [
+        "kops.k8s.io",
+        "node.kubernetes.io",
+        "node-restriction.kubernetes.io",
+    ];
+    if OWN.contains(&key) {
+        at.error("E004", format!("the label {key} is set by Karpenter itself"), "");
+    } else if is_well_known(normalized(key)) || free.iter().any(|free| reserved(free)) {
+    } else if ["kubernetes.io", "k8s.io", "karpenter.sh", "karpenter.k8s.aws"]
+        .into_iter()
+        .any(reserved)
+    {
+        let hint = closest(key, known::well_known()).map(|near| format!("did you mean {near}?"));
+        at.error(
+            "E004",
+            format!("{key} is no label that Karpenter knows, and its domain is reserved"),
+            &hint.unwrap_or_default(),
+        );
+    }
+}
+
+fn limits(at: &Cursor<'_>) -> Limits {
+    let mut limits = Limits::default();
+    for (name, amount) in at.entries() {
+        let Some(quantity) = amount.quantity() else {
+            continue;
+        };
+        match name {
+            "cpu" => limits.cpu = Some(MilliCpu(quantity.milli())),
+            "memory" => limits.memory = Some(Bytes(quantity.whole())),
+            "ephemeral-storage" => limits.ephemeral_storage = Some(Bytes(quantity.whole())),
+            "pods" => limits.pods = Some(quantity.whole()),
+            "nodes" => limits.nodes = Some(quantity.whole()),
+            _ if name.contains('/') || name.starts_with("hugepages-") => {
+                limits.extended.insert(name.into(), quantity.whole());
+            }
+            _ => {
+                let near = closest(name, ["cpu", "memory", "ephemeral-storage", "pods", "nodes"]);
+                let hint = near
+                    .map(|near| format!("did you mean {near:?}?"))
+                    .unwrap_or_default();
+                amount.error("E002", format!("unknown resource {name:?}"), &hint);
+            }
+        }
+    }
+    limits
+}
+
+/// A duration as Karpenter's API takes it: hours, minutes, seconds.
+fn duration(at: &Cursor<'_>) -> Option<Duration> {
+    let text = at.text()?;
+    let letters = |c: char| c.is_ascii_digit() || matches!(c, 'h' | 'm' | 's');
+    let spelt = text.chars().all(letters) && !text.contains("ms");
+    let found = go_duration(text).filter(|_| spelt);
+    if found.is_none() {
+        at.error(
+            "E003",
+            format!("expected a duration such as 30s, 5m or 720h, found {text:?}"),
+            "",
+        );
+    }
+    found
+}
+
+/// A duration or Never (the inner `None`); the outer `None` is unset or wrong.
+fn nillable(at: &Cursor<'_>) -> Option<Option<Duration>> {
+    match at.value()?.text() {
+        Some("Never") => Some(None),
+        _ => duration(at).map(Some),
+    }
+}
+
+fn disruption(at: &Cursor<'_>, v1: bool) -> Disruption {
+    let policy = if v1 {
+        at.get("consolidationPolicy").one_of(&[
+            (
+                "WhenEmptyOrUnderutilized",
+                ConsolidationPolicy::WhenEmptyOrUnderutilized,
+            ),
+            ("WhenEmpty", ConsolidationPolicy::WhenEmpty),
+            ("Balanced", ConsolidationPolicy::Balanced),
+        ])
+    } else {
+        at.get("consolidationPolicy").one_of(&[
+            ("WhenUnderutilized", ConsolidationPolicy::WhenEmptyOrUnderutilized),
+            ("WhenEmpty", ConsolidationPolicy::WhenEmpty),
+        ])
+    };
+    let policy = policy.unwrap_or(ConsolidationPolicy::WhenEmptyOrUnderutilized);
+    let after_at = at.get("consolidateAfter");
+    let after = nillable(&after_at);
+    if !v1 {
+        let empty_only = policy == ConsolidationPolicy::WhenEmpty;
+        if !empty_only && matches!(after, Some(Some(_))) {
+            let hint = "take it out, or use consolidationPolicy: WhenEmpty";
+            after_at.error(
+                "E004",
+                "consolidateAfter cannot go with WhenUnderutilized in karpenter.sh/v1beta1",
+                hint,
+            );
+        }
+        if empty_only && !after_at.is_given() {
+            after_at.error(
+                "E005",
+                "consolidateAfter must be given with WhenEmpty in karpenter.sh/v1beta1",
+                "",
+            );
+        }
+    }
+    let budgets = at.get("budgets");
+    let mut found: Vec<Budget> = budgets.items().iter().filter_map(budget).collect();
+    if !budgets.is_given() {
+        // karpenter v1.14 pkg/apis/v1/nodepool.go: kubebuilder default of Disruption.Budgets
+        found.push(Budget {
+            reasons: Vec::new(),
+            nodes: Nodes::Percent(10),
+            window: None,
+        });
+    }
+    Disruption {
+        consolidation_policy: policy,
+        consolidate_after: after.unwrap_or(Some(Duration::ZERO)),
+        budgets: found,
+    }
+}
+
+fn budget(at: &Cursor<'_>) -> Option<Budget> {
+    const REASONS: &[(&str, Reason)] = &[
+        ("Empty", Reason::Empty),
+        ("Underutilized", Reason::Underutilized),
+        ("Drifted", Reason::Drifted),
+    ];
+    let nodes = nodes(&at.get("nodes").required());
+    let (schedule_at, duration_at) = (at.get("schedule"), at.get("duration"));
+    let schedule = schedule_at.text().filter(|text| {
+        let sound = text.split_whitespace().count() == 5 || text.starts_with('@');
+        if !sound {
+            let message = format!("expected a cron schedule of five fields, found {text:?}");
+            schedule_at.error(
+                "E003",
+                message,
+                "minute, hour, day of month, month, day of week, in UTC",
+            );
+        }
+        sound
+    });
+    let length = duration(&duration_at);
+    if schedule_at.is_given() != duration_at.is_given() {
+        at.error("E005", "schedule and duration must be given together", "");
+    }
+    let window = schedule.zip(length).map(|(schedule, duration)| Window {
+        schedule: schedule.to_owned(),
+        duration,
+    });
+    let reasons = at
+        .get("reasons")
+        .items()
+        .iter()
+        .filter_map(|reason| reason.one_of(REASONS))
+        .collect();
+    Some(Budget {
+        reasons,
+        nodes: nodes?,
+        window,
+    })
+}
+
+fn nodes(at: &Cursor<'_>) -> Option<Nodes> {
+    let value = at.value()?;
+    let text = match &value.shape {
+        Shape::Scalar(Scalar::Text | Scalar::Int(_), text) => text.as_str(),
+        _ => "",
+    };
+    let percent = text
+        .strip_suffix('%')
+        .and_then(|number| number.parse::<u32>().ok())
+        .filter(|n| *n <= 100);
+    let found = percent
+        .map(Nodes::Percent)
+        .or_else(|| text.parse().ok().map(Nodes::Count));
+    if found.is_none() {
+        at.error(
+            "E003",
+            format!(
+                "expected a number of nodes or a percentage such as \"10%\", found {}",
+                value.describe()
+            ),
+            "",
+        );
+    }
+    found
+}

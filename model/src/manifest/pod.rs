@@ -1,0 +1,477 @@
+//! Pod templates.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::selector::{labels, node_expressions, selector, texts};
+use crate::api::{
+    Affinity, Container, ContainerPort, HttpProbe, LabelSelector, NodeSelectorTerm, PodAffinityTerm, PodSpec,
+    PodTemplate, PreemptionPolicy, PreferredNodeTerm, Protocol, SpreadConstraint, Taint, TaintEffect,
+    Toleration, WeightedPodTerm, WhenUnsatisfiable,
+};
+use crate::document::{Cursor, closest};
+use crate::quantity::{Bytes, MilliCpu, Quantity, Resources};
+use crate::scenario::PriorityClass;
+
+/// What a pod's spec refers to elsewhere.
+pub(crate) type PriorityClasses = BTreeMap<String, PriorityClass>;
+
+/// spec.terminationGracePeriodSeconds if unset (kubernetes 1.35 pkg/apis/core/v1/defaults.go).
+const TERMINATION_GRACE: Duration = Duration::from_secs(30);
+
+/// spec.template of a workload in a namespace.
+pub(super) fn template(at: &Cursor<'_>, namespace: &str, classes: &PriorityClasses) -> PodTemplate {
+    let annotations = at.at("metadata.annotations");
+    if let Some(cost) = annotations
+        .get("controller.kubernetes.io/pod-deletion-cost")
+        .text()
+    {
+        if cost.parse::<i32>().is_err() {
+            let at = annotations.get("controller.kubernetes.io/pod-deletion-cost");
+            at.warn("W003", format!("{cost:?} is no whole number and counts as 0"), "");
+        }
+    }
+    PodTemplate {
+        namespace: namespace.to_owned(),
+        labels: labels(&at.at("metadata.labels")),
+        annotations: labels(&annotations),
+        spec: spec(&at.get("spec"), classes),
+    }
+}
+
+fn spec(at: &Cursor<'_>, classes: &PriorityClasses) -> PodSpec {
+    let containers = containers(&at.get("containers").required());
+    if at.get("containers").is_given() && containers.is_empty() {
+        at.get("containers")
+            .error("E005", "a pod needs at least one container", "");
+    }
+    let class = priority_class(&at.get("priorityClassName"), classes);
+    let preemption = at.get("preemptionPolicy").one_of(&[
+        ("PreemptLowerPriority", PreemptionPolicy::PreemptLowerPriority),
+        ("Never", PreemptionPolicy::Never),
+    ]);
+    let (overhead, _) = resources(&at.get("overhead"));
+    let pod_requests = at.at("resources.requests");
+    PodSpec {
+        containers,
+        init_containers: self::containers(&at.get("initContainers")),
+        overhead,
+        pod_requests: pod_requests.is_given().then(|| resources(&pod_requests).0),
+        node_selector: labels(&at.get("nodeSelector")),
+        affinity: affinity(&at.get("affinity")),
+        tolerations: at
+            .get("tolerations")
+            .items()
+            .iter()
+            .filter_map(toleration)
+            .collect(),
+        topology_spread: at
+            .get("topologySpreadConstraints")
+            .items()
+            .iter()
+            .filter_map(spread)
+            .collect(),
+        node_name: at.get("nodeName").name().map(str::to_owned),
+        priority: class.as_ref().map_or(0, |class| class.value),
+        priority_class: class
+            .as_ref()
+            .map_or_else(String::new, |class| class.name.clone()),
+        preemption_policy: preemption
+            .or(class.map(|class| class.preemption_policy))
+            .unwrap_or_default(),
+        termination_grace: at
+            .get("terminationGracePeriodSeconds")
+            .seconds(0)
+            .unwrap_or(TERMINATION_GRACE),
+        host_network: at.get("hostNetwork").bool().unwrap_or(false),
+        gated: !at.get("schedulingGates").items().is_empty(),
+    }
+}
+
+/// The class named, or the default one.
+fn priority_class(at: &Cursor<'_>, classes: &PriorityClasses) -> Option<PriorityClass> {
+    let Some(name) = at.name() else {
+        return classes.values().find(|class| class.global_default).cloned();
+    };
+    let class = classes.get(name).cloned();
+    if class.is_none() {
+        let names = || classes.keys().map(String::as_str);
+        let hint = match closest(name, names()) {
+            Some(near) => format!("did you mean {near:?}?"),
+            None => format!(
+                "add a PriorityClass of that name; known are {}",
+                names().collect::<Vec<_>>().join(", ")
+            ),
+        };
+        at.error("E009", format!("there is no PriorityClass {name:?}"), &hint);
+    }
+    class
+}
+
+fn containers(at: &Cursor<'_>) -> Vec<Container> {
+    let containers: Vec<Container> = at.items().iter().map(container).collect();
+    for (index, container) in containers.iter().enumerate() {
+        let twice = containers[..index]
+            .iter()
+            .any(|other| other.name == container.name);
+        if twice && !container.name.is_empty() {
+            at.items()[index].error(
+                "E004",
+                format!("two containers are called {:?}", container.name),
+                "",
+            );
+        }
+    }
+    containers
+}
+
+fn container(at: &Cursor<'_>) -> Container {
+    let name = at.get("name").required().name().unwrap_or_default();
+    let image = at.get("image").required().name().unwrap_or_default();
+    let (limits, _) = resources(&at.at("resources.limits"));
+    let (requests, given) = requests(&at.at("resources.requests"), &at.at("resources.limits"), &limits);
+    let limited = |name: &str| at.at("resources.limits").get(name).is_given();
+    Container {
+        name: name.to_owned(),
+        image: image.to_owned(),
+        requests_cpu: given.cpu,
+        requests_memory: given.memory,
+        requests,
+        cpu_limit: limited("cpu").then_some(limits.cpu),
+        memory_limit: limited("memory").then_some(limits.memory),
+        ports: at.get("ports").items().iter().filter_map(port).collect(),
+        always_pull: always_pull(&at.get("imagePullPolicy"), image),
+        readiness_probe: probe(&at.get("readinessProbe")),
+        startup_probe: probe(&at.get("startupProbe")),
+        liveness_probe: probe(&at.get("livenessProbe")),
+        restartable: at
+            .get("restartPolicy")
+            .one_of(&[("Always", true)])
+            .unwrap_or(false),
+        pre_stop_sleep: pre_stop(&at.at("lifecycle.preStop")),
+    }
+}
+
+/// Always if so written, or if nothing is written and the tag is `latest` or absent
+/// (kubernetes 1.35 pkg/apis/core/v1/defaults.go `SetDefaults_Container`).
+fn always_pull(at: &Cursor<'_>, image: &str) -> bool {
+    let written = at.one_of(&[("Always", true), ("IfNotPresent", false), ("Never", false)]);
+    written.unwrap_or_else(|| {
+        let last = image.rsplit('/').next().unwrap_or(image);
+        let pinned = last.contains('@') || last.rsplit_once(':').is_some_and(|(_, tag)| tag != "latest");
+        !pinned
+    })
+}
+
+/// Which resources a list names.
+#[derive(Debug, Clone, Copy, Default)]
+struct Given {
+    cpu: bool,
+    memory: bool,
+}
+
+/// A list of resources.
+fn resources(at: &Cursor<'_>) -> (Resources, Given) {
+    let mut found = Resources::default();
+    let mut given = Given::default();
+    for (name, amount) in at.entries() {
+        let Some(quantity) = amount.quantity() else {
+            continue;
+        };
+        match name {
+            "cpu" => {
+                found.cpu = MilliCpu(quantity.milli());
+                given.cpu = true;
+            }
+            "memory" => {
+                found.memory = Bytes(quantity.whole());
+                given.memory = true;
+                warn_of_tiny_memory(&amount, quantity);
+            }
+            "ephemeral-storage" => found.ephemeral_storage = Bytes(quantity.whole()),
+            _ if name.contains('/') || name.starts_with("hugepages-") => {
+                if quantity != Quantity::from_whole(quantity.whole()) {
+                    amount.error("E004", "an extended resource is counted in whole numbers", "");
+                }
+                found.extended.insert(name.into(), quantity.whole());
+            }
+            _ => unknown_resource(&amount, name),
+        }
+    }
+    (found, given)
+}
+
+fn warn_of_tiny_memory(at: &Cursor<'_>, quantity: Quantity) {
+    if quantity > Quantity::default() && quantity < Quantity::from_whole(1 << 20) {
+        let message = format!("{quantity} bytes of memory is less than 1Mi");
+        at.warn(
+            "W003",
+            message,
+            "a unit such as Mi or Gi may be missing, and `m` means thousandths",
+        );
+    }
+}
+
+fn unknown_resource(at: &Cursor<'_>, name: &str) {
+    let hint = match closest(name, ["cpu", "memory", "ephemeral-storage"]) {
+        Some(near) => format!("did you mean {near:?}?"),
+        None => "extended resources have a slash in their name, as nvidia.com/gpu".to_owned(),
+    };
+    at.error("E002", format!("unknown resource {name:?}"), &hint);
+}
+
+/// Requests, where limits fill what they leave out
+/// (kubernetes 1.35 pkg/apis/core/v1/defaults.go `SetDefaults_Pod`).
+fn requests(at: &Cursor<'_>, limits_at: &Cursor<'_>, limits: &Resources) -> (Resources, Given) {
+    let (mut requests, mut given) = resources(at);
+    let only_limited = |name: &str| !at.get(name).is_given() && limits_at.get(name).is_given();
+    if only_limited("cpu") {
+        requests.cpu = limits.cpu;
+        given.cpu = true;
+    }
+    if only_limited("memory") {
+        requests.memory = limits.memory;
+        given.memory = true;
+    }
+    if only_limited("ephemeral-storage") {
+        requests.ephemeral_storage = limits.ephemeral_storage;
+    }
+    for (name, limit) in &limits.extended {
+        let own = requests.extended.entry(name.clone()).or_insert(*limit);
+        if own != limit {
+            let message = format!("requests {own} of {name}, but the limit is {limit}");
+            at.get(name).error(
+                "E004",
+                message,
+                "requests and limits of an extended resource must be equal",
+            );
+        }
+    }
+    for (name, own) in &requests.extended {
+        if *own > 0 && !limits.extended.contains_key(name) {
+            at.get(name)
+                .error("E004", format!("{name} needs a limit equal to its request"), "");
+        }
+    }
+    let above = |own: i64, limit: i64, name: &str| {
+        if limits_at.get(name).is_given() && own > limit {
+            at.get(name)
+                .error("E004", format!("the request of {name} is above its limit"), "");
+        }
+    };
+    above(requests.cpu.0, limits.cpu.0, "cpu");
+    above(requests.memory.0, limits.memory.0, "memory");
+    (requests, given)
+}
+
+fn port(at: &Cursor<'_>) -> Option<ContainerPort> {
+    let number = |at: &Cursor<'_>| at.int(1..=65_535).and_then(|port| u16::try_from(port).ok());
+    let protocol = at.get("protocol").one_of(&[
+        ("TCP", Protocol::Tcp),
+        ("UDP", Protocol::Udp),
+        ("SCTP", Protocol::Sctp),
+    ]);
+    Some(ContainerPort {
+        name: at.get("name").text().unwrap_or_default().to_owned(),
+        container_port: number(&at.get("containerPort").required())?,
+        host_port: number(&at.get("hostPort")),
+        host_ip: at.get("hostIP").text().unwrap_or_default().to_owned(),
+        protocol: protocol.unwrap_or(Protocol::Tcp),
+    })
+}
+
+/// Defaults: kubernetes 1.35 pkg/apis/core/v1/defaults.go `SetDefaults_Probe`.
+fn probe(at: &Cursor<'_>) -> Option<HttpProbe> {
+    at.value()?;
+    let seconds = |key: &str, least: i64, default: u64| {
+        at.get(key).seconds(least).unwrap_or(Duration::from_secs(default))
+    };
+    let times = |key: &str, default: u32| {
+        at.get(key)
+            .count(1)
+            .and_then(|times| u32::try_from(times).ok())
+            .unwrap_or(default)
+    };
+    Some(HttpProbe {
+        initial_delay: seconds("initialDelaySeconds", 0, 0),
+        period: seconds("periodSeconds", 1, 10),
+        timeout: seconds("timeoutSeconds", 1, 1),
+        success_threshold: times("successThreshold", 1),
+        failure_threshold: times("failureThreshold", 3),
+    })
+}
+
+/// How long a preStop hook sleeps: its `sleep.seconds`, or the number after a word `sleep` in its command.
+fn pre_stop(at: &Cursor<'_>) -> Duration {
+    if let Some(sleep) = at.at("sleep.seconds").seconds(0) {
+        return sleep;
+    }
+    let command = texts(&at.at("exec.command")).join(" ");
+    let mut words = command.split(|c: char| c.is_whitespace() || matches!(c, ';' | '&' | '|' | '"' | '\''));
+    let after_sleep = words
+        .find(|word| word.rsplit('/').next() == Some("sleep"))
+        .and_then(|_| words.next());
+    let seconds = after_sleep.and_then(|text| text.trim_end_matches('s').parse::<f64>().ok());
+    let seconds = seconds.filter(|seconds| (0.0..86_400.0).contains(seconds));
+    Duration::from_secs_f64(seconds.unwrap_or(0.0))
+}
+
+pub(super) const EFFECTS: &[(&str, TaintEffect)] = &[
+    ("NoSchedule", TaintEffect::NoSchedule),
+    ("PreferNoSchedule", TaintEffect::PreferNoSchedule),
+    ("NoExecute", TaintEffect::NoExecute),
+];
+
+/// A taint of a NodePool.
+pub(super) fn taint(at: &Cursor<'_>) -> Option<Taint> {
+    let effect = at.get("effect").required().one_of(EFFECTS);
+    Some(Taint {
+        key: at.get("key").required().name()?.to_owned(),
+        value: at.get("value").text().unwrap_or_default().to_owned(),
+        effect: effect?,
+    })
+}
+
+fn toleration(at: &Cursor<'_>) -> Option<Toleration> {
+    let exists = at
+        .get("operator")
+        .one_of(&[("Exists", true), ("Equal", false)])
+        .unwrap_or(false);
+    let key = at.get("key").text().unwrap_or_default();
+    let value = at.get("value").text().unwrap_or_default();
+    if key.is_empty() && !exists {
+        at.error("E004", "a toleration without a key needs the operator Exists", "");
+        return None;
+    }
+    if exists && !value.is_empty() {
+        at.get("value")
+            .error("E004", "a toleration with the operator Exists takes no value", "");
+    }
+    Some(Toleration {
+        key: key.to_owned(),
+        value: (!exists).then(|| value.to_owned()),
+        effect: at.get("effect").one_of(EFFECTS),
+        seconds: at.get("tolerationSeconds").int(0..=i64::from(i32::MAX)),
+    })
+}
+
+fn affinity(at: &Cursor<'_>) -> Affinity {
+    const REQUIRED: &str = "requiredDuringSchedulingIgnoredDuringExecution";
+    const PREFERRED: &str = "preferredDuringSchedulingIgnoredDuringExecution";
+    let (node, pod, anti) = (
+        at.get("nodeAffinity"),
+        at.get("podAffinity"),
+        at.get("podAntiAffinity"),
+    );
+    let required = node.get(REQUIRED);
+    let terms = required.get("nodeSelectorTerms");
+    if required.is_given() && terms.items().is_empty() {
+        terms
+            .clone()
+            .error("E005", "at least one node selector term is needed", "");
+    }
+    let weight = |at: &Cursor<'_>| {
+        at.get("weight")
+            .required()
+            .int(1..=100)
+            .and_then(|w| i32::try_from(w).ok())
+    };
+    let preferred_node = |at: &Cursor<'_>| {
+        Some(PreferredNodeTerm {
+            weight: weight(at)?,
+            term: node_term(&at.get("preference").required()),
+        })
+    };
+    let preferred_pod = |at: &Cursor<'_>| {
+        Some(WeightedPodTerm {
+            weight: weight(at)?,
+            term: pod_term(&at.get("podAffinityTerm").required())?,
+        })
+    };
+    Affinity {
+        node_required: required
+            .is_given()
+            .then(|| terms.items().iter().map(node_term).collect()),
+        node_preferred: node
+            .get(PREFERRED)
+            .items()
+            .iter()
+            .filter_map(preferred_node)
+            .collect(),
+        pod_required: pod.get(REQUIRED).items().iter().filter_map(pod_term).collect(),
+        pod_preferred: pod
+            .get(PREFERRED)
+            .items()
+            .iter()
+            .filter_map(preferred_pod)
+            .collect(),
+        anti_required: anti.get(REQUIRED).items().iter().filter_map(pod_term).collect(),
+        anti_preferred: anti
+            .get(PREFERRED)
+            .items()
+            .iter()
+            .filter_map(preferred_pod)
+            .collect(),
+    }
+}
+
+fn node_term(at: &Cursor<'_>) -> NodeSelectorTerm {
+    NodeSelectorTerm {
+        expressions: node_expressions(&at.get("matchExpressions")),
+        fields: node_expressions(&at.get("matchFields")),
+    }
+}
+
+fn pod_term(at: &Cursor<'_>) -> Option<PodAffinityTerm> {
+    Some(PodAffinityTerm {
+        selector: selector(&at.get("labelSelector")),
+        namespaces: texts(&at.get("namespaces")),
+        namespace_selector: selector(&at.get("namespaceSelector")),
+        topology_key: at.get("topologyKey").required().name()?.to_owned(),
+        match_label_keys: texts(&at.get("matchLabelKeys")),
+        mismatch_label_keys: texts(&at.get("mismatchLabelKeys")),
+    })
+}
+
+fn spread(at: &Cursor<'_>) -> Option<SpreadConstraint> {
+    let policy = |key: &str| at.get(key).one_of(&[("Honor", true), ("Ignore", false)]);
+    let when = at.get("whenUnsatisfiable").required().one_of(&[
+        ("DoNotSchedule", WhenUnsatisfiable::DoNotSchedule),
+        ("ScheduleAnyway", WhenUnsatisfiable::ScheduleAnyway),
+    ]);
+    let skew = at.get("maxSkew").required().count(1);
+    let key = at.get("topologyKey").required().name();
+    let min_domains = at.get("minDomains").count(1);
+    if min_domains.is_some() && when == Some(WhenUnsatisfiable::ScheduleAnyway) {
+        at.get("minDomains")
+            .error("E004", "minDomains goes only with DoNotSchedule", "");
+    }
+    Some(SpreadConstraint {
+        max_skew: skew?,
+        topology_key: key?.to_owned(),
+        when_unsatisfiable: when?,
+        selector: selector(&at.get("labelSelector")),
+        min_domains,
+        honor_node_affinity: policy("nodeAffinityPolicy").unwrap_or(true),
+        honor_node_taints: policy("nodeTaintsPolicy").unwrap_or(false),
+        match_label_keys: texts(&at.get("matchLabelKeys")),
+    })
+}
+
+/// Whether a controller's selector selects the pods of its template.
+pub(super) fn check_selector(at: &Cursor<'_>, selector: Option<&LabelSelector>, template: &PodTemplate) {
+    match selector {
+        Some(selector) if selector.is_empty() => {
+            at.error("E004", "the selector must not be empty", "");
+        }
+        Some(selector) if !selector.matches(&template.labels) => {
+            let hint = "give spec.template.metadata.labels the labels that spec.selector asks for";
+            at.error(
+                "E009",
+                "the selector does not match the labels of the pod template",
+                hint,
+            );
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,235 @@
+//! The table of pod templates, which workloads share.
+
+use super::selector::SELECTOR;
+use crate::document::fields::{Field, ignored, noted, quiet, refused, simulated, table};
+
+const OUTSIDE: &str = "what runs inside the container is the scenario's matter";
+const IDENTITY: &str = "identity, names and rights play no part in scaling";
+
+/// metadata of any object.
+pub(super) const METADATA: &[Field] = &[
+    simulated("name"),
+    simulated("namespace"),
+    simulated("labels"),
+    simulated("annotations"),
+    quiet("creationTimestamp", "written by the API server"),
+    quiet("generation", "written by the API server"),
+    quiet("resourceVersion", "written by the API server"),
+    quiet("uid", "written by the API server"),
+    quiet("selfLink", "written by the API server"),
+    quiet("managedFields", "written by the API server"),
+    quiet("ownerReferences", "nothing here is owned from outside"),
+    quiet("finalizers", "nothing here waits for them"),
+    quiet("generateName", "objects are created by name"),
+];
+
+/// apiVersion, kind, status.
+pub(super) const TOP: &[Field] = &[
+    simulated("apiVersion"),
+    simulated("kind"),
+    quiet("status", "written by controllers"),
+];
+
+/// spec.template.metadata
+const TEMPLATE_METADATA: &[Field] = &[
+    simulated("labels"),
+    noted(
+        "annotations",
+        "do-not-disrupt, safe-to-evict, pod-deletion-cost and prometheus.io/scrape are acted on",
+    ),
+    quiet("name", "pods get names of their own"),
+    quiet("namespace", "pods live where their controller does"),
+    quiet("creationTimestamp", "written by the API server"),
+];
+
+/// spec.template.spec
+const POD: &[Field] = &[
+    simulated("nodeSelector"),
+    simulated("nodeName"),
+    simulated("tolerations[].key"),
+    simulated("tolerations[].operator"),
+    simulated("tolerations[].value"),
+    simulated("tolerations[].effect"),
+    simulated("tolerations[].tolerationSeconds"),
+    simulated("priorityClassName"),
+    simulated("preemptionPolicy"),
+    simulated("terminationGracePeriodSeconds"),
+    simulated("hostNetwork"),
+    noted(
+        "schedulingGates",
+        "a gated pod is never scheduled: nothing here lifts a gate",
+    ),
+    noted("overhead", "added to the requests"),
+    noted(
+        "resources.requests",
+        "pod-level requests, from Kubernetes 1.34 on",
+    ),
+    ignored("resources.limits", "limits are simulated by container"),
+    simulated("topologySpreadConstraints[].maxSkew"),
+    simulated("topologySpreadConstraints[].topologyKey"),
+    simulated("topologySpreadConstraints[].whenUnsatisfiable"),
+    simulated("topologySpreadConstraints[].minDomains"),
+    simulated("topologySpreadConstraints[].nodeAffinityPolicy"),
+    simulated("topologySpreadConstraints[].nodeTaintsPolicy"),
+    simulated("topologySpreadConstraints[].matchLabelKeys"),
+    ignored(
+        "priority",
+        "the number comes from priorityClassName, as admission has it",
+    ),
+    ignored("runtimeClassName", "no RuntimeClass adds its overhead here"),
+    ignored(
+        "volumes[].persistentVolumeClaim",
+        "a volume does not bind its pod to a zone here",
+    ),
+    quiet("volumes[].*", "what is mounted has no effect on scaling"),
+    refused("schedulerName", "only the default scheduler is simulated"),
+    refused(
+        "activeDeadlineSeconds",
+        "pods that end by themselves are not simulated",
+    ),
+    refused(
+        "readinessGates",
+        "nothing here sets the conditions that they wait for",
+    ),
+    refused("resourceClaims", "dynamic resource allocation is not simulated"),
+    quiet("restartPolicy", "pods of workloads are always restarted"),
+    quiet("serviceAccountName", IDENTITY),
+    quiet("serviceAccount", IDENTITY),
+    quiet("automountServiceAccountToken", IDENTITY),
+    quiet("securityContext", IDENTITY),
+    quiet("imagePullSecrets", IDENTITY),
+    quiet("dnsPolicy", IDENTITY),
+    quiet("dnsConfig", IDENTITY),
+    quiet("hostname", IDENTITY),
+    quiet("subdomain", IDENTITY),
+    quiet("setHostnameAsFQDN", IDENTITY),
+    quiet("hostAliases", IDENTITY),
+    quiet("enableServiceLinks", IDENTITY),
+    quiet("shareProcessNamespace", OUTSIDE),
+    quiet("hostPID", OUTSIDE),
+    quiet("hostIPC", OUTSIDE),
+    quiet("hostUsers", OUTSIDE),
+    quiet("os", "nodes run Linux"),
+];
+
+/// A container.
+const CONTAINER: &[Field] = &[
+    simulated("name"),
+    noted("image", "its size and pull time are the scenario's"),
+    noted(
+        "imagePullPolicy",
+        "Always asks the registry even if the image is there",
+    ),
+    simulated("ports[].name"),
+    simulated("ports[].containerPort"),
+    simulated("ports[].hostPort"),
+    simulated("ports[].hostIP"),
+    simulated("ports[].protocol"),
+    simulated("resources.requests"),
+    noted(
+        "resources.limits",
+        "the CPU limit is the CFS quota; memory limits kill nobody here",
+    ),
+    refused("resources.claims", "dynamic resource allocation is not simulated"),
+    noted("restartPolicy", "of an init container: Always makes it a sidecar"),
+    simulated("lifecycle.preStop.sleep.seconds"),
+    noted(
+        "lifecycle.preStop.exec.command",
+        "a `sleep N` in it is waited for",
+    ),
+    ignored("lifecycle.preStop.httpGet", "taken as done at once"),
+    ignored("lifecycle.preStop.tcpSocket", "Kubernetes ignores it too"),
+    ignored("lifecycle.postStart", "taken as done at once"),
+    ignored("resizePolicy", "pods are not resized in place"),
+    quiet("lifecycle.stopSignal", OUTSIDE),
+    quiet("command", OUTSIDE),
+    quiet("args", OUTSIDE),
+    quiet("env", OUTSIDE),
+    quiet("envFrom", OUTSIDE),
+    quiet("workingDir", OUTSIDE),
+    quiet("volumeMounts", OUTSIDE),
+    quiet("volumeDevices", OUTSIDE),
+    quiet("securityContext", OUTSIDE),
+    quiet("stdin", OUTSIDE),
+    quiet("stdinOnce", OUTSIDE),
+    quiet("tty", OUTSIDE),
+    quiet("terminationMessagePath", OUTSIDE),
+    quiet("terminationMessagePolicy", OUTSIDE),
+];
+
+/// A probe.
+const PROBE: &[Field] = &[
+    simulated("initialDelaySeconds"),
+    simulated("periodSeconds"),
+    simulated("timeoutSeconds"),
+    simulated("successThreshold"),
+    simulated("failureThreshold"),
+    noted("httpGet", "answered as soon as the application has started"),
+    noted("tcpSocket", "answered as soon as the application has started"),
+    noted("exec", "answered as soon as the application has started"),
+    noted("grpc", "answered as soon as the application has started"),
+    ignored(
+        "terminationGracePeriodSeconds",
+        "containers are not restarted by probes here",
+    ),
+];
+
+/// A node selector term.
+const NODE_TERM: &[Field] = &[
+    simulated("matchExpressions[].key"),
+    simulated("matchExpressions[].operator"),
+    simulated("matchExpressions[].values"),
+    simulated("matchFields[].key"),
+    simulated("matchFields[].operator"),
+    simulated("matchFields[].values"),
+];
+
+/// A pod affinity term.
+const POD_TERM: &[Field] = &[
+    simulated("topologyKey"),
+    simulated("namespaces"),
+    simulated("matchLabelKeys"),
+    simulated("mismatchLabelKeys"),
+    table("labelSelector", SELECTOR),
+    table("namespaceSelector", SELECTOR),
+];
+
+const POD_AFFINITY: &[Field] = &[
+    table("requiredDuringSchedulingIgnoredDuringExecution[]", POD_TERM),
+    simulated("preferredDuringSchedulingIgnoredDuringExecution[].weight"),
+    table(
+        "preferredDuringSchedulingIgnoredDuringExecution[].podAffinityTerm",
+        POD_TERM,
+    ),
+];
+
+const AFFINITY: &[Field] = &[
+    table(
+        "nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms[]",
+        NODE_TERM,
+    ),
+    simulated("nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution[].weight"),
+    table(
+        "nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution[].preference",
+        NODE_TERM,
+    ),
+    table("podAffinity", POD_AFFINITY),
+    table("podAntiAffinity", POD_AFFINITY),
+];
+
+const ALL_OF_A_CONTAINER: &[Field] = &[
+    table("", CONTAINER),
+    table("readinessProbe", PROBE),
+    table("startupProbe", PROBE),
+    table("livenessProbe", PROBE),
+];
+
+/// spec.template
+pub(super) const TEMPLATE: &[Field] = &[
+    table("metadata", TEMPLATE_METADATA),
+    table("spec", POD),
+    table("spec.affinity", AFFINITY),
+    table("spec.topologySpreadConstraints[].labelSelector", SELECTOR),
+    table("spec.containers[]", ALL_OF_A_CONTAINER),
+    table("spec.initContainers[]", ALL_OF_A_CONTAINER),
+];

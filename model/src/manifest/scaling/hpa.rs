@@ -1,0 +1,243 @@
+//! `autoscaling/v2` HorizontalPodAutoscalers, and the behavior stanza that ScaledObjects share.
+
+use std::time::Duration;
+
+use super::super::Reading;
+use super::super::pod_fields::{METADATA, TOP};
+use super::super::selector::{SELECTOR, selector};
+use super::{HorizontalPodAutoscaler, target};
+use crate::document::Cursor;
+use crate::document::fields::{Field, noted, quiet, simulated, table};
+use crate::hpa::spec::{DEFAULT_MIN_REPLICAS, Policy, PolicyKind, ScalingRules, SelectPolicy};
+use crate::hpa::{Behavior, Metric, Resource, Source, Spec, Target};
+
+const TARGET: &[Field] = &[
+    simulated("type"),
+    simulated("value"),
+    simulated("averageValue"),
+    simulated("averageUtilization"),
+];
+
+const METRIC: &[Field] = &[
+    simulated("metric.name"),
+    table("metric.selector", SELECTOR),
+    table("target", TARGET),
+];
+
+const RULES: &[Field] = &[
+    simulated("stabilizationWindowSeconds"),
+    simulated("selectPolicy"),
+    simulated("policies[].type"),
+    simulated("policies[].value"),
+    simulated("policies[].periodSeconds"),
+    noted("tolerance", "from Kubernetes 1.35 on"),
+];
+
+/// The table of the behavior stanza.
+pub(super) const BEHAVIOR: &[Field] = &[table("scaleUp", RULES), table("scaleDown", RULES)];
+
+/// The table of HorizontalPodAutoscalers.
+pub(in crate::manifest) const HORIZONTAL_POD_AUTOSCALER: &[Field] = &[
+    table("", TOP),
+    table("metadata", METADATA),
+    simulated("spec.scaleTargetRef.name"),
+    noted("spec.scaleTargetRef.kind", "only Deployments are simulated"),
+    quiet("spec.scaleTargetRef.apiVersion", "there is one"),
+    simulated("spec.minReplicas"),
+    simulated("spec.maxReplicas"),
+    simulated("spec.metrics[].type"),
+    simulated("spec.metrics[].resource.name"),
+    table("spec.metrics[].resource.target", TARGET),
+    simulated("spec.metrics[].containerResource.name"),
+    simulated("spec.metrics[].containerResource.container"),
+    table("spec.metrics[].containerResource.target", TARGET),
+    table("spec.metrics[].pods", METRIC),
+    table("spec.metrics[].object", METRIC),
+    simulated("spec.metrics[].object.describedObject.kind"),
+    simulated("spec.metrics[].object.describedObject.name"),
+    quiet(
+        "spec.metrics[].object.describedObject.apiVersion",
+        "the kind says enough",
+    ),
+    table("spec.metrics[].external", METRIC),
+    table("spec.behavior", BEHAVIOR),
+];
+
+/// A HorizontalPodAutoscaler.
+pub(crate) fn read_hpa(reading: &Reading<'_>) -> Option<HorizontalPodAutoscaler> {
+    let spec = reading.root.get("spec").required();
+    let target = target(&spec.get("scaleTargetRef").required(), reading.namespace);
+    let (min_at, max_at) = (spec.get("minReplicas"), spec.get("maxReplicas").required());
+    if min_at.value().and_then(|value| value.text()) == Some("0") {
+        let hint = "KEDA can scale to zero: minReplicaCount: 0";
+        min_at.error(
+            "E004",
+            "minReplicas: 0 needs the feature gate HPAScaleToZero, which EKS has not",
+            hint,
+        );
+    }
+    let min = min_at.count(0).unwrap_or(DEFAULT_MIN_REPLICAS);
+    let max = max_at.count(1);
+    if max.is_some_and(|max| max < min) {
+        max_at.error("E004", format!("maxReplicas is less than minReplicas, {min}"), "");
+    }
+    let metrics_at = spec.get("metrics");
+    let mut metrics: Vec<Metric> = metrics_at.items().iter().filter_map(metric).collect();
+    if metrics_at.items().is_empty() {
+        metrics.push(Metric::default_cpu());
+    }
+    Some(HorizontalPodAutoscaler {
+        name: reading.object(),
+        target: target?,
+        spec: Spec {
+            min_replicas: min,
+            max_replicas: max?,
+            metrics,
+            behavior: behavior(&spec.get("behavior")),
+        },
+    })
+}
+
+#[derive(Clone, Copy)]
+enum MetricKind {
+    Resource,
+    ContainerResource,
+    Pods,
+    Object,
+    External,
+}
+
+fn metric(at: &Cursor<'_>) -> Option<Metric> {
+    let (key, kind) = at.get("type").required().one_of(&[
+        ("Resource", ("resource", MetricKind::Resource)),
+        (
+            "ContainerResource",
+            ("containerResource", MetricKind::ContainerResource),
+        ),
+        ("Pods", ("pods", MetricKind::Pods)),
+        ("Object", ("object", MetricKind::Object)),
+        ("External", ("external", MetricKind::External)),
+    ])?;
+    let own = at.get(key).required();
+    own.value()?;
+    let metric_selector = selector(&own.at("metric.selector"));
+    let name = || own.at("metric.name").required().name().map(str::to_owned);
+    let source = match kind {
+        MetricKind::Resource => Source::Resource(resource(&own)?),
+        MetricKind::ContainerResource => Source::ContainerResource {
+            resource: resource(&own)?,
+            container: own.get("container").required().name()?.to_owned(),
+        },
+        MetricKind::Pods => Source::Pods {
+            name: name()?,
+            selector: metric_selector,
+        },
+        MetricKind::External => Source::External {
+            name: name()?,
+            selector: metric_selector,
+        },
+        MetricKind::Object => Source::Object {
+            name: name()?,
+            selector: metric_selector,
+            kind: own.at("describedObject.kind").required().name()?.to_owned(),
+            object: own.at("describedObject.name").required().name()?.to_owned(),
+        },
+    };
+    Some(Metric {
+        target: metric_target(&own.get("target").required(), kind)?,
+        source,
+    })
+}
+
+fn resource(at: &Cursor<'_>) -> Option<Resource> {
+    at.get("name")
+        .required()
+        .one_of(&[("cpu", Resource::Cpu), ("memory", Resource::Memory)])
+}
+
+/// The target: its type says which field counts, and which types there are depends on the source
+/// (kubernetes 1.35 pkg/apis/autoscaling/validation/validation.go `validateMetricSpec`).
+fn metric_target(at: &Cursor<'_>, kind: MetricKind) -> Option<Target> {
+    let field = at.get("type").required().one_of(&[
+        ("Utilization", "averageUtilization"),
+        ("AverageValue", "averageValue"),
+        ("Value", "value"),
+    ])?;
+    let own = at.get(field).required();
+    let allowed = match kind {
+        MetricKind::Resource | MetricKind::ContainerResource => field != "value",
+        MetricKind::Pods => field == "averageValue",
+        MetricKind::Object | MetricKind::External => field != "averageUtilization",
+    };
+    if !allowed {
+        at.get("type")
+            .error("E004", "a metric of this kind has no target of this type", "");
+        return None;
+    }
+    if field == "averageUtilization" {
+        return own.count(1).map(Target::AverageUtilization);
+    }
+    let quantity = own.quantity()?;
+    if quantity <= crate::quantity::Quantity::default() {
+        own.error("E004", "the target must be above 0", "");
+        return None;
+    }
+    Some(if field == "value" {
+        Target::Value(quantity)
+    } else {
+        Target::AverageValue(quantity)
+    })
+}
+
+/// A behavior stanza; `None` if it is absent.
+pub(super) fn behavior(at: &Cursor<'_>) -> Option<Behavior> {
+    at.value()?;
+    Some(Behavior {
+        scale_up: rules(&at.get("scaleUp")),
+        scale_down: rules(&at.get("scaleDown")),
+    })
+}
+
+fn rules(at: &Cursor<'_>) -> ScalingRules {
+    let window_at = at.get("stabilizationWindowSeconds");
+    let window = window_at
+        .int(0..=3600)
+        .and_then(|seconds| u64::try_from(seconds).ok());
+    let policies_at = at.get("policies");
+    let policies: Vec<Policy> = policies_at.items().iter().filter_map(policy).collect();
+    if policies_at.is_given() && policies_at.items().is_empty() {
+        policies_at.error(
+            "E005",
+            "at least one policy is needed",
+            "take policies out to get the default ones",
+        );
+    }
+    ScalingRules {
+        stabilization_window: window.map(Duration::from_secs),
+        select_policy: at.get("selectPolicy").one_of(&[
+            ("Max", SelectPolicy::Max),
+            ("Min", SelectPolicy::Min),
+            ("Disabled", SelectPolicy::Disabled),
+        ]),
+        policies: policies_at.is_given().then_some(policies),
+        tolerance: at.get("tolerance").quantity(),
+    }
+}
+
+fn policy(at: &Cursor<'_>) -> Option<Policy> {
+    let kind = at
+        .get("type")
+        .required()
+        .one_of(&[("Pods", PolicyKind::Pods), ("Percent", PolicyKind::Percent)]);
+    let value = at.get("value").required().count(1);
+    let period = at
+        .get("periodSeconds")
+        .required()
+        .int(1..=1800)
+        .and_then(|seconds| u64::try_from(seconds).ok());
+    Some(Policy {
+        kind: kind?,
+        value: value?,
+        period: Duration::from_secs(period?),
+    })
+}

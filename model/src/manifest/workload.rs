@@ -1,0 +1,139 @@
+//! Deployments and DaemonSets.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Reading;
+use super::pod::{self, PriorityClasses};
+use super::pod_fields::{METADATA, TEMPLATE, TOP};
+use super::selector::{SELECTOR, selector};
+use crate::api::{DaemonSet, IntOrPercent, Strategy};
+use crate::document::fields::{Field, ignored, noted, quiet, simulated, table};
+use crate::document::{Cursor, Scalar, Shape};
+use crate::scenario::Deployment;
+use crate::workload::daemon_set::with_tolerations;
+
+/// The table of Deployments.
+pub(super) const DEPLOYMENT: &[Field] = &[
+    table("", TOP),
+    table("metadata", METADATA),
+    noted(
+        "spec.replicas",
+        "1 if absent; applied again without it, a running Deployment keeps its size",
+    ),
+    simulated("spec.strategy.type"),
+    simulated("spec.strategy.rollingUpdate.maxSurge"),
+    simulated("spec.strategy.rollingUpdate.maxUnavailable"),
+    simulated("spec.minReadySeconds"),
+    table("spec.selector", SELECTOR),
+    table("spec.template", TEMPLATE),
+    quiet("spec.revisionHistoryLimit", "old ReplicaSets have no pods"),
+    quiet("spec.progressDeadlineSeconds", "it changes only a condition"),
+    ignored("spec.paused", "rollouts are not paused here"),
+];
+
+/// The table of DaemonSets.
+pub(super) const DAEMON_SET: &[Field] = &[
+    table("", TOP),
+    table("metadata", METADATA),
+    table("spec.selector", SELECTOR),
+    table("spec.template", TEMPLATE),
+    quiet("spec.revisionHistoryLimit", "old revisions have no pods"),
+    ignored("spec.updateStrategy", "DaemonSets are not rolled out here"),
+    ignored("spec.minReadySeconds", "nothing here waits for a DaemonSet"),
+];
+
+/// A Deployment.
+pub(crate) fn read_deployment(reading: &Reading<'_>, classes: &PriorityClasses) -> Deployment {
+    let root = &reading.root;
+    let template = pod::template(&root.at("spec.template").required(), reading.namespace, classes);
+    let selector_at = root.at("spec.selector").required();
+    let selector = selector(&selector_at);
+    pod::check_selector(&selector_at, selector.as_ref(), &template);
+    let replicas = root.at("spec.replicas").count(0);
+    Deployment {
+        replicas_written: replicas.is_some(),
+        object: crate::api::Deployment {
+            name: reading.name.to_owned(),
+            replicas: replicas.unwrap_or(1),
+            strategy: strategy(&root.at("spec.strategy")),
+            min_ready: root
+                .at("spec.minReadySeconds")
+                .seconds(0)
+                .unwrap_or(Duration::ZERO),
+            selector: selector.unwrap_or_default(),
+            template: Arc::new(template),
+        },
+    }
+}
+
+/// A DaemonSet.
+pub(crate) fn read_daemon_set(reading: &Reading<'_>, classes: &PriorityClasses) -> DaemonSet {
+    let template = pod::template(
+        &reading.root.at("spec.template").required(),
+        reading.namespace,
+        classes,
+    );
+    let selector_at = reading.root.at("spec.selector").required();
+    pod::check_selector(&selector_at, selector(&selector_at).as_ref(), &template);
+    DaemonSet {
+        name: reading.name.to_owned(),
+        template: Arc::new(with_tolerations(template)),
+    }
+}
+
+fn strategy(at: &Cursor<'_>) -> Strategy {
+    let recreate = at
+        .get("type")
+        .one_of(&[("Recreate", true), ("RollingUpdate", false)])
+        .unwrap_or(false);
+    let rolling = at.get("rollingUpdate");
+    if recreate {
+        if rolling.is_given() {
+            rolling.error("E004", "rollingUpdate goes only with the type RollingUpdate", "");
+        }
+        return Strategy::Recreate;
+    }
+    let quarter = IntOrPercent::Percent(25);
+    let surge = int_or_percent(&rolling.get("maxSurge"), 10_000).unwrap_or(quarter);
+    let unavailable = int_or_percent(&rolling.get("maxUnavailable"), 100).unwrap_or(quarter);
+    let zero = |share| matches!(share, IntOrPercent::Int(0) | IntOrPercent::Percent(0));
+    if zero(surge) && zero(unavailable) {
+        rolling.error("E004", "maxSurge and maxUnavailable must not both be 0", "");
+    }
+    Strategy::RollingUpdate {
+        max_surge: surge,
+        max_unavailable: unavailable,
+    }
+}
+
+/// A number of pods, or a percentage up to a limit.
+pub(super) fn int_or_percent(at: &Cursor<'_>, most: i32) -> Option<IntOrPercent> {
+    match &at.value()?.shape {
+        Shape::Scalar(Scalar::Text, text) => {
+            let percent = text
+                .strip_suffix('%')
+                .and_then(|number| number.parse::<i32>().ok());
+            match percent {
+                Some(percent) if (0..=most).contains(&percent) => Some(IntOrPercent::Percent(percent)),
+                Some(_) => {
+                    at.error(
+                        "E004",
+                        format!("expected a percentage from 0 % to {most} %, found {text}"),
+                        "",
+                    );
+                    None
+                }
+                None => {
+                    at.error(
+                        "E003",
+                        format!("expected a whole number or a percentage such as 25%, found {text:?}"),
+                        "",
+                    );
+                    None
+                }
+            }
+        }
+        _ => at.count(0).map(IntOrPercent::Int),
+    }
+}

@@ -1,0 +1,207 @@
+//! Aggregations.
+
+use std::collections::BTreeMap;
+
+use super::eval::Vector;
+use super::expr::{Aggregation, Grouping};
+use super::number::{Compensated, Mean, go_sort, quantile};
+use super::value::EvalError;
+use crate::prometheus::labels::{Labels, METRIC_NAME};
+use crate::prometheus::version::Profile;
+
+/// The parameter of an aggregation.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Param {
+    None,
+    Number(f64),
+    Text(String),
+}
+
+/// Aggregates a vector, groups in order of their first element
+/// (prometheus 3.5 promql/engine.go `aggregation`, `aggregationK`, `aggregationCountValues`).
+pub(super) fn aggregate(
+    op: Aggregation,
+    grouping: &Grouping,
+    param: &Param,
+    vector: Vector,
+    profile: &Profile,
+) -> Result<Vector, EvalError> {
+    match (op, param) {
+        (Aggregation::Topk | Aggregation::Bottomk, Param::Number(k)) => {
+            let Some(k) = element_count(*k, vector.is_empty(), profile)? else {
+                return Ok(Vector::new());
+            };
+            let best = |group: Vector| first_k(group, k, op == Aggregation::Topk);
+            Ok(grouped(grouping, vector)
+                .into_iter()
+                .flat_map(|(_, group)| best(group))
+                .collect())
+        }
+        (Aggregation::CountValues, Param::Text(label)) => count_values(grouping, label, vector, profile),
+        _ => {
+            let one = |(labels, group): (Labels, Vector)| (labels, reduce(op, param, &group, profile));
+            Ok(grouped(grouping, vector).into_iter().map(one).collect())
+        }
+    }
+}
+
+/// Elements by group, in their order.
+fn grouped(grouping: &Grouping, vector: Vector) -> Vec<(Labels, Vector)> {
+    if vector.is_empty() {
+        return Vec::new();
+    }
+    if grouping.is_one() {
+        return vec![(Labels::empty(), vector)];
+    }
+    let mut groups: Vec<(Labels, Vector)> = Vec::new();
+    let mut places: BTreeMap<Labels, usize> = BTreeMap::new();
+    for (labels, value) in vector {
+        let key = group_labels(grouping, &labels);
+        let place = *places.entry(key).or_insert_with_key(|key| {
+            groups.push((key.clone(), Vector::new()));
+            groups.len() - 1
+        });
+        groups[place].1.push((labels, value));
+    }
+    groups
+}
+
+fn group_labels(grouping: &Grouping, labels: &Labels) -> Labels {
+    let among = |names: &[String], name: &str| names.iter().any(|own| own == name);
+    match grouping {
+        Grouping::By(names) => labels.filter(|name| among(names, name)),
+        Grouping::Without(names) => labels.filter(|name| name != METRIC_NAME && !among(names, name)),
+    }
+}
+
+fn reduce(op: Aggregation, param: &Param, group: &Vector, profile: &Profile) -> f64 {
+    let values = || group.iter().map(|&(_, value)| value);
+    let first = group[0].1;
+    let choose = |better: fn(f64, f64) -> bool| {
+        let choose = |best: f64, value: f64| {
+            if better(value, best) || best.is_nan() {
+                value
+            } else {
+                best
+            }
+        };
+        values().fold(first, choose)
+    };
+    match op {
+        Aggregation::Sum if profile.compensated_sum => {
+            let add = |sum: Compensated, value| sum.add(value, profile);
+            values().skip(1).fold(Compensated::new(first), add).total()
+        }
+        Aggregation::Sum => values().skip(1).fold(first, |sum, value| sum + value),
+        Aggregation::Avg => average(first, values().skip(1), profile),
+        Aggregation::Max => choose(|value, best| best < value),
+        Aggregation::Min => choose(|value, best| best > value),
+        Aggregation::Count => group.len() as f64,
+        Aggregation::Stddev => variance(first, values().skip(1), profile).sqrt(),
+        Aggregation::Stdvar => variance(first, values().skip(1), profile),
+        Aggregation::Quantile => {
+            let q = if let Param::Number(q) = param {
+                *q
+            } else {
+                f64::NAN
+            };
+            quantile(q, values().collect())
+        }
+        // The remaining ones do not come here.
+        _ => 1.0,
+    }
+}
+
+fn average(first: f64, rest: impl Iterator<Item = f64>, profile: &Profile) -> f64 {
+    let mut mean = Mean::new(first);
+    if profile.compensated_avg {
+        rest.for_each(|value| mean.add_compensated(value, profile));
+        mean.compensated(profile)
+    } else {
+        rest.for_each(|value| mean.add_plain(value));
+        mean.plain()
+    }
+}
+
+fn variance(first: f64, rest: impl Iterator<Item = f64>, profile: &Profile) -> f64 {
+    let undefined = profile.v3 && !first.is_finite();
+    let (mut count, mut mean) = (1.0, first);
+    let mut squares = if undefined { f64::NAN } else { 0.0 };
+    for value in rest {
+        count += 1.0;
+        let delta = value - mean;
+        mean += delta / count;
+        squares += delta * (value - mean);
+    }
+    squares / count
+}
+
+/// How many elements `topk` keeps; `None` for none at all. A number that no integer can be made of is refused,
+/// from 3.5 on only if there are elements (prometheus 3.5 promql/engine.go `rangeEvalAgg`, `aggregationK`).
+fn element_count(k: f64, no_elements: bool, profile: &Profile) -> Result<Option<usize>, EvalError> {
+    /// The greatest float that is a 64-bit integer.
+    const MAX: f64 = 9_223_372_036_854_774_784.0;
+    if profile.lazy_parameter && (k < 1.0 || no_elements) {
+        return Ok(None);
+    }
+    if !(k <= MAX && k >= i64::MIN as f64) {
+        return Err(EvalError::Execution(format!("Scalar value {k} overflows int64")));
+    }
+    Ok((k >= 1.0).then(|| usize::try_from(k as i64).unwrap_or(usize::MAX)))
+}
+
+/// The greatest or least elements of a group, best first, NaN last.
+fn first_k(mut group: Vector, k: usize, greatest: bool) -> Vector {
+    let better = |a: f64, b: f64| if greatest { a > b } else { a < b };
+    group.sort_by(|(_, a), (_, b)| {
+        let nan_last = a.is_nan().cmp(&b.is_nan());
+        nan_last.then_with(|| better(*b, *a).cmp(&better(*a, *b)))
+    });
+    group.truncate(k);
+    group
+}
+
+/// `count_values`: the value becomes a label.
+fn count_values(
+    grouping: &Grouping,
+    label: &str,
+    vector: Vector,
+    profile: &Profile,
+) -> Result<Vector, EvalError> {
+    if !is_label_name(label, profile) {
+        return Err(EvalError::Execution(format!("invalid label name {label:?}")));
+    }
+    let grouping = match grouping {
+        Grouping::By(names) => Grouping::By(names.iter().cloned().chain([label.to_owned()]).collect()),
+        Grouping::Without(_) => grouping.clone(),
+    };
+    let labelled = |(labels, value): (Labels, f64)| (labels.with(label, &format_value(value)), value);
+    let vector = vector.into_iter().map(labelled).collect();
+    let count = |(labels, group): (Labels, Vector)| (labels, group.len() as f64);
+    Ok(grouped(&grouping, vector).into_iter().map(count).collect())
+}
+
+/// The shortest decimal without an exponent (Go `strconv.FormatFloat(v, 'f', -1, 64)`).
+fn format_value(value: f64) -> String {
+    if value.is_infinite() {
+        return if value > 0.0 { "+Inf" } else { "-Inf" }.to_owned();
+    }
+    value.to_string()
+}
+
+/// Whether a text can be the name of a label.
+pub(super) fn is_label_name(text: &str, profile: &Profile) -> bool {
+    let mut chars = text.chars();
+    let start = |c: char| c.is_ascii_alphabetic() || c == '_';
+    match chars.next() {
+        None => false,
+        Some(_) if profile.v3 => true,
+        Some(first) => start(first) && chars.all(|c| start(c) || c.is_ascii_digit()),
+    }
+}
+
+/// `sort` and `sort_desc`: NaN last either way (prometheus 3.5 promql/functions.go `funcSort`).
+pub(super) fn sort(vector: &mut Vector, descending: bool) {
+    let less = |a: f64, b: f64| if descending { a < b } else { a > b };
+    go_sort(vector, |(_, a), (_, b)| b.is_nan() || less(*b, *a));
+}

@@ -1,0 +1,35 @@
+//! ImageLocality: images that a node has already
+//! (kubernetes 1.35 pkg/scheduler/framework/plugins/imagelocality/image_locality.go).
+
+use super::super::cache::{Cache, ImageState};
+use super::super::node_info::NodeInfo;
+use super::super::pod_info::PodInfo;
+use super::MAX_NODE_SCORE;
+
+/// Less than this does not count.
+const MIN_THRESHOLD: i64 = 23 << 20;
+/// More than this, for each container, does not count either.
+const MAX_CONTAINER_THRESHOLD: i64 = 1000 << 20;
+
+pub(super) fn score(cache: &Cache, info: &PodInfo, nodes: &[&NodeInfo]) -> Vec<i64> {
+    let present: Vec<&ImageState> = info.images.iter().filter_map(|name| cache.image(name)).collect();
+    if present.is_empty() {
+        return vec![0; nodes.len()];
+    }
+    let all_nodes = cache.node_count() as f64;
+    let scaled = |image: &ImageState| {
+        let spread = image.nodes.len() as f64 / all_nodes;
+        (image.size.0 as f64 * spread) as i64
+    };
+    let sum = |node: &&NodeInfo| {
+        let here = present.iter().filter(|image| image.nodes.contains(&node.id));
+        calculate_priority(here.map(|image| scaled(image)).sum(), info.images.len() as i64)
+    };
+    nodes.iter().map(sum).collect()
+}
+
+/// `calculatePriority`
+fn calculate_priority(sum: i64, containers: i64) -> i64 {
+    let max = MAX_CONTAINER_THRESHOLD * containers;
+    MAX_NODE_SCORE * (sum.clamp(MIN_THRESHOLD, max) - MIN_THRESHOLD) / (max - MIN_THRESHOLD)
+}

@@ -1,0 +1,86 @@
+//! InterPodAffinity, preferred terms, and others' required ones
+//! (kubernetes 1.35 pkg/scheduler/framework/plugins/interpodaffinity/scoring.go).
+
+use super::super::cache::Cache;
+use super::super::node_info::{NodeInfo, PodRef};
+use super::super::pod_info::{PodInfo, TopologyId};
+use super::MAX_NODE_SCORE;
+
+/// How much it counts that the pod meets another pod's required affinity (`hardPodAffinityWeight`).
+const HARD_POD_AFFINITY_WEIGHT: i64 = 1;
+
+/// `None` if no pod on a node with the right labels has anything to say.
+pub(super) fn score(cache: &Cache, pod: PodRef, nodes: &[&NodeInfo]) -> Option<Vec<i64>> {
+    let info = cache.kind(pod.kind);
+    if info.preferred.is_empty() && !cache.kinds().iter().any(PodInfo::has_affinity) {
+        return None;
+    }
+    let opinions: Vec<_> = (0..cache.kinds().len())
+        .map(|kind| opinions(cache, pod, info, kind))
+        .collect();
+    if opinions.iter().all(Vec::is_empty) {
+        return None;
+    }
+    let mut topologies: Vec<(TopologyId, Vec<i64>)> = Vec::new();
+    for node in cache.list() {
+        for other in &node.pods {
+            for &(topology, weight) in &opinions[other.kind.index()] {
+                let Some(domain) = node.domain(topology) else {
+                    continue;
+                };
+                let at = topologies
+                    .iter()
+                    .position(|(known, _)| *known == topology)
+                    .unwrap_or_else(|| {
+                        topologies.push((topology, vec![0; cache.domains(topology)]));
+                        topologies.len() - 1
+                    });
+                topologies[at].1[domain] += weight;
+            }
+        }
+    }
+    if topologies.is_empty() {
+        return None;
+    }
+    let raw = |node: &&NodeInfo| {
+        let here = |(topology, sums): &(TopologyId, Vec<i64>)| {
+            node.domain(*topology).map_or(0, |domain| sums[domain])
+        };
+        topologies.iter().map(here).sum()
+    };
+    Some(normalize(&nodes.iter().map(raw).collect::<Vec<i64>>()))
+}
+
+/// What a pod of that kind adds where it is (`processExistingPod`): the pod's preferences about it, and its own
+/// about the pod.
+fn opinions(cache: &Cache, pod: PodRef, info: &PodInfo, kind: usize) -> Vec<(TopologyId, i64)> {
+    let other = &cache.kinds()[kind];
+    let about_it = info.preferred.iter().filter(|(_, term)| term.matches[kind]);
+    let about_us = other
+        .preferred
+        .iter()
+        .filter(|(_, term)| term.matches[pod.kind.index()]);
+    let required = other
+        .affinity
+        .iter()
+        .filter(|term| term.matches[pod.kind.index()]);
+    let required = required.map(|term| (term.topology, HARD_POD_AFFINITY_WEIGHT));
+    let preferred = about_it
+        .chain(about_us)
+        .map(|(weight, term)| (term.topology, *weight));
+    preferred.chain(required).collect()
+}
+
+/// From the least to the greatest (`NormalizeScore`).
+fn normalize(raw: &[i64]) -> Vec<i64> {
+    let max = raw.iter().copied().max().unwrap_or(0);
+    let min = raw.iter().copied().min().unwrap_or(0);
+    let scaled = |score: &i64| {
+        if max > min {
+            (MAX_NODE_SCORE as f64 * ((score - min) as f64 / (max - min) as f64)) as i64
+        } else {
+            0
+        }
+    };
+    raw.iter().map(scaled).collect()
+}
