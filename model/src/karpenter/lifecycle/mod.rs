@@ -442,12 +442,12 @@ impl Lifecycle {
     /// Takes note of what there is.
     fn list(&mut self, view: &View<'_>) {
         self.provider.set_classes(view.classes);
-        let of_claims = view
-            .api
-            .nodes
-            .iter()
-            .filter_map(|(id, node)| Some((node.claim?, id)));
-        self.nodes.extend(of_claims);
+        let of_claim = |(id, node): (NodeId, &Node)| {
+            let claim = node.claim?;
+            let own = view.claims.get(claim)?.instance == node.instance;
+            own.then_some((claim, id))
+        };
+        self.nodes.extend(view.api.nodes.iter().filter_map(of_claim));
         let launched = view
             .claims
             .iter()
