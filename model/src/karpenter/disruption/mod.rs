@@ -21,6 +21,8 @@ mod command;
 mod consolidation;
 mod event;
 mod memory;
+#[cfg(test)]
+mod random;
 mod search;
 mod simulate;
 #[cfg(test)]
