@@ -58,9 +58,13 @@ impl Kubelet {
                 .count()
         };
         let values = [1.0, if self.wanted[1] { running() as f64 } else { 0.0 }];
-        let samples = labels.iter().zip(values).zip(self.wanted);
-        samples
-            .filter_map(|((labels, value), wanted)| wanted.then(|| Sample::new(labels.clone(), value)))
+        let exposed = labels
+            .iter()
+            .zip(values)
+            .zip(self.wanted)
+            .filter(|(_, wanted)| *wanted);
+        exposed
+            .map(|((labels, value), _)| Sample::new(labels.clone(), value))
             .collect()
     }
 }

@@ -15,6 +15,8 @@ mod config;
 mod discovery;
 mod pace;
 mod target;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
