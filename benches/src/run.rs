@@ -20,20 +20,39 @@ struct Aim<'a> {
 
 /// Times whole runs and prints each beside its aim.
 pub(crate) fn report() {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios").join(DEFAULT);
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../scenarios")
+        .join(DEFAULT);
     let scenario = load(&directory);
     let minutes = scenario.duration.as_secs() / 60;
     println!("\n{DEFAULT}, {minutes} simulated minutes");
-    println!("{:>34}  {:>10}  {:>8}  {:>7}", "what", "median ms", "aim ms", "ratio");
+    println!(
+        "{:>34}  {:>10}  {:>8}  {:>7}",
+        "what", "median ms", "aim ms", "ratio"
+    );
     let run = |fidelity| {
-        let options = Options { seed: scenario.seed, fidelity, log: false, audit: false };
-        assert!(cluster::run(&scenario, options).served > 0.0, "somebody is served");
+        let options = Options {
+            seed: scenario.seed,
+            fidelity,
+            log: false,
+            audit: false,
+        };
+        assert!(
+            cluster::run(&scenario, options).served > 0.0,
+            "somebody is served"
+        );
     };
-    let aim = |what, rounds, milliseconds| Aim { what, rounds, milliseconds };
+    let aim = |what, rounds, milliseconds| Aim {
+        what,
+        rounds,
+        milliseconds,
+    };
     time(&aim("flow", 51, 10.0), || run(Fidelity::Flow));
     time(&aim("requests", 5, 1000.0), || run(Fidelity::Requests));
     match command() {
-        Some(command) => time(&aim("start of the command to figures", 11, 300.0), || start(&command, &directory)),
+        Some(command) => time(&aim("start of the command to figures", 11, 300.0), || {
+            start(&command, &directory)
+        }),
         None => println!("the command is not built: cargo build --release"),
     }
 }
@@ -49,20 +68,43 @@ fn time(aim: &Aim<'_>, mut work: impl FnMut()) {
     let mut rounds: Vec<f64> = (0..aim.rounds).map(|_| once()).collect();
     rounds.sort_by(f64::total_cmp);
     let median = rounds[rounds.len() / 2];
-    println!("{:>34}  {median:>10.2}  {:>8.0}  {:>7.2}", aim.what, aim.milliseconds, median / aim.milliseconds);
+    println!(
+        "{:>34}  {median:>10.2}  {:>8.0}  {:>7.2}",
+        aim.what,
+        aim.milliseconds,
+        median / aim.milliseconds
+    );
 }
 
 fn load(directory: &Path) -> Scenario {
     let text = |path: &str| std::fs::read_to_string(directory.join(path)).expect("the scenario can be read");
-    let source = |path: String| Source { text: text(&path), path };
+    let source = |path: String| Source {
+        text: text(&path),
+        path,
+    };
     let manifests = std::fs::read_dir(directory.join("manifests")).expect("the scenario has manifests");
     let mut names: Vec<String> = manifests
-        .map(|entry| entry.expect("manifests can be listed").file_name().to_string_lossy().into_owned())
+        .map(|entry| {
+            entry
+                .expect("manifests can be listed")
+                .file_name()
+                .to_string_lossy()
+                .into_owned()
+        })
         .collect();
     names.sort();
-    let manifests = names.iter().map(|name| source(format!("manifests/{name}"))).collect();
-    let files = Files { scenario: source("scenario.toml".to_owned()), manifests, traces: Vec::new() };
-    scenario::load(&files, &[]).unwrap_or_else(|report| panic!("{report}")).0
+    let manifests = names
+        .iter()
+        .map(|name| source(format!("manifests/{name}")))
+        .collect();
+    let files = Files {
+        scenario: source("scenario.toml".to_owned()),
+        manifests,
+        traces: Vec::new(),
+    };
+    scenario::load(&files, &[])
+        .unwrap_or_else(|report| panic!("{report}"))
+        .0
 }
 
 /// The release build of the command, if there is one: a bench that built it would time the wrong thing.
@@ -76,6 +118,12 @@ fn command() -> Option<PathBuf> {
 fn start(command: &Path, scenario: &Path) {
     let out = std::env::temp_dir().join("scaletwin-bench");
     let mut command = Command::new(command);
-    command.arg("run").arg(scenario).arg("--out").arg(out).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+        .arg("run")
+        .arg(scenario)
+        .arg("--out")
+        .arg(out)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
     assert!(command.status().expect("the command starts").success());
 }

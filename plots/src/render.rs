@@ -64,18 +64,39 @@ mod tests {
     fn sample(labels: usize) -> Figure {
         let curve = || Curve::new(vec![(0.0, 1.0), (600.0, 3.0), (1200.0, f64::NAN), (1500.0, 2.0)]);
         let line = |n: usize| {
-            let stroke = if n == 0 { Stroke::Measured } else { Stroke::Series(n) };
-            Layer::Line { label: format!("a rather long label {n}"), curve: curve(), stroke }
+            let stroke = if n == 0 {
+                Stroke::Measured
+            } else {
+                Stroke::Series(n)
+            };
+            Layer::Line {
+                label: format!("a rather long label {n}"),
+                curve: curve(),
+                stroke,
+            }
         };
-        let stack = Layer::Stack { parts: vec![("m5.large".into(), curve()), ("c5 & <co>".into(), curve())] };
-        let band = Layer::Band { label: "5–95 %".into(), low: curve(), high: curve(), color: 1 };
+        let stack = Layer::Stack {
+            parts: vec![("m5.large".into(), curve()), ("c5 & <co>".into(), curve())],
+        };
+        let band = Layer::Band {
+            label: "5–95 %".into(),
+            low: curve(),
+            high: curve(),
+            color: 1,
+        };
         let panel = |title: &str, half, layers| Panel {
             title: title.into(),
             whole: true,
-            place: Place { row: usize::from(half.is_some()), half },
+            place: Place {
+                row: usize::from(half.is_some()),
+                half,
+            },
             layers,
         };
-        let mark = |at, label: &str| Mark { at, label: label.into() };
+        let mark = |at, label: &str| Mark {
+            at,
+            label: label.into(),
+        };
         Figure {
             title: "php-apache".into(),
             subtitle: "simulated".into(),
@@ -86,7 +107,11 @@ mod tests {
                 panel("Rate", Some(0), (0..labels).map(line).collect()),
                 panel("Pods", Some(1), vec![band]),
             ],
-            marks: vec![mark(300.0, "NodePool applied"), mark(310.0, "scale"), mark(1790.0, "at the very end")],
+            marks: vec![
+                mark(300.0, "NodePool applied"),
+                mark(310.0, "scale"),
+                mark(1790.0, "at the very end"),
+            ],
             size: (600, 500),
         }
     }
@@ -110,11 +135,24 @@ mod tests {
         let svg = svg(&sample(2), &Theme::LIGHT).unwrap();
         let texts = texts(&svg);
         let times = |words: &str| texts.iter().filter(|(_, _, text)| text == words).count();
-        for words in ["php-apache", "simulated", "Nodes", "Rate", "Pods", "m5.large", "5–95 %", "NodePool applied"] {
+        for words in [
+            "php-apache",
+            "simulated",
+            "Nodes",
+            "Rate",
+            "Pods",
+            "m5.large",
+            "5–95 %",
+            "NodePool applied",
+        ] {
             assert_eq!(times(words), 1, "{words} in {texts:?}");
         }
         assert_eq!(times("13:50"), 3, "each panel has its own time axis");
-        assert_eq!(times("c5 &amp; &lt;co&gt;"), 1, "what is special in XML is escaped");
+        assert_eq!(
+            times("c5 &amp; &lt;co&gt;"),
+            1,
+            "what is special in XML is escaped"
+        );
     }
 
     #[test]
@@ -125,7 +163,11 @@ mod tests {
             let (x, y, _) = texts.iter().find(|(_, _, text)| text == words).unwrap();
             (*x, *y)
         };
-        assert_ne!(at("NodePool applied").1, at("scale").1, "ten seconds apart: on two rows");
+        assert_ne!(
+            at("NodePool applied").1,
+            at("scale").1,
+            "ten seconds apart: on two rows"
+        );
         assert!(at("at the very end").0 < 520, "moved left until it fits");
     }
 
@@ -134,7 +176,10 @@ mod tests {
         let rows = |labels: usize| {
             let svg = svg(&sample(labels), &Theme::DARK).unwrap();
             let texts = texts(&svg);
-            let rows = texts.iter().filter(|(_, _, text)| text.starts_with("a rather")).map(|(_, y, _)| *y);
+            let rows = texts
+                .iter()
+                .filter(|(_, _, text)| text.starts_with("a rather"))
+                .map(|(_, y, _)| *y);
             rows.collect::<std::collections::BTreeSet<_>>().len()
         };
         assert_eq!([rows(1), rows(4)], [1, 4]);
@@ -144,13 +189,20 @@ mod tests {
     fn pictures_are_the_same_every_time_and_twice_as_large() {
         let picture = png(&sample(2), &Theme::DARK).unwrap();
         assert_eq!(picture, png(&sample(2), &Theme::DARK).unwrap());
-        let mut reader = png::Decoder::new(std::io::Cursor::new(&picture)).read_info().unwrap();
+        let mut reader = png::Decoder::new(std::io::Cursor::new(&picture))
+            .read_info()
+            .unwrap();
         let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
         reader.next_frame(&mut pixels).unwrap();
         assert_eq!((reader.info().width, reader.info().height), (1200, 1000));
         let count = |color: [u8; 3]| pixels.chunks(3).filter(|pixel| **pixel == color).count();
-        let Theme { background, measured, .. } = Theme::DARK;
+        let Theme {
+            background, measured, ..
+        } = Theme::DARK;
         assert!(count([background.0, background.1, background.2]) > 10_000);
-        assert!(count([measured.0, measured.1, measured.2]) > 100, "measured dots are there");
+        assert!(
+            count([measured.0, measured.1, measured.2]) > 100,
+            "measured dots are there"
+        );
     }
 }

@@ -66,7 +66,15 @@ fn draw_exported(
     let summary = Summary::from_json(json).expect("what was exported can be read");
     let table = Table::from_csv(csv).expect("what was exported can be read");
     let overlay = overlay.map(|(measured, zero)| (measured, *zero));
-    draw(&Dashboard { table: &table, summary: &summary, overlay }.figure(), theme)
+    draw(
+        &Dashboard {
+            table: &table,
+            summary: &summary,
+            overlay,
+        }
+        .figure(),
+        theme,
+    )
 }
 
 /// The runs as one: the only one, or their medians and bands.
