@@ -22,8 +22,12 @@ mod consolidation;
 mod cron;
 mod event;
 mod memory;
+#[cfg(test)]
+mod random;
 mod search;
 mod simulate;
+#[cfg(test)]
+mod tests;
 mod told;
 mod validation;
 
