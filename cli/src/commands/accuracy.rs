@@ -138,7 +138,7 @@ fn text(comparison: &Comparison, measured: &Measured, head: &Head<'_>) -> String
 
 fn row(line: &Line) -> [String; 5] {
     let (low, high) = line.band;
-    let band = if low == high || line.together {
+    let band = if low == high || low.is_nan() || line.together {
         String::new()
     } else {
         format!("{} … {}", number(low, line.unit), number(high, line.unit))
