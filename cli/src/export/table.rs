@@ -136,11 +136,11 @@ impl Table {
 
     /// The instance types of the columns that begin with a prefix, edges of bands left out.
     pub(crate) fn types<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = &'a str> {
-        let edge = |name: &&str| !name.ends_with(LOW) && !name.ends_with(HIGH);
+        let edge = |name: &&String| !name.ends_with(LOW) && !name.ends_with(HIGH);
         self.names
             .iter()
-            .filter_map(move |name| name.strip_prefix(prefix))
             .filter(edge)
+            .filter_map(move |name| name.strip_prefix(prefix))
     }
 
     /// A column as readings: time and value.
