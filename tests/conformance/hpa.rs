@@ -1,1 +1,8 @@
-//! HPA: replica calculator, behavior, reconciles, sync timing.
+//! The HPA controller against kubernetes 1.35.6 and, where they differ, 1.28, 1.32.13 and 1.33.13
+//! (pkg/controller/podautoscaler: `computeReplicasForMetric`, `reconcileAutoscaler`,
+//! `NewHorizontalController` with its real work queue).
+
+mod calculator;
+mod json;
+mod sequences;
+mod timing;

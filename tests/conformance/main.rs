@@ -2,6 +2,7 @@
 //!
 //! `SCALETWIN_GOLDEN=DIR` runs another set of vectors in the same layout and format.
 
+mod ec2;
 mod hpa;
 mod manifest;
 mod promql;

@@ -21,7 +21,7 @@ pub use cursor::{Context, Cursor};
 pub use diagnostic::{Diagnostic, Report, Severity};
 pub use duration::go_duration;
 pub use similar::closest;
-pub use toml::parse_toml;
+pub use toml::{parse_toml, parse_value};
 pub use tree::{Entry, Place, Scalar, Shape, Source, Value};
 pub use yaml::parse_yaml;
 

@@ -36,6 +36,16 @@ pub fn parse_toml(text: &str) -> (Value, Vec<(Place, String)>) {
     )
 }
 
+/// A value as TOML has it, without a place: `3`, `"text"`, `[1, 2]`. `None` if it is no TOML.
+#[must_use]
+pub fn parse_value(text: &str) -> Option<Value> {
+    let value = DeValue::parse(text).ok()?;
+    let mut failures = Vec::new();
+    let mut value = convert(&value, &Lines::new(text), 0, &mut failures);
+    value.forget_places();
+    failures.is_empty().then_some(value)
+}
+
 fn entries(
     table: &DeTable<'_>,
     lines: &Lines<'_>,
@@ -128,7 +138,7 @@ mod tests {
 
     #[test]
     fn values_keep_their_places() {
-        let (tree, failures) = parse_toml("name = \"x\"\n[stack]\nkeda = '2.12'\nö = 1\n");
+        let (tree, failures) = parse_toml("name = \"x\"\n[stack]\nkeda = '2.12' # ö\n");
         assert_eq!(failures, []);
         let keda = tree
             .get("stack")

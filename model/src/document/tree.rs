@@ -79,6 +79,28 @@ impl Value {
         }
     }
 
+    /// A text that stands nowhere.
+    #[must_use]
+    pub fn from_text(text: &str) -> Self {
+        Value {
+            place: Place::default(),
+            shape: Shape::Scalar(Scalar::Text, text.to_owned()),
+        }
+    }
+
+    /// Takes the places away: the value does not stand in a file.
+    pub(super) fn forget_places(&mut self) {
+        self.place = Place::default();
+        match &mut self.shape {
+            Shape::Scalar(..) => {}
+            Shape::List(items) => items.iter_mut().for_each(Value::forget_places),
+            Shape::Map(entries) => entries.iter_mut().for_each(|entry| {
+                entry.place = Place::default();
+                entry.value.forget_places();
+            }),
+        }
+    }
+
     /// The text of a scalar as written.
     #[must_use]
     pub fn text(&self) -> Option<&str> {

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use sim::{Component, Instant, Outbox};
+use sim::{Component, Instant, Outbox, Streams};
 
 use super::decision::Decision;
 use super::history::History;
@@ -210,9 +210,9 @@ impl Component for Controller {
 impl Controller {
     /// A controller that knows of no HPA.
     #[must_use]
-    pub fn new(config: Config) -> Self {
+    pub fn new(config: Config, streams: &Streams) -> Self {
         Controller {
-            queue: Queue::new(config.sync_period),
+            queue: Queue::new(config.sync_period, streams.stream("hpa/queue", 0)),
             idle: config.workers,
             known: BTreeMap::new(),
             running: BTreeMap::new(),

@@ -5,12 +5,14 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use sim::Instant;
+use rand::RngExt;
+use sim::{Instant, Stream};
 
 use crate::id::HpaId;
 
 /// Every key that is added waits one period; if it waits already, the earlier time stays. A key whose time
-/// comes while it is being worked on is handed out again as soon as that ends.
+/// comes while it is being worked on is handed out again as soon as that ends. Of keys that are due at the
+/// same instant a heap and the iteration over a map decide upstream; here it is drawn.
 #[derive(Debug)]
 pub(super) struct Queue {
     period: Duration,
@@ -18,7 +20,7 @@ pub(super) struct Queue {
     due: BTreeMap<HpaId, Instant>,
     /// The waiting keys in order of their times.
     waiting: BTreeSet<(Instant, u64, HpaId)>,
-    sequence: u64,
+    ties: Stream,
     ready: VecDeque<HpaId>,
     /// In `ready`, or to go there when it is done.
     dirty: BTreeSet<HpaId>,
@@ -26,12 +28,12 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    pub(super) fn new(period: Duration) -> Self {
+    pub(super) fn new(period: Duration, ties: Stream) -> Self {
         Queue {
             period,
             due: BTreeMap::new(),
             waiting: BTreeSet::new(),
-            sequence: 0,
+            ties,
             ready: VecDeque::new(),
             dirty: BTreeSet::new(),
             processing: BTreeSet::new(),
@@ -49,8 +51,7 @@ impl Queue {
     /// Makes a key wait for a time of its own.
     pub(super) fn wait(&mut self, at: Instant, key: HpaId) {
         self.due.insert(key, at);
-        self.waiting.insert((at, self.sequence, key));
-        self.sequence += 1;
+        self.waiting.insert((at, self.ties.random(), key));
     }
 
     /// When the next waiting key is due.
@@ -60,8 +61,8 @@ impl Queue {
 
     /// Moves the keys whose time has come to where workers take them from.
     pub(super) fn advance(&mut self, now: Instant) {
-        while let Some(&(at, sequence, key)) = self.waiting.first().filter(|(at, _, _)| *at <= now) {
-            self.waiting.remove(&(at, sequence, key));
+        while let Some(&(at, tie, key)) = self.waiting.first().filter(|(at, _, _)| *at <= now) {
+            self.waiting.remove(&(at, tie, key));
             self.due.remove(&key);
             if self.dirty.insert(key) && !self.processing.contains(&key) {
                 self.ready.push_back(key);

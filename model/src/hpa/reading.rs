@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use sim::Instant;
 
+use super::version::Profile;
 use crate::id::PodId;
 use crate::quantity::Quantity;
 
@@ -16,7 +17,7 @@ pub enum Failure {
     /// The answer holds nothing, which the controller takes for an error, not for zero.
     #[error("no metrics returned")]
     Empty,
-    /// A pod has no container of that name.
+    /// A pod's sample has no container of that name.
     #[error("a pod has no such container")]
     NoSuchContainer,
 }
@@ -50,23 +51,25 @@ pub struct Sample {
 pub const DEFAULT_WINDOW: Duration = Duration::from_secs(60);
 
 /// A pod's value of a resource in thousandths from its containers' usage: their sum, or one container's.
-/// `None` leaves the pod without a sample (kubernetes 1.35
-/// pkg/controller/podautoscaler/metrics/client.go `getPodMetrics`, `getContainerMetrics`).
+/// `None` leaves the pod without a sample: its containers' usage is not complete, or it has no such
+/// container (kubernetes 1.35 pkg/controller/podautoscaler/metrics/client.go `getPodMetrics`,
+/// `getContainerMetrics`).
 ///
 /// # Errors
 ///
-/// When the container asked for is not there, which fails the whole metric.
+/// When the container is not there, in releases in which that fails the whole metric.
 pub fn resource_usage<'a>(
     containers: impl IntoIterator<Item = (&'a str, Option<Quantity>)>,
     container: Option<&str>,
+    profile: &Profile,
 ) -> Result<Option<i64>, Failure> {
     let mut containers = containers.into_iter();
-    match container {
-        Some(name) => match containers.find(|(other, _)| *other == name) {
-            Some((_, usage)) => Ok(usage.map(Quantity::milli)),
-            None => Err(Failure::NoSuchContainer),
-        },
-        // A single container without a value takes the whole pod out of the list.
-        None => Ok(containers.map(|(_, usage)| usage.map(Quantity::milli)).sum()),
+    let Some(name) = container else {
+        return Ok(containers.map(|(_, usage)| usage.map(Quantity::milli)).sum());
+    };
+    match containers.find(|(other, _)| *other == name) {
+        Some((_, usage)) => Ok(usage.map(Quantity::milli)),
+        None if profile.unmeasured_container_fails => Err(Failure::NoSuchContainer),
+        None => Ok(None),
     }
 }

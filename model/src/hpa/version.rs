@@ -26,6 +26,9 @@ pub struct Profile {
     /// A container name that no container of a pod bears is an error (1.35, replica_calculator.go
     /// `calculatePodRequestsFromContainers`); before, its request was 0.
     pub unknown_container_fails: bool,
+    /// A sample without the container asked for fails the whole metric (until 1.32, metrics/client.go
+    /// `getContainerMetrics`); after, its pod counts as one without a sample.
+    pub unmeasured_container_fails: bool,
 }
 
 impl Profile {
@@ -41,6 +44,7 @@ impl Profile {
             clamp_average_value: minor >= 34,
             clamp_value: minor >= 35,
             unknown_container_fails: minor >= 35,
+            unmeasured_container_fails: minor < 33,
         }
     }
 }

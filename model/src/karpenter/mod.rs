@@ -11,6 +11,8 @@ pub mod batcher;
 pub mod claim_status;
 pub mod disruption;
 mod duration;
+#[cfg(test)]
+mod fixture;
 pub mod instance_type;
 pub mod labels;
 pub mod lifecycle;

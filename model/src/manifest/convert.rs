@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use super::pod::PriorityClasses;
-use super::{Document, Reading, network, node_pool, policy, scaling, workload};
+use super::{Document, Reading, network, node_class, node_pool, policy, scaling, workload};
 use crate::document::{Context, Diagnostic, Severity};
 use crate::scenario::{ObjectName, Objects};
 
@@ -51,7 +51,39 @@ pub fn convert(documents: &[Document], before: &Objects, problems: &RefCell<Vec<
     for (document, reading) in &readings {
         read(document, reading, &classes, &mut objects);
     }
+    for (document, reading) in &readings {
+        if document.kind.name == "NodePool" {
+            pass_kubelet_on(reading, &mut objects);
+        }
+    }
     objects
+}
+
+/// In `karpenter.sh/v1beta1` the kubelet's settings are the NodePool's; here they are always the class's.
+fn pass_kubelet_on(reading: &Reading<'_>, objects: &mut Objects) {
+    let at = reading.root.at("spec.template.spec.kubelet");
+    if !at.is_given() {
+        return;
+    }
+    let kubelet = node_class::kubelet(&at);
+    let name = reading.root.at("spec.template.spec.nodeClassRef.name");
+    let shared = objects
+        .node_pools
+        .iter()
+        .filter(|pool| name.value().and_then(|v| v.text()) == Some(&*pool.node_class));
+    if shared.count() > 1 {
+        let hint = "give each NodePool an EC2NodeClass of its own";
+        at.error(
+            "E006",
+            "kubelet settings of NodePools that share an EC2NodeClass are not simulated",
+            hint,
+        );
+    }
+    for class in &mut objects.node_classes {
+        if name.value().and_then(|value| value.text()) == Some(&*class.name) {
+            class.kubelet = kubelet.clone();
+        }
+    }
 }
 
 fn read(document: &Document, reading: &Reading<'_>, classes: &PriorityClasses, objects: &mut Objects) {
@@ -88,7 +120,10 @@ fn read(document: &Document, reading: &Reading<'_>, classes: &PriorityClasses, o
                 .namespaces
                 .insert(document.name.clone(), policy::read_namespace(reading));
         }
-        "PriorityClass" | "EC2NodeClass" => {}
+        "EC2NodeClass" => objects
+            .node_classes
+            .push(node_class::read_node_class(reading, v1)),
+        "PriorityClass" => {}
         other => unreachable!("{other} takes part and is read"),
     }
 }

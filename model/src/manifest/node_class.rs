@@ -1,7 +1,13 @@
 //! EC2NodeClasses, `karpenter.k8s.aws/v1` and `v1beta1`.
 
+use super::Reading;
 use super::pod_fields::{METADATA, TOP};
+use crate::catalog::kubelet::{AmiFamily, Eviction, Kubelet, Reserved, Threshold};
+use crate::catalog::volume::{Volume, VolumeType};
+use crate::document::Cursor;
 use crate::document::fields::{Field, ignored, noted, quiet, refused, simulated, table};
+use crate::karpenter::provider::NodeClass;
+use crate::quantity::{Bytes, MilliCpu};
 
 /// The kubelet's settings: of an EC2NodeClass in v1, of a NodePool's template in v1beta1.
 pub(super) const KUBELET: &[Field] = &[
@@ -90,3 +96,162 @@ pub(super) const V1_BETA1: &[Field] = &[
     table("", COMMON),
     quiet("spec.associatePublicIPAddress", "networks play no part"),
 ];
+
+/// An EC2NodeClass, as the API version has it. Its zones are the scenario's.
+pub(crate) fn read_node_class(reading: &Reading<'_>, v1: bool) -> NodeClass {
+    let spec = reading.root.get("spec").required();
+    let family = family(&spec, v1).unwrap_or(AmiFamily::Al2023);
+    let raid = spec
+        .get("instanceStorePolicy")
+        .one_of(&[("RAID0", true)])
+        .unwrap_or(false);
+    NodeClass {
+        kubelet: if v1 {
+            kubelet(&spec.get("kubelet"))
+        } else {
+            Kubelet::default()
+        },
+        volumes: spec
+            .get("blockDeviceMappings")
+            .items()
+            .iter()
+            .map(volume)
+            .collect(),
+        instance_store_raid0: raid,
+        detailed_monitoring: spec.get("detailedMonitoring").bool().unwrap_or(false),
+        ..NodeClass::new(reading.name, family)
+    }
+}
+
+const FAMILIES: &[(&str, AmiFamily)] = &[
+    ("AL2", AmiFamily::Al2),
+    ("AL2023", AmiFamily::Al2023),
+    ("Bottlerocket", AmiFamily::Bottlerocket),
+    ("Ubuntu", AmiFamily::Al2),
+    ("Custom", AmiFamily::Custom),
+];
+
+/// amiFamily or, from v1 on, that of an alias such as `al2023@latest`.
+fn family(spec: &Cursor<'_>, v1: bool) -> Option<AmiFamily> {
+    let given = spec.get("amiFamily");
+    if given.is_given() {
+        return given.one_of(FAMILIES);
+    }
+    let terms = spec.get("amiSelectorTerms").items();
+    let alias = terms.iter().map(|term| term.get("alias")).find(Cursor::is_given);
+    let Some(alias) = alias else {
+        let message = if v1 {
+            "either amiFamily or an alias in amiSelectorTerms is needed"
+        } else {
+            "amiFamily is missing"
+        };
+        given.error("E005", message, "");
+        return None;
+    };
+    let text = alias.name()?;
+    let name = text.split('@').next().unwrap_or(text);
+    let found = FAMILIES
+        .iter()
+        .find(|(family, _)| family.eq_ignore_ascii_case(name));
+    if found.is_none() || !text.contains('@') {
+        alias.error(
+            "E003",
+            format!("expected an alias such as al2023@latest or bottlerocket@v1.20.0, found {text:?}"),
+            "",
+        );
+    }
+    found.map(|(_, family)| *family)
+}
+
+/// The kubelet's settings.
+pub(super) fn kubelet(at: &Cursor<'_>) -> Kubelet {
+    let count = |key: &str, least: i32| {
+        at.get(key)
+            .count(least)
+            .and_then(|count| u32::try_from(count).ok())
+    };
+    Kubelet {
+        max_pods: count("maxPods", 0),
+        pods_per_core: count("podsPerCore", 0),
+        kube_reserved: reserved(&at.get("kubeReserved")),
+        system_reserved: reserved(&at.get("systemReserved")),
+        eviction_hard: eviction(&at.get("evictionHard")),
+        eviction_soft: eviction(&at.get("evictionSoft")),
+    }
+}
+
+fn reserved(at: &Cursor<'_>) -> Reserved {
+    for (name, amount) in at.entries() {
+        if !matches!(name, "cpu" | "memory" | "ephemeral-storage" | "pid") {
+            amount.error(
+                "E002",
+                format!("unknown resource {name:?}"),
+                "cpu, memory and ephemeral-storage can be reserved",
+            );
+        }
+    }
+    let bytes = |key: &str| at.get(key).quantity().map(|quantity| Bytes(quantity.whole()));
+    Reserved {
+        cpu: at
+            .get("cpu")
+            .quantity()
+            .map(|quantity| MilliCpu(quantity.milli())),
+        memory: bytes("memory"),
+        ephemeral_storage: bytes("ephemeral-storage"),
+    }
+}
+
+fn eviction(at: &Cursor<'_>) -> Eviction {
+    Eviction {
+        memory_available: threshold(&at.get("memory.available")),
+        nodefs_available: threshold(&at.get("nodefs.available")),
+    }
+}
+
+fn threshold(at: &Cursor<'_>) -> Option<Threshold> {
+    let text = at.scalar()?;
+    if let Some(percent) = text
+        .strip_suffix('%')
+        .and_then(|number| number.parse::<f64>().ok())
+    {
+        if (0.0..=100.0).contains(&percent) {
+            return Some(Threshold::Percent(percent));
+        }
+        at.error(
+            "E004",
+            format!("expected a percentage from 0% to 100%, found {text}"),
+            "",
+        );
+        return None;
+    }
+    at.quantity()
+        .map(|quantity| Threshold::Amount(Bytes(quantity.whole())))
+}
+
+fn volume(at: &Cursor<'_>) -> Volume {
+    let ebs = at.get("ebs").required();
+    let size_at = ebs.get("volumeSize");
+    let size = size_at.quantity().map(|quantity| Bytes(quantity.whole()));
+    if size.is_some_and(|size| !(1..=65_536).contains(&(size.0 >> 30))) {
+        size_at.error("E004", "expected a size from 1Gi to 64Ti", "");
+    }
+    let kind = ebs.get("volumeType");
+    let volume_type = kind.text().and_then(|text| {
+        text.parse::<VolumeType>()
+            .map_err(|error| kind.error("E004", error.to_string(), ""))
+            .ok()
+    });
+    let number = |key: &str| {
+        ebs.get(key)
+            .int(1..=400_000)
+            .and_then(|number| u32::try_from(number).ok())
+    };
+    Volume {
+        device: at.get("deviceName").name().unwrap_or("/dev/xvda").to_owned(),
+        root: at.get("rootVolume").bool().unwrap_or(false),
+        size: size.unwrap_or(Bytes::from_gib(20)),
+        volume_type: volume_type.unwrap_or(VolumeType::Gp3),
+        iops: number("iops"),
+        throughput: number("throughput"),
+    }
+}

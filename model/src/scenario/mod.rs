@@ -8,10 +8,20 @@
 //! The result is immutable and complete: whatever decides how a run goes is in it, defaults included.
 
 mod action;
+mod check;
+mod codes;
+mod fields;
 mod objects;
+mod read;
+mod resolve;
+mod set;
 mod stack;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sim::Instant;
@@ -20,10 +30,14 @@ pub use action::{Act, Action, CapacityPool, Part, Victim};
 pub use objects::{Deployment, Objects, PriorityClass, Route, RouteProvider};
 pub use stack::Stack;
 
-use crate::distribution::Distribution;
 pub use crate::document::{Diagnostic, Report, Severity, Source};
+
+use crate::catalog::Catalog;
+use crate::distribution::Distribution;
+use crate::document::fields::{Field, rows};
+use crate::manifest::kinds;
 use crate::workload;
-use crate::{hpa, karpenter, keda, prometheus, scheduler, traffic};
+use crate::{ec2, hpa, karpenter, keda, prometheus, scheduler, traffic};
 
 /// The files of a scenario, read by somebody else: nothing here touches a disk.
 #[derive(Debug, Clone, Default)]
@@ -45,6 +59,15 @@ pub struct ObjectName {
     pub name: String,
 }
 
+impl fmt::Display for ObjectName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.namespace.is_empty() {
+            true => f.write_str(&self.name),
+            false => write!(f, "{}/{}", self.namespace, self.name),
+        }
+    }
+}
+
 /// A run, resolved.
 #[derive(Debug, Clone)]
 pub struct Scenario {
@@ -64,12 +87,12 @@ pub struct Scenario {
     pub stack: Stack,
     /// The AWS region.
     pub region: String,
-    /// Its zones that have subnets; empty means all zones that the catalog knows.
-    pub zones: Vec<String>,
-    /// Instance types that EC2 has since retired may be launched too.
-    pub retired_types: bool,
+    /// Its zones that have subnets; empty means all zones that the catalog knows. EC2NodeClasses have them.
+    pub zones: Vec<Arc<str>>,
+    /// What EC2 offers, and for how much.
+    pub catalog: Arc<Catalog>,
     /// Machines that are there from the start and stay.
-    pub node_groups: Vec<NodeGroup>,
+    pub node_groups: Vec<ec2::NodeGroup>,
     /// What has been applied before the start.
     pub objects: Objects,
     /// Who plays which role in the traffic.
@@ -89,49 +112,6 @@ pub struct Scenario {
     pub overlay: Option<Overlay>,
     /// The parts' own configurations: budgets, delays, estimates.
     pub config: Parts,
-}
-
-/// A managed node group of fixed size.
-#[derive(Debug, Clone, PartialEq)]
-pub struct NodeGroup {
-    /// Its name.
-    pub name: String,
-    /// The instance type.
-    pub instance_type: String,
-    /// How many.
-    pub nodes: u32,
-    /// Labels of its nodes besides those every node has.
-    pub labels: crate::api::Labels,
-    /// Taints of its nodes.
-    pub taints: Vec<crate::api::Taint>,
-    /// The root volume of each.
-    pub volume: Volume,
-}
-
-/// A volume that is paid for.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Volume {
-    /// Its type.
-    pub kind: VolumeKind,
-    /// GiB
-    pub size_gib: u32,
-    /// Provisioned operations a second, where the type has them.
-    pub iops: u32,
-    /// Provisioned MiB/s, where the type has them.
-    pub throughput: u32,
-}
-
-/// An EBS volume type.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum VolumeKind {
-    /// `gp2`
-    Gp2,
-    /// `gp3`
-    Gp3,
-    /// `io1`
-    Io1,
-    /// `io2`
-    Io2,
 }
 
 /// Who plays which role in the traffic.
@@ -204,6 +184,12 @@ pub struct Parts {
     pub disruption: karpenter::disruption::Config,
     /// Karpenter's terminator.
     pub termination: karpenter::termination::Config,
+    /// Karpenter's NodeClaim lifecycle.
+    pub lifecycle: karpenter::lifecycle::Config,
+    /// Karpenter's AWS provider.
+    pub provider: karpenter::provider::Settings,
+    /// EC2, with the shortages that actions bring about.
+    pub ec2: ec2::Config,
     /// Prometheus; its version and epoch are set.
     pub prometheus: prometheus::Config,
 }
@@ -218,13 +204,63 @@ pub struct Parts {
 ///
 /// When any problem is an error. All problems are reported, the warnings too.
 pub fn load(files: &Files, sets: &[String]) -> Result<(Scenario, Report), Report> {
-    let _ = (files, sets);
-    Err(Report::new(Vec::new()))
+    read::load(files, sets)
 }
 
 /// The long explanation of a diagnostic's code, if there is such a code.
 #[must_use]
 pub fn explain(code: &str) -> Option<&'static str> {
-    let _ = code;
-    None
+    codes::explain(code)
+}
+
+/// Every code with its title.
+#[must_use]
+pub fn codes() -> Vec<(&'static str, &'static str)> {
+    codes::CODES.iter().map(|code| (code.code, code.title)).collect()
+}
+
+/// A table of fields and what becomes of each.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FieldTable {
+    /// `Deployment apps/v1`, or what the table is about.
+    pub title: String,
+    /// What becomes of the whole kind, if it has no fields of interest.
+    pub note: Option<&'static str>,
+    /// Path and row.
+    pub rows: Vec<(String, Field)>,
+}
+
+/// The tables of a kind of manifests, in any letter case, or of `scenario` itself; none if there is no such
+/// kind.
+#[must_use]
+pub fn field_tables(kind: &str) -> Vec<FieldTable> {
+    if matches!(kind, "scenario" | "scenario.toml") {
+        return vec![FieldTable {
+            title: "scenario.toml".to_owned(),
+            note: None,
+            rows: rows(fields::SCENARIO),
+        }];
+    }
+    let of_kind = |kind: &kinds::Kind| {
+        let note = match kind.fate {
+            kinds::Fate::Read => None,
+            kinds::Fate::Quiet(why) | kinds::Fate::Ignored(why) | kinds::Fate::Refused(why) => Some(why),
+        };
+        let own = FieldTable {
+            title: format!("{} {}", kind.name, kind.versions.join(", "))
+                .trim()
+                .to_owned(),
+            note,
+            rows: rows(kind.fields),
+        };
+        let part = |(title, fields): &(&'static str, &'static [Field])| FieldTable {
+            title: (*title).to_owned(),
+            note: None,
+            rows: rows(fields),
+        };
+        std::iter::once(own)
+            .chain(kind.parts.iter().map(part))
+            .collect::<Vec<_>>()
+    };
+    kinds::named(kind).into_iter().flat_map(of_kind).collect()
 }

@@ -32,6 +32,8 @@ pub struct Objects {
     pub scaled_objects: Vec<ScaledObject>,
     /// NodePools
     pub node_pools: Vec<karpenter::NodePool>,
+    /// EC2NodeClasses
+    pub node_classes: Vec<karpenter::provider::NodeClass>,
 }
 
 /// A Deployment as applied.
@@ -42,6 +44,17 @@ pub struct Deployment {
     /// Whether spec.replicas was written: applying a manifest without it leaves a running Deployment's size
     /// as it is.
     pub replicas_written: bool,
+}
+
+impl Deployment {
+    /// Its namespace and name.
+    #[must_use]
+    pub fn name(&self) -> ObjectName {
+        ObjectName {
+            namespace: self.object.template.namespace.clone(),
+            name: self.object.name.clone(),
+        }
+    }
 }
 
 /// A PriorityClass.

@@ -47,6 +47,17 @@ impl Topology {
     }
 }
 
+/// What a node's change is to the queue.
+#[derive(Debug, Clone)]
+pub enum NodeChange {
+    /// It was not known.
+    Added,
+    /// It was like this before.
+    Updated(Box<NodeInfo>),
+    /// Nothing that concerns waiting pods.
+    Nothing,
+}
+
 /// What the scheduler knows.
 #[derive(Debug, Clone)]
 pub struct Cache {
@@ -153,10 +164,16 @@ impl Cache {
         self.node(id).expect("listed nodes exist")
     }
 
-    /// Notes that a node joined or changed. Answers what was known of it before.
-    pub fn set_node(&mut self, id: NodeId, node: &Node) -> Option<NodeInfo> {
+    /// Notes that a node joined or changed. Answers what that is to the queue.
+    pub fn set_node(&mut self, id: NodeId, node: &Node) -> NodeChange {
         if self.nodes.len() <= id.index() {
             self.nodes.resize(id.index() + 1, None);
+        }
+        self.set_images(id, &node.images);
+        let old = self.nodes[id.index()].take();
+        if old.as_ref().is_some_and(|old| old.is_like(node)) {
+            self.nodes[id.index()] = old;
+            return NodeChange::Nothing;
         }
         let mut info = NodeInfo::new(id, node);
         info.domains = self
@@ -164,7 +181,6 @@ impl Cache {
             .iter_mut()
             .map(|topology| topology.domain(&info.labels))
             .collect();
-        let old = self.nodes[id.index()].take();
         if let Some(old) = &old {
             for pod in &old.pods {
                 info.add_pod(*pod, &self.kinds[pod.kind.index()]);
@@ -177,8 +193,7 @@ impl Cache {
             self.join_zone(id, &info.labels);
         }
         self.nodes[id.index()] = Some(info);
-        self.set_images(id, &node.images);
-        old
+        old.map_or(NodeChange::Added, |old| NodeChange::Updated(Box::new(old)))
     }
 
     /// Notes that a node is gone, and its pods with it.

@@ -16,13 +16,18 @@
 //! that filter at once (nodes are visited in list order, which is what they do on an idle control plane).
 
 pub mod cache;
+mod component;
+#[cfg(test)]
+mod component_tests;
 pub mod cycle;
 pub mod filter;
+pub mod hint;
 pub mod node_info;
 mod plugin;
 pub mod pod_info;
 pub mod preemption;
 mod profile;
+pub mod queue;
 pub mod score;
 pub mod status;
 
@@ -30,6 +35,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 pub use cache::Cache;
+pub use component::Scheduler;
 pub use node_info::{PlacedPod, PodRef};
 pub use plugin::{Plugin, PluginSet};
 pub use preemption::message;

@@ -51,6 +51,8 @@ pub struct NodeInfo {
     pub taints: Vec<Taint>,
     /// spec.unschedulable
     pub unschedulable: bool,
+    /// The Ready condition.
+    pub ready: bool,
     /// status.allocatable
     pub allocatable: Resources,
     /// The pods.
@@ -75,6 +77,7 @@ impl NodeInfo {
             labels: node.labels.clone(),
             taints: node.taints.clone(),
             unschedulable: node.unschedulable,
+            ready: node.ready,
             allocatable: node.allocatable.clone(),
             pods: Vec::new(),
             requested: Resources::default(),
@@ -90,6 +93,15 @@ impl NodeInfo {
     pub fn domain(&self, topology: TopologyId) -> Option<usize> {
         let domain = self.domains[topology.index()];
         (domain != NO_DOMAIN).then_some(domain as usize)
+    }
+
+    /// Whether nothing that scheduling heeds has changed, images aside.
+    pub(super) fn is_like(&self, node: &Node) -> bool {
+        self.labels == node.labels
+            && self.taints == node.taints
+            && self.unschedulable == node.unschedulable
+            && self.ready == node.ready
+            && self.allocatable == node.allocatable
     }
 
     /// Gives a pod its room.

@@ -95,14 +95,13 @@ impl PluginSet {
 
     /// Adds a plugin.
     pub fn insert(&mut self, plugin: Plugin) {
-        self.0 |= 1 << plugin as u16;
+        *self = self.with(plugin);
     }
 
     /// This set and that plugin.
     #[must_use]
-    pub fn with(mut self, plugin: Plugin) -> Self {
-        self.insert(plugin);
-        self
+    pub const fn with(self, plugin: Plugin) -> Self {
+        PluginSet(self.0 | 1 << plugin as u16)
     }
 
     /// Whether the plugin is in the set.

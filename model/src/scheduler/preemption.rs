@@ -106,7 +106,9 @@ fn not_eligible(
     {
         return None;
     }
-    let leaving = |other: &PlacedPod| other.preempted && cache.kind(other.kind).priority() < info.priority();
+    let leaving = |other: &PlacedPod| {
+        other.terminating && other.preempted && cache.kind(other.kind).priority() < info.priority()
+    };
     let waiting = cache.node(nominated)?.pods.iter().any(leaving);
     waiting.then_some("not eligible due to a terminating pod on the nominated node.")
 }
@@ -175,19 +177,19 @@ pub fn select_victims_on_node(
     budgets: &[Budget],
 ) -> Result<Candidate, Status> {
     let priority = cache.kind(pod.kind).priority();
-    let (mut node, mut state) = (node.clone(), state.clone());
     let lower = |other: &&PlacedPod| cache.kind(other.kind).priority() < priority;
     let mut lesser: Vec<PlacedPod> = node.pods.iter().filter(lower).copied().collect();
-    for other in &lesser {
-        node.remove_pod(other.id, cache.kind(other.kind));
-        state.update(cache, pod, other, &node, -1);
-    }
     if lesser.is_empty() {
         return Err(Status {
             plugin: None,
             unresolvable: true,
             reasons: vec![Reason::NoVictims],
         });
+    }
+    let (mut node, mut state) = (node.clone(), state.clone());
+    for other in &lesser {
+        node.remove_pod(other.id, cache.kind(other.kind));
+        state.update(cache, pod, other, &node, -1);
     }
     if let Some(refused) = run_filters_with_nominated_pods(cache, pod, &state, &node) {
         return Err(refused);

@@ -25,8 +25,9 @@ pub struct Candidate {
     pub assigned: bool,
     /// status.phase
     pub phase: Phase,
-    /// The Ready condition is True, since then.
-    pub ready_since: Option<Instant>,
+    /// The Ready condition is True, since then; the inner `None` is a condition that does not say since
+    /// when, which goes first.
+    pub ready_since: Option<Option<Instant>>,
     /// `controller.kubernetes.io/pod-deletion-cost`
     pub deletion_cost: i32,
     /// How many active pods of the whole Deployment are on its node.
@@ -50,7 +51,10 @@ pub fn compare(now: Instant, a: &Candidate, b: &Candidate) -> Ordering {
         .then(a.deletion_cost.cmp(&b.deletion_cost))
         .then(b.rank.cmp(&a.rank));
     let readiness = || match (a.ready_since, b.ready_since) {
-        (Some(since), Some(other)) if since != other => by_age(now, since, other, a.uid, b.uid),
+        (Some(since), Some(other)) if since != other => match (since, other) {
+            (Some(since), Some(other)) => by_age(now, since, other, a.uid, b.uid),
+            _ => since.is_some().cmp(&other.is_some()),
+        },
         _ => Ordering::Equal,
     };
     let creation = || match a.created == b.created {
@@ -76,11 +80,28 @@ fn by_age(now: Instant, a: Instant, b: Instant, uid: u128, other: u128) -> Order
     log2_age(now, a).cmp(&log2_age(now, b)).then(uid.cmp(&other))
 }
 
+/// The logarithm in Go's own way, whose rounding decides at the edges: 2^50 - 1 is in bucket 50.
 fn log2_age(now: Instant, since: Instant) -> i64 {
-    match now.since(since).as_nanos() {
-        0 => -1,
-        nanos => libm::log2(nanos as f64) as i64,
+    let nanos = now.since(since).as_nanos();
+    if nanos == 0 {
+        return -1;
     }
+    let (fraction, exponent) = libm::frexp(nanos as f64);
+    if fraction == 0.5 {
+        return i64::from(exponent) - 1;
+    }
+    (libm::log(fraction) * (1.0 / std::f64::consts::LN_2) + f64::from(exponent)) as i64
+}
+
+/// `controller.kubernetes.io/pod-deletion-cost` as a number; what is no plain number counts as none
+/// (kubernetes 1.35 pkg/apis/core/helper/helpers.go `GetDeletionCostFromPodAnnotations`).
+#[must_use]
+pub fn deletion_cost(text: &str) -> i32 {
+    let plain = match text.as_bytes() {
+        [b'0'] | [b'-', ..] | [b'1'..=b'9', ..] => true,
+        _ => false,
+    };
+    text.parse().ok().filter(|_| plain).unwrap_or(0)
 }
 
 /// Chooses `count` of the active pods of a ReplicaSet.
@@ -96,15 +117,19 @@ pub fn pods_to_delete(
     if count >= active.len() {
         return active.to_vec();
     }
-    let ranks = ranks(api, set);
-    let mut pods: Vec<(PodId, Candidate)> = active
-        .iter()
-        .filter_map(|&id| Some((id, candidate(api.pods.get(id)?, &ranks))))
-        .collect();
+    let mut pods = candidates(api, set, active);
     pods.shuffle(ties);
     insertion_sort(&mut pods, |a, b| compare(now, &a.1, &b.1));
     pods.truncate(count);
     pods.into_iter().map(|(id, _)| id).collect()
+}
+
+/// What the comparison looks at, for each of the active pods of a ReplicaSet.
+#[must_use]
+pub fn candidates(api: &Api, set: ReplicaSetId, active: &[PodId]) -> Vec<(PodId, Candidate)> {
+    let ranks = ranks(api, set);
+    let known = |&id| Some((id, candidate(api.pods.get(id)?, &ranks)));
+    active.iter().filter_map(known).collect()
 }
 
 /// A sort that does not mind a relation that is no order.
@@ -134,16 +159,15 @@ fn ranks(api: &Api, set: ReplicaSetId) -> BTreeMap<Option<NodeId>, usize> {
 }
 
 fn candidate(pod: &Pod, ranks: &BTreeMap<Option<NodeId>, usize>) -> Candidate {
-    let cost = pod
-        .template
-        .annotations
-        .get(DELETION_COST)
-        .and_then(|text| text.parse().ok());
+    let cost = pod.template.annotations.get(DELETION_COST);
     Candidate {
         assigned: pod.node.is_some(),
         phase: pod.phase,
-        ready_since: pod.ready.filter(|ready| ready.status).map(|ready| ready.since),
-        deletion_cost: cost.unwrap_or(0),
+        ready_since: pod
+            .ready
+            .filter(|ready| ready.status)
+            .map(|ready| Some(ready.since)),
+        deletion_cost: cost.map_or(0, |text| deletion_cost(text)),
         rank: ranks.get(&pod.node).copied().unwrap_or(0),
         restarts: pod.restarts,
         created: pod.created,

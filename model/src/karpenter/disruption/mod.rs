@@ -24,6 +24,8 @@ mod event;
 mod memory;
 mod search;
 mod simulate;
+#[cfg(test)]
+mod tests;
 mod told;
 mod validation;
 

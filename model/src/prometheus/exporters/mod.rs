@@ -1,6 +1,28 @@
-//! What the cluster's exporters expose.
+//! What the cluster's exporters expose: kube-state-metrics, kubelets, cAdvisor.
+//!
+//! Names, labels and values are those of kube-state-metrics 2.10 with the chart's defaults, and of the kubelet.
+//! Only families that some query of the run can select are exposed ([`Interest`]), and the label sets of an
+//! object are made once and handed out again as long as the object is the same: a scrape costs little more than
+//! the values.
+//!
+//! Left out: what nothing in the model knows (images' ids, kernel versions, file systems, network).
 
-use crate::id::PodId;
+mod families;
+mod kubelet;
+mod node_families;
+mod pod_families;
+mod workload_families;
+
+use crate::api::Api;
+use crate::id::{NodeId, PodId};
+
+pub use self::kubelet::{CADVISOR, KUBELET};
+
+use self::families::Families;
+use self::kubelet::{Cadvisor, Kubelet};
+use super::labels::Sample;
+use super::storage::Interest;
+use crate::api::{Deployment, Node, Pod};
 
 /// What a kubelet measures of a running pod.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -12,7 +34,7 @@ pub struct PodUsage {
 }
 
 /// What kube-state-metrics says of one HorizontalPodAutoscaler.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct HpaState {
     /// metadata.namespace
     pub namespace: String,
@@ -30,3 +52,98 @@ pub struct HpaState {
 
 /// Looks up what a kubelet measures of a pod.
 pub type Usage<'a> = &'a dyn Fn(PodId) -> PodUsage;
+
+/// The exporters of a run.
+#[derive(Debug)]
+pub struct Exporters {
+    /// The wall-clock label of the start of the run, in Unix milliseconds.
+    epoch: i64,
+    pods: Families<Pod>,
+    deployments: Families<Deployment>,
+    nodes: Families<Node>,
+    hpas: Families<HpaState>,
+    kubelet: Kubelet,
+    cadvisor: Cadvisor,
+}
+
+impl Exporters {
+    /// Exporters for queries that select these metrics; `epoch` is the wall-clock label of the start of the
+    /// run in Unix milliseconds.
+    #[must_use]
+    pub fn new(interest: &Interest, epoch: i64) -> Self {
+        Exporters {
+            epoch,
+            pods: Families::wanted(pod_families::ALL, interest),
+            deployments: Families::wanted(workload_families::DEPLOYMENTS, interest),
+            nodes: Families::wanted(node_families::ALL, interest),
+            hpas: Families::wanted(workload_families::HPAS, interest),
+            kubelet: Kubelet::new(interest),
+            cadvisor: Cadvisor::new(interest),
+        }
+    }
+
+    /// What kube-state-metrics exposes of the API's objects and of these HorizontalPodAutoscalers.
+    pub fn kube_state(&mut self, api: &Api, hpas: &[HpaState]) -> Vec<Sample> {
+        let context = families::Context {
+            api,
+            epoch: self.epoch,
+        };
+        let mut samples = Vec::new();
+        self.pods.expose(
+            &context,
+            || api.pods.iter().map(|(id, pod)| (id.0, pod)),
+            &mut samples,
+        );
+        let deployments = || api.deployments.iter().map(|(id, object)| (id.0, object));
+        self.deployments.expose(&context, deployments, &mut samples);
+        self.nodes.expose(
+            &context,
+            || api.nodes.iter().map(|(id, node)| (id.0, node)),
+            &mut samples,
+        );
+        self.hpas.expose(&context, || (0..).zip(hpas), &mut samples);
+        samples
+    }
+
+    /// What a node's kubelet exposes of itself.
+    pub fn kubelet(&mut self, api: &Api, node: NodeId) -> Vec<Sample> {
+        self.kubelet.expose(api, node)
+    }
+
+    /// What the cAdvisor of a node exposes: the use of its pods, each as a whole and by container.
+    pub fn cadvisor(&mut self, api: &Api, node: NodeId, usage: Usage<'_>) -> Vec<Sample> {
+        self.cadvisor.expose(api, node, usage)
+    }
+}
+
+/// The names of all families of kube-state-metrics that can be exposed.
+pub fn kube_state_families() -> impl Iterator<Item = &'static str> {
+    let pods = pod_families::ALL.iter().map(|family| family.name);
+    let deployments = workload_families::DEPLOYMENTS.iter().map(|family| family.name);
+    let nodes = node_families::ALL.iter().map(|family| family.name);
+    let hpas = workload_families::HPAS.iter().map(|family| family.name);
+    pods.chain(deployments).chain(nodes).chain(hpas)
+}
+
+/// Whether one of the simulated exporters exposes a metric of this name, or the server adds it by itself.
+/// What pods expose, Traefik's metrics among them, is not known here.
+#[must_use]
+pub fn is_exposed(metric: &str) -> bool {
+    let own = super::scrape::REPORTS.contains(&metric);
+    let node = KUBELET.contains(&metric) || CADVISOR.contains(&metric);
+    own || node || kube_state_families().any(|name| name == metric)
+}
+
+/// A pod's address: made up, one for each pod.
+#[must_use]
+pub fn pod_ip(id: PodId) -> String {
+    let [_, high, middle, low] = (id.0 + 0x0100).to_be_bytes();
+    format!("10.{}.{middle}.{low}", 64 + high % 64)
+}
+
+/// A node's address: made up, one for each node.
+#[must_use]
+pub fn node_ip(id: NodeId) -> String {
+    let [_, _, middle, low] = (id.0 + 0x0010).to_be_bytes();
+    format!("192.168.{middle}.{low}")
+}

@@ -24,8 +24,9 @@ impl Part {
     /// The part of a time in Unix seconds, cut off to a whole second. What no 64-bit integer can hold is the
     /// least one, as on amd64, and counting wraps around as in Go.
     pub(super) fn of(self, unix_seconds: f64) -> f64 {
-        let fits =
-            unix_seconds >= -9.223_372_036_854_775_808e18 && unix_seconds < 9.223_372_036_854_775_808e18;
+        /// 2^63
+        const LIMIT: f64 = (1_u64 << 63) as f64;
+        let fits = (-LIMIT..LIMIT).contains(&unix_seconds);
         let seconds = if fits { unix_seconds as i64 } else { i64::MIN };
         let absolute = (seconds as u64).wrapping_add(GO_EPOCH);
         let (day, second) = (absolute / DAY, absolute % DAY);

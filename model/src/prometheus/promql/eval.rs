@@ -383,10 +383,10 @@ impl<'a> Evaluation<'a> {
 
     fn smooth(&self, args: &[Expr], now: i64) -> Result<Vector, EvalError> {
         let (factor, trend) = (self.scalar(&args[1], now)?, self.scalar(&args[2], now)?);
-        let valid = |f: f64| !(f <= 0.0 || f >= 1.0);
+        let invalid = |f: f64| f <= 0.0 || f >= 1.0;
         let smooth = |window: &Window<'_>| range::smooth(window, factor, trend);
         let (samples, ..) = self.range(&args[0], now)?;
-        if !samples.is_empty() && !(valid(factor) && valid(trend)) {
+        if !samples.is_empty() && (invalid(factor) || invalid(trend)) {
             let message = format!("invalid smoothing factor or trend factor: {factor}, {trend}");
             return Err(EvalError::Execution(message));
         }

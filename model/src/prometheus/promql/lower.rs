@@ -1,7 +1,7 @@
 //! From the parser's tree to our own: names resolved, units in milliseconds, and refused what the release
 //! refuses or the simulation does not know.
 
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, UNIX_EPOCH};
 
 use promql_parser::label::{MatchOp, Matchers};
 use promql_parser::parser::{self as ast, token};
@@ -253,7 +253,10 @@ fn when(at: Option<&ast::AtModifier>, offset: Option<&ast::Offset>) -> Result<Wh
         None => None,
         Some(ast::AtModifier::Start) => Some(At::Start),
         Some(ast::AtModifier::End) => Some(At::End),
-        Some(ast::AtModifier::At(time)) => Some(At::Time(unix_millis(*time)?)),
+        Some(ast::AtModifier::At(time)) => Some(At::Time(match time.duration_since(UNIX_EPOCH) {
+            Ok(after) => fixed_time(after)?,
+            Err(before) => -fixed_time(before.duration())?,
+        })),
     };
     let offset = match offset {
         None => 0,
@@ -263,18 +266,10 @@ fn when(at: Option<&ast::AtModifier>, offset: Option<&ast::Offset>) -> Result<Wh
     Ok(When { at, offset })
 }
 
-fn unix_millis(time: SystemTime) -> Result<i64, ParseError> {
-    let epoch = SystemTime::UNIX_EPOCH;
-    let millis = match time.duration_since(epoch) {
-        Ok(after) => i128::try_from(after.as_millis()),
-        Err(before) => i128::try_from(before.duration().as_millis()).map(|millis| -millis),
-    };
-    // A limit of the release: seconds that fit into 64 bits.
-    let millis = millis.ok().filter(|millis| millis.abs() < i128::from(i64::MAX));
-    match millis.map(i64::try_from) {
-        Some(Ok(millis)) => Ok(millis),
-        _ => syntax("timestamp out of bounds for @ modifier"),
-    }
+/// Milliseconds of a time fixed by `@`: seconds must fit into 64 bits, and so must what is kept of them.
+fn fixed_time(since_epoch: Duration) -> Result<i64, ParseError> {
+    i64::try_from(since_epoch.as_millis())
+        .map_err(|_| ParseError("timestamp out of bounds for @ modifier".to_owned()))
 }
 
 fn aggregation(op: token::TokenId) -> Option<Aggregation> {

@@ -1,0 +1,117 @@
+//! Deployments and HorizontalPodAutoscalers (kube-state-metrics 2.10 internal/store/deployment.go,
+//! horizontalpodautoscaler.go).
+
+use super::HpaState;
+use super::families::{Context, Family, Object, Pairs};
+use crate::api::{Deployment, Pod};
+use crate::id::DeploymentId;
+
+/// The families of Deployments.
+pub(super) static DEPLOYMENTS: &[Family<Deployment>] = &[
+    Family {
+        name: "kube_deployment_spec_replicas",
+        stamp: never,
+        labels: |_, object| vec![deployment(object)],
+        values: |_, (_, object), push| push(f64::from(object.replicas)),
+    },
+    Family {
+        name: "kube_deployment_status_replicas",
+        stamp: never,
+        labels: |_, object| vec![deployment(object)],
+        values: |context, object, push| push(count(context, object, Pod::is_active)),
+    },
+    Family {
+        name: "kube_deployment_status_replicas_ready",
+        stamp: never,
+        labels: |_, object| vec![deployment(object)],
+        values: |context, object, push| push(count(context, object, is_ready)),
+    },
+    Family {
+        // Ready for minReadySeconds, which the Deployment's status counts; without them the same as ready.
+        name: "kube_deployment_status_replicas_available",
+        stamp: never,
+        labels: |_, object| vec![deployment(object)],
+        values: |context, object, push| push(count(context, object, is_ready)),
+    },
+    Family {
+        name: "kube_deployment_status_replicas_unavailable",
+        stamp: never,
+        labels: |_, object| vec![deployment(object)],
+        values: |context, object, push| {
+            let missing = f64::from(object.1.replicas) - count(context, object, is_ready);
+            push(missing.max(0.0));
+        },
+    },
+    Family {
+        name: "kube_deployment_status_replicas_updated",
+        stamp: never,
+        labels: |_, object| vec![deployment(object)],
+        values: |context, object, push| {
+            let updated = |pod: &Pod| pod.is_active() && pod.template == object.1.template;
+            push(count(context, object, updated));
+        },
+    },
+];
+
+/// The families of HorizontalPodAutoscalers.
+pub(super) static HPAS: &[Family<HpaState>] = &[
+    Family {
+        name: "kube_horizontalpodautoscaler_spec_min_replicas",
+        stamp: identity,
+        labels: |_, (_, hpa)| vec![hpa_labels(hpa)],
+        values: |_, (_, hpa), push| push(f64::from(hpa.min_replicas)),
+    },
+    Family {
+        name: "kube_horizontalpodautoscaler_spec_max_replicas",
+        stamp: identity,
+        labels: |_, (_, hpa)| vec![hpa_labels(hpa)],
+        values: |_, (_, hpa), push| push(f64::from(hpa.max_replicas)),
+    },
+    Family {
+        name: "kube_horizontalpodautoscaler_status_current_replicas",
+        stamp: identity,
+        labels: |_, (_, hpa)| vec![hpa_labels(hpa)],
+        values: |_, (_, hpa), push| push(f64::from(hpa.current_replicas)),
+    },
+    Family {
+        name: "kube_horizontalpodautoscaler_status_desired_replicas",
+        stamp: identity,
+        labels: |_, (_, hpa)| vec![hpa_labels(hpa)],
+        values: |_, (_, hpa), push| push(f64::from(hpa.desired_replicas)),
+    },
+];
+
+fn never(_: &Context<'_>, _: Object<'_, Deployment>) -> u64 {
+    0
+}
+
+fn deployment((_, object): Object<'_, Deployment>) -> Pairs {
+    vec![
+        ("namespace", object.template.namespace.clone()),
+        ("deployment", object.name.clone()),
+    ]
+}
+
+fn is_ready(pod: &Pod) -> bool {
+    pod.is_active() && pod.is_ready()
+}
+
+fn count(context: &Context<'_>, object: Object<'_, Deployment>, counts: impl Fn(&Pod) -> bool) -> f64 {
+    let pods = context.api.pods_of_deployment(DeploymentId(object.0));
+    pods.filter(|(_, pod)| counts(pod)).count() as f64
+}
+
+/// The list of autoscalers may change: FNV-1a over the name tells them apart.
+fn identity(_: &Context<'_>, (_, hpa): Object<'_, HpaState>) -> u64 {
+    let bytes = hpa.namespace.bytes().chain([0]).chain(hpa.name.bytes());
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}
+
+fn hpa_labels(hpa: &HpaState) -> Pairs {
+    vec![
+        ("namespace", hpa.namespace.clone()),
+        ("horizontalpodautoscaler", hpa.name.clone()),
+    ]
+}

@@ -1,0 +1,346 @@
+//! A server among pods and nodes, driven as the cluster drives it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sim::{Action, Agenda, Component, Instant, Outbox, Streams};
+
+use super::*;
+use crate::api::{Container, Labels as Metadata, Node, Owner, Phase, Pod, PodSpec, PodTemplate};
+use crate::distribution::Distribution;
+use crate::prometheus::exporters::Exporters;
+use crate::prometheus::{EvalError, Profile, Value, Version};
+
+/// A cluster of annotated pods and nodes. Each pod exposes `requests_total`, which grows by one a second, and
+/// from its first request on `errors_total`.
+struct World {
+    api: Api,
+    prometheus: Prometheus,
+    exporters: Exporters,
+    agenda: Agenda<Input>,
+    profile: Profile,
+    /// Pods that do not answer.
+    broken: Vec<PodId>,
+    /// Whether pods expose `errors_total`.
+    errors: bool,
+    scrapes: BTreeMap<TargetId, Vec<Instant>>,
+}
+
+impl World {
+    fn new(version: &str, queries: &[&str]) -> Self {
+        let version: Version = version.parse().unwrap();
+        let profile = version.profile();
+        let config = Config {
+            version,
+            scrape_duration: Distribution::Constant(0.2),
+            ..Config::default()
+        };
+        let queries: Vec<Query> = queries
+            .iter()
+            .map(|text| Query::parse(text, &profile).unwrap())
+            .collect();
+        let prometheus = Prometheus::new(config, &queries, &Streams::new(1));
+        World {
+            api: Api::default(),
+            exporters: Exporters::new(prometheus.interest(), 0),
+            prometheus,
+            agenda: Agenda::new(),
+            profile,
+            broken: Vec::new(),
+            errors: true,
+            scrapes: BTreeMap::new(),
+        }
+    }
+
+    fn add_node(&mut self, name: &str, instance_type: &str) -> NodeId {
+        let labels = Metadata::from([("beta.kubernetes.io/instance-type".into(), instance_type.into())]);
+        self.api.nodes.insert(Node {
+            name: name.into(),
+            labels: Arc::new(labels),
+            annotations: Metadata::new(),
+            created: Instant::ZERO,
+            deleting: None,
+            taints: Vec::new(),
+            unschedulable: false,
+            capacity: Default::default(),
+            allocatable: Default::default(),
+            ready: true,
+            ready_since: Instant::ZERO,
+            images: BTreeMap::new(),
+            claim: None,
+            instance: None,
+        })
+    }
+
+    fn add_pod(&mut self, name: &str, node: NodeId) -> PodId {
+        let annotate = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+        let template = PodTemplate {
+            namespace: "web".into(),
+            labels: Metadata::from([("app.kubernetes.io/name".into(), "traefik".into())]),
+            annotations: Metadata::from([
+                annotate("prometheus.io/scrape", "true"),
+                annotate("prometheus.io/port", "9100"),
+            ]),
+            spec: PodSpec {
+                containers: vec![Container::default()],
+                ..PodSpec::default()
+            },
+        };
+        self.api.add_pod(Pod {
+            name: name.into(),
+            uid: 7,
+            template: Arc::new(template),
+            owner: Owner::None,
+            created: Instant::ZERO,
+            deletion: None,
+            node: Some(node),
+            only_node: None,
+            nominated_node: None,
+            phase: Phase::Running,
+            ready: None,
+            unschedulable: false,
+            started: Some(Instant::ZERO),
+            restarts: Default::default(),
+        })
+    }
+
+    fn tell(&mut self, input: Input) {
+        let now = self.agenda.now();
+        let mut inputs = vec![input];
+        while let Some(input) = inputs.pop() {
+            let mut out = Outbox::new();
+            self.prometheus
+                .handle(now, input, View { api: &self.api }, &mut out);
+            for action in out.drain() {
+                match action {
+                    Action::WakeAt(at, input) => self.agenda.at(at, input),
+                    Action::Emit(Output::Scrape(id, source)) => {
+                        self.scrapes.entry(id).or_default().push(now);
+                        inputs.push(Input::Scraped(id, self.expose(now, source)));
+                    }
+                }
+            }
+        }
+    }
+
+    fn expose(&mut self, now: Instant, source: Source) -> Result<Vec<Sample>, Failure> {
+        Ok(match source {
+            Source::Pod(id) if self.broken.contains(&id) => return Err(Failure::Refused),
+            Source::Pod(_) => {
+                let value = now.as_secs_f64();
+                let sample = |name| Sample::new(Labels::of_metric(name, [("service", "s")]), value);
+                let names: &[&str] = if self.errors {
+                    &["requests_total", "errors_total"]
+                } else {
+                    &["requests_total"]
+                };
+                names.iter().map(|name| sample(name)).collect()
+            }
+            Source::Kubelet(id) => self.exporters.kubelet(&self.api, id),
+            Source::Cadvisor(id) => self.exporters.cadvisor(&self.api, id, &|_| Default::default()),
+            Source::KubeStateMetrics => self.exporters.kube_state(&self.api, &[]),
+        })
+    }
+
+    fn run_until(&mut self, end: Instant) {
+        // Something to make the end the present.
+        self.agenda.at(end, Input::Tick(TargetId(u32::MAX)));
+        while self.agenda.next_due().is_some_and(|due| due <= end) {
+            if let Some((_, input)) = self.agenda.pop() {
+                self.tell(input);
+            }
+        }
+    }
+
+    /// The answer to a query put now.
+    fn ask(&self, text: &str) -> Vec<f64> {
+        match self.try_ask(text) {
+            Ok(Value::Vector(vector)) => vector.into_iter().map(|(_, value)| value).collect(),
+            other => panic!("{other:?} is a vector"),
+        }
+    }
+
+    fn try_ask(&self, text: &str) -> Result<Value, EvalError> {
+        let query = Query::parse(text, &self.profile).unwrap();
+        let at = self.prometheus.unix_millis(self.agenda.now());
+        self.prometheus.query(&query, at)
+    }
+
+    /// The first scrape of the n-th target.
+    fn slot(&self, target: u32) -> Instant {
+        self.scrapes[&TargetId(target)][0]
+    }
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+
+#[test]
+fn a_running_server_scrapes_each_target_at_its_slot() {
+    let mut world = World::new("2.48", &["rate(requests_total[2m])", "up"]);
+    let node = world.add_node("a", "m5.large");
+    let pods = ["p", "q"].map(|name| world.add_pod(name, node));
+    world.tell(Input::Running);
+    world.run_until(Instant::from_secs(400));
+    // Two pods, the node's kubelet and cAdvisor, kube-state-metrics.
+    assert_eq!(world.scrapes.len(), 5);
+    for times in world.scrapes.values() {
+        assert!(times[0] <= Instant::ZERO + MINUTE);
+        assert!(times.windows(2).all(|pair| pair[1] - pair[0] == MINUTE));
+        assert_ne!(times[0].as_nanos() % 1_000_000_000, 0);
+    }
+    assert_ne!(world.slot(0), world.slot(1));
+    let target = world.prometheus.target(TargetId(0)).unwrap();
+    let labels = &target.labels;
+    assert_eq!(target.source, Source::Pod(pods[0]));
+    assert_eq!(
+        ["job", "namespace", "pod", "node", "app_kubernetes_io_name"].map(|name| labels.get(name)),
+        ["kubernetes-pods", "web", "p", "a", "traefik"]
+    );
+    assert!(labels.get("instance").ends_with(":9100"));
+    let rates = world.ask("rate(requests_total[2m])");
+    assert!(
+        rates.len() == 2 && rates.iter().all(|rate| (rate - 1.0).abs() < 1e-4),
+        "{rates:?}"
+    );
+    assert_eq!(world.ask("up"), [1.0; 5]);
+}
+
+#[test]
+fn samples_carry_the_start_of_a_scrape_and_are_seen_at_its_end() {
+    let mut world = World::new("3.5", &["requests_total", "timestamp(requests_total)"]);
+    let node = world.add_node("a", "m5.large");
+    world.add_pod("p", node);
+    world.tell(Input::Running);
+    world.run_until(Instant::ZERO + MINUTE);
+    let slot = world.slot(0);
+    let mut world = World::new("3.5", &["requests_total", "timestamp(requests_total)"]);
+    let node = world.add_node("a", "m5.large");
+    world.add_pod("p", node);
+    world.tell(Input::Running);
+    world.run_until(slot + Duration::from_millis(199));
+    assert!(world.ask("requests_total").is_empty());
+    world.run_until(slot + Duration::from_millis(200));
+    assert_eq!(world.ask("requests_total"), [slot.as_secs_f64()]);
+    assert_eq!(
+        world.ask("timestamp(requests_total)"),
+        [slot.as_millis() as f64 / 1000.0]
+    );
+}
+
+#[test]
+fn a_failed_scrape_empties_a_rate_of_two_intervals() {
+    let query = "rate(requests_total[2m])";
+    let mut world = World::new("3.5", &[query, "up", "requests_total"]);
+    let node = world.add_node("a", "m5.large");
+    let pod = world.add_pod("p", node);
+    world.tell(Input::Running);
+    world.run_until(Instant::ZERO + 3 * MINUTE);
+    let slot = world.slot(0);
+    world.broken.push(pod);
+    world.run_until(slot + 3 * MINUTE + SECOND);
+    world.broken.clear();
+    assert!(world.ask(query).is_empty() && world.ask("requests_total").is_empty());
+    assert!(world.ask("up{job=\"kubernetes-pods\"} == 0").len() == 1);
+    world.run_until(slot + 5 * MINUTE);
+    assert!(world.ask(query).is_empty());
+    world.run_until(slot + 5 * MINUTE + SECOND);
+    assert_eq!(world.ask(query).len(), 1);
+}
+
+#[test]
+fn a_series_that_is_not_exposed_any_more_ends_with_that_scrape() {
+    let mut world = World::new("2.48", &["errors_total", "requests_total"]);
+    let node = world.add_node("a", "m5.large");
+    world.add_pod("p", node);
+    world.tell(Input::Running);
+    world.run_until(Instant::ZERO + MINUTE + SECOND);
+    assert_eq!(world.ask("errors_total").len(), 1);
+    world.errors = false;
+    world.run_until(world.slot(0) + 2 * MINUTE + SECOND);
+    assert!(world.ask("errors_total").is_empty());
+    assert_eq!(world.ask("requests_total").len(), 1);
+    world.errors = true;
+    world.run_until(world.slot(0) + 3 * MINUTE + SECOND);
+    assert_eq!(world.ask("errors_total").len(), 1);
+}
+
+#[test]
+fn a_node_with_other_labels_is_another_target_beside_the_old_one() {
+    let query = "count(kubelet_node_name) by (beta_kubernetes_io_instance_type)";
+    let mut world = World::new("2.48", &[query]);
+    let node = world.add_node("a", "m5.large");
+    world.tell(Input::Running);
+    world.run_until(Instant::ZERO + 2 * MINUTE);
+    let last = world.slot(0) + MINUTE;
+    assert_eq!(world.ask(query), [1.0]);
+    let labels = Metadata::from([
+        ("beta.kubernetes.io/instance-type".into(), "m5.large".into()),
+        ("karpenter.sh/initialized".into(), "true".into()),
+    ]);
+    world.api.nodes.get_mut(node).unwrap().labels = Arc::new(labels);
+    world.tell(Input::NodeChanged(node));
+    world.run_until(Instant::ZERO + 2 * MINUTE + 10 * SECOND);
+    // The tick that would have been the next, and 1.1 intervals more.
+    let end = last + MINUTE + 66 * SECOND;
+    world.run_until(end.saturating_sub(SECOND));
+    assert_eq!(world.scrapes.len(), 2);
+    assert_eq!(world.ask(query), [2.0]);
+    world.run_until(end);
+    assert_eq!(world.ask(query), [1.0]);
+    // The marker is at the tick, not at the time it was written.
+    let at = world.prometheus.unix_millis(last + MINUTE);
+    let query = Query::parse(query, &world.profile).unwrap();
+    let count = |at: i64| match world.prometheus.query(&query, at) {
+        Ok(Value::Vector(vector)) => vector[0].1,
+        other => panic!("{other:?}"),
+    };
+    let fresh = world.slot(1) < last + MINUTE;
+    assert_eq!(count(at - 1), if fresh { 2.0 } else { 1.0 });
+    assert_eq!(count(at.max(world.prometheus.unix_millis(world.slot(1)))), 1.0);
+}
+
+#[test]
+fn new_targets_wait_for_discovery_and_then_for_their_slot() {
+    for (version, longest) in [("2.48", 5.0), ("3.14", 0.15)] {
+        let mut world = World::new(version, &["requests_total"]);
+        let node = world.add_node("a", "m5.large");
+        world.tell(Input::Running);
+        world.run_until(Instant::from_secs(61));
+        let pod = world.add_pod("p", node);
+        world.tell(Input::PodChanged(pod));
+        let known = |world: &World| world.prometheus.target(TargetId(0)).is_some();
+        let mut waited = Duration::ZERO;
+        while !known(&world) {
+            waited += Duration::from_millis(10);
+            world.run_until(Instant::from_secs(61) + waited);
+        }
+        assert!(waited.as_secs_f64() <= longest + 0.01, "{version}: {waited:?}");
+        world.run_until(Instant::from_secs(61) + waited + MINUTE);
+        assert_eq!(world.scrapes.len(), 1);
+    }
+}
+
+#[test]
+fn a_server_that_is_down_answers_nothing_and_keeps_what_it_has() {
+    let mut world = World::new("2.48", &["requests_total"]);
+    let node = world.add_node("a", "m5.large");
+    world.add_pod("p", node);
+    world.tell(Input::Running);
+    world.run_until(Instant::from_secs(61));
+    world.tell(Input::Stopped);
+    assert_eq!(world.try_ask("requests_total"), Err(EvalError::Down));
+    world.run_until(Instant::from_secs(250));
+    assert_eq!(world.scrapes[&TargetId(0)].len(), 1);
+    world.tell(Input::Started);
+    // Nothing has ended the series.
+    assert_eq!(world.ask("requests_total"), [world.slot(0).as_secs_f64()]);
+    world.run_until(Instant::from_secs(254));
+    assert!(world.prometheus.target(TargetId(1)).is_none());
+    world.run_until(Instant::from_secs(255) + MINUTE);
+    // The same target, the same slot.
+    let period = |at: Instant| at.as_nanos() % 60_000_000_000;
+    assert_eq!(period(world.slot(1)), period(world.slot(0)));
+    assert_eq!(world.ask("requests_total"), [world.slot(1).as_secs_f64()]);
+}

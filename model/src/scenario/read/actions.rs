@@ -1,0 +1,267 @@
+//! `[[action]]`: what happens in the course of the run.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use sim::Instant;
+
+use super::super::action::{Act, Action, CapacityPool, Part, Victim};
+use super::super::{ObjectName, Objects};
+use super::cloud::CAPACITY_TYPES;
+use super::values::Values;
+use crate::document::{Cursor, closest};
+use crate::ec2::{Shortage, TypePattern};
+use crate::manifest::kinds;
+
+const PARTS: &[(&str, Part)] = &[
+    ("prometheus", Part::Prometheus),
+    ("keda", Part::Keda),
+    ("karpenter", Part::Karpenter),
+    ("hpa", Part::Hpa),
+    ("scheduler", Part::Scheduler),
+    ("metrics-server", Part::MetricsServer),
+];
+
+const VERBS: [&str; 7] = [
+    "scale",
+    "apply",
+    "delete",
+    "stop",
+    "start",
+    "interrupt",
+    "shortage",
+];
+
+/// The files that actions apply: they are not applied at the start.
+pub(super) fn applied_files(at: &Cursor<'_>) -> BTreeSet<String> {
+    let file = |action: &Cursor<'_>| {
+        let apply = action.get("apply");
+        apply.value().and_then(|value| value.text()).map(str::to_owned)
+    };
+    at.items().iter().filter_map(file).collect()
+}
+
+/// All actions in order of time, and the shortages that they bring about.
+///
+/// `applied` has the objects of each file that is applied.
+pub(super) fn actions(
+    at: &Cursor<'_>,
+    epoch: jiff::Timestamp,
+    end: Instant,
+    applied: &BTreeMap<String, Objects>,
+) -> (Vec<Action>, Vec<Shortage>) {
+    let mut read = Read {
+        epoch,
+        end,
+        applied,
+        actions: Vec::new(),
+        shortages: Vec::new(),
+    };
+    for item in at.items() {
+        read.action(&item);
+    }
+    // Stable: what is written first happens first.
+    read.actions.sort_by_key(|action| action.at);
+    (read.actions, read.shortages)
+}
+
+struct Read<'a> {
+    epoch: jiff::Timestamp,
+    end: Instant,
+    applied: &'a BTreeMap<String, Objects>,
+    actions: Vec<Action>,
+    shortages: Vec<Shortage>,
+}
+
+impl Read<'_> {
+    fn action(&mut self, at: &Cursor<'_>) -> Option<()> {
+        let verbs: Vec<&str> = VERBS.into_iter().filter(|verb| at.get(verb).is_given()).collect();
+        let when_at = at.get("at").required();
+        let when = when_at.instant(self.epoch);
+        if when.is_some_and(|when| when >= self.end) {
+            when_at.warn("W004", "this is after the end of the run: it never happens", "");
+        }
+        let &[verb] = &*verbs else {
+            let found = if verbs.is_empty() {
+                "none".to_owned()
+            } else {
+                verbs.join(" and ")
+            };
+            let message = format!("expected exactly one of {}, found {found}", VERBS.join(", "));
+            at.error("E005", message, "");
+            return None;
+        };
+        let when = when?;
+        let lasting = self.lasting(at, verb);
+        let own = at.get(verb);
+        let (act, undo, label) = match verb {
+            "scale" => {
+                let deployment = own.object();
+                let replicas = at.get("replicas").required().count(0);
+                let (deployment, replicas) = (deployment?, replicas?);
+                let label = format!("scale {} to {replicas}", deployment.name);
+                (Act::Scale { deployment, replicas }, None, label)
+            }
+            "apply" => {
+                let file = own.name()?;
+                let Some(objects) = self.applied.get(file) else {
+                    let hint = "files are named as in manifests/node-pool.yaml";
+                    own.error("E009", format!("there is no file {file:?}"), hint);
+                    return None;
+                };
+                (
+                    Act::Apply(Box::new(objects.clone())),
+                    None,
+                    format!("apply {}", file.rsplit('/').next().unwrap_or(file)),
+                )
+            }
+            "delete" => {
+                let (kind, object) = object_to_delete(&own)?;
+                let label = format!("delete {kind} {}", object.name);
+                (Act::Delete { kind, object }, None, label)
+            }
+            "stop" => {
+                let part = own.one_of(PARTS)?;
+                (
+                    Act::Stop(part),
+                    Some(Act::Start(part)),
+                    format!("{} stops", own.text()?),
+                )
+            }
+            "start" => (
+                Act::Start(own.one_of(PARTS)?),
+                None,
+                format!("{} starts", own.text()?),
+            ),
+            "interrupt" => {
+                let victim = victim(&own);
+                let label = format!("interrupt {}", described(&victim.instance_type, &victim.zone));
+                (Act::Interrupt(victim), None, label)
+            }
+            _ => {
+                let pool = capacity_pool(&own);
+                self.shortages
+                    .push(shortage(&pool, when, lasting.map(|lasting| when + lasting)));
+                let label = format!("no more {}", described(&pool.instance_type, &pool.zone));
+                (Act::Exhaust(pool.clone()), Some(Act::Restore(pool)), label)
+            }
+        };
+        let label = at.get("label").name().map_or(label, str::to_owned);
+        if let Some((undo, lasting)) = undo.zip(lasting) {
+            self.actions.push(Action {
+                at: when + lasting,
+                label: format!("end of: {label}"),
+                act: undo,
+            });
+        }
+        self.actions.push(Action { at: when, label, act });
+        Some(())
+    }
+
+    /// How long it lasts, where that means something.
+    fn lasting(&self, at: &Cursor<'_>, verb: &str) -> Option<Duration> {
+        let lasting = at.get("for");
+        if lasting.is_given() && !matches!(verb, "stop" | "shortage") {
+            lasting.error("E004", format!("{verb} has no end"), "take `for` out");
+        }
+        if at.get("replicas").is_given() && verb != "scale" {
+            at.get("replicas")
+                .error("E004", "replicas goes only with scale", "");
+        }
+        lasting.duration()
+    }
+}
+
+fn described(instance_type: &Option<String>, zone: &Option<String>) -> String {
+    match (instance_type, zone) {
+        (Some(instance_type), Some(zone)) => format!("{instance_type} in {zone}"),
+        (Some(instance_type), None) => instance_type.clone(),
+        (None, Some(zone)) => format!("capacity in {zone}"),
+        (None, None) => "capacity".to_owned(),
+    }
+}
+
+fn text(at: &Cursor<'_>) -> Option<String> {
+    at.name().map(str::to_owned)
+}
+
+fn victim(at: &Cursor<'_>) -> Victim {
+    Victim {
+        instance_type: text(&at.get("instance_type")),
+        zone: text(&at.get("zone")),
+        capacity_type: at.get("capacity_type").one_of(CAPACITY_TYPES),
+        count: at
+            .get("count")
+            .count(1)
+            .and_then(|count| u32::try_from(count).ok())
+            .unwrap_or(1),
+    }
+}
+
+fn capacity_pool(at: &Cursor<'_>) -> CapacityPool {
+    CapacityPool {
+        instance_type: text(&at.get("instance_type")),
+        zone: text(&at.get("zone")),
+        capacity_type: at.get("capacity_type").one_of(CAPACITY_TYPES),
+    }
+}
+
+fn shortage(pool: &CapacityPool, from: Instant, until: Option<Instant>) -> Shortage {
+    Shortage {
+        instance_types: pool.instance_type.iter().cloned().map(TypePattern).collect(),
+        zones: pool.zone.iter().map(|zone| Arc::from(zone.as_str())).collect(),
+        capacity_types: pool.capacity_type.into_iter().collect(),
+        from,
+        until,
+    }
+}
+
+/// `Kind/name` or `Kind/namespace/name`.
+fn object_to_delete(at: &Cursor<'_>) -> Option<(String, ObjectName)> {
+    let text = at.name()?;
+    let parts: Vec<&str> = text.split('/').collect();
+    let (kind, namespace, name) = match *parts {
+        [kind, name] => (kind, None, name),
+        [kind, namespace, name] => (kind, Some(namespace), name),
+        _ => {
+            at.error(
+                "E003",
+                format!("expected Kind/name or Kind/namespace/name, found {text:?}"),
+                "",
+            );
+            return None;
+        }
+    };
+    let Some(found) = kinds::named(kind)
+        .into_iter()
+        .find(|kind| kind.fate == kinds::Fate::Read)
+    else {
+        let names = kinds::KINDS
+            .iter()
+            .filter(|kind| kind.fate == kinds::Fate::Read)
+            .map(|kind| kind.name);
+        let hint = closest(kind, names).map(|near| format!("did you mean {near:?}?"));
+        at.error(
+            "E007",
+            format!("unknown kind {kind:?}"),
+            &hint.unwrap_or_default(),
+        );
+        return None;
+    };
+    let namespace = match (found.namespaced, namespace) {
+        (true, namespace) => namespace.unwrap_or("default"),
+        (false, None) => "",
+        (false, Some(_)) => {
+            at.error("E004", format!("a {} has no namespace", found.name), "");
+            return None;
+        }
+    };
+    Some((
+        found.name.to_owned(),
+        ObjectName {
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+        },
+    ))
+}

@@ -1,0 +1,302 @@
+//! From files to a scenario.
+
+mod actions;
+mod cloud;
+mod parts;
+mod traffic;
+mod values;
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sim::Instant;
+
+use super::fields::SCENARIO;
+use super::{
+    Dashboard, Files, ObjectName, Objects, Overlay, Report, Scenario, Source, Stack, Start, resolve, set,
+};
+use crate::document::fields::Schema;
+use crate::document::{Context, Cursor, Diagnostic, Place, Severity, Value, parse_toml};
+use crate::manifest::{Document, convert, read_documents};
+use crate::{karpenter, prometheus};
+use values::Values;
+
+/// No run is longer than a year.
+const LONGEST: Duration = Duration::from_secs(366 * 86_400);
+/// The releases that are known, by minor release.
+const KUBERNETES: std::ops::RangeInclusive<u16> = 28..=36;
+const KEDA: std::ops::RangeInclusive<u16> = 10..=20;
+
+/// See [`super::load`].
+pub(super) fn load(files: &Files, sets: &[String]) -> Result<(Scenario, Report), Report> {
+    let problems = RefCell::new(Vec::new());
+    let mut tree = read_scenario(&files.scenario, &problems);
+    let mut documents: Vec<Document> = files
+        .manifests
+        .iter()
+        .flat_map(|source| read_documents(source, &problems))
+        .collect();
+    set::apply(sets, &mut tree, &mut documents, &problems);
+    let context = Context::new(&files.scenario.path, String::new(), &problems);
+    let root = context.root(&tree);
+    Schema::new(SCENARIO).check(&root);
+    let scenario = scenario(&root, files, &documents, &problems);
+    if let Some(scenario) = &scenario {
+        super::check::check(scenario, &root, &documents, &problems);
+    }
+    let report = Report::new(problems.take());
+    match scenario {
+        Some(scenario) if !report.has_errors() => Ok((scenario, report)),
+        _ => Err(report),
+    }
+}
+
+fn read_scenario(source: &Source, problems: &RefCell<Vec<Diagnostic>>) -> Value {
+    let (tree, failures) = parse_toml(&source.text);
+    let failure = |(place, message): (Place, String)| Diagnostic {
+        severity: Severity::Error,
+        code: "E001",
+        file: source.path.clone(),
+        line: place.line,
+        column: place.column,
+        field: String::new(),
+        message: format!("not TOML that can be read: {message}"),
+        hint: String::new(),
+    };
+    problems.borrow_mut().extend(failures.into_iter().map(failure));
+    tree
+}
+
+/// The scenario, unless something is missing without which there is none. Everything is read all the same, so
+/// that every problem is named.
+fn scenario(
+    root: &Cursor<'_>,
+    files: &Files,
+    documents: &[Document],
+    problems: &RefCell<Vec<Diagnostic>>,
+) -> Option<Scenario> {
+    let epoch = epoch(&root.get("epoch"));
+    let duration = duration(&root.get("duration").required());
+    let warm_up = root.get("warm_up").duration().unwrap_or(Duration::ZERO);
+    if duration.is_some_and(|duration| warm_up >= duration) {
+        root.get("warm_up")
+            .error("E004", "the warm-up is as long as the run", "");
+    }
+    let stack = stack(&root.get("stack").required());
+    let cloud_at = root.get("cloud");
+    let catalog = cloud::catalog(&cloud_at);
+    let zones = catalog
+        .as_ref()
+        .map(|catalog| cloud::zones(&cloud_at.get("zones"), catalog))
+        .unwrap_or_default();
+    let group = |at: &Cursor<'_>| cloud::node_group(at, catalog.as_ref()?, &zones);
+    let node_groups = root.get("node_group").items().iter().filter_map(group).collect();
+
+    let (mut objects, applied) = objects(root, files, documents, problems);
+    let end = Instant::ZERO + duration.unwrap_or(LONGEST);
+    let (actions, shortages) = actions::actions(&root.get("action"), epoch, end, &applied);
+    for class in &mut objects.node_classes {
+        class.zones.clone_from(&zones);
+    }
+    let mut ec2 = cloud::config(&cloud_at);
+    ec2.shortages = shortages;
+    let roles = traffic::roles(root);
+    let traffic = traffic::traffic(root, files, stack.traefik);
+    let question = root.get("question").text().unwrap_or_default().to_owned();
+    let mut scenario = Scenario {
+        name: root.get("name").required().name().unwrap_or_default().to_owned(),
+        question,
+        seed: root.get("seed").int(0..=i64::MAX).map_or(1, i64::unsigned_abs),
+        epoch,
+        duration: duration?,
+        warm_up,
+        stack,
+        region: catalog.as_ref()?.region().to_owned(),
+        zones,
+        catalog: Arc::new(catalog?),
+        node_groups,
+        objects,
+        roles: roles?,
+        traffic,
+        start: start(&root.get("start")),
+        actions,
+        dashboard: dashboard(&root.get("dashboard")),
+        metric_rules: metric_rules(&root.get("metric")),
+        overlay: overlay(&root.get("overlay"), epoch),
+        config: parts::parts(root, &stack, epoch, ec2),
+    };
+    for action in &mut scenario.actions {
+        if let super::Act::Apply(objects) = &mut action.act {
+            objects
+                .node_classes
+                .iter_mut()
+                .for_each(|class| class.zones.clone_from(&scenario.zones));
+        }
+    }
+    resolve::resolve(&mut scenario, root, documents, problems);
+    Some(scenario)
+}
+
+/// What is applied before the start, and what each file holds that an action applies.
+fn objects(
+    root: &Cursor<'_>,
+    files: &Files,
+    documents: &[Document],
+    problems: &RefCell<Vec<Diagnostic>>,
+) -> (Objects, BTreeMap<String, Objects>) {
+    let later = actions::applied_files(&root.get("action"));
+    let (applied, at_start): (Vec<Document>, Vec<Document>) = documents
+        .iter()
+        .cloned()
+        .partition(|document| later.contains(&document.file));
+    let objects = convert(&at_start, &Objects::default(), problems);
+    let known = files
+        .manifests
+        .iter()
+        .map(|source| &source.path)
+        .filter(|path| later.contains(*path));
+    let of_file = |path: &String| {
+        let documents: Vec<Document> = applied
+            .iter()
+            .filter(|document| document.file == *path)
+            .cloned()
+            .collect();
+        (path.clone(), convert(&documents, &objects, problems))
+    };
+    let applied = known.map(of_file).collect();
+    (objects, applied)
+}
+
+fn epoch(at: &Cursor<'_>) -> jiff::Timestamp {
+    // A plain Monday morning, for scenarios to which the hour means nothing.
+    let default = jiff::Timestamp::from_second(1_704_099_600).expect("2024-01-01T09:00:00Z is a time");
+    let Some(text) = at.text() else { return default };
+    text.parse().unwrap_or_else(|_| {
+        at.error(
+            "E003",
+            format!("expected a time such as 2024-01-02T13:35:00Z, found {text:?}"),
+            "",
+        );
+        default
+    })
+}
+
+fn duration(at: &Cursor<'_>) -> Option<Duration> {
+    let duration = at.duration()?;
+    if duration < Duration::from_secs(1) || duration > LONGEST {
+        at.error("E004", "expected a duration from 1s to 366d", "");
+        return None;
+    }
+    Some(duration)
+}
+
+fn stack(at: &Cursor<'_>) -> Stack {
+    Stack {
+        kubernetes: minor(&at.get("kubernetes").required(), "Kubernetes", 1, KUBERNETES),
+        keda: minor(&at.get("keda").required(), "KEDA", 2, KEDA),
+        prometheus: version(&at.get("prometheus").required()).unwrap_or(prometheus::Version::LATEST),
+        traefik: traefik(&at.get("traefik").required()),
+        karpenter: version(&at.get("karpenter").required()).unwrap_or(karpenter::Version::LATEST),
+    }
+}
+
+fn version<V: std::str::FromStr<Err: std::fmt::Display>>(at: &Cursor<'_>) -> Option<V> {
+    let text = at.scalar()?;
+    text.parse()
+        .map_err(|error: V::Err| at.error("E004", error.to_string(), ""))
+        .ok()
+}
+
+/// The numbers of a version such as `v2.10.6`.
+fn numbers(text: &str) -> Option<Vec<u16>> {
+    let numbers: Option<Vec<u16>> = text
+        .strip_prefix('v')
+        .unwrap_or(text)
+        .split('.')
+        .map(|number| number.parse().ok())
+        .collect();
+    numbers.filter(|numbers| (2..=3).contains(&numbers.len()))
+}
+
+fn minor(at: &Cursor<'_>, name: &str, major: u16, known: std::ops::RangeInclusive<u16>) -> u16 {
+    let (first, last) = (*known.start(), *known.end());
+    let Some(text) = at.scalar() else { return last };
+    match numbers(text).as_deref() {
+        Some([own, minor, ..]) if *own == major && known.contains(minor) => *minor,
+        _ => {
+            let message =
+                format!("expected a {name} version from {major}.{first} to {major}.{last}, found {text:?}");
+            at.error("E004", message, "");
+            last
+        }
+    }
+}
+
+fn traefik(at: &Cursor<'_>) -> crate::traffic::traefik::Version {
+    let latest = crate::traffic::traefik::Version::new(3, 5);
+    let Some(text) = at.scalar() else { return latest };
+    match numbers(text).as_deref() {
+        Some([2, minor, ..]) if *minor >= 10 => crate::traffic::traefik::Version::new(2, *minor),
+        Some([3, minor, ..]) => crate::traffic::traefik::Version::new(3, *minor),
+        _ => {
+            at.error(
+                "E004",
+                format!("expected a Traefik version from 2.10 on, found {text:?}"),
+                "",
+            );
+            latest
+        }
+    }
+}
+
+fn start(at: &Cursor<'_>) -> Start {
+    let mut replicas = BTreeMap::new();
+    for (name, own) in at.get("replicas").entries() {
+        let (namespace, name) = name.split_once('/').unwrap_or(("default", name));
+        if let Some(count) = own.count(0) {
+            replicas.insert(
+                ObjectName {
+                    namespace: namespace.to_owned(),
+                    name: name.to_owned(),
+                },
+                count,
+            );
+        }
+    }
+    Start {
+        replicas,
+        settled: at.get("settled").bool().unwrap_or(true),
+    }
+}
+
+/// Queries that are not given are filled in when the service is known.
+fn dashboard(at: &Cursor<'_>) -> Dashboard {
+    let query = |key: &str| at.get(key).name().unwrap_or_default().to_owned();
+    Dashboard {
+        rps: query("rps"),
+        pods: query("pods"),
+        nodes: query("nodes"),
+    }
+}
+
+fn metric_rules(at: &Cursor<'_>) -> BTreeMap<String, String> {
+    let rule = |(name, at): (&str, Cursor<'_>)| Some((name.to_owned(), at.name()?.to_owned()));
+    at.entries().into_iter().filter_map(rule).collect()
+}
+
+fn overlay(at: &Cursor<'_>, epoch: jiff::Timestamp) -> Option<Overlay> {
+    at.value()?;
+    let directory = at.get("directory").required();
+    let path = directory.name();
+    let outside = |path: &str| path.starts_with('/') || path.split('/').any(|part| part == "..");
+    if path.is_some_and(outside) {
+        directory.error("E004", "expected a directory within the scenario's", "");
+    }
+    let start = at.get("start").required().instant(epoch);
+    Some(Overlay {
+        directory: path?.to_owned(),
+        start: start?,
+    })
+}

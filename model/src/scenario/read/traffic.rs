@@ -1,0 +1,352 @@
+//! Load, service, proxy and CPU speeds.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::super::{Files, Roles};
+use super::values::Values;
+use crate::document::Cursor;
+use crate::traffic::config::{Clients, Config, Cpu, Gpu, Service, Traefik};
+use crate::traffic::{Arrivals, Process, Shape, traefik};
+
+/// Requests a second that no run needs more of.
+const MOST_RPS: f64 = 1e7;
+
+/// The roles, if they are all given.
+pub(super) fn roles(root: &Cursor<'_>) -> Option<Roles> {
+    let client = root.at("load.clients");
+    let client = if client.is_given() {
+        client.get("deployment").required().object()
+    } else {
+        None
+    };
+    let proxy = root.get("proxy").required().get("deployment").required().object();
+    let server = root
+        .get("service")
+        .required()
+        .get("deployment")
+        .required()
+        .object();
+    Some(Roles {
+        client,
+        proxy: proxy?,
+        server: server?,
+    })
+}
+
+/// `[load]`, `[service]`, `[proxy]`, `[cpu]`. What Traefik calls the service is found later, among the routes.
+pub(super) fn traffic(root: &Cursor<'_>, files: &Files, version: traefik::Version) -> Config {
+    let load = root.get("load");
+    let clients = load.get("clients");
+    let streams = load.get("arrivals");
+    Config {
+        clients: clients.is_given().then(|| read_clients(&clients)),
+        arrivals: streams
+            .items()
+            .iter()
+            .filter_map(|at| arrivals(at, files))
+            .collect(),
+        service: service(&root.get("service")),
+        traefik: proxy(&root.get("proxy"), version),
+        cpu: cpu(&root.get("cpu")),
+    }
+}
+
+/// A duration above zero.
+fn positive(at: &Cursor<'_>) -> Option<Duration> {
+    let duration = at.duration()?;
+    if duration.is_zero() {
+        at.error("E004", "the duration must be above 0", "");
+        return None;
+    }
+    Some(duration)
+}
+
+fn number_of(at: &Cursor<'_>, least: i32) -> Option<u32> {
+    at.count(least).and_then(|count| u32::try_from(count).ok())
+}
+
+fn read_clients(at: &Cursor<'_>) -> Clients {
+    let default = Clients::default();
+    Clients {
+        think_time: at.get("think_time").distribution().unwrap_or(default.think_time),
+        cycle_delay: at
+            .get("cycle_delay")
+            .distribution()
+            .unwrap_or(default.cycle_delay),
+        client_cpu: at
+            .get("cpu_per_request")
+            .number(0.0..=1e4)
+            .unwrap_or(default.client_cpu),
+        connections: number_of(&at.get("connections"), 1).unwrap_or(default.connections),
+        timeout: positive(&at.get("timeout")),
+    }
+}
+
+fn service(at: &Cursor<'_>) -> Service {
+    let default = Service::default();
+    let gpu = at.get("gpu");
+    Service {
+        cpu_per_request: at
+            .get("cpu_per_request")
+            .distribution()
+            .unwrap_or(default.cpu_per_request),
+        concurrency: number_of(&at.get("concurrency"), 1),
+        request_timeout: positive(&at.get("timeout")),
+        gpu: if gpu.is_given() { read_gpu(&gpu) } else { None },
+    }
+}
+
+fn read_gpu(at: &Cursor<'_>) -> Option<Gpu> {
+    let time = |(model, at): (&str, Cursor<'_>)| Some((model.to_owned(), at.distribution()?));
+    Some(Gpu {
+        time: at.get("time").entries().into_iter().filter_map(time).collect(),
+        other: at.get("other").required().distribution()?,
+        concurrency: number_of(&at.get("concurrency"), 1).unwrap_or(1),
+    })
+}
+
+fn proxy(at: &Cursor<'_>, version: traefik::Version) -> Traefik {
+    let default = Traefik::default();
+    let buckets_at = at.get("buckets");
+    let buckets: Vec<f64> = buckets_at
+        .items()
+        .iter()
+        .filter_map(|bucket| bucket.number(1e-6..=1e6))
+        .collect();
+    if !buckets.is_sorted_by(|a, b| a < b) {
+        buckets_at.error("E004", "buckets must rise", "");
+    }
+    Traefik {
+        version,
+        proxy_cpu: at
+            .get("cpu_per_request")
+            .number(0.0..=1e4)
+            .unwrap_or(default.proxy_cpu),
+        service: default.service,
+        entry_point: at
+            .get("entry_point")
+            .name()
+            .map_or(default.entry_point, str::to_owned),
+        method: at.get("method").name().map_or(default.method, str::to_owned),
+        buckets: if buckets.is_empty() {
+            default.buckets
+        } else {
+            buckets
+        },
+        durations: at.get("durations").bool().unwrap_or(default.durations),
+        allow_empty_services: at
+            .get("allow_empty_services")
+            .bool()
+            .unwrap_or(default.allow_empty_services),
+        endpoint_delay: at
+            .get("endpoint_delay")
+            .duration()
+            .unwrap_or(default.endpoint_delay),
+        throttle: at.get("throttle").duration().unwrap_or(default.throttle),
+        vanished: at.get("vanished").distribution().unwrap_or(default.vanished),
+        dial_timeout: at.get("dial_timeout").duration().unwrap_or(default.dial_timeout),
+    }
+}
+
+fn cpu(at: &Cursor<'_>) -> Cpu {
+    let default = Cpu::default();
+    let speed = |(name, at): (&str, Cursor<'_>)| Some((name.to_owned(), at.number(1e-3..=1e3)?));
+    let speeds: BTreeMap<String, f64> = at.get("speeds").entries().into_iter().filter_map(speed).collect();
+    Cpu {
+        smt_gain: at.get("smt_gain").number(0.0..=1.0).unwrap_or(default.smt_gain),
+        system_cpu: at
+            .get("system_cpu")
+            .number(0.0..=1e3)
+            .unwrap_or(default.system_cpu),
+        worker_system_cpu: at
+            .get("worker_system_cpu")
+            .number(0.0..=1e3)
+            .unwrap_or(default.worker_system_cpu),
+        reference_mhz: at
+            .get("reference_mhz")
+            .number(1.0..=1e5)
+            .unwrap_or(default.reference_mhz),
+        speeds,
+        quota_period: positive(&at.get("quota_period")).unwrap_or(default.quota_period),
+    }
+}
+
+fn arrivals(at: &Cursor<'_>, files: &Files) -> Option<Arrivals> {
+    let default_delay = crate::distribution::Distribution::Constant(0.0);
+    let shape = shape(at, files);
+    let process = process(at);
+    Some(Arrivals {
+        shape: shape?,
+        process: process?,
+        network_delay: at.get("network_delay").distribution().unwrap_or(default_delay),
+        timeout: positive(&at.get("timeout")),
+    })
+}
+
+#[derive(Clone, Copy)]
+enum ShapeKind {
+    Constant,
+    Step,
+    Ramp,
+    Sine,
+    Spike,
+    Trace,
+}
+
+fn shape(at: &Cursor<'_>, files: &Files) -> Option<Shape> {
+    let rate = |key: &str| at.get(key).required().number(0.0..=MOST_RPS);
+    let duration = |key: &str| at.get(key).required().duration();
+    let kind = at.get("shape").required().one_of(&[
+        ("constant", ShapeKind::Constant),
+        ("step", ShapeKind::Step),
+        ("ramp", ShapeKind::Ramp),
+        ("sine", ShapeKind::Sine),
+        ("spike", ShapeKind::Spike),
+        ("trace", ShapeKind::Trace),
+    ])?;
+    let own: &[&str] = match kind {
+        ShapeKind::Constant => &["rate"],
+        ShapeKind::Step => &["before", "after", "at"],
+        ShapeKind::Ramp => &["from", "to", "start", "end"],
+        ShapeKind::Sine => &["mean", "amplitude", "period", "offset"],
+        ShapeKind::Spike => &["base", "peak", "at", "duration"],
+        ShapeKind::Trace => &["trace"],
+    };
+    const GENERAL: [&str; 7] = [
+        "shape",
+        "process",
+        "burst",
+        "share",
+        "length",
+        "network_delay",
+        "timeout",
+    ];
+    for (key, value) in at.entries() {
+        if !own.contains(&key) && !GENERAL.contains(&key) {
+            let message = format!("{key} says nothing about a load of this shape");
+            value.error("E004", message, &format!("it has {}", own.join(", ")));
+        }
+    }
+    Some(match kind {
+        ShapeKind::Constant => Shape::Constant { rate: rate("rate")? },
+        ShapeKind::Step => Shape::Step {
+            before: rate("before")?,
+            after: rate("after")?,
+            at: duration("at")?,
+        },
+        ShapeKind::Ramp => {
+            let (start, end) = (duration("start")?, duration("end")?);
+            if end <= start {
+                at.get("end")
+                    .error("E004", "the ramp must end after its start", "");
+                return None;
+            }
+            Shape::Ramp {
+                from: rate("from")?,
+                to: rate("to")?,
+                start,
+                end,
+            }
+        }
+        ShapeKind::Sine => Shape::Sine {
+            mean: rate("mean")?,
+            amplitude: rate("amplitude")?,
+            period: positive(&at.get("period").required())?,
+            offset: at.get("offset").duration().unwrap_or(Duration::ZERO),
+        },
+        ShapeKind::Spike => Shape::Spike {
+            base: rate("base")?,
+            peak: rate("peak")?,
+            at: duration("at")?,
+            duration: duration("duration")?,
+        },
+        ShapeKind::Trace => Shape::Trace {
+            points: trace(&at.get("trace").required(), files)?,
+        },
+    })
+}
+
+fn process(at: &Cursor<'_>) -> Option<Process> {
+    let kinds = &[("poisson", 0), ("deterministic", 1), ("mmpp", 2)];
+    let given = at.get("process");
+    let kind = if given.is_given() { given.one_of(kinds)? } else { 0 };
+    if kind != 2 {
+        for key in ["burst", "share", "length"] {
+            if at.get(key).is_given() {
+                at.get(key)
+                    .error("E004", format!("{key} goes only with the process mmpp"), "");
+            }
+        }
+    }
+    Some(match kind {
+        0 => Process::Poisson,
+        1 => Process::Deterministic,
+        _ => {
+            let burst = at.get("burst").required().number(1.0..=1e6)?;
+            let share = at.get("share").required().number(1e-6..=1.0 - 1e-6)?;
+            if burst * share > 1.0 {
+                let message = format!(
+                    "burst times share is {}, above 1: the rest of the time cannot make up for it",
+                    burst * share
+                );
+                at.get("burst").error("E004", message, "");
+                return None;
+            }
+            Process::Mmpp {
+                burst,
+                share,
+                length: positive(&at.get("length").required())?,
+            }
+        }
+    })
+}
+
+/// The points of a trace: lines of seconds and requests a second, after a header if there is one.
+fn trace(at: &Cursor<'_>, files: &Files) -> Option<Vec<(Duration, f64)>> {
+    let path = at.name()?;
+    let Some(source) = files.traces.iter().find(|source| source.path == path) else {
+        let names = files.traces.iter().map(|source| source.path.as_str());
+        let hint = match crate::document::closest(path, names) {
+            Some(near) => format!("did you mean {near:?}?"),
+            None => "traces are CSV files in the scenario's directory traces/".to_owned(),
+        };
+        at.error("E009", format!("there is no trace {path:?}"), &hint);
+        return None;
+    };
+    let mut points: Vec<(Duration, f64)> = Vec::new();
+    for (number, line) in source.text.lines().enumerate() {
+        let line = line.trim();
+        let is_header = number == 0 && line.starts_with(|c: char| c.is_ascii_alphabetic());
+        if line.is_empty() || line.starts_with('#') || is_header {
+            continue;
+        }
+        let mut fields = line
+            .split(',')
+            .map(|field| field.trim().parse::<f64>().ok().filter(|n| n.is_finite()));
+        let (Some(Some(seconds)), Some(Some(rate))) = (fields.next(), fields.next()) else {
+            let message = format!(
+                "{path}, line {}: expected seconds,requests a second, found {line:?}",
+                number + 1
+            );
+            at.error("E003", message, "");
+            return None;
+        };
+        let sound = (0.0..=1e9).contains(&seconds) && (0.0..=MOST_RPS).contains(&rate);
+        let time = Duration::from_secs_f64(if sound { seconds } else { 0.0 });
+        if !sound || points.last().is_some_and(|(last, _)| *last >= time) {
+            let message = format!(
+                "{path}, line {}: times must rise, and rates lie between 0 and {MOST_RPS}",
+                number + 1
+            );
+            at.error("E004", message, "");
+            return None;
+        }
+        points.push((time, rate));
+    }
+    if points.is_empty() {
+        at.error("E005", format!("{path} holds no points"), "");
+        return None;
+    }
+    Some(points)
+}

@@ -1,0 +1,310 @@
+//! What fields refer to: Deployments, Services, routes, classes, metrics.
+
+use std::cell::RefCell;
+
+use super::{ObjectName, Objects, Route, Scenario};
+use crate::api::LabelSelector;
+use crate::document::{Context, Cursor, Diagnostic, closest};
+use crate::hpa::Source;
+use crate::manifest::Document;
+use crate::prometheus::{self, Query};
+
+/// Fills in what follows from other fields, and reports references to nothing.
+pub(super) fn resolve(
+    scenario: &mut Scenario,
+    root: &Cursor<'_>,
+    documents: &[Document],
+    problems: &RefCell<Vec<Diagnostic>>,
+) {
+    roles(scenario, root);
+    service(scenario, root);
+    dashboard(scenario, root);
+    for (name, query) in &scenario.metric_rules {
+        check_query(&root.get("metric").get(name), query, scenario);
+    }
+    deployments(scenario, root);
+    for document in documents {
+        let context = Context::new(&document.file, document.title(), problems);
+        references(scenario, document, &context.root(&document.value));
+    }
+}
+
+/// All objects that are there at some time.
+pub(super) fn everything(scenario: &Scenario) -> Vec<&Objects> {
+    let applied = scenario.actions.iter().filter_map(|action| match &action.act {
+        super::Act::Apply(objects) => Some(&**objects),
+        _ => None,
+    });
+    std::iter::once(&scenario.objects).chain(applied).collect()
+}
+
+fn deployment_names(scenario: &Scenario) -> Vec<String> {
+    let of = |objects: &Objects| {
+        objects
+            .deployments
+            .iter()
+            .map(|deployment| deployment.name().to_string())
+            .collect::<Vec<_>>()
+    };
+    everything(scenario).into_iter().flat_map(of).collect()
+}
+
+fn has_deployment(scenario: &Scenario, name: &ObjectName) -> bool {
+    let named = |objects: &&Objects| {
+        objects
+            .deployments
+            .iter()
+            .any(|deployment| deployment.name() == *name)
+    };
+    everything(scenario).iter().any(named)
+}
+
+fn require_deployment(at: &Cursor<'_>, name: &ObjectName, scenario: &Scenario) {
+    if has_deployment(scenario, name) {
+        return;
+    }
+    let names = deployment_names(scenario);
+    let text = name.to_string();
+    let hint = match closest(&text, names.iter().map(String::as_str)) {
+        Some(near) => format!("did you mean {near:?}?"),
+        None if names.is_empty() => "put the manifests of the workload into manifests/".to_owned(),
+        None => format!("there are {}", names.join(", ")),
+    };
+    at.error("E009", format!("no manifest has the Deployment {text:?}"), &hint);
+}
+
+fn roles(scenario: &Scenario, root: &Cursor<'_>) {
+    let roles = &scenario.roles;
+    if let Some(client) = &roles.client {
+        require_deployment(&root.at("load.clients.deployment"), client, scenario);
+    }
+    require_deployment(&root.at("proxy.deployment"), &roles.proxy, scenario);
+    require_deployment(&root.at("service.deployment"), &roles.server, scenario);
+    if roles.server == roles.proxy || roles.client.as_ref() == Some(&roles.server) {
+        let message = "client, proxy and service must be different Deployments";
+        root.at("service.deployment").error("E004", message, "");
+    }
+}
+
+/// Deployments that the start and actions are about.
+fn deployments(scenario: &Scenario, root: &Cursor<'_>) {
+    for (key, at) in root.at("start.replicas").entries() {
+        let (namespace, name) = key.split_once('/').unwrap_or(("default", key));
+        let name = ObjectName {
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+        };
+        require_deployment(&at, &name, scenario);
+    }
+    for action in root.get("action").items() {
+        let at = action.get("scale");
+        if let Some((namespace, name)) = at
+            .value()
+            .and_then(|value| value.text())
+            .and_then(|text| text.split_once('/'))
+        {
+            let name = ObjectName {
+                namespace: namespace.to_owned(),
+                name: name.to_owned(),
+            };
+            require_deployment(&at, &name, scenario);
+        }
+    }
+}
+
+/// The route that leads to the service, and what Traefik calls it.
+fn service(scenario: &mut Scenario, root: &Cursor<'_>) {
+    let at = root.at("service.deployment");
+    match route(scenario) {
+        Some(route) => scenario.traffic.traefik.service = route.traefik_service.clone(),
+        None if has_deployment(scenario, &scenario.roles.server) => {
+            let hint = "add a Service that selects its pods and an Ingress or IngressRoute to that Service";
+            at.error("E009", "no Ingress leads to a Service of this Deployment", hint);
+        }
+        None => {}
+    }
+}
+
+/// The first route to a Service that selects the server's pods.
+pub(super) fn route(scenario: &Scenario) -> Option<&Route> {
+    let server = &scenario.roles.server;
+    let objects = everything(scenario);
+    let deployment = objects
+        .iter()
+        .flat_map(|o| &o.deployments)
+        .find(|deployment| deployment.name() == *server)?;
+    let labels = &deployment.object.template.labels;
+    let selects = |service: &&crate::api::Service| {
+        service.namespace == server.namespace
+            && !service.selector.is_empty()
+            && LabelSelector::from_labels(&service.selector).matches(labels)
+    };
+    let services: Vec<&crate::api::Service> =
+        objects.iter().flat_map(|o| &o.services).filter(selects).collect();
+    let leads = |route: &&Route| {
+        services
+            .iter()
+            .any(|service| route.service.name == service.name && route.service.namespace == service.namespace)
+    };
+    objects.iter().flat_map(|o| &o.routes).find(leads)
+}
+
+/// The walkthrough's three panels, about this scenario's service.
+fn dashboard(scenario: &mut Scenario, root: &Cursor<'_>) {
+    let service = &scenario.traffic.traefik.service;
+    let namespace = &scenario.roles.server.namespace;
+    let defaults = [
+        format!("sum(rate(traefik_service_requests_total{{service=\"{service}\",code=\"200\"}}[2m]))"),
+        format!("count(kube_pod_info{{namespace=\"{namespace}\"}})"),
+        "count(kubelet_node_name) by (beta_kubernetes_io_instance_type)".to_owned(),
+    ];
+    let dashboard = &mut scenario.dashboard;
+    for (query, default) in [&mut dashboard.rps, &mut dashboard.pods, &mut dashboard.nodes]
+        .into_iter()
+        .zip(defaults)
+    {
+        if query.is_empty() {
+            *query = default;
+        }
+    }
+    let dashboard = scenario.dashboard.clone();
+    for (key, query) in [
+        ("rps", &dashboard.rps),
+        ("pods", &dashboard.pods),
+        ("nodes", &dashboard.nodes),
+    ] {
+        check_query(&root.at("dashboard").get(key), query, scenario);
+    }
+}
+
+/// Reports a query that the release would refuse, or that cannot be answered here.
+fn check_query(at: &Cursor<'_>, query: &str, scenario: &Scenario) {
+    let profile = scenario.stack.prometheus.profile();
+    if let Err(error) = Query::parse(query, &profile) {
+        at.error(
+            "E012",
+            format!(
+                "Prometheus {} does not take this query: {error}",
+                scenario.stack.prometheus
+            ),
+            "",
+        );
+        return;
+    }
+    for missing in prometheus::check(query, &profile).err().unwrap_or_default() {
+        at.error(
+            "E012",
+            format!("the simulated Prometheus cannot answer this query: {missing}"),
+            "",
+        );
+    }
+}
+
+fn references(scenario: &Scenario, document: &Document, root: &Cursor<'_>) {
+    match document.kind.name {
+        "ScaledObject" => {
+            require_target(root, document, scenario);
+            for trigger in root.at("spec.triggers").items() {
+                let query = trigger.at("metadata.query");
+                let is_prometheus =
+                    trigger.get("type").value().and_then(|value| value.text()) == Some("prometheus");
+                if let Some(text) = query
+                    .value()
+                    .and_then(|value| value.text())
+                    .filter(|_| is_prometheus)
+                {
+                    check_query(&query, text, scenario);
+                }
+            }
+        }
+        "HorizontalPodAutoscaler" => {
+            require_target(root, document, scenario);
+            require_rules(root, document, scenario);
+        }
+        "NodePool" => require_class(root, scenario),
+        "Ingress" | "IngressRoute" => require_services(document, root, scenario),
+        _ => {}
+    }
+}
+
+fn require_target(root: &Cursor<'_>, document: &Document, scenario: &Scenario) {
+    let at = root.at("spec.scaleTargetRef.name");
+    if let Some(name) = at.value().and_then(|value| value.text()) {
+        let name = ObjectName {
+            namespace: document.namespace.clone(),
+            name: name.to_owned(),
+        };
+        require_deployment(&at, &name, scenario);
+    }
+}
+
+/// Metrics of an HPA that KEDA does not serve need a query.
+fn require_rules(root: &Cursor<'_>, document: &Document, scenario: &Scenario) {
+    let all = everything(scenario);
+    let own = |hpa: &&crate::manifest::HorizontalPodAutoscaler| {
+        hpa.name.name == document.name && hpa.name.namespace == document.namespace
+    };
+    let Some(hpa) = all.iter().flat_map(|objects| &objects.hpas).find(own) else {
+        return;
+    };
+    for (metric, at) in hpa.spec.metrics.iter().zip(root.at("spec.metrics").items()) {
+        let name = match &metric.source {
+            Source::External { name, .. } | Source::Object { name, .. } | Source::Pods { name, .. } => name,
+            Source::Resource(_) | Source::ContainerResource { .. } => continue,
+        };
+        if !scenario.metric_rules.contains_key(name) {
+            let hint = format!("add to scenario.toml: [metric] {name:?} = \"a PromQL query\"");
+            at.error("E009", format!("nothing says what the metric {name:?} is"), &hint);
+        }
+    }
+}
+
+fn require_class(root: &Cursor<'_>, scenario: &Scenario) {
+    let at = root.at("spec.template.spec.nodeClassRef.name");
+    let Some(name) = at.value().and_then(|value| value.text()) else {
+        return;
+    };
+    let all = everything(scenario);
+    let names: Vec<&str> = all
+        .iter()
+        .flat_map(|objects| &objects.node_classes)
+        .map(|class| &*class.name)
+        .collect();
+    if !names.contains(&name) {
+        let hint = closest(name, names.iter().copied()).map(|near| format!("did you mean {near:?}?"));
+        let hint =
+            hint.unwrap_or_else(|| "add its manifest: without it the NodePool launches nothing".to_owned());
+        at.error("E009", format!("there is no EC2NodeClass {name:?}"), &hint);
+    }
+}
+
+fn require_services(document: &Document, root: &Cursor<'_>, scenario: &Scenario) {
+    let all = everything(scenario);
+    let own = |route: &&Route| route.name.name == document.name && route.name.namespace == document.namespace;
+    for route in all.iter().flat_map(|objects| &objects.routes).filter(own) {
+        let ports = all
+            .iter()
+            .find_map(|objects| objects.service_ports.get(&route.service));
+        let at = root.get("spec");
+        match ports {
+            None => {
+                let message = format!("there is no Service {:?}", route.service.to_string());
+                at.error("E009", message, "Traefik skips what leads to nothing");
+            }
+            Some(ports)
+                if !ports
+                    .iter()
+                    .any(|(name, number)| *name == route.port || *number == route.port) =>
+            {
+                let known: Vec<&str> = ports.iter().map(|(_, number)| number.as_str()).collect();
+                let message = format!(
+                    "the Service {:?} has no port {:?}",
+                    route.service.to_string(),
+                    route.port
+                );
+                at.error("E009", message, &format!("it has {}", known.join(", ")));
+            }
+            Some(_) => {}
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! Overrides: `FIELD=VALUE` for the scenario, `KIND/NAME: FIELD=VALUE` for a manifest.
+//!
+//! They change what was written, before anything is read: an overridden field is checked like any other.
+
+use std::cell::RefCell;
+
+use crate::document::{Diagnostic, Entry, Place, Scalar, Severity, Shape, Value, closest, parse_value};
+use crate::manifest::Document;
+
+/// The name that problems with an override go by instead of a file's.
+const SET: &str = "--set";
+
+/// Applies overrides to the scenario's tree and to documents.
+pub(super) fn apply(
+    sets: &[String],
+    scenario: &mut Value,
+    documents: &mut [Document],
+    problems: &RefCell<Vec<Diagnostic>>,
+) {
+    for set in sets {
+        if let Err((message, hint)) = apply_one(set, scenario, documents) {
+            problems.borrow_mut().push(Diagnostic {
+                severity: Severity::Error,
+                code: "E011",
+                file: SET.to_owned(),
+                line: 0,
+                column: 0,
+                field: set.clone(),
+                message,
+                hint,
+            });
+        }
+    }
+}
+
+type Refusal = (String, String);
+
+fn refuse(message: impl Into<String>, hint: impl Into<String>) -> Refusal {
+    (message.into(), hint.into())
+}
+
+fn apply_one(set: &str, scenario: &mut Value, documents: &mut [Document]) -> Result<(), Refusal> {
+    let example = "write FIELD=VALUE, or \"KIND/NAME: FIELD=VALUE\" for a manifest";
+    let (target, written) = set
+        .split_once('=')
+        .ok_or_else(|| refuse("expected FIELD=VALUE", example))?;
+    let value = parse_value(written.trim()).unwrap_or_else(|| Value::from_text(written.trim()));
+    let (object, field) = match target.split_once(':') {
+        Some((object, field)) if object.contains('/') => (Some(object.trim()), field.trim()),
+        _ => (None, target.trim()),
+    };
+    let path = segments(field).ok_or_else(|| refuse(format!("{field:?} is no path of a field"), example))?;
+    match object {
+        None => put(scenario, &path, value, false),
+        Some(object) => put(find(object, documents)?, &path, value, true),
+    }
+}
+
+/// The document called `Kind/name` or `Kind/namespace/name`.
+fn find<'d>(object: &str, documents: &'d mut [Document]) -> Result<&'d mut Value, Refusal> {
+    let titles = |document: &Document| {
+        [
+            document.title(),
+            format!("{}/{}/{}", document.kind.name, document.namespace, document.name),
+        ]
+    };
+    let matching = |document: &&mut Document| titles(document).iter().any(|title| title == object);
+    let count = documents
+        .iter()
+        .filter(|document| titles(document).iter().any(|title| title == object))
+        .count();
+    match count {
+        0 => {
+            let known: Vec<String> = documents.iter().map(Document::title).collect();
+            let hint =
+                closest(object, known.iter().map(String::as_str)).map(|near| format!("did you mean {near}?"));
+            Err(refuse(
+                format!("there is no object {object:?}"),
+                hint.unwrap_or_else(|| format!("there are {}", known.join(", "))),
+            ))
+        }
+        1 => Ok(&mut documents
+            .iter_mut()
+            .find(matching)
+            .expect("counted a line above")
+            .value),
+        _ => Err(refuse(
+            format!("several objects are called {object}"),
+            "name the namespace too: Kind/namespace/name",
+        )),
+    }
+}
+
+/// A step of a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Segment {
+    Key(String),
+    Index(usize),
+}
+
+/// `a.b[0]."c.d"`, where a key with dots may also stand in brackets: `a[c.d]`.
+fn segments(path: &str) -> Option<Vec<Segment>> {
+    let mut found = Vec::new();
+    let mut rest = path;
+    while !rest.is_empty() {
+        if let Some(after) = rest.strip_prefix('[') {
+            let (inside, after) = after.split_once(']')?;
+            found.push(match inside.parse() {
+                Ok(index) => Segment::Index(index),
+                Err(_) => Segment::Key(inside.trim_matches('"').to_owned()),
+            });
+            rest = after.strip_prefix('.').unwrap_or(after);
+        } else if let Some(after) = rest.strip_prefix('"') {
+            let (inside, after) = after.split_once('"')?;
+            found.push(Segment::Key(inside.to_owned()));
+            rest = after.strip_prefix('.').unwrap_or(after);
+        } else {
+            let end = rest.find(['.', '[']).unwrap_or(rest.len());
+            found.push(Segment::Key(rest[..end].to_owned()));
+            rest = rest[end..].strip_prefix('.').unwrap_or(&rest[end..]);
+        }
+    }
+    let sound = !found.is_empty()
+        && found
+            .iter()
+            .all(|segment| *segment != Segment::Key(String::new()));
+    sound.then_some(found)
+}
+
+/// Puts a value at a path, making the mappings on the way. In manifests a number in place of a text becomes
+/// a text: what is quoted in a file need not be quoted twice on a command line.
+fn put(at: &mut Value, path: &[Segment], value: Value, manifest: bool) -> Result<(), Refusal> {
+    let Some((first, rest)) = path.split_first() else {
+        let was_text = matches!(at.shape, Shape::Scalar(Scalar::Text, _));
+        at.shape = match value.shape {
+            Shape::Scalar(_, text) if manifest && was_text => Shape::Scalar(Scalar::Text, text),
+            shape => shape,
+        };
+        at.place = Place::default();
+        return Ok(());
+    };
+    if at.is_null() {
+        at.shape = match first {
+            Segment::Key(_) => Shape::Map(Vec::new()),
+            Segment::Index(_) => Shape::List(Vec::new()),
+        };
+    }
+    let empty = || Value {
+        place: Place::default(),
+        shape: Shape::Scalar(Scalar::Null, String::new()),
+    };
+    match (first, &mut at.shape) {
+        (Segment::Key(key), Shape::Map(entries)) => {
+            let place = entries
+                .iter()
+                .position(|entry| entry.key == *key)
+                .unwrap_or_else(|| {
+                    entries.push(Entry {
+                        key: key.clone(),
+                        place: Place::default(),
+                        value: empty(),
+                    });
+                    entries.len() - 1
+                });
+            put(&mut entries[place].value, rest, value, manifest)
+        }
+        (Segment::Index(index), Shape::List(items)) => {
+            if *index == items.len() {
+                items.push(empty());
+            }
+            let length = items.len();
+            let item = items.get_mut(*index);
+            let item =
+                item.ok_or_else(|| refuse(format!("there is no item {index}: the list has {length}"), ""))?;
+            put(item, rest, value, manifest)
+        }
+        (Segment::Key(key), _) => Err(refuse(
+            format!("{key:?} cannot be set: what is above it is no mapping"),
+            "",
+        )),
+        (Segment::Index(index), _) => Err(refuse(
+            format!("[{index}] cannot be set: what is above it is no list"),
+            "",
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::document::parse_toml;
+
+    fn after(set: &str) -> Result<Value, String> {
+        let (mut tree, failures) =
+            parse_toml("seed = 1\n[a]\nlist = [{ x = 1 }]\n[a.labels]\n\"k.io/z\" = \"v\"\n");
+        assert_eq!(failures, []);
+        apply_one(set, &mut tree, &mut []).map_err(|(message, _)| message)?;
+        Ok(tree)
+    }
+
+    #[test]
+    fn values_are_put_where_the_path_leads() {
+        let text = |set: &str, path: &[&str]| {
+            let tree = after(set).expect("applied");
+            let found = path
+                .iter()
+                .fold(Some(&tree), |at, key| at.and_then(|at| at.get(key)));
+            found.and_then(Value::text).map(str::to_owned)
+        };
+        assert_eq!(text("seed=7", &["seed"]), Some("7".to_owned()));
+        assert_eq!(text("duration=30m", &["duration"]), Some("30m".to_owned()));
+        assert_eq!(text("b.c.d=true", &["b", "c", "d"]), Some("true".to_owned()));
+        assert_eq!(
+            text("a.labels[k.io/z]=w", &["a", "labels", "k.io/z"]),
+            Some("w".to_owned())
+        );
+        assert_eq!(
+            text("a.labels.\"k.io/z\"=w", &["a", "labels", "k.io/z"]),
+            Some("w".to_owned())
+        );
+        let tree = after("a.list[0].x=5").expect("applied");
+        let Some(Shape::List(items)) = tree
+            .get("a")
+            .and_then(|a| a.get("list"))
+            .map(|list| list.shape.clone())
+        else {
+            panic!("{tree:?}")
+        };
+        assert_eq!(items[0].get("x").and_then(Value::text), Some("5"));
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        let message = |set: &str| after(set).expect_err("refused");
+        assert_eq!(message("seed"), "expected FIELD=VALUE");
+        assert_eq!(message("=3"), "\"\" is no path of a field");
+        assert_eq!(
+            message("seed.x=3"),
+            "\"x\" cannot be set: what is above it is no mapping"
+        );
+        assert_eq!(message("a.list[3].x=3"), "there is no item 3: the list has 1");
+        assert_eq!(
+            message("Deployment/web: spec.replicas=3"),
+            "there is no object \"Deployment/web\""
+        );
+    }
+}

@@ -1,0 +1,143 @@
+//! One metric, one proposal.
+
+use std::collections::BTreeMap;
+
+use model::hpa::metrics::{Scale, Surroundings, compute_replicas_for_metric};
+use model::hpa::pods::Initialization;
+use model::hpa::replica_calculator::Tolerances;
+use model::hpa::{Config, Profile};
+use serde::Deserialize;
+use support::golden;
+
+use super::json::{BehaviorJson, CurrentJson, MetricJson, PodJson, ReadingJson, START};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct Case {
+    id: String,
+    #[serde(rename = "note")]
+    _note: Option<String>,
+    metric: MetricJson,
+    behavior: Option<BehaviorJson>,
+    spec_replicas: i32,
+    status_replicas: i32,
+    #[serde(default)]
+    reading: ReadingJson,
+    #[serde(default)]
+    pods: Vec<PodJson>,
+    expect: Expect,
+}
+
+#[derive(Deserialize, Debug, Clone)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct Expect {
+    replicas: Option<i32>,
+    current: Option<CurrentJson>,
+    reason: Option<String>,
+    error: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Difference {
+    version: String,
+    of: String,
+    id: String,
+    expect: serde_json::Value,
+}
+
+/// What is wrong with the model's answer, if anything.
+fn check(case: &Case, expect: &Expect, profile: &Profile, values: bool) -> Option<String> {
+    let config = Config::default();
+    let metric = case.metric.resolve();
+    let reading = case.reading.resolve(&metric, &case.pods, START, profile);
+    let specs: Vec<_> = case.pods.iter().map(PodJson::spec).collect();
+    let pods: Vec<_> = (case.pods.iter().zip(&specs).enumerate())
+        .map(|(index, (pod, spec))| pod.view(index, START, spec))
+        .collect();
+    let behavior = case.behavior.as_ref().map(BehaviorJson::resolve);
+    let around = Surroundings {
+        now: START,
+        profile,
+        tolerances: Tolerances::of(config.tolerance, behavior.as_ref(), profile),
+        initialization: Initialization {
+            cpu_period: config.cpu_initialization_period,
+            readiness_delay: config.initial_readiness_delay,
+        },
+        scale: Scale {
+            spec_replicas: case.spec_replicas,
+            status_replicas: case.status_replicas,
+        },
+        pods: &pods,
+    };
+    let measured = compute_replicas_for_metric(&around, &metric, &reading);
+    let right = match &measured.outcome.result {
+        Ok(proposal) => {
+            let current = expect.current.as_ref().map(CurrentJson::resolve);
+            Some(proposal.replicas) == expect.replicas && (!values || measured.current == current)
+        }
+        Err(reason) => {
+            let named = expect.reason.as_deref().is_none_or(|it| it == reason.as_str());
+            expect.error.is_some() && named
+        }
+    };
+    (!right).then(|| format!("{}: expected {expect:?}, found {measured:?}", case.id))
+}
+
+fn report(file: &str, cases: usize, wrong: &[String]) {
+    let first = wrong.iter().take(5).cloned().collect::<Vec<_>>().join("\n");
+    println!("hpa/{file}: {} of {cases} agree", cases - wrong.len());
+    assert!(
+        wrong.is_empty(),
+        "{file}: {} of {cases} differ, first:\n{first}",
+        wrong.len()
+    );
+}
+
+fn check_file(file: &str) {
+    let cases: Vec<Case> = golden(&format!("hpa/{file}"));
+    let profile = Profile::default();
+    let wrong: Vec<String> = cases
+        .iter()
+        .filter_map(|case| check(case, &case.expect, &profile, true))
+        .collect();
+    report(file, cases.len(), &wrong);
+}
+
+#[test]
+fn proposals_are_upstreams() {
+    check_file("replica-calculator.jsonl");
+}
+
+#[test]
+fn worked_examples_come_out() {
+    check_file("examples-replica-calculator.jsonl");
+}
+
+/// Older releases differ exactly where the vectors say so: a case that is not listed has 1.35's proposal,
+/// if not always its value for the status.
+#[test]
+fn older_releases_differ_where_they_should() {
+    let file = "replica-calculator.jsonl";
+    let cases: Vec<Case> = golden(&format!("hpa/{file}"));
+    let differences: Vec<Difference> = golden("hpa/differences.jsonl");
+    let mut listed: BTreeMap<(u32, String), Expect> = BTreeMap::new();
+    for difference in differences.into_iter().filter(|it| it.of == file) {
+        let expect = serde_json::from_value(difference.expect).expect("an answer");
+        listed.insert((super::json::minor(&difference.version), difference.id), expect);
+    }
+    if listed.is_empty() {
+        return;
+    }
+    for minor in [28, 32, 33] {
+        let profile = Profile::of(minor);
+        let wrong: Vec<String> = cases
+            .iter()
+            .filter_map(|case| match listed.get(&(minor, case.id.clone())) {
+                Some(expect) => check(case, expect, &profile, true),
+                None => check(case, &case.expect, &profile, false),
+            })
+            .collect();
+        report(&format!("{file} in 1.{minor}"), cases.len(), &wrong);
+    }
+}
