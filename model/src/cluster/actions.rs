@@ -1,16 +1,13 @@
 //! What the scenario does in the course of a run.
 
-use std::collections::BTreeMap;
 
 use sim::Instant;
 
 use super::Cluster;
-use super::event::Event;
-use super::notice::Notice;
 use crate::ec2;
 use crate::id::{DeploymentId, InstanceId, PodId};
 use crate::karpenter::{disruption, lifecycle, claim_status, provisioner, termination};
-use crate::scenario::{Act, Objects, ObjectName, Part, Victim};
+use crate::scenario::{Act, ObjectName, Part, Victim};
 use crate::{hpa, keda, prometheus, scheduler};
 
 impl Cluster<'_> {

@@ -8,7 +8,9 @@ use super::Cluster;
 use super::notice::Notice;
 use crate::api;
 use crate::hpa::{Hpa, Status};
-use crate::id::{DaemonSetId, DeploymentId, HpaId, NodePoolId, PodId, ReplicaSetId, ScaledObjectId};
+use crate::id::{
+    DaemonSetId, DeploymentId, HpaId, Id, NodePoolId, PodId, ReplicaSetId, ScaledObjectId, Table,
+};
 use crate::karpenter::NodePool;
 use crate::keda;
 use crate::manifest::{HorizontalPodAutoscaler, ScaledObject};
@@ -49,12 +51,8 @@ impl Cluster<'_> {
 
     fn apply_service(&mut self, service: &api::Service) {
         let same = |other: &api::Service| (&other.namespace, &other.name) == (&service.namespace, &service.name);
-        match self.api.services.iter_mut().find(|(_, other)| same(other)) {
-            Some((_, other)) => *other = service.clone(),
-            None => {
-                self.api.services.insert(service.clone());
-            }
-        }
+        let known = self.api.services.iter().find(|(_, other)| same(other)).map(|(id, _)| id);
+        replace(&mut self.api.services, known, service.clone());
     }
 
     /// A manifest that does not write spec.replicas leaves a running Deployment's size as it is.
@@ -79,13 +77,8 @@ impl Cluster<'_> {
 
     fn apply_daemon_set(&mut self, object: &api::DaemonSet) {
         let name = ObjectName { namespace: object.template.namespace.clone(), name: object.name.clone() };
-        let id = match self.daemon_set(&name) {
-            None => self.api.daemon_sets.insert(object.clone()),
-            Some(id) => {
-                *self.api.daemon_sets.get_mut(id).expect("found a line above") = object.clone();
-                id
-            }
-        };
+        let known = self.daemon_set(&name);
+        let id = replace(&mut self.api.daemon_sets, known, object.clone());
         if let Some(lifecycle) = self.scenario.config.lifecycles.get(&name) {
             self.objects.lifecycles.daemon_sets.insert(id, lifecycle.clone());
         }
@@ -110,12 +103,9 @@ impl Cluster<'_> {
             self.objects.node_classes.insert(class.name.clone(), Arc::new(class.clone()));
         }
         for pool in &objects.node_pools {
-            match self.objects.pools.iter_mut().find(|(_, other)| other.name == pool.name) {
-                Some((_, other)) => *other = pool.clone(),
-                None => {
-                    self.objects.pools.insert(pool.clone());
-                }
-            }
+            let same = |(_, other): &(NodePoolId, &NodePool)| other.name == pool.name;
+            let known = self.objects.pools.iter().find(same).map(|(id, _)| id);
+            replace(&mut self.objects.pools, known, pool.clone());
         }
         self.pools_changed();
     }
@@ -254,4 +244,13 @@ impl Cluster<'_> {
             self.delete_claim(now, claim);
         }
     }
+}
+
+/// Puts an object in the place of the one that is known, or adds it.
+fn replace<K: Id, V>(table: &mut Table<K, V>, known: Option<K>, object: V) -> K {
+    let Some((id, old)) = known.and_then(|id| Some((id, table.get_mut(id)?))) else {
+        return table.insert(object);
+    };
+    *old = object;
+    id
 }

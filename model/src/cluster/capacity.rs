@@ -1,7 +1,5 @@
 //! From a load step to capacity: what was waited for.
 
-use std::time::Duration;
-
 use sim::Instant;
 
 use super::Cluster;
@@ -65,10 +63,4 @@ impl Cluster<'_> {
             total: ready - step,
         })
     }
-}
-
-/// Keeps the sum of the stages honest.
-#[must_use]
-pub(super) fn total(stages: &TimeToCapacity) -> Duration {
-    stages.scrape + stages.rate_window + stages.hpa_sync + stages.node_launch + stages.pod_start
 }

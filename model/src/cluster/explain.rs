@@ -11,7 +11,7 @@ use crate::hpa::decision::{Outcome, Proposal};
 use crate::id::{DeploymentId, InstanceId, NodeClaimId, NodeId, NodePoolId, PodId};
 use crate::karpenter::provisioner::{self, Target};
 use crate::karpenter::{claim_status, disruption, lifecycle, termination};
-use crate::{keda, scheduler};
+use crate::scheduler;
 
 type Details = Vec<(&'static str, Value)>;
 
@@ -65,15 +65,6 @@ impl Cluster<'_> {
         }
         let object = self.deployment_name(decision.target);
         self.tell(now, "hpa", object, kind, details);
-    }
-
-    pub(super) fn explain_keda(&mut self, now: Instant, event: &keda::Event) {
-        if self.recorder.is_logging() {
-            let object = self.objects.scaled_objects.get(event.scaled_object());
-            let object = object.map_or_else(String::new, |object| object.name.clone());
-            let (kind, reason) = event.describe();
-            self.tell(now, "keda", object, kind, vec![("reason", reason.into())]);
-        }
     }
 
     pub(super) fn explain_scheduler(&mut self, now: Instant, event: &scheduler::Event) {

@@ -49,7 +49,7 @@ impl Cluster<'_> {
             Output::CreateHpa(_, hpa) => self.create_hpa(*hpa),
             Output::UpdateHpa(id, spec) => self.change_hpa(id, |hpa| hpa.spec = *spec),
             Output::DeleteHpa(id) => self.delete_hpa(id),
-            Output::Publish(event) => self.explain_keda(now, &event),
+            //KEDAPUB
         }
     }
 
@@ -165,6 +165,7 @@ impl Cluster<'_> {
         if self.stopped.contains(&Part::MetricsServer) {
             return Reading::Pods(Err(Failure::Unavailable));
         }
+        let config = &self.scenario.config.hpa;
         let mut samples = Vec::new();
         for (id, pod) in self.api.pods_of_deployment(hpa.target) {
             let Some(usage) = self.parts.metrics_server.usage(id) else {
@@ -175,7 +176,7 @@ impl Cluster<'_> {
             let used = pod.spec().containers.iter().enumerate().map(|(place, container)| {
                 (container.name.as_str(), Some(milli(share(place))))
             });
-            match hpa::reading::resource_usage(used, container.map(String::as_str)) {
+            match hpa::reading::resource_usage(used, container.map(String::as_str), &config.profile) {
                 Err(failure) => return Reading::Pods(Err(failure)),
                 Ok(None) => {}
                 Ok(Some(milli)) => samples.push(Sample {

@@ -36,7 +36,6 @@ mod start;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use sim::{Agenda, Instant, Stream, Streams};
 
@@ -48,6 +47,7 @@ use crate::karpenter::requirement::Name;
 use crate::karpenter::{ClusterState, NodeClaim, NodePool};
 use crate::keda::ScaledObject;
 use crate::prometheus::Query;
+use crate::prometheus::exporters::Exporters;
 use crate::scenario::{Part, Scenario};
 use crate::traffic::Fidelity;
 use crate::workload::kubelet::Lifecycles;
@@ -112,6 +112,7 @@ pub(crate) struct Cluster<'s> {
     api: Api,
     objects: Objects,
     parts: Parts,
+    exporters: Exporters,
     outboxes: Outboxes,
     /// Parts that an action has stopped.
     stopped: BTreeSet<Part>,

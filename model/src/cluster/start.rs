@@ -10,18 +10,18 @@ use super::hear::{Outboxes, Parts};
 use super::recorder::Recorder;
 use super::{Cluster, Objects, Options, Roles};
 use crate::api::Api;
-use crate::ec2::{self, Ec2, Shortage, TypePattern};
+use crate::ec2::Ec2;
 use crate::hpa::controller as hpa;
 use crate::id::{InstanceId, PodId};
 use crate::karpenter::claim_status::ClaimStatus;
 use crate::karpenter::disruption::Disruption;
 use crate::karpenter::lifecycle::Lifecycle;
-use crate::karpenter::provider::Provider;
 use crate::karpenter::provisioner::Provisioner;
 use crate::karpenter::termination::Terminator;
-use crate::keda::Keda;
+use crate::keda::Operator;
+use crate::prometheus::exporters::Exporters;
 use crate::prometheus::{self, Prometheus, Query};
-use crate::scenario::{Act, Action, Scenario};
+use crate::scenario::{Act, Scenario};
 use crate::scheduler::Scheduler;
 use crate::traffic::Traffic;
 use crate::workload::controllers::Controllers;
@@ -35,8 +35,11 @@ impl<'s> Cluster<'s> {
     pub(super) fn new(scenario: &'s Scenario, options: Options) -> Self {
         let streams = Streams::new(options.seed);
         let queries = queries(scenario);
+        let parts = Parts::new(scenario, options, streams, &queries);
+        let epoch = parts.prometheus.unix_millis(Instant::ZERO);
         Cluster {
-            parts: Parts::new(scenario, options, streams, &queries),
+            exporters: Exporters::new(parts.prometheus.interest(), epoch),
+            parts,
             objects: Objects::default(),
             scenario,
             options,
@@ -126,7 +129,7 @@ impl Parts {
             controllers: Controllers::new(config.controllers.clone(), streams),
             kubelets: Kubelets::new(config.kubelet.clone(), streams),
             scheduler: Scheduler::new(config.scheduler.clone(), &streams),
-            hpa: hpa::Controller::new(config.hpa.clone()),
+            hpa: hpa::Controller::new(config.hpa.clone(), &streams),
             keda: Keda::new(config.keda.clone()),
             prometheus: Prometheus::new(config.prometheus.clone(), &asked, &streams),
             provisioner: Provisioner::new(profile.clone(), config.karpenter, &streams),
@@ -140,31 +143,11 @@ impl Parts {
             claim_status: ClaimStatus::new(profile.clone(), config.disruption.drift),
             disruption: Disruption::new(profile.clone(), config.karpenter, config.disruption, &streams),
             terminator: Terminator::new(profile, config.termination),
-            ec2: Ec2::new(ec2_config(scenario), scenario.catalog.clone(), &scenario.node_groups, &streams),
+            ec2: Ec2::new(config.ec2.clone(), scenario.catalog.clone(), &scenario.node_groups, &streams),
             metrics_server: MetricsServer::default(),
             traffic: Traffic::new(scenario.traffic.clone(), options.fidelity, streams),
         }
     }
-}
-
-/// EC2's configuration with the shortages that actions bring.
-fn ec2_config(scenario: &Scenario) -> ec2::Config {
-    let mut config = scenario.config.ec2.clone();
-    for (number, action) in scenario.actions.iter().enumerate() {
-        let Act::Exhaust(pool) = &action.act else {
-            continue;
-        };
-        let ends = |later: &&Action| matches!(&later.act, Act::Restore(restored) if restored == pool);
-        let until = scenario.actions[number..].iter().find(ends).map(|action| action.at);
-        config.shortages.push(Shortage {
-            instance_types: pool.instance_type.iter().cloned().map(TypePattern).collect(),
-            zones: pool.zone.iter().map(|zone| zone.as_str().into()).collect(),
-            capacity_types: pool.capacity_type.into_iter().collect(),
-            from: action.at,
-            until,
-        });
-    }
-    config
 }
 
 /// Every query that something in the run asks, by its text.
@@ -180,6 +163,7 @@ fn queries(scenario: &Scenario) -> BTreeMap<String, Query> {
         let triggers = objects.scaled_objects.iter().flat_map(|object| &object.spec.triggers);
         texts.extend(triggers.filter_map(super::metrics::trigger_query));
     }
-    let parse = |text: &String| Some((text.clone(), Query::parse(text).ok()?));
+    let profile = scenario.stack.prometheus.profile();
+    let parse = |text: &String| Some((text.clone(), Query::parse(text, &profile).ok()?));
     texts.into_iter().filter_map(parse).collect()
 }
