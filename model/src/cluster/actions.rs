@@ -1,12 +1,11 @@
 //! What the scenario does in the course of a run.
 
-
 use sim::Instant;
 
 use super::Cluster;
 use crate::ec2;
 use crate::id::{DeploymentId, InstanceId, PodId};
-use crate::karpenter::{disruption, lifecycle, claim_status, provisioner, termination};
+use crate::karpenter::{claim_status, disruption, lifecycle, provisioner, termination};
 use crate::scenario::{Act, ObjectName, Part, Victim};
 use crate::{hpa, keda, prometheus, scheduler};
 
@@ -36,7 +35,11 @@ impl Cluster<'_> {
         let matches = |object: &crate::api::Deployment| {
             object.name == name.name && object.template.namespace == name.namespace
         };
-        self.api.deployments.iter().find(|(_, object)| matches(object)).map(|(id, _)| id)
+        self.api
+            .deployments
+            .iter()
+            .find(|(_, object)| matches(object))
+            .map(|(id, _)| id)
     }
 
     fn stop(&mut self, now: Instant, part: Part) {
@@ -127,10 +130,17 @@ impl Cluster<'_> {
             matches!(instance.state, ec2::State::Running)
                 && is(&victim.instance_type, instance.spec.name)
                 && is(&victim.zone, &instance.zone)
-                && victim.capacity_type.is_none_or(|wanted| wanted == instance.capacity_type)
+                && victim
+                    .capacity_type
+                    .is_none_or(|wanted| wanted == instance.capacity_type)
                 && matches!(instance.origin, ec2::Origin::Claim(_))
         };
-        let running = self.parts.ec2.instances().iter().filter(|(_, instance)| matches(instance));
+        let running = self
+            .parts
+            .ec2
+            .instances()
+            .iter()
+            .filter(|(_, instance)| matches(instance));
         let chosen: Vec<InstanceId> = running.take(victim.count as usize).map(|(id, _)| id).collect();
         for instance in chosen {
             self.hear_ec2(now, ec2::Input::Interrupt(instance));

@@ -50,21 +50,37 @@ impl Cluster<'_> {
     }
 
     fn apply_service(&mut self, service: &api::Service) {
-        let same = |other: &api::Service| (&other.namespace, &other.name) == (&service.namespace, &service.name);
-        let known = self.api.services.iter().find(|(_, other)| same(other)).map(|(id, _)| id);
+        let same =
+            |other: &api::Service| (&other.namespace, &other.name) == (&service.namespace, &service.name);
+        let known = self
+            .api
+            .services
+            .iter()
+            .find(|(_, other)| same(other))
+            .map(|(id, _)| id);
         replace(&mut self.api.services, known, service.clone());
     }
 
     /// A manifest that does not write spec.replicas leaves a running Deployment's size as it is.
     fn apply_deployment(&mut self, applied: &Deployment) {
         let object = &applied.object;
-        let name = ObjectName { namespace: object.template.namespace.clone(), name: object.name.clone() };
+        let name = ObjectName {
+            namespace: object.template.namespace.clone(),
+            name: object.name.clone(),
+        };
         let id = match self.deployment(&name) {
             None => self.api.deployments.insert(object.clone()),
             Some(id) => {
                 let old = self.api.deployments.get_mut(id).expect("found a line above");
-                let replicas = if applied.replicas_written { object.replicas } else { old.replicas };
-                *old = api::Deployment { replicas, ..object.clone() };
+                let replicas = if applied.replicas_written {
+                    object.replicas
+                } else {
+                    old.replicas
+                };
+                *old = api::Deployment {
+                    replicas,
+                    ..object.clone()
+                };
                 id
             }
         };
@@ -76,7 +92,10 @@ impl Cluster<'_> {
     }
 
     fn apply_daemon_set(&mut self, object: &api::DaemonSet) {
-        let name = ObjectName { namespace: object.template.namespace.clone(), name: object.name.clone() };
+        let name = ObjectName {
+            namespace: object.template.namespace.clone(),
+            name: object.name.clone(),
+        };
         let known = self.daemon_set(&name);
         let id = replace(&mut self.api.daemon_sets, known, object.clone());
         if let Some(lifecycle) = self.scenario.config.lifecycles.get(&name) {
@@ -87,20 +106,30 @@ impl Cluster<'_> {
     }
 
     fn list_daemons(&mut self) {
-        self.objects.daemons = self.api.daemon_sets.iter().map(|(_, set)| set.template.clone()).collect();
+        self.objects.daemons = self
+            .api
+            .daemon_sets
+            .iter()
+            .map(|(_, set)| set.template.clone())
+            .collect();
     }
 
     fn daemon_set(&self, name: &ObjectName) -> Option<DaemonSetId> {
-        let matches = |set: &api::DaemonSet| {
-            set.name == name.name && set.template.namespace == name.namespace
-        };
-        self.api.daemon_sets.iter().find(|(_, set)| matches(set)).map(|(id, _)| id)
+        let matches =
+            |set: &api::DaemonSet| set.name == name.name && set.template.namespace == name.namespace;
+        self.api
+            .daemon_sets
+            .iter()
+            .find(|(_, set)| matches(set))
+            .map(|(id, _)| id)
     }
 
     /// NodePools, with the EC2NodeClasses they refer to.
     fn apply_pools(&mut self, objects: &Objects) {
         for class in &objects.node_classes {
-            self.objects.node_classes.insert(class.name.clone(), Arc::new(class.clone()));
+            self.objects
+                .node_classes
+                .insert(class.name.clone(), Arc::new(class.clone()));
         }
         for pool in &objects.node_pools {
             let same = |(_, other): &(NodePoolId, &NodePool)| other.name == pool.name;
@@ -112,7 +141,8 @@ impl Cluster<'_> {
 
     fn pools_changed(&mut self) {
         let classes = &self.objects.node_classes;
-        let class_of = |(id, pool): (NodePoolId, &NodePool)| Some((id, classes.get(&pool.node_class)?.clone()));
+        let class_of =
+            |(id, pool): (NodePoolId, &NodePool)| Some((id, classes.get(&pool.node_class)?.clone()));
         self.objects.classes = self.objects.pools.iter().filter_map(class_of).collect();
         self.notify(Notice::Pools);
     }
@@ -122,7 +152,9 @@ impl Cluster<'_> {
             return;
         };
         let known = self.scaled_object(&applied.name);
-        let generation = known.and_then(|id| self.objects.scaled_objects.get(id)).map(|old| old.generation + 1);
+        let generation = known
+            .and_then(|id| self.objects.scaled_objects.get(id))
+            .map(|old| old.generation + 1);
         let object = keda::ScaledObject {
             name: applied.name.name.clone(),
             namespace: applied.name.namespace.clone(),
@@ -137,8 +169,16 @@ impl Cluster<'_> {
             Some(id) => {
                 let old = self.objects.scaled_objects.get_mut(id).expect("found above");
                 let spec_changed = old.spec != object.spec || old.target != object.target;
-                let generation = if spec_changed { object.generation } else { old.generation };
-                *old = keda::ScaledObject { created: old.created, generation, ..object };
+                let generation = if spec_changed {
+                    object.generation
+                } else {
+                    old.generation
+                };
+                *old = keda::ScaledObject {
+                    created: old.created,
+                    generation,
+                    ..object
+                };
                 id
             }
         };
@@ -146,10 +186,13 @@ impl Cluster<'_> {
     }
 
     fn scaled_object(&self, name: &ObjectName) -> Option<ScaledObjectId> {
-        let matches = |object: &keda::ScaledObject| {
-            object.name == name.name && object.namespace == name.namespace
-        };
-        self.objects.scaled_objects.iter().find(|(_, object)| matches(object)).map(|(id, _)| id)
+        let matches =
+            |object: &keda::ScaledObject| object.name == name.name && object.namespace == name.namespace;
+        self.objects
+            .scaled_objects
+            .iter()
+            .find(|(_, object)| matches(object))
+            .map(|(id, _)| id)
     }
 
     fn apply_hpa(&mut self, now: Instant, applied: &HorizontalPodAutoscaler) {
@@ -175,7 +218,11 @@ impl Cluster<'_> {
 
     fn hpa(&self, name: &ObjectName) -> Option<HpaId> {
         let matches = |hpa: &Hpa| hpa.name == name.name && hpa.namespace == name.namespace;
-        self.objects.hpas.iter().find(|(_, hpa)| matches(hpa)).map(|(id, _)| id)
+        self.objects
+            .hpas
+            .iter()
+            .find(|(_, hpa)| matches(hpa))
+            .map(|(id, _)| id)
     }
 
     /// Deletes an object and what it owns. One that is not there is ignored.
@@ -232,14 +279,23 @@ impl Cluster<'_> {
 
     /// A NodePool owns its claims: the garbage collector deletes them after it.
     fn delete_pool(&mut self, now: Instant, name: &ObjectName) {
-        let found = self.objects.pools.iter().find(|(_, pool)| *pool.name == *name.name);
+        let found = self
+            .objects
+            .pools
+            .iter()
+            .find(|(_, pool)| *pool.name == *name.name);
         let Some(id): Option<NodePoolId> = found.map(|(id, _)| id) else {
             return;
         };
         self.objects.pools.remove(id);
         self.pools_changed();
-        let claims: Vec<_> =
-            self.objects.claims.iter().filter(|(_, claim)| claim.pool == id).map(|(id, _)| id).collect();
+        let claims: Vec<_> = self
+            .objects
+            .claims
+            .iter()
+            .filter(|(_, claim)| claim.pool == id)
+            .map(|(id, _)| id)
+            .collect();
         for claim in claims {
             self.delete_claim(now, claim);
         }

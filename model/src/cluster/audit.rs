@@ -23,7 +23,12 @@ impl Cluster<'_> {
     fn no_node_is_over_committed(&self, now: Instant) {
         for (id, node) in self.api.nodes.iter() {
             let mut requested = Resources::default();
-            for pod in self.api.pods_on(id).iter().filter_map(|&pod| self.api.pods.get(pod)) {
+            for pod in self
+                .api
+                .pods_on(id)
+                .iter()
+                .filter_map(|&pod| self.api.pods.get(pod))
+            {
                 if !pod.is_terminal() {
                     requested += &pod.spec().requests();
                 }
@@ -46,7 +51,11 @@ impl Cluster<'_> {
             };
             let joined = self.api.nodes.get(node).is_some_and(|node| node.created <= now);
             let orphaned = self.api.nodes.get(node).is_none();
-            assert!(joined || orphaned, "{now}: {} is on a node of the future", pod.name);
+            assert!(
+                joined || orphaned,
+                "{now}: {} is on a node of the future",
+                pod.name
+            );
             let ready = pod.is_ready() && pod.created > now;
             assert!(!ready, "{now}: {} is ready before it was made", pod.name);
         }
@@ -67,10 +76,19 @@ impl Cluster<'_> {
     }
 
     fn every_billed_second_has_a_machine(&self, now: Instant) {
-        let billed: f64 = self.parts.ec2.bill(now).values().map(|bill| bill.node_hours * 3600.0).sum();
+        let billed: f64 = self
+            .parts
+            .ec2
+            .bill(now)
+            .values()
+            .map(|bill| bill.node_hours * 3600.0)
+            .sum();
         let lived = |instance: &Instance| instance.gone.unwrap_or(now).since(instance.launched);
         let instances = self.parts.ec2.instances().iter();
         let known: f64 = instances.map(|(_, instance)| lived(instance).as_secs_f64()).sum();
-        assert!((billed - known).abs() < 1e-3, "{now}: {billed} s are billed, {known} s were lived");
+        assert!(
+            (billed - known).abs() < 1e-3,
+            "{now}: {billed} s are billed, {known} s were lived"
+        );
     }
 }

@@ -39,7 +39,11 @@ impl Cluster<'_> {
     /// Stage by stage, up to the moment at which all replicas of the last raise are Ready.
     fn way_to_capacity(&self, step: Instant, until: Instant) -> Option<TimeToCapacity> {
         let within = |times: &[Instant]| -> Vec<Instant> {
-            times.iter().copied().filter(|at| (step..until).contains(at)).collect()
+            times
+                .iter()
+                .copied()
+                .filter(|at| (step..until).contains(at))
+                .collect()
         };
         let raises = within(&self.recorder.raises);
         let (first, last) = (*raises.first()?, *raises.last()?);
@@ -51,7 +55,10 @@ impl Cluster<'_> {
             .stretches(last, until)
             .find(|(_, _, ready)| *ready >= desired)
             .map(|(at, _, _)| at)?;
-        let joined = within(&self.recorder.joins).into_iter().filter(|at| (last..=ready).contains(at)).max();
+        let joined = within(&self.recorder.joins)
+            .into_iter()
+            .filter(|at| (last..=ready).contains(at))
+            .max();
         let placed = joined.unwrap_or(last);
         Some(TimeToCapacity {
             step: Instant::ZERO + step.since(self.recorder.start()),

@@ -116,7 +116,9 @@ impl Cluster<'_> {
     /// The endpoints controller hears of a pod's readiness.
     fn tell_endpoints(&mut self, now: Instant, pod: PodId) {
         if let Some(ready) = self.api.pods.get(pod).map(crate::api::Pod::is_ready) {
-            self.parts.traffic.handle(now, traffic::Input::PodReady { pod, ready });
+            self.parts
+                .traffic
+                .handle(now, traffic::Input::PodReady { pod, ready });
         }
     }
 

@@ -14,8 +14,7 @@ use crate::karpenter::disruption::{self, Disruption};
 use crate::karpenter::lifecycle::{self, Lifecycle};
 use crate::karpenter::provisioner::{self, Provisioner};
 use crate::karpenter::termination::{self, Terminator};
-use crate::keda::Operator;
-use crate::keda;
+use crate::keda::{self, Operator};
 use crate::prometheus::{self, Prometheus};
 use crate::scenario::Part;
 use crate::scheduler::{self, Scheduler};
@@ -30,7 +29,7 @@ pub(super) struct Parts {
     pub(super) kubelets: Kubelets,
     pub(super) scheduler: Scheduler,
     pub(super) hpa: Controller,
-    pub(super) keda: Keda,
+    pub(super) keda: Operator,
     pub(super) prometheus: Prometheus,
     pub(super) provisioner: Provisioner,
     pub(super) lifecycle: Lifecycle,
@@ -51,7 +50,7 @@ pub(super) struct Outboxes {
     kubelets: Box_<Kubelets>,
     scheduler: Box_<Scheduler>,
     hpa: Box_<Controller>,
-    keda: Box_<Keda>,
+    keda: Box_<Operator>,
     prometheus: Box_<Prometheus>,
     provisioner: Box_<Provisioner>,
     lifecycle: Box_<Lifecycle>,
@@ -82,11 +81,21 @@ impl Cluster<'_> {
     }
 
     pub(super) fn hear_controllers(&mut self, now: Instant, input: controllers::Input) {
-        hear!(self.controllers, now, input, &self.api, Event::Controllers, perform_controllers);
+        hear!(
+            self.controllers,
+            now,
+            input,
+            &self.api,
+            Event::Controllers,
+            perform_controllers
+        );
     }
 
     pub(super) fn hear_kubelets(&mut self, now: Instant, input: kubelet::Input) {
-        let view = kubelet::View { api: &self.api, lifecycles: &self.objects.lifecycles };
+        let view = kubelet::View {
+            api: &self.api,
+            lifecycles: &self.objects.lifecycles,
+        };
         hear!(self.kubelets, now, input, view, Event::Kubelets, perform_kubelets);
     }
 
@@ -94,15 +103,28 @@ impl Cluster<'_> {
         if self.is_stopped(Part::Scheduler) {
             return;
         }
-        let view = scheduler::View { api: &self.api, namespaces: &self.objects.namespaces };
-        hear!(self.scheduler, now, input, view, Event::Scheduler, perform_scheduler);
+        let view = scheduler::View {
+            api: &self.api,
+            namespaces: &self.objects.namespaces,
+        };
+        hear!(
+            self.scheduler,
+            now,
+            input,
+            view,
+            Event::Scheduler,
+            perform_scheduler
+        );
     }
 
     pub(super) fn hear_hpa(&mut self, now: Instant, input: hpa::Input) {
         if self.is_stopped(Part::Hpa) {
             return;
         }
-        let view = hpa::View { api: &self.api, hpas: &self.objects.hpas };
+        let view = hpa::View {
+            api: &self.api,
+            hpas: &self.objects.hpas,
+        };
         hear!(self.hpa, now, input, view, Event::Hpa, perform_hpa);
     }
 
@@ -120,7 +142,14 @@ impl Cluster<'_> {
 
     pub(super) fn hear_prometheus(&mut self, now: Instant, input: prometheus::Input) {
         let view = prometheus::View { api: &self.api };
-        hear!(self.prometheus, now, input, view, Event::Prometheus, perform_prometheus);
+        hear!(
+            self.prometheus,
+            now,
+            input,
+            view,
+            Event::Prometheus,
+            perform_prometheus
+        );
     }
 
     pub(super) fn hear_provisioner(&mut self, now: Instant, input: provisioner::Input) {
@@ -128,7 +157,14 @@ impl Cluster<'_> {
             return;
         }
         let view = self.objects.provisioner_view(&self.api, &self.parts.lifecycle);
-        hear!(self.provisioner, now, input, view, Event::Provisioner, perform_provisioner);
+        hear!(
+            self.provisioner,
+            now,
+            input,
+            view,
+            Event::Provisioner,
+            perform_provisioner
+        );
     }
 
     pub(super) fn hear_lifecycle(&mut self, now: Instant, input: lifecycle::Input) {
@@ -140,7 +176,14 @@ impl Cluster<'_> {
             claims: &self.objects.claims,
             classes: &self.objects.classes,
         };
-        hear!(self.lifecycle, now, input, view, Event::Lifecycle, perform_lifecycle);
+        hear!(
+            self.lifecycle,
+            now,
+            input,
+            view,
+            Event::Lifecycle,
+            perform_lifecycle
+        );
     }
 
     pub(super) fn hear_claim_status(&mut self, now: Instant, input: claim_status::Input) {
@@ -154,7 +197,14 @@ impl Cluster<'_> {
             pools: &self.objects.pools,
             instance_types: self.parts.lifecycle.provider().instance_types(),
         };
-        hear!(self.claim_status, now, input, view, Event::ClaimStatus, perform_claim_status);
+        hear!(
+            self.claim_status,
+            now,
+            input,
+            view,
+            Event::ClaimStatus,
+            perform_claim_status
+        );
     }
 
     pub(super) fn hear_disruption(&mut self, now: Instant, input: disruption::Input) {
@@ -162,7 +212,14 @@ impl Cluster<'_> {
             return;
         }
         let view = self.objects.provisioner_view(&self.api, &self.parts.lifecycle);
-        hear!(self.disruption, now, input, view, Event::Disruption, perform_disruption);
+        hear!(
+            self.disruption,
+            now,
+            input,
+            view,
+            Event::Disruption,
+            perform_disruption
+        );
     }
 
     pub(super) fn hear_terminator(&mut self, now: Instant, input: termination::Input) {
@@ -175,7 +232,14 @@ impl Cluster<'_> {
             claims: &self.objects.claims,
             machine: &|instance| machine(ec2, instance),
         };
-        hear!(self.terminator, now, input, view, Event::Terminator, perform_terminator);
+        hear!(
+            self.terminator,
+            now,
+            input,
+            view,
+            Event::Terminator,
+            perform_terminator
+        );
     }
 
     pub(super) fn hear_ec2(&mut self, now: Instant, input: ec2::Input) {

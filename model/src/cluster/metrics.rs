@@ -37,7 +37,12 @@ impl Cluster<'_> {
     pub(super) fn perform_keda(&mut self, now: Instant, output: keda::Output) {
         use keda::Output;
         match output {
-            Output::Query { query, scaled_object, trigger, at_ms } => {
+            Output::Query {
+                query,
+                scaled_object,
+                trigger,
+                at_ms,
+            } => {
                 let answer = self.answer_trigger(scaled_object, trigger, at_ms);
                 self.answer_keda(now, query, answer);
             }
@@ -49,7 +54,7 @@ impl Cluster<'_> {
             Output::CreateHpa(_, hpa) => self.create_hpa(*hpa),
             Output::UpdateHpa(id, spec) => self.change_hpa(id, |hpa| hpa.spec = *spec),
             Output::DeleteHpa(id) => self.delete_hpa(id),
-            //KEDAPUB
+            Output::Publish(event) => self.explain_keda(now, &event),
         }
     }
 
@@ -64,7 +69,8 @@ impl Cluster<'_> {
     /// Prometheus' answer reaches KEDA after as long as a query takes.
     fn answer_keda(&mut self, now: Instant, query: QueryId, answer: Answer) {
         let delay = self.scenario.config.query.sample_duration(&mut self.latencies);
-        self.agenda.at(now + delay, Event::Keda(keda::Input::Answer(query, answer)));
+        self.agenda
+            .at(now + delay, Event::Keda(keda::Input::Answer(query, answer)));
     }
 
     fn answer_trigger(&self, object: crate::id::ScaledObjectId, trigger: usize, at_ms: i64) -> Answer {
@@ -98,7 +104,8 @@ impl Cluster<'_> {
         }
         let (reading, delay) = self.read(now, hpa, source);
         let delay = delay.sample_duration(&mut self.latencies);
-        self.agenda.at(now + delay, Event::Hpa(hpa::Input::Metric(id, reading)));
+        self.agenda
+            .at(now + delay, Event::Hpa(hpa::Input::Metric(id, reading)));
     }
 
     /// The reading of a metric that KEDA does not serve, and how long it takes.
@@ -110,19 +117,26 @@ impl Cluster<'_> {
     ) -> (Reading, crate::distribution::Distribution) {
         let config = &self.scenario.config;
         let reading = match source {
-            Source::Resource(Resource::Cpu) => return (self.cpu_of(hpa, None), config.resource_metrics.clone()),
-            Source::ContainerResource { resource: Resource::Cpu, container } => {
+            Source::Resource(Resource::Cpu) => {
+                return (self.cpu_of(hpa, None), config.resource_metrics.clone());
+            }
+            Source::ContainerResource {
+                resource: Resource::Cpu,
+                container,
+            } => {
                 return (self.cpu_of(hpa, Some(container)), config.resource_metrics.clone());
             }
             Source::Resource(Resource::Memory) | Source::ContainerResource { .. } => {
                 Reading::Pods(Err(Failure::Empty))
             }
-            Source::External { name, .. } => Reading::External(self.rule(now, name).map(|values| {
-                values.into_iter().map(|(_, value)| value).collect()
-            })),
-            Source::Object { name, .. } => Reading::Object(self.rule(now, name).and_then(|values| {
-                values.first().map(|(_, value)| *value).ok_or(Failure::Empty)
-            })),
+            Source::External { name, .. } => Reading::External(
+                self.rule(now, name)
+                    .map(|values| values.into_iter().map(|(_, value)| value).collect()),
+            ),
+            Source::Object { name, .. } => Reading::Object(
+                self.rule(now, name)
+                    .and_then(|values| values.first().map(|(_, value)| *value).ok_or(Failure::Empty)),
+            ),
             Source::Pods { name, .. } => {
                 let of_pods = |values| self.samples_of_pods(now, hpa, values);
                 Reading::Pods(self.rule(now, name).map(of_pods))
@@ -145,17 +159,17 @@ impl Cluster<'_> {
         }
     }
 
-    fn samples_of_pods(
-        &self,
-        now: Instant,
-        hpa: &hpa::Hpa,
-        values: Vec<(String, Quantity)>,
-    ) -> Vec<Sample> {
+    fn samples_of_pods(&self, now: Instant, hpa: &hpa::Hpa, values: Vec<(String, Quantity)>) -> Vec<Sample> {
         let pods: Vec<(PodId, &Pod)> = self.api.pods_of_deployment(hpa.target).collect();
         let sample = |(name, value): (String, Quantity)| {
             let &(pod, _) = pods.iter().find(|(_, pod)| pod.name == name)?;
             let window = hpa::reading::DEFAULT_WINDOW;
-            Some(Sample { pod, timestamp: now, window, milli: value.milli() })
+            Some(Sample {
+                pod,
+                timestamp: now,
+                window,
+                milli: value.milli(),
+            })
         };
         values.into_iter().filter_map(sample).collect()
     }
@@ -173,9 +187,12 @@ impl Cluster<'_> {
             };
             // What a pod uses is its first container's: the others are idle in this model.
             let share = |place: usize| if place == 0 { usage.cpu } else { 0.0 };
-            let used = pod.spec().containers.iter().enumerate().map(|(place, container)| {
-                (container.name.as_str(), Some(milli(share(place))))
-            });
+            let used = pod
+                .spec()
+                .containers
+                .iter()
+                .enumerate()
+                .map(|(place, container)| (container.name.as_str(), Some(milli(share(place)))));
             match hpa::reading::resource_usage(used, container.map(String::as_str), &config.profile) {
                 Err(failure) => return Reading::Pods(Err(failure)),
                 Ok(None) => {}
@@ -187,7 +204,11 @@ impl Cluster<'_> {
                 }),
             }
         }
-        Reading::Pods(if samples.is_empty() { Err(Failure::Empty) } else { Ok(samples) })
+        Reading::Pods(if samples.is_empty() {
+            Err(Failure::Empty)
+        } else {
+            Ok(samples)
+        })
     }
 
     /// metrics-server scrapes all kubelets.
@@ -198,8 +219,13 @@ impl Cluster<'_> {
             return;
         }
         let running = |pod: &Pod| pod.started.is_some() && !pod.is_terminal();
-        let pods: Vec<PodId> =
-            self.api.pods.iter().filter(|(_, pod)| running(pod)).map(|(id, _)| id).collect();
+        let pods: Vec<PodId> = self
+            .api
+            .pods
+            .iter()
+            .filter(|(_, pod)| running(pod))
+            .map(|(id, _)| id)
+            .collect();
         let traffic = &mut self.parts.traffic;
         let readings = pods.into_iter().map(|pod| (pod, traffic.cpu_seconds(now, pod)));
         self.parts.metrics_server.scrape(now, readings);

@@ -17,10 +17,10 @@ use crate::catalog::{self, InstanceSpec};
 use crate::ec2::node::{self, Bootstrap};
 use crate::ec2::{self, Origin};
 use crate::id::{InstanceId, NodeClaimId, NodeId, PodId};
+use crate::karpenter::NodeClaim;
 use crate::karpenter::disruption;
 use crate::karpenter::lifecycle::{self, conditions};
 use crate::karpenter::state::ConditionType;
-use crate::karpenter::NodeClaim;
 use crate::quantity::Bytes;
 use crate::traffic;
 use crate::workload::kubelet;
@@ -136,7 +136,10 @@ impl Cluster<'_> {
             Output::TerminateInstance(instance) => self.hear_ec2(now, ec2::Input::Terminate(instance)),
             Output::Publish(event) => {
                 self.explain_lifecycle(now, &event);
-                if matches!(event, lifecycle::Event::Unavailable(..) | lifecycle::Event::AvailableAgain) {
+                if matches!(
+                    event,
+                    lifecycle::Event::Unavailable(..) | lifecycle::Event::AvailableAgain
+                ) {
                     self.hear_disruption(now, disruption::Input::OfferingsChanged);
                 }
             }
@@ -165,7 +168,10 @@ impl Cluster<'_> {
         let mut object = node::of_group(id, instance, &self.scenario.catalog, group);
         let images = &self.scenario.config.kubelet.images;
         if self.scenario.start.settled {
-            object.images = images.iter().map(|(name, size)| (name.clone(), image_bytes(size))).collect();
+            object.images = images
+                .iter()
+                .map(|(name, size)| (name.clone(), image_bytes(size)))
+                .collect();
         }
         let node = self.join(now, object);
         self.hear_kubelets(now, kubelet::Input::NetworkReady(node));
@@ -181,7 +187,9 @@ impl Cluster<'_> {
         let Some(instance) = self.parts.ec2.instances().get(id) else {
             return;
         };
-        let claimed = instance.claim().and_then(|id| Some((id, self.objects.claims.get(id)?)));
+        let claimed = instance
+            .claim()
+            .and_then(|id| Some((id, self.objects.claims.get(id)?)));
         let Some((claim_id, claim)) = claimed else {
             return;
         };
@@ -210,7 +218,9 @@ impl Cluster<'_> {
         let id = self.api.nodes.insert(object);
         self.recorder.touch();
         self.hear_kubelets(now, kubelet::Input::NodeUp(id));
-        self.parts.traffic.handle(now, traffic::Input::NodeUp { node: id, machine });
+        self.parts
+            .traffic
+            .handle(now, traffic::Input::NodeUp { node: id, machine });
         self.notify(Notice::NodeCreated(id));
         id
     }
@@ -226,7 +236,9 @@ impl Cluster<'_> {
         let gpu = spec.gpu.as_ref().zip(config.service.gpu.as_ref());
         let gpu = gpu.map(|(gpu, service)| service.model(gpu.name));
         let mhz = spec.sustained_mhz.map_or(config.cpu.reference_mhz, f64::from);
-        config.cpu.machine(spec.name, mhz, spec.vcpus, spec.cores, kind, gpu)
+        config
+            .cpu
+            .machine(spec.name, mhz, spec.vcpus, spec.cores, kind, gpu)
     }
 
     /// The device plugin has registered: the node's accelerators can be allocated.
@@ -253,13 +265,23 @@ impl Cluster<'_> {
     }
 
     pub(super) fn add_taint(&mut self, id: NodeId, taint: Taint) {
-        if self.api.nodes.get(id).is_some_and(|node| !node.taints.contains(&taint)) {
+        if self
+            .api
+            .nodes
+            .get(id)
+            .is_some_and(|node| !node.taints.contains(&taint))
+        {
             self.change_node(id, |node| node.taints.push(taint));
         }
     }
 
     pub(super) fn remove_taint(&mut self, id: NodeId, taint: &Taint) {
-        if self.api.nodes.get(id).is_some_and(|node| node.taints.contains(taint)) {
+        if self
+            .api
+            .nodes
+            .get(id)
+            .is_some_and(|node| node.taints.contains(taint))
+        {
             self.change_node(id, |node| node.taints.retain(|other| other != taint));
         }
     }
@@ -277,8 +299,11 @@ impl Cluster<'_> {
         }
         self.recorder.touch();
         self.notify(Notice::NodeGone(id));
-        let (daemons, others): (Vec<PodId>, Vec<PodId>) =
-            self.api.pods_on(id).iter().partition(|&&pod| self.is_of_daemon_set(pod));
+        let (daemons, others): (Vec<PodId>, Vec<PodId>) = self
+            .api
+            .pods_on(id)
+            .iter()
+            .partition(|&&pod| self.is_of_daemon_set(pod));
         for pod in daemons {
             self.remove_pod(pod);
         }
@@ -301,8 +326,13 @@ impl Cluster<'_> {
             return self.agenda.at(Instant::from_nanos(next), Event::CollectPods);
         }
         let gone = |node: Option<NodeId>| node.is_some_and(|node| self.api.nodes.get(node).is_none());
-        let orphans: Vec<PodId> =
-            self.api.pods.iter().filter(|(_, pod)| gone(pod.node)).map(|(id, _)| id).collect();
+        let orphans: Vec<PodId> = self
+            .api
+            .pods
+            .iter()
+            .filter(|(_, pod)| gone(pod.node))
+            .map(|(id, _)| id)
+            .collect();
         for pod in orphans {
             self.remove_pod(pod);
         }
@@ -329,7 +359,10 @@ impl Cluster<'_> {
         self.change_node(id, |node| {
             node.ready = false;
             node.ready_since = now;
-            node.taints.push(Taint::new("node.kubernetes.io/unreachable", TaintEffect::NoSchedule));
+            node.taints.push(Taint::new(
+                "node.kubernetes.io/unreachable",
+                TaintEffect::NoSchedule,
+            ));
         });
         for pod in self.api.pods_on(id).to_vec() {
             if self.api.pods.get(pod).is_some_and(|pod| pod.is_ready()) {

@@ -18,12 +18,17 @@ use crate::id::{DaemonSetId, DeploymentId, HpaId, NodeId, PodId, ReplicaSetId};
 impl Cluster<'_> {
     /// Tells the watchers, after the watch delay.
     pub(super) fn notify(&mut self, notice: Notice) {
-        self.agenda.after(self.scenario.config.watch_delay, Event::Watch(notice));
+        self.agenda
+            .after(self.scenario.config.watch_delay, Event::Watch(notice));
     }
 
     /// An autoscaler writes spec.replicas of its target.
     pub(super) fn scale_target(&mut self, id: DeploymentId, replicas: i32) {
-        let current = self.api.deployments.get(id).map_or(replicas, |deployment| deployment.replicas);
+        let current = self
+            .api
+            .deployments
+            .get(id)
+            .map_or(replicas, |deployment| deployment.replicas);
         if self.objects.roles.server == Some(id) {
             self.recorder.count(|counts| match replicas.cmp(&current) {
                 Ordering::Greater => counts.scale_ups += 1,
@@ -172,7 +177,11 @@ impl Cluster<'_> {
         if let Some(pod) = self.api.remove_pod(id) {
             self.recorder.touch();
             let unseen = pod.deletion.is_none();
-            self.notify(Notice::PodGone { pod: id, owner: pod.owner, unseen });
+            self.notify(Notice::PodGone {
+                pod: id,
+                owner: pod.owner,
+                unseen,
+            });
         }
     }
 
@@ -180,14 +189,20 @@ impl Cluster<'_> {
         if let Some(pod) = self.api.pods.get_mut(id) {
             pod.phase = Phase::Running;
             pod.started.get_or_insert(now);
-            pod.ready = Some(Condition { status: false, since: now });
+            pod.ready = Some(Condition {
+                status: false,
+                since: now,
+            });
             self.notify(Notice::PodStatus(id));
         }
     }
 
     pub(super) fn set_pod_ready(&mut self, now: Instant, id: PodId, ready: bool) {
         if let Some(pod) = self.api.pods.get_mut(id) {
-            pod.ready = Some(Condition { status: ready, since: now });
+            pod.ready = Some(Condition {
+                status: ready,
+                since: now,
+            });
             self.recorder.touch();
             self.notify(Notice::PodStatus(id));
         }
@@ -197,7 +212,10 @@ impl Cluster<'_> {
     pub(super) fn set_pod_ended(&mut self, now: Instant, id: PodId) {
         if let Some(pod) = self.api.pods.get_mut(id) {
             pod.phase = Phase::Succeeded;
-            pod.ready = Some(Condition { status: false, since: now });
+            pod.ready = Some(Condition {
+                status: false,
+                since: now,
+            });
             self.recorder.touch();
             self.notify(Notice::PodEnded(id));
         }

@@ -18,7 +18,11 @@ impl Cluster<'_> {
             Output::CreateReplicaSet { deployment, replicas } => {
                 self.create_replica_set(now, deployment, replicas);
             }
-            Output::ScaleReplicaSet { id, replicas, desired } => {
+            Output::ScaleReplicaSet {
+                id,
+                replicas,
+                desired,
+            } => {
                 self.scale_replica_set(id, replicas, desired);
             }
             Output::CreatePod(set) => self.create_replica(now, set),
@@ -61,8 +65,19 @@ impl Cluster<'_> {
             _ => return,
         };
         let spec = pod.spec();
-        let cpu = PodCpu { request: spec.requests().cpu, limit: spec.cpu_limit() };
-        self.parts.traffic.handle(now, traffic::Input::PodRunning { pod: id, role, node, cpu });
+        let cpu = PodCpu {
+            request: spec.requests().cpu,
+            limit: spec.cpu_limit(),
+        };
+        self.parts.traffic.handle(
+            now,
+            traffic::Input::PodRunning {
+                pod: id,
+                role,
+                node,
+                cpu,
+            },
+        );
     }
 
     pub(super) fn perform_scheduler(&mut self, now: Instant, output: scheduler::Output) {

@@ -106,7 +106,10 @@ impl Recorder {
         self.counting = now >= self.start;
         if std::mem::take(&mut self.touched) {
             let server = objects.roles.server;
-            let pending = api.pods.iter().filter(|(_, pod)| pod.node.is_none() && pod.is_active());
+            let pending = api
+                .pods
+                .iter()
+                .filter(|(_, pod)| pod.node.is_none() && pod.is_active());
             self.curves.desired.set(now, desired(api, server));
             self.curves.ready.set(now, ready(api, server));
             self.curves.pending.set(now, pending.count() as f64);
@@ -135,7 +138,8 @@ fn desired(api: &Api, server: Option<DeploymentId>) -> f64 {
 
 fn ready(api: &Api, server: Option<DeploymentId>) -> f64 {
     let pods = server.into_iter().flat_map(|id| api.pods_of_deployment(id));
-    pods.filter(|(_, pod)| pod.is_ready() && pod.deletion.is_none()).count() as f64
+    pods.filter(|(_, pod)| pod.is_ready() && pod.deletion.is_none())
+        .count() as f64
 }
 
 impl Cluster<'_> {
@@ -165,7 +169,12 @@ impl Cluster<'_> {
             .map_or("", |deployment| deployment.template.namespace.as_str());
         let mut nodes = vec![0.0; recorder.record.instance_types.len()];
         for (_, node) in api.nodes.iter() {
-            count_type(&mut recorder.record.instance_types, &mut nodes, node.instance_type(), 1.0);
+            count_type(
+                &mut recorder.record.instance_types,
+                &mut nodes,
+                node.instance_type(),
+                1.0,
+            );
         }
         Row {
             at: recorder.shift(now),
@@ -175,7 +184,11 @@ impl Cluster<'_> {
             replicas_desired: desired(api, server),
             replicas_ready: ready(api, server),
             pods_pending: recorder.curves.pending.last(),
-            pods: api.pods.iter().filter(|(_, pod)| pod.namespace() == namespace).count() as f64,
+            pods: api
+                .pods
+                .iter()
+                .filter(|(_, pod)| pod.namespace() == namespace)
+                .count() as f64,
             nodes,
             cost_per_hour: hourly(self.parts.ec2.hourly_cost()),
             latency_p95: f64::NAN,
@@ -189,8 +202,12 @@ impl Cluster<'_> {
     fn look_at_dashboard(&mut self, now: Instant, row: &mut Row) {
         let at_ms = self.parts.prometheus.unix_millis(now);
         let dashboard = &self.scenario.dashboard;
-        row.seen_rps = self.ask(&dashboard.rps, at_ms).map_or(f64::NAN, |value| total(&value));
-        row.seen_pods = self.ask(&dashboard.pods, at_ms).map_or(f64::NAN, |value| total(&value));
+        row.seen_rps = self
+            .ask(&dashboard.rps, at_ms)
+            .map_or(f64::NAN, |value| total(&value));
+        row.seen_pods = self
+            .ask(&dashboard.pods, at_ms)
+            .map_or(f64::NAN, |value| total(&value));
         let types = &mut self.recorder.record.instance_types;
         row.seen_nodes = vec![0.0; types.len()];
         if let Some(Value::Vector(elements)) = self.ask(&dashboard.nodes, at_ms) {
@@ -230,7 +247,8 @@ impl Cluster<'_> {
             row.seen_nodes.resize(width, 0.0);
             let to = start + row.at.since(Instant::ZERO);
             if to > start {
-                row.latency_p95 = traffic.latency(Instant::ZERO + to.since(Instant::ZERO + STEP), to, &[0.95])[0];
+                row.latency_p95 =
+                    traffic.latency(Instant::ZERO + to.since(Instant::ZERO + STEP), to, &[0.95])[0];
             }
         }
         let percentiles = traffic.latency(start, end, &[0.5, 0.95, 0.99]);

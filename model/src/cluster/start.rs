@@ -82,7 +82,10 @@ impl<'s> Cluster<'s> {
 
     fn set_start_replicas(&mut self) {
         for (name, replicas) in &self.scenario.start.replicas {
-            if let Some(deployment) = self.deployment(name).and_then(|id| self.api.deployments.get_mut(id)) {
+            if let Some(deployment) = self
+                .deployment(name)
+                .and_then(|id| self.api.deployments.get_mut(id))
+            {
                 deployment.replicas = *replicas;
             }
         }
@@ -130,7 +133,7 @@ impl Parts {
             kubelets: Kubelets::new(config.kubelet.clone(), streams),
             scheduler: Scheduler::new(config.scheduler.clone(), &streams),
             hpa: hpa::Controller::new(config.hpa.clone(), &streams),
-            keda: Keda::new(config.keda.clone()),
+            keda: Operator::new(config.keda.clone()),
             prometheus: Prometheus::new(config.prometheus.clone(), &asked, &streams),
             provisioner: Provisioner::new(profile.clone(), config.karpenter, &streams),
             lifecycle: Lifecycle::new(
@@ -143,7 +146,12 @@ impl Parts {
             claim_status: ClaimStatus::new(profile.clone(), config.disruption.drift),
             disruption: Disruption::new(profile.clone(), config.karpenter, config.disruption, &streams),
             terminator: Terminator::new(profile, config.termination),
-            ec2: Ec2::new(config.ec2.clone(), scenario.catalog.clone(), &scenario.node_groups, &streams),
+            ec2: Ec2::new(
+                config.ec2.clone(),
+                scenario.catalog.clone(),
+                &scenario.node_groups,
+                &streams,
+            ),
             metrics_server: MetricsServer::default(),
             traffic: Traffic::new(scenario.traffic.clone(), options.fidelity, streams),
         }
@@ -160,7 +168,10 @@ fn queries(scenario: &Scenario) -> BTreeMap<String, Query> {
         _ => None,
     });
     for objects in applied.chain([&scenario.objects]) {
-        let triggers = objects.scaled_objects.iter().flat_map(|object| &object.spec.triggers);
+        let triggers = objects
+            .scaled_objects
+            .iter()
+            .flat_map(|object| &object.spec.triggers);
         texts.extend(triggers.filter_map(super::metrics::trigger_query));
     }
     let profile = scenario.stack.prometheus.profile();

@@ -96,6 +96,12 @@ impl<'a> Cursor<'a> {
         self.value().is_some()
     }
 
+    /// The file it stands in.
+    #[must_use]
+    pub fn file(&self) -> &'a str {
+        self.context.file
+    }
+
     /// Where it stands, or where the thing stands that lacks it.
     #[must_use]
     pub fn place(&self) -> Place {

@@ -265,7 +265,12 @@ fn node_groups_are_there_from_the_start() {
         labels: Labels::new(),
         taints: Vec::new(),
     };
-    let ec2 = Ec2::new(config(), catalog(), std::slice::from_ref(&group), &Streams::new(1));
+    let ec2 = Ec2::new(
+        config(),
+        catalog(),
+        std::slice::from_ref(&group),
+        &Streams::new(1),
+    );
     assert_eq!(ec2.hourly_cost().0, Price::from_usd_per_hour(0.34));
     let nodes: Vec<_> = ec2
         .instances()

@@ -1,4 +1,7 @@
 //! Codes of diagnostics and their explanations.
+//!
+//! E: it cannot run. W: it runs without something that was written. The others are advice: S about the
+//! scenario, P about queries, K about KEDA, H about the HPA, N about nodes and disruption.
 
 /// A code.
 pub(super) struct Code {
@@ -15,4 +18,416 @@ pub(super) fn explain(code: &str) -> Option<&'static str> {
         .map(|own| own.text)
 }
 
-pub(super) const CODES: &[Code] = &[];
+const fn code(code: &'static str, title: &'static str, text: &'static str) -> Code {
+    Code { code, title, text }
+}
+
+/// All codes.
+pub(super) const CODES: &[Code] = &[
+    code(
+        "E001",
+        "the file cannot be read",
+        "\
+The text is no YAML or TOML. The place is where the parser gave up: the mistake is there or shortly before, \
+often an indentation, a missing quote or a bracket that is never closed. Files larger than 8 MiB, nesting deeper \
+than 64 levels and files whose aliases stand for more than a million values are refused without being built.",
+    ),
+    code(
+        "E002",
+        "unknown field",
+        "\
+No table has a field of this name at this place. The API server would drop it or refuse the object, depending \
+on the validation mode; here it is always an error, because a setting that is silently lost is the worst \
+kind. `scaletwin check --fields KIND` lists all fields of a kind, `--fields scenario` those of scenario.toml.",
+    ),
+    code(
+        "E003",
+        "wrong type",
+        "\
+The value is not of the type that the field has. Mind that Kubernetes does not turn numbers into texts: \
+labels, annotations and a KEDA trigger's metadata are texts, so `threshold: 1` must be `threshold: '1'`.",
+    ),
+    code(
+        "E004",
+        "value out of range",
+        "\
+The value is of the right type but cannot be meant, or the API refuses it: negative quantities, percentages \
+above a hundred, a maximum below its minimum, two settings that exclude each other.",
+    ),
+    code(
+        "E005",
+        "something is missing",
+        "\
+A field without which the object means nothing is absent.",
+    ),
+    code(
+        "E006",
+        "a field cannot be simulated",
+        "\
+The field would change the run, and nothing here acts on it: a run without it would answer another question. \
+Take it out to see what happens without.",
+    ),
+    code(
+        "E007",
+        "unknown kind",
+        "\
+No such kind is known, or not in this API version. Kinds that have no effect on scaling (ConfigMaps, roles, \
+custom resource definitions) are known and passed over; one that is not known might have.",
+    ),
+    code(
+        "E008",
+        "a kind cannot be simulated",
+        "\
+Objects of this kind have pods that take room on nodes, or change what pods ask for, and no controller here \
+does that: a run without them would have too much room.",
+    ),
+    code(
+        "E009",
+        "reference to nothing",
+        "\
+A field names an object, file, zone, type or class that does not exist.",
+    ),
+    code(
+        "E010",
+        "an object is given twice",
+        "\
+Two documents have the same kind, namespace and name. `kubectl apply` would let the second win; here it is \
+more likely a leftover.",
+    ),
+    code(
+        "E011",
+        "an override cannot be applied",
+        "\
+`--set` takes FIELD=VALUE for a field of scenario.toml, as in load.clients.think_time=20ms, and \
+\"KIND/NAME: FIELD=VALUE\" for a field of a manifest, as in \"ScaledObject/web: spec.minReplicaCount=2\". Items \
+of lists are counted from 0: node_group[0].nodes=3. Keys with dots stand in brackets: labels[app.kubernetes.io/name]=x.",
+    ),
+    code(
+        "E012",
+        "a query cannot be answered",
+        "\
+The release of Prometheus in [stack] does not take the query, or it uses a function, operator or modifier that \
+the simulated PromQL engine does not have. Nothing is approximated: it is refused by name.",
+    ),
+    code(
+        "E013",
+        "two autoscalers of one target",
+        "\
+KEDA makes an HPA of its own for each ScaledObject, and its admission webhook refuses a ScaledObject whose \
+target has another HPA or ScaledObject. Two plain HPAs on one Deployment are accepted by the API and then \
+disabled by the controller (condition AmbiguousSelector).",
+    ),
+    code(
+        "E014",
+        "an API version is not served",
+        "\
+NodePools and EC2NodeClasses are v1beta1 from Karpenter 0.32 on, v1 and v1beta1 in 1.0, v1 alone from 1.1 on.",
+    ),
+    code(
+        "W001",
+        "a field is ignored",
+        "\
+The field is known, changes little, and has no effect in the simulation. The message says what is assumed instead.",
+    ),
+    code(
+        "W002",
+        "a kind is ignored",
+        "\
+Objects of this kind might change a run a little; the message says what is assumed instead.",
+    ),
+    code(
+        "W003",
+        "a value that is rarely meant",
+        "\
+The API takes the value, but it does not mean what it seems to: memory in thousandths of a byte (`m`), a \
+pod-deletion-cost that is no whole number and counts as 0.",
+    ),
+    code(
+        "W004",
+        "an action after the end",
+        "\
+The action's time is at or after the end of the run.",
+    ),
+    code(
+        "W005",
+        "a metric without a value",
+        "\
+The simulation has no memory use of pods. A metric that never has a value keeps an HPA from scaling in as long \
+as it is there, and never scales it out.",
+    ),
+    code(
+        "S001",
+        "no load",
+        "\
+The scenario has neither clients nor arrivals: every rate is zero, and everything shrinks to its minimum.",
+    ),
+    code(
+        "S002",
+        "a short warm-up",
+        "\
+At the start Prometheus has no samples. A rate needs two, which takes up to two scrape intervals; until then \
+KEDA reads 0. The HPA's scale-down stabilization remembers the replicas of the start for 300 s, so a warm-up \
+of about that length hides the blank; a shorter one shows it in the results.",
+    ),
+    code(
+        "K001",
+        "cooldown without effect",
+        "\
+cooldownPeriod is the wait before KEDA deactivates a target, that is, scales it to zero or to idleReplicaCount. \
+With minReplicaCount of 1 or more and no idle count there is nothing to deactivate: KEDA leaves everything \
+between the minimum and the maximum to the HPA that it made. How long a lower metric must last before replicas \
+go is that HPA's scale-down stabilization, 300 s unless \
+advanced.horizontalPodAutoscalerConfig.behavior.scaleDown.stabilizationWindowSeconds says otherwise. The same \
+holds of initialCooldownPeriod. (kedacore/keda pkg/scaling/executor/scale_scaledobjects.go; keda#6844, keda#737)",
+    ),
+    code(
+        "K002",
+        "deactivation ignores the behavior",
+        "\
+When the cooldown is over, KEDA's scale loop writes 0 (or the idle count) to the target itself, from whatever \
+number of replicas there is. The HPA and its behavior (stabilization, policies) are not asked. A metric that is \
+0 for the cooldownPeriod, for instance because a series vanished, takes all pods in one step. (keda#7770)",
+    ),
+    code(
+        "K003",
+        "pollingInterval without effect",
+        "\
+pollingInterval is how often KEDA's scale loop looks whether a target is active: it decides between zero and one. \
+The HPA asks KEDA for the metric on its own, at each sync (every 15 s), and KEDA then asks the source live. Only \
+with useCachedMetrics does it answer with the last poll's value. (keda#230, keda#6168)",
+    ),
+    code(
+        "K004",
+        "the default maximum",
+        "\
+Without maxReplicaCount KEDA's HPA has a maximum of 100. A query that goes wrong upwards then asks for 100 pods, \
+and Karpenter buys the machines for them.",
+    ),
+    code(
+        "K005",
+        "activation without effect",
+        "\
+activationThreshold is compared when KEDA decides whether a target is active, which matters only for scaling \
+from and to zero. With a minimum of 1 or more the target always runs, and the threshold alone decides. (keda#2800)",
+    ),
+    code(
+        "K006",
+        "fallback needs errors",
+        "\
+fallback answers for a trigger that fails: Prometheus unreachable, a query that returns several series. A query \
+that returns nothing is no failure with ignoreNullValues: \"true\", which is the default: it counts as 0, and \
+the target shrinks. After an outage of Prometheus the first answers are empty, too: a rate needs two scrapes.",
+    ),
+    code(
+        "K007",
+        "fallback before 2.17",
+        "\
+Until KEDA 2.16 two loops handle errors. The HPA's questions count failures and get the fallback's number after \
+failureThreshold of them. The scale loop, when a poll fails and no trigger is active, sets fallback.replicas at \
+once, at every poll, whatever failureThreshold says. Until 2.17 fallback works for AverageValue targets only.",
+    ),
+    code(
+        "K008",
+        "a field of a later release",
+        "\
+The release of KEDA in [stack] does not have this field. Custom resources drop unknown fields when they are \
+stored, so nothing complains: the object works as if the field were not there.",
+    ),
+    code(
+        "K009",
+        "the greatest proposal wins",
+        "\
+Each trigger becomes a metric of the HPA, each metric proposes a number of replicas, and the greatest proposal \
+is taken. Triggers are thus joined by \"or\" when scaling out and by \"and\" when scaling in; if one metric \
+fails, the others can only scale out. scalingModifiers.formula (from 2.12) combines them into one.",
+    ),
+    code(
+        "K010",
+        "Value instead of AverageValue",
+        "\
+With AverageValue the metric is divided by the replicas: the threshold is per pod, and the proposal is \
+ceil(metric / threshold), whatever runs now. With Value the number of ready pods is multiplied by \
+metric / threshold. For a total that does not depend on the pods (requests a second, the length of a queue) that \
+multiplies again and again: 1, 6, 65, 1,053 replicas have been seen. Value is for metrics that fall as pods are \
+added, such as latency. (mimir#9570, llm-d-autoscaling PR 1019)",
+    ),
+    code(
+        "K011",
+        "a query with several elements",
+        "\
+KEDA takes a query's only element; two or more are an error (\"multiple elements\"). Traefik's counters have an \
+element for each Traefik pod, and for each method, protocol and status code that the selector leaves open. One \
+HEAD request, or the overlap of a rollout, is enough: the HPA then gets an error and stays where it is, for as \
+long as there are two. sum(…) makes one of them, and is right for several proxies as well. (keda#5176, traefik#10167)",
+    ),
+    code(
+        "K012",
+        "waking up on served requests",
+        "\
+Traefik counts a service's requests when a pod has answered them. At zero replicas nobody answers: requests end \
+with 404 or 503 before a server is picked, and appear only in the entry point's counters. A query on \
+traefik_service_requests_total therefore stays silent, and the target stays at zero for ever. Scale on what \
+arrives (traefik_entrypoint_requests_total, a queue's length), or keep minReplicaCount at 1.",
+    ),
+    code(
+        "K013",
+        "a service that Traefik does not know",
+        "\
+Traefik names the services of Ingresses namespace-name-port@kubernetes, and those of IngressRoutes the same with \
+@kubernetescrd; the port is as the Ingress writes it, by number or by name. A selector with another name selects \
+nothing, an empty answer counts as 0, and the target shrinks to its minimum without any error.",
+    ),
+    code(
+        "K014",
+        "a threshold that full pods do not reach",
+        "\
+Served requests are throughput, not demand: when all pods are busy, the rate stops growing at pods x capacity. \
+The HPA acts when the rate per pod is off the threshold by more than the tolerance, 10 %. If a full pod serves \
+c a second and the threshold is t, overload scales out only if c > 1.1 t; between 0.9 t and 1.1 t nothing \
+happens however long the queue is; below 0.9 t overloaded pods are taken away. Keep t well below c, or scale on \
+demand: concurrency, queue length, utilization.",
+    ),
+    code(
+        "P001",
+        "a range shorter than two scrapes",
+        "\
+rate, increase and their kin need two samples in their range. A range of at least twice the scrape interval holds \
+two almost always, four times the interval forgives a missed scrape. A shorter one holds one now and then, or \
+always, and the query then answers nothing, which KEDA takes for 0. The prometheus chart scrapes every minute.",
+    ),
+    code(
+        "H001",
+        "no behavior",
+        "\
+Without spec.behavior the HPA controller takes its older path: scaling out at each sync is limited to \
+max(2 x replicas, 4), and scaling in goes to the greatest number that any sync of the last 300 s asked for. So \
+replicas shrink 300 s after the last sync that still wanted more, in one step. A behavior stanza, even an empty \
+one, replaces both by policies (scale-up: 4 pods or 100 % each 15 s; scale-down: 100 % each 15 s, after the \
+same 300 s). (kubernetes pkg/controller/podautoscaler/horizontal.go)",
+    ),
+    code(
+        "H003",
+        "utilization without requests",
+        "\
+Utilization is what pods use divided by what they request. If one container of a pod requests nothing, the \
+whole metric fails (\"missing request for cpu\"), and the HPA does nothing.",
+    ),
+    code(
+        "H004",
+        "scaling in too readily, or never",
+        "\
+stabilizationWindowSeconds: 0 acts on each reading. Rates dip when a proxy restarts (its counters begin anew), \
+when a scrape is missed, or when a range holds a single sample; every such dip takes pods away that are wanted \
+back a minute later. selectPolicy: Disabled is the opposite: what a peak brought stays.",
+    ),
+    code(
+        "H005",
+        "a tolerance that is not heeded",
+        "\
+behavior.scaleUp.tolerance and scaleDown.tolerance are read only with the feature gate HPAConfigurableTolerance, \
+off by default before Kubernetes 1.35. Otherwise the controller's flag holds, 10 %.",
+    ),
+    code(
+        "H006",
+        "a manifest that sets replicas",
+        "\
+Applying a Deployment with spec.replicas writes that number, and the HPA has to climb back from there. Leave \
+spec.replicas out of the manifests of autoscaled Deployments: a running Deployment then keeps its size.",
+    ),
+    code(
+        "N001",
+        "pods that no machine can hold",
+        "\
+No machine of a node group and none that a NodePool may launch has what a pod asks for: its requests together \
+with those of DaemonSets, its node selector and affinity, its tolerations. Pods of it stay pending, and Karpenter \
+says why in its log at each pass. GPUs need instance categories that have them (g, p) in the NodePool's \
+requirements, and a device plugin that makes them allocatable.",
+    ),
+    code(
+        "N002",
+        "do-not-disrupt",
+        "\
+The annotation karpenter.sh/do-not-disrupt on a pod keeps its node from all voluntary disruption, for as long as \
+the pod runs. Interruptions, and expiry from Karpenter 1.0 on, take the node all the same. (karpenter#711)",
+    ),
+    code(
+        "N003",
+        "a budget that allows no eviction",
+        "\
+Karpenter asks PodDisruptionBudgets before it consolidates, and the eviction API asks them during a drain. A \
+budget that never has a disruption left keeps nodes from being consolidated, and makes every drain wait until \
+the pod goes by itself or terminationGracePeriod is over.",
+    ),
+    code(
+        "N004",
+        "a disruption budget of zero",
+        "\
+spec.disruption.budgets limit how many nodes may be disrupted at once; several budgets hold together, the \
+strictest counts. A budget of 0 nodes without a schedule stops consolidation and drift for good, with a schedule \
+while its window lasts. From 1.0 on expiry heeds no budget.",
+    ),
+    code(
+        "N005",
+        "consolidating at once, or never",
+        "\
+consolidateAfter is how long no pod may have come to or gone from a node before it may be consolidated. With 0s, \
+the default, a node that an HPA has just emptied goes within half a minute, and comes back with the next peak; a \
+node that receives or loses a pod more often than consolidateAfter is never touched. Choose it longer than the \
+pauses of your load and shorter than your patience with idle nodes. (karpenter#735)",
+    ),
+    code(
+        "N006",
+        "no limits",
+        "\
+spec.limits cap what all nodes of a NodePool have together. Without them the only bounds are the sum of the \
+autoscalers' maxima and the account's quota.",
+    ),
+    code(
+        "N007",
+        "a field of a later release",
+        "\
+The release of Karpenter in [stack] does not have this field. Custom resources drop unknown fields when they are \
+stored, so nothing complains.",
+    ),
+    code(
+        "N008",
+        "spot only",
+        "\
+When EC2 has no spot capacity left for any of the types and zones that the requirements allow, pods stay pending \
+until it has. With on-demand allowed too, Karpenter falls back by itself: it takes spot first as long as there is any.",
+    ),
+    code(
+        "N009",
+        "spot nodes are not replaced by cheaper ones",
+        "\
+Consolidation can remove a spot node whose pods fit elsewhere. Replacing it by a cheaper spot node needs the \
+feature gate SpotToSpotConsolidation, off by default, and at least 15 cheaper types to choose from.",
+    ),
+    code(
+        "N010",
+        "a strict spread over zones",
+        "\
+topologySpreadConstraints count when pods are placed, not when a ReplicaSet chooses which pods to delete. After a \
+scale-in zones are uneven, and consolidation, which must place the pods of a node anew, finds that they may go \
+only to certain zones: half-empty nodes remain. (aws karpenter#3694)",
+    ),
+];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_and_explained() {
+        let codes: BTreeSet<&str> = CODES.iter().map(|code| code.code).collect();
+        assert_eq!(codes.len(), CODES.len());
+        for code in CODES {
+            assert!(code.text.len() > 50 && !code.title.is_empty(), "{}", code.code);
+            assert!(code.text.ends_with(['.', ')']), "{}", code.code);
+        }
+        assert_eq!(explain("k001"), explain(" K001 "));
+        assert!(explain("K001").is_some() && explain("X999").is_none());
+    }
+}

@@ -100,7 +100,7 @@ pub enum Process {
 
 impl Shape {
     /// The mean rate from `at` on, and until when that may be taken as constant: to the next corner, or for
-    /// `grain` seconds where the rate moves.
+    /// a two-hundredth of a tide or a line, and `grain` seconds at most, where the rate moves.
     #[must_use]
     pub fn stretch(&self, at: f64, grain: f64) -> (f64, f64) {
         match self {
@@ -126,7 +126,7 @@ impl Shape {
                 period,
                 offset,
             } => {
-                let until = at + grain;
+                let until = at + grain.min(period.as_secs_f64() / PIECES);
                 let turns = ((at + until) / 2.0 + offset.as_secs_f64()) / period.as_secs_f64();
                 let rate = mean + amplitude * libm::sin(std::f64::consts::TAU * turns);
                 (rate.max(0.0), until)
@@ -149,6 +149,9 @@ impl Shape {
     }
 }
 
+/// Steps that a moving rate is cut into.
+const PIECES: f64 = 200.0;
+
 /// A straight line from one point to another, level outside.
 fn line(at: f64, grain: f64, start: f64, from: f64, end: f64, to: f64) -> (f64, f64) {
     if at < start {
@@ -157,7 +160,7 @@ fn line(at: f64, grain: f64, start: f64, from: f64, end: f64, to: f64) -> (f64, 
     if at >= end {
         return (to, f64::INFINITY);
     }
-    let until = (at + grain).min(end);
+    let until = (at + grain.min((end - start) / PIECES)).min(end);
     if from == to {
         return (from, end);
     }

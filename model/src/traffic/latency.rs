@@ -9,7 +9,7 @@ const BUCKETS: usize = 27 * PER_DOUBLING as usize;
 
 /// A distribution of response times. Counts may be fractions: flow counts parts of requests.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Histogram {
+pub(super) struct Histogram {
     /// The bucket that `counts` begins with.
     first: usize,
     counts: Vec<f64>,
@@ -18,7 +18,7 @@ pub struct Histogram {
 
 impl Histogram {
     /// Adds `count` requests that took `seconds`.
-    pub fn add(&mut self, seconds: f64, count: f64) {
+    pub(super) fn add(&mut self, seconds: f64, count: f64) {
         let doublings = libm::log2(seconds.max(LEAST) / LEAST);
         let bucket = ((doublings * PER_DOUBLING) as usize).min(BUCKETS - 1);
         self.add_to(bucket, count);
@@ -41,7 +41,7 @@ impl Histogram {
     }
 
     /// Adds another distribution, scaled to `requests` requests.
-    pub fn add_scaled(&mut self, other: &Histogram, requests: f64) {
+    pub(super) fn add_scaled(&mut self, other: &Histogram, requests: f64) {
         if other.total > 0.0 {
             let factor = requests / other.total;
             for (place, &count) in other.counts.iter().enumerate() {
@@ -52,15 +52,26 @@ impl Histogram {
         }
     }
 
+    /// The same with `delay` seconds more for each request.
+    pub(super) fn add_delayed(&mut self, other: &Histogram, requests: f64, delay: f64) {
+        if delay <= 0.0 {
+            return self.add_scaled(other, requests);
+        }
+        for (place, &count) in other.counts.iter().enumerate().filter(|&(_, &count)| count > 0.0) {
+            let middle = lower_edge((other.first + place) as f64 + 0.5);
+            self.add(middle + delay, count * requests / other.total);
+        }
+    }
+
     /// How many requests it holds.
     #[must_use]
-    pub fn total(&self) -> f64 {
+    pub(super) fn total(&self) -> f64 {
         self.total
     }
 
     /// The time below which this share (0–1) of the requests took, seconds; NaN of nothing.
     #[must_use]
-    pub fn quantile(&self, share: f64) -> f64 {
+    pub(super) fn quantile(&self, share: f64) -> f64 {
         let wanted = share * self.total;
         let mut below = 0.0;
         for (place, &count) in self.counts.iter().enumerate() {
@@ -79,7 +90,7 @@ impl Histogram {
 
     /// The share of requests that took at most `seconds`; zero of nothing.
     #[must_use]
-    pub fn share_within(&self, seconds: f64) -> f64 {
+    pub(super) fn share_within(&self, seconds: f64) -> f64 {
         let edge = libm::log2(seconds.max(LEAST) / LEAST) * PER_DOUBLING;
         let mut within = 0.0;
         for (place, &count) in self.counts.iter().enumerate() {
@@ -94,7 +105,7 @@ impl Histogram {
 
     /// The mean, seconds; zero of nothing.
     #[must_use]
-    pub fn mean(&self) -> f64 {
+    pub(super) fn mean(&self) -> f64 {
         let middle = |place: usize| lower_edge((self.first + place) as f64 + 0.5);
         let sum: f64 = self
             .counts

@@ -2,6 +2,7 @@
 
 pub mod arrivals;
 pub mod config;
+mod flow;
 mod latency;
 pub mod physics;
 mod pool;
@@ -17,6 +18,7 @@ use sim::{Instant, Streams};
 pub use arrivals::{Arrivals, Process, Shape};
 pub use config::{Clients, Config, Cpu, Gpu, GpuModel, Machine, NodeKind, PodCpu, Service, Traefik};
 
+use self::flow::Flow;
 use self::requests::Requests;
 use crate::id::{NodeId, PodId};
 
@@ -106,67 +108,109 @@ pub struct Stats {
 /// Load, Traefik and service of one run.
 #[derive(Debug, Clone)]
 pub struct Traffic {
-    engine: Requests,
+    engine: Engine,
+}
+
+#[derive(Debug, Clone)]
+enum Engine {
+    Flow(Box<Flow>),
+    Requests(Box<Requests>),
 }
 
 impl Traffic {
     /// Nothing runs yet.
     #[must_use]
     pub fn new(config: Config, fidelity: Fidelity, streams: Streams) -> Self {
-        let _ = fidelity;
-        Traffic {
-            engine: Requests::new(config, streams),
-        }
+        let engine = match fidelity {
+            Fidelity::Flow => Engine::Flow(Box::new(Flow::new(config, streams))),
+            Fidelity::Requests => Engine::Requests(Box::new(Requests::new(config, streams))),
+        };
+        Traffic { engine }
     }
 
     /// Hears one change at `now`. Goes on to `now` first.
     pub fn handle(&mut self, now: Instant, input: Input) {
-        let engine = &mut self.engine;
-        engine.advance(now);
-        match input {
-            Input::NodeUp { node, machine } => engine.node_up(node, machine),
-            Input::NodeGone(node) => engine.node_gone(node),
-            Input::PodRunning { pod, role, node, cpu } => engine.pod_running(pod, role, node, cpu, None),
-            Input::PodReady { pod, ready } => engine.pod_ready(pod, ready),
-            Input::PodDeleting(pod) => engine.pod_deleting(pod),
-            Input::PodStopped(pod) => engine.pod_stopped(pod),
+        self.advance(now);
+        match &mut self.engine {
+            Engine::Flow(engine) => match input {
+                Input::NodeUp { node, machine } => engine.node_up(node, machine),
+                Input::NodeGone(node) => engine.node_gone(node),
+                Input::PodRunning { pod, role, node, cpu } => engine.pod_running(pod, role, node, cpu),
+                Input::PodReady { pod, ready } => engine.pod_ready(pod, ready),
+                Input::PodDeleting(pod) => engine.pod_deleting(pod),
+                Input::PodStopped(pod) => engine.pod_stopped(pod),
+            },
+            Engine::Requests(engine) => match input {
+                Input::NodeUp { node, machine } => engine.node_up(node, machine),
+                Input::NodeGone(node) => engine.node_gone(node),
+                Input::PodRunning { pod, role, node, cpu } => engine.pod_running(pod, role, node, cpu, None),
+                Input::PodReady { pod, ready } => engine.pod_ready(pod, ready),
+                Input::PodDeleting(pod) => engine.pod_deleting(pod),
+                Input::PodStopped(pod) => engine.pod_stopped(pod),
+            },
         }
     }
 
     /// Goes on to `now`. Everything that reads does so by itself.
     pub fn advance(&mut self, now: Instant) {
-        self.engine.advance(now);
+        match &mut self.engine {
+            Engine::Flow(engine) => engine.advance(now),
+            Engine::Requests(engine) => engine.advance(now),
+        }
     }
 
     /// What a proxy pod answers to a scrape at `now`; empty if its container does not run.
     pub fn exposition(&mut self, now: Instant, proxy: PodId) -> Vec<Sample> {
         self.advance(now);
-        self.engine.exposition(proxy)
+        match &mut self.engine {
+            Engine::Flow(engine) => engine.exposition(proxy),
+            Engine::Requests(engine) => engine.exposition(proxy),
+        }
     }
 
     /// The CPU seconds that a pod of this part has used by `now`; zero for any other pod.
     pub fn cpu_seconds(&mut self, now: Instant, pod: PodId) -> f64 {
         self.advance(now);
-        self.engine.cpu_seconds(pod)
+        match &mut self.engine {
+            Engine::Flow(engine) => engine.cpu_seconds(pod),
+            Engine::Requests(engine) => engine.cpu_seconds(pod),
+        }
     }
 
     /// Totals and the state at `now`.
     pub fn stats(&mut self, now: Instant) -> Stats {
         self.advance(now);
-        self.engine.stats()
+        match &self.engine {
+            Engine::Flow(engine) => engine.stats(),
+            Engine::Requests(engine) => engine.stats(),
+        }
     }
 
     /// Percentiles (0–1) of the response times of requests answered between two instants, rounded to
     /// [`LATENCY_INTERVAL`]s: seconds, NaN if there were none. In flow this runs probes: ask at the end.
     pub fn latency(&mut self, from: Instant, to: Instant, percentiles: &[f64]) -> Vec<f64> {
-        let interval = |instant: Instant| (instant.as_nanos() / LATENCY_INTERVAL.as_nanos() as u64) as usize;
-        let histogram = self
-            .engine
-            .latencies(interval(from)..interval(to).max(interval(from) + 1));
+        let histogram = match &mut self.engine {
+            Engine::Flow(engine) => engine.latencies(from.as_secs_f64(), to.as_secs_f64()),
+            Engine::Requests(engine) => {
+                let interval =
+                    |instant: Instant| (instant.as_nanos() / LATENCY_INTERVAL.as_nanos() as u64) as usize;
+                engine.latencies(interval(from)..interval(to).max(interval(from) + 1))
+            }
+        };
         percentiles
             .iter()
             .map(|&share| histogram.quantile(share))
             .collect()
+    }
+
+    /// The share of the time between two instants spent in states that have more than one stable form, or
+    /// whose throughput the order of the round robin decides: a request-level run of such a state may settle
+    /// several per cent beside the flow's one answer. Runs probes; zero in `requests`.
+    pub fn unsettled(&mut self, from: Instant, to: Instant) -> f64 {
+        match &mut self.engine {
+            Engine::Flow(engine) => engine.unsettled(from.as_secs_f64(), to.as_secs_f64()),
+            Engine::Requests(_) => 0.0,
+        }
     }
 }
 

@@ -88,30 +88,52 @@ pub fn divide(free: f64, claims: &mut [Claim]) {
 /// The mean wall time of `work` vCPU-seconds of one thread under a quota of `quota` vCPU-seconds each
 /// `period`, over a random phase, when nothing else holds it up.
 ///
-/// It starts with a full budget; the first refill comes after a phase uniform in the period. For a quota
-/// of half the period and work between one and two quotas this is `1.5 · work - period / 8`.
+/// It starts with a full budget; the first refill comes after a phase uniform in the period. Until then it
+/// runs for min(phase, quota), after each refill for the quota at most. With a quota of half the period and
+/// work between one and two quotas this is `1.5 · work - period / 8`.
 #[must_use]
 pub fn mean_wall_time(work: f64, quota: f64, period: f64) -> f64 {
-    if quota >= period {
+    if quota >= period || work <= quota {
         return work;
     }
-    // Until the first refill it runs for min(phase, quota), after each refill for the quota at most. The
-    // wall time is piecewise linear in the phase, so a midpoint rule errs only at its few jumps.
-    const PIECES: u32 = 200;
-    let wall = |phase: f64| {
-        let first = phase.min(quota);
-        if work <= first {
-            return work;
-        }
-        let rest = work - first;
-        let whole = libm::ceil(rest / quota) - 1.0;
-        phase + whole * period + (rest - whole * quota)
+    // Whole quotas before the last part, which is above zero.
+    let whole = libm::ceil(work / quota) - 1.0;
+    let last = work - whole * quota;
+    // A first phase below `last`, below the quota, or above it, and the stalls of each.
+    let early = last * whole;
+    let middle = (quota - last) * (whole - 1.0);
+    let late = (period - quota) * (0.5 + (whole - 1.0));
+    work + (period - quota) / period * (early + middle + late)
+}
+
+/// How many vCPU are busy on a machine that does `work` core-seconds a second for pods, at most all.
+#[must_use]
+pub fn busy(machine: &Machine, smt_gain: f64, work: f64) -> f64 {
+    let Machine {
+        vcpus,
+        cores,
+        speed,
+        system_cpu,
+        ..
+    } = *machine;
+    let alone = system_cpu + work / speed;
+    if alone <= cores {
+        return alone.min(vcpus);
+    }
+    // (b - system) · (cores + gain · (b - cores)) / b = work / speed, solved for b.
+    let first = cores * (1.0 - smt_gain);
+    let linear = first - smt_gain * system_cpu - work / speed;
+    let root = libm::sqrt(linear * linear + 4.0 * smt_gain * first * system_cpu);
+    let busy = if linear < 0.0 && smt_gain > 0.0 {
+        (root - linear) / (2.0 * smt_gain)
+    } else {
+        2.0 * first * system_cpu / (root + linear)
     };
-    let pieces = f64::from(PIECES);
-    (0..PIECES)
-        .map(|piece| wall((f64::from(piece) + 0.5) / pieces * period))
-        .sum::<f64>()
-        / pieces
+    if busy.is_nan() {
+        vcpus
+    } else {
+        busy.clamp(0.0, vcpus)
+    }
 }
 
 #[cfg(test)]
@@ -149,10 +171,40 @@ mod tests {
     #[test]
     fn half_a_cpu_costs_half_as_much_again_less_an_eighth_of_a_period() {
         for work in [0.055, 0.064, 0.08, 0.095] {
-            close(mean_wall_time(work, 0.05, 0.1), 1.5 * work - 0.0125, 2e-4);
+            close(mean_wall_time(work, 0.05, 0.1), 1.5 * work - 0.0125, 1e-12);
         }
-        close(mean_wall_time(0.05, 0.05, 0.1), 0.05, 2e-4);
+        close(mean_wall_time(0.05, 0.05, 0.1), 0.05, 0.0);
         close(mean_wall_time(0.2, 0.1, 0.1), 0.2, 0.0);
+    }
+
+    #[test]
+    fn the_closed_form_is_the_mean_over_phases() {
+        for (work, quota) in [(0.07, 0.05), (0.23, 0.05), (0.31, 0.08), (0.09, 0.02)] {
+            let wall = |phase: f64| {
+                let rest = work - phase.min(quota);
+                let whole = (rest / quota).ceil() - 1.0;
+                phase + whole * 0.1 + (rest - whole * quota)
+            };
+            let pieces = 100_000;
+            let phase = |piece| (f64::from(piece) + 0.5) / f64::from(pieces) * 0.1;
+            let mean = (0..pieces).map(|piece| wall(phase(piece))).sum::<f64>() / f64::from(pieces);
+            close(mean_wall_time(work, quota, 0.1), mean, 1e-5);
+        }
+    }
+
+    #[test]
+    fn busy_threads_do_the_work() {
+        for work in [0.1, 0.6, 1.2, 1.5] {
+            let busy = busy(&C5, 0.25, work);
+            close((busy - C5.system_cpu) * sigma(&C5, 0.25, busy), work, 1e-9);
+        }
+        close(busy(&C5, 0.25, 9.0), 4.0, 0.0);
+        let idle = Machine {
+            system_cpu: 0.0,
+            ..C5
+        };
+        close(busy(&idle, 0.25, 2.25), 3.0, 1e-12);
+        close(busy(&idle, 0.0, 2.25), 4.0, 0.0);
     }
 
     #[test]

@@ -25,10 +25,22 @@ use crate::id::{NodeId, PodId};
 pub(super) struct Finding {
     /// Requests served a second.
     pub(super) throughput: f64,
-    /// Of each draw.
+    /// Requests failed a second.
+    pub(super) failures: f64,
+    /// The throughput of each draw.
     pub(super) draws: Vec<f64>,
     /// Their response times.
     pub(super) latency: Histogram,
+}
+
+impl Finding {
+    /// Whether draws settle at rates further apart than three per cent: a state with two stable forms, or one
+    /// that the order of the round robin decides.
+    pub(super) fn unsettled(&self) -> bool {
+        let most = self.draws.iter().copied().fold(0.0, f64::max);
+        let least = self.draws.iter().copied().fold(f64::INFINITY, f64::min);
+        most - least > 0.03 * self.throughput
+    }
 }
 
 /// How long and how often to look.
@@ -78,11 +90,15 @@ pub(super) fn run(config: &Config, state: &State, seed: u64, effort: Effort) -> 
     for draw in 0..effort.draws {
         let mut engine = start(config, state, mix(seed, u64::from(draw)));
         engine.advance(Instant::from_secs(effort.settling));
-        let before = engine.stats().served;
+        let before = engine.stats();
         engine.forget_latencies();
         engine.advance(Instant::from_secs(effort.settling + effort.seconds));
-        let served = engine.stats().served - before;
-        finding.draws.push(served / effort.seconds as f64);
+        let after = engine.stats();
+        finding
+            .draws
+            .push((after.served - before.served) / effort.seconds as f64);
+        let seconds = effort.seconds as f64 * f64::from(effort.draws);
+        finding.failures += (after.failed - before.failed) / seconds;
         let latency = engine.latencies(0..usize::MAX);
         finding.latency.add_scaled(&latency, latency.total());
     }

@@ -256,3 +256,6 @@ impl Component for ClaimStatus {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,9 +9,10 @@ use sim::{Agenda, Component, Instant, Outbox, Streams};
 use super::*;
 use crate::api::{self, Budget, Deletion, IntOrPercent, LabelSelector, Owner, PodDisruptionBudget};
 use crate::id::DaemonSetId;
-use crate::karpenter::fixture::{World, budget, owned, pool, template};
+use crate::karpenter::fixture::{World, budget, machine, owned, pool, template};
 use crate::karpenter::node_pool::{ConsolidationPolicy, Nodes, Window};
 use crate::karpenter::version::Version;
+use crate::karpenter::{CapacityType, Requirement, Requirements};
 use crate::quantity::Price;
 
 const A: &str = "0.32.4";
@@ -300,10 +301,9 @@ fn spot_is_replaced_by_spot_only_with_many_choices() {
 fn nothing_is_replaced_by_what_costs_the_same() {
     let mut world = World::new(&[4]);
     let mut on_demand = pool("default");
-    on_demand.requirements.add(
-        labels::CAPACITY_TYPE,
-        super::super::Requirement::only("on-demand"),
-    );
+    on_demand
+        .requirements
+        .add(labels::CAPACITY_TYPE, Requirement::only("on-demand"));
     *world.pools.get_mut(NodePoolId(0)).unwrap() = on_demand;
     let node = world.add_node(4, "on-demand");
     world.add_pod(node, 2000);
@@ -431,7 +431,7 @@ fn candidates_come_in_the_releases_order() {
 fn many_nodes_are_not_replaced_by_one_of_their_own_kind() {
     // m.4 and m.16 on demand onto one m.4 on demand is no better than to delete the m.16 alone.
     let mut world = World::new(&[4, 16]);
-    let on_demand = super::super::Requirement::only("on-demand");
+    let on_demand = Requirement::only("on-demand");
     world
         .pools
         .get_mut(NodePoolId(0))
@@ -713,7 +713,7 @@ fn the_old_loop_waits_until_nodes_are_gone() {
 fn balanced_pools_weigh_what_they_save() {
     let check = |pods: usize, approved: bool| {
         let mut world = World::new(&[2, 4, 8]);
-        let on_demand = super::super::Requirement::only("on-demand");
+        let on_demand = Requirement::only("on-demand");
         let own = world.pools.get_mut(NodePoolId(0)).unwrap();
         own.disruption.consolidation_policy = ConsolidationPolicy::Balanced;
         own.requirements.add(labels::CAPACITY_TYPE, on_demand);
@@ -721,7 +721,9 @@ fn balanced_pools_weigh_what_they_save() {
         let other = world.add_node(8, "on-demand");
         world.add_pod(other, 7900);
         let node = world.add_node(4, "on-demand");
-        (0..pods).for_each(|_| drop(world.add_pod(node, 100)));
+        for _ in 0..pods {
+            world.add_pod(node, 100);
+        }
         let mut run = Run::new(C, world);
         run.until(16);
         assert_eq!(!run.created().is_empty(), approved, "{pods} pods");
@@ -796,13 +798,13 @@ fn pods_have_a_price() {
 // Reference D11.3: reserved before spot before on-demand; the dearest zone counts.
 #[test]
 fn a_launch_is_judged_by_its_worst_price() {
-    let mut own = (*crate::karpenter::fixture::machine(4)).clone();
-    let requirements = super::super::Requirements::new();
+    let mut own = (*machine(4)).clone();
+    let requirements = Requirements::new();
     assert_eq!(worst_launch_price(&own, &requirements), Some(Price(60_000)));
     own.offerings[1].price = Price(90_000);
     assert_eq!(worst_launch_price(&own, &requirements), Some(Price(90_000)));
     for offering in &mut own.offerings {
-        offering.available = offering.capacity_type != crate::karpenter::CapacityType::Spot;
+        offering.available = offering.capacity_type != CapacityType::Spot;
     }
     assert_eq!(worst_launch_price(&own, &requirements), Some(Price(200_000)));
     own.offerings

@@ -246,7 +246,8 @@ impl Terminator {
         if claim.deleting.is_none() {
             out.emit(Output::DeleteNodeClaim(claim_id));
         }
-        let lost = !node.ready && is_gone(node, claim, view);
+        // A kubelet that says that it is ready was trusted more, later, than the provider.
+        let lost = (!node.ready || !self.profile.api_v1) && is_gone(node, claim, view);
         if lost && self.profile.machine_checked_first {
             return out.emit(Output::RemoveNode(id));
         }
@@ -471,3 +472,6 @@ impl Component for Terminator {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

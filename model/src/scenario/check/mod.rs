@@ -1,15 +1,161 @@
-//! Advice.
+//! Settings that do not do what their author may think.
+//!
+//! A scenario with advice runs, exactly as written. Each rule looks at one document, or at the whole, and
+//! speaks only where the parts of the stated releases would surprise; [`super::codes`] explains each at
+//! length.
+
+mod capacity;
+mod hpa;
+mod node_pool;
+mod scaled_object;
+#[cfg(test)]
+mod tests;
+mod workload;
+
 use std::cell::RefCell;
 
-use super::Scenario;
-use crate::document::{Cursor, Diagnostic};
+use super::{Act, Objects, Scenario, resolve};
+use crate::document::{Context, Cursor, Diagnostic, Severity};
 use crate::manifest::Document;
 
+/// What rules look at.
+struct Facts<'a> {
+    scenario: &'a Scenario,
+    root: &'a Cursor<'a>,
+    documents: &'a [Document],
+    /// All objects that are there at some time.
+    objects: Vec<&'a Objects>,
+    problems: &'a RefCell<Vec<Diagnostic>>,
+}
+
+/// Runs every rule.
 pub(super) fn check(
     scenario: &Scenario,
     root: &Cursor<'_>,
     documents: &[Document],
     problems: &RefCell<Vec<Diagnostic>>,
 ) {
-    let _ = (scenario, root, documents, problems);
+    let objects = resolve::everything(scenario);
+    let facts = Facts {
+        scenario,
+        root,
+        documents,
+        objects,
+        problems,
+    };
+    for document in documents {
+        let context = Context::new(&document.file, document.title(), problems);
+        let at = context.root(&document.value);
+        match document.kind.name {
+            "ScaledObject" => scaled_object::check(&facts, document, &at),
+            "HorizontalPodAutoscaler" => hpa::check(&facts, document, &at),
+            "NodePool" => node_pool::check(&facts, document, &at),
+            "Deployment" => workload::check(&facts, document, &at),
+            "PodDisruptionBudget" => workload::check_budget(&facts, document, &at),
+            _ => {}
+        }
+    }
+    capacity::check(&facts);
+    whole(&facts);
+}
+
+impl Facts<'_> {
+    /// The number of Traefik pods that there may be: more than one if anything scales them.
+    fn proxies(&self) -> i32 {
+        let proxy = &self.scenario.roles.proxy;
+        let written = self.objects.iter().flat_map(|objects| &objects.deployments);
+        let own = written
+            .filter(|deployment| deployment.name() == *proxy)
+            .map(|deployment| deployment.object.replicas);
+        let started = self.scenario.start.replicas.get(proxy).copied();
+        let scaled = self
+            .scenario
+            .actions
+            .iter()
+            .filter_map(|action| match &action.act {
+                Act::Scale { deployment, replicas } if deployment == proxy => Some(*replicas),
+                _ => None,
+            });
+        let hpas = self.objects.iter().flat_map(|objects| &objects.hpas);
+        let hpa = hpas
+            .filter(|hpa| hpa.target == *proxy)
+            .map(|hpa| hpa.spec.max_replicas);
+        own.chain(started).chain(scaled).chain(hpa).max().unwrap_or(1)
+    }
+
+    /// Requests a second that one pod of the service can serve at most, as far as CPU limit and GPU say.
+    fn pod_capacity(&self) -> Option<f64> {
+        let server = &self.scenario.roles.server;
+        let deployment = self
+            .objects
+            .iter()
+            .flat_map(|objects| &objects.deployments)
+            .find(|d| d.name() == *server)?;
+        let service = &self.scenario.traffic.service;
+        let work = service.cpu_per_request.mean();
+        let limit = deployment
+            .object
+            .template
+            .spec
+            .cpu_limit()
+            .map(|limit| limit.0 as f64 / 1000.0);
+        let by_cpu = limit.filter(|_| work > 0.0).map(|limit| limit / work);
+        let by_gpu = service.gpu.as_ref().and_then(|gpu| {
+            let fastest = gpu
+                .time
+                .values()
+                .chain([&gpu.other])
+                .map(|time| time.mean())
+                .fold(f64::INFINITY, f64::min);
+            (fastest > 0.0).then(|| f64::from(gpu.concurrency) / fastest)
+        });
+        match (by_cpu, by_gpu) {
+            (Some(cpu), Some(gpu)) => Some(cpu.min(gpu)),
+            (cpu, gpu) => cpu.or(gpu),
+        }
+    }
+}
+
+fn advise(
+    context: &Context<'_>,
+    code: &'static str,
+    at: &Cursor<'_>,
+    message: impl Into<String>,
+    hint: &str,
+) {
+    context.report(Severity::Advice, code, at, message, hint);
+}
+
+/// Rules about the scenario as a whole.
+fn whole(facts: &Facts<'_>) {
+    let context = Context::new(facts.root.file(), String::new(), facts.problems);
+    let traffic = &facts.scenario.traffic;
+    if traffic.clients.is_none() && traffic.arrivals.is_empty() {
+        let hint = "add [load.clients] or [[load.arrivals]]";
+        advise(
+            &context,
+            "S001",
+            &facts.root.get("load"),
+            "nobody sends requests",
+            hint,
+        );
+    }
+    let measured_from = facts.scenario.config.hpa.downscale_stabilization;
+    let warm_up = facts.scenario.warm_up;
+    let scales = facts
+        .objects
+        .iter()
+        .any(|objects| !objects.hpas.is_empty() || !objects.scaled_objects.is_empty());
+    if scales && warm_up < facts.scenario.config.prometheus.scrape_interval * 2 {
+        let message = format!(
+            "a warm-up of {} s is over before a rate has two samples",
+            warm_up.as_secs()
+        );
+        let hint = format!(
+            "two scrapes take up to {} s; downscale stabilization forgets the start after {} s",
+            2 * facts.scenario.config.prometheus.scrape_interval.as_secs(),
+            measured_from.as_secs()
+        );
+        advise(&context, "S002", &facts.root.get("warm_up"), message, &hint);
+    }
 }

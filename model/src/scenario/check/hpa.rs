@@ -1,0 +1,152 @@
+//! Advice about HorizontalPodAutoscalers, and about the behavior stanza wherever it stands.
+
+use std::time::Duration;
+
+use super::{Facts, advise};
+use crate::document::{Context, Cursor, Severity};
+use crate::hpa::spec::SelectPolicy;
+use crate::hpa::{Behavior, Resource, Source, Target};
+use crate::manifest::{Document, HorizontalPodAutoscaler};
+use crate::quantity::MilliCpu;
+use crate::scenario::ObjectName;
+
+pub(super) fn check(facts: &Facts<'_>, document: &Document, root: &Cursor<'_>) {
+    let own = |hpa: &&HorizontalPodAutoscaler| {
+        hpa.name.name == document.name && hpa.name.namespace == document.namespace
+    };
+    let Some(hpa) = facts.objects.iter().flat_map(|objects| &objects.hpas).find(own) else {
+        return;
+    };
+    let context = Context::new(&document.file, document.title(), facts.problems);
+    behavior(&context, &root.at("spec.behavior"), hpa.spec.behavior.as_ref());
+    same_target(facts, &context, &root.at("spec.scaleTargetRef"), &hpa.target);
+    for (metric, at) in hpa.spec.metrics.iter().zip(root.at("spec.metrics").items()) {
+        let resource = match &metric.source {
+            Source::Resource(resource) => Some((*resource, None)),
+            Source::ContainerResource { resource, container } => Some((*resource, Some(container.as_str()))),
+            Source::External { .. } | Source::Object { .. } | Source::Pods { .. } => None,
+        };
+        if let Some((resource, container)) = resource {
+            if matches!(metric.target, Target::AverageUtilization(_)) {
+                requests(facts, &context, &at, &hpa.target, resource, container);
+            }
+            if resource == Resource::Memory {
+                let message = "what pods use of memory is not simulated: this metric never has a value";
+                context.report(
+                    Severity::Warning,
+                    "W005",
+                    &at,
+                    message,
+                    "without a value the metric asks for no change",
+                );
+            }
+        }
+    }
+    for key in ["scaleUp", "scaleDown"] {
+        let at = root.at("spec.behavior").get(key).get("tolerance");
+        if at.is_given() && facts.scenario.stack.kubernetes < 35 {
+            let message = format!(
+                "Kubernetes 1.{} does not heed a tolerance of its own",
+                facts.scenario.stack.kubernetes
+            );
+            advise(
+                &context,
+                "H005",
+                &at,
+                message,
+                "the feature gate HPAConfigurableTolerance is on from 1.35",
+            );
+        }
+    }
+}
+
+/// A behavior that is absent, or that does something else than it seems to.
+pub(super) fn behavior(context: &Context<'_>, at: &Cursor<'_>, behavior: Option<&Behavior>) {
+    let Some(behavior) = behavior else {
+        let message = "without a behavior, replicas at most double per sync (or reach 4) and shrink only to what \
+                       300 s have asked for";
+        advise(
+            context,
+            "H001",
+            at,
+            message,
+            "state behavior.scaleDown.stabilizationWindowSeconds to choose that wait",
+        );
+        return;
+    };
+    let down = &behavior.scale_down;
+    let at_down = at.get("scaleDown");
+    if down.stabilization_window == Some(Duration::ZERO) && down.select_policy != Some(SelectPolicy::Disabled)
+    {
+        let message = "without stabilization every dip of the metric takes pods away at the next sync";
+        advise(
+            context,
+            "H004",
+            &at_down.get("stabilizationWindowSeconds"),
+            message,
+            "a rate dips when a proxy restarts or a scrape is missed",
+        );
+    }
+    if down.select_policy == Some(SelectPolicy::Disabled) {
+        let message = "scaling in is disabled: replicas only ever grow";
+        advise(context, "H004", &at_down.get("selectPolicy"), message, "");
+    }
+}
+
+/// Two autoscalers of one target.
+pub(super) fn same_target(facts: &Facts<'_>, context: &Context<'_>, at: &Cursor<'_>, target: &ObjectName) {
+    let hpas = facts
+        .objects
+        .iter()
+        .flat_map(|objects| &objects.hpas)
+        .filter(|hpa| hpa.target == *target)
+        .count();
+    let scaled = facts.objects.iter().flat_map(|objects| &objects.scaled_objects);
+    let scaled = scaled.filter(|object| object.target == *target).count();
+    if hpas + scaled > 1 {
+        let message = if scaled > 0 {
+            format!("{target} has another autoscaler: KEDA's webhook refuses the second")
+        } else {
+            format!("{target} has another HorizontalPodAutoscaler: neither scales it")
+        };
+        context.report(Severity::Error, "E013", at, message, "keep one of them");
+    }
+}
+
+/// Utilization is a share of requests: a container without one has none.
+fn requests(
+    facts: &Facts<'_>,
+    context: &Context<'_>,
+    at: &Cursor<'_>,
+    target: &ObjectName,
+    resource: Resource,
+    container: Option<&str>,
+) {
+    let deployments = facts.objects.iter().flat_map(|objects| &objects.deployments);
+    let Some(deployment) = deployments
+        .into_iter()
+        .find(|deployment| deployment.name() == *target)
+    else {
+        return;
+    };
+    for own in &deployment.object.template.spec.containers {
+        let asked = match resource {
+            Resource::Cpu => own.requests_cpu && own.requests.cpu > MilliCpu(0),
+            Resource::Memory => own.requests_memory,
+        };
+        if !asked && container.is_none_or(|container| container == own.name) {
+            let name = resource.name();
+            let message = format!(
+                "the container {:?} of {target} requests no {name}: its utilization has no value",
+                own.name
+            );
+            advise(
+                context,
+                "H003",
+                at,
+                message,
+                &format!("set resources.requests.{name}, or use AverageValue"),
+            );
+        }
+    }
+}

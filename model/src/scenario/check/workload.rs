@@ -1,0 +1,132 @@
+//! Advice about Deployments and PodDisruptionBudgets.
+
+use super::{Facts, advise};
+use crate::api::{Budget, IntOrPercent};
+use crate::document::{Context, Cursor};
+use crate::karpenter::labels::DO_NOT_DISRUPT;
+use crate::manifest::Document;
+use crate::scenario::ObjectName;
+
+fn name_of(document: &Document) -> ObjectName {
+    ObjectName {
+        namespace: document.namespace.clone(),
+        name: document.name.clone(),
+    }
+}
+
+/// The least number of replicas that an autoscaler may leave, if one scales the target.
+fn scaled_to(facts: &Facts<'_>, target: &ObjectName) -> Option<i32> {
+    let hpas = facts.objects.iter().flat_map(|objects| &objects.hpas);
+    let hpas = hpas
+        .filter(|hpa| hpa.target == *target)
+        .map(|hpa| hpa.spec.min_replicas);
+    let scaled = facts.objects.iter().flat_map(|objects| &objects.scaled_objects);
+    let scaled = scaled
+        .filter(|o| o.target == *target)
+        .map(|o| o.spec.min_replica_count.unwrap_or(0));
+    hpas.chain(scaled).min()
+}
+
+pub(super) fn check(facts: &Facts<'_>, document: &Document, root: &Cursor<'_>) {
+    let context = Context::new(&document.file, document.title(), facts.problems);
+    let name = name_of(document);
+    let annotation = root.at("spec.template.metadata.annotations").get(DO_NOT_DISRUPT);
+    if annotation
+        .value()
+        .and_then(|value| value.text())
+        .is_some_and(|text| text != "false")
+    {
+        let message = "nodes with one of these pods are never consolidated";
+        advise(
+            &context,
+            "N002",
+            &annotation,
+            message,
+            "one such pod keeps a whole node, however empty",
+        );
+    }
+    let replicas = root.at("spec.replicas");
+    let applied_later = facts.scenario.actions.iter().any(|action| match &action.act {
+        super::Act::Apply(objects) => objects
+            .deployments
+            .iter()
+            .any(|d| d.name() == name && d.replicas_written),
+        _ => false,
+    });
+    if scaled_to(facts, &name).is_some() && applied_later {
+        let message = "applying this manifest sets the replicas back, against the autoscaler";
+        advise(
+            &context,
+            "H006",
+            &replicas,
+            message,
+            "leave spec.replicas out of manifests of autoscaled Deployments",
+        );
+    }
+    topology(&context, root, facts, &name);
+}
+
+/// Spread over zones keeps nodes that a scale-in has emptied unevenly.
+fn topology(context: &Context<'_>, root: &Cursor<'_>, facts: &Facts<'_>, name: &ObjectName) {
+    for constraint in root.at("spec.template.spec.topologySpreadConstraints").items() {
+        let text = |key: &str| constraint.get(key).value().and_then(|value| value.text());
+        let hard = text("whenUnsatisfiable") == Some("DoNotSchedule");
+        let zone = text("topologyKey") == Some(crate::karpenter::labels::ZONE);
+        if hard && zone && scaled_to(facts, name).is_some() {
+            let message = "a scale-in takes pods without regard to zones, and a strict spread then hinders consolidation";
+            advise(
+                context,
+                "N010",
+                &constraint,
+                message,
+                "whenUnsatisfiable: ScheduleAnyway lets pods move together",
+            );
+        }
+    }
+}
+
+pub(super) fn check_budget(facts: &Facts<'_>, document: &Document, root: &Cursor<'_>) {
+    let name = name_of(document);
+    let budgets = facts
+        .objects
+        .iter()
+        .flat_map(|objects| &objects.pod_disruption_budgets);
+    let Some(budget) = budgets
+        .into_iter()
+        .find(|b| b.name == name.name && b.namespace == name.namespace)
+    else {
+        return;
+    };
+    let deployments = facts.objects.iter().flat_map(|objects| &objects.deployments);
+    let selected = deployments.filter(|deployment| {
+        let labels = &deployment.object.template.labels;
+        let here = deployment.name().namespace == budget.namespace;
+        here && budget
+            .selector
+            .as_ref()
+            .is_some_and(|selector| selector.matches(labels))
+    });
+    let fewest: Option<i32> = selected
+        .map(|deployment| scaled_to(facts, &deployment.name()).unwrap_or(deployment.object.replicas))
+        .reduce(|a, b| a + b);
+    let Some(fewest) = fewest else { return };
+    let never = match budget.budget {
+        Budget::MaxUnavailable(IntOrPercent::Int(0) | IntOrPercent::Percent(0)) => true,
+        Budget::MinAvailable(IntOrPercent::Percent(percent)) => percent >= 100,
+        Budget::MinAvailable(IntOrPercent::Int(pods)) => pods >= fewest,
+        Budget::MaxUnavailable(_) => false,
+    };
+    if never {
+        let context = Context::new(&document.file, document.title(), facts.problems);
+        let message = format!(
+            "with {fewest} replicas this budget allows no eviction: their nodes are not consolidated, and drains wait"
+        );
+        advise(
+            &context,
+            "N003",
+            &root.get("spec"),
+            message,
+            "allow one pod less than the fewest replicas",
+        );
+    }
+}

@@ -1,0 +1,763 @@
+//! Traffic as rates: solved at each change, constant in between.
+//!
+//! Closed-loop clients make the rate that [`plant::Plant`] solves for; counters grow linearly with it.
+//! Requests from outside come at their mean rate; what a node's servers cannot answer waits there, node by
+//! node, since round robin sends every pod its share whatever it has before it. Both kinds meet in the same
+//! formulas. Requests to pods that have gone take their client out of the loop for as long as they hang.
+//!
+//! What a request-level run shows and this does not: the noise of single requests and of the order of the
+//! round robin; of two stable states it takes one. Response times come from probes.
+
+mod open;
+mod plant;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use sim::{Instant, Streams};
+
+use self::open::Line;
+use self::plant::{Plant, Solution};
+use super::arrivals::Source;
+use super::config::{Config, Machine, PodCpu};
+use super::latency::Histogram;
+use super::pool::{Pick, Pool, Presence};
+use super::probe::{Finding, Probes};
+use super::state::{Site, State};
+use super::traefik::{self, Code};
+use super::{Role, Sample, Stats};
+use crate::id::{NodeId, PodId};
+
+/// While requests hang or wait, rates move: the longest step then, seconds.
+const STEP: f64 = 0.5;
+/// A moving arrival rate is taken as constant for so long at most, seconds.
+const GRAIN: f64 = 60.0;
+/// How finely hanging times are told apart.
+const LUMPS: usize = 5;
+
+#[derive(Debug, Clone)]
+struct Pod {
+    role: Role,
+    node: NodeId,
+    cpu: PodCpu,
+    alive: bool,
+    /// vCPU-seconds up to `Flow::since`.
+    used: f64,
+    /// vCPU at present.
+    rate: f64,
+}
+
+/// Requests that hang, and end together.
+#[derive(Debug, Clone, Copy)]
+struct Lump {
+    end: Instant,
+    code: Code,
+    requests: f64,
+    /// They keep clients waiting.
+    closed: bool,
+    /// When they were sent.
+    sent: Instant,
+}
+
+/// Requests that were served in one state.
+#[derive(Debug, Clone)]
+struct Stretch {
+    from: f64,
+    to: f64,
+    state: Arc<State>,
+    /// What they waited beyond what the state makes them, seconds.
+    delay: f64,
+    served: f64,
+}
+
+/// What happens at present.
+#[derive(Debug, Clone, Default)]
+struct Present {
+    solution: Solution,
+    /// Closed-loop requests served and failed a second.
+    served: f64,
+    failed: f64,
+    failure: Code,
+    /// A failure shows at the service.
+    at_server: bool,
+    /// Requests a second that a loop sends, for hanging.
+    sends: f64,
+    /// Share of the configured servers that have gone.
+    vanished: f64,
+    finding: Option<Arc<Finding>>,
+}
+
+/// The throughput of a state's clients, in closed form.
+#[cfg(test)]
+pub(super) fn steady(config: &Config, state: &State) -> f64 {
+    Plant::new(config, state).solve(1.0, state.arrivals).rate
+}
+
+/// The flow engine.
+#[derive(Debug, Clone)]
+pub(super) struct Flow {
+    config: Config,
+    pool: Pool,
+    now: Instant,
+    nodes: BTreeMap<NodeId, Machine>,
+    pods: BTreeMap<PodId, Pod>,
+    sources: Vec<Source>,
+    /// Requests a second from outside, and until when.
+    arrivals: f64,
+    arrivals_until: f64,
+    state: Arc<State>,
+    plant: Plant,
+    /// The nodes of the state's sites.
+    site_nodes: Vec<NodeId>,
+    /// Pods or configuration changed: build the state anew.
+    stale_state: bool,
+    /// Rates changed: solve anew.
+    stale_rates: bool,
+    present: Present,
+    /// Since when the pods' CPU rates hold.
+    since: Instant,
+    /// Requests of clients with proxies and servers.
+    flying: f64,
+    /// Requests from outside, by node.
+    lines: BTreeMap<NodeId, Line>,
+    /// Requests from outside that no proxy gets to.
+    jam: f64,
+    hanging: Vec<Lump>,
+    /// The middle of each fifth of the hanging times.
+    hang_times: [f64; LUMPS],
+    stats: Stats,
+    stretches: Vec<Stretch>,
+    probes: Probes,
+}
+
+impl Flow {
+    pub(super) fn new(config: Config, streams: Streams) -> Self {
+        let arrivals = config.arrivals.iter().enumerate();
+        let sources: Vec<Source> = arrivals
+            .map(|(i, arrivals)| Source::new(arrivals.clone(), streams.stream("traffic/arrivals", i as u64)))
+            .collect();
+        let state = State::default();
+        let mut draws = Streams::new(0).stream("traffic/hang-quantiles", 0);
+        let mut drawn: Vec<f64> = (0..50 * LUMPS)
+            .map(|_| config.traefik.vanished.sample(&mut draws))
+            .collect();
+        drawn.sort_unstable_by(f64::total_cmp);
+        Flow {
+            pool: Pool::new(&config.traefik, streams),
+            now: Instant::ZERO,
+            nodes: BTreeMap::new(),
+            pods: BTreeMap::new(),
+            arrivals: 0.0,
+            arrivals_until: if sources.is_empty() { f64::INFINITY } else { 0.0 },
+            sources,
+            plant: Plant::new(&config, &state),
+            state: Arc::new(state),
+            site_nodes: Vec::new(),
+            stale_state: true,
+            stale_rates: true,
+            present: Present::default(),
+            since: Instant::ZERO,
+            flying: 0.0,
+            lines: BTreeMap::new(),
+            jam: 0.0,
+            hanging: Vec::new(),
+            hang_times: std::array::from_fn(|i| drawn[50 * i + 25]),
+            stats: Stats::default(),
+            stretches: Vec::new(),
+            probes: Probes::default(),
+            config,
+        }
+    }
+
+    pub(super) fn advance(&mut self, to: Instant) {
+        while self.now < to || self.pool.next_due() <= self.now {
+            self.prepare();
+            let mut next = to.min(self.pool.next_due());
+            next = self.hanging.iter().map(|lump| lump.end).fold(next, Instant::min);
+            next = next.min(at(self.arrivals_until));
+            if self.moving() {
+                next = next.min(self.now + Duration::from_secs_f64(STEP));
+            }
+            let next = next.max(self.now);
+            self.flow(next);
+            if self.pool.next_due() <= next && self.pool.step(next) {
+                self.stale_state = true;
+            }
+            self.end_hanging();
+        }
+    }
+
+    /// Whether rates change by themselves.
+    fn moving(&self) -> bool {
+        let hangs = self.present.vanished > 0.0 && (self.plant.loops > 0.0 || self.arrivals > 0.0);
+        hangs || self.jam > 0.0 || self.lines.values().any(Line::waits)
+    }
+
+    /// Brings the state and its rates up to date.
+    fn prepare(&mut self) {
+        let now = self.now.as_secs_f64();
+        if now >= self.arrivals_until {
+            (self.arrivals, self.arrivals_until) = (0.0, f64::INFINITY);
+            for source in &mut self.sources {
+                let (rate, until) = source.stretch(now, GRAIN);
+                self.arrivals += rate;
+                self.arrivals_until = self.arrivals_until.min(until);
+            }
+            self.stale_rates = true;
+        }
+        if self.stale_state {
+            self.build();
+        }
+        if self.stale_state || self.stale_rates {
+            self.solve();
+        }
+        (self.stale_state, self.stale_rates) = (false, false);
+    }
+
+    /// Makes the state of what runs and what the proxies know.
+    fn build(&mut self) {
+        let mut places = BTreeMap::new();
+        let mut state = State::default();
+        self.site_nodes.clear();
+        for (&node, &machine) in &self.nodes {
+            places.insert(node, state.sites.len());
+            state.sites.push(Site::new(machine));
+            self.site_nodes.push(node);
+        }
+        let ready = self
+            .pool
+            .proxies
+            .iter()
+            .find(|proxy| proxy.running && proxy.ready);
+        let configured: BTreeSet<PodId> =
+            ready.map_or_else(BTreeSet::new, |proxy| proxy.servers.iter().copied().collect());
+        let mut alive = 0;
+        for (id, pod) in self.pods.iter().filter(|(_, pod)| pod.alive) {
+            let Some(&place) = places.get(&pod.node) else {
+                continue;
+            };
+            let site = &mut state.sites[place];
+            let kind = match pod.role {
+                Role::Client => &mut site.clients,
+                Role::Proxy => {
+                    let up = |proxy: &super::pool::Proxy| proxy.pod == *id && proxy.running && proxy.ready;
+                    if !self.pool.proxies.iter().any(up) {
+                        continue;
+                    }
+                    &mut site.proxies
+                }
+                Role::Server if configured.contains(id) => {
+                    alive += 1;
+                    &mut site.servers
+                }
+                Role::Server => continue,
+            };
+            *kind.entry(pod.cpu).or_default() += 1;
+        }
+        self.present.vanished = match configured.len() {
+            0 => 0.0,
+            all => 1.0 - f64::from(alive) / all as f64,
+        };
+        self.plant = Plant::new(&self.config, &state);
+        self.state = Arc::new(state);
+    }
+
+    /// Loops that do not hang.
+    fn active(&self) -> f64 {
+        let hanging: f64 = self
+            .hanging
+            .iter()
+            .filter(|lump| lump.closed)
+            .map(|lump| lump.requests)
+            .sum();
+        (self.plant.loops - hanging).max(0.0)
+    }
+
+    fn solve(&mut self) {
+        self.accrue();
+        let active = self.active();
+        let share = if self.plant.loops > 0.0 {
+            active / self.plant.loops
+        } else {
+            0.0
+        };
+        let open = self.arrivals.min(self.open_most() * 0.98);
+        if self.state.arrivals != open {
+            let mut state = State::clone(&self.state);
+            // Steps of two per cent: nearby rates share a probe.
+            state.arrivals = if open > 0.0 {
+                libm::exp((libm::log(open) * 50.0).round() / 50.0)
+            } else {
+                0.0
+            };
+            self.state = Arc::new(state);
+        }
+        let solution = self.plant.solve(share, open);
+        let vanished = self.present.vanished;
+        let clients = self.config.clients.as_ref();
+        let alone = clients
+            .map_or(1.0, |c| c.think_time.mean() + c.cycle_delay.mean() + c.client_cpu)
+            .max(1e-4);
+        let mut present = Present {
+            served: solution.rate,
+            vanished,
+            solution,
+            ..Present::default()
+        };
+        present.sends = active / alone;
+        if vanished < 1.0 {
+            present.sends = present.sends.min(present.served / (1.0 - vanished));
+        }
+        if self.plant.servers == 0.0 && vanished == 0.0 {
+            // Refused at once, or nobody there to refuse.
+            present.failed = active / alone;
+            present.failure = self.refusal().unwrap_or(0);
+        }
+        if self.near_timeout(present.solution.response) && self.plant.loops > 0.0 {
+            let finding = self.probes.look(&self.config, &self.state);
+            present.served = finding.throughput * share;
+            present.failed = finding.failures * share;
+            let proxys = self.config.service.request_timeout;
+            let own = clients.and_then(|clients| clients.timeout);
+            let patient = own.is_none_or(|own| proxys.is_some_and(|proxys| proxys < own));
+            present.failure = if patient {
+                traefik::GATEWAY_TIMEOUT
+            } else {
+                traefik::CLIENT_CLOSED
+            };
+            present.at_server = true;
+        }
+        if self.config.traefik.durations && present.served + open > 0.0 {
+            present.finding = Some(self.probes.look(&self.config, &self.state));
+        }
+        self.present = present;
+        self.fill();
+        self.set_cpu_rates(open);
+    }
+
+    fn near_timeout(&self, response: f64) -> bool {
+        let own = self.config.clients.as_ref().and_then(|clients| clients.timeout);
+        let timeouts = own.into_iter().chain(self.config.service.request_timeout);
+        timeouts
+            .into_iter()
+            .any(|timeout| response > timeout.as_secs_f64() / 3.0)
+    }
+
+    /// What a proxy without servers says; `None` without a proxy.
+    fn refusal(&self) -> Option<Code> {
+        let proxy = self
+            .pool
+            .proxies
+            .iter()
+            .find(|proxy| proxy.running && proxy.ready)?;
+        Some(if proxy.refusal() == Pick::NoRoute {
+            traefik::NO_ROUTE
+        } else {
+            traefik::UNAVAILABLE
+        })
+    }
+
+    /// Clients' requests under way become as many as the new rate keeps under way.
+    fn fill(&mut self) {
+        let wanted = (self.present.served * self.present.solution.response).min(self.active());
+        let more = wanted - self.flying;
+        if more >= 0.0 {
+            self.stats.sent += more;
+        } else {
+            self.served(-more, 0.0, 0.0);
+        }
+        self.flying = wanted;
+    }
+
+    fn set_cpu_rates(&mut self, open: f64) {
+        let total = self.present.served + open;
+        let solution = &self.present.solution;
+        let of_node: BTreeMap<NodeId, usize> = self.site_nodes.iter().copied().zip(0..).collect();
+        let service = self.config.service.cpu_per_request.mean();
+        let client = self
+            .config
+            .clients
+            .as_ref()
+            .map_or(0.0, |clients| clients.client_cpu);
+        let proxies: u32 = self
+            .state
+            .sites
+            .iter()
+            .map(|site| super::state::count(&site.proxies))
+            .sum();
+        for pod in self.pods.values_mut() {
+            pod.rate = 0.0;
+            let Some(&place) = of_node.get(&pod.node).filter(|_| pod.alive) else {
+                continue;
+            };
+            let (site, group) = (&self.state.sites[place], self.plant.of_site[place]);
+            let Some(&sigma) = solution.sigmas.get(group) else {
+                continue;
+            };
+            let here = f64::from(super::state::count(&site.clients)).max(1.0);
+            let work = match pod.role {
+                Role::Client => client * solution.client_rates.get(group).copied().unwrap_or(0.0) / here,
+                Role::Proxy => self.config.traefik.proxy_cpu * total / f64::from(proxies.max(1)),
+                Role::Server if site.servers.contains_key(&pod.cpu) => service * total / self.plant.servers,
+                Role::Server => 0.0,
+            };
+            pod.rate = work / sigma;
+        }
+    }
+
+    /// Writes the pods' CPU use down to now.
+    fn accrue(&mut self) {
+        let seconds = self.now.since(self.since).as_secs_f64();
+        self.since = self.now;
+        if seconds > 0.0 {
+            self.pods
+                .values_mut()
+                .for_each(|pod| pod.used += pod.rate * seconds);
+        }
+    }
+
+    /// Lets everything flow up to `next`.
+    fn flow(&mut self, next: Instant) {
+        let seconds = next.since(self.now).as_secs_f64();
+        let start = self.now.as_secs_f64();
+        self.now = next;
+        if seconds == 0.0 {
+            return;
+        }
+        let (served, failed) = (self.present.served * seconds, self.present.failed * seconds);
+        if served > 0.0 {
+            self.stats.sent += served;
+            self.served(served, start, 0.0);
+        }
+        if failed > 0.0 {
+            self.stats.sent += failed;
+            self.failed(failed, self.present.failure, self.present.at_server, 0.0);
+        }
+        if self.present.vanished > 0.0 {
+            self.hang_clients(seconds);
+        }
+        if self.arrivals > 0.0 || self.jam > 0.0 || !self.lines.is_empty() {
+            self.flow_open(start, seconds);
+        }
+    }
+
+    /// Clients whose requests go to pods that have gone wait for nobody's answer.
+    fn hang_clients(&mut self, seconds: f64) {
+        let active = self.active();
+        if active <= 0.0 {
+            return;
+        }
+        let hits = self.present.sends * self.present.vanished * seconds;
+        let hung = active * (1.0 - libm::exp(-hits / active));
+        self.stats.sent += hung;
+        self.hang(hung, true);
+        self.stale_rates = true;
+    }
+
+    fn hang(&mut self, requests: f64, closed: bool) {
+        let limit = self.config.traefik.dial_timeout;
+        for time in self.hang_times {
+            let time = Duration::from_secs_f64(time);
+            let code = if time >= limit {
+                traefik::GATEWAY_TIMEOUT
+            } else {
+                traefik::BAD_GATEWAY
+            };
+            // Whole seconds: what hangs from one step to the next ends together.
+            let end = (self.now + time.min(limit)).round_up_to(Duration::from_secs(1));
+            let known = |lump: &&mut Lump| lump.end == end && lump.closed == closed && lump.code == code;
+            match self.hanging.iter_mut().find(known) {
+                Some(lump) => lump.requests += requests / LUMPS as f64,
+                None => {
+                    let requests = requests / LUMPS as f64;
+                    self.hanging.push(Lump {
+                        end,
+                        code,
+                        requests,
+                        closed,
+                        sent: self.now,
+                    });
+                }
+            }
+        }
+    }
+
+    fn end_hanging(&mut self) {
+        let now = self.now;
+        if self.hanging.iter().all(|lump| lump.end > now) {
+            return;
+        }
+        let (over, still) = self.hanging.iter().partition(|lump| lump.end <= now);
+        self.hanging = still;
+        let over: Vec<Lump> = over;
+        for lump in over {
+            self.failed(lump.requests, lump.code, true, now.since(lump.sent).as_secs_f64());
+        }
+        self.stale_rates = true;
+    }
+
+    /// Ready proxies, by place.
+    fn counting(&self) -> Vec<usize> {
+        let proxies = self.pool.proxies.iter().enumerate();
+        proxies
+            .filter(|(_, proxy)| proxy.running && proxy.ready)
+            .map(|(place, _)| place)
+            .collect()
+    }
+
+    /// Requests answered from `start` (seconds) on, after waiting `delay` more than usual.
+    fn served(&mut self, requests: f64, start: f64, delay: f64) {
+        self.stats.served += requests;
+        let response = self.present.solution.response + delay;
+        let places = self.counting();
+        let share = requests / places.len() as f64;
+        for place in places {
+            let times = self.present.finding.as_ref().map(|finding| &finding.latency);
+            let counters = &mut self.pool.proxies[place].counters;
+            counters.count_many(&self.config.traefik, traefik::OK, true, share, response, times);
+        }
+        let now = self.now.as_secs_f64();
+        match self.stretches.last_mut() {
+            Some(last) if Arc::ptr_eq(&last.state, &self.state) && (last.delay - delay).abs() < 0.05 => {
+                last.to = now;
+                last.served += requests;
+            }
+            _ if start < now => {
+                let state = Arc::clone(&self.state);
+                self.stretches.push(Stretch {
+                    from: start,
+                    to: now,
+                    state,
+                    delay,
+                    served: requests,
+                });
+            }
+            Some(last) => last.served += requests,
+            None => {}
+        }
+    }
+
+    fn failed(&mut self, requests: f64, code: Code, at_server: bool, seconds: f64) {
+        self.stats.failed += requests;
+        let places = self.counting();
+        let share = requests / places.len() as f64;
+        for place in places {
+            let counters = &mut self.pool.proxies[place].counters;
+            counters.count_many(&self.config.traefik, code, at_server, share, seconds, None);
+        }
+    }
+
+    pub(super) fn node_up(&mut self, node: NodeId, machine: Machine) {
+        self.nodes.insert(node, machine);
+        self.stale_state = true;
+    }
+
+    pub(super) fn node_gone(&mut self, node: NodeId) {
+        let here = |(_, pod): &(&PodId, &Pod)| pod.node == node && pod.alive;
+        let lost: Vec<PodId> = self.pods.iter().filter(here).map(|(&id, _)| id).collect();
+        lost.into_iter().for_each(|pod| self.pod_stopped(pod));
+        self.nodes.remove(&node);
+        self.stale_state = true;
+    }
+
+    pub(super) fn pod_running(&mut self, id: PodId, role: Role, node: NodeId, cpu: PodCpu) {
+        let used = self.pods.get(&id).map_or(0.0, |pod| pod.used);
+        if self.pods.get(&id).is_some_and(|pod| pod.alive) || !self.nodes.contains_key(&node) {
+            return;
+        }
+        self.accrue();
+        self.pods.insert(
+            id,
+            Pod {
+                role,
+                node,
+                cpu,
+                alive: true,
+                used,
+                rate: 0.0,
+            },
+        );
+        match role {
+            Role::Client => self.stats.clients += 1,
+            Role::Proxy => self.pool.proxy_running(id, node),
+            Role::Server => {}
+        }
+        self.stale_state = true;
+    }
+
+    pub(super) fn pod_ready(&mut self, id: PodId, ready: bool) {
+        match self.pods.get(&id).map(|pod| pod.role) {
+            Some(Role::Proxy) => {
+                self.pool.proxy_ready(id, ready);
+                self.stale_state = true;
+            }
+            Some(Role::Server) => {
+                self.pool.endpoint(
+                    self.now,
+                    id,
+                    if ready { Presence::Ready } else { Presence::Absent },
+                );
+            }
+            Some(Role::Client) | None => {}
+        }
+    }
+
+    pub(super) fn pod_deleting(&mut self, id: PodId) {
+        match self.pods.get(&id).map(|pod| pod.role) {
+            Some(Role::Proxy) => {
+                self.pool.proxy_ready(id, false);
+                self.stale_state = true;
+            }
+            Some(Role::Server) => self.pool.endpoint(self.now, id, Presence::Fenced),
+            Some(Role::Client) | None => {}
+        }
+    }
+
+    pub(super) fn pod_stopped(&mut self, id: PodId) {
+        let Some(pod) = self.pods.get(&id).filter(|pod| pod.alive) else {
+            return;
+        };
+        let (role, node) = (pod.role, pod.node);
+        self.prepare();
+        self.accrue();
+        match role {
+            Role::Client => self.client_stopped(),
+            Role::Proxy => self.proxy_stopped(id),
+            Role::Server => self.server_stopped(id, node),
+        }
+        if let Some(pod) = self.pods.get_mut(&id) {
+            (pod.alive, pod.rate) = (false, 0.0);
+        }
+        self.stale_state = true;
+    }
+
+    /// One client's share of what is under way ends with it.
+    fn client_stopped(&mut self) {
+        let share = 1.0 / f64::from(self.stats.clients);
+        self.stats.clients -= 1;
+        let cut = self.flying * share;
+        self.flying -= cut;
+        self.failed(cut, traefik::CLIENT_CLOSED, true, self.present.solution.response);
+        let mut closed = 0.0;
+        for lump in self.hanging.iter_mut().filter(|lump| lump.closed) {
+            closed += lump.requests * share;
+            lump.requests *= 1.0 - share;
+        }
+        self.failed(closed, traefik::CLIENT_CLOSED, true, 0.0);
+    }
+
+    fn server_stopped(&mut self, id: PodId, node: NodeId) {
+        let configured = self.pool.proxies.iter().any(|proxy| proxy.servers.contains(&id));
+        if configured && self.plant.servers > 0.0 {
+            let cut = self.flying / self.plant.servers;
+            self.flying -= cut;
+            self.failed(cut, traefik::BAD_GATEWAY, true, self.present.solution.response);
+        }
+        let here = |pod: &&Pod| pod.role == Role::Server && pod.alive && pod.node == node;
+        let beside = self.pods.values().filter(here).count();
+        if let Some(line) = self.lines.get_mut(&node) {
+            let cut = line.cut(1.0 / beside.max(1) as f64);
+            self.failed(cut, traefik::BAD_GATEWAY, true, 0.0);
+        }
+        self.pool.endpoint(self.now, id, Presence::Absent);
+    }
+
+    /// What a proxy had under way ends without being counted.
+    fn proxy_stopped(&mut self, id: PodId) {
+        let places = self.counting();
+        let counts = self
+            .pool
+            .place_of(id)
+            .is_some_and(|place| places.contains(&place));
+        self.pool.proxy_stopped(id);
+        if counts {
+            let share = 1.0 / places.len() as f64;
+            let mut cut = self.flying * share + self.jam * share;
+            self.flying *= 1.0 - share;
+            self.jam *= 1.0 - share;
+            cut += self
+                .lines
+                .values_mut()
+                .map(|line| line.abandon(share))
+                .sum::<f64>();
+            for lump in &mut self.hanging {
+                cut += lump.requests * share;
+                lump.requests *= 1.0 - share;
+            }
+            self.stats.failed += cut;
+        }
+    }
+
+    pub(super) fn cpu_seconds(&self, id: PodId) -> f64 {
+        let seconds = self.now.since(self.since).as_secs_f64();
+        self.pods
+            .get(&id)
+            .map_or(0.0, |pod| pod.used + pod.rate * seconds)
+    }
+
+    pub(super) fn exposition(&mut self, proxy: PodId) -> Vec<Sample> {
+        let running = self
+            .pool
+            .place_of(proxy)
+            .filter(|&place| self.pool.proxies[place].running);
+        let Some(place) = running else { return Vec::new() };
+        let waiting: f64 = self.lines.values().map(Line::alive).sum();
+        let hanging: f64 = self.hanging.iter().map(|lump| lump.requests).sum();
+        let proxies = self.counting().len().max(1) as f64;
+        let counters = &mut self.pool.proxies[place].counters;
+        counters.open_at_servers = ((self.flying + waiting + hanging) / proxies).round();
+        counters.open = counters.open_at_servers + (self.jam / proxies).round();
+        counters.expose(&self.config.traefik, self.config.traefik.durations)
+    }
+
+    pub(super) fn stats(&self) -> Stats {
+        let waiting: f64 = self.lines.values().map(Line::alive).sum();
+        let hanging: f64 = self.hanging.iter().map(|lump| lump.requests).sum();
+        Stats {
+            in_flight: self.flying + waiting + self.jam + hanging,
+            ..self.stats
+        }
+    }
+
+    /// The response times of requests answered between two times (seconds).
+    pub(super) fn latencies(&mut self, from: f64, to: f64) -> Histogram {
+        let mut sum = Histogram::default();
+        for stretch in overlapping(&self.stretches, from, to) {
+            let inside = stretch.to.min(to) - stretch.from.max(from);
+            let served = stretch.served * inside / (stretch.to - stretch.from);
+            let finding = self.probes.look(&self.config, &stretch.state);
+            if finding.latency.total() > 0.0 && served > 0.0 {
+                sum.add_delayed(&finding.latency, served, stretch.delay);
+            }
+        }
+        sum
+    }
+
+    /// The share of time between two times (seconds) that was spent in states whose throughput is not settled.
+    pub(super) fn unsettled(&mut self, from: f64, to: f64) -> f64 {
+        let mut unsettled = 0.0;
+        for stretch in overlapping(&self.stretches, from, to) {
+            if self.probes.look(&self.config, &stretch.state).unsettled() {
+                unsettled += stretch.to.min(to) - stretch.from.max(from);
+            }
+        }
+        if to > from { unsettled / (to - from) } else { 0.0 }
+    }
+}
+
+fn overlapping(stretches: &[Stretch], from: f64, to: f64) -> impl Iterator<Item = &Stretch> {
+    let first = stretches.partition_point(move |stretch| stretch.to <= from);
+    stretches[first..]
+        .iter()
+        .take_while(move |stretch| stretch.from < to)
+}
+
+/// Seconds as an instant, rounded up; endless is never.
+fn at(seconds: f64) -> Instant {
+    if seconds < 1e9 {
+        Instant::from_nanos(libm::ceil(seconds * 1e9) as u64)
+    } else {
+        Instant::MAX
+    }
+}

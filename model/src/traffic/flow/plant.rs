@@ -1,0 +1,383 @@
+//! Requests a second of a state, in closed form: an approximate mean value analysis.
+//!
+//! A client is either asleep, waiting for CPU on its node, with a proxy, or with a server; Little's law says
+//! that `clients = rate · time of a cycle`, and the cycle grows with the rate without bound as something
+//! fills up. One root is the throughput. What fills up, and the shape in which its waiting time grows:
+//!
+//! - a *node with servers*: their work has priority, so its share of the node's capacity is what counts;
+//! - a *server's quota*: round robin feeds it so regularly that it queues only when all but full;
+//! - a *proxy without CPU request*, starved whenever the servers beside it keep every thread busy: requests
+//!   then leave it in convoys, which are longer the more clients there are;
+//! - a *node with clients*, who share what servers and proxy leave over.
+//!
+//! The shapes' constants were fitted to request-level runs of a thousand random states (1–60 clients, 2–9
+//! nodes, service work 20–200 ms, with and without quota); they carry no knowledge of the measured run.
+
+use crate::traffic::config::{Config, Machine, PodCpu};
+use crate::traffic::physics::{self, capacity, sigma};
+use crate::traffic::state::{Site, State, count};
+
+/// Waiting for a node, in service times: `NODE · ρ^3.5 / (1 - ρ)`.
+const NODE: f64 = 0.025;
+/// Waiting for a quota: `QUOTA · ρ^32 / (1 - ρ)`.
+const QUOTA: f64 = 0.45;
+/// Waiting for a starved proxy: `PROXY · clients^0.65 · ρ^1.5 / (1 - ρ)`.
+const PROXY: f64 = 0.03;
+/// Clients in line for what a node leaves them: `CLIENT · ρ^1.5 / (1 - ρ)`.
+const CLIENT: f64 = 1.55;
+/// Servers that crowd a node come and go in convoys and make both kinds of waiting longer, by
+/// `1 + factor · (pods per free vCPU / 4)^8.5`. Nothing was fitted beyond 6.8 pods per free vCPU.
+const NODE_CROWDED: f64 = 0.038;
+const CLIENT_CROWDED: f64 = 0.022;
+const CROWD: f64 = 4.0;
+const MOST_CROWDED: f64 = 1.7;
+/// A request does not wait for itself: of `n` clients, `n - 1.5` are others, to the fit.
+const ITSELF: f64 = 1.5;
+
+/// Servers of one kind on like nodes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Class {
+    /// Which of the plant's groups of nodes.
+    pub(super) group: usize,
+    /// How many on each of the nodes.
+    on_each: f64,
+    /// How many in all.
+    pub(super) pods: f64,
+    /// vCPU-seconds of quota each period.
+    quota: f64,
+    /// Requests a second of each pod at most, with its node full.
+    pub(super) most: f64,
+}
+
+/// Nodes that are alike in all that matters.
+#[derive(Debug, Clone, PartialEq)]
+struct Group {
+    site: Site,
+    /// How many.
+    times: f64,
+    /// K.
+    full: f64,
+    servers: f64,
+    clients: f64,
+    proxies: f64,
+    /// Its proxies have no CPU request.
+    starved_proxies: bool,
+    node_wait: f64,
+    client_wait: f64,
+    /// GPU time of a request.
+    gpu: f64,
+}
+
+/// A state made ready for solving.
+#[derive(Debug, Clone)]
+pub(super) struct Plant {
+    groups: Vec<Group>,
+    /// Each site's group.
+    pub(super) of_site: Vec<usize>,
+    pub(super) classes: Vec<Class>,
+    pub(super) servers: f64,
+    /// Client loops.
+    pub(super) loops: f64,
+    proxies: f64,
+    service_work: f64,
+    client_work: f64,
+    proxy_work: f64,
+    sleep: f64,
+    gain: f64,
+    period: f64,
+    gpu_slots: f64,
+    concurrency: f64,
+    starvation: f64,
+}
+
+/// What a state does.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Solution {
+    /// Closed-loop requests a second.
+    pub(super) rate: f64,
+    /// Mean response time, seconds.
+    pub(super) response: f64,
+    /// Client requests a second on each node of each group.
+    pub(super) client_rates: Vec<f64>,
+    /// Work of a busy vCPU a second in each group.
+    pub(super) sigmas: Vec<f64>,
+}
+
+/// The mean times of a cycle at some rate.
+struct Times {
+    server: f64,
+    proxy: f64,
+}
+
+impl Plant {
+    pub(super) fn new(config: &Config, state: &State) -> Self {
+        let clients = config.clients.as_ref();
+        let gain = config.cpu.smt_gain;
+        let loops =
+            f64::from(state.clients()) * clients.map_or(0.0, |clients| f64::from(clients.connections));
+        let mut plant = Plant {
+            groups: Vec::new(),
+            of_site: Vec::new(),
+            classes: Vec::new(),
+            servers: f64::from(state.servers()),
+            loops,
+            proxies: state
+                .sites
+                .iter()
+                .map(|site| f64::from(count(&site.proxies)))
+                .sum(),
+            service_work: config.service.cpu_per_request.mean(),
+            client_work: clients.map_or(0.0, |clients| clients.client_cpu),
+            proxy_work: config.traefik.proxy_cpu,
+            sleep: clients.map_or(0.0, |clients| {
+                clients.think_time.mean() + clients.cycle_delay.mean()
+            }),
+            gain,
+            period: config.cpu.quota_period.as_secs_f64(),
+            gpu_slots: config
+                .service
+                .gpu
+                .as_ref()
+                .map_or(f64::INFINITY, |gpu| f64::from(gpu.concurrency.max(1))),
+            concurrency: config.service.concurrency.map_or(f64::INFINITY, f64::from),
+            starvation: 0.0,
+        };
+        plant.starvation = PROXY * libm::pow(loops.max(1.0), 0.65);
+        for site in &state.sites {
+            let known = plant.groups.iter().position(|group| group.site == *site);
+            let place = known.unwrap_or_else(|| {
+                plant
+                    .groups
+                    .push(group(config, site, loops / f64::from(state.clients().max(1))));
+                plant.groups.len() - 1
+            });
+            plant.groups[place].times += 1.0;
+            plant.of_site.push(place);
+        }
+        for place in 0..plant.groups.len() {
+            let kinds: Vec<(PodCpu, u32)> = plant.groups[place]
+                .site
+                .servers
+                .iter()
+                .map(|(&cpu, &pods)| (cpu, pods))
+                .collect();
+            for (cpu, pods) in kinds.into_iter().filter(|&(_, pods)| pods > 0) {
+                let class = plant.class(place, cpu, f64::from(pods));
+                plant.classes.push(class);
+            }
+        }
+        plant
+    }
+
+    fn class(&self, place: usize, cpu: PodCpu, on_each: f64) -> Class {
+        let group = &self.groups[place];
+        let machine = &group.site.machine;
+        let quota = physics::quota(cpu, self.period).unwrap_or(f64::INFINITY);
+        let crowded = sigma(machine, self.gain, machine.vcpus);
+        let cpu_most = (quota / self.period * crowded).min(group.full / group.servers) / self.service_work;
+        let alone = self.service_work / crowded + group.gpu;
+        let most = cpu_most
+            .min(self.gpu_slots / group.gpu)
+            .min(self.concurrency / alone);
+        Class {
+            group: place,
+            on_each,
+            pods: on_each * group.times,
+            quota,
+            most,
+        }
+    }
+
+    /// Requests a second that the servers of one node of each group can answer at most.
+    pub(super) fn node_most(&self) -> Vec<f64> {
+        let mut most = vec![0.0; self.groups.len()];
+        for class in &self.classes {
+            most[class.group] += class.most * class.on_each;
+        }
+        most
+    }
+
+    /// Requests a second that the proxies can pass on at most: their nodes serve first.
+    pub(super) fn proxy_most(&self) -> f64 {
+        let most = |group: &Group| {
+            let work = self.service_work * group.servers / self.servers
+                + self.proxy_work * group.proxies / self.proxies;
+            group.full / work
+        };
+        let with_proxy = self.groups.iter().filter(|group| group.proxies > 0.0);
+        with_proxy.map(most).fold(f64::INFINITY, f64::min)
+    }
+
+    /// The throughput of `active` (0–1) of the clients beside `open` requests a second from outside.
+    pub(super) fn solve(&self, active: f64, open: f64) -> Solution {
+        let mut solution = Solution::default();
+        let loops = self.loops * active;
+        if self.servers == 0.0 || self.proxies == 0.0 {
+            return solution;
+        }
+        // Others that a request may have to wait for; from outside they come whenever they please.
+        let others = if open > 0.0 {
+            1.0
+        } else {
+            (1.0 - ITSELF / loops.max(1e-9)).max(0.0)
+        };
+        let (mut low, mut high) = (0.0, loops / self.sleep.max(1e-6));
+        while high - low > 1e-6 * high.max(1e-9) {
+            let middle = (low + high) / 2.0;
+            let enough = self.client_total(middle, open, active, others, &mut solution) > middle;
+            *(if enough { &mut low } else { &mut high }) = middle;
+        }
+        self.client_total(low, open, active, others, &mut solution);
+        solution.rate = low;
+        solution
+    }
+
+    /// Requests a second that the clients would make if the whole made `rate`.
+    fn client_total(&self, rate: f64, open: f64, active: f64, others: f64, solution: &mut Solution) -> f64 {
+        let times = self.times(rate, open, others, solution);
+        solution.response = times.server + times.proxy;
+        let common = self.sleep + solution.response;
+        let total = rate + open;
+        solution.client_rates.clear();
+        let mut sum = 0.0;
+        for (group, &sigma) in self.groups.iter().zip(&solution.sigmas) {
+            let clients = group.clients * active;
+            let left = (group.full - total * self.fixed_work(group)).max(1e-9);
+            let own = self.client_own(
+                clients,
+                common + self.client_work / sigma,
+                left,
+                others,
+                group.client_wait,
+            );
+            solution.client_rates.push(own);
+            sum += own * group.times;
+        }
+        sum
+    }
+
+    /// The rate of the clients on one node, with a cycle of `cycle` seconds besides waiting for the CPU that
+    /// is `left`.
+    fn client_own(&self, clients: f64, cycle: f64, left: f64, others: f64, wait: f64) -> f64 {
+        if clients <= 0.0 {
+            return 0.0;
+        }
+        let load = self.client_work / left * others;
+        let (mut low, mut high) = (0.0, clients / cycle);
+        if load > 0.0 {
+            high = high.min(1.0 / load);
+        }
+        for _ in 0..24 {
+            let middle = (low + high) / 2.0;
+            let full = (middle * load).min(1.0 - 1e-12);
+            let needed = middle * cycle + wait * full * libm::sqrt(full) / (1.0 - full);
+            *(if needed < clients { &mut low } else { &mut high }) = middle;
+        }
+        low
+    }
+
+    /// Work per request that a node of a group does first.
+    fn fixed_work(&self, group: &Group) -> f64 {
+        self.service_work * group.servers / self.servers + self.proxy_work * group.proxies / self.proxies
+    }
+
+    /// Mean times with servers and proxies if clients made `rate` and others `open`. Endless where that is
+    /// more than can be served.
+    fn times(&self, rate: f64, open: f64, others: f64, solution: &mut Solution) -> Times {
+        let total = rate + open;
+        let mut times = Times {
+            server: 0.0,
+            proxy: 0.0,
+        };
+        solution.sigmas.clear();
+        for group in &self.groups {
+            let machine = &group.site.machine;
+            let share_of_clients = if self.loops > 0.0 {
+                group.clients / self.loops
+            } else {
+                0.0
+            };
+            let work = total * self.fixed_work(group) + rate * share_of_clients * self.client_work;
+            let busy = physics::busy(machine, self.gain, work.min(group.full));
+            let share = (machine.vcpus - machine.system_cpu).clamp(1e-3, 1.0);
+            let felt = machine.system_cpu + (busy - machine.system_cpu) * others + share;
+            solution
+                .sigmas
+                .push(sigma(machine, self.gain, felt.min(machine.vcpus)));
+        }
+        for class in &self.classes {
+            let group = &self.groups[class.group];
+            let machine = &group.site.machine;
+            let sigma = solution.sigmas[class.group];
+            let share = (machine.vcpus - machine.system_cpu).clamp(1e-3, 1.0);
+            let work = self.service_work / sigma;
+            let alone = physics::mean_wall_time(work / share, class.quota / share, self.period);
+            let pod_rate = total / self.servers;
+            let node = pod_rate * group.servers * self.service_work / group.full * others;
+            let quota = pod_rate * work * self.period / class.quota;
+            let gpu = pod_rate * group.gpu / self.gpu_slots;
+            let mut time = alone * (1.0 + group.node_wait * pow_3_5(node) / left_of(node))
+                + work / share * QUOTA * pow_32(quota * others) / left_of(quota * others)
+                + group.gpu * (1.0 + QUOTA * pow_32(gpu * others) / left_of(gpu * others));
+            if quota >= 1.0 || gpu >= 1.0 || pod_rate * time >= self.concurrency {
+                time = ENDLESS;
+            }
+            times.server += time * class.pods / self.servers;
+        }
+        for (group, &sigma) in self.groups.iter().zip(&solution.sigmas) {
+            if group.proxies > 0.0 {
+                let weight = group.proxies * group.times / self.proxies;
+                let node =
+                    (total * self.service_work * group.servers / self.servers / group.full).min(1.0) * others;
+                let mut time = self.proxy_work / sigma;
+                if group.starved_proxies {
+                    let work = self.service_work / sigma;
+                    time += work * self.starvation * node * libm::sqrt(node) / left_of(node);
+                }
+                if total * self.fixed_work(group) >= group.full {
+                    time = ENDLESS;
+                }
+                times.proxy += weight * time;
+            }
+        }
+        times
+    }
+}
+
+/// A response time that nobody reaches.
+const ENDLESS: f64 = 1e6;
+
+fn left_of(load: f64) -> f64 {
+    (1.0 - load).max(1e-9)
+}
+
+fn pow_3_5(x: f64) -> f64 {
+    x * x * x * libm::sqrt(x)
+}
+
+fn pow_32(x: f64) -> f64 {
+    (0..5).fold(x, |power, _| power * power)
+}
+
+fn group(config: &Config, site: &Site, loops_per_client: f64) -> Group {
+    let machine: &Machine = &site.machine;
+    let servers = f64::from(count(&site.servers));
+    let free = (machine.vcpus - machine.system_cpu).max(1e-3);
+    let crowd = libm::pow((servers / free / CROWD).min(MOST_CROWDED), 8.5);
+    Group {
+        times: 0.0,
+        full: capacity(machine, config.cpu.smt_gain).max(1e-9),
+        servers,
+        clients: f64::from(count(&site.clients)) * loops_per_client,
+        proxies: f64::from(count(&site.proxies)),
+        starved_proxies: site.proxies.keys().any(|&cpu| physics::weight(cpu).is_none()),
+        node_wait: NODE * (1.0 + NODE_CROWDED * crowd),
+        client_wait: CLIENT * (1.0 + CLIENT_CROWDED * crowd),
+        gpu: config
+            .service
+            .gpu
+            .as_ref()
+            .map_or(0.0, |gpu| gpu.time_on(machine.gpu).mean()),
+        site: site.clone(),
+    }
+}
