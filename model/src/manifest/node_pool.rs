@@ -263,9 +263,10 @@ fn check_label(at: &Cursor<'_>, key: &str) {
         return;
     }
     let allowed = is_well_known(normalized(key)) || free.iter().any(|free| reserved(free));
-    if !allowed && ["kubernetes.io", "k8s.io", "karpenter.sh", "karpenter.k8s.aws"]
-        .into_iter()
-        .any(reserved)
+    if !allowed
+        && ["kubernetes.io", "k8s.io", "karpenter.sh", "karpenter.k8s.aws"]
+            .into_iter()
+            .any(reserved)
     {
         let hint = closest(key, known::well_known()).map(|near| format!("did you mean {near}?"));
         at.error(
