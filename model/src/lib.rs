@@ -3,6 +3,7 @@
 
 pub mod api;
 pub mod catalog;
+pub mod cron;
 pub mod distribution;
 pub mod document;
 pub mod ec2;

@@ -37,6 +37,8 @@ struct Cluster {
     replica_sets: Vec<ReplicaSet>,
     #[serde(default)]
     pod_disruption_budgets: Vec<Pdb>,
+    #[serde(default)]
+    namespaces: Namespaces,
     incoming: Vec<Incoming>,
 }
 
@@ -53,6 +55,40 @@ struct NodeSpec {
     allocatable: BTreeMap<String, String>,
     #[serde(default)]
     images: Vec<Image>,
+}
+
+/// Labels by name, or a list of names and labels.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Namespaces {
+    Map(BTreeMap<String, Labels>),
+    List(Vec<Namespace>),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Namespace {
+    name: String,
+    #[serde(default)]
+    labels: Labels,
+}
+
+impl Default for Namespaces {
+    fn default() -> Self {
+        Namespaces::List(Vec::new())
+    }
+}
+
+impl Namespaces {
+    fn labels(&self) -> BTreeMap<String, Labels> {
+        match self {
+            Namespaces::Map(labels) => labels.clone(),
+            Namespaces::List(list) => {
+                let pair = |namespace: &Namespace| (namespace.name.clone(), namespace.labels.clone());
+                list.iter().map(pair).collect()
+            }
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -215,6 +251,7 @@ impl World {
         for (i, node) in cluster.nodes.iter().enumerate() {
             world.cache.set_node(NodeId(i as u32), &node_object(node));
         }
+        let namespaces = cluster.namespaces.labels();
         for (name, template) in &cluster.templates {
             let namespace = namespace(&template.namespace);
             let object = PodTemplate {
@@ -237,9 +274,7 @@ impl World {
                 Some(LabelSelector::from_labels(&set.match_labels))
             });
             let selector = default_selector(&object, of_namespace.map(|s| &s.selector), owner.as_ref());
-            let kind = world
-                .cache
-                .add_kind(Arc::new(object), &selector, &BTreeMap::new());
+            let kind = world.cache.add_kind(Arc::new(object), &selector, &namespaces);
             world.kinds.insert(name.clone(), kind);
         }
         for pod in &cluster.pods {

@@ -19,9 +19,10 @@ mod budget;
 mod candidate;
 mod command;
 mod consolidation;
-mod cron;
 mod event;
 mod memory;
+#[cfg(test)]
+mod random;
 mod search;
 mod simulate;
 #[cfg(test)]
@@ -50,11 +51,11 @@ use super::version::Profile;
 use crate::api::{Taint, TaintEffect};
 use crate::id::{NodeClaimId, NodeId, NodePoolId, PodId};
 
+pub use crate::cron::{NotASchedule, Schedule};
 pub use balanced::{Totals, score};
 pub use budget::allowed_disruptions;
 pub use candidate::{eviction_cost, lifetime_remaining};
 pub use consolidation::{SPOT_TO_SPOT_TYPES, worst_launch_price};
-pub use cron::{NotASchedule, Schedule};
 pub use event::{
     Abandoned, Blocked, CommandFailure, Decision, Event, Method, Reason, Score, Unconsolidatable,
 };
