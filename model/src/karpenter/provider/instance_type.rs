@@ -82,7 +82,11 @@ pub struct Builder<'a> {
     zones: Vec<&'a Zone>,
     keys: Vec<Name>,
     single: BTreeMap<Value, Requirement>,
-    several: BTreeMap<Vec<Name>, Requirement>,
+    /// Zone names and zone ids, by which of the zones.
+    of_zones: BTreeMap<u64, (Requirement, Requirement)>,
+    /// Capacity types, by which of the three.
+    bought: BTreeMap<[bool; 3], Requirement>,
+    tenancy: Requirement,
     none: Requirement,
 }
 
@@ -104,7 +108,9 @@ impl<'a> Builder<'a> {
             zones: catalog.zones().iter().filter(selected).collect(),
             keys: KEYS.iter().map(|key| Name::from(*key)).collect(),
             single: BTreeMap::new(),
-            several: BTreeMap::new(),
+            of_zones: BTreeMap::new(),
+            bought: BTreeMap::new(),
+            tenancy: Requirement::any_of(["default", "dedicated"]),
             none: Requirement::does_not_exist(),
         }
     }
@@ -208,9 +214,30 @@ impl<'a> Builder<'a> {
             .clone()
     }
 
-    fn any_of(&mut self, values: Vec<Name>) -> Requirement {
-        let made = |values: &Vec<Name>| Requirement::any_of(values.iter().cloned());
-        self.several.entry(values).or_insert_with_key(made).clone()
+    /// Zone names and zone ids.
+    fn of_zones(&mut self, zones: &[&Zone]) -> (Requirement, Requirement) {
+        let offered = |zone: &&Zone| zones.iter().any(|own| own.id == zone.id);
+        let bits = self
+            .zones
+            .iter()
+            .enumerate()
+            .map(|(at, zone)| u64::from(offered(zone)) << at);
+        let made = || {
+            let names = Requirement::any_of(zones.iter().map(|zone| zone.name.clone()));
+            (names, Requirement::any_of(zones.iter().map(|zone| zone.id)))
+        };
+        self.of_zones.entry(bits.sum()).or_insert_with(made).clone()
+    }
+
+    /// The capacity types of offerings.
+    fn bought(&mut self, offerings: &[Offering]) -> Requirement {
+        const ALL: [CapacityType; 3] = [CapacityType::OnDemand, CapacityType::Reserved, CapacityType::Spot];
+        let has = ALL.map(|own| offerings.iter().any(|offering| offering.capacity_type == own));
+        let made = || {
+            let listed = ALL.iter().zip(has).filter(|(_, has)| *has);
+            Requirement::any_of(listed.map(|(own, _)| own.as_str()))
+        };
+        self.bought.entry(has).or_insert_with(made).clone()
     }
 
     /// The labels that nodes of the type can have (`computeRequirements`).
@@ -261,7 +288,7 @@ impl<'a> Builder<'a> {
         ];
         let mut listed: Vec<Requirement> = Vec::with_capacity(KEYS.len());
         listed.push(if reserved {
-            self.any_of(reservations)
+            Requirement::any_of(reservations)
         } else {
             self.none.clone()
         });
@@ -269,18 +296,16 @@ impl<'a> Builder<'a> {
             let requirement = value.map(|value| self.only(value));
             listed.push(requirement.unwrap_or_else(|| self.none.clone()));
         }
-        listed.push(self.any_of(vec!["default".into(), "dedicated".into()]));
-        let bought = [CapacityType::OnDemand, CapacityType::Reserved, CapacityType::Spot];
-        let has = |own: &CapacityType| offerings.iter().any(|offering| offering.capacity_type == *own);
-        let bought = bought.into_iter().filter(has).map(|own| Name::from(own.as_str()));
-        listed.push(self.any_of(bought.collect()));
+        let (zone_names, zone_ids) = self.of_zones(zones);
+        listed.push(self.tenancy.clone());
+        listed.push(self.bought(offerings));
         listed.push(self.only(Value::Text(spec.arch.as_str())));
         listed.push(self.only(Value::Text("linux")));
         listed.push(Requirement::only(spec.name));
         listed.push(self.none.clone());
-        listed.push(self.any_of(zones.iter().map(|zone| Name::from(zone.id)).collect()));
+        listed.push(zone_ids);
         listed.push(self.only(Value::Text(self.region)));
-        listed.push(self.any_of(zones.iter().map(|zone| zone.name.clone()).collect()));
+        listed.push(zone_names);
         Requirements::from_sorted(self.keys.iter().cloned().zip(listed).collect())
     }
 }
