@@ -84,7 +84,7 @@ mod tests {
             high: curve(),
             color: 1,
         };
-        let panel = |title: &str, half, layers| Panel {
+        let panel = |title: &str, half: Option<usize>, layers| Panel {
             title: title.into(),
             whole: true,
             place: Place {

@@ -115,7 +115,10 @@ mod tests {
                 .map(|time| time_label(time, figure))
                 .collect()
         };
-        assert_eq!(labels(&figure), ["13:45", "14:00", "14:15"].map(String::from)[..]);
+        assert_eq!(
+            labels(&figure),
+            ["13:50", "14:00", "14:10", "14:20"].map(String::from)[..]
+        );
         figure.clock = None;
         assert_eq!(labels(&figure)[..2], ["0 min", "10 min"]);
     }

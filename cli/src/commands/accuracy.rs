@@ -1,7 +1,6 @@
 //! `scaletwin accuracy`
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use live::accuracy::{Comparison, Line, Scope, Unit, compare, quantile};
 use live::measured::Measured;
@@ -98,8 +97,7 @@ fn text(comparison: &Comparison, measured: &Measured, head: &Head<'_>) -> String
         head.scenario, head.seeds, head.scope.fidelity, measured.name
     );
     if let Some((from, to)) = comparison.window {
-        let of_day =
-            |at: Instant| time_of_day(head.clock + Duration::from(at.since(Instant::ZERO)).as_secs_f64());
+        let of_day = |at: Instant| time_of_day(head.clock + at.as_secs_f64());
         text.push_str(&format!(", {} to {}", of_day(from), of_day(to)));
     }
     if let Some(source) = &measured.source {
@@ -138,7 +136,7 @@ fn text(comparison: &Comparison, measured: &Measured, head: &Head<'_>) -> String
 
 fn row(line: &Line) -> [String; 5] {
     let (low, high) = line.band;
-    let band = if low == high || line.together {
+    let band = if low == high || low.is_nan() || line.together {
         String::new()
     } else {
         format!("{} … {}", number(low, line.unit), number(high, line.unit))

@@ -14,8 +14,11 @@ pub(crate) struct Table {
     columns: Vec<Vec<f64>>,
 }
 
-/// What of a row stands in the columns that every run has, in order.
-const FIXED: [(&str, fn(&Row) -> f64); 11] = [
+/// A column that every run has: its name, and what of a row stands in it.
+type Column = (&'static str, fn(&Row) -> f64);
+
+/// Those columns, in order.
+const FIXED: [Column; 11] = [
     (TIME, |row| row.at.as_secs_f64()),
     ("clients", |row| row.clients),
     ("rps_served", |row| row.rps_served),
@@ -28,7 +31,7 @@ const FIXED: [(&str, fn(&Row) -> f64); 11] = [
     ("cost_usd_per_hour", |row| row.cost_per_hour),
     ("latency_p95_s", |row| row.latency_p95),
 ];
-const SEEN: [(&str, fn(&Row) -> f64); 2] = [
+const SEEN: [Column; 2] = [
     ("seen.rps", |row| row.seen_rps),
     ("seen.pods", |row| row.seen_pods),
 ];
@@ -116,8 +119,7 @@ impl Table {
             }
             names
         };
-        let own =
-            |names: &[(&str, fn(&Row) -> f64)]| names.iter().map(|(name, _)| (*name).to_owned()).collect();
+        let own = |names: &[Column]| names.iter().map(|(name, _)| (*name).to_owned()).collect();
         [own(&FIXED), with(NODES), own(&SEEN), with(SEEN_NODES)].concat()
     }
 

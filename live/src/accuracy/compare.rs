@@ -491,6 +491,17 @@ mod tests {
     }
 
     #[test]
+    fn the_last_reading_is_inside_the_band_or_not() {
+        let last = Objective {
+            at_least: Some(1.0),
+            at_most: None,
+            ..objective(Measure::FinalInBand, 0.0)
+        };
+        check(last.clone(), &[&[(0, 4.0)], &[(0, 6.0)]], 1.0, true);
+        check(last, &[&[(0, 6.0)], &[(0, 7.0)]], 0.0, false);
+    }
+
+    #[test]
     fn an_objective_for_the_other_fidelity_is_left_out() {
         let other = Objective {
             fidelity: Some("requests".into()),

@@ -216,3 +216,6 @@ impl Traffic {
 
 /// The grain of [`Traffic::latency`].
 pub const LATENCY_INTERVAL: Duration = Duration::from_secs(15);
+
+#[cfg(test)]
+mod tests;

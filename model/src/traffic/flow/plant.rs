@@ -221,7 +221,12 @@ impl Plant {
         } else {
             (1.0 - ITSELF / loops.max(1e-9)).max(0.0)
         };
-        let (mut low, mut high) = (0.0, loops / self.sleep.max(1e-6));
+        let full = self
+            .groups
+            .iter()
+            .map(|group| group.full / self.fixed_work(group).max(1e-12));
+        let room = full.fold(f64::INFINITY, f64::min) - open;
+        let (mut low, mut high) = (0.0, room.max(0.0).min(loops / self.sleep.max(1e-6)));
         while high - low > 1e-6 * high.max(1e-9) {
             let middle = (low + high) / 2.0;
             let enough = self.client_total(middle, open, active, others, &mut solution) > middle;
