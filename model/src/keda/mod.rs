@@ -19,6 +19,8 @@ pub mod scaler;
 pub mod spec;
 mod state;
 mod task;
+#[cfg(test)]
+mod tests;
 pub mod version;
 
 pub use operator::{Answer, Config, Event, Input, Operator, Output, QueryId, View};

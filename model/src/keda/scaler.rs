@@ -207,7 +207,7 @@ mod tests {
         assert_eq!(quantity(value, &Profile::of(20)).milli(), 6750);
         assert_eq!(quantity(-1.0, &Profile::of(20)).milli(), 0);
         assert_eq!(quantity(-1.0, &Profile::of(19)).milli(), -1000);
-        assert_eq!(quantity(2.0005, &Profile::of(20)).milli(), 2000);
+        assert_eq!(quantity(0.0625, &Profile::of(20)).milli(), 62);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use super::Reading;
 use super::pod::taint;
 use super::pod_fields::{METADATA, TOP};
 use super::selector::{labels, texts};
+use crate::cron::Schedule;
 use crate::document::fields::{Field, ignored, noted, quiet, refused, simulated, table};
 use crate::document::{Cursor, Scalar, Shape, closest, go_duration};
 use crate::karpenter::labels::{self as known, is_well_known, normalized};
@@ -387,17 +388,13 @@ fn budget(at: &Cursor<'_>) -> Option<Budget> {
     ];
     let nodes = nodes(&at.get("nodes").required());
     let (schedule_at, duration_at) = (at.get("schedule"), at.get("duration"));
-    let schedule = schedule_at.text().filter(|text| {
-        let sound = text.split_whitespace().count() == 5 || text.starts_with('@');
-        if !sound {
-            let message = format!("expected a cron schedule of five fields, found {text:?}");
-            schedule_at.error(
-                "E003",
-                message,
-                "minute, hour, day of month, month, day of week, in UTC",
-            );
+    let schedule = schedule_at.text().filter(|text| match text.parse::<Schedule>() {
+        Ok(_) => true,
+        Err(error) => {
+            let hint = "minute, hour, day of month, month, day of week, in UTC";
+            schedule_at.error("E003", error.to_string(), hint);
+            false
         }
-        sound
     });
     let length = duration(&duration_at);
     if schedule_at.is_given() != duration_at.is_given() {
