@@ -197,7 +197,9 @@ impl Flow {
     /// Brings the state and its rates up to date.
     fn prepare(&mut self) {
         let now = self.now.as_secs_f64();
-        if now >= self.arrivals_until {
+        // Within the rounding of an instant: a corner must never be waited for again.
+        if now + 1e-9 >= self.arrivals_until {
+            let now = now.max(self.arrivals_until);
             (self.arrivals, self.arrivals_until) = (0.0, f64::INFINITY);
             for source in &mut self.sources {
                 let (rate, until) = source.stretch(now, GRAIN);
@@ -311,7 +313,7 @@ impl Flow {
         }
         if self.plant.servers == 0.0 && vanished == 0.0 {
             // Refused at once, or nobody there to refuse.
-            present.failed = active / alone;
+            present.failed = (active / alone).min(self.plant.refused_most());
             present.failure = self.refusal().unwrap_or(0);
         }
         if self.near_timeout(present.solution.response) && self.plant.loops > 0.0 {
