@@ -14,6 +14,7 @@ pub mod executor;
 pub mod fallback;
 pub mod formula;
 pub mod generated;
+pub mod messages;
 pub mod operator;
 pub mod scaler;
 pub mod spec;
@@ -23,6 +24,7 @@ mod task;
 mod tests;
 pub mod version;
 
-pub use operator::{Answer, Config, Event, Input, Operator, Output, QueryId, View};
+pub use messages::{Answer, Config, Event, Input, Output, QueryId, View};
+pub use operator::Operator;
 pub use spec::{ScaledObject, Spec, Trigger};
 pub use version::Profile;

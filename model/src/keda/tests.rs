@@ -7,7 +7,8 @@ use sim::{Action, Agenda, Component, Instant, Outbox};
 
 use super::executor::{Situation, Verdict, request_scale};
 use super::fallback::{Health, Metric, Reported, Target, metrics_with_fallback};
-use super::operator::{Answer, Config, Event, Input, Operator, Output, View};
+use super::messages::{Answer, Config, Event, Input, Output, View};
+use super::operator::Operator;
 use super::spec::{
     Advanced, Fallback, FallbackBehavior, MetricType, Prometheus, ScaledObject, ScalingModifiers, Spec,
     Trigger, TriggerKind,
