@@ -230,14 +230,13 @@ fn requirement(at: &Cursor<'_>) -> Option<Requirement> {
         .get("minValues")
         .int(1..=50)
         .and_then(|least| u32::try_from(least).ok());
-    if let (Some(least), false) = (min_values, requirement.is_complement()) {
-        if requirement.values().len() < least as usize {
-            let message = format!(
-                "asks for {least} distinct values of only {}",
-                requirement.values().len()
-            );
-            at.get("minValues").error("E004", message, "");
-        }
+    let listed = requirement.values().len();
+    if let Some(least) = min_values
+        && !requirement.is_complement()
+        && listed < least as usize
+    {
+        let message = format!("asks for {least} distinct values of only {listed}");
+        at.get("minValues").error("E004", message, "");
     }
     Some(requirement.with_min_values(min_values))
 }
@@ -261,10 +260,13 @@ fn check_label(at: &Cursor<'_>, key: &str) {
     ];
     if OWN.contains(&key) {
         at.error("E004", format!("the label {key} is set by Karpenter itself"), "");
-    } else if is_well_known(normalized(key)) || free.iter().any(|free| reserved(free)) {
-    } else if ["kubernetes.io", "k8s.io", "karpenter.sh", "karpenter.k8s.aws"]
-        .into_iter()
-        .any(reserved)
+        return;
+    }
+    let allowed = is_well_known(normalized(key)) || free.iter().any(|free| reserved(free));
+    if !allowed
+        && ["kubernetes.io", "k8s.io", "karpenter.sh", "karpenter.k8s.aws"]
+            .into_iter()
+            .any(reserved)
     {
         let hint = closest(key, known::well_known()).map(|near| format!("did you mean {near}?"));
         at.error(
