@@ -17,13 +17,22 @@ lint:
     cargo fmt --all
     cargo clippy --workspace --all-targets -- -D warnings
 
+# Every problem of a scenario, and settings that do not do what they seem to.
+check scenario="php-apache":
+    cargo run --release -- check scenarios/{{scenario}}
+
 # The model's decisions against another set of golden vectors.
 golden dir:
     SCALETWIN_GOLDEN={{dir}} cargo test -p scaletwin-tests --test conformance
 
-# The kernel beside its peers.
+# The kernel beside its peers, whole runs beside their aims.
 bench:
-    cargo run --release --manifest-path benches/Cargo.toml
+    cargo build --release
+    CARGO_TARGET_DIR=target cargo run --release --manifest-path benches/Cargo.toml
+
+# The dashboard again, from the files of a finished run.
+plot scenario="php-apache":
+    cargo run --release -- plot out/{{scenario}} --overlay scenarios/{{scenario}}/measured/timeline
 
 # Simulated against measured, for every scenario that has measured curves.
 accuracy:

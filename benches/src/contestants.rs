@@ -33,7 +33,10 @@ struct Delays {
 impl Delays {
     fn new() -> Self {
         let mut stream = Streams::new(1).stream("bench/hold", 0);
-        Delays { seconds: (0..1 << 16).map(|_| Exp1.sample(&mut stream)).collect(), next: 0 }
+        Delays {
+            seconds: (0..1 << 16).map(|_| Exp1.sample(&mut stream)).collect(),
+            next: 0,
+        }
     }
 
     fn draw(&mut self) -> f64 {
@@ -57,7 +60,10 @@ impl Ours {
     pub(crate) fn new(timers: u32) -> Self {
         let (mut agenda, mut delays) = (Agenda::new(), Delays::new());
         for id in 0..timers {
-            agenda.after(Duration::from_secs_f64(delays.draw()), Event::Timer { id, _detail: [0; 4] });
+            agenda.after(
+                Duration::from_secs_f64(delays.draw()),
+                Event::Timer { id, _detail: [0; 4] },
+            );
         }
         Ours { agenda, delays }
     }
@@ -70,7 +76,9 @@ impl Contestant for Ours {
 
     fn run(&mut self, events: usize) -> f64 {
         for _ in 0..events {
-            let Some((now, Event::Timer { id, _detail })) = self.agenda.pop() else { unreachable!() };
+            let Some((now, Event::Timer { id, _detail })) = self.agenda.pop() else {
+                unreachable!()
+            };
             let due = now + Duration::from_nanos((self.delays.draw() * 1e9) as u64);
             self.agenda.at(due, Event::Timer { id, _detail });
         }
@@ -88,9 +96,14 @@ pub(crate) struct BareHeap {
 impl BareHeap {
     pub(crate) fn new(timers: u32) -> Self {
         let mut delays = Delays::new();
-        let heap =
-            (0..timers).map(|id| Reverse(((delays.draw() * 1e9) as u64, u64::from(id), id, [0; 4]))).collect();
-        BareHeap { heap, sequence: u64::from(timers), delays }
+        let heap = (0..timers)
+            .map(|id| Reverse(((delays.draw() * 1e9) as u64, u64::from(id), id, [0; 4])))
+            .collect();
+        BareHeap {
+            heap,
+            sequence: u64::from(timers),
+            delays,
+        }
     }
 }
 
@@ -102,10 +115,17 @@ impl Contestant for BareHeap {
     fn run(&mut self, events: usize) -> f64 {
         let mut now = 0;
         for _ in 0..events {
-            let Some(Reverse((at, _, id, detail))) = self.heap.pop() else { unreachable!() };
+            let Some(Reverse((at, _, id, detail))) = self.heap.pop() else {
+                unreachable!()
+            };
             now = at;
             self.sequence += 1;
-            self.heap.push(Reverse((at + (self.delays.draw() * 1e9) as u64, self.sequence, id, detail)));
+            self.heap.push(Reverse((
+                at + (self.delays.draw() * 1e9) as u64,
+                self.sequence,
+                id,
+                detail,
+            )));
         }
         Instant::from_nanos(now).as_secs_f64()
     }
@@ -222,6 +242,9 @@ impl Contestant for NexoSim {
         for _ in 0..events {
             self.simulation.step().expect("there is a next event");
         }
-        self.simulation.time().duration_since(MonotonicTime::EPOCH).as_secs_f64()
+        self.simulation
+            .time()
+            .duration_since(MonotonicTime::EPOCH)
+            .as_secs_f64()
     }
 }

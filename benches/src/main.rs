@@ -4,9 +4,10 @@
 //! `cargo run --release --manifest-path benches/Cargo.toml`
 //!
 //! Contestants take turns within each round, so that a busy machine disturbs all of them alike; the table
-//! gives the median round.
+//! gives the median round. Whole runs of the default scenario follow.
 
 mod contestants;
+mod run;
 
 use std::time::Instant;
 
@@ -15,7 +16,10 @@ use contestants::{BareHeap, Contestant, NexoSim, Ours, SimCore};
 const ROUNDS: usize = 7;
 
 fn main() {
-    println!("{:>8}  {:>12}  {:>10}  {:>7}", "timers", "contestant", "M events/s", "ratio");
+    println!(
+        "{:>8}  {:>12}  {:>10}  {:>7}",
+        "timers", "contestant", "M events/s", "ratio"
+    );
     for (timers, events) in [(1_000, 2_000_000), (100_000, 1_000_000)] {
         let mut contestants: Vec<Box<dyn Contestant>> = vec![
             Box::new(Ours::new(timers)),
@@ -40,7 +44,12 @@ fn main() {
         };
         let medians: Vec<f64> = rates.iter_mut().map(median).collect();
         for (contestant, rate) in contestants.iter().zip(&medians) {
-            println!("{timers:>8}  {:>12}  {rate:>10.2}  {:>7.2}", contestant.name(), medians[0] / rate);
+            println!(
+                "{timers:>8}  {:>12}  {rate:>10.2}  {:>7.2}",
+                contestant.name(),
+                medians[0] / rate
+            );
         }
     }
+    run::report();
 }

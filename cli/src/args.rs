@@ -24,8 +24,10 @@ pub(crate) enum Command {
     Check(CheckArgs),
     /// List and filter the embedded EC2 catalog
     Catalog(CatalogArgs),
-    /// Compare the simulated php-apache run with the measured one, by the definitions in the README
+    /// Compare a simulated scenario with its measured run, and hold it against the stated objectives
     Accuracy(AccuracyArgs),
+    /// Draw the dashboard again from a finished run's files
+    Plot(PlotArgs),
 }
 
 /// How results are printed.
@@ -44,6 +46,16 @@ pub(crate) enum Fidelity {
     Flow,
     /// Every request is an event
     Requests,
+}
+
+impl Fidelity {
+    /// The word for it.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Fidelity::Flow => "flow",
+            Fidelity::Requests => "requests",
+        }
+    }
 }
 
 /// The colours of figures.
@@ -78,8 +90,8 @@ pub(crate) struct RunArgs {
     /// How the summary is printed
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,
-    /// Lay recorded curves over the simulated ones: a directory of *-rps.csv, *-pods.csv, *-nodes.csv
-    /// [default: the scenario's]
+    /// Lay recorded curves over the simulated ones: a directory of *-rps.csv, *-pods.csv, *-nodes.csv, or
+    /// DIR/PREFIX for one of several runs in it [default: the scenario's]
     #[arg(long, value_name = "DIR")]
     pub(crate) overlay: Option<PathBuf>,
     /// The colours of the dashboard
@@ -113,31 +125,81 @@ pub(crate) struct CheckArgs {
 /// Arguments of `catalog`.
 #[derive(Debug, Args)]
 pub(crate) struct CatalogArgs {
+    /// Only these families or types: m5, g4dn.xlarge, c5.x
+    #[arg(value_name = "NAME")]
+    pub(crate) names: Vec<String>,
     /// The AWS region
     #[arg(long, value_name = "REGION", default_value = "us-west-2")]
     pub(crate) region: String,
-    /// Only types whose name starts with this: g4dn, c5.x
-    #[arg(long, value_name = "PREFIX")]
-    pub(crate) name: Option<String>,
-    /// Only types with a GPU of this name, or any GPU: T4, A10G, any
-    #[arg(long, value_name = "NAME")]
-    pub(crate) gpu: Option<String>,
+    /// The catalog of that day, YYYY-MM-DD: without later types, with those retired since
+    #[arg(long, value_name = "DATE")]
+    pub(crate) as_of: Option<String>,
+    /// Only types offered in this zone
+    #[arg(long, value_name = "ZONE")]
+    pub(crate) zone: Option<String>,
+    /// Only these categories: c, m, g
+    #[arg(long, value_name = "LETTERS")]
+    pub(crate) category: Vec<String>,
+    /// Only generations from this on
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) min_generation: u32,
+    /// Only one architecture
+    #[arg(long, value_enum)]
+    pub(crate) arch: Option<Arch>,
     /// Only types with at least so many vCPU
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) min_vcpus: u32,
+    /// Only types with at most so many vCPU
     #[arg(long, value_name = "N")]
-    pub(crate) min_vcpus: Option<u32>,
+    pub(crate) max_vcpus: Option<u32>,
     /// Only types with at least so much memory, GiB
+    #[arg(long, value_name = "GIB", default_value_t = 0.0)]
+    pub(crate) min_memory: f64,
+    /// Only types with at most so much memory, GiB
     #[arg(long, value_name = "GIB")]
-    pub(crate) min_memory: Option<f64>,
-    /// Only amd64 or arm64
-    #[arg(long, value_name = "ARCH")]
-    pub(crate) arch: Option<String>,
-    /// Also types that EC2 no longer offers
+    pub(crate) max_memory: Option<f64>,
+    /// Only types with a GPU, of this name if one is given: T4, A10G
+    #[arg(long, value_name = "NAME", num_args = 0..=1, default_missing_value = "")]
+    pub(crate) gpu: Option<String>,
+    /// Only types with at least so many GPUs
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) min_gpus: u32,
+    /// Only types that can be had on the spot market
     #[arg(long)]
-    pub(crate) retired: bool,
+    pub(crate) spot: bool,
     /// At most so many, cheapest first
     #[arg(long, value_name = "N")]
     pub(crate) limit: Option<usize>,
     /// How types are printed
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+}
+
+/// A CPU architecture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Arch {
+    /// x86-64
+    Amd64,
+    /// Graviton
+    Arm64,
+}
+
+/// Arguments of `plot`.
+#[derive(Debug, Args)]
+pub(crate) struct PlotArgs {
+    /// A directory that `run` wrote: series.csv and summary.json
+    pub(crate) dir: PathBuf,
+    /// Where the figures go [default: DIR]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Lay recorded curves over the simulated ones: a directory of *-rps.csv, *-pods.csv, *-nodes.csv, or
+    /// DIR/PREFIX for one of several runs in it
+    #[arg(long, value_name = "DIR")]
+    pub(crate) overlay: Option<PathBuf>,
+    /// The colours of the dashboard
+    #[arg(long, value_enum, default_value_t = Colors::Dark)]
+    pub(crate) theme: Colors,
+    /// How the names of the figures are printed
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,
 }
@@ -148,7 +210,13 @@ pub(crate) struct AccuracyArgs {
     /// The scenario with measured curves
     #[arg(default_value = "scenarios/php-apache")]
     pub(crate) dir: PathBuf,
-    /// How many seeds
+    /// Measured curves to compare with [default: the scenario's]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) overlay: Option<PathBuf>,
+    /// Override a field; may be repeated
+    #[arg(long = "set", value_name = "FIELD=VALUE")]
+    pub(crate) sets: Vec<String>,
+    /// How many seeds, from the scenario's on
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) seeds: u32,
     /// How requests are simulated
@@ -172,7 +240,12 @@ mod tests {
         command.clone().debug_assert();
         for verb in command.get_subcommands() {
             for argument in verb.get_arguments() {
-                assert!(argument.get_help().is_some(), "{} {}", verb.get_name(), argument.get_id());
+                assert!(
+                    argument.get_help().is_some(),
+                    "{} {}",
+                    verb.get_name(),
+                    argument.get_id()
+                );
             }
         }
     }

@@ -1,32 +1,41 @@
-//! Reading a scenario's directory.
+//! Reading what a user names.
 
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use model::scenario::{Files, Source};
+
 use crate::failure::Failure;
 
-/// No manifest anybody wrote is bigger; a bigger file is a mistake, and reading it whole would be another.
-const LARGEST: u64 = 8 << 20;
-
-/// A file of a scenario: its path relative to the directory, and its text.
-#[derive(Debug, Clone)]
-pub(crate) struct SourceFile {
-    pub(crate) path: String,
-    pub(crate) text: String,
-}
+/// No manifest or trace that anybody wrote is bigger; a bigger file is a mistake, and reading it whole would
+/// be another.
+const LARGEST: u64 = 64 << 20;
 
 /// Reads `scenario.toml`, all of `manifests/*.yaml`, and the CSV traces beside them.
-pub(crate) fn read_scenario(dir: &Path) -> Result<Vec<SourceFile>, Failure> {
+pub(crate) fn read_scenario(dir: &Path) -> Result<Files, Failure> {
     if !dir.is_dir() {
-        let missing = if dir.exists() { "is not a directory" } else { "does not exist" };
-        return Err(Failure::new(format!("the scenario directory {} {missing}", dir.display()))
-            .hint("a scenario is a directory with a scenario.toml and manifests/*.yaml; see scenarios/"));
+        let missing = if dir.exists() {
+            "is not a directory"
+        } else {
+            "does not exist"
+        };
+        return Err(
+            Failure::new(format!("the scenario directory {} {missing}", dir.display()))
+                .hint("a scenario is a directory with a scenario.toml and manifests/*.yaml; see scenarios/"),
+        );
     }
-    let mut paths = vec![PathBuf::from("scenario.toml")];
-    paths.extend(listed(dir, "manifests", &["yaml", "yml"])?);
-    paths.extend(listed(dir, "traces", &["csv"])?);
-    paths.iter().map(|path| read(dir, path)).collect()
+    let all = |sub, endings: &[&str]| -> Result<Vec<Source>, Failure> {
+        listed(dir, sub, endings)?
+            .iter()
+            .map(|path| source(dir, path))
+            .collect()
+    };
+    Ok(Files {
+        scenario: source(dir, Path::new("scenario.toml"))?,
+        manifests: all("manifests", &["yaml", "yml"])?,
+        traces: all("traces", &["csv"])?,
+    })
 }
 
 /// The files of a subdirectory with one of the endings, by name; none if there is no such directory.
@@ -48,19 +57,48 @@ fn listed(dir: &Path, sub: &str, endings: &[&str]) -> Result<Vec<PathBuf>, Failu
     Ok(paths)
 }
 
-fn read(dir: &Path, path: &Path) -> Result<SourceFile, Failure> {
-    let full = dir.join(path);
-    let fail = |error| Failure::new(format!("cannot read {}: {error}", full.display()));
-    let file = fs::File::open(&full).map_err(fail)?;
+fn source(dir: &Path, path: &Path) -> Result<Source, Failure> {
+    Ok(Source {
+        path: path.display().to_string(),
+        text: read_text(&dir.join(path))?,
+    })
+}
+
+/// Reads a text file of a size that makes sense.
+pub(crate) fn read_text(path: &Path) -> Result<String, Failure> {
+    let fail = |error| Failure::new(format!("cannot read {}: {error}", path.display()));
+    let too_large = || {
+        Failure::new(format!("{} is larger than {} MiB", path.display(), LARGEST >> 20))
+            .hint("manifests, traces and results are smaller; is this the right file?")
+    };
+    let file = fs::File::open(path).map_err(fail)?;
+    let metadata = file.metadata().map_err(fail)?;
+    if metadata.is_dir() {
+        return Err(Failure::new(format!(
+            "cannot read {}: it is a directory",
+            path.display()
+        )));
+    }
+    if metadata.len() > LARGEST {
+        return Err(too_large());
+    }
+    // What has no size, such as a pipe, may still never end.
     let mut bytes = Vec::new();
     file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(fail)?;
     if bytes.len() as u64 > LARGEST {
-        return Err(Failure::new(format!("{} is larger than {} MiB", full.display(), LARGEST >> 20))
-            .hint("a scenario's files are manifests and traces; split what is larger"));
+        return Err(too_large());
     }
-    let text = String::from_utf8(bytes).map_err(|error| {
+    String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
-        Failure::new(format!("{}: expected UTF-8 text, found something else at byte {at}", full.display()))
-    })?;
-    Ok(SourceFile { path: path.display().to_string(), text })
+        let line = error.as_bytes()[..at]
+            .iter()
+            .filter(|byte| **byte == b'\n')
+            .count()
+            + 1;
+        Failure::new(format!(
+            "{}:{line}: expected UTF-8 text, found something else at byte {at}",
+            path.display()
+        ))
+        .hint("save the file as UTF-8")
+    })
 }

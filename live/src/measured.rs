@@ -108,11 +108,14 @@ pub enum Measure {
     /// Normalised mean absolute error, a share.
     Nmae,
     /// Share of time at which the two differ by at most 1.
+    #[serde(rename = "within-1")]
     Within1,
     /// Share of time at which the two are equal.
     Equal,
     /// Share of time at which the measured curve is inside the 5–95 % band of the seeds.
     Coverage,
+    /// 1 if the last measured reading is inside the 5–95 % band of the seeds, else 0.
+    FinalInBand,
     /// Error of the first rise, seconds.
     FirstRise,
     /// Error of the first fall, seconds.

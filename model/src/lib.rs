@@ -3,6 +3,8 @@
 
 pub mod api;
 pub mod catalog;
+pub mod cluster;
+pub mod cron;
 pub mod distribution;
 pub mod document;
 pub mod ec2;

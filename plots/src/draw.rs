@@ -2,13 +2,13 @@
 
 use plotters::coord::Shift;
 use plotters::drawing::{DrawingArea, DrawingAreaErrorKind};
-use plotters::element::Text;
 use plotters::prelude::DrawingBackend;
-use plotters::style::{FontStyle, IntoFont, RGBColor, ShapeStyle, TextStyle};
+use plotters::style::{RGBColor, ShapeStyle};
 
 use crate::figure::Figure;
 use crate::panel::draw_panel;
 use crate::theme::{Color, Theme};
+use crate::words::{Align, Type};
 
 pub(crate) type Outcome<DB> = Result<(), DrawingAreaErrorKind<<DB as DrawingBackend>::ErrorType>>;
 
@@ -31,15 +31,21 @@ impl Pen<'_> {
         (length * self.scale).round() as i32
     }
 
-    pub(crate) fn text(&self, size: f64, color: Color) -> TextStyle<'static> {
-        ("sans-serif", size * self.scale).into_font().color(&rgb(color))
+    /// Text of so many pixels to the em, at the left of its point.
+    pub(crate) fn text(&self, size: f64, color: Color) -> Type {
+        Type {
+            size: size * self.scale,
+            bold: false,
+            color,
+            align: Align::Left,
+        }
     }
 
-    pub(crate) fn bold(&self, size: f64, color: Color) -> TextStyle<'static> {
-        ("sans-serif", size * self.scale)
-            .into_font()
-            .style(FontStyle::Bold)
-            .color(&rgb(color))
+    pub(crate) fn bold(&self, size: f64, color: Color) -> Type {
+        Type {
+            bold: true,
+            ..self.text(size, color)
+        }
     }
 
     pub(crate) fn line(&self, color: Color, width: f64) -> ShapeStyle {
@@ -57,16 +63,10 @@ pub(crate) fn draw<DB: DrawingBackend>(
     let pen = Pen { theme, scale };
     area.fill(&rgb(theme.background))?;
     let at = |x: f64, y: f64| (pen.px(x), pen.px(y));
-    area.draw(&Text::new(
-        figure.title.clone(),
-        at(GAP + 4.0, 9.0),
-        pen.bold(25.0, theme.text),
-    ))?;
-    area.draw(&Text::new(
-        figure.subtitle.clone(),
-        at(GAP + 4.0, 37.0),
-        pen.text(16.5, theme.faint),
-    ))?;
+    pen.bold(19.0, theme.text)
+        .write(area, &figure.title, at(GAP + 4.0, 12.0))?;
+    pen.text(13.0, theme.faint)
+        .write(area, &figure.subtitle, at(GAP + 4.0, 40.0))?;
 
     let rows = figure
         .panels

@@ -49,7 +49,7 @@ pub enum Stroke {
 pub enum Layer {
     /// A step curve.
     Line {
-        /// For the legend.
+        /// For the legend; empty to be left out of it.
         label: String,
         /// What is drawn.
         curve: Curve,

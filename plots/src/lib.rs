@@ -11,6 +11,7 @@ mod panel;
 mod render;
 mod scale;
 mod theme;
+mod words;
 
 pub use figure::{Curve, Figure, Layer, Mark, Panel, Place, Stroke};
 pub use render::{Error, png, svg};

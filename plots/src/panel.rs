@@ -4,22 +4,31 @@ use plotters::chart::{ChartBuilder, ChartContext};
 use plotters::coord::Shift;
 use plotters::coord::cartesian::Cartesian2d;
 use plotters::drawing::DrawingArea;
-use plotters::element::{Circle, PathElement, Rectangle, Text};
+use plotters::element::{Circle, PathElement, Rectangle};
 use plotters::prelude::DrawingBackend;
 use plotters::style::Color as _;
 
 use crate::draw::{Outcome, Pen, rgb};
-use crate::figure::{Figure, Layer, Panel, Stroke};
+use crate::figure::{Figure, Layer, Mark, Panel, Stroke};
 use crate::layers::{draw_layer, greatest, stroke_color};
 use crate::scale::{Axis, time_label, time_ticks, value_label, value_ticks};
 use crate::theme::Color;
+use crate::words::{Align, Type};
 
 pub(crate) type Chart<'a, DB> = ChartContext<'a, DB, Cartesian2d<Axis, Axis>>;
 
-const LEGEND: f64 = 15.5;
+const TITLE_SIZE: f64 = 13.5;
+const LEGEND_SIZE: f64 = 12.0;
+const AXIS_SIZE: f64 = 11.5;
+const MARK_SIZE: f64 = 11.5;
+/// From the panel's upper edge to the legend, and from one row of it to the next.
+const LEGEND_TOP: f64 = 33.0;
 const LEGEND_ROW: f64 = 18.0;
-/// From the panel's upper edge to the legend.
-const TITLE: f64 = 31.0;
+const MARK_ROW: f64 = 16.0;
+/// What is left around the axes for their labels.
+const LEFT: f64 = 44.0;
+const RIGHT: f64 = 16.0;
+const BOTTOM: f64 = 27.0;
 
 pub(crate) fn draw_panel<DB: DrawingBackend>(
     cell: &DrawingArea<DB, Shift>,
@@ -28,43 +37,75 @@ pub(crate) fn draw_panel<DB: DrawingBackend>(
     pen: &Pen<'_>,
 ) -> Outcome<DB> {
     cell.fill(&rgb(pen.theme.panel))?;
-    cell.draw(&Text::new(
-        panel.title.clone(),
-        (pen.px(12.0), pen.px(8.0)),
-        pen.bold(17.0, pen.theme.text),
-    ))?;
+    pen.bold(TITLE_SIZE, pen.theme.text)
+        .write(cell, &panel.title, (pen.px(12.0), pen.px(10.0)))?;
     let legend_rows = draw_legend(cell, panel, pen)?;
-    let mark_rows = if panel.place.half.is_none() {
-        mark_rows(cell, figure, pen)?
+    let words = if panel.place.half.is_none() {
+        place_words(cell, figure, pen)
     } else {
         Vec::new()
     };
-    let mark_height = mark_rows.iter().map(|row| row + 1).max().unwrap_or(0) as f64 * 17.0;
+    let word_rows = words.iter().map(|words| words.row + 1).max().unwrap_or(0);
 
     let values = value_ticks(panel.layers.iter().map(greatest).fold(0.0, f64::max), panel.whole);
-    let step = values[1] - values[0];
-    let top = values[values.len() - 1];
     let times = time_ticks(figure, if panel.place.half.is_some() { 6 } else { 12 });
+    let ticks = Ticks { values, times };
+    let top = *ticks.values.last().expect("an axis has ticks");
+    let above = LEGEND_TOP + legend_rows as f64 * LEGEND_ROW + 8.0 + word_rows as f64 * MARK_ROW;
     let mut chart = ChartBuilder::on(cell)
-        .margin_top(pen.px(TITLE + legend_rows as f64 * LEGEND_ROW + 9.0 + mark_height))
-        .margin_right(pen.px(18.0))
-        .margin_left(pen.px(4.0))
-        .margin_bottom(pen.px(5.0))
-        .x_label_area_size(pen.px(26.0))
-        .y_label_area_size(pen.px(44.0))
-        .build_cartesian_2d(Axis::new(figure.span, times), Axis::new((0.0, top), values))?;
-    chart
-        .configure_mesh()
-        .light_line_style(rgb(pen.theme.panel))
-        .bold_line_style(pen.line(pen.theme.grid, 1.0))
-        .axis_style(pen.line(pen.theme.grid, 1.0))
-        .label_style(pen.text(15.0, pen.theme.faint))
-        .x_label_formatter(&|time| time_label(*time, figure))
-        .y_label_formatter(&|value| value_label(*value, step))
-        .draw()?;
-    draw_marks(cell, &chart, figure, &mark_rows, (top, mark_height), pen)?;
+        .margin_top(pen.px(above))
+        .margin_right(pen.px(RIGHT))
+        .margin_left(pen.px(LEFT))
+        .margin_bottom(pen.px(BOTTOM))
+        .build_cartesian_2d(Axis(figure.span), Axis((0.0, top)))?;
+    draw_axes(cell, &chart, figure, &ticks, pen)?;
+    draw_marks(cell, &chart, figure, &words, top, pen)?;
     for layer in &panel.layers {
         draw_layer(&mut chart, layer, figure.span, pen)?;
+    }
+    Ok(())
+}
+
+struct Ticks {
+    values: Vec<f64>,
+    times: Vec<f64>,
+}
+
+/// Grid lines with their labels.
+fn draw_axes<DB: DrawingBackend>(
+    cell: &DrawingArea<DB, Shift>,
+    chart: &Chart<'_, DB>,
+    figure: &Figure,
+    ticks: &Ticks,
+    pen: &Pen<'_>,
+) -> Outcome<DB> {
+    let area = chart.plotting_area();
+    let (base_x, base_y) = cell.get_base_pixel();
+    let style = pen.text(AXIS_SIZE, pen.theme.faint);
+    let top = *ticks.values.last().expect("an axis has ticks");
+    let line = |points: [(f64, f64); 2]| PathElement::new(points.to_vec(), pen.line(pen.theme.grid, 1.0));
+    for &time in &ticks.times {
+        area.draw(&line([(time, 0.0), (time, top)]))?;
+        let (x, y) = area.map_coordinate(&(time, 0.0));
+        let style = Type {
+            align: Align::Center,
+            ..style
+        };
+        style.write(
+            cell,
+            &time_label(time, figure),
+            (x - base_x, y - base_y + pen.px(7.0)),
+        )?;
+    }
+    for &value in &ticks.values {
+        area.draw(&line([(figure.span.0, value), (figure.span.1, value)]))?;
+        let (x, y) = area.map_coordinate(&(figure.span.0, value));
+        let style = Type {
+            align: Align::Right,
+            ..style
+        };
+        let label = value_label(value, ticks.values[1]);
+        style.write(cell, &label, (x - base_x - pen.px(7.0), y - base_y - pen.px(4.5)))?;
     }
     Ok(())
 }
@@ -73,7 +114,7 @@ pub(crate) fn draw_panel<DB: DrawingBackend>(
 enum Swatch {
     Line(Color),
     Box(Color),
-    Dot(Color),
+    Dots(Color),
 }
 
 /// Swatches and labels under the title, in as many rows as they need.
@@ -82,47 +123,50 @@ fn draw_legend<DB: DrawingBackend>(
     panel: &Panel,
     pen: &Pen<'_>,
 ) -> Result<usize, plotters::drawing::DrawingAreaErrorKind<DB::ErrorType>> {
-    let style = pen.text(LEGEND, pen.theme.faint);
-    let (width, _) = cell.dim_in_pixel();
-    let right = i32::try_from(width).unwrap_or(i32::MAX) - pen.px(12.0);
+    let style = pen.text(LEGEND_SIZE, pen.theme.faint);
+    let right = width(cell) - pen.px(12.0);
     let (mut x, mut row) = (pen.px(12.0), 0);
-    for (label, swatch) in panel.layers.iter().flat_map(|layer| entries(layer, pen)) {
-        let (text, _) = cell.estimate_text_size(label, &style)?;
-        let needed = pen.px(20.0) + i32::try_from(text).unwrap_or(0);
+    let entries = panel.layers.iter().flat_map(|layer| entries(layer, pen));
+    for (label, swatch) in entries.filter(|(label, _)| !label.is_empty()) {
+        let needed = pen.px(19.0) + style.width(label);
         if x + needed > right && x > pen.px(12.0) {
             (x, row) = (pen.px(12.0), row + 1);
         }
-        let y = pen.px(TITLE + row as f64 * LEGEND_ROW);
-        let middle = y + pen.px(8.5);
+        let y = pen.px(LEGEND_TOP + row as f64 * LEGEND_ROW);
+        let middle = y + pen.px(6.0);
         match swatch {
             Swatch::Line(color) => {
                 let corners = [
                     (x, middle - pen.px(1.0)),
-                    (x + pen.px(14.0), middle + pen.px(1.5)),
+                    (x + pen.px(14.0), middle + pen.px(1.0)),
                 ];
                 cell.draw(&Rectangle::new(corners, rgb(color).filled()))?;
             }
             Swatch::Box(color) => {
                 let corners = [
-                    (x + pen.px(1.0), middle - pen.px(5.0)),
+                    (x + pen.px(2.0), middle - pen.px(5.0)),
                     (x + pen.px(12.0), middle + pen.px(5.0)),
                 ];
                 cell.draw(&Rectangle::new(corners, rgb(color).filled()))?;
             }
-            Swatch::Dot(color) => {
-                for dx in [2.5, 10.5] {
+            Swatch::Dots(color) => {
+                for dx in [3.0, 10.0] {
                     cell.draw(&Circle::new(
                         (x + pen.px(dx), middle),
-                        pen.px(2.2),
+                        pen.px(2.0),
                         rgb(color).filled(),
                     ))?;
                 }
             }
         }
-        cell.draw(&Text::new(label.to_owned(), (x + pen.px(19.0), y), style.clone()))?;
+        style.write(cell, label, (x + pen.px(19.0), y))?;
         x += needed + pen.px(16.0);
     }
     Ok(row + 1)
+}
+
+fn width<DB: DrawingBackend>(cell: &DrawingArea<DB, Shift>) -> i32 {
+    i32::try_from(cell.dim_in_pixel().0).unwrap_or(i32::MAX)
 }
 
 /// What a layer puts into the legend.
@@ -133,7 +177,7 @@ fn entries<'a>(layer: &'a Layer, pen: &Pen<'_>) -> Vec<(&'a str, Swatch)> {
             stroke: Stroke::Measured,
             ..
         } => {
-            vec![(label.as_str(), Swatch::Dot(pen.theme.measured))]
+            vec![(label.as_str(), Swatch::Dots(pen.theme.measured))]
         }
         Layer::Line { label, stroke, .. } => {
             vec![(label.as_str(), Swatch::Line(stroke_color(*stroke, pen.theme)))]
@@ -156,44 +200,40 @@ fn entries<'a>(layer: &'a Layer, pen: &Pen<'_>) -> Vec<(&'a str, Swatch)> {
     }
 }
 
-const MARK: f64 = 14.5;
+/// The words of a mark above the chart: where they start, and on which row from the top.
+struct PlacedWords {
+    x: i32,
+    row: usize,
+}
 
-/// On which row above the chart each mark's words stand, so that none runs into another.
-fn mark_rows<DB: DrawingBackend>(
+/// Puts the words of marks on rows so that none runs into another. Words begin at their line, or end at the
+/// panel's edge if there is no room.
+fn place_words<DB: DrawingBackend>(
     cell: &DrawingArea<DB, Shift>,
     figure: &Figure,
     pen: &Pen<'_>,
-) -> Result<Vec<usize>, plotters::drawing::DrawingAreaErrorKind<DB::ErrorType>> {
-    let (width, _) = cell.dim_in_pixel();
-    let mut ends: Vec<f64> = Vec::new();
-    let mut rows = Vec::new();
+) -> Vec<PlacedWords> {
+    let style = pen.text(MARK_SIZE, pen.theme.mark);
+    let (left, right) = (pen.px(LEFT), width(cell) - pen.px(RIGHT));
+    let mut ends: Vec<i32> = Vec::new();
+    let mut placed = Vec::new();
     for mark in shown(figure) {
-        let (text, _) = cell.estimate_text_size(&mark.label, &pen.text(MARK, pen.theme.mark))?;
-        let (start, end) = mark_extent(figure, mark.at, f64::from(text), f64::from(width), pen);
-        let row = ends.iter().position(|taken| *taken < start).unwrap_or(ends.len());
-        if row == ends.len() {
-            ends.push(end);
-        } else {
-            ends[row] = end;
+        let share = (mark.at - figure.span.0) / (figure.span.1 - figure.span.0);
+        let at = left + (share * f64::from(right - left)).round() as i32;
+        let words = style.width(&mark.label);
+        let x = at.min(right - words).max(pen.px(12.0));
+        let row = ends.iter().position(|end| *end < x).unwrap_or(ends.len());
+        let end = x + words + pen.px(14.0);
+        match ends.get_mut(row) {
+            Some(taken) => *taken = end,
+            None => ends.push(end),
         }
-        rows.push(row);
+        placed.push(PlacedWords { x, row });
     }
-    Ok(rows)
+    placed
 }
 
-/// The words of a mark start at its line, or end there if the panel is too narrow.
-fn mark_extent(figure: &Figure, at: f64, text: f64, width: f64, pen: &Pen<'_>) -> (f64, f64) {
-    let (left, right) = (f64::from(pen.px(48.0)), width - f64::from(pen.px(18.0)));
-    let x = left + (at - figure.span.0) / (figure.span.1 - figure.span.0) * (right - left);
-    let gap = f64::from(pen.px(5.0));
-    if x + text < right {
-        (x - gap, x + text + gap)
-    } else {
-        (right - text - gap, right + gap)
-    }
-}
-
-fn shown(figure: &Figure) -> impl Iterator<Item = &crate::figure::Mark> {
+fn shown(figure: &Figure) -> impl Iterator<Item = &Mark> {
     figure
         .marks
         .iter()
@@ -204,29 +244,23 @@ fn draw_marks<DB: DrawingBackend>(
     cell: &DrawingArea<DB, Shift>,
     chart: &Chart<'_, DB>,
     figure: &Figure,
-    rows: &[usize],
-    (top, height): (f64, f64),
+    words: &[PlacedWords],
+    top: f64,
     pen: &Pen<'_>,
 ) -> Outcome<DB> {
     let area = chart.plotting_area();
-    let (cell_x, cell_y) = cell.get_base_pixel();
+    let (base_x, base_y) = cell.get_base_pixel();
+    let rows = words.iter().map(|words| words.row + 1).max().unwrap_or(0);
+    let line = pen.line(pen.theme.mark.over(pen.theme.panel, 0.7), 1.0);
     for (n, mark) in shown(figure).enumerate() {
-        let style = pen.line(pen.theme.mark, 1.0);
-        area.draw(&PathElement::new(vec![(mark.at, 0.0), (mark.at, top)], style))?;
-        let Some(row) = rows.get(n) else { continue };
-        let style = pen.text(MARK, pen.theme.mark);
-        let (text, _) = cell.estimate_text_size(&mark.label, &style)?;
-        let (width, _) = cell.dim_in_pixel();
-        let (start, _) = mark_extent(figure, mark.at, f64::from(text), f64::from(width), pen);
+        area.draw(&PathElement::new(vec![(mark.at, 0.0), (mark.at, top)], line))?;
+        let Some(words) = words.get(n) else { continue };
         let (x, y) = area.map_coordinate(&(mark.at, top));
-        let (x, y) = (x - cell_x, y - cell_y);
-        let words_y = y - pen.px(height) + pen.px(*row as f64 * 17.0);
-        cell.draw(&PathElement::new(
-            vec![(x, y), (x, words_y + pen.px(15.0))],
-            pen.line(pen.theme.mark, 1.0),
-        ))?;
-        let words_x = start.round() as i32 + pen.px(5.0);
-        cell.draw(&Text::new(mark.label.clone(), (words_x, words_y), style))?;
+        let (x, y) = (x - base_x, y - base_y);
+        let words_y = y - pen.px((rows - words.row) as f64 * MARK_ROW + 2.0);
+        cell.draw(&PathElement::new(vec![(x, y), (x, words_y + pen.px(14.0))], line))?;
+        pen.text(MARK_SIZE, pen.theme.mark)
+            .write(cell, &mark.label, (words.x, words_y))?;
     }
     Ok(())
 }

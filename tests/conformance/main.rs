@@ -6,5 +6,6 @@ mod ec2;
 mod hpa;
 mod manifest;
 mod promql;
+mod promqltest;
 mod scheduler;
 mod workload;

@@ -42,6 +42,15 @@ pub(crate) struct PodSpec {
     termination_grace_period_seconds: Option<u64>,
     #[serde(default)]
     host_network: bool,
+    #[serde(default)]
+    scheduling_gates: Vec<Gate>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Gate {
+    #[serde(rename = "name")]
+    _name: String,
 }
 
 #[derive(Deserialize)]
@@ -285,7 +294,7 @@ impl PodSpec {
             },
             termination_grace: Duration::from_secs(self.termination_grace_period_seconds.unwrap_or(30)),
             host_network: self.host_network,
-            gated: false,
+            gated: !self.scheduling_gates.is_empty(),
         }
     }
 }

@@ -4,6 +4,8 @@
 //! functions that a simulated cycle calls. A pod that fits takes its room where the recording put it, so that
 //! one difference does not hide the next.
 
+mod vectors;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -14,177 +16,10 @@ use model::scheduler::cycle::{Found, Sampling, find_nodes_that_fit, score, selec
 use model::scheduler::pod_info::{KindId, default_selector};
 use model::scheduler::preemption::{Budget, Outcome, best_candidates, dry_run, potential_nodes, preempt};
 use model::scheduler::{Cache, PlacedPod, PodRef, Profile, ScoringStrategy, Version, message};
-use serde::Deserialize;
 use sim::{Instant, Streams};
 
+use self::vectors::{Cluster, Expect, Image, Incoming, NodeSpec, Pdb, ReplicaSet, TaintSpec, Victims};
 use super::manifest;
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Cluster {
-    id: String,
-    #[serde(rename = "note")]
-    _note: String,
-    percentage_of_nodes_to_score: i32,
-    nodes: Vec<NodeSpec>,
-    node_order: Vec<String>,
-    templates: BTreeMap<String, Template>,
-    #[serde(default)]
-    pods: Vec<Bound>,
-    #[serde(default)]
-    services: Vec<Service>,
-    #[serde(default)]
-    replica_sets: Vec<ReplicaSet>,
-    #[serde(default)]
-    pod_disruption_budgets: Vec<Pdb>,
-    incoming: Vec<Incoming>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct NodeSpec {
-    name: String,
-    #[serde(default)]
-    labels: Labels,
-    #[serde(default)]
-    taints: Vec<TaintSpec>,
-    #[serde(default)]
-    unschedulable: bool,
-    allocatable: BTreeMap<String, String>,
-    #[serde(default)]
-    images: Vec<Image>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct TaintSpec {
-    key: String,
-    #[serde(default)]
-    value: String,
-    effect: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Image {
-    names: Vec<String>,
-    size_bytes: i64,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Template {
-    #[serde(default)]
-    namespace: Option<String>,
-    #[serde(default)]
-    labels: Labels,
-    #[serde(default)]
-    owner: Option<Owner>,
-    spec: manifest::PodSpec,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Owner {
-    kind: String,
-    name: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Bound {
-    name: String,
-    template: String,
-    node_name: String,
-    #[serde(default)]
-    terminating: bool,
-    #[serde(default)]
-    started_seconds_ago: Option<u64>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Service {
-    #[serde(rename = "name")]
-    _name: String,
-    #[serde(default)]
-    namespace: Option<String>,
-    selector: Labels,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct ReplicaSet {
-    name: String,
-    #[serde(default)]
-    namespace: Option<String>,
-    match_labels: Labels,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Pdb {
-    #[serde(rename = "name")]
-    _name: String,
-    #[serde(default)]
-    namespace: Option<String>,
-    match_labels: Labels,
-    disruptions_allowed: i32,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Incoming {
-    name: String,
-    template: String,
-    #[serde(default)]
-    node_affinity_name: Option<String>,
-    expect: Expect,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Expect {
-    feasible_nodes: Vec<String>,
-    #[serde(default)]
-    rejected: Vec<Rejected>,
-    #[serde(default)]
-    unschedulable_plugins: BTreeSet<String>,
-    scores: Option<BTreeMap<String, Vec<i64>>>,
-    total_score: Option<Vec<i64>>,
-    #[serde(default)]
-    best_nodes: Vec<String>,
-    suggested_host: Option<String>,
-    placed_on: Option<String>,
-    message: Option<String>,
-    preemption: Option<Preemption>,
-    start_node_index: Option<usize>,
-    next_start_node_index: Option<usize>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Rejected {
-    plugin: String,
-    code: String,
-    reasons: Vec<String>,
-    nodes: Vec<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Preemption {
-    candidates: BTreeMap<String, Victims>,
-    selected: BTreeSet<String>,
-}
-
-#[derive(Deserialize, PartialEq, Debug)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Victims {
-    pods: Vec<String>,
-    #[serde(default)]
-    pdb_violations: usize,
-}
 
 /// A cluster in the scheduler's cache, and the names to talk about it.
 struct World {
@@ -215,6 +50,7 @@ impl World {
         for (i, node) in cluster.nodes.iter().enumerate() {
             world.cache.set_node(NodeId(i as u32), &node_object(node));
         }
+        let namespaces = cluster.namespaces.labels();
         for (name, template) in &cluster.templates {
             let namespace = namespace(&template.namespace);
             let object = PodTemplate {
@@ -237,9 +73,7 @@ impl World {
                 Some(LabelSelector::from_labels(&set.match_labels))
             });
             let selector = default_selector(&object, of_namespace.map(|s| &s.selector), owner.as_ref());
-            let kind = world
-                .cache
-                .add_kind(Arc::new(object), &selector, &BTreeMap::new());
+            let kind = world.cache.add_kind(Arc::new(object), &selector, &namespaces);
             world.kinds.insert(name.clone(), kind);
         }
         for pod in &cluster.pods {

@@ -1,158 +1,242 @@
-//! The dashboard people know, drawn from a run: nodes by type, request rate, pods, cost, latency.
+//! The dashboard people know, drawn from a run's files: nodes by type, request rate, pods, cost, latency.
 
-use model::cluster::record::{Record, Row};
+use live::measured::{CurveName, Measured};
 use plots::{Curve, Figure, Layer, Mark, Panel, Place, Stroke};
 
-/// Curves measured elsewhere, in the run's own seconds.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Overlay {
-    pub(crate) rps: Vec<(f64, f64)>,
-    pub(crate) pods: Vec<(f64, f64)>,
-    pub(crate) nodes: Vec<(f64, f64)>,
-}
+use super::summary::Summary;
+use super::table::{HIGH, LOW, NODES, SEEN_NODES, Table};
 
-/// What is drawn: one run, and a band if there were several.
+/// Width and height: the width of a README, so that nothing is shrunk there.
+const SIZE: (u32, u32) = (960, 1020);
+
+/// What is drawn: `series.csv` and `summary.json` of one run, or of several seeds together.
 pub(crate) struct Dashboard<'a> {
-    pub(crate) title: String,
-    pub(crate) subtitle: String,
-    /// The run that is shown: the only one, or the median one.
-    pub(crate) record: &'a Record,
-    /// All runs, the one shown among them.
-    pub(crate) replications: &'a [Record],
-    pub(crate) overlay: Option<&'a Overlay>,
-    /// The time of day at the start of the run, in seconds.
-    pub(crate) clock: Option<f64>,
-    /// From when on, seconds.
-    pub(crate) from: f64,
+    pub(crate) table: &'a Table,
+    pub(crate) summary: &'a Summary,
+    /// Curves measured elsewhere, and the run's second at their second zero.
+    pub(crate) overlay: Option<(&'a Measured, f64)>,
 }
 
 impl Dashboard<'_> {
     /// The figure.
     pub(crate) fn figure(&self) -> Figure {
-        let end = self.record.end.as_secs_f64();
-        let marks = self.record.marks.iter();
+        let times = self.table.times();
+        let span = (times.first().copied().unwrap_or(0.0), self.summary.end_s);
+        let mark = |mark: &super::summary::Mark| Mark {
+            at: mark.t_s,
+            label: mark.label.clone(),
+        };
         Figure {
-            title: self.title.clone(),
-            subtitle: self.subtitle.clone(),
-            span: (self.from, end),
-            clock: self.clock,
-            panels: vec![self.nodes(), self.rate(), self.pods(), self.cost(), self.latency()],
-            marks: marks.map(|(at, label)| Mark { at: at.as_secs_f64(), label: label.clone() }).collect(),
-            size: (1280, 1120),
+            title: self.summary.scenario.clone(),
+            subtitle: self.subtitle(),
+            span,
+            clock: self.summary.clock_s(),
+            panels: vec![
+                self.nodes(),
+                self.rate(),
+                self.pods(),
+                self.cost(),
+                self.latency(),
+            ],
+            marks: self.summary.marks.iter().map(mark).collect(),
+            size: SIZE,
         }
     }
 
-    fn nodes(&self) -> Panel {
-        let curve = |n: usize| {
-            let at = |row: &Row| row.nodes.get(n).copied().unwrap_or(0.0);
-            (self.record.instance_types[n].clone(), self.curve(at))
+    fn subtitle(&self) -> String {
+        let summary = self.summary;
+        let seeds = match summary.replications {
+            1 => format!("seed {}", summary.seed),
+            n => format!("median of {n} seeds, bands hold 5–95 % of them"),
         };
-        let parts = (0..self.record.instance_types.len()).map(curve).collect();
+        let what = format!("simulated, {} fidelity, {seeds}", summary.fidelity);
+        let money = format!("{:.2} USD", summary.cost_usd);
+        let requests = format!("{} requests served", thousands(summary.requests_served));
+        format!("{what} · {money} · {requests}")
+    }
+
+    fn nodes(&self) -> Panel {
+        // What the dashboard shows; before Prometheus knows anything, and where it is down, what is true.
+        let seen = self
+            .table
+            .types(SEEN_NODES)
+            .any(|name| self.any(&format!("{SEEN_NODES}{name}")));
+        let prefix = if seen { SEEN_NODES } else { NODES };
+        let types = self
+            .table
+            .types(prefix)
+            .map(|name| (name.to_owned(), format!("{prefix}{name}")));
+        let parts = types.filter(|(_, column)| self.any(column));
+        let parts = parts.map(|(name, column)| (name, self.curve(&column))).collect();
         let mut layers = vec![Layer::Stack { parts }];
-        self.measured(&mut layers, "measured, all types", |overlay| &overlay.nodes);
-        Panel { title: "Nodes by instance type".into(), place: Place { row: 0, half: None }, layers }
+        self.edges(&mut layers, "nodes");
+        if seen && self.summary.replications == 1 {
+            layers.push(self.line("joined", "nodes", Stroke::Thin(7)));
+        }
+        self.measured(&mut layers, "measured, all types", CurveName::Nodes);
+        panel("Nodes by instance type", true, 0, None, layers)
     }
 
     fn rate(&self) -> Panel {
         let mut layers = Vec::new();
-        self.band(&mut layers, 0, |row| row.seen_rps);
-        layers.push(Layer::Line {
-            label: "served".into(),
-            curve: self.curve(|row| row.rps_served),
-            stroke: Stroke::Thin(5),
-        });
-        layers.push(Layer::Line {
-            label: "as Prometheus sees it".into(),
-            curve: self.curve(|row| row.seen_rps),
-            stroke: Stroke::Series(0),
-        });
-        if self.record.failed > 0.5 {
-            layers.push(Layer::Line {
-                label: "failed".into(),
-                curve: self.curve(|row| row.rps_failed),
-                stroke: Stroke::Series(3),
-            });
+        self.band(&mut layers, "seen.rps", 0);
+        layers.push(self.line("served", "rps_served", Stroke::Thin(7)));
+        if self.any("seen.rps") {
+            layers.push(self.line("as Prometheus sees it", "seen.rps", Stroke::Series(0)));
         }
-        self.measured(&mut layers, "measured", |overlay| &overlay.rps);
-        Panel { title: "Request rate, requests/s".into(), place: Place { row: 1, half: Some(0) }, layers }
+        if self.summary.requests_failed > 0.5 {
+            layers.push(self.line("failed", "rps_failed", Stroke::Series(3)));
+        }
+        self.measured(&mut layers, "measured", CurveName::Rps);
+        panel("Request rate (requests/s)", false, 1, Some(0), layers)
     }
 
     fn pods(&self) -> Panel {
         let mut layers = Vec::new();
-        self.band(&mut layers, 4, |row| row.seen_pods);
-        let lines: [(&str, usize, fn(&Row) -> f64); 4] = [
-            ("pods in the namespace", 4, |row| row.seen_pods),
-            ("replicas desired", 1, |row| row.replicas_desired),
-            ("replicas ready", 2, |row| row.replicas_ready),
-            ("pending", 3, |row| row.pods_pending),
-        ];
-        for (label, color, of) in lines {
-            let stroke = Stroke::Series(color);
-            layers.push(Layer::Line { label: label.into(), curve: self.curve(of), stroke });
+        self.band(&mut layers, "seen.pods", 4);
+        layers.push(self.line("pending", "pods_pending", Stroke::Series(3)));
+        layers.push(self.line("ready", "replicas_ready", Stroke::Series(2)));
+        layers.push(self.line("desired", "replicas_desired", Stroke::Series(1)));
+        if self.any("seen.pods") {
+            layers.push(self.line("all pods", "seen.pods", Stroke::Series(4)));
         }
-        self.measured(&mut layers, "measured", |overlay| &overlay.pods);
-        Panel { title: "Pods and replicas".into(), place: Place { row: 1, half: Some(1) }, layers }
+        self.measured(&mut layers, "measured, all pods", CurveName::Pods);
+        panel("Pods and replicas", true, 1, Some(1), layers)
     }
 
     fn cost(&self) -> Panel {
         let mut layers = Vec::new();
-        self.band(&mut layers, 2, |row| row.cost_per_hour);
-        layers.push(Layer::Line {
-            label: "machines and volumes".into(),
-            curve: self.curve(|row| row.cost_per_hour),
-            stroke: Stroke::Series(2),
-        });
-        Panel { title: "Cost, USD/h".into(), place: Place { row: 2, half: Some(0) }, layers }
+        self.band(&mut layers, "cost_usd_per_hour", 2);
+        layers.push(self.line("machines and volumes", "cost_usd_per_hour", Stroke::Series(2)));
+        panel("Cost (USD/h)", false, 2, Some(0), layers)
     }
 
     fn latency(&self) -> Panel {
         let mut layers = Vec::new();
-        self.band(&mut layers, 6, |row| row.latency_p95);
-        layers.push(Layer::Line {
-            label: "95th percentile".into(),
-            curve: self.curve(|row| row.latency_p95),
-            stroke: Stroke::Series(6),
-        });
-        Panel { title: "Response time, s".into(), place: Place { row: 2, half: Some(1) }, layers }
+        self.band(&mut layers, "latency_p95_s", 6);
+        layers.push(self.line("95th percentile", "latency_p95_s", Stroke::Series(6)));
+        panel("Response time (s)", false, 2, Some(1), layers)
     }
 
-    fn curve(&self, of: impl Fn(&Row) -> f64) -> Curve {
-        Curve::new(self.record.rows.iter().map(|row| (row.at.as_secs_f64(), of(row))).collect())
+    fn any(&self, column: &str) -> bool {
+        self.table
+            .column(column)
+            .is_some_and(|values| values.iter().any(|value| *value > 0.0))
     }
 
-    fn measured(&self, layers: &mut Vec<Layer>, label: &str, of: impl Fn(&Overlay) -> &Vec<(f64, f64)>) {
-        if let Some(points) = self.overlay.map(of).filter(|points| !points.is_empty()) {
-            let curve = Curve::new(points.clone());
-            layers.push(Layer::Line { label: label.into(), curve, stroke: Stroke::Measured });
+    fn curve(&self, column: &str) -> Curve {
+        Curve::new(self.table.readings(column))
+    }
+
+    fn line(&self, label: &str, column: &str, stroke: Stroke) -> Layer {
+        Layer::Line {
+            label: label.into(),
+            curve: self.curve(column),
+            stroke,
         }
     }
 
-    /// The 5–95 % band over replications, row by row.
-    fn band(&self, layers: &mut Vec<Layer>, color: usize, of: impl Fn(&Row) -> f64) {
-        if self.replications.len() < 2 {
+    fn measured(&self, layers: &mut Vec<Layer>, label: &str, curve: CurveName) {
+        let Some((measured, zero)) = self.overlay else {
             return;
+        };
+        let Some(readings) = measured.curves.get(&curve) else {
+            return;
+        };
+        let curve = Curve::new(readings.iter().map(|&(at, value)| (zero + at, value)).collect());
+        layers.push(Layer::Line {
+            label: label.into(),
+            curve,
+            stroke: Stroke::Measured,
+        });
+    }
+
+    /// The 5–95 % band over replications, if there are any.
+    fn band(&self, layers: &mut Vec<Layer>, column: &str, color: usize) {
+        let [low, high] = [LOW, HIGH].map(|edge| format!("{column}{edge}"));
+        if self.table.column(&low).is_some() {
+            let (low, high) = (self.curve(&low), self.curve(&high));
+            layers.push(Layer::Band {
+                label: "5–95 %".into(),
+                low,
+                high,
+                color,
+            });
         }
-        let (mut low, mut high) = (Vec::new(), Vec::new());
-        for (n, row) in self.record.rows.iter().enumerate() {
-            let rows = self.replications.iter().filter_map(|record| record.rows.get(n));
-            let mut values: Vec<f64> = rows.map(&of).filter(|value| value.is_finite()).collect();
-            values.sort_by(f64::total_cmp);
-            let at = row.at.as_secs_f64();
-            low.push((at, quantile(&values, 0.05)));
-            high.push((at, quantile(&values, 0.95)));
+    }
+
+    /// The same as two thin lines, where there is a stack below.
+    fn edges(&self, layers: &mut Vec<Layer>, column: &str) {
+        let [low, high] = [LOW, HIGH].map(|edge| format!("{column}{edge}"));
+        if self.table.column(&low).is_some() {
+            layers.push(self.line("5 and 95 % of seeds", &low, Stroke::Thin(3)));
+            layers.push(self.line("", &high, Stroke::Thin(3)));
         }
-        let (low, high) = (Curve::new(low), Curve::new(high));
-        layers.push(Layer::Band { label: "5–95 % of seeds".into(), low, high, color });
     }
 }
 
-/// A quantile of sorted values, interpolated; NaN of none.
-pub(crate) fn quantile(sorted: &[f64], q: f64) -> f64 {
-    if sorted.is_empty() {
-        return f64::NAN;
+fn panel(title: &str, whole: bool, row: usize, half: Option<usize>, layers: Vec<Layer>) -> Panel {
+    Panel {
+        title: title.into(),
+        whole,
+        place: Place { row, half },
+        layers,
     }
-    let position = q * (sorted.len() - 1) as f64;
-    let (below, share) = (position.floor() as usize, position.fract());
-    let above = (below + 1).min(sorted.len() - 1);
-    sorted[below] + (sorted[above] - sorted[below]) * share
+}
+
+/// 143210 as "143,210".
+pub(crate) fn thousands(value: f64) -> String {
+    let digits = format!("{:.0}", value.max(0.0));
+    let mut text = String::new();
+    for (n, digit) in digits.chars().enumerate() {
+        if n > 0 && (digits.len() - n) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thousands_are_grouped() {
+        assert_eq!(
+            [0.0, 999.0, 1000.0, 1_234_567.0].map(thousands),
+            ["0", "999", "1,000", "1,234,567"]
+        );
+    }
+
+    #[test]
+    fn a_dashboard_shows_bands_and_measured_curves_where_there_are_any() {
+        let text = "time_s,seen.rps,seen.rps.p05,seen.rps.p95\n0,1,0,2\n15,2,1,3\n";
+        let table = Table::from_csv(text).unwrap();
+        let summary = Summary {
+            replications: 3,
+            end_s: 30.0,
+            ..Summary::default()
+        };
+        let labels = |overlay: Option<(&Measured, f64)>| -> Vec<String> {
+            let figure = Dashboard {
+                table: &table,
+                summary: &summary,
+                overlay,
+            }
+            .figure();
+            let label = |layer: &Layer| match layer {
+                Layer::Line { label, .. } | Layer::Band { label, .. } => label.clone(),
+                Layer::Stack { .. } => "stack".to_owned(),
+            };
+            figure.panels[1].layers.iter().map(label).collect()
+        };
+        assert_eq!(labels(None), ["5–95 %", "served", "as Prometheus sees it"]);
+        let curves = [(CurveName::Rps, vec![(0.0, 1.0)])].into();
+        let measured = Measured {
+            curves,
+            ..Measured::default()
+        };
+        assert_eq!(labels(Some((&measured, 15.0))).last().unwrap(), "measured");
+    }
 }

@@ -14,8 +14,11 @@ pub(crate) fn events_jsonl(log: &[LogEntry]) -> Vec<u8> {
 }
 
 fn line(entry: &LogEntry) -> serde_json::Value {
-    let data: Map<String, serde_json::Value> =
-        entry.details.iter().map(|(name, value)| ((*name).to_owned(), plain(value))).collect();
+    let data: Map<String, serde_json::Value> = entry
+        .details
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), plain(value)))
+        .collect();
     json!({
         "t": entry.at.as_secs_f64(),
         "part": entry.part,

@@ -1,26 +1,44 @@
 //! `summary.json`: the numbers a person wants, and the same for a terminal.
+//!
+//! With replications every number is the median over the seeds, and `bands` holds its 5th and 95th percentile
+//! under the path of the field.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use model::cluster::record::{Record, TimeToCapacity};
-use serde::Serialize;
+use live::accuracy::quantile;
+use model::cluster::record::{Record, TimeToCapacity, TypeCost};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use sim::Instant;
 
-/// The numbers of one run.
-#[derive(Debug, Clone, Serialize)]
+use super::dashboard::thousands;
+
+/// The numbers of one run, or the medians of several. All are numbers with a fraction, because medians of
+/// counts can have one.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct Summary {
+    /// The version of scaletwin that ran.
+    pub(crate) version: String,
     pub(crate) scenario: String,
     pub(crate) seed: u64,
-    pub(crate) fidelity: &'static str,
-    pub(crate) simulated_s: f64,
+    pub(crate) replications: u32,
+    pub(crate) fidelity: String,
+    /// The wall-clock label of second zero, RFC 3339.
+    pub(crate) epoch: String,
+    /// Results count from here on, seconds since second zero.
+    pub(crate) from_s: f64,
+    pub(crate) end_s: f64,
     pub(crate) cost_usd: f64,
     pub(crate) instance_usd: f64,
     pub(crate) volume_usd: f64,
     pub(crate) by_type: BTreeMap<String, TypeSummary>,
     pub(crate) replicas_peak: f64,
+    /// Weighted by time.
     pub(crate) replicas_mean: f64,
     pub(crate) nodes_peak: f64,
+    pub(crate) nodes_mean: f64,
     pub(crate) requests_served: f64,
     pub(crate) requests_failed: f64,
     pub(crate) requests_in_flight: f64,
@@ -28,27 +46,33 @@ pub(crate) struct Summary {
     pub(crate) latency_p95_s: Option<f64>,
     pub(crate) latency_p99_s: Option<f64>,
     pub(crate) pending_pod_s: f64,
-    pub(crate) scale_ups: u32,
-    pub(crate) scale_downs: u32,
-    pub(crate) launches: u32,
-    pub(crate) launch_failures: u32,
-    pub(crate) evictions: u32,
-    pub(crate) interruptions: u32,
-    pub(crate) could_tip: u32,
+    pub(crate) scale_ups: f64,
+    pub(crate) scale_downs: f64,
+    pub(crate) launches: f64,
+    pub(crate) launch_failures: f64,
+    pub(crate) evictions: f64,
+    pub(crate) interruptions: f64,
+    pub(crate) could_tip: f64,
     pub(crate) time_to_capacity: Vec<StageSummary>,
+    /// What the scenario did, and when; of several seeds, what the first saw.
+    pub(crate) marks: Vec<Mark>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) bands: BTreeMap<String, (f64, f64)>,
 }
 
 /// One instance type's part in the bill.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct TypeSummary {
-    pub(crate) nodes: u32,
+    pub(crate) nodes: f64,
     pub(crate) node_hours: f64,
     pub(crate) instance_usd: f64,
     pub(crate) volume_usd: f64,
 }
 
 /// One load step's way to capacity, in seconds.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct StageSummary {
     pub(crate) step_s: f64,
     pub(crate) scrape_s: f64,
@@ -57,6 +81,13 @@ pub(crate) struct StageSummary {
     pub(crate) node_launch_s: f64,
     pub(crate) pod_start_s: f64,
     pub(crate) total_s: f64,
+}
+
+/// An action of the scenario as it was carried out.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Mark {
+    pub(crate) t_s: f64,
+    pub(crate) label: String,
 }
 
 impl From<&TimeToCapacity> for StageSummary {
@@ -73,32 +104,53 @@ impl From<&TimeToCapacity> for StageSummary {
     }
 }
 
+/// Whose numbers they are.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct About {
+    pub(crate) scenario: String,
+    pub(crate) seed: u64,
+    pub(crate) fidelity: String,
+    pub(crate) epoch: String,
+    pub(crate) from: Instant,
+}
+
 /// Sums a run up.
-pub(crate) fn summarize(record: &Record, scenario: &str, seed: u64, fidelity: &'static str) -> Summary {
-    let (start, end) = (Instant::ZERO, record.end);
+pub(crate) fn summarize(record: &Record, about: &About) -> Summary {
+    let (start, end) = (about.from, record.end);
     let desired = record.curve("replicas_desired");
+    let nodes = record.curve("nodes");
     let finite = |value: f64| value.is_finite().then_some(value);
     let by_type = record.costs.iter().map(|(name, cost)| {
         let part = TypeSummary {
-            nodes: cost.nodes,
+            nodes: f64::from(cost.nodes),
             node_hours: cost.node_hours,
             instance_usd: cost.instance_usd,
             volume_usd: cost.volume_usd,
         };
         (name.clone(), part)
     });
+    // An empty sum is minus zero.
+    let dollars = |of: fn(&TypeCost) -> f64| record.costs.values().map(of).sum::<f64>() + 0.0;
+    let (instance_usd, volume_usd) = (dollars(|cost| cost.instance_usd), dollars(|cost| cost.volume_usd));
+    let counts = &record.counts;
+    let marks = record.marks.iter();
     Summary {
-        scenario: scenario.to_owned(),
-        seed,
-        fidelity,
-        simulated_s: end.as_secs_f64(),
-        cost_usd: record.cost_usd(),
-        instance_usd: record.costs.values().map(|cost| cost.instance_usd).sum(),
-        volume_usd: record.costs.values().map(|cost| cost.volume_usd).sum(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        scenario: about.scenario.clone(),
+        seed: about.seed,
+        replications: 1,
+        fidelity: about.fidelity.clone(),
+        epoch: about.epoch.clone(),
+        from_s: start.as_secs_f64(),
+        end_s: end.as_secs_f64(),
+        cost_usd: instance_usd + volume_usd,
+        instance_usd,
+        volume_usd,
         by_type: by_type.collect(),
         replicas_peak: desired.max(start, end),
         replicas_mean: desired.mean(start, end),
-        nodes_peak: record.curve("nodes").max(start, end),
+        nodes_peak: nodes.max(start, end),
+        nodes_mean: nodes.mean(start, end),
         requests_served: record.served,
         requests_failed: record.failed,
         requests_in_flight: record.in_flight,
@@ -106,73 +158,412 @@ pub(crate) fn summarize(record: &Record, scenario: &str, seed: u64, fidelity: &'
         latency_p95_s: finite(record.latency[1]),
         latency_p99_s: finite(record.latency[2]),
         pending_pod_s: record.pending_seconds,
-        scale_ups: record.counts.scale_ups,
-        scale_downs: record.counts.scale_downs,
-        launches: record.counts.launches,
-        launch_failures: record.counts.launch_failures,
-        evictions: record.counts.evictions,
-        interruptions: record.counts.interruptions,
-        could_tip: record.counts.could_tip,
+        scale_ups: f64::from(counts.scale_ups),
+        scale_downs: f64::from(counts.scale_downs),
+        launches: f64::from(counts.launches),
+        launch_failures: f64::from(counts.launch_failures),
+        evictions: f64::from(counts.evictions),
+        interruptions: f64::from(counts.interruptions),
+        could_tip: f64::from(counts.could_tip),
         time_to_capacity: record.time_to_capacity.iter().map(StageSummary::from).collect(),
+        marks: marks
+            .map(|(at, label)| Mark {
+                t_s: at.as_secs_f64(),
+                label: label.clone(),
+            })
+            .collect(),
+        bands: BTreeMap::new(),
     }
 }
 
 impl Summary {
+    /// The medians of several runs, with bands.
+    ///
+    /// # Panics
+    ///
+    /// When there is no run.
+    pub(crate) fn merged(runs: &[Summary]) -> Self {
+        let (first, rest) = runs.split_first().expect("at least one run");
+        if rest.is_empty() {
+            return first.clone();
+        }
+        let values: Vec<Value> = runs
+            .iter()
+            .map(|run| serde_json::to_value(run).expect("a summary has text keys"))
+            .collect();
+        let mut bands = BTreeMap::new();
+        let value = median(&values.iter().collect::<Vec<_>>(), "", &mut bands);
+        let merged: Summary = serde_json::from_value(value).expect("medians have the shape of their runs");
+        Summary {
+            seed: first.seed,
+            replications: runs.len() as u32,
+            from_s: first.from_s,
+            end_s: first.end_s,
+            marks: first.marks.clone(),
+            bands,
+            ..merged
+        }
+    }
+
+    /// `summary.json`.
+    pub(crate) fn to_json(&self) -> String {
+        let mut value = serde_json::to_value(self).expect("a summary has text keys");
+        tidy(&mut value);
+        let mut text = serde_json::to_string_pretty(&value).expect("a value can be written");
+        text.push('\n');
+        text
+    }
+
+    /// Reads what [`Summary::to_json`] wrote.
+    pub(crate) fn from_json(text: &str) -> Result<Self, String> {
+        serde_json::from_str(text).map_err(|error| error.to_string())
+    }
+
+    /// The same on one line.
+    pub(crate) fn to_value(&self) -> Value {
+        let mut value = serde_json::to_value(self).expect("a summary has text keys");
+        tidy(&mut value);
+        value
+    }
+
+    /// The time of day at second zero, in seconds.
+    pub(crate) fn clock_s(&self) -> Option<f64> {
+        live::recording::time_of_day(self.epoch.get(11..19)?)
+    }
+
     /// For a terminal: aligned lines, the important ones first.
     pub(crate) fn text(&self) -> String {
         let mut text = String::new();
         let mut line = |name: &str, value: String| {
             let _ = writeln!(text, "{name:<18} {value}");
         };
-        line("simulated", format!("{} ({}, seed {})", clock(self.simulated_s), self.fidelity, self.seed));
-        let money = format!("{:.4} USD", self.cost_usd);
-        line("cost", format!("{money} ({:.4} machines, {:.4} volumes)", self.instance_usd, self.volume_usd));
+        let seeds = match self.replications {
+            1 => format!("seed {}", self.seed),
+            n => format!("median of {n} seeds from {}, 5–95 % in brackets", self.seed),
+        };
+        line(
+            "scenario",
+            format!(
+                "{}, {} in {}, {seeds}",
+                self.scenario,
+                length(self.end_s),
+                self.fidelity
+            ),
+        );
+        let machines = format!(
+            "machines {:.4}, volumes {:.4}",
+            self.instance_usd, self.volume_usd
+        );
+        line(
+            "cost",
+            format!(
+                "{:.4} USD{} ({machines})",
+                self.cost_usd,
+                self.band("cost_usd", 4)
+            ),
+        );
         for (name, part) in &self.by_type {
             let dollars = part.instance_usd + part.volume_usd;
-            let hours = format!("{:.2} node-hours on {} nodes", part.node_hours, part.nodes);
-            line(&format!("  {name}"), format!("{hours}, {dollars:.4} USD"));
+            let band = self.band(&format!("by_type.{name}.node_hours"), 2);
+            let nodes = count(part.nodes, "node", "nodes");
+            line(
+                &format!("  {name}"),
+                format!(
+                    "{:.2} node-hours{band} on {nodes}, {dollars:.4} USD",
+                    part.node_hours
+                ),
+            );
         }
-        line("replicas", format!("peak {}, mean {:.1}", self.replicas_peak, self.replicas_mean));
-        line("nodes", format!("peak {}, {} launched", self.nodes_peak, self.launches));
-        line("requests", format!("{:.0} served, {:.0} failed", self.requests_served, self.requests_failed));
+        let (peak, mean) = (self.band("replicas_peak", 0), self.band("replicas_mean", 1));
+        line(
+            "replicas",
+            format!(
+                "peak {:.0}{peak}, mean {:.1}{mean}",
+                self.replicas_peak, self.replicas_mean
+            ),
+        );
+        let (peak, mean) = (self.band("nodes_peak", 0), self.band("nodes_mean", 1));
+        let nodes = format!(
+            "peak {:.0}{peak}, mean {:.1}{mean}",
+            self.nodes_peak, self.nodes_mean
+        );
+        line(
+            "nodes",
+            format!(
+                "{nodes}; {:.0} launched{}",
+                self.launches,
+                self.band("launches", 0)
+            ),
+        );
+        let served = format!(
+            "{} served{}",
+            thousands(self.requests_served),
+            self.band("requests_served", 0)
+        );
+        let failed = format!(
+            "{} failed{}",
+            thousands(self.requests_failed),
+            self.band("requests_failed", 0)
+        );
+        line("requests", format!("{served}, {failed}"));
         line("latency", self.latency());
-        line("pending", format!("{:.0} pod-seconds", self.pending_pod_s));
-        let scaled = format!("{} up, {} down", self.scale_ups, self.scale_downs);
-        line("scale events", format!("{scaled}; {} holds could tip", self.could_tip));
-        let troubles = format!("{} evictions, {} interruptions", self.evictions, self.interruptions);
-        line("disruption", format!("{troubles}, {} launches refused", self.launch_failures));
+        let pending = thousands(self.pending_pod_s);
+        line(
+            "pending",
+            format!("{pending} pod-seconds{}", self.band("pending_pod_s", 0)),
+        );
+        let scaled = format!("{:.0} up, {:.0} down", self.scale_ups, self.scale_downs);
+        let tip = if self.could_tip > 0.0 {
+            format!(
+                "; {} could tip: the ratio is within 0.02 of the tolerance",
+                count(self.could_tip, "hold", "holds")
+            )
+        } else {
+            String::new()
+        };
+        line("scale events", format!("{scaled}{tip}"));
+        let evictions = count(self.evictions, "eviction", "evictions");
+        let interruptions = count(self.interruptions, "interruption", "interruptions");
+        let refused = count(self.launch_failures, "launch refused", "launches refused");
+        line("disruption", format!("{evictions}, {interruptions}, {refused}"));
         for stages in &self.time_to_capacity {
-            line("time to capacity", stages.text());
+            line("time to capacity", self.stages(stages));
         }
         text
     }
 
     fn latency(&self) -> String {
-        let part = |name: &str, value: Option<f64>| match value {
+        let part = |(name, value): (&str, Option<f64>)| match value {
             Some(seconds) => format!("{name} {:.0} ms", seconds * 1000.0),
             None => format!("{name} –"),
         };
-        let parts = [("p50", self.latency_p50_s), ("p95", self.latency_p95_s), ("p99", self.latency_p99_s)];
-        parts.map(|(name, value)| part(name, value)).join(", ")
+        let parts = [
+            ("p50", self.latency_p50_s),
+            ("p95", self.latency_p95_s),
+            ("p99", self.latency_p99_s),
+        ];
+        parts.map(part).join(", ")
+    }
+
+    fn stages(&self, stages: &StageSummary) -> String {
+        let at = match self.clock_s() {
+            Some(clock) => time_of_day(clock + stages.step_s),
+            None => length(stages.step_s),
+        };
+        let parts = [
+            ("scrape", stages.scrape_s),
+            ("rate window", stages.rate_window_s),
+            ("HPA sync", stages.hpa_sync_s),
+            ("node launch", stages.node_launch_s),
+            ("pod start", stages.pod_start_s),
+        ];
+        let parts = parts
+            .map(|(name, seconds)| format!("{name} {seconds:.0}"))
+            .join(" + ");
+        format!("{:.0} s after the step at {at}: {parts}", stages.total_s)
+    }
+
+    fn band(&self, field: &str, digits: usize) -> String {
+        match self.bands.get(field) {
+            Some((low, high)) => format!(" [{low:.digits$}–{high:.digits$}]"),
+            None => String::new(),
+        }
     }
 }
 
-impl StageSummary {
-    fn text(&self) -> String {
-        format!(
-            "{:.0} s after the step at {}: scrape {:.0}, rate window {:.0}, HPA {:.0}, nodes {:.0}, pods {:.0}",
-            self.total_s,
-            clock(self.step_s),
-            self.scrape_s,
-            self.rate_window_s,
-            self.hpa_sync_s,
-            self.node_launch_s,
-            self.pod_start_s,
-        )
+/// The median of numbers, of each field of objects, and of each item of lists; of other things, the first.
+/// An instance type that a run did not have counts as zeros, a latency that it could not say is left out.
+fn median(values: &[&Value], path: &str, bands: &mut BTreeMap<String, (f64, f64)>) -> Value {
+    let numbers: Vec<f64> = values.iter().filter_map(|value| value.as_f64()).collect();
+    if !numbers.is_empty() {
+        bands.insert(
+            path.to_owned(),
+            (quantile(&numbers, 0.05), quantile(&numbers, 0.95)),
+        );
+        return Value::from(quantile(&numbers, 0.5));
+    }
+    let below = |key: &str| {
+        if path.is_empty() {
+            key.to_owned()
+        } else {
+            format!("{path}.{key}")
+        }
+    };
+    match values[0] {
+        Value::Object(_) => {
+            let objects: Vec<_> = values.iter().filter_map(|value| value.as_object()).collect();
+            let absent = serde_json::to_value(TypeSummary::default()).expect("a summary has text keys");
+            let keys: std::collections::BTreeSet<&String> =
+                objects.iter().flat_map(|object| object.keys()).collect();
+            let field = |key: &String| {
+                let has: Vec<&Value> = objects
+                    .iter()
+                    .map(|object| object.get(key).unwrap_or(&absent))
+                    .collect();
+                let own = [
+                    "version",
+                    "seed",
+                    "replications",
+                    "from_s",
+                    "end_s",
+                    "marks",
+                    "bands",
+                ];
+                let value = if path.is_empty() && own.contains(&key.as_str()) {
+                    has[0].clone()
+                } else {
+                    median(&has, &below(key), bands)
+                };
+                (key.clone(), value)
+            };
+            Value::Object(keys.into_iter().map(field).collect())
+        }
+        Value::Array(_) => {
+            let lists: Vec<_> = values.iter().filter_map(|value| value.as_array()).collect();
+            let longest = lists.iter().map(|list| list.len()).max().unwrap_or(0);
+            let item = |n: usize| {
+                let items: Vec<&Value> = lists.iter().filter_map(|list| list.get(n)).collect();
+                median(&items, &below(&n.to_string()), bands)
+            };
+            Value::Array((0..longest).map(item).collect())
+        }
+        other => other.clone(),
     }
 }
 
-fn clock(seconds: f64) -> String {
+/// Six decimals are enough, and a whole number needs none.
+fn tidy(value: &mut Value) {
+    match value {
+        Value::Number(number) => {
+            let Some(float) = number.as_f64().filter(|_| number.is_f64()) else {
+                return;
+            };
+            let rounded = (float * 1e6).round() / 1e6;
+            *value = if rounded.fract() == 0.0 && rounded.abs() < 9e15 {
+                Value::from(rounded as i64)
+            } else {
+                Value::from(rounded)
+            };
+        }
+        Value::Array(items) => items.iter_mut().for_each(tidy),
+        Value::Object(fields) => fields.values_mut().for_each(tidy),
+        _ => {}
+    }
+}
+
+fn count(number: f64, one: &str, several: &str) -> String {
+    let digits = usize::from(number.fract() != 0.0);
+    format!("{number:.digits$} {}", if number == 1.0 { one } else { several })
+}
+
+/// 2850 s as "47 min 30 s".
+fn length(seconds: f64) -> String {
     let seconds = seconds.round() as u64;
-    format!("{}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
+    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
+        (0, 0, s) => format!("{s} s"),
+        (0, m, 0) => format!("{m} min"),
+        (0, m, s) => format!("{m} min {s} s"),
+        (h, 0, 0) => format!("{h} h"),
+        (h, m, 0) => format!("{h} h {m} min"),
+        (h, m, s) => format!("{h} h {m} min {s} s"),
+    }
+}
+
+/// Seconds since midnight as "14:13:00".
+pub(crate) fn time_of_day(seconds: f64) -> String {
+    let seconds = seconds.round().rem_euclid(86_400.0) as u64;
+    format!(
+        "{:02}:{:02}:{:02}",
+        seconds / 3600,
+        seconds / 60 % 60,
+        seconds % 60
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(cost: f64, types: &[(&str, f64)], p95: Option<f64>) -> Summary {
+        let part = |&(name, node_hours): &(&str, f64)| {
+            (
+                name.to_owned(),
+                TypeSummary {
+                    nodes: 1.0,
+                    node_hours,
+                    ..TypeSummary::default()
+                },
+            )
+        };
+        let marks = vec![Mark {
+            t_s: 5.0,
+            label: "scale".into(),
+        }];
+        Summary {
+            scenario: "test".into(),
+            replications: 1,
+            end_s: 60.0,
+            cost_usd: cost,
+            by_type: types.iter().map(part).collect(),
+            latency_p95_s: p95,
+            marks,
+            ..Summary::default()
+        }
+    }
+
+    #[test]
+    fn several_runs_become_medians_with_bands() {
+        let runs = [
+            run(1.0, &[("m5.large", 2.0)], None),
+            run(2.0, &[("m5.large", 4.0), ("m3.medium", 1.0)], Some(0.5)),
+            run(6.0, &[], Some(0.7)),
+        ];
+        let merged = Summary::merged(&runs);
+        assert_eq!((merged.cost_usd, merged.replications), (2.0, 3));
+        assert_eq!(merged.by_type["m5.large"].node_hours, 2.0);
+        assert_eq!(merged.by_type["m3.medium"].node_hours, 0.0);
+        assert_eq!(merged.latency_p95_s, Some(0.6));
+        assert_eq!(merged.marks, runs[0].marks);
+        let (low, high) = merged.bands["cost_usd"];
+        assert!((low - 1.1).abs() < 1e-9 && (high - 5.6).abs() < 1e-9);
+        assert!(!merged.bands.contains_key("seed"));
+        assert!(
+            merged
+                .text()
+                .contains("cost               2.0000 USD [1.1000–5.6000]"),
+            "{}",
+            merged.text()
+        );
+    }
+
+    #[test]
+    fn json_is_short_and_can_be_read_again() {
+        let summary = run(0.123_456_789, &[("m5.large", 2.0)], None);
+        let text = summary.to_json();
+        assert!(
+            text.contains("\"cost_usd\": 0.123457") && text.contains("\"node_hours\": 2,"),
+            "{text}"
+        );
+        let again: Summary = serde_json::from_str(&text).unwrap();
+        assert_eq!(again.to_json(), text);
+    }
+
+    #[test]
+    fn times_are_written_for_people() {
+        assert_eq!(
+            [2850.0, 60.0, 7200.0, 3661.0].map(length),
+            ["47 min 30 s", "1 min", "2 h", "1 h 1 min 1 s"]
+        );
+        assert_eq!(time_of_day(49_230.0 + 86_400.0), "13:40:30");
+    }
+
+    #[test]
+    fn the_epoch_gives_the_axis_its_clock() {
+        let summary = Summary {
+            epoch: "2023-12-28T13:40:30Z".into(),
+            ..Summary::default()
+        };
+        assert_eq!(summary.clock_s(), Some(49_230.0));
+        assert_eq!(Summary::default().clock_s(), None);
+    }
 }

@@ -23,8 +23,8 @@ pub struct Simulated {
 /// What the comparison is about, besides the curves.
 #[derive(Debug, Clone, Default)]
 pub struct Scope {
-    /// The time of day at the run's start, seconds.
-    pub clock: Option<f64>,
+    /// The run's second at second zero of the readings.
+    pub zero: f64,
     /// The end of the run.
     pub end: Instant,
     /// The fidelity that ran, for objectives that are about one only.
@@ -40,6 +40,8 @@ pub enum Unit {
     Share,
     /// Seconds.
     Seconds,
+    /// So many.
+    Count,
 }
 
 /// One measure over all seeds.
@@ -55,6 +57,8 @@ pub struct Line {
     pub median: f64,
     /// Its 5th and 95th percentile; the same number where all seeds make one number.
     pub band: (f64, f64),
+    /// Whether all seeds together make one number.
+    pub together: bool,
     /// What was asked for.
     pub objective: Option<Objective>,
     /// Whether it was met; lines without an objective are.
@@ -84,13 +88,11 @@ impl Comparison {
 /// together by their median; coverage is one number for all.
 #[must_use]
 pub fn compare(seeds: &[Simulated], measured: &Measured, scope: &Scope) -> Comparison {
-    let zero = measured.zero(scope.clock);
     let mut comparison = Comparison::default();
     let table = Table {
         seeds,
         measured,
         scope,
-        zero,
     };
     if let Some((from, to)) = table.window(None, None, measured.span()) {
         comparison.window = Some((from, to));
@@ -132,12 +134,18 @@ impl Measure {
         Measure::Shape,
     ];
 
+    /// Whether the seeds make one number together instead of one each.
+    fn of_all_seeds(self) -> bool {
+        matches!(self, Measure::Coverage | Measure::FinalInBand)
+    }
+
     fn words(self) -> (&'static str, Unit) {
         match self {
             Measure::Nmae => ("nMAE", Unit::Share),
             Measure::Within1 => ("within 1", Unit::Share),
             Measure::Equal => ("equal", Unit::Share),
             Measure::Coverage => ("inside the 5–95 % band", Unit::Share),
+            Measure::FinalInBand => ("last reading inside the 5–95 % band", Unit::Share),
             Measure::FirstRise => ("first rise, error", Unit::Seconds),
             Measure::FirstFall => ("first fall, error", Unit::Seconds),
             Measure::LastFall => ("last fall, error", Unit::Seconds),
@@ -151,7 +159,6 @@ struct Table<'a> {
     seeds: &'a [Simulated],
     measured: &'a Measured,
     scope: &'a Scope,
-    zero: f64,
 }
 
 impl Table<'_> {
@@ -163,7 +170,8 @@ impl Table<'_> {
         span: (f64, f64),
     ) -> Option<(Instant, Instant)> {
         let moment = |time: Option<&str>| time.and_then(|time| self.measured.seconds_at(time));
-        let run = |seconds: f64| Instant::ZERO + Duration::from_secs_f64((self.zero + seconds).max(0.0));
+        let run =
+            |seconds: f64| Instant::ZERO + Duration::from_secs_f64((self.scope.zero + seconds).max(0.0));
         let from = run(moment(from).unwrap_or(span.0).max(span.0));
         let until = run(moment(until).unwrap_or(span.1).min(span.1)).min(self.scope.end);
         (from < until).then_some((from, until))
@@ -175,7 +183,7 @@ impl Table<'_> {
 
     fn line(&self, curve: CurveName, measure: Measure, objective: Option<&Objective>) -> Line {
         let readings = self.measured.curves.get(&curve).map_or(&[][..], Vec::as_slice);
-        let real = step_curve(readings, self.zero);
+        let real = step_curve(readings, self.scope.zero);
         let span = (
             readings.first().map_or(0.0, |r| r.0),
             readings.last().map_or(0.0, |r| r.0),
@@ -194,14 +202,24 @@ impl Table<'_> {
         };
         let mut line = line(curve.series(), words, unit, &values);
         line.met = objective.is_none_or(|objective| meets(objective, unit, line.median));
+        line.together = measure.of_all_seeds();
         line.objective = objective.cloned();
         line
     }
 
     fn values(&self, curve: CurveName, measure: Measure, real: &StepSeries, window: Window) -> Vec<f64> {
-        if measure == Measure::Coverage {
-            let (low, high) = self.band(curve, window);
-            return vec![coverage(&low, &high, real, window)];
+        match measure {
+            Measure::Coverage => {
+                let (low, high) = self.band(curve, window);
+                return vec![coverage(&low, &high, real, window)];
+            }
+            Measure::FinalInBand => {
+                let (low, high) = self.band(curve, window);
+                let value = real.at(window.to);
+                let inside = low.last() <= value && value <= high.last();
+                return vec![f64::from(u8::from(inside))];
+            }
+            _ => {}
         }
         let one = |seed: &Simulated| {
             let simulated = seed.curves.get(&curve).cloned().unwrap_or_default();
@@ -253,7 +271,7 @@ impl Table<'_> {
             .measured
             .nodes
             .iter()
-            .map(|(name, r)| (name, hours(&step_curve(r, self.zero))))
+            .map(|(name, r)| (name, hours(&step_curve(r, self.scope.zero))))
             .collect();
         let mut lines = Vec::new();
         let simulated = |seed: &Simulated, name: &String| seed.nodes.get(name).map_or(0.0, hours);
@@ -304,7 +322,7 @@ impl Table<'_> {
                     .filter(|change| change.0 > from && change.0 < to)
                     .count() as f64
             };
-            let real = changes(&step_curve(readings, self.zero));
+            let real = changes(&step_curve(readings, self.scope.zero));
             let own = |seed: &Simulated| seed.curves.get(&curve).map_or(0.0, changes);
             let values: Vec<f64> = self.seeds.iter().map(|seed| relative(own(seed), real)).collect();
             lines.push(line(
@@ -336,7 +354,7 @@ fn of_one_seed(measure: Measure, simulated: &StepSeries, real: &StepSeries, wind
         Measure::LastFall => error(&|curve| inside(return_to(curve, curve.at(to), from))),
         Measure::Lag => lag(simulated, real, window),
         Measure::Shape => shape(simulated, real, window),
-        Measure::Coverage => unreachable!("coverage is a measure of all seeds together"),
+        Measure::Coverage | Measure::FinalInBand => unreachable!("a measure of all seeds together"),
     }
 }
 
@@ -348,6 +366,7 @@ fn line(subject: &str, measure: String, unit: Unit, values: &[f64]) -> Line {
         unit,
         median: at(0.5),
         band: (at(0.05), at(0.95)),
+        together: false,
         objective: None,
         met: true,
     }
@@ -408,7 +427,7 @@ mod tests {
     fn scope() -> Scope {
         let prices = [("m5.large".to_owned(), 0.1)].into();
         Scope {
-            clock: Some(35_940.0),
+            zero: 60.0,
             end: Instant::from_secs(1000),
             fidelity: "flow".into(),
             prices,
@@ -469,6 +488,17 @@ mod tests {
     fn coverage_is_of_all_seeds_together() {
         let seeds: [&[(u64, f64)]; 2] = [&[(0, 9.0)], &[(0, 11.0)]];
         check(objective(Measure::Coverage, 1.0), &seeds, 0.5, true);
+    }
+
+    #[test]
+    fn the_last_reading_is_inside_the_band_or_not() {
+        let last = Objective {
+            at_least: Some(1.0),
+            at_most: None,
+            ..objective(Measure::FinalInBand, 0.0)
+        };
+        check(last.clone(), &[&[(0, 4.0)], &[(0, 6.0)]], 1.0, true);
+        check(last, &[&[(0, 6.0)], &[(0, 7.0)]], 0.0, false);
     }
 
     #[test]

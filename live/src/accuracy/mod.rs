@@ -9,6 +9,7 @@
 //! | [`wasserstein`], [`kolmogorov_smirnov`] | distances between two samples (pending times, node start times) |
 //! | [`relative`] | abs(sim − real) / real, for dollars, node-hours, counts of events |
 //! | [`coverage`] | share of time at which the real curve lies inside a simulated band |
+//! | `final-in-band` | whether the last real reading lies inside it, for ends that are a lottery |
 //! | [`kendall_tau`] | agreement of the order of configurations |
 //!
 //! [`compare`] takes those that dashboards' curves allow and holds them against a measured run's objectives.

@@ -8,10 +8,21 @@
 //! Triggers: `prometheus`, `cron`, `cpu` and `memory`. Left out: ScaledJobs, push scalers, authentication
 //! (accepted, not simulated), and the time that the metrics adapter itself takes.
 
+pub mod annotation;
+mod evaluation;
+pub mod executor;
+pub mod fallback;
+pub mod formula;
+pub mod generated;
 pub mod operator;
+pub mod scaler;
 pub mod spec;
+mod state;
+mod task;
+#[cfg(test)]
+mod tests;
 pub mod version;
 
-pub use operator::{Answer, Config, Input, Output, QueryId, View};
+pub use operator::{Answer, Config, Event, Input, Operator, Output, QueryId, View};
 pub use spec::{ScaledObject, Spec, Trigger};
 pub use version::Profile;

@@ -1,22 +1,33 @@
-//! The component: polls, pulls, and what becomes of them.
+//! The component: reconciles, polls, pulls.
+//!
+//! A ScaledObject's scale loop polls its triggers and lets the executor act on what they say; the HPA
+//! pulls its metrics whenever it likes. Both run evaluations of triggers, which wait for Prometheus, so
+//! each is a [`Task`] that goes on when an answer comes.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use sim::{Component, Instant, Outbox};
+
+use super::annotation;
+use super::executor::{self, Situation, Verdict};
+use super::generated;
+use super::spec::{ScaledObject, TriggerKind};
+use super::state::State;
+use super::task::{Evaluation, Purpose, Task};
+use super::version::Profile;
+use super::{evaluation, scaler};
 use crate::api::Api;
-use crate::hpa::{Hpa, Spec as HpaSpec};
+use crate::hpa::{Hpa, Source, Spec as HpaSpec};
 use crate::id::{DeploymentId, HpaId, ScaledObjectId, Table};
 use crate::quantity::Quantity;
-
-use super::spec::ScaledObject;
-use super::version::Profile;
 
 /// The operator's settings.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// The release.
     pub profile: Profile,
-    /// The wall clock at time zero, in nanoseconds of the Unix epoch: queries are asked for whole seconds
-    /// of it, and cron triggers live by it.
+    /// The wall clock at time zero: queries are asked for whole seconds of it, and cron triggers live by it.
     pub epoch: jiff::Timestamp,
     /// `KEDA_HTTP_DEFAULT_TIMEOUT`
     pub http_timeout: Duration,
@@ -113,6 +124,39 @@ pub enum Output {
     UpdateHpa(HpaId, Box<HpaSpec>),
     /// Delete an HPA.
     DeleteHpa(HpaId),
+    /// What was decided and why.
+    Publish(Box<Event>),
+}
+
+/// What KEDA did, for the event log.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// A poll of the scale loop ended.
+    Polled {
+        /// Of which object.
+        scaled_object: ScaledObjectId,
+        /// spec.replicas of the target.
+        current: i32,
+        /// Each external trigger's metric and value; `None` is an error.
+        values: Vec<(String, Option<f64>)>,
+        /// Whether the object counted as active.
+        active: bool,
+        /// Whether some trigger failed.
+        error: bool,
+        /// What was done.
+        verdict: Verdict,
+    },
+    /// The HPA controller was given a metric, or an error.
+    Pulled {
+        /// Of which object.
+        scaled_object: ScaledObjectId,
+        /// The metric's name.
+        metric: String,
+        /// What it was given.
+        value: Option<Quantity>,
+        /// Whether that is the fallback's.
+        fallback: bool,
+    },
 }
 
 /// What KEDA sees.
@@ -124,4 +168,466 @@ pub struct View<'a> {
     pub scaled_objects: &'a Table<ScaledObjectId, ScaledObject>,
     /// HPAs.
     pub hpas: &'a Table<HpaId, Hpa>,
+}
+
+type Out = Outbox<Input, Output>;
+
+/// KEDA's operator and metrics adapter.
+#[derive(Debug)]
+pub struct Operator {
+    config: Config,
+    objects: BTreeMap<ScaledObjectId, State>,
+    tasks: BTreeMap<u32, Task>,
+    next_task: u32,
+    /// Which task's which evaluation each query is for.
+    queries: BTreeMap<QueryId, (u32, usize)>,
+    next_query: u32,
+}
+
+impl Component for Operator {
+    type Input = Input;
+    type Output = Output;
+    type View<'a> = View<'a>;
+
+    fn handle(&mut self, now: Instant, input: Input, view: View<'_>, out: &mut Out) {
+        match input {
+            Input::Changed(id) => self.changed(now, id, view, out),
+            Input::Reconcile(id) => self.reconcile(now, id, view, out),
+            Input::Poll(id) => self.timer(now, id, view, out),
+            Input::MetricRequested { hpa, metric } => self.pull(now, hpa, metric, view, out),
+            Input::Answer(query, answer) => self.answer(now, query, &answer, view, out),
+            Input::Timeout(query) => self.answer(now, query, &Answer::Error, view, out),
+        }
+    }
+}
+
+impl Operator {
+    /// An operator that knows of no object.
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        Operator {
+            config,
+            objects: BTreeMap::new(),
+            tasks: BTreeMap::new(),
+            next_task: 0,
+            queries: BTreeMap::new(),
+            next_query: 0,
+        }
+    }
+
+    /// Takes over a ScaledObject whose HPA and scale loop have been there since before the start of the
+    /// run: its next poll is at `first_poll`, and it was active last at the start, if it was.
+    pub fn adopt(
+        &mut self,
+        id: ScaledObjectId,
+        first_poll: Instant,
+        was_active: bool,
+        view: View<'_>,
+        out: &mut Out,
+    ) {
+        let Some(object) = view.scaled_objects.get(id) else {
+            return;
+        };
+        let mut state = State::new(object, replicas(view, object.target), &self.config.profile);
+        state.looping = true;
+        state.timer = first_poll;
+        state.last_active = was_active.then(|| self.wall_seconds(Instant::ZERO));
+        out.wake_at(first_poll, Input::Poll(id));
+        self.objects.insert(id, state);
+    }
+
+    /// The wall clock in nanoseconds of the Unix epoch.
+    fn wall(&self, now: Instant) -> i128 {
+        self.config.epoch.as_nanosecond() + i128::from(now.as_nanos())
+    }
+
+    /// In whole seconds, cut.
+    fn wall_seconds(&self, now: Instant) -> i64 {
+        self.wall(now).div_euclid(1_000_000_000) as i64
+    }
+
+    fn changed(&mut self, now: Instant, id: ScaledObjectId, view: View<'_>, out: &mut Out) {
+        let delay = self.config.reconcile;
+        if let Some(object) = view.scaled_objects.get(id) {
+            let profile = &self.config.profile;
+            self.objects
+                .entry(id)
+                .or_insert_with(|| State::new(object, replicas(view, object.target), profile));
+        }
+        if let Some(state) = self.objects.get_mut(&id)
+            && state.reconcile.is_none()
+        {
+            state.reconcile = Some(now + delay);
+            out.wake_at(now + delay, Input::Reconcile(id));
+        }
+    }
+
+    /// Brings HPA and scale loop in line with the object (controllers/keda/scaledobject_controller.go
+    /// `reconcileScaledObject`).
+    fn reconcile(&mut self, now: Instant, id: ScaledObjectId, view: View<'_>, out: &mut Out) {
+        let Some(state) = self
+            .objects
+            .get_mut(&id)
+            .filter(|state| state.reconcile == Some(now))
+        else {
+            return;
+        };
+        state.reconcile = None;
+        let hpa = view.hpas.iter().find(|(_, hpa)| hpa.owner == Some(id));
+        let Some(object) = view.scaled_objects.get(id) else {
+            return self.finalize(id, hpa.map(|(id, _)| id), view, out);
+        };
+        let profile = &self.config.profile;
+        if must_stop(object, state, profile) {
+            if profile.pause_by_reconciler
+                && let Some(paused) = annotation::paused_replicas(object)
+                && paused != replicas(view, object.target)
+            {
+                out.emit(scale_to(id, object.target, paused));
+            }
+            self.stop(id);
+            return delete(hpa.map(|(id, _)| id), out);
+        }
+        state.paused_replicas_set &= annotation::paused_replicas(object).is_some();
+        let wanted = generated::hpa(id, object, profile, now);
+        let restart = match hpa {
+            Some((_, old)) if old.name == wanted.name => {
+                let (hpa, old) = hpa.expect("matched above");
+                if old.spec != wanted.spec {
+                    out.emit(Output::UpdateHpa(hpa, Box::new(wanted.spec)));
+                }
+                state.generation != object.generation || !state.looping
+            }
+            other => {
+                delete(other.map(|(id, _)| id), out);
+                out.emit(Output::CreateHpa(id, Box::new(wanted)));
+                true
+            }
+        };
+        if restart {
+            self.stop(id);
+            if let Some(state) = self.objects.get_mut(&id) {
+                state.restart(object, &self.config.profile);
+            }
+            self.check(now, id, view, out);
+        }
+    }
+
+    /// The object is gone: its HPA goes with it (controllers/keda/scaledobject_finalizer.go
+    /// `finalizeScaledObject`).
+    fn finalize(&mut self, id: ScaledObjectId, hpa: Option<HpaId>, view: View<'_>, out: &mut Out) {
+        self.stop(id);
+        delete(hpa, out);
+        if let Some(state) = self.objects.remove(&id)
+            && let Some(original) = state.restore
+            && view.api.deployments.get(state.target).is_some()
+        {
+            out.emit(scale_to(id, state.target, original));
+        }
+    }
+
+    /// Stops the scale loop and forgets what only it knows.
+    fn stop(&mut self, id: ScaledObjectId) {
+        if let Some(state) = self.objects.get_mut(&id) {
+            state.looping = false;
+            state.cached.clear();
+            if let Some(task) = state.checking.take() {
+                self.tasks.remove(&task);
+            }
+            state.overdue = false;
+        }
+    }
+
+    /// The scale loop's timer was armed before the check, so a check that takes longer is followed by the
+    /// next one at once (pkg/scaling/scale_handler.go `startScaleLoop`).
+    fn timer(&mut self, now: Instant, id: ScaledObjectId, view: View<'_>, out: &mut Out) {
+        let Some(state) = self
+            .objects
+            .get_mut(&id)
+            .filter(|state| state.looping && state.timer == now)
+        else {
+            return;
+        };
+        if state.checking.is_some() {
+            state.overdue = true;
+        } else {
+            self.check(now, id, view, out);
+        }
+    }
+
+    fn check(&mut self, now: Instant, id: ScaledObjectId, view: View<'_>, out: &mut Out) {
+        let Some(object) = view.scaled_objects.get(id) else {
+            return;
+        };
+        let profile = &self.config.profile;
+        let external = object.spec.triggers.iter().enumerate();
+        let evaluations = external
+            .filter_map(|(index, trigger)| Evaluation::new(index, trigger, profile))
+            .collect();
+        let task = self.next_task;
+        self.next_task += 1;
+        if let Some(state) = self.objects.get_mut(&id) {
+            state.looping = true;
+            state.overdue = false;
+            state.checking = Some(task);
+            state.timer = now + object.spec.polling_interval;
+            out.wake_at(state.timer, Input::Poll(id));
+        }
+        self.tasks.insert(task, Task::new(id, Purpose::Poll, evaluations));
+        self.advance(now, task, view, out);
+    }
+
+    /// The HPA controller asks (pkg/scaling/scale_handler.go `GetScaledObjectMetrics`).
+    fn pull(&mut self, now: Instant, hpa: HpaId, metric: usize, view: View<'_>, out: &mut Out) {
+        let refused = Output::MetricValue {
+            hpa,
+            metric,
+            value: None,
+        };
+        let asked = view.hpas.get(hpa).and_then(|object| {
+            let Source::External { name, .. } = &object.spec.metrics.get(metric)?.source else {
+                return None;
+            };
+            Some((object.owner?, name.as_str()))
+        });
+        let Some((id, name)) = asked else {
+            return out.emit(refused);
+        };
+        let (Some(object), Some(state)) = (view.scaled_objects.get(id), self.objects.get(&id)) else {
+            return out.emit(refused);
+        };
+        let composite = name == generated::COMPOSITE_METRIC && state.formula.is_some();
+        let triggers = object.spec.triggers.iter().enumerate();
+        let evaluations: Vec<Evaluation> = triggers
+            .filter_map(|(index, trigger)| {
+                let mut evaluation = Evaluation::new(index, trigger, &self.config.profile)?;
+                if trigger.use_cached_metrics {
+                    evaluation.result = state.cached.get(&evaluation.name).copied();
+                }
+                (composite || evaluation.name == name).then_some(evaluation)
+            })
+            .collect();
+        if evaluations.is_empty() {
+            return out.emit(refused);
+        }
+        let task = self.next_task;
+        self.next_task += 1;
+        let purpose = Purpose::Pull {
+            hpa,
+            metric,
+            composite,
+        };
+        self.tasks.insert(task, Task::new(id, purpose, evaluations));
+        self.advance(now, task, view, out);
+    }
+
+    /// Starts what can be started: all evaluations at once, or one after the other.
+    fn advance(&mut self, now: Instant, id: u32, view: View<'_>, out: &mut Out) {
+        while let Some(task) = self.tasks.get(&id) {
+            let parallel = self.config.profile.parallel_triggers;
+            match task.next_to_start(parallel) {
+                Some(index) => self.start(now, id, index, view, out),
+                None if task.is_done() => return self.finish(now, id, view, out),
+                None => return,
+            }
+        }
+    }
+
+    fn start(&mut self, now: Instant, id: u32, index: usize, view: View<'_>, out: &mut Out) {
+        let seconds = self.wall_seconds(now);
+        let Some(task) = self.tasks.get_mut(&id) else {
+            return;
+        };
+        let evaluation = &mut task.evaluations[index];
+        let trigger = view
+            .scaled_objects
+            .get(task.object)
+            .and_then(|object| object.spec.triggers.get(evaluation.trigger));
+        match trigger.map(|trigger| &trigger.kind) {
+            Some(TriggerKind::Prometheus(metadata)) => {
+                let query = QueryId(self.next_query);
+                self.next_query += 1;
+                evaluation.running = true;
+                self.queries.insert(query, (id, index));
+                let own = metadata.timeout.filter(|_| self.config.profile.trigger_timeout);
+                out.emit(Output::Query {
+                    query,
+                    scaled_object: task.object,
+                    trigger: evaluation.trigger,
+                    at_ms: seconds * 1000,
+                });
+                out.wake_at(
+                    now + own.unwrap_or(self.config.http_timeout),
+                    Input::Timeout(query),
+                );
+            }
+            Some(TriggerKind::Cron(metadata)) => {
+                evaluation.set(scaler::cron(metadata, seconds), &self.config.profile);
+            }
+            // The object has changed under the task: as good as no answer.
+            Some(TriggerKind::Resource { .. }) | None => {
+                evaluation.set(Err(scaler::Error::Unavailable), &self.config.profile);
+            }
+        }
+    }
+
+    /// Any error is answered by building the scaler anew and asking once more
+    /// (pkg/scaling/cache/scalers_cache.go `GetMetricsAndActivityForScaler`).
+    fn answer(&mut self, now: Instant, query: QueryId, answer: &Answer, view: View<'_>, out: &mut Out) {
+        let Some((id, index)) = self.queries.remove(&query) else {
+            return;
+        };
+        let Some(task) = self.tasks.get_mut(&id) else {
+            return;
+        };
+        let evaluation = &mut task.evaluations[index];
+        evaluation.running = false;
+        let trigger = view
+            .scaled_objects
+            .get(task.object)
+            .and_then(|object| object.spec.triggers.get(evaluation.trigger));
+        let reading = match trigger.map(|trigger| &trigger.kind) {
+            Some(TriggerKind::Prometheus(metadata)) => {
+                scaler::prometheus(metadata, answer, &self.config.profile)
+            }
+            _ => Err(scaler::Error::Unavailable),
+        };
+        if reading.is_err() && !evaluation.retried {
+            evaluation.retried = true;
+        } else {
+            evaluation.set(reading, &self.config.profile);
+        }
+        self.advance(now, id, view, out);
+    }
+
+    fn finish(&mut self, now: Instant, id: u32, view: View<'_>, out: &mut Out) {
+        let Some(task) = self.tasks.remove(&id) else {
+            return;
+        };
+        let object = view.scaled_objects.get(task.object);
+        let state = self.objects.get_mut(&task.object);
+        let (Some(object), Some(state)) = (object, state) else {
+            if let Purpose::Pull { hpa, metric, .. } = task.purpose {
+                out.emit(Output::MetricValue {
+                    hpa,
+                    metric,
+                    value: None,
+                });
+            }
+            return;
+        };
+        let profile = &self.config.profile;
+        match task.purpose {
+            Purpose::Pull {
+                hpa,
+                metric,
+                composite,
+            } => {
+                let pulled = evaluation::pulled(object, state, &task, composite, profile, view.api);
+                let name = match composite {
+                    true => generated::COMPOSITE_METRIC.to_owned(),
+                    false => task.evaluations[0].name.clone(),
+                };
+                out.emit(Output::MetricValue {
+                    hpa,
+                    metric,
+                    value: pulled.value,
+                });
+                out.emit(Output::Publish(Box::new(Event::Pulled {
+                    scaled_object: task.object,
+                    metric: name,
+                    value: pulled.value,
+                    fallback: pulled.fallback,
+                })));
+            }
+            Purpose::Poll => {
+                state.checking = None;
+                self.polled(now, object, &task, view, out);
+            }
+        }
+    }
+
+    /// A poll has its readings: act (pkg/scaling/scale_handler.go `checkScalers`).
+    fn polled(&mut self, now: Instant, object: &ScaledObject, task: &Task, view: View<'_>, out: &mut Out) {
+        let id = task.object;
+        let (wall, seconds) = (self.wall(now), self.wall_seconds(now));
+        let created = self.wall_seconds(object.created);
+        let delay = self.config.reconcile;
+        let profile = &self.config.profile;
+        let Some(state) = self.objects.get_mut(&id) else {
+            return;
+        };
+        let polled = evaluation::polled(object, state, task, profile, view.api);
+        let current = replicas(view, object.target);
+        if !polled.broken {
+            let situation = Situation {
+                now: wall,
+                current,
+                active: polled.active,
+                error: polled.error,
+                last_active: state.last_active,
+                created,
+            };
+            let verdict = executor::request_scale(object, profile, &situation);
+            if verdict.refreshes_last_active() {
+                state.last_active = Some(seconds);
+            }
+            let values = task.evaluations.iter().map(|one| (one.name.clone(), one.raw));
+            out.emit(Output::Publish(Box::new(Event::Polled {
+                scaled_object: id,
+                current,
+                values: values.collect(),
+                active: polled.active,
+                error: polled.error,
+                verdict,
+            })));
+            if let Some(replicas) = verdict.replicas().filter(|replicas| *replicas != current) {
+                out.emit(scale_to(id, object.target, replicas));
+            }
+            if matches!(verdict, Verdict::Paused(_)) && !state.paused_replicas_set {
+                // The status written here makes the reconciler stop the loop.
+                state.paused_replicas_set = true;
+                if state.reconcile.is_none() {
+                    state.reconcile = Some(now + delay);
+                    out.wake_at(now + delay, Input::Reconcile(id));
+                }
+            }
+        }
+        if state.overdue {
+            self.check(now, id, view, out);
+        }
+    }
+}
+
+/// Whether an annotation stops the scale loop and takes the HPA away.
+fn must_stop(object: &ScaledObject, state: &State, profile: &Profile) -> bool {
+    let replicas = annotation::paused_replicas(object).is_some();
+    // Before 2.20 the loop goes on until it has set the replicas.
+    let reached = profile.pause_by_reconciler || state.paused_replicas_set;
+    match replicas {
+        true => profile.pause_deletes_hpa && reached,
+        false => annotation::is_paused(object, profile),
+    }
+}
+
+/// spec.replicas of a target; 0 if there is none.
+fn replicas(view: View<'_>, target: DeploymentId) -> i32 {
+    view.api
+        .deployments
+        .get(target)
+        .map_or(0, |object| object.replicas)
+}
+
+fn scale_to(scaled_object: ScaledObjectId, target: DeploymentId, replicas: i32) -> Output {
+    Output::ScaleTo {
+        scaled_object,
+        target,
+        replicas,
+    }
+}
+
+fn delete(hpa: Option<HpaId>, out: &mut Out) {
+    if let Some(hpa) = hpa {
+        out.emit(Output::DeleteHpa(hpa));
+    }
 }

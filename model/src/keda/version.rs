@@ -14,13 +14,16 @@ pub struct Profile {
     /// A paused object loses its HPA and its scale loop (2.11); before, its HPA stays with
     /// min = max = the paused replicas.
     pub pause_deletes_hpa: bool,
-    /// The reconciler, not the scale loop, sets the paused replicas (2.20, controllers/keda
-    /// /scaledobject_controller.go).
+    /// The reconciler, not the scale loop, sets the paused replicas (2.20,
+    /// controllers/keda/scaledobject_controller.go).
     pub pause_by_reconciler: bool,
     /// Annotations `paused-scale-in`, `paused-scale-out` and `force-activation` exist (2.18).
     pub partial_pause: bool,
     /// `advanced.scalingModifiers` exists (2.12).
     pub scaling_modifiers: bool,
+    /// Any cpu or memory trigger makes an object active (until 2.10, pkg/scaling/scale_handler.go
+    /// `getScaledObjectState`); after, only if there are no others.
+    pub resource_triggers_activate: bool,
     /// All triggers of an object are queried at once (2.13).
     pub parallel_triggers: bool,
     /// `initialCooldownPeriod` exists (2.14); before, an object that was never active cools down at once.
@@ -33,6 +36,8 @@ pub struct Profile {
     pub fallback_by_hpa: bool,
     /// Fallback works for Value targets too (2.18).
     pub fallback_value: bool,
+    /// How the fallback's value is computed from the target (pkg/fallback/fallback.go `doFallback`).
+    pub fallback_arithmetic: FallbackArithmetic,
     /// Polls count failures as pulls do (2.19, pkg/scaling/scale_handler.go `getScalerState`).
     pub polls_count_failures: bool,
     /// A trigger has its own `timeout` (2.17).
@@ -42,9 +47,23 @@ pub struct Profile {
     pub rounds_to_milli: bool,
     /// NaN counts like an infinity (2.20, pkg/scalers/prometheus_scaler.go `ExecutePromQuery`).
     pub nan_is_null: bool,
+    /// A comma in a cron trigger's schedule is spelt out in its metric's name (2.20,
+    /// pkg/scalers/cron_scaler.go `parseCronTimeFormat`).
+    pub cron_name_spells_commas: bool,
     /// An error of a scaler keeps the values stored for `useCachedMetrics` (after 2.20.1; before, they
     /// are dropped with the scalers cache).
     pub keeps_cached_metrics: bool,
+}
+
+/// How the fallback's value is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FallbackArithmetic {
+    /// The target in whole thousandths, times the replicas.
+    Milli,
+    /// The target cut to a whole number, times the replicas; scaling modifiers have their own target.
+    Whole,
+    /// The product as a float, cut to thousandths.
+    Float,
 }
 
 impl Profile {
@@ -59,16 +78,23 @@ impl Profile {
             pause_by_reconciler: minor >= 20,
             partial_pause: minor >= 18,
             scaling_modifiers: minor >= 12,
+            resource_triggers_activate: minor <= 10,
             parallel_triggers: minor >= 13,
             initial_cooldown: minor >= 14,
             fallback_behavior: minor >= 17,
             fallback_by_hpa: minor >= 17,
             fallback_value: minor >= 18,
+            fallback_arithmetic: match minor {
+                ..14 => FallbackArithmetic::Milli,
+                14..18 => FallbackArithmetic::Whole,
+                18.. => FallbackArithmetic::Float,
+            },
             polls_count_failures: minor >= 19,
             trigger_timeout: minor >= 17,
             rounds_to_milli: minor >= 20,
             nan_is_null: minor >= 20,
-            keeps_cached_metrics: false,
+            cron_name_spells_commas: minor >= 20,
+            keeps_cached_metrics: minor > 20,
         }
     }
 }

@@ -16,8 +16,6 @@ mod read;
 mod resolve;
 mod set;
 mod stack;
-#[cfg(test)]
-mod tests;
 
 use std::collections::BTreeMap;
 use std::fmt;

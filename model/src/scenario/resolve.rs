@@ -1,11 +1,13 @@
 //! What fields refer to: Deployments, Services, routes, classes, metrics.
 
 use std::cell::RefCell;
+use std::sync::Arc;
 
 use super::{ObjectName, Objects, Route, Scenario};
 use crate::api::LabelSelector;
 use crate::document::{Context, Cursor, Diagnostic, closest};
 use crate::hpa::Source;
+use crate::keda::spec::{Trigger, TriggerKind};
 use crate::manifest::Document;
 use crate::prometheus::{self, Query};
 
@@ -19,6 +21,9 @@ pub(super) fn resolve(
     roles(scenario, root);
     service(scenario, root);
     dashboard(scenario, root);
+    durations(scenario, root);
+    pod_level_requests(scenario, root);
+    names(scenario, root);
     for (name, query) in &scenario.metric_rules {
         check_query(&root.get("metric").get(name), query, scenario);
     }
@@ -175,6 +180,158 @@ fn dashboard(scenario: &mut Scenario, root: &Cursor<'_>) {
     ] {
         check_query(&root.at("dashboard").get(key), query, scenario);
     }
+}
+
+/// The queries of triggers and of metric rules.
+pub(super) fn queries(scenario: &Scenario) -> Vec<String> {
+    let of_trigger = |trigger: &Trigger| match &trigger.kind {
+        TriggerKind::Prometheus(prometheus) => Some(prometheus.query.clone()),
+        TriggerKind::Cron(_) | TriggerKind::Resource { .. } => None,
+    };
+    let objects = everything(scenario);
+    let scaled = objects.iter().flat_map(|objects| &objects.scaled_objects);
+    let triggers = scaled
+        .flat_map(|object| &object.spec.triggers)
+        .filter_map(of_trigger);
+    triggers.chain(scenario.metric_rules.values().cloned()).collect()
+}
+
+/// Duration histograms cost time in flow: they are kept if a query reads them, unless the scenario says.
+fn durations(scenario: &mut Scenario, root: &Cursor<'_>) {
+    if !root.at("proxy.durations").is_given() {
+        let dashboard = [
+            &scenario.dashboard.rps,
+            &scenario.dashboard.pods,
+            &scenario.dashboard.nodes,
+        ];
+        let asked = queries(scenario)
+            .iter()
+            .chain(dashboard)
+            .any(|query| query.contains("_duration_seconds"));
+        scenario.traffic.traefik.durations = asked;
+    }
+}
+
+/// Before 1.34 the API server drops pod-level resources.
+fn pod_level_requests(scenario: &mut Scenario, root: &Cursor<'_>) {
+    if scenario.stack.kubernetes >= 34 {
+        return;
+    }
+    let mut dropped = false;
+    let applied = scenario
+        .actions
+        .iter_mut()
+        .filter_map(|action| match &mut action.act {
+            super::Act::Apply(objects) => Some(&mut **objects),
+            _ => None,
+        });
+    for objects in std::iter::once(&mut scenario.objects).chain(applied) {
+        let deployments = objects
+            .deployments
+            .iter_mut()
+            .map(|deployment| &mut deployment.object.template);
+        for template in deployments.chain(objects.daemon_sets.iter_mut().map(|set| &mut set.template)) {
+            if template.spec.pod_requests.is_some() {
+                Arc::make_mut(template).spec.pod_requests = None;
+                dropped = true;
+            }
+        }
+    }
+    if dropped {
+        let message = format!(
+            "Kubernetes 1.{} drops spec.resources of pods",
+            scenario.stack.kubernetes
+        );
+        root.at("stack.kubernetes")
+            .warn("W006", message, "pod-level resources are on from 1.34");
+    }
+}
+
+/// Names of images, applications and instance types that nothing has.
+fn names(scenario: &Scenario, root: &Cursor<'_>) {
+    let objects = everything(scenario);
+    let deployments = objects
+        .iter()
+        .flat_map(|o| &o.deployments)
+        .map(|d| (d.name(), &d.object.template));
+    let sets = objects.iter().flat_map(|o| &o.daemon_sets).map(|set| {
+        let name = ObjectName {
+            namespace: set.template.namespace.clone(),
+            name: set.name.clone(),
+        };
+        (name, &set.template)
+    });
+    let workloads: Vec<_> = deployments.chain(sets).collect();
+    let images: Vec<&str> = workloads
+        .iter()
+        .flat_map(|(_, template)| {
+            template
+                .spec
+                .containers
+                .iter()
+                .chain(&template.spec.init_containers)
+        })
+        .map(|container| container.image.as_str())
+        .collect();
+    for (name, at) in root.get("image").entries() {
+        if name != "default" && !images.contains(&name) {
+            at.error(
+                "E009",
+                format!("no container has the image {name:?}"),
+                &did_you_mean(name, images.iter().copied()),
+            );
+        }
+    }
+    let titles: Vec<String> = workloads.iter().map(|(name, _)| name.to_string()).collect();
+    for (name, at) in root.get("application").entries() {
+        if !titles.iter().any(|title| title == name) {
+            let hint = did_you_mean(name, titles.iter().map(String::as_str));
+            at.error(
+                "E009",
+                format!("no manifest has the Deployment or DaemonSet {name:?}"),
+                &hint,
+            );
+        }
+    }
+    let entries = scenario.catalog.entries();
+    for (name, at) in root.at("cpu.speeds").entries() {
+        if crate::catalog::find(name).is_none() {
+            let hint = did_you_mean(name, entries.iter().map(|entry| entry.spec.name));
+            at.error("E009", format!("there is no instance type {name:?}"), &hint);
+        }
+    }
+    for action in root.get("action").items() {
+        let wanted = |at: &Cursor<'_>| {
+            let text = at.value().and_then(|value| value.text());
+            let pattern = crate::ec2::TypePattern(text?.to_owned());
+            (!entries.iter().any(|entry| pattern.matches(entry.spec.name))).then_some(pattern.0)
+        };
+        for at in [
+            action.at("shortage.instance_type"),
+            action.at("interrupt.instance_type"),
+        ] {
+            if let Some(pattern) = wanted(&at) {
+                at.error(
+                    "E009",
+                    format!("{} offers no instance type {pattern:?}", scenario.region),
+                    "",
+                );
+            }
+        }
+        let zones = scenario.catalog.zones();
+        for at in [action.at("shortage.zone"), action.at("interrupt.zone")] {
+            let text = at.value().and_then(|value| value.text());
+            if let Some(zone) = text.filter(|text| !zones.iter().any(|zone| *zone.name == **text)) {
+                at.error("E009", format!("{} has no zone {zone:?}", scenario.region), "");
+            }
+        }
+    }
+}
+
+fn did_you_mean<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> String {
+    closest(name, candidates)
+        .map(|near| format!("did you mean {near:?}?"))
+        .unwrap_or_default()
 }
 
 /// Reports a query that the release would refuse, or that cannot be answered here.

@@ -259,11 +259,20 @@ impl Cache {
         self.nominated.get(&node).map_or(&[], Vec::as_slice)
     }
 
+    /// A pod that hopes for room, and where.
+    #[must_use]
+    pub fn hopeful(&self, id: PodId) -> Option<(NodeId, PodRef)> {
+        let all = self
+            .nominated
+            .iter()
+            .flat_map(|(node, pods)| pods.iter().map(|pod| (*node, *pod)));
+        all.into_iter().find(|(_, pod)| pod.id == id)
+    }
+
     /// Where a pod hopes for room.
     #[must_use]
-    pub fn nominated_node(&self, pod: PodId) -> Option<NodeId> {
-        let hopes = |(_, pods): &(&NodeId, &Vec<PodRef>)| pods.iter().any(|other| other.id == pod);
-        self.nominated.iter().find(hopes).map(|(node, _)| *node)
+    pub fn nominated_node(&self, id: PodId) -> Option<NodeId> {
+        self.hopeful(id).map(|(node, _)| node)
     }
 
     /// Notes where a pod hopes for room: nowhere, for `None`.

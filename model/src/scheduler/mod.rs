@@ -6,9 +6,9 @@
 //! and may have pods of lower priority deleted to make room
 //! (kubernetes 1.35 pkg/scheduler/schedule_one.go `ScheduleOne`).
 //!
-//! Below are the decisions, on a cache of nodes and pods: a cycle finds, scores and selects,
-//! preemption picks victims, hints say what an event means for a waiting
-//! pod. Above is the component: the queue, the serial cycles and what they cost, bindings in
+//! Below are the decisions, on a [`Cache`] of nodes and pods: a [`cycle`] finds nodes ([`filter`]), scores them
+//! ([`score`]) and selects one; [`preemption`] picks victims; a [`hint`] says what an event means for a waiting
+//! pod. Above, [`Scheduler`] is the component: the [`queue`], the serial cycles and what they cost, bindings in
 //! flight, the client's rate limit.
 //!
 //! It is the default profile of Kubernetes 1.28 to 1.36, whose differences are switches of [`Profile`]. Left
@@ -17,8 +17,6 @@
 
 pub mod cache;
 mod component;
-#[cfg(test)]
-mod component_tests;
 pub mod cycle;
 pub mod filter;
 pub mod hint;

@@ -213,7 +213,14 @@ impl PodInfo {
         for container in counted.containers.iter_mut().chain(&mut counted.init_containers) {
             fill_missing_requests(container);
         }
-        let non_zero = counted.requests();
+        let mut non_zero = counted.requests();
+        if counted.pod_requests.is_some() {
+            // The API server fills what pod-level requests leave out with the containers' sum: only what neither
+            // asks for is missing (framework/types.go `getNonMissingContainerRequests`).
+            let asked = |real: i64, filled: i64| if real > 0 { real } else { filled };
+            non_zero.cpu.0 = asked(requests.cpu.0, non_zero.cpu.0);
+            non_zero.memory.0 = asked(requests.memory.0, non_zero.memory.0);
+        }
 
         let containers = spec.init_containers.iter().filter(|_| profile.init_images);
         let images = containers

@@ -102,19 +102,6 @@ impl Histogram {
             0.0
         }
     }
-
-    /// The mean, seconds; zero of nothing.
-    #[must_use]
-    pub(super) fn mean(&self) -> f64 {
-        let middle = |place: usize| lower_edge((self.first + place) as f64 + 0.5);
-        let sum: f64 = self
-            .counts
-            .iter()
-            .enumerate()
-            .map(|(place, count)| count * middle(place))
-            .sum();
-        if self.total > 0.0 { sum / self.total } else { 0.0 }
-    }
 }
 
 fn lower_edge(bucket: f64) -> f64 {
@@ -139,7 +126,6 @@ mod tests {
             );
         }
         assert!((histogram.share_within(0.3) - 0.3).abs() < 0.01);
-        assert!((histogram.mean() - 0.5005).abs() < 0.005);
         assert!(Histogram::default().quantile(0.5).is_nan());
     }
 

@@ -15,7 +15,7 @@ use sim::{Instant, Stream, Streams};
 
 use super::config::Traefik;
 use super::traefik::Counters;
-use crate::id::{NodeId, PodId};
+use crate::id::PodId;
 
 /// What the endpoints say of a pod.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +32,6 @@ pub(super) enum Presence {
 #[derive(Debug, Clone)]
 pub(super) struct Proxy {
     pub(super) pod: PodId,
-    pub(super) node: NodeId,
     pub(super) running: bool,
     /// The Service in front of the proxies sends to this one.
     pub(super) ready: bool,
@@ -87,11 +86,10 @@ impl Pool {
     }
 
     /// A proxy's process starts: its counters are new, and it reads the endpoints before it serves.
-    pub(super) fn proxy_running(&mut self, pod: PodId, node: NodeId) {
+    pub(super) fn proxy_running(&mut self, pod: PodId) {
         let place = self.place_of(pod).unwrap_or(self.proxies.len());
         let proxy = Proxy {
             pod,
-            node,
             running: true,
             ready: false,
             counters: Counters::default(),
@@ -221,7 +219,7 @@ mod tests {
 
     fn pool(config: &Traefik) -> Pool {
         let mut pool = Pool::new(config, Streams::new(1));
-        pool.proxy_running(PodId(0), NodeId(0));
+        pool.proxy_running(PodId(0));
         pool.proxy_ready(PodId(0), true);
         pool
     }

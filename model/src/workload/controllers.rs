@@ -7,12 +7,13 @@
 //! pkg/controller/apis/config/v1alpha1/defaults.go). Until the controller has seen its own writes it makes
 //! no new decision for that ReplicaSet (`expectations`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use sim::{Component, Instant, Outbox, Stream, Streams};
 
-use super::daemon_set::node_should_run;
+use super::daemon_set::{node_should_keep, node_should_run};
 use super::deployment::{self, SetView, Step};
 use super::victims;
 use crate::api::{Api, Owner};
@@ -64,6 +65,10 @@ pub enum Input {
     Create(ReplicaSetId),
     /// Alarm: a deletion has got its turn.
     Delete(ReplicaSetId, PodId),
+    /// Alarm: a DaemonSet's pod for a node has got its turn.
+    CreateDaemonPod(DaemonSetId, NodeId),
+    /// Alarm: the deletion of a DaemonSet's pod has got its turn.
+    DeleteDaemonPod(PodId),
 }
 
 /// What the controllers write.
@@ -100,6 +105,8 @@ pub struct Controllers {
     replica_set_budget: TokenBucket,
     daemon_set_budget: TokenBucket,
     sets: BTreeMap<ReplicaSetId, SetState>,
+    /// DaemonSet pods asked for and not yet made.
+    daemon_pods: BTreeSet<(DaemonSetId, NodeId)>,
     ties: Stream,
 }
 
@@ -139,6 +146,17 @@ impl Component for Controllers {
             }
             Input::Create(id) if api.replica_sets.get(id).is_some() => out.emit(Output::CreatePod(id)),
             Input::Create(_) => {}
+            Input::CreateDaemonPod(id, node) => {
+                self.daemon_pods.remove(&(id, node));
+                if api.daemon_sets.get(id).is_some() && api.nodes.get(node).is_some() {
+                    out.emit(Output::CreateDaemonPod(id, node));
+                }
+            }
+            Input::DeleteDaemonPod(pod) => {
+                if api.pods.get(pod).is_some_and(|pod| pod.deletion.is_none()) {
+                    out.emit(Output::DeletePod(pod));
+                }
+            }
             Input::Delete(id, pod) => {
                 if api.pods.get(pod).is_some_and(|pod| pod.deletion.is_none()) {
                     out.emit(Output::DeletePod(pod));
@@ -156,27 +174,37 @@ fn sync_deployment(id: DeploymentId, now: Instant, api: &Api, out: &mut Out) {
         return;
     };
     let ids: Vec<ReplicaSetId> = api.replica_sets_of(id).map(|(set, _)| set).collect();
-    let view = |&set_id: &ReplicaSetId| {
+    let mut available_next = Instant::MAX;
+    let mut view = |&set_id: &ReplicaSetId| {
         let set = api.replica_sets.get(set_id).expect("listed a line above");
-        let pods = api
+        let (mut pods, mut available) = (0, 0);
+        for pod in api
             .pods_of_replica_set(set_id)
             .iter()
-            .filter_map(|&pod| api.pods.get(pod));
-        let ready = |pod: &crate::api::Pod| {
-            pod.deletion.is_none()
-                && pod
-                    .ready
-                    .is_some_and(|ready| ready.status && now >= ready.since + object.min_ready)
-        };
+            .filter_map(|&pod| api.pods.get(pod))
+        {
+            pods += i32::from(!pod.is_terminal());
+            let ready = pod.ready.filter(|ready| ready.status && pod.is_active());
+            match ready.map(|ready| ready.since + object.min_ready) {
+                Some(at) if at <= now => available += 1,
+                Some(at) => available_next = available_next.min(at),
+                None => {}
+            }
+        }
         SetView {
             replicas: set.replicas,
-            available: i32::try_from(pods.filter(|pod| ready(pod)).count()).unwrap_or(i32::MAX),
+            available,
+            pods,
             desired: set.desired,
             created: set.created,
-            is_new: set.template == object.template,
+            is_new: Arc::ptr_eq(&set.template, &object.template) || set.template == object.template,
         }
     };
-    let sets: Vec<SetView> = ids.iter().map(view).collect();
+    let sets: Vec<SetView> = ids.iter().map(&mut view).collect();
+    if available_next < Instant::MAX {
+        // spec.minReadySeconds has not passed yet for some pod.
+        out.wake_at(available_next, Input::Deployment(id));
+    }
     let desired = object.replicas;
     match deployment::sync(object.strategy, desired, &sets) {
         None => {}
@@ -204,6 +232,7 @@ impl Controllers {
             replica_set_budget: TokenBucket::new(config.qps, config.burst),
             daemon_set_budget: TokenBucket::new(config.qps, config.burst),
             sets: BTreeMap::new(),
+            daemon_pods: BTreeSet::new(),
             ties: streams.stream("replica-set/ties", 0),
             config,
         }
@@ -269,16 +298,28 @@ impl Controllers {
         }
     }
 
-    /// Makes a node's pod of a DaemonSet, or deletes it from a node that should not run it.
+    /// Makes a node's pod of a DaemonSet, or deletes it from a node that must not keep it
+    /// (kubernetes 1.35 pkg/controller/daemon/daemon_controller.go `podsShouldBeOnNode`).
     fn sync_daemon_set(&mut self, now: Instant, id: DaemonSetId, node: NodeId, api: &Api, out: &mut Out) {
         let (Some(set), Some(object)) = (api.daemon_sets.get(id), api.nodes.get(node)) else {
             return;
         };
         let of_node = |pod: &&PodId| api.pods.get(**pod).is_some_and(|pod| pod.only_node == Some(node));
-        let runs = api.pods_of(Owner::DaemonSet(id)).iter().any(|pod| of_node(&pod));
-        if !runs && object.deleting.is_none() && node_should_run(&set.template, object) {
-            let _ = self.daemon_set_budget.take(now);
-            out.emit(Output::CreateDaemonPod(id, node));
+        match api.pods_of(Owner::DaemonSet(id)).iter().find(of_node) {
+            Some(&pod) => {
+                let stays = node_should_keep(&set.template, object);
+                if !stays && api.pods.get(pod).is_some_and(|pod| pod.deletion.is_none()) {
+                    let at = self.daemon_set_budget.take(now) + self.config.write;
+                    out.wake_at(at, Input::DeleteDaemonPod(pod));
+                }
+            }
+            None => {
+                let runs = object.deleting.is_none() && node_should_run(&set.template, object);
+                if runs && self.daemon_pods.insert((id, node)) {
+                    let at = self.daemon_set_budget.take(now) + self.config.write;
+                    out.wake_at(at, Input::CreateDaemonPod(id, node));
+                }
+            }
         }
     }
 }

@@ -41,6 +41,18 @@ pub fn with_tolerations(mut template: PodTemplate) -> PodTemplate {
 /// (kubernetes 1.35 pkg/controller/daemon/daemon_controller.go `NodeShouldRunDaemonPod`).
 #[must_use]
 pub fn node_should_run(template: &PodTemplate, node: &Node) -> bool {
+    let blocks = |taint: &Taint| taint.effect != TaintEffect::PreferNoSchedule;
+    selects(template, node) && tolerates_all(template, node, blocks)
+}
+
+/// Whether a pod that is there may stay: taints that only keep new pods away do not drive it out.
+#[must_use]
+pub fn node_should_keep(template: &PodTemplate, node: &Node) -> bool {
+    let drives_out = |taint: &Taint| taint.effect == TaintEffect::NoExecute;
+    selects(template, node) && tolerates_all(template, node, drives_out)
+}
+
+fn selects(template: &PodTemplate, node: &Node) -> bool {
     let spec = &template.spec;
     let named = spec.node_name.as_ref().is_none_or(|name| *name == node.name);
     let selected = spec
@@ -52,6 +64,12 @@ pub fn node_should_run(template: &PodTemplate, node: &Node) -> bool {
         .node_required
         .as_ref()
         .is_none_or(|terms| terms.iter().any(|term| term.matches(&node.name, &node.labels)));
-    let blocks = |taint: &&Taint| taint.effect != TaintEffect::PreferNoSchedule && !spec.tolerates(taint);
-    named && selected && affine && node.taints.iter().find(blocks).is_none()
+    named && selected && affine
+}
+
+fn tolerates_all(template: &PodTemplate, node: &Node, counts: impl Fn(&Taint) -> bool) -> bool {
+    node.taints
+        .iter()
+        .filter(|taint| counts(taint))
+        .all(|taint| template.spec.tolerates(taint))
 }

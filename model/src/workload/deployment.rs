@@ -17,6 +17,8 @@ pub struct SetView {
     pub replicas: i32,
     /// status.availableReplicas
     pub available: i32,
+    /// Its pods that have not ended, those being deleted included.
+    pub pods: i32,
     /// The Deployment's replicas when it last scaled this set (an annotation).
     pub desired: i32,
     /// metadata.creationTimestamp
@@ -136,7 +138,8 @@ fn proportional(
     moves
 }
 
-/// All old pods go, then the new set comes (pkg/controller/deployment/recreate.go).
+/// All old pods go, and once they have ended the new set comes (pkg/controller/deployment/recreate.go
+/// `rolloutRecreate`, `oldPodsRunning`).
 fn recreate(replicas: i32, sets: &[SetView]) -> Option<Step> {
     let old: Vec<(usize, i32)> = (0..sets.len())
         .filter(|&i| !sets[i].is_new && sets[i].replicas > 0)
@@ -144,6 +147,9 @@ fn recreate(replicas: i32, sets: &[SetView]) -> Option<Step> {
         .collect();
     if !old.is_empty() {
         return Some(Step::Scale(old));
+    }
+    if sets.iter().any(|set| !set.is_new && set.pods > 0) {
+        return None;
     }
     match sets.iter().position(|set| set.is_new) {
         None => Some(Step::Create(replicas)),
@@ -212,6 +218,7 @@ mod tests {
         SetView {
             replicas,
             available,
+            pods: replicas,
             desired,
             created: Instant::from_secs(created),
             is_new,
@@ -261,12 +268,14 @@ mod tests {
     }
 
     #[test]
-    fn recreate_waits_for_nothing_but_the_old_count() {
-        let step = sync(Strategy::Recreate, 4, &[set(4, 4, 4, 0, false)]);
-        assert_eq!(step, Some(Step::Scale(vec![(0, 0)])));
-        assert_eq!(
-            sync(Strategy::Recreate, 4, &[set(0, 0, 4, 0, false)]),
-            Some(Step::Create(4))
-        );
+    fn recreate_waits_until_the_last_old_pod_has_ended() {
+        let step = |old| sync(Strategy::Recreate, 4, &[old]);
+        assert_eq!(step(set(4, 4, 4, 0, false)), Some(Step::Scale(vec![(0, 0)])));
+        let ending = SetView {
+            pods: 1,
+            ..set(0, 0, 4, 0, false)
+        };
+        assert_eq!(step(ending), None);
+        assert_eq!(step(set(0, 0, 4, 0, false)), Some(Step::Create(4)));
     }
 }

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use sim::Instant;
 
-use super::cron::Schedule;
 use super::event::Reason;
+use crate::cron::Schedule;
 use crate::id::{NodePoolId, Table};
 use crate::karpenter::node_pool::{self, Budget, NodePool, Nodes};
 use crate::karpenter::state::{Snapshot, is_true};

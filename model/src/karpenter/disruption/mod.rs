@@ -21,7 +21,6 @@ mod budget;
 mod candidate;
 mod command;
 mod consolidation;
-mod cron;
 mod event;
 mod memory;
 #[cfg(test)]
@@ -54,11 +53,11 @@ use super::version::Profile;
 use crate::api::{Taint, TaintEffect};
 use crate::id::{NodeClaimId, NodeId, NodePoolId, PodId};
 
+pub use crate::cron::{NotASchedule, Schedule};
 pub use balanced::{Totals, score};
 pub use budget::allowed_disruptions;
 pub use candidate::{eviction_cost, lifetime_remaining};
 pub use consolidation::{SPOT_TO_SPOT_TYPES, worst_launch_price};
-pub use cron::{NotASchedule, Schedule};
 pub use event::{
     Abandoned, Blocked, CommandFailure, Decision, Event, Method, Reason, Score, Unconsolidatable,
 };

@@ -15,21 +15,23 @@
 //! CreateFleet calls is only kept as the time it takes: each of them would be answered alike.
 
 pub mod conditions;
+mod ports;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use sim::{Component, Instant, Outbox, Stream, Streams};
 
+pub use ports::{Event, Input, Message, Output, Reason, Registration};
+
 use super::instance_type::CapacityType;
-use super::provider::launch::{self, Details};
+use super::provider::launch;
 use super::provider::unavailable::Offer;
 use super::provider::{self, Classes, Provider};
 use super::state::{self, NodeClaim};
 use super::version::Profile;
-use crate::api::{Api, Labels, Taint};
+use crate::api::{Api, Node};
 use crate::catalog::Catalog;
 use crate::distribution::Distribution;
 use crate::ec2::fleet::{ErrorCode, FleetAnswer, FleetRequest, Launched};
@@ -64,138 +66,6 @@ impl Default for Config {
             queue_delay: Distribution::Uniform { min: 0.5, max: 3.0 },
         }
     }
-}
-
-/// What happens to NodeClaims.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Input {
-    /// A claim was created or changed.
-    ClaimChanged(NodeClaimId),
-    /// A node was created or changed.
-    NodeChanged(NodeId),
-    /// NodePools or EC2NodeClasses changed, or are seen for the first time.
-    PoolsChanged,
-    /// EC2 answered the call for a claim.
-    FleetAnswered(NodeClaimId, Box<FleetAnswer>),
-    /// EC2 said that it wants a spot instance back.
-    InterruptionNotice(InstanceId),
-    /// An instance is shutting down, whoever wanted that.
-    ShuttingDown(InstanceId),
-    /// An instance is gone.
-    InstanceGone(InstanceId),
-    /// A call has waited for others like it.
-    Call(NodeClaimId),
-    /// A claim is due to be looked at again.
-    Requeue(NodeClaimId),
-    /// A message about an instance is read from the queue.
-    Message(InstanceId, Message),
-    /// Offerings may be available again.
-    Sweep,
-    /// Claims without an instance are due to be looked for.
-    CollectGarbage,
-    /// An instance without a claim is old enough.
-    Orphan(InstanceId),
-}
-
-/// A message in the interruption queue.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Message {
-    /// EC2 Spot Instance Interruption Warning
-    Interruption,
-    /// EC2 Instance State-change Notification: shutting-down.
-    StateChange,
-}
-
-/// What the lifecycle asks for.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Output {
-    /// Call CreateFleet for a claim.
-    CreateFleet(NodeClaimId, Arc<FleetRequest>),
-    /// Write to a claim that it is launched: [`conditions::launched`].
-    SetLaunched(NodeClaimId, InstanceId, Box<Details>),
-    /// Write to node and claim that it is registered: [`conditions::registered`].
-    SetRegistered(NodeClaimId, NodeId, Box<Registration>),
-    /// Write to node and claim that it is initialized: [`conditions::initialized`].
-    SetInitialized(NodeClaimId, NodeId),
-    /// Delete a claim: set its deletion timestamp.
-    DeleteClaim(NodeClaimId, Reason),
-    /// Terminate an instance that no claim is left for.
-    TerminateInstance(InstanceId),
-    /// Tell whoever reads events.
-    Publish(Event),
-}
-
-/// What registration writes to a node.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Registration {
-    /// metadata.labels, all of them.
-    pub labels: Labels,
-    /// metadata.annotations, all of them.
-    pub annotations: Labels,
-    /// spec.taints, all of them.
-    pub taints: Vec<Taint>,
-}
-
-/// Why a claim is deleted by the lifecycle or the interruption controller.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reason {
-    /// EC2 had nothing that the claim allows.
-    InsufficientCapacity,
-    /// It was not launched in time.
-    LaunchTimeout,
-    /// It was not registered in time.
-    RegistrationTimeout,
-    /// EC2 wants its spot instance back.
-    SpotInterrupted,
-    /// Its instance was terminated behind Karpenter's back.
-    InstanceTerminated,
-    /// Its instance is gone and nobody had said so.
-    GarbageCollected,
-}
-
-impl Reason {
-    /// The value of the metric's label `reason`.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Reason::InsufficientCapacity => "insufficient_capacity",
-            Reason::LaunchTimeout => "launch_timeout",
-            Reason::RegistrationTimeout => "registration_timeout",
-            Reason::SpotInterrupted => "spot_interrupted",
-            Reason::InstanceTerminated => "instance_terminated",
-            Reason::GarbageCollected => "garbage_collected",
-        }
-    }
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// What the lifecycle tells, with what it was decided on.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Event {
-    /// A claim goes to EC2: so it is bought, with so many types in so many pools.
-    Launching {
-        /// Which.
-        claim: NodeClaimId,
-        /// How it is bought.
-        capacity_type: CapacityType,
-        /// How many types the call names.
-        instance_types: usize,
-        /// How many pools: types times zones.
-        pools: usize,
-    },
-    /// A claim has an instance.
-    Launched(NodeClaimId, Launched),
-    /// EC2 refused these offers, which now count as unavailable.
-    Unavailable(NodeClaimId, Vec<(Offer, ErrorCode)>),
-    /// Offerings may be had again.
-    AvailableAgain,
-    /// A message about a claim's instance was read.
-    Received(NodeClaimId, Message),
 }
 
 /// What the lifecycle sees.
@@ -281,7 +151,7 @@ impl Lifecycle {
             return;
         }
         if let Some(free) = self.busy.get(&id).copied().filter(|free| *free > now) {
-            return self.look_again(id, free, out);
+            return self.look_again(now, id, free, out);
         }
         if !state::is_true(claim.conditions.launched) {
             if self.expire(now, id, claim, out) {
@@ -321,12 +191,17 @@ impl Lifecycle {
     fn wrote(&mut self, now: Instant, id: NodeClaimId, out: &mut Out) {
         let free = now + AFTER_WRITE;
         self.busy.insert(id, free);
-        self.look_again(id, free, out);
+        self.look_again(now, id, free, out);
     }
 
-    /// Of two times the earlier counts; a later one is asked for again when it is found to be too early.
-    fn look_again(&mut self, id: NodeClaimId, at: Instant, out: &mut Out) {
-        if self.requeue.get(&id).is_none_or(|known| at < *known) {
+    /// Of two times the earlier counts; a later one is asked for again when it is found to be too early. One
+    /// that has passed was missed while the controller did not run.
+    fn look_again(&mut self, now: Instant, id: NodeClaimId, at: Instant, out: &mut Out) {
+        if self
+            .requeue
+            .get(&id)
+            .is_none_or(|known| at < *known || *known < now)
+        {
             self.requeue.insert(id, at);
             out.wake_at(at, Input::Requeue(id));
         }
@@ -341,7 +216,7 @@ impl Lifecycle {
         };
         let due = claim.created + timeout;
         if now < due {
-            self.look_again(id, due, out);
+            self.look_again(now, id, due, out);
             return false;
         }
         out.emit(Output::DeleteClaim(id, reason));
@@ -383,7 +258,8 @@ impl Lifecycle {
         out: &mut Out,
     ) {
         let Some(request) = self.calls.remove(&id) else {
-            return;
+            // A former process made the call.
+            return self.orphan(now, answer.launched, out);
         };
         self.mark(now, id, &request, &answer, out);
         let claim = view.claims.get(id);
@@ -397,8 +273,7 @@ impl Lifecycle {
             self.provider.reserve(reservation.clone(), launched.instance);
         }
         let Some(claim) = claim else {
-            let due = (now + ORPHAN_AGE).round_up_to(GARBAGE_COLLECTION);
-            return out.wake_at(due, Input::Orphan(launched.instance));
+            return self.orphan(now, Some(launched), out);
         };
         self.instances.insert(launched.instance, id);
         let types = self.provider.of_pool(claim.pool);
@@ -414,6 +289,14 @@ impl Lifecycle {
         out.emit(Output::SetLaunched(id, launched.instance, Box::new(details)));
         out.emit(Output::Publish(Event::Launched(id, launched)));
         self.wrote(now, id, out);
+    }
+
+    /// Nobody knows of this instance: it is found and terminated.
+    fn orphan(&self, now: Instant, launched: Option<Launched>, out: &mut Out) {
+        if let Some(launched) = launched {
+            let due = (now + ORPHAN_AGE).round_up_to(GARBAGE_COLLECTION);
+            out.wake_at(due, Input::Orphan(launched.instance));
+        }
     }
 
     /// Remembers what EC2 refused. Used up reservations show in their counts.
@@ -442,14 +325,15 @@ impl Lifecycle {
 
     fn mark_unavailable(&mut self, now: Instant, offers: Vec<Offer>, out: &mut Out) {
         self.provider.mark_unavailable(now, offers);
-        self.set_sweep(out);
+        self.set_sweep(now, out);
     }
 
     /// One alarm is set at a time.
-    fn set_sweep(&mut self, out: &mut Out) {
-        if self.sweep.is_none()
+    fn set_sweep(&mut self, now: Instant, out: &mut Out) {
+        if self.sweep.is_none_or(|due| due < now)
             && let Some(due) = self.provider.next_sweep()
         {
+            let due = due.max(now);
             self.sweep = Some(due);
             out.wake_at(due, Input::Sweep);
         }
@@ -465,7 +349,7 @@ impl Lifecycle {
         if self.provider.unavailable().iter().count() < before {
             out.emit(Output::Publish(Event::AvailableAgain));
         }
-        self.set_sweep(out);
+        self.set_sweep(now, out);
     }
 
     fn enqueue(&mut self, now: Instant, id: InstanceId, message: Message, out: &mut Out) {
@@ -540,11 +424,35 @@ impl Lifecycle {
     }
 
     fn node_changed(&mut self, now: Instant, id: NodeId, view: &View<'_>, out: &mut Out) {
-        let claim = view.api.nodes.get(id).and_then(|node| node.claim);
-        if let Some(claim) = claim {
+        let node = view.api.nodes.get(id);
+        let Some((claim, instance)) = node.and_then(|node| Some((node.claim?, node.instance))) else {
+            return;
+        };
+        // A claim's node is the one with its provider ID (`NodeForNodeClaim`).
+        if view
+            .claims
+            .get(claim)
+            .is_some_and(|claim| claim.instance == instance)
+        {
             self.nodes.insert(claim, id);
             self.reconcile(now, claim, view, out);
         }
+    }
+
+    /// Takes note of what there is.
+    fn list(&mut self, view: &View<'_>) {
+        self.provider.set_classes(view.classes);
+        let of_claim = |(id, node): (NodeId, &Node)| {
+            let claim = node.claim?;
+            let own = view.claims.get(claim)?.instance == node.instance;
+            own.then_some((claim, id))
+        };
+        self.nodes.extend(view.api.nodes.iter().filter_map(of_claim));
+        let launched = view
+            .claims
+            .iter()
+            .filter_map(|(id, claim)| Some((claim.instance?, id)));
+        self.instances.extend(launched);
     }
 
     fn forget(&mut self, id: NodeClaimId) {
@@ -567,7 +475,7 @@ impl Component for Lifecycle {
         match input {
             Input::ClaimChanged(id) => self.reconcile(now, id, &view, out),
             Input::NodeChanged(id) => self.node_changed(now, id, &view, out),
-            Input::PoolsChanged => self.provider.set_classes(view.classes),
+            Input::PoolsChanged => self.list(&view),
             Input::FleetAnswered(id, answer) => self.answered(now, id, *answer, &view, out),
             Input::InterruptionNotice(id) => self.enqueue(now, id, Message::Interruption, out),
             Input::ShuttingDown(id) => self.enqueue(now, id, Message::StateChange, out),

@@ -3,7 +3,7 @@
 use sim::{Action, Agenda};
 
 use super::*;
-use crate::api::{Node, TaintEffect};
+use crate::api::{Labels, Taint, TaintEffect};
 use crate::catalog::kubelet::AmiFamily;
 use crate::ec2::{self, BootTimes, Ec2, Interruption, Shortage, TypePattern};
 use crate::id::NodePoolId;
@@ -460,5 +460,47 @@ fn rates_of_interruption_reach_claims() {
     assert!(
         said.iter().any(|(_, what)| what == "delete spot_interrupted"),
         "{said:?}"
+    );
+}
+
+#[test]
+fn a_new_process_takes_over_what_it_finds() {
+    let mut world = world("1.5", config());
+    let (first, second) = (
+        claim(&["m5.large"], &["on-demand"]),
+        claim(&["c5.large"], &["on-demand"]),
+    );
+    let first = world.add(1, first);
+    world.run(42);
+    // The second claim's call is under way when the process ends.
+    let second = world.add(43, second);
+    world.run(44);
+    let provider = provider::Settings::of(&world.profile);
+    let catalog = world.life.catalog.clone();
+    world.life = Lifecycle::new(
+        world.profile,
+        Config::default(),
+        provider,
+        catalog,
+        &Streams::new(1),
+    );
+    for input in [
+        Input::PoolsChanged,
+        Input::ClaimChanged(first),
+        Input::ClaimChanged(second),
+    ] {
+        world.agenda.now_at(Event::Life(input));
+    }
+    // Both calls for the second claim are answered. One instance is nobody's.
+    check(
+        &world.run(200),
+        &[
+            (43_070, "fleet on-demand 2"),
+            (45_035, "launched c5.large on-demand"),
+            (58_035, "initialized"),
+            (85_035, "registered"),
+            (100_035, "initialized"),
+            (120_000, "terminate"),
+        ],
     );
 }

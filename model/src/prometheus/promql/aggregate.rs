@@ -189,13 +189,13 @@ fn format_value(value: f64) -> String {
     value.to_string()
 }
 
-/// Whether a text can be the name of a label.
+/// Whether a text can be the name of a label. What was no UTF-8 has become replacement characters.
 pub(super) fn is_label_name(text: &str, profile: &Profile) -> bool {
     let mut chars = text.chars();
     let start = |c: char| c.is_ascii_alphabetic() || c == '_';
     match chars.next() {
         None => false,
-        Some(_) if profile.v3 => true,
+        Some(_) if profile.v3 => !text.contains(char::REPLACEMENT_CHARACTER),
         Some(first) => start(first) && chars.all(|c| start(c) || c.is_ascii_digit()),
     }
 }

@@ -1,5 +1,6 @@
 //! Pods that no machine can hold.
 
+use std::cell::LazyCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -24,7 +25,8 @@ pub(super) fn check(facts: &Facts<'_>) {
         .iter()
         .filter(|document| document.kind.name == "Deployment")
         .collect();
-    let offered = offered(facts);
+    // Most pods fit a node group's machines, and then no instance type need be made.
+    let offered = LazyCell::new(|| offered(facts));
     for document in workloads {
         let deployments = facts.objects.iter().flat_map(|objects| &objects.deployments);
         let own = deployments

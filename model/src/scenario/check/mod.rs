@@ -7,6 +7,7 @@
 mod capacity;
 mod hpa;
 mod node_pool;
+mod queries;
 mod scaled_object;
 #[cfg(test)]
 mod tests;
@@ -50,12 +51,14 @@ pub(super) fn check(
             "ScaledObject" => scaled_object::check(&facts, document, &at),
             "HorizontalPodAutoscaler" => hpa::check(&facts, document, &at),
             "NodePool" => node_pool::check(&facts, document, &at),
+            "EC2NodeClass" => node_pool::check_class(&facts, document, &at),
             "Deployment" => workload::check(&facts, document, &at),
             "PodDisruptionBudget" => workload::check_budget(&facts, document, &at),
             _ => {}
         }
     }
     capacity::check(&facts);
+    queries::check(&facts);
     whole(&facts);
 }
 

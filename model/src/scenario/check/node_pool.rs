@@ -19,9 +19,8 @@ pub(super) fn check(facts: &Facts<'_>, document: &Document, root: &Cursor<'_>) {
         context: Context::new(&document.file, document.title(), facts.problems),
         pool,
         at: root.get("spec"),
-        root,
     };
-    rules.api_version();
+    api_version(facts, &rules.context, root);
     rules.releases();
     rules.budgets();
     rules.consolidation();
@@ -35,41 +34,44 @@ struct Rules<'a> {
     pool: &'a NodePool,
     /// spec
     at: Cursor<'a>,
-    root: &'a Cursor<'a>,
+}
+
+/// An EC2NodeClass has no more to it than its version.
+pub(super) fn check_class(facts: &Facts<'_>, document: &Document, root: &Cursor<'_>) {
+    api_version(
+        facts,
+        &Context::new(&document.file, document.title(), facts.problems),
+        root,
+    );
+}
+
+/// v1 came with 1.0, and v1beta1 left with 1.1.
+fn api_version(facts: &Facts<'_>, context: &Context<'_>, root: &Cursor<'_>) {
+    let release = facts.scenario.stack.karpenter;
+    let at = root.get("apiVersion");
+    let v1 = at
+        .value()
+        .and_then(|value| value.text())
+        .is_some_and(|version| version.ends_with("/v1"));
+    let served = if v1 {
+        release >= Version::new(1, 0, 0)
+    } else {
+        release < Version::new(1, 1, 0)
+    };
+    if !served {
+        let message = format!("Karpenter {release} does not serve this version");
+        let hint = if v1 {
+            "v1 came with 1.0; before, it is v1beta1"
+        } else {
+            "v1beta1 left with 1.1; write v1"
+        };
+        context.report(Severity::Error, "E014", &at, message, hint);
+    }
 }
 
 impl Rules<'_> {
     fn release(&self) -> Version {
         self.facts.scenario.stack.karpenter
-    }
-
-    fn is_v1(&self) -> bool {
-        self.root.get("apiVersion").value().and_then(|value| value.text()) == Some("karpenter.sh/v1")
-    }
-
-    /// v1 came with 1.0, and v1beta1 left with 1.1.
-    fn api_version(&self) {
-        let release = self.release();
-        let served = if self.is_v1() {
-            release >= Version::new(1, 0, 0)
-        } else {
-            release < Version::new(1, 1, 0)
-        };
-        if !served {
-            let message = format!("Karpenter {release} does not serve this version of NodePools");
-            let hint = if self.is_v1() {
-                "karpenter.sh/v1 came with 1.0"
-            } else {
-                "karpenter.sh/v1beta1 left with 1.1"
-            };
-            self.context.report(
-                Severity::Error,
-                "E014",
-                &self.root.get("apiVersion"),
-                message,
-                hint,
-            );
-        }
     }
 
     fn too_new(&self, at: &Cursor<'_>, field: &str, since: Version) {

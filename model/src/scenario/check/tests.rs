@@ -57,7 +57,7 @@ metadata: {name: traefik, namespace: shop}
 spec:
   selector: {matchLabels: {app: traefik}}
   template:
-    metadata: {labels: {app: traefik}}
+    metadata: {labels: {app: traefik}, annotations: {prometheus.io/scrape: "true"}}
     spec: {containers: [{name: traefik, image: "traefik:v3"}]}
 ---
 apiVersion: v1
@@ -268,6 +268,27 @@ fn rules_about_scaled_objects() {
         "H004",
         &[".advanced.horizontalPodAutoscalerConfig.behavior.scaleDown.stabilizationWindowSeconds=0"],
         &[],
+    );
+    check(
+        "P002",
+        &["Deployment/traefik: spec.template.metadata.annotations={}"],
+        &[],
+    );
+    check(
+        "P002",
+        &["dashboard.pods='count(kube_pod_info)'"],
+        &[
+            "dashboard.pods='count(kube_pod_info)'",
+            "Deployment/load: spec.template.metadata.labels[app.kubernetes.io/name]='kube-state-metrics'",
+        ],
+    );
+    check(
+        "W006",
+        &[
+            "stack.kubernetes=1.33",
+            "Deployment/web: spec.template.spec.resources.requests.cpu=1",
+        ],
+        &["Deployment/web: spec.template.spec.resources.requests.cpu=1"],
     );
     check("S002", &["warm_up=30s"], &[]);
 }

@@ -197,7 +197,9 @@ impl Flow {
     /// Brings the state and its rates up to date.
     fn prepare(&mut self) {
         let now = self.now.as_secs_f64();
-        if now >= self.arrivals_until {
+        // Within the rounding of an instant: a corner must never be waited for again.
+        if now + 1e-9 >= self.arrivals_until {
+            let now = now.max(self.arrivals_until);
             (self.arrivals, self.arrivals_until) = (0.0, f64::INFINITY);
             for source in &mut self.sources {
                 let (rate, until) = source.stretch(now, GRAIN);
@@ -311,7 +313,7 @@ impl Flow {
         }
         if self.plant.servers == 0.0 && vanished == 0.0 {
             // Refused at once, or nobody there to refuse.
-            present.failed = active / alone;
+            present.failed = (active / alone).min(self.plant.refused_most());
             present.failure = self.refusal().unwrap_or(0);
         }
         if self.near_timeout(present.solution.response) && self.plant.loops > 0.0 {
@@ -332,7 +334,6 @@ impl Flow {
             present.finding = Some(self.probes.look(&self.config, &self.state));
         }
         self.present = present;
-        self.fill();
         self.set_cpu_rates(open);
     }
 
@@ -358,16 +359,17 @@ impl Flow {
         })
     }
 
-    /// Clients' requests under way become as many as the new rate keeps under way.
-    fn fill(&mut self) {
-        let wanted = (self.present.served * self.present.solution.response).min(self.active());
-        let more = wanted - self.flying;
+    /// Clients' requests under way become as many as the rate keeps under way, within a response time or so.
+    fn fill(&mut self, start: f64, seconds: f64) {
+        let response = self.present.solution.response;
+        let wanted = (self.present.served * response).min(self.active());
+        let more = (wanted - self.flying) * (1.0 - libm::exp(-seconds / response.max(1e-3)));
+        self.flying += more;
         if more >= 0.0 {
             self.stats.sent += more;
         } else {
-            self.served(-more, 0.0, 0.0);
+            self.served(-more, start, 0.0);
         }
-        self.flying = wanted;
     }
 
     fn set_cpu_rates(&mut self, open: f64) {
@@ -425,6 +427,7 @@ impl Flow {
         if seconds == 0.0 {
             return;
         }
+        self.fill(start, seconds);
         let (served, failed) = (self.present.served * seconds, self.present.failed * seconds);
         if served > 0.0 {
             self.stats.sent += served;
@@ -580,7 +583,7 @@ impl Flow {
         );
         match role {
             Role::Client => self.stats.clients += 1,
-            Role::Proxy => self.pool.proxy_running(id, node),
+            Role::Proxy => self.pool.proxy_running(id),
             Role::Server => {}
         }
         self.stale_state = true;
@@ -738,7 +741,8 @@ impl Flow {
     pub(super) fn unsettled(&mut self, from: f64, to: f64) -> f64 {
         let mut unsettled = 0.0;
         for stretch in overlapping(&self.stretches, from, to) {
-            if self.probes.look(&self.config, &stretch.state).unsettled() {
+            let closed = stretch.state.arrivals == 0.0;
+            if closed && self.probes.look(&self.config, &stretch.state).unsettled() {
                 unsettled += stretch.to.min(to) - stretch.from.max(from);
             }
         }

@@ -208,6 +208,13 @@ impl Plant {
         with_proxy.map(most).fold(f64::INFINITY, f64::min)
     }
 
+    /// Requests a second that clients can make at most if none reaches a server.
+    pub(super) fn refused_most(&self) -> f64 {
+        let with_clients = self.groups.iter().filter(|group| group.clients > 0.0);
+        let full: f64 = with_clients.map(|group| group.full * group.times).sum();
+        full / (self.client_work + self.proxy_work)
+    }
+
     /// The throughput of `active` (0–1) of the clients beside `open` requests a second from outside.
     pub(super) fn solve(&self, active: f64, open: f64) -> Solution {
         let mut solution = Solution::default();
@@ -221,7 +228,12 @@ impl Plant {
         } else {
             (1.0 - ITSELF / loops.max(1e-9)).max(0.0)
         };
-        let (mut low, mut high) = (0.0, loops / self.sleep.max(1e-6));
+        let full = self
+            .groups
+            .iter()
+            .map(|group| group.full / self.fixed_work(group).max(1e-12));
+        let room = full.fold(f64::INFINITY, f64::min) - open;
+        let (mut low, mut high) = (0.0, room.max(0.0).min(loops / self.sleep.max(1e-6)));
         while high - low > 1e-6 * high.max(1e-9) {
             let middle = (low + high) / 2.0;
             let enough = self.client_total(middle, open, active, others, &mut solution) > middle;

@@ -237,7 +237,8 @@ impl Requests {
         self.due.set(place as usize, Instant::MAX);
     }
 
-    /// A pod's containers start. A client first sleeps for `first_sleep`, or as always.
+    /// A pod's containers start. A client first sleeps for `first_sleep`, or within its first second: loops
+    /// of constant times that began in the same instant would march in step for ever.
     pub(super) fn pod_running(
         &mut self,
         id: PodId,
@@ -286,7 +287,7 @@ impl Requests {
         self.slots[id.0 as usize] = slot;
         match role {
             Role::Client => self.start_client(slot, first_sleep),
-            Role::Proxy => self.pool.proxy_running(id, node),
+            Role::Proxy => self.pool.proxy_running(id),
             Role::Server => {}
         }
     }
@@ -305,10 +306,9 @@ impl Requests {
                 alive: true,
                 request: None,
             });
-            match first_sleep {
-                Some(sleep) => self.agenda.at(self.now + sleep, Event::Wake(place)),
-                None => self.sleep(place),
-            }
+            let mut starts = self.streams.stream("traffic/client-start", u64::from(place));
+            let sleep = first_sleep.unwrap_or_else(|| Duration::from_secs_f64(starts.random()));
+            self.agenda.at(self.now + sleep, Event::Wake(place));
         }
     }
 

@@ -482,13 +482,16 @@ impl Kubelets {
             .iter()
             .map(|container| container.pre_stop_sleep);
         let pre_stop = sleeps.max().filter(|_| state.running).unwrap_or_default();
+        // A preStop that uses the grace up still leaves two seconds between SIGTERM and SIGKILL.
+        let pre_stop = pre_stop.min(deletion.grace);
+        let left = (deletion.grace - pre_stop).max(Duration::from_secs(2));
         let shutdown = match &lifecycle(view, object).shutdown {
             _ if !state.running => Duration::ZERO,
-            Some(exit) => exit.sample_duration(&mut state.stream),
-            None => deletion.grace,
+            Some(exit) => exit.sample_duration(&mut state.stream).min(left),
+            None => left,
         };
         state.stopping = true;
-        state.due = now + (pre_stop + shutdown).min(deletion.grace.max(Duration::from_secs(2)));
+        state.due = now + pre_stop + shutdown;
         out.wake_at(state.due, Input::Stopped(pod));
     }
 

@@ -1,10 +1,12 @@
-//! Schedules of budgets: cron, five fields, UTC (robfig/cron v3 `ParseStandard`, which Karpenter uses).
+//! Cron schedules of five fields (robfig/cron v3 `ParseStandard`): of Karpenter's budgets, in UTC, and of
+//! KEDA's cron triggers, in a time zone.
 
 use std::str::FromStr;
 use std::time::Duration;
 
 use jiff::civil::{DateTime, Time};
-use jiff::{Timestamp, ToSpan, tz::Offset};
+use jiff::tz::{AmbiguousOffset, TimeZone};
+use jiff::{Timestamp, ToSpan};
 
 /// When something happens: at each minute whose five fields are all set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,8 +110,15 @@ impl Schedule {
     /// within five years.
     #[must_use]
     pub fn next(&self, seconds: i64) -> Option<i64> {
+        self.next_in(seconds, &TimeZone::UTC)
+    }
+
+    /// The same by the clocks of a time zone. What falls into an hour that is left out in spring does not
+    /// fire that day.
+    #[must_use]
+    pub fn next_in(&self, seconds: i64, zone: &TimeZone) -> Option<i64> {
         let start = Timestamp::from_second(seconds.div_euclid(60) * 60 + 60).ok()?;
-        let mut at: DateTime = Offset::UTC.to_datetime(start);
+        let mut at: DateTime = zone.to_datetime(start);
         let last_year = at.year() + 5;
         while at.year() <= last_year {
             at = if !has(self.months, at.month()) {
@@ -121,8 +130,10 @@ impl Schedule {
                 at.checked_add(1.hour()).ok()?.with().minute(0).build().ok()?
             } else if !has(self.minutes, at.minute()) {
                 at.checked_add(1.minute()).ok()?
+            } else if let Some(fires) = first_of(zone, at) {
+                return Some(fires.as_second());
             } else {
-                return Some(Offset::UTC.to_timestamp(at).ok()?.as_second());
+                at.checked_add(1.minute()).ok()?
             };
         }
         None
@@ -139,13 +150,39 @@ impl Schedule {
     }
 }
 
+/// The instant at which the clocks of a zone show a time, the earlier one if there are two.
+fn first_of(zone: &TimeZone, at: DateTime) -> Option<Timestamp> {
+    let ambiguous = zone.to_ambiguous_timestamp(at);
+    match ambiguous.offset() {
+        AmbiguousOffset::Gap { .. } => None,
+        _ => ambiguous.earlier().ok(),
+    }
+}
+
 fn has(set: u64, bit: i8) -> bool {
     set >> bit & 1 == 1
 }
 
 #[cfg(test)]
 mod tests {
+    use jiff::tz::TimeZoneDatabase;
+
     use super::*;
+
+    #[test]
+    fn a_zone_has_its_own_clocks() {
+        let zone = TimeZoneDatabase::bundled().get("Europe/Berlin").unwrap();
+        let check = |schedule: &str, after: &str, next: &str| {
+            let schedule: Schedule = schedule.parse().unwrap();
+            let after: Timestamp = after.parse().unwrap();
+            let found = Timestamp::from_second(schedule.next_in(after.as_second(), &zone).unwrap()).unwrap();
+            assert_eq!(found.to_string(), next);
+        };
+        check("0 6 * * *", "2026-01-10T00:00:00Z", "2026-01-10T05:00:00Z");
+        check("0 6 * * *", "2026-07-10T00:00:00Z", "2026-07-10T04:00:00Z");
+        // On 2026-03-29 the clocks go from 2 to 3.
+        check("30 2 * * *", "2026-03-28T12:00:00Z", "2026-03-30T00:30:00Z");
+    }
 
     fn check(schedule: &str, after: &str, next: &str) {
         let parsed: Schedule = schedule.parse().expect("a schedule");

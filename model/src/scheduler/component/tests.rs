@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use sim::{Action, Agenda, Component, Instant, Outbox, Streams};
 
-use super::*;
+use super::super::*;
 use crate::api::{
     Container, Deletion, Node, Owner, Phase, Pod, PodSpec, PodTemplate, Taint, TaintEffect, Toleration,
 };

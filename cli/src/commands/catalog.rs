@@ -1,0 +1,170 @@
+//! `scaletwin catalog`
+
+use model::catalog::{self, Catalog, Entry, Filter};
+use model::quantity::Price;
+use serde_json::{Value, json};
+
+use super::Answer;
+use crate::args::{Arch, CatalogArgs, Format};
+use crate::failure::Failure;
+use crate::output::{print, print_json};
+use crate::talk;
+
+pub(crate) fn catalog(args: &CatalogArgs) -> Result<Answer, Failure> {
+    let wrong_date = |date: &String| {
+        Failure::new(format!(
+            "expected a date such as 2023-12-28 after --as-of, found {date:?}"
+        ))
+    };
+    let as_of = args
+        .as_of
+        .as_ref()
+        .map(|date| date.parse().map_err(|_| wrong_date(date)))
+        .transpose()?;
+    let catalog = Catalog::new(&args.region, as_of).map_err(|error| {
+        Failure::new(error.to_string()).hint(format!(
+            "regions: {}",
+            catalog::regions().collect::<Vec<_>>().join(", ")
+        ))
+    })?;
+    let mut listed = catalog.list(&filter(args));
+    listed.truncate(args.limit.unwrap_or(usize::MAX));
+    match args.format {
+        Format::Text => {
+            print(&text(&listed))?;
+            for source in Catalog::source() {
+                talk::say(&format!("{}: {}, {}", source.facts, source.origin, source.dated));
+            }
+        }
+        Format::Json => listed
+            .iter()
+            .try_for_each(|entry| print_json("type", as_json(entry)))?,
+    }
+    // As grep: nothing found is an answer, and it is no.
+    Ok(if listed.is_empty() {
+        Answer::No
+    } else {
+        Answer::Done
+    })
+}
+
+fn filter(args: &CatalogArgs) -> Filter {
+    Filter {
+        names: args.names.clone(),
+        categories: args.category.clone(),
+        min_generation: args.min_generation,
+        arch: args.arch.map(|arch| match arch {
+            Arch::Amd64 => catalog::Arch::Amd64,
+            Arch::Arm64 => catalog::Arch::Arm64,
+        }),
+        min_vcpus: args.min_vcpus,
+        max_vcpus: args.max_vcpus,
+        min_memory_gib: args.min_memory,
+        max_memory_gib: args.max_memory,
+        gpu: args.gpu.clone(),
+        min_gpus: args.min_gpus,
+        zone: args.zone.clone(),
+        spot: args.spot,
+    }
+}
+
+const HEADER: [&str; 11] = [
+    "type",
+    "vCPU",
+    "memory",
+    "GPU",
+    "arch",
+    "MHz",
+    "on-demand",
+    "price of",
+    "spot from",
+    "price of",
+    "zones",
+];
+/// Columns of numbers stand at the right.
+const RIGHT: [bool; 11] = [
+    false, true, true, false, false, true, true, false, true, false, true,
+];
+
+fn text(listed: &[&Entry]) -> String {
+    let rows: Vec<[String; 11]> = std::iter::once(HEADER.map(str::to_owned))
+        .chain(listed.iter().map(|e| row(e)))
+        .collect();
+    let width = |n: usize| rows.iter().map(|row| row[n].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..HEADER.len()).map(width).collect();
+    let mut text = String::new();
+    for row in &rows {
+        let cells = row
+            .iter()
+            .zip(&widths)
+            .zip(RIGHT)
+            .map(|((cell, width), right)| match right {
+                true => format!("{cell:>width$}"),
+                false => format!("{cell:<width$}"),
+            });
+        text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+fn row(entry: &Entry) -> [String; 11] {
+    let spec = entry.spec;
+    let price = |price: Price| format!("{:.4}", price.usd_per_hour());
+    let gpu = match spec.gpu {
+        Some(gpu) if gpu.count > 0 => format!("{} × {}", gpu.count, gpu.name),
+        Some(gpu) => format!("share of {}", gpu.name),
+        None => String::new(),
+    };
+    [
+        spec.name.to_owned(),
+        spec.vcpus.to_string(),
+        format!("{:.1} GiB", spec.memory.as_mib_f64() / 1024.0),
+        gpu,
+        spec.arch.as_str().to_owned(),
+        spec.sustained_mhz.map_or_else(String::new, |mhz| mhz.to_string()),
+        entry
+            .on_demand
+            .map_or_else(String::new, |(value, _)| price(value)),
+        entry
+            .on_demand
+            .map_or_else(String::new, |(_, source)| source.as_str().to_owned()),
+        entry.cheapest_spot().map_or_else(String::new, price),
+        entry
+            .spot
+            .as_ref()
+            .map_or_else(String::new, |(_, source)| source.as_str().to_owned()),
+        entry.zones.len().to_string(),
+    ]
+}
+
+fn as_json(entry: &Entry) -> Value {
+    let spec = entry.spec;
+    let gpu = spec.gpu.map(|gpu| {
+        let memory = gpu.memory.as_mib_f64() / 1024.0;
+        json!({ "name": gpu.name, "manufacturer": gpu.manufacturer, "count": gpu.count, "memory_gib": memory })
+    });
+    let spot: Vec<Value> = entry
+        .zones
+        .iter()
+        .filter_map(|zone| {
+            Some(json!({ "zone": **zone, "usd_per_hour": entry.spot_in(zone)?.usd_per_hour() }))
+        })
+        .collect();
+    json!({
+        "name": spec.name,
+        "vcpus": spec.vcpus,
+        "memory_gib": spec.memory.as_mib_f64() / 1024.0,
+        "arch": spec.arch.as_str(),
+        "sustained_mhz": spec.sustained_mhz,
+        "max_pods": catalog::capacity::eni_limited_pods(spec, 0),
+        "gpu": gpu,
+        "zones": entry.zones.iter().map(|zone| zone.to_string()).collect::<Vec<_>>(),
+        "on_demand_usd_per_hour": entry.on_demand.map(|(price, _)| price.usd_per_hour()),
+        "on_demand_source": entry.on_demand.map(|(_, source)| source.as_str()),
+        "spot": spot,
+        "spot_source": entry.spot.as_ref().map(|(_, source)| source.as_str()),
+        "interruption_band": entry.interruption_band,
+        "as_of": spec.as_of,
+    })
+}

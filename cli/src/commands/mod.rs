@@ -1,0 +1,30 @@
+//! The verbs, one file each.
+
+mod accuracy;
+mod catalog;
+mod check;
+mod plot;
+mod run;
+
+use crate::args::Command;
+use crate::failure::Failure;
+
+/// How a command that ran ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// Exit status 0.
+    Done,
+    /// It ran, and what was asked for is not so: exit status 1.
+    No,
+}
+
+/// Does what was typed.
+pub(crate) fn execute(command: Command) -> Result<Answer, Failure> {
+    match command {
+        Command::Run(args) => run::run(&args),
+        Command::Check(args) => check::check(&args),
+        Command::Catalog(args) => catalog::catalog(&args),
+        Command::Accuracy(args) => accuracy::accuracy(&args),
+        Command::Plot(args) => plot::plot(&args),
+    }
+}

@@ -1,0 +1,55 @@
+//! What annotations ask of KEDA (kedacore/keda 2.20 apis/keda/v1alpha1/scaledobject_types.go).
+
+use super::spec::ScaledObject;
+use super::version::Profile;
+
+const PREFIX: &str = "autoscaling.keda.sh/";
+
+fn value<'a>(object: &'a ScaledObject, name: &str) -> Option<&'a str> {
+    object
+        .annotations
+        .get(&format!("{PREFIX}{name}"))
+        .map(String::as_str)
+}
+
+/// Go's `strconv.ParseBool`; what it does not know is no pause (`getBoolAnnotation`).
+fn is_true(object: &ScaledObject, name: &str) -> bool {
+    matches!(
+        value(object, name),
+        Some("1" | "t" | "T" | "true" | "TRUE" | "True")
+    )
+}
+
+/// `paused-replicas`: freeze at so many.
+#[must_use]
+pub fn paused_replicas(object: &ScaledObject) -> Option<i32> {
+    value(object, "paused-replicas")?.parse().ok()
+}
+
+/// `paused`: freeze at what there is.
+#[must_use]
+pub fn is_paused(object: &ScaledObject, profile: &Profile) -> bool {
+    match profile.paused_annotation {
+        true if profile.paused_value => is_true(object, "paused"),
+        true => value(object, "paused").is_some(),
+        false => false,
+    }
+}
+
+/// `paused-scale-in`
+#[must_use]
+pub fn pauses_scale_in(object: &ScaledObject, profile: &Profile) -> bool {
+    profile.partial_pause && is_true(object, "paused-scale-in")
+}
+
+/// `paused-scale-out`
+#[must_use]
+pub fn pauses_scale_out(object: &ScaledObject, profile: &Profile) -> bool {
+    profile.partial_pause && is_true(object, "paused-scale-out")
+}
+
+/// `force-activation`
+#[must_use]
+pub fn forces_activation(object: &ScaledObject, profile: &Profile) -> bool {
+    profile.partial_pause && is_true(object, "force-activation")
+}

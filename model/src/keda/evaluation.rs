@@ -1,0 +1,225 @@
+//! From the readings of all triggers to what the HPA is given and whether the target is active
+//! (kedacore/keda 2.20 pkg/scaling/scale_handler.go `GetScaledObjectMetrics`, `getScaledObjectState`).
+
+use super::fallback::{self, Reported, Target};
+use super::formula::Outcome as Formed;
+use super::generated;
+use super::scaler;
+use super::spec::{ScaledObject, TriggerKind};
+use super::state::State;
+use super::task::{Evaluation, Outcome, Task};
+use super::version::Profile;
+use crate::api::{Api, Phase};
+use crate::quantity::Quantity;
+
+/// What the HPA is given.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Pulled {
+    /// The value; `None` is an error.
+    pub(super) value: Option<Quantity>,
+    pub(super) fallback: bool,
+}
+
+/// What a poll found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Polled {
+    pub(super) active: bool,
+    pub(super) error: bool,
+    /// The object cannot be evaluated at all, so that nothing is done.
+    pub(super) broken: bool,
+}
+
+/// Answers a pull.
+pub(super) fn pulled(
+    object: &ScaledObject,
+    state: &mut State,
+    task: &Task,
+    composite: bool,
+    profile: &Profile,
+    api: &Api,
+) -> Pulled {
+    let reported = count(object, state, task, profile, api);
+    let fallen_back = fallback_of(&reported);
+    let failed = reported.contains(&Reported::Failed);
+    if failed && !profile.keeps_cached_metrics {
+        state.cached.clear();
+    }
+    let value = match fallen_back {
+        None if failed => None,
+        Some(value) if composite => Some(value),
+        _ if composite => compose(object, state, task, &reported),
+        _ => match reported[0] {
+            Reported::Value(value) | Reported::Fallback(value) => Some(value),
+            Reported::Nil | Reported::Failed => None,
+        },
+    };
+    Pulled {
+        value,
+        fallback: fallen_back.is_some(),
+    }
+}
+
+/// Judges a poll.
+pub(super) fn polled(
+    object: &ScaledObject,
+    state: &mut State,
+    task: &Task,
+    profile: &Profile,
+    api: &Api,
+) -> Polled {
+    let reported = if profile.polls_count_failures {
+        count(object, state, task, profile, api)
+    } else {
+        task.evaluations.iter().map(plain).collect()
+    };
+    let error = reported.contains(&Reported::Failed);
+    let is_active = |(one, reported): (&Evaluation, &Reported)| match reported {
+        Reported::Fallback(_) => true,
+        Reported::Failed => false,
+        Reported::Value(_) | Reported::Nil => one.result.is_some_and(|outcome| outcome.active),
+    };
+    let mut active = task.evaluations.iter().zip(&reported).any(is_active);
+    store(object, state, task, &reported, error, profile);
+    let broken = matches!(state.formula, Some(Err(_)));
+    if let Some(modifiers) = object
+        .spec
+        .advanced
+        .scaling_modifiers
+        .as_ref()
+        .filter(|_| state.formula.is_some())
+    {
+        let value = match fallback_of(&reported) {
+            Some(value) => Some(value),
+            None => compose(object, state, task, &reported),
+        };
+        active = !error && value.is_some_and(|value| value.as_f64() > modifiers.activation_target);
+    }
+    let is_resource = |kind: &TriggerKind| matches!(kind, TriggerKind::Resource { .. });
+    let mut kinds = object.spec.triggers.iter().map(|trigger| &trigger.kind);
+    active |= match profile.resource_triggers_activate {
+        true => kinds.any(is_resource),
+        false => !error && kinds.all(is_resource),
+    };
+    Polled {
+        active,
+        error,
+        broken,
+    }
+}
+
+/// Keeps the values for triggers with useCachedMetrics.
+fn store(
+    object: &ScaledObject,
+    state: &mut State,
+    task: &Task,
+    reported: &[Reported],
+    error: bool,
+    profile: &Profile,
+) {
+    if error && !profile.keeps_cached_metrics {
+        state.cached.clear();
+    }
+    for (one, reported) in task.evaluations.iter().zip(reported) {
+        let cached = object
+            .spec
+            .triggers
+            .get(one.trigger)
+            .is_some_and(|trigger| trigger.use_cached_metrics);
+        let (true, Some(outcome)) = (cached, one.result) else {
+            continue;
+        };
+        let kept = match reported {
+            Reported::Fallback(value) => Outcome {
+                value: Ok(*value),
+                active: true,
+            },
+            _ => outcome,
+        };
+        state.cached.insert(one.name.clone(), kept);
+    }
+}
+
+fn plain(one: &Evaluation) -> Reported {
+    match one.result.map(|outcome| outcome.value) {
+        Some(Ok(value)) => Reported::Value(value),
+        _ => Reported::Failed,
+    }
+}
+
+/// Counts each reading, and puts the fallback's value where it is due.
+fn count(
+    object: &ScaledObject,
+    state: &mut State,
+    task: &Task,
+    profile: &Profile,
+    api: &Api,
+) -> Vec<Reported> {
+    let one = |one: &Evaluation| {
+        let reading = one
+            .result
+            .map_or(Err(scaler::Error::Unavailable), |outcome| outcome.value);
+        let Some(trigger) = object.spec.triggers.get(one.trigger) else {
+            return Reported::Failed;
+        };
+        // The target is looked at only if something failed.
+        let target = match reading {
+            Ok(_) => Target { current: 0, ready: 0 },
+            Err(_) => look_at_target(object, api),
+        };
+        let metric = fallback::Metric {
+            name: &one.name,
+            metric_type: trigger.metric_type,
+            target: generated::threshold(trigger, profile),
+        };
+        fallback::metrics_with_fallback(object, profile, &mut state.health, &metric, reading, target)
+    };
+    task.evaluations.iter().map(one).collect()
+}
+
+fn look_at_target(object: &ScaledObject, api: &Api) -> Target {
+    let ready = api
+        .pods_of_deployment(object.target)
+        .filter(|(_, pod)| pod.phase == Phase::Running && pod.is_ready())
+        .count();
+    Target {
+        current: api
+            .deployments
+            .get(object.target)
+            .map_or(0, |target| target.replicas),
+        ready: i32::try_from(ready).unwrap_or(i32::MAX),
+    }
+}
+
+fn fallback_of(reported: &[Reported]) -> Option<Quantity> {
+    reported.iter().find_map(|one| match one {
+        Reported::Fallback(value) => Some(*value),
+        _ => None,
+    })
+}
+
+/// The composite metric (pkg/scaling/modifiers/formula.go `calculateScalingModifiersFormula`).
+fn compose(object: &ScaledObject, state: &State, task: &Task, reported: &[Reported]) -> Option<Quantity> {
+    let Some(Ok(formula)) = &state.formula else {
+        return None;
+    };
+    let values = task
+        .evaluations
+        .iter()
+        .zip(reported)
+        .filter_map(|(one, reported)| {
+            let name = object.spec.triggers.get(one.trigger)?.name.as_deref()?;
+            match reported {
+                Reported::Value(value) | Reported::Fallback(value) => Some((name, Some(value.as_f64()))),
+                Reported::Nil => Some((name, None)),
+                Reported::Failed => None,
+            }
+        });
+    let number = match formula.evaluate(values).ok()? {
+        Formed::Number(number) => number,
+        Formed::Nil => {
+            let target = object.spec.advanced.scaling_modifiers.as_ref()?.target;
+            f64::from(object.spec.fallback?.replicas) * target
+        }
+    };
+    Some(Quantity::from_milli(scaler::truncate(number * 1000.0)))
+}

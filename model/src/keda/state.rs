@@ -1,0 +1,84 @@
+//! What KEDA remembers of a ScaledObject.
+
+use std::collections::BTreeMap;
+
+use sim::Instant;
+
+use super::fallback::Health;
+use super::formula::{Error, Formula};
+use super::spec::{ScaledObject, TriggerKind};
+use super::task::Outcome;
+use super::version::Profile;
+use crate::id::DeploymentId;
+
+/// One ScaledObject's scale loop and status.
+#[derive(Debug)]
+pub(super) struct State {
+    /// metadata.generation for which the loop runs.
+    pub(super) generation: u64,
+    /// The target, for when the object is gone.
+    pub(super) target: DeploymentId,
+    /// The replicas to restore when the object is gone, if that is wanted.
+    pub(super) restore: Option<i32>,
+    /// status.originalReplicaCount
+    original: i32,
+    pub(super) looping: bool,
+    /// When the loop's timer is due; any other alarm is moot.
+    pub(super) timer: Instant,
+    /// The timer was due during the check.
+    pub(super) overdue: bool,
+    /// The check under way.
+    pub(super) checking: Option<u32>,
+    /// When the object is reconciled next.
+    pub(super) reconcile: Option<Instant>,
+    /// status.lastActiveTime, seconds of the Unix epoch
+    pub(super) last_active: Option<i64>,
+    /// status.health
+    pub(super) health: Health,
+    /// What the last poll stored for triggers with useCachedMetrics.
+    pub(super) cached: BTreeMap<String, Outcome>,
+    /// The scaling modifiers' formula.
+    pub(super) formula: Option<Result<Formula, Error>>,
+    /// status.pausedReplicaCount is set
+    pub(super) paused_replicas_set: bool,
+}
+
+impl State {
+    pub(super) fn new(object: &ScaledObject, replicas: i32, profile: &Profile) -> Self {
+        let mut state = State {
+            generation: object.generation,
+            target: object.target,
+            restore: None,
+            original: replicas,
+            looping: false,
+            timer: Instant::MAX,
+            overdue: false,
+            checking: None,
+            reconcile: None,
+            last_active: None,
+            health: Health::new(),
+            cached: BTreeMap::new(),
+            formula: None,
+            paused_replicas_set: false,
+        };
+        state.restart(object, profile);
+        state
+    }
+
+    /// Takes the object as it is now.
+    pub(super) fn restart(&mut self, object: &ScaledObject, profile: &Profile) {
+        let advanced = &object.spec.advanced;
+        self.generation = object.generation;
+        self.target = object.target;
+        self.restore = advanced
+            .restore_to_original_replica_count
+            .then_some(self.original);
+        let modifiers = advanced.scaling_modifiers.as_ref();
+        let modifiers = modifiers.filter(|it| profile.scaling_modifiers && it.target > 0.0);
+        let external = object.spec.triggers.iter();
+        let names = external
+            .filter(|trigger| !matches!(trigger.kind, TriggerKind::Resource { .. }))
+            .filter_map(|trigger| trigger.name.as_deref());
+        self.formula = modifiers.map(|it| Formula::compile(&it.formula, names));
+    }
+}

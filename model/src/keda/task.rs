@@ -1,0 +1,98 @@
+//! Evaluations under way.
+
+use super::scaler::{self, Error, Reading};
+use super::spec::Trigger;
+use super::version::Profile;
+use crate::id::{HpaId, ScaledObjectId};
+use crate::quantity::Quantity;
+
+/// What an evaluation came to.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Outcome {
+    pub(super) value: Result<Quantity, Error>,
+    pub(super) active: bool,
+}
+
+/// One trigger to be asked.
+#[derive(Debug)]
+pub(super) struct Evaluation {
+    /// Which of spec.triggers.
+    pub(super) trigger: usize,
+    /// Its metric's name.
+    pub(super) name: String,
+    /// A query is under way.
+    pub(super) running: bool,
+    /// It has failed once.
+    pub(super) retried: bool,
+    /// The value before rounding, for the event log.
+    pub(super) raw: Option<f64>,
+    pub(super) result: Option<Outcome>,
+}
+
+impl Evaluation {
+    /// An external trigger to be asked; `None` for a resource, of which KEDA knows nothing.
+    pub(super) fn new(index: usize, trigger: &Trigger, profile: &Profile) -> Option<Self> {
+        Some(Evaluation {
+            trigger: index,
+            name: scaler::metric_name(index, trigger, profile)?,
+            running: false,
+            retried: false,
+            raw: None,
+            result: None,
+        })
+    }
+
+    pub(super) fn set(&mut self, reading: Result<Reading, Error>, profile: &Profile) {
+        self.raw = reading.ok().map(|reading| reading.value);
+        self.result = Some(Outcome {
+            value: reading.map(|reading| scaler::quantity(reading.value, profile)),
+            active: reading.is_ok_and(|reading| reading.active),
+        });
+    }
+}
+
+/// For whom triggers are asked.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Purpose {
+    /// The scale loop.
+    Poll,
+    /// The HPA controller.
+    Pull {
+        hpa: HpaId,
+        metric: usize,
+        /// It asked for the composite metric.
+        composite: bool,
+    },
+}
+
+/// Some triggers of one object, asked together.
+#[derive(Debug)]
+pub(super) struct Task {
+    pub(super) object: ScaledObjectId,
+    pub(super) purpose: Purpose,
+    pub(super) evaluations: Vec<Evaluation>,
+}
+
+impl Task {
+    pub(super) fn new(object: ScaledObjectId, purpose: Purpose, evaluations: Vec<Evaluation>) -> Self {
+        Task {
+            object,
+            purpose,
+            evaluations,
+        }
+    }
+
+    /// The next evaluation that may begin.
+    pub(super) fn next_to_start(&self, parallel: bool) -> Option<usize> {
+        let open = |one: &Evaluation| one.result.is_none();
+        if parallel {
+            return self.evaluations.iter().position(|one| open(one) && !one.running);
+        }
+        let first = self.evaluations.iter().position(open)?;
+        (!self.evaluations[first].running).then_some(first)
+    }
+
+    pub(super) fn is_done(&self) -> bool {
+        self.evaluations.iter().all(|one| one.result.is_some())
+    }
+}

@@ -1,0 +1,206 @@
+//! Bad input: a clear message, exit status 2, and nothing left behind.
+
+use std::fs;
+use std::path::Path;
+
+use super::{copied_scenario, directory, path, scaletwin};
+
+/// Spoils a copy of a scenario and runs it. Everything in `expected` must be said.
+fn check(name: &str, spoil: impl Fn(&Path), expected: &[&str]) {
+    let scenario = copied_scenario(&format!("bad-{name}"), "scale-to-zero");
+    spoil(&scenario);
+    let out = directory(&format!("bad-{name}-parent")).join("out");
+    let said = scaletwin(&["run", path(&scenario), "--out", path(&out)]);
+    assert_eq!(said.status, 2, "{name}: {}", said.stderr);
+    assert_eq!(said.stdout, "", "{name}: nothing is data");
+    assert!(!out.exists(), "{name}: nothing is left behind");
+    for expected in expected {
+        assert!(
+            said.stderr.contains(expected),
+            "{name}: expected {expected:?} in\n{}",
+            said.stderr
+        );
+    }
+    let said = scaletwin(&["check", path(&scenario)]);
+    assert_eq!(said.status, 2, "{name}: check agrees");
+}
+
+fn replace(file: &Path, from: &str, to: &str) {
+    let text = fs::read_to_string(file).expect("a scenario's file can be read");
+    assert!(text.contains(from), "{} has {from:?}", file.display());
+    fs::write(file, text.replacen(from, to, 1)).expect("a copy can be written");
+}
+
+#[test]
+fn a_truncated_manifest() {
+    let spoil = |dir: &Path| {
+        fs::write(
+            dir.join("manifests/web.yaml"),
+            "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web",
+        )
+        .unwrap();
+    };
+    check("truncated", spoil, &["manifests/web.yaml:", "error["]);
+}
+
+#[test]
+fn an_unknown_field_with_its_line() {
+    let spoil = |dir: &Path| {
+        replace(
+            &dir.join("manifests/scaled-object.yaml"),
+            "minReplicaCount",
+            "minReplicasCount",
+        )
+    };
+    check(
+        "unknown-field",
+        spoil,
+        &["manifests/scaled-object.yaml:", "minReplicasCount"],
+    );
+}
+
+#[test]
+fn every_problem_at_once() {
+    let spoil = |dir: &Path| {
+        replace(
+            &dir.join("manifests/scaled-object.yaml"),
+            "minReplicaCount",
+            "minReplicasCount",
+        );
+        let toml = dir.join("scenario.toml");
+        let text = fs::read_to_string(&toml).unwrap();
+        fs::write(&toml, format!("nonsense = 1\n{text}")).unwrap();
+    };
+    check(
+        "several",
+        spoil,
+        &["minReplicasCount", "scenario.toml:1:", "nonsense", "2 errors"],
+    );
+}
+
+#[test]
+fn an_absurd_quantity() {
+    let spoil = |dir: &Path| replace(&dir.join("manifests/web.yaml"), "cpu: ", "cpu: -");
+    check("negative", spoil, &["manifests/web.yaml:", "cpu"]);
+}
+
+#[test]
+fn an_empty_scenario() {
+    check(
+        "empty",
+        |dir| fs::write(dir.join("scenario.toml"), "").unwrap(),
+        &["scenario.toml"],
+    );
+    check(
+        "no-toml",
+        |dir| fs::remove_file(dir.join("scenario.toml")).unwrap(),
+        &["cannot read", "scenario.toml"],
+    );
+    check(
+        "toml-is-directory",
+        |dir| {
+            fs::remove_file(dir.join("scenario.toml")).unwrap();
+            fs::create_dir(dir.join("scenario.toml")).unwrap();
+        },
+        &["scenario.toml: it is a directory"],
+    );
+}
+
+#[test]
+fn a_huge_file_is_not_even_read() {
+    let spoil = |dir: &Path| {
+        let file = fs::File::create(dir.join("manifests/huge.yaml")).unwrap();
+        file.set_len(1 << 30)
+            .expect("a file of a gigabyte without a block on the disk");
+    };
+    check("huge", spoil, &["huge.yaml is larger than 64 MiB"]);
+}
+
+#[test]
+fn bytes_that_are_no_text() {
+    let spoil = |dir: &Path| fs::write(dir.join("manifests/web.yaml"), b"a: b\nc: \xff\xfe\n").unwrap();
+    check("binary", spoil, &["web.yaml:2: expected UTF-8 text"]);
+}
+
+#[test]
+fn an_override_that_names_nothing() {
+    let out = directory("bad-set").join("out");
+    let said = scaletwin(&[
+        "run",
+        "scenarios/scale-to-zero",
+        "--out",
+        path(&out),
+        "--set",
+        "no.such.field=1",
+    ]);
+    assert_eq!(said.status, 2);
+    assert!(
+        said.stderr.contains("no.such.field") || said.stderr.contains("no"),
+        "{}",
+        said.stderr
+    );
+    assert!(!out.exists());
+}
+
+#[test]
+fn an_output_that_cannot_be_written() {
+    let file = directory("bad-out").join("file");
+    fs::write(&file, "mine").unwrap();
+    let said = scaletwin(&["run", "scenarios/scale-to-zero", "--out", path(&file.join("out"))]);
+    assert_eq!((said.status, said.stdout.as_str()), (2, ""));
+    assert!(
+        said.stderr.contains("cannot write to") && said.stderr.contains("--out"),
+        "{}",
+        said.stderr
+    );
+    assert_eq!(fs::read_to_string(&file).unwrap(), "mine");
+}
+
+#[test]
+fn curves_that_cannot_be_read() {
+    let curves = directory("bad-overlay");
+    let out = directory("bad-overlay-out").join("out");
+    let run = || {
+        scaletwin(&[
+            "run",
+            "scenarios/scale-to-zero",
+            "--out",
+            path(&out),
+            "--overlay",
+            path(&curves),
+        ])
+    };
+    let said = run();
+    assert_eq!(said.status, 2);
+    assert!(said.stderr.contains("holds no *-rps.csv"), "{}", said.stderr);
+    fs::write(curves.join("a-rps.csv"), "t_s,value\n0,1\n15,many\n").unwrap();
+    let said = run();
+    assert_eq!(said.status, 2);
+    assert!(
+        said.stderr.contains("a-rps.csv: line 3: expected a number"),
+        "{}",
+        said.stderr
+    );
+    assert!(!out.exists());
+}
+
+#[test]
+fn a_directory_that_no_run_has_written() {
+    let dir = directory("bad-plot");
+    let said = scaletwin(&["plot", path(&dir)]);
+    assert_eq!(said.status, 2);
+    assert!(
+        said.stderr.contains("cannot read") && said.stderr.contains("series.csv"),
+        "{}",
+        said.stderr
+    );
+    fs::write(dir.join("series.csv"), "time,rps\n0,1\n").unwrap();
+    fs::write(dir.join("summary.json"), "{}").unwrap();
+    let said = scaletwin(&["plot", path(&dir)]);
+    assert_eq!(said.status, 2);
+    assert!(
+        said.stderr.contains("expected time_s as the first column"),
+        "{}",
+        said.stderr
+    );
+}
