@@ -8,6 +8,8 @@
 //! several per cent beside another. Arrivals beyond what the flow says can be served are not steady and are
 //! left out.
 
+#![expect(clippy::disallowed_types, reason = "it times the model, from outside")]
+
 use std::time::{Duration, Instant as Clock};
 
 use model::distribution::Distribution;

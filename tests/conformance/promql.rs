@@ -156,18 +156,22 @@ fn same_vector(case: &Case, ours: &[(Labels, f64)], theirs: &[Element]) -> bool 
     if ours.len() != theirs.len() {
         return false;
     }
+    // All NaN are alike, so that their bits must not decide the order.
+    let value = |value: f64| if value.is_nan() { f64::NAN } else { value };
     if case.ties {
         // Which of equal elements stay is an accident: their values are not.
-        ours.sort_by(|a, b| a.1.total_cmp(&b.1));
-        theirs.sort_by(|a, b| a.1.total_cmp(&b.1));
+        ours.sort_by(|a, b| value(a.1).total_cmp(&value(b.1)));
+        theirs.sort_by(|a, b| value(a.1).total_cmp(&value(b.1)));
         return ours
             .iter()
             .zip(&theirs)
             .all(|(a, b)| agree(a.1, b.1, case.tolerance));
     }
     if !case.ordered {
-        ours.sort_by(|a, b| a.0.cmp(&b.0));
-        theirs.sort_by(|a, b| a.0.cmp(&b.0));
+        let order =
+            |a: &(Labels, f64), b: &(Labels, f64)| a.0.cmp(&b.0).then(value(a.1).total_cmp(&value(b.1)));
+        ours.sort_by(order);
+        theirs.sort_by(order);
     }
     ours.iter()
         .zip(&theirs)

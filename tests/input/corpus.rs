@@ -241,6 +241,40 @@ fn what_the_api_server_would_refuse() {
 }
 
 #[test]
+fn triggers_that_cannot_work() {
+    let scaled = |rest: &str| {
+        with(&format!(
+            "apiVersion: keda.sh/v1alpha1\nkind: ScaledObject\nmetadata: {{name: web, namespace: shop}}\nspec:\n  \
+             scaleTargetRef: {{name: web}}\n  minReplicaCount: 1\n{rest}"
+        ))
+    };
+    let cron = |zone: &str, start: &str| {
+        scaled(&format!(
+            "  triggers:\n    - type: cron\n      metadata: {{timezone: {zone}, start: {start}, end: 0 20 * * *, desiredReplicas: '5'}}\n"
+        ))
+    };
+    check(&cron("Europe/Berlin", "0 8 * * 1-5"), &[]);
+    check(
+        &cron("Europe/Berlni", "0 8 * *"),
+        &[
+            "manifests/more.yaml:9:28: error[E009] ScaledObject/web: spec.triggers[0].metadata.timezone: there is no time zone \"Europe/Berlni\"\n  hint: an IANA name such as Europe/Berlin",
+            "manifests/more.yaml:9:50: error[E003] ScaledObject/web: spec.triggers[0].metadata.start: expected a cron schedule of five fields, found \"0 8 * *\"\n  hint: minute, hour, day of month, month, day of week",
+        ],
+    );
+    let formula = |formula: &str| {
+        scaled(&format!(
+            "  advanced: {{scalingModifiers: {{formula: {formula}, target: '2'}}}}\n  triggers:\n    - type: prometheus\n      \
+             name: rate\n      metadata: {{serverAddress: x, threshold: '20', query: vector(1)}}\n"
+        ))
+    };
+    check(&formula("rate / 2"), &[]);
+    let said = said(&formula("rat / 2"));
+    let place =
+        "manifests/more.yaml:7:42: error[E004] ScaledObject/web: spec.advanced.scalingModifiers.formula: ";
+    assert!(said.len() == 1 && said[0].starts_with(place), "{said:#?}");
+}
+
+#[test]
 fn kinds_have_their_fates() {
     let object = |version: &str, kind: &str| {
         with(&format!(

@@ -2,7 +2,7 @@
 
 use model::scenario::{Files, Report, Scenario, Source, load};
 
-pub const SCENARIO: &str = r#"name = "small"
+pub(crate) const SCENARIO: &str = r#"name = "small"
 duration = "30m"
 warm_up = "5m"
 [stack]
@@ -24,7 +24,7 @@ cpu_per_request = 0.02
 deployment = "shop/traefik"
 "#;
 
-pub const MANIFESTS: &str = r#"apiVersion: apps/v1
+pub(crate) const MANIFESTS: &str = r#"apiVersion: apps/v1
 kind: Deployment
 metadata:
   name: web
@@ -86,7 +86,7 @@ fn source(path: &str, text: &str) -> Source {
 }
 
 /// A scenario of these texts.
-pub fn files(scenario: &str, manifests: &[(&str, &str)]) -> Files {
+pub(crate) fn files(scenario: &str, manifests: &[(&str, &str)]) -> Files {
     Files {
         scenario: source("scenario.toml", scenario),
         manifests: manifests.iter().map(|(path, text)| source(path, text)).collect(),
@@ -95,7 +95,7 @@ pub fn files(scenario: &str, manifests: &[(&str, &str)]) -> Files {
 }
 
 /// The sample with one text put in place of another, in the scenario or in the manifests.
-pub fn spoilt(from: &str, to: &str) -> Files {
+pub(crate) fn spoilt(from: &str, to: &str) -> Files {
     let (scenario, manifests) = (SCENARIO.replacen(from, to, 1), MANIFESTS.replacen(from, to, 1));
     assert!(
         from.is_empty() || scenario != SCENARIO || manifests != MANIFESTS,
@@ -105,7 +105,7 @@ pub fn spoilt(from: &str, to: &str) -> Files {
 }
 
 /// The sample with another manifest beside its own.
-pub fn with(manifest: &str) -> Files {
+pub(crate) fn with(manifest: &str) -> Files {
     files(
         SCENARIO,
         &[
@@ -116,11 +116,11 @@ pub fn with(manifest: &str) -> Files {
 }
 
 /// The sample with more in its scenario.
-pub fn with_scenario(more: &str) -> Files {
+pub(crate) fn with_scenario(more: &str) -> Files {
     files(&format!("{SCENARIO}{more}"), &[("manifests/web.yaml", MANIFESTS)])
 }
 
-pub fn loaded(files: &Files) -> (Option<Scenario>, Report) {
+pub(crate) fn loaded(files: &Files) -> (Option<Scenario>, Report) {
     match load(files, &[]) {
         Ok((scenario, report)) => (Some(scenario), report),
         Err(report) => (None, report),

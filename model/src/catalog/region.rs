@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use flate2::read::GzDecoder;
 
-use super::spec::{InstanceSpec, find};
+use super::spec::{InstanceSpec, types};
 use super::{Entry, SpotSource};
 use crate::quantity::Price;
 
@@ -126,19 +126,32 @@ fn read(name: &'static str, packed: &'static [u8]) -> Region {
     Region {
         name,
         zones: zones.collect(),
-        rows: text.lines().skip(1).filter_map(parse).collect(),
+        rows: rows(text),
     }
 }
 
-fn parse(line: &'static str) -> Option<Row> {
+/// Both tables are by name, so that one walk finds all types.
+fn rows(text: &'static str) -> Vec<Row> {
+    let mut types = types().iter().peekable();
+    let mut rows = Vec::with_capacity(types.len());
+    for line in text.lines().skip(1) {
+        let (name, rest) = line.split_once(',').unwrap_or((line, ""));
+        while types.next_if(|spec| spec.name < name).is_some() {}
+        if let Some(spec) = types.next_if(|spec| spec.name == name) {
+            rows.push(parse(spec, rest));
+        }
+    }
+    rows
+}
+
+fn parse(spec: &'static InstanceSpec, line: &'static str) -> Row {
     let mut fields = line.split(',');
     let mut text = || fields.next().unwrap_or("");
-    let spec = find(text())?;
     let (zones, offered_as_of) = (text(), text());
     let on_demand = usd(text());
     let _price_date = text();
     let source = OnDemandSource::from_code(text());
-    Some(Row {
+    Row {
         spec,
         zones,
         offered_as_of,
@@ -148,7 +161,7 @@ fn parse(line: &'static str) -> Option<Row> {
         spot_2022: text(),
         band: text().parse().ok(),
         savings: text().parse().ok(),
-    })
+    }
 }
 
 fn usd(text: &str) -> Option<Price> {

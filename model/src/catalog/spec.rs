@@ -156,16 +156,22 @@ pub fn find(name: &str) -> Option<&'static InstanceSpec> {
     Some(&types()[at])
 }
 
-/// The fields of a line, in order.
-struct Fields(std::str::Split<'static, char>);
+/// The fields of a line, in order: what is left of the line.
+struct Fields(&'static str);
 
 impl Fields {
     fn text(&mut self) -> &'static str {
-        self.0.next().expect("the embedded table has all columns")
+        // Fields are short: looking at each byte beats a search.
+        let end = self.0.bytes().position(|byte| byte == b',');
+        let field = &self.0[..end.unwrap_or(self.0.len())];
+        self.0 = end.map_or("", |end| &self.0[end + 1..]);
+        field
     }
 
     fn number(&mut self) -> Option<u32> {
-        self.text().parse().ok()
+        let digits = self.text();
+        let add = |sum: u32, byte: u8| Some(sum.checked_mul(10)? + u32::from(byte.wrapping_sub(b'0')));
+        (!digits.is_empty()).then(|| digits.bytes().try_fold(0, add))?
     }
 
     fn flag(&mut self) -> bool {
@@ -178,7 +184,7 @@ impl Fields {
 }
 
 fn parse(line: &'static str) -> InstanceSpec {
-    let mut f = Fields(line.split(','));
+    let mut f = Fields(line);
     // Struct fields are evaluated in the order of writing, which is the order of the columns.
     InstanceSpec {
         name: f.text(),

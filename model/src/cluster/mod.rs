@@ -1,8 +1,63 @@
 //! The cluster: every part, every wire.
+//!
+//! Parts do not name one another. Here alone it is written who hears whom: an event is popped off the
+//! agenda and handed to its part together with what that part may see; what the part asks for is performed
+//! by a write to the API server, a call of another part, or an alarm. A write puts one [`Notice`] on the
+//! agenda, and its delivery (`deliver`) tells all who watch.
+//!
+//! ```text
+//!  load ─► traffic ─► counters ─► prometheus ─► keda ─► hpa ─► controllers ─► scheduler
+//!            ▲                                                      │            │ Unschedulable
+//!            └──── ready pods ◄── kubelets ◄── bound pods ◄─────────┘            ▼
+//!                                    ▲                                    provisioner ─► lifecycle ─► ec2
+//!                                    └──────────── node joins ◄────────────────────────────────────────┘
+//!                     claim status ─► disruption ─► terminator ─► ec2
+//! ```
+//!
+//! Traffic is advanced lazily: nothing else depends on a single request, only on counters that are read.
+
+mod actions;
+mod apply;
+mod audit;
+mod capacity;
+mod deliver;
+mod event;
+mod explain;
+mod hear;
+mod metrics;
+mod nodes;
+pub mod notice;
+mod objects;
+mod perform;
 pub mod record;
-use crate::scenario::Scenario;
+mod recorder;
+mod scrape;
+mod start;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use sim::{Agenda, Instant, Stream, Streams};
+
+use crate::api::{Api, Labels, PodTemplate};
+use crate::hpa::Hpa;
+use crate::id::{DeploymentId, HpaId, NodeClaimId, NodePoolId, ScaledObjectId, Table};
+use crate::karpenter::provider::{Classes, NodeClass};
+use crate::karpenter::requirement::Name;
+use crate::karpenter::{ClusterState, NodeClaim, NodePool};
+use crate::keda::ScaledObject;
+use crate::prometheus::Query;
+use crate::prometheus::exporters::Exporters;
+use crate::scenario::{Part, Scenario};
 use crate::traffic::Fidelity;
+use crate::workload::kubelet::Lifecycles;
+use event::Event;
+use hear::{Outboxes, Parts};
+use recorder::Recorder;
+
+pub use notice::Notice;
 pub use record::Record;
+
 /// What of a run is not the scenario's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Options {
@@ -15,9 +70,119 @@ pub struct Options {
     /// Whether to check the state of everything after every event. For tests: it is slow.
     pub audit: bool,
 }
+
+impl Options {
+    /// A run of the scenario as it stands.
+    #[must_use]
+    pub fn of(scenario: &Scenario) -> Self {
+        Options {
+            seed: scenario.seed,
+            fidelity: Fidelity::Flow,
+            log: true,
+            audit: false,
+        }
+    }
+}
+
 /// Runs a scenario from its start to its end.
+///
+/// # Panics
+///
+/// When an invariant is broken: that is a bug of this crate, never of a scenario.
 #[must_use]
 pub fn run(scenario: &Scenario, options: Options) -> Record {
-    let _ = (scenario, options);
-    Record::default()
+    let mut cluster = Cluster::new(scenario, options);
+    cluster.begin();
+    let end = Instant::ZERO + scenario.duration;
+    while let Some((now, event)) = cluster.next(end) {
+        cluster.step(now, event);
+        cluster.recorder.note(now, &cluster.api, &cluster.objects);
+        if options.audit {
+            cluster.audit(now);
+        }
+    }
+    cluster.finish(end)
+}
+
+/// All objects, all parts, and what is to come.
+pub(crate) struct Cluster<'s> {
+    scenario: &'s Scenario,
+    options: Options,
+    agenda: Agenda<Event>,
+    api: Api,
+    objects: Objects,
+    parts: Parts,
+    exporters: Exporters,
+    outboxes: Outboxes,
+    /// Parts that an action has stopped.
+    stopped: BTreeSet<Part>,
+    recorder: Recorder,
+    /// Every query that something in the run asks, parsed, by its text.
+    queries: BTreeMap<String, Query>,
+    streams: Streams,
+    uids: Stream,
+    latencies: Stream,
+}
+
+/// Objects of the API server that only some parts know.
+#[derive(Debug, Default)]
+pub(crate) struct Objects {
+    pub(crate) hpas: Table<HpaId, Hpa>,
+    pub(crate) scaled_objects: Table<ScaledObjectId, ScaledObject>,
+    pub(crate) claims: Table<NodeClaimId, NodeClaim>,
+    pub(crate) pools: Table<NodePoolId, NodePool>,
+    /// EC2NodeClasses by name.
+    pub(crate) node_classes: BTreeMap<Name, Arc<NodeClass>>,
+    /// The EC2NodeClass of each pool.
+    pub(crate) classes: Classes,
+    /// Karpenter's memory.
+    pub(crate) state: ClusterState,
+    /// The pods that DaemonSets put on nodes.
+    pub(crate) daemons: Vec<Arc<PodTemplate>>,
+    pub(crate) namespaces: BTreeMap<String, Labels>,
+    pub(crate) lifecycles: Lifecycles,
+    /// Who plays which role in the traffic.
+    pub(crate) roles: Roles,
+}
+
+/// The Deployments of the traffic.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Roles {
+    pub(crate) client: Option<DeploymentId>,
+    pub(crate) proxy: Option<DeploymentId>,
+    pub(crate) server: Option<DeploymentId>,
+}
+
+impl Cluster<'_> {
+    /// The next event that is due before the end.
+    fn next(&mut self, end: Instant) -> Option<(Instant, Event)> {
+        if self.agenda.next_due()? > end {
+            return None;
+        }
+        self.agenda.pop()
+    }
+
+    /// Hands an event to whom it is for.
+    fn step(&mut self, now: Instant, event: Event) {
+        match event {
+            Event::Watch(notice) => self.deliver(now, notice),
+            Event::Controllers(input) => self.hear_controllers(now, input),
+            Event::Kubelets(input) => self.hear_kubelets(now, input),
+            Event::Scheduler(input) => self.hear_scheduler(now, input),
+            Event::Hpa(input) => self.hear_hpa(now, input),
+            Event::Keda(input) => self.hear_keda(now, input),
+            Event::Prometheus(input) => self.hear_prometheus(now, input),
+            Event::Provisioner(input) => self.hear_provisioner(now, input),
+            Event::Lifecycle(input) => self.hear_lifecycle(now, input),
+            Event::ClaimStatus(input) => self.hear_claim_status(now, input),
+            Event::Disruption(input) => self.hear_disruption(now, input),
+            Event::Terminator(input) => self.hear_terminator(now, input),
+            Event::Ec2(input) => self.hear_ec2(now, input),
+            Event::MetricsServer => self.scrape_kubelets(now),
+            Event::NodeSilent(node) => self.node_silent(now, node),
+            Event::CollectPods => self.collect_pods(now),
+            Event::Act(number) => self.act(now, number),
+            Event::Row => self.row(now),
+        }
+    }
 }

@@ -26,21 +26,19 @@ pub enum Notice {
     PodGone {
         /// Which.
         pod: PodId,
-        /// Where it was bound, if that place had not been given free before.
-        freed: Option<NodeId>,
         /// Whose it was.
         owner: Owner,
+        /// It went without ever having had a deletion timestamp.
+        unseen: bool,
     },
     /// A node joined.
     NodeCreated(NodeId),
-    /// A node changed in some of these.
-    NodeChanged(NodeId, NodeChange),
+    /// A node changed.
+    NodeChanged(NodeId),
     /// A node object is gone.
     NodeGone(NodeId),
-    /// A NodeClaim was made or changed.
+    /// A NodeClaim was made, changed or removed.
     ClaimChanged(NodeClaimId),
-    /// A NodeClaim object is gone.
-    ClaimGone(NodeClaimId),
     /// A Deployment was made or changed.
     Deployment(DeploymentId),
     /// A ReplicaSet was made or changed.
@@ -53,21 +51,4 @@ pub enum Notice {
     ScaledObject(ScaledObjectId),
     /// NodePools or NodeClasses changed.
     Pools,
-}
-
-/// What of a node changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct NodeChange {
-    /// metadata.labels
-    pub labels: bool,
-    /// spec.taints
-    pub taints: bool,
-    /// status.allocatable
-    pub allocatable: bool,
-    /// spec.unschedulable
-    pub unschedulable: bool,
-    /// The Ready condition.
-    pub ready: bool,
-    /// status.images
-    pub images: bool,
 }

@@ -1,25 +1,60 @@
-//! Writes to the API server: each changes an object and puts its notice on the agenda.
+//! Writes to the API server: pods, workloads and autoscalers. Each changes an object and puts its notice on
+//! the agenda. Writes that name an object that is gone do nothing, as a 404 would.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rand::RngExt;
 use sim::Instant;
 
-use super::event::Event;
-use super::notice::{NodeChange, Notice};
 use super::Cluster;
+use super::event::Event;
+use super::notice::Notice;
 use crate::api::{Condition, Deletion, Owner, Phase, Pod, PodTemplate, ReplicaSet, Restarts};
-use crate::id::{DaemonSetId, DeploymentId, NodeId, PodId, ReplicaSetId};
+use crate::hpa::Hpa;
+use crate::id::{DaemonSetId, DeploymentId, HpaId, NodeId, PodId, ReplicaSetId};
 
-impl Cluster {
+impl Cluster<'_> {
     /// Tells the watchers, after the watch delay.
     pub(super) fn notify(&mut self, notice: Notice) {
-        self.agenda.after(self.config.watch_delay, Event::Watch(notice));
+        self.agenda
+            .after(self.scenario.config.watch_delay, Event::Watch(notice));
     }
 
+    /// An autoscaler writes spec.replicas of its target.
+    pub(super) fn scale_target(&mut self, id: DeploymentId, replicas: i32) {
+        let current = self
+            .api
+            .deployments
+            .get(id)
+            .map_or(replicas, |deployment| deployment.replicas);
+        if self.objects.roles.server == Some(id) {
+            self.recorder.count(|counts| match replicas.cmp(&current) {
+                Ordering::Greater => counts.scale_ups += 1,
+                Ordering::Less => counts.scale_downs += 1,
+                Ordering::Equal => {}
+            });
+        }
+        self.scale_deployment(id, replicas);
+    }
+
+    /// Writes spec.replicas of a Deployment.
+    pub(super) fn scale_deployment(&mut self, id: DeploymentId, replicas: i32) {
+        let Some(deployment) = self.api.deployments.get_mut(id) else {
+            return;
+        };
+        if deployment.replicas != replicas {
+            deployment.replicas = replicas;
+            self.notify(Notice::Deployment(id));
+        }
+    }
+
+    /// Makes the ReplicaSet of a Deployment's current template.
     pub(super) fn create_replica_set(&mut self, now: Instant, deployment: DeploymentId, replicas: i32) {
-        let Some(object) = self.api.deployments.get(deployment) else { return };
+        let Some(object) = self.api.deployments.get(deployment) else {
+            return;
+        };
         let revision = self.api.replica_sets_of(deployment).count() + 1;
         let set = ReplicaSet {
             name: format!("{}-{revision}", object.name),
@@ -34,21 +69,26 @@ impl Cluster {
     }
 
     pub(super) fn scale_replica_set(&mut self, id: ReplicaSetId, replicas: i32, desired: i32) {
-        let Some(set) = self.api.replica_sets.get_mut(id) else { return };
-        set.replicas = replicas;
-        set.desired = desired;
-        self.notify(Notice::ReplicaSet(id));
+        if let Some(set) = self.api.replica_sets.get_mut(id) {
+            set.replicas = replicas;
+            set.desired = desired;
+            self.notify(Notice::ReplicaSet(id));
+        }
     }
 
     pub(super) fn create_replica(&mut self, now: Instant, id: ReplicaSetId) {
-        let Some(set) = self.api.replica_sets.get(id) else { return };
+        let Some(set) = self.api.replica_sets.get(id) else {
+            return;
+        };
         let (owner, template) = (Owner::ReplicaSet(id, set.deployment), set.template.clone());
         let name = set.name.clone();
         self.create_pod(now, &name, owner, template, None);
     }
 
     pub(super) fn create_daemon_pod(&mut self, now: Instant, id: DaemonSetId, node: NodeId) {
-        let Some(set) = self.api.daemon_sets.get(id) else { return };
+        let Some(set) = self.api.daemon_sets.get(id) else {
+            return;
+        };
         let (name, template) = (set.name.clone(), set.template.clone());
         self.create_pod(now, &name, Owner::DaemonSet(id), template, Some(node));
     }
@@ -61,7 +101,7 @@ impl Cluster {
         owner: Owner,
         template: Arc<PodTemplate>,
         only_node: Option<NodeId>,
-    ) -> PodId {
+    ) {
         let number = self.api.pods.next_id().0;
         let pod = Pod {
             name: format!("{prefix}-{number}"),
@@ -80,38 +120,68 @@ impl Cluster {
             restarts: Restarts::default(),
         };
         let id = self.api.add_pod(pod);
+        self.recorder.touch();
         self.notify(Notice::PodCreated(id));
-        id
     }
 
+    /// Sets spec.nodeName, unless the pod is being deleted or the node is gone.
     pub(super) fn bind_pod(&mut self, id: PodId, node: NodeId) {
-        let alive = self.api.pods.get(id).is_some_and(|pod| pod.node.is_none() && pod.deletion.is_none());
-        if alive && self.api.nodes.get(node).is_some() {
+        let alive = |pod: &Pod| pod.node.is_none() && pod.deletion.is_none();
+        if self.api.pods.get(id).is_some_and(alive) && self.api.nodes.get(node).is_some() {
             self.api.bind_pod(id, node);
+            self.recorder.touch();
             self.notify(Notice::PodBound(id));
         }
     }
 
-    /// Deletes a pod: gracefully if a kubelet has it, at once otherwise
-    /// (kubernetes 1.35 pkg/registry/core/pod/strategy.go `CheckGracefulDelete`).
-    pub(super) fn delete_pod(&mut self, now: Instant, id: PodId, grace: Option<Duration>) {
-        let Some(pod) = self.api.pods.get_mut(id) else { return };
-        if pod.deletion.is_some() {
-            return;
-        }
-        let grace = grace.unwrap_or(pod.spec().termination_grace);
-        if pod.node.is_none() || pod.is_terminal() {
-            self.remove_pod(id);
-        } else {
-            pod.deletion = Some(Deletion { at: now, grace });
-            self.notify(Notice::PodDeleting(id));
+    /// Sets the condition PodScheduled to False.
+    pub(super) fn mark_unschedulable(&mut self, id: PodId) {
+        if let Some(pod) = self.api.pods.get_mut(id).filter(|pod| pod.node.is_none()) {
+            pod.unschedulable = true;
+            self.notify(Notice::PodUnschedulable(id));
         }
     }
 
+    /// Sets or clears status.nominatedNodeName.
+    pub(super) fn nominate_pod(&mut self, id: PodId, node: Option<NodeId>) {
+        if let Some(pod) = self.api.pods.get_mut(id) {
+            pod.nominated_node = node;
+            self.notify(Notice::PodUnschedulable(id));
+        }
+    }
+
+    /// Deletes a pod: gracefully if a kubelet has it, at once otherwise. A second deletion can only shorten
+    /// the grace period (kubernetes 1.35 pkg/registry/core/pod/strategy.go `CheckGracefulDelete`,
+    /// staging/src/k8s.io/apiserver/pkg/registry/rest/delete.go `BeforeDelete`).
+    pub(super) fn delete_pod(&mut self, now: Instant, id: PodId, grace: Option<Duration>) {
+        let Some(pod) = self.api.pods.get_mut(id) else {
+            return;
+        };
+        let grace = grace.unwrap_or(pod.spec().termination_grace);
+        if pod.node.is_none() || pod.is_terminal() {
+            return self.remove_pod(id);
+        }
+        match &mut pod.deletion {
+            Some(deletion) if now + grace < deletion.at + deletion.grace => {
+                deletion.grace = (now + grace).since(deletion.at);
+            }
+            Some(_) => return,
+            None => pod.deletion = Some(Deletion { at: now, grace }),
+        }
+        self.recorder.touch();
+        self.notify(Notice::PodDeleting(id));
+    }
+
+    /// Takes the object away.
     pub(super) fn remove_pod(&mut self, id: PodId) {
         if let Some(pod) = self.api.remove_pod(id) {
-            let freed = pod.node.filter(|_| !pod.is_terminal());
-            self.notify(Notice::PodGone { pod: id, freed, owner: pod.owner });
+            self.recorder.touch();
+            let unseen = pod.deletion.is_none();
+            self.notify(Notice::PodGone {
+                pod: id,
+                owner: pod.owner,
+                unseen,
+            });
         }
     }
 
@@ -119,14 +189,21 @@ impl Cluster {
         if let Some(pod) = self.api.pods.get_mut(id) {
             pod.phase = Phase::Running;
             pod.started.get_or_insert(now);
-            pod.ready = Some(Condition { status: false, since: now });
+            pod.ready = Some(Condition {
+                status: false,
+                since: now,
+            });
             self.notify(Notice::PodStatus(id));
         }
     }
 
     pub(super) fn set_pod_ready(&mut self, now: Instant, id: PodId, ready: bool) {
         if let Some(pod) = self.api.pods.get_mut(id) {
-            pod.ready = Some(Condition { status: ready, since: now });
+            pod.ready = Some(Condition {
+                status: ready,
+                since: now,
+            });
+            self.recorder.touch();
             self.notify(Notice::PodStatus(id));
         }
     }
@@ -135,21 +212,33 @@ impl Cluster {
     pub(super) fn set_pod_ended(&mut self, now: Instant, id: PodId) {
         if let Some(pod) = self.api.pods.get_mut(id) {
             pod.phase = Phase::Succeeded;
-            pod.ready = Some(Condition { status: false, since: now });
+            pod.ready = Some(Condition {
+                status: false,
+                since: now,
+            });
+            self.recorder.touch();
             self.notify(Notice::PodEnded(id));
         }
     }
 
-    /// Applies a change to a node object and tells the watchers what of it changed.
-    pub(super) fn change_node(
-        &mut self,
-        id: NodeId,
-        change: NodeChange,
-        apply: impl FnOnce(&mut crate::api::Node),
-    ) {
-        if let Some(node) = self.api.nodes.get_mut(id) {
-            apply(node);
-            self.notify(Notice::NodeChanged(id, change));
+    pub(super) fn create_hpa(&mut self, hpa: Hpa) {
+        let id = self.objects.hpas.insert(hpa);
+        self.notify(Notice::Hpa(id));
+    }
+
+    pub(super) fn change_hpa(&mut self, id: HpaId, change: impl FnOnce(&mut Hpa)) {
+        if let Some(hpa) = self.objects.hpas.get_mut(id) {
+            change(hpa);
+            self.notify(Notice::Hpa(id));
+        }
+    }
+
+    pub(super) fn delete_hpa(&mut self, id: HpaId) {
+        if let Some(hpa) = self.objects.hpas.remove(id) {
+            self.notify(Notice::Hpa(id));
+            if let Some(owner) = hpa.owner {
+                self.notify(Notice::ScaledObject(owner));
+            }
         }
     }
 }

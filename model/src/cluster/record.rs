@@ -188,6 +188,9 @@ impl Record {
     /// Dollars spent.
     #[must_use]
     pub fn cost_usd(&self) -> f64 {
-        self.costs.values().map(|cost| cost.instance_usd + cost.volume_usd).sum()
+        self.costs
+            .values()
+            .map(|cost| cost.instance_usd + cost.volume_usd)
+            .sum()
     }
 }

@@ -114,7 +114,7 @@ impl<'a> Cursor<'a> {
         &self.path
     }
 
-    /// The same value under a path of its own, for a shape that several fields share.
+    /// The value of a key of this mapping, or its absence.
     #[must_use]
     pub fn get(&self, key: &str) -> Cursor<'a> {
         let found = match self.value.map(|value| &value.shape) {

@@ -25,6 +25,8 @@ pub mod replica_calculator;
 pub mod selection;
 pub mod spec;
 pub mod status;
+#[cfg(test)]
+mod tests;
 pub mod version;
 
 pub use controller::{Calls, Config, Controller, Input, Output, View};

@@ -14,13 +14,17 @@ pub mod executor;
 pub mod fallback;
 pub mod formula;
 pub mod generated;
+pub mod messages;
 pub mod operator;
 pub mod scaler;
 pub mod spec;
 mod state;
 mod task;
+#[cfg(test)]
+mod tests;
 pub mod version;
 
-pub use operator::{Answer, Config, Event, Input, Operator, Output, QueryId, View};
+pub use messages::{Answer, Config, Event, Input, Output, QueryId, View};
+pub use operator::Operator;
 pub use spec::{ScaledObject, Spec, Trigger};
 pub use version::Profile;

@@ -2,7 +2,7 @@
 
 use jiff::tz::TimeZoneDatabase;
 
-use super::operator::Answer;
+use super::messages::Answer;
 use super::spec::{Cron, Prometheus, Trigger, TriggerKind};
 use super::version::Profile;
 use crate::cron::Schedule;

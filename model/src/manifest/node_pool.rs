@@ -6,6 +6,7 @@ use super::Reading;
 use super::pod::taint;
 use super::pod_fields::{METADATA, TOP};
 use super::selector::{labels, texts};
+use crate::cron::Schedule;
 use crate::document::fields::{Field, ignored, noted, quiet, refused, simulated, table};
 use crate::document::{Cursor, Scalar, Shape, closest, go_duration};
 use crate::karpenter::labels::{self as known, is_well_known, normalized};
@@ -229,14 +230,13 @@ fn requirement(at: &Cursor<'_>) -> Option<Requirement> {
         .get("minValues")
         .int(1..=50)
         .and_then(|least| u32::try_from(least).ok());
-    if let (Some(least), false) = (min_values, requirement.is_complement()) {
-        if requirement.values().len() < least as usize {
-            let message = format!(
-                "asks for {least} distinct values of only {}",
-                requirement.values().len()
-            );
-            at.get("minValues").error("E004", message, "");
-        }
+    let listed = requirement.values().len();
+    if let Some(least) = min_values
+        && !requirement.is_complement()
+        && listed < least as usize
+    {
+        let message = format!("asks for {least} distinct values of only {listed}");
+        at.get("minValues").error("E004", message, "");
     }
     Some(requirement.with_min_values(min_values))
 }
@@ -260,10 +260,13 @@ fn check_label(at: &Cursor<'_>, key: &str) {
     ];
     if OWN.contains(&key) {
         at.error("E004", format!("the label {key} is set by Karpenter itself"), "");
-    } else if is_well_known(normalized(key)) || free.iter().any(|free| reserved(free)) {
-    } else if ["kubernetes.io", "k8s.io", "karpenter.sh", "karpenter.k8s.aws"]
-        .into_iter()
-        .any(reserved)
+        return;
+    }
+    let allowed = is_well_known(normalized(key)) || free.iter().any(|free| reserved(free));
+    if !allowed
+        && ["kubernetes.io", "k8s.io", "karpenter.sh", "karpenter.k8s.aws"]
+            .into_iter()
+            .any(reserved)
     {
         let hint = closest(key, known::well_known()).map(|near| format!("did you mean {near}?"));
         at.error(
@@ -387,17 +390,13 @@ fn budget(at: &Cursor<'_>) -> Option<Budget> {
     ];
     let nodes = nodes(&at.get("nodes").required());
     let (schedule_at, duration_at) = (at.get("schedule"), at.get("duration"));
-    let schedule = schedule_at.text().filter(|text| {
-        let sound = text.split_whitespace().count() == 5 || text.starts_with('@');
-        if !sound {
-            let message = format!("expected a cron schedule of five fields, found {text:?}");
-            schedule_at.error(
-                "E003",
-                message,
-                "minute, hour, day of month, month, day of week, in UTC",
-            );
+    let schedule = schedule_at.text().filter(|text| match text.parse::<Schedule>() {
+        Ok(_) => true,
+        Err(error) => {
+            let hint = "minute, hour, day of month, month, day of week, in UTC";
+            schedule_at.error("E003", error.to_string(), hint);
+            false
         }
-        sound
     });
     let length = duration(&duration_at);
     if schedule_at.is_given() != duration_at.is_given() {

@@ -22,14 +22,11 @@ const TERMINATION_GRACE: Duration = Duration::from_secs(30);
 /// spec.template of a workload in a namespace.
 pub(super) fn template(at: &Cursor<'_>, namespace: &str, classes: &PriorityClasses) -> PodTemplate {
     let annotations = at.at("metadata.annotations");
-    if let Some(cost) = annotations
-        .get("controller.kubernetes.io/pod-deletion-cost")
-        .text()
+    let cost_at = annotations.get("controller.kubernetes.io/pod-deletion-cost");
+    if let Some(cost) = cost_at.text()
+        && cost.parse::<i32>().is_err()
     {
-        if cost.parse::<i32>().is_err() {
-            let at = annotations.get("controller.kubernetes.io/pod-deletion-cost");
-            at.warn("W003", format!("{cost:?} is no whole number and counts as 0"), "");
-        }
+        cost_at.warn("W003", format!("{cost:?} is no whole number and counts as 0"), "");
     }
     PodTemplate {
         namespace: namespace.to_owned(),

@@ -94,6 +94,12 @@ pub struct Profile {
     /// `avg` divides the sum and its correction one by one, and scales the mean that it keeps when the sum
     /// overflows (3.5).
     pub scaled_mean: bool,
+    /// `label_join` may make two elements with the same labels (2.51 to 3.2, promql/functions.go
+    /// `evalLabelJoin`).
+    pub label_join_unchecked: bool,
+    /// An aggregation takes its parameter at the first step of a subquery and fails if there is none: a defect
+    /// (2.52 to 3.4, promql/engine.go `eval`).
+    pub first_step_parameter: bool,
     /// The parameter of `topk` is looked at only if there are elements (3.5).
     pub lazy_parameter: bool,
     /// Bucket counts that differ by less than 1e-12 are taken as equal (2.49, promql/quantile.go
@@ -126,6 +132,8 @@ impl Profile {
             compensated_sum: v(2, 54),
             compensated_avg: v(2, 55),
             scaled_mean: v(3, 5),
+            label_join_unchecked: v(2, 51) && !v(3, 3),
+            first_step_parameter: v(2, 52) && !v(3, 5),
             lazy_parameter: v(3, 5),
             level_small_deltas: v(2, 49),
             creation_order: v(2, 50),

@@ -42,9 +42,10 @@ pub enum Act {
     Start(Part),
     /// AWS takes a spot instance back, or an operator kills a node's machine.
     Interrupt(Victim),
-    /// A kind of capacity runs out.
+    /// A kind of capacity runs out. EC2 knows it from its configuration
+    /// ([`Shortage`](crate::ec2::Shortage)): this is for whoever logs and draws.
     Exhaust(CapacityPool),
-    /// It is there again.
+    /// It is there again. As before.
     Restore(CapacityPool),
 }
 

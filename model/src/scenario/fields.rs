@@ -328,6 +328,14 @@ const TIMING: &[Field] = &[
         "the feature gate SpotToSpotConsolidation",
     ),
     noted("karpenter.drift", "the feature gate Drift, until 0.37"),
+    noted(
+        "karpenter.interruption_queue",
+        "INTERRUPTION_QUEUE is set; true if absent",
+    ),
+    noted(
+        "karpenter.queue_delay",
+        "from an event of EC2 until Karpenter reads it, distribution, seconds",
+    ),
     noted("karpenter.eviction_call", "one call of the eviction API"),
     noted(
         "prometheus.scrape_interval",

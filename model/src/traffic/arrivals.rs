@@ -120,6 +120,7 @@ impl Shape {
             &Shape::Ramp { from, to, start, end } => {
                 line(at, grain, start.as_secs_f64(), from, end.as_secs_f64(), to)
             }
+            &Shape::Sine { mean, amplitude, .. } if mean + amplitude.abs() <= 0.0 => (0.0, f64::INFINITY),
             &Shape::Sine {
                 mean,
                 amplitude,
@@ -252,8 +253,8 @@ impl Source {
             if room >= wanted {
                 return Some(at + wanted / rate);
             }
-            // Beyond the horizon of any run: a source that has dried up.
-            if until > 1e9 {
+            let dry = self.arrivals.shape.stretch(at, 0.25) == (0.0, f64::INFINITY);
+            if dry || until == f64::INFINITY {
                 return None;
             }
             wanted -= room;

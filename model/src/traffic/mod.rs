@@ -1,4 +1,30 @@
 //! Load, Traefik and the service: how many requests a second a set of pods, nodes and clients completes.
+//!
+//! # What decides it
+//!
+//! In the measured run the CPU of two nodes, from beginning to end: clients, proxy, system pods and nearly
+//! half the servers live there. New nodes help only because the proxy sends every pod the same share, which
+//! takes work off those two. So the mechanisms kept are: CPU contention on a node, by cgroup weight; clients
+//! and proxy that use CPU where they sit, mostly without a request; the even split, blind to nodes; second
+//! threads worth a fraction of a core, and steady system load; and the CFS quota, without which one replica
+//! would answer a third more than it did. GPU work is a time per model and a number of slots.
+//!
+//! Left out, as nothing shows it: network and memory bandwidth, worker limits of the web server (unless given
+//! as `concurrency`), caches, connection reuse.
+//!
+//! # Two fidelities, one set of constants
+//!
+//! [`Fidelity::Requests`] makes every request an event. [`Fidelity::Flow`] solves for rates at each change
+//! and integrates. Both have the same endpoints, throttled configurations, proxies and counters. The example
+//! `fidelities` compares them on 200 random scenarios. Where a state has more than one stable form the two
+//! can differ by several per cent, and so can two request-level runs; [`Traffic::unsettled`] says how much of
+//! a run that was.
+//!
+//! # How it is driven
+//!
+//! Nothing else depends on a single request, only on counters, CPU seconds and totals read now and then. So
+//! traffic has an agenda of its own and asks for no alarms: tell it of changes ([`Traffic::handle`], after
+//! the watch delay for what the endpoints controller hears), read it at any time, in order of time.
 
 pub mod arrivals;
 pub mod config;

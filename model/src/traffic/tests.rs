@@ -365,3 +365,100 @@ fn flow_takes_response_times_from_probes() {
     });
     assert!((p95[0] / p95[1] - 1.0).abs() < 0.15, "{p95:?}");
 }
+
+#[test]
+fn nothing_is_lost_whatever_comes_and_goes() {
+    let secs = Duration::from_secs;
+    let shapes = [
+        Shape::Ramp {
+            from: 0.0,
+            to: 40.0,
+            start: secs(5),
+            end: secs(40),
+        },
+        Shape::Sine {
+            mean: 12.0,
+            amplitude: 12.0,
+            period: secs(37),
+            offset: secs(3),
+        },
+        Shape::Spike {
+            base: 1.0,
+            peak: 90.0,
+            at: secs(20),
+            duration: secs(10),
+        },
+        Shape::Trace {
+            points: vec![(secs(1), 3.3), (secs(7), 20.1), (secs(50), 0.0)],
+        },
+    ];
+    let bursts = Process::Mmpp {
+        burst: 3.0,
+        share: 0.2,
+        length: secs(2),
+    };
+    for (fidelity, shape) in BOTH
+        .into_iter()
+        .flat_map(|fidelity| shapes.clone().map(|shape| (fidelity, shape)))
+    {
+        let arrivals = Arrivals {
+            shape,
+            process: bursts,
+            network_delay: Distribution::Exponential { mean: 0.02 },
+            timeout: Some(secs(4)),
+        };
+        let mut config = Config {
+            arrivals: vec![arrivals],
+            ..closed()
+        };
+        config.service.concurrency = Some(3);
+        // Every step audits: sent = served + failed + under way.
+        let mut bench = Bench::new(config, fidelity, 3);
+        bench.clients(100..110, 0);
+        bench.servers(1..6, 1);
+        bench.pass(15);
+        bench.servers(6..12, 2);
+        bench.pass(10);
+        (1..6).for_each(|id| bench.tell(Input::PodStopped(PodId(id))));
+        bench.pass(5);
+        bench.tell(Input::PodStopped(PROXY));
+        bench.pass(3);
+        bench.run(PROXY, Role::Proxy, 0, NO_REQUEST);
+        bench.tell(Input::PodReady {
+            pod: PROXY,
+            ready: true,
+        });
+        bench.pass(10);
+        bench.tell(Input::NodeGone(NodeId(2)));
+        bench.pass(40);
+        (100..110).for_each(|id| bench.tell(Input::PodStopped(PodId(id))));
+        bench.pass(40);
+        let stats = bench.stats();
+        assert!(
+            stats.served > 100.0 && stats.failed > 10.0,
+            "{fidelity:?}: {stats:?}"
+        );
+    }
+}
+
+#[test]
+fn two_proxies_share_the_requests() {
+    for fidelity in BOTH {
+        let mut bench = Bench::new(closed(), fidelity, 2);
+        let second = PodId(99);
+        bench.run(second, Role::Proxy, 1, NO_REQUEST);
+        bench.tell(Input::PodReady {
+            pod: second,
+            ready: true,
+        });
+        bench.servers(1..9, 1);
+        bench.clients(100..104, 0);
+        bench.pass(100);
+        let served = bench.stats().served;
+        let first = bench.counted(SERVICE_TOTAL, "200").unwrap();
+        assert!(
+            (first / served - 0.5).abs() < 0.05,
+            "{fidelity:?}: {first} of {served}"
+        );
+    }
+}

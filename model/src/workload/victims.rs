@@ -97,10 +97,7 @@ fn log2_age(now: Instant, since: Instant) -> i64 {
 /// (kubernetes 1.35 pkg/apis/core/helper/helpers.go `GetDeletionCostFromPodAnnotations`).
 #[must_use]
 pub fn deletion_cost(text: &str) -> i32 {
-    let plain = match text.as_bytes() {
-        [b'0'] | [b'-', ..] | [b'1'..=b'9', ..] => true,
-        _ => false,
-    };
+    let plain = matches!(text.as_bytes(), [b'0'] | [b'-', ..] | [b'1'..=b'9', ..]);
     text.parse().ok().filter(|_| plain).unwrap_or(0)
 }
 

@@ -8,9 +8,9 @@ use super::candidate::Candidate;
 use super::event::Unconsolidatable;
 use super::simulate::{Scene, Solver};
 use crate::id::NodeClaimId;
-use crate::karpenter::instance_type::{CapacityType, InstanceType};
+use crate::karpenter::instance_type::{CapacityType, InstanceType, Offering};
 use crate::karpenter::labels;
-use crate::karpenter::requirement::Requirement;
+use crate::karpenter::requirement::{Name, Requirement};
 use crate::karpenter::requirements::Requirements;
 use crate::karpenter::scheduling::{NewClaim, Purpose};
 use crate::quantity::Price;
@@ -34,14 +34,60 @@ pub(crate) type Verdict = (Result<Move, Unconsolidatable>, Duration);
 /// type that would be taken, reserved before spot before on-demand.
 #[must_use]
 pub fn worst_launch_price(instance_type: &InstanceType, requirements: &Requirements) -> Option<Price> {
-    let dearest = |capacity_type| {
-        let offerings = instance_type.available(requirements);
-        let own = offerings.filter(|offering| offering.capacity_type == capacity_type);
-        own.map(|offering| offering.price).max()
-    };
-    dearest(CapacityType::Reserved)
-        .or_else(|| dearest(CapacityType::Spot))
-        .or_else(|| dearest(CapacityType::OnDemand))
+    Admission::new(requirements).worst(instance_type)
+}
+
+/// Which offerings some requirements admit, with what was found out remembered: catalogs are long, and know
+/// few zones.
+struct Admission<'r> {
+    requirements: &'r Requirements,
+    /// Reserved, spot, on demand.
+    capacity_types: [bool; 3],
+    zones: Vec<(Name, bool)>,
+    by_reservation: bool,
+}
+
+impl<'r> Admission<'r> {
+    fn new(requirements: &'r Requirements) -> Self {
+        let bought = [CapacityType::Reserved, CapacityType::Spot, CapacityType::OnDemand];
+        Admission {
+            requirements,
+            capacity_types: bought.map(|own| requirements.allows(labels::CAPACITY_TYPE, own.as_str())),
+            zones: Vec::new(),
+            by_reservation: requirements.get(labels::CAPACITY_RESERVATION_ID).is_some(),
+        }
+    }
+
+    fn admits(&mut self, offering: &Offering) -> bool {
+        if self.by_reservation {
+            return offering.is_compatible(self.requirements);
+        }
+        let known = self.zones.iter().find(|(zone, _)| *zone == offering.zone);
+        let zone = known.map(|(_, allowed)| *allowed).unwrap_or_else(|| {
+            let allowed = self.requirements.allows(labels::ZONE, &offering.zone);
+            self.zones.push((offering.zone.clone(), allowed));
+            allowed
+        });
+        zone && self.capacity_types[offering.capacity_type as usize]
+    }
+
+    /// The prices of a type's available offerings that are admitted: the least, and the worst at a launch.
+    fn prices(&mut self, instance_type: &InstanceType) -> Option<(Price, Price)> {
+        let mut least: Option<Price> = None;
+        let mut dearest: [Option<Price>; 3] = [None; 3];
+        for offering in &instance_type.offerings {
+            if offering.available && self.admits(offering) {
+                least = Some(least.map_or(offering.price, |least| least.min(offering.price)));
+                let own = &mut dearest[offering.capacity_type as usize];
+                *own = (*own).max(Some(offering.price));
+            }
+        }
+        least.zip(dearest.into_iter().flatten().next())
+    }
+
+    fn worst(&mut self, instance_type: &InstanceType) -> Option<Price> {
+        self.prices(instance_type).map(|(_, worst)| worst)
+    }
 }
 
 /// What candidates cost together; `None` if a price is unknown. From v1.14 such a node counts as free.
@@ -52,26 +98,36 @@ pub(crate) fn price_of(candidates: &[&Candidate<'_>], scene: &Scene<'_>) -> Opti
 }
 
 /// Keeps the types that certainly cost less than that (`RemoveInstanceTypeOptionsByPriceAndMinValues`).
-pub(crate) fn keep_cheaper(claim: &mut NewClaim, price: Option<Price>) -> Result<(), Unconsolidatable> {
-    let requirements = claim.requirements().clone();
-    let types = claim.types.len();
+///
+/// The types come cheapest first: none after one that costs as much at its best can be cheaper.
+pub(crate) fn keep_cheaper(claim: &mut NewClaim, limit: Option<Price>) -> Result<(), Unconsolidatable> {
+    let mut all = std::mem::take(&mut claim.types);
+    let types = all.len();
+    let mut admission = Admission::new(claim.requirements());
     let mut cheapest: Option<Price> = None;
-    claim.types.retain(|instance_type| {
-        let Some(worst) = worst_launch_price(instance_type, &requirements) else {
+    let mut beyond = false;
+    all.retain(|instance_type| {
+        let prices = if beyond {
+            None
+        } else {
+            admission.prices(instance_type)
+        };
+        let Some((least, worst)) = prices else {
             return false;
         };
         cheapest = Some(cheapest.map_or(worst, |cheapest| cheapest.min(worst)));
-        price.is_none_or(|price| worst < price)
+        beyond = limit.is_some_and(|limit| least >= limit);
+        limit.is_none_or(|limit| worst < limit)
     });
+    claim.types = all;
     if let Some(key) = claim.unmet_min_values() {
         return Err(Unconsolidatable::MinValues(key));
     }
     if claim.types.is_empty() {
-        let price = price.unwrap_or_default();
         return Err(Unconsolidatable::NoneCheaper {
             types,
             cheapest,
-            price,
+            price: limit.unwrap_or_default(),
         });
     }
     Ok(())

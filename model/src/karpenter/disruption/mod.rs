@@ -14,6 +14,8 @@
 //! Left out: repair of unhealthy nodes, static pools, buffers of spare capacity.
 
 mod balanced;
+#[cfg(test)]
+mod bench;
 mod blocking;
 mod budget;
 mod candidate;
@@ -440,7 +442,13 @@ impl Disruption {
     /// that cannot be told.
     fn quiet_until(&self, scene: &Scene<'_>, all: &[Candidate<'_>]) -> Option<Instant> {
         let now = scene.now;
-        let mut until = self.memory.believed_until();
+        // If it is over already, no method had a candidate and so none asked.
+        let believed = self.memory.believed_until();
+        let mut until = if believed > now {
+            believed
+        } else {
+            now + memory::BELIEF
+        };
         let nominated = scene.snapshot.nodes.iter().map(|state| state.nominated_until);
         let ripe = all.iter().filter_map(Candidate::ripe_at);
         for at in nominated.chain(ripe).filter(|at| *at > now) {

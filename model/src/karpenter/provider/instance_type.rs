@@ -56,6 +56,23 @@ const KEYS: [&str; 33] = [
     labels::ZONE,
 ];
 
+/// The value of a label.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Value {
+    Number(i64),
+    Text(&'static str),
+}
+
+impl Value {
+    /// Words are in lower case, with hyphens between them (`lowerKabobCase`).
+    fn requirement(self) -> Requirement {
+        match self {
+            Value::Number(number) => Requirement::only(number.to_string()),
+            Value::Text(text) => Requirement::only(text.to_lowercase().replace(' ', "-")),
+        }
+    }
+}
+
 /// Makes instance types of one node class. Values that recur are shared.
 pub struct Builder<'a> {
     class: &'a NodeClass,
@@ -64,8 +81,12 @@ pub struct Builder<'a> {
     region: &'static str,
     zones: Vec<&'a Zone>,
     keys: Vec<Name>,
-    single: BTreeMap<String, Requirement>,
-    several: BTreeMap<Vec<Name>, Requirement>,
+    single: BTreeMap<Value, Requirement>,
+    /// Zone names and zone ids, by which of the zones.
+    of_zones: BTreeMap<u64, (Requirement, Requirement)>,
+    /// Capacity types, by which of the three.
+    bought: BTreeMap<[bool; 3], Requirement>,
+    tenancy: Requirement,
     none: Requirement,
 }
 
@@ -87,7 +108,9 @@ impl<'a> Builder<'a> {
             zones: catalog.zones().iter().filter(selected).collect(),
             keys: KEYS.iter().map(|key| Name::from(*key)).collect(),
             single: BTreeMap::new(),
-            several: BTreeMap::new(),
+            of_zones: BTreeMap::new(),
+            bought: BTreeMap::new(),
+            tenancy: Requirement::any_of(["default", "dedicated"]),
             none: Requirement::does_not_exist(),
         }
     }
@@ -184,25 +207,45 @@ impl<'a> Builder<'a> {
         (capacity, overhead)
     }
 
-    fn only(&mut self, value: &str) -> Requirement {
-        if let Some(known) = self.single.get(value) {
-            return known.clone();
-        }
-        let made = Requirement::only(value);
-        self.single.insert(value.to_owned(), made.clone());
-        made
+    fn only(&mut self, value: Value) -> Requirement {
+        self.single
+            .entry(value)
+            .or_insert_with(|| value.requirement())
+            .clone()
     }
 
-    fn any_of(&mut self, values: Vec<Name>) -> Requirement {
-        let made = |values: &Vec<Name>| Requirement::any_of(values.iter().cloned());
-        self.several.entry(values).or_insert_with_key(made).clone()
+    /// Zone names and zone ids.
+    fn of_zones(&mut self, zones: &[&Zone]) -> (Requirement, Requirement) {
+        let offered = |zone: &&Zone| zones.iter().any(|own| own.id == zone.id);
+        let bits = self
+            .zones
+            .iter()
+            .enumerate()
+            .map(|(at, zone)| u64::from(offered(zone)) << at);
+        let made = || {
+            let names = Requirement::any_of(zones.iter().map(|zone| zone.name.clone()));
+            (names, Requirement::any_of(zones.iter().map(|zone| zone.id)))
+        };
+        self.of_zones.entry(bits.sum()).or_insert_with(made).clone()
+    }
+
+    /// The capacity types of offerings.
+    fn bought(&mut self, offerings: &[Offering]) -> Requirement {
+        const ALL: [CapacityType; 3] = [CapacityType::OnDemand, CapacityType::Reserved, CapacityType::Spot];
+        let has = ALL.map(|own| offerings.iter().any(|offering| offering.capacity_type == own));
+        let made = || {
+            let listed = ALL.iter().zip(has).filter(|(_, has)| *has);
+            Requirement::any_of(listed.map(|(own, _)| own.as_str()))
+        };
+        self.bought.entry(has).or_insert_with(made).clone()
     }
 
     /// The labels that nodes of the type can have (`computeRequirements`).
     fn requirements(&mut self, entry: &Entry, zones: &[&Zone], offerings: &[Offering]) -> Requirements {
         let spec = entry.spec;
-        let number = |value: u32| Some(value.to_string());
-        let kebab = |value: &str| Some(value.to_lowercase().replace(' ', "-"));
+        let number = |value: u32| Value::Number(i64::from(value));
+        let mib = |bytes: Bytes| Value::Number(bytes.0 >> 20);
+        let flag = |flag: bool| Value::Text(if flag { "true" } else { "false" });
         let gpu = spec.gpu;
         // Only inference and Neuron devices have labels.
         let accelerator = spec
@@ -217,54 +260,52 @@ impl<'a> Builder<'a> {
         });
         let reservations: Vec<Name> = self.reservations(spec).map(|own| own.id.clone()).collect();
         let reserved = !reservations.is_empty();
-        let text = |value: &str| (!value.is_empty()).then(|| value.to_owned());
-        let values: [Option<String>; 23] = [
-            reserved.then(|| "false".to_owned()),
-            reserved.then(|| "default".to_owned()),
-            accelerator.and_then(|own| number(own.count)),
-            maker.and_then(kebab),
-            accelerator.and_then(|own| kebab(own.name)),
-            Some(spec.flex().to_string()),
+        let text = |value: &'static str| (!value.is_empty()).then_some(Value::Text(value));
+        let values: [Option<Value>; 23] = [
+            reserved.then_some(Value::Text("false")),
+            reserved.then_some(Value::Text("default")),
+            accelerator.map(|own| number(own.count)),
+            maker.map(Value::Text),
+            accelerator.map(|own| Value::Text(own.name)),
+            Some(flag(spec.flex())),
             text(spec.category),
-            number(spec.vcpus),
-            kebab(spec.cpu_manufacturer),
-            number(spec.sustained_mhz.unwrap_or(0)),
-            spec.ebs_mbps.and_then(number),
-            Some(spec.encryption_in_transit.to_string()),
+            Some(number(spec.vcpus)),
+            text(spec.cpu_manufacturer),
+            Some(number(spec.sustained_mhz.unwrap_or(0))),
+            spec.ebs_mbps.map(number),
+            Some(flag(spec.encryption_in_transit)),
             text(spec.family()),
-            spec.generation.and_then(number),
-            gpu.and_then(|gpu| number(gpu.count)),
-            gpu.and_then(|gpu| kebab(gpu.manufacturer)),
-            gpu.map(|gpu| (gpu.memory.0 >> 20).to_string()),
-            gpu.and_then(|gpu| kebab(gpu.name)),
-            Some(spec.hypervisor.to_owned()),
-            spec.local_nvme_gb.and_then(number),
-            Some((spec.memory.0 >> 20).to_string()),
-            spec.network_mbps.and_then(number),
+            spec.generation.map(number),
+            gpu.map(|gpu| number(gpu.count)),
+            gpu.map(|gpu| Value::Text(gpu.manufacturer)),
+            gpu.map(|gpu| mib(gpu.memory)),
+            gpu.map(|gpu| Value::Text(gpu.name)),
+            Some(Value::Text(spec.hypervisor)),
+            spec.local_nvme_gb.map(number),
+            Some(mib(spec.memory)),
+            spec.network_mbps.map(number),
             text(spec.size()),
         ];
         let mut listed: Vec<Requirement> = Vec::with_capacity(KEYS.len());
         listed.push(if reserved {
-            self.any_of(reservations)
+            Requirement::any_of(reservations)
         } else {
             self.none.clone()
         });
-        for value in &values {
-            let requirement = value.as_ref().map(|value| self.only(value));
+        for value in values {
+            let requirement = value.map(|value| self.only(value));
             listed.push(requirement.unwrap_or_else(|| self.none.clone()));
         }
-        listed.push(self.any_of(vec!["default".into(), "dedicated".into()]));
-        let bought = [CapacityType::OnDemand, CapacityType::Reserved, CapacityType::Spot];
-        let has = |own: &CapacityType| offerings.iter().any(|offering| offering.capacity_type == *own);
-        let bought = bought.into_iter().filter(has).map(|own| Name::from(own.as_str()));
-        listed.push(self.any_of(bought.collect()));
-        listed.push(self.only(spec.arch.as_str()));
-        listed.push(self.only("linux"));
+        let (zone_names, zone_ids) = self.of_zones(zones);
+        listed.push(self.tenancy.clone());
+        listed.push(self.bought(offerings));
+        listed.push(self.only(Value::Text(spec.arch.as_str())));
+        listed.push(self.only(Value::Text("linux")));
         listed.push(Requirement::only(spec.name));
         listed.push(self.none.clone());
-        listed.push(self.any_of(zones.iter().map(|zone| Name::from(zone.id)).collect()));
-        listed.push(self.only(self.region));
-        listed.push(self.any_of(zones.iter().map(|zone| zone.name.clone()).collect()));
+        listed.push(zone_ids);
+        listed.push(self.only(Value::Text(self.region)));
+        listed.push(zone_names);
         Requirements::from_sorted(self.keys.iter().cloned().zip(listed).collect())
     }
 }

@@ -3,13 +3,17 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use jiff::tz::TimeZoneDatabase;
+
 use super::super::Reading;
 use super::super::pod_fields::{METADATA, TOP};
 use super::hpa::{BEHAVIOR, behavior};
 use super::{ScaledObject, target};
-use crate::document::Cursor;
+use crate::cron::Schedule;
 use crate::document::fields::{Field, Schema, noted, quiet, simulated, table};
+use crate::document::{Cursor, closest};
 use crate::hpa::{Resource, Target};
+use crate::keda::formula::Formula;
 use crate::keda::spec::{
     Advanced, Cron, DEFAULT_COOLDOWN_PERIOD, DEFAULT_MAX_REPLICAS, DEFAULT_POLLING_INTERVAL, Fallback,
     FallbackBehavior, MetricType, Prometheus, ScalingModifiers, Spec, Trigger, TriggerKind,
@@ -157,14 +161,39 @@ pub(crate) fn read_scaled_object(reading: &Reading<'_>) -> Option<ScaledObject> 
             .filter_map(trigger)
             .collect(),
     };
+    check_annotations(&reading.root.at("metadata.annotations"));
     check_counts(&spec, &read);
     check_triggers(&spec.get("triggers"), &read);
+    check_formula(&advanced.at("scalingModifiers.formula"), &read);
     Some(ScaledObject {
         name: reading.object(),
         annotations: super::super::selector::labels(&reading.root.at("metadata.annotations")),
         target: target?,
         spec: read,
     })
+}
+
+/// KEDA's own annotations, as far as they change what it does.
+const ANNOTATIONS: [&str; 5] = [
+    "autoscaling.keda.sh/paused",
+    "autoscaling.keda.sh/paused-replicas",
+    "autoscaling.keda.sh/paused-scale-in",
+    "autoscaling.keda.sh/paused-scale-out",
+    "autoscaling.keda.sh/force-activation",
+];
+
+/// A misspelt annotation of KEDA's is silently without effect.
+fn check_annotations(at: &Cursor<'_>) {
+    for (key, own) in at.entries() {
+        if key.starts_with("autoscaling.keda.sh/") && !ANNOTATIONS.contains(&key) {
+            let hint = closest(key, ANNOTATIONS).map(|near| format!("did you mean {near}?"));
+            own.warn(
+                "W003",
+                format!("KEDA does not know the annotation {key}"),
+                &hint.unwrap_or_default(),
+            );
+        }
+    }
 }
 
 /// What KEDA's webhook refuses (kedacore/keda 2.20 apis/keda/v1alpha1/scaledobject_webhook.go,
@@ -216,6 +245,21 @@ fn check_triggers(at: &Cursor<'_>, spec: &Spec) {
                 .get("name")
                 .error("E004", "two triggers have the same name", "");
         }
+    }
+}
+
+/// The formula names triggers, and it must compile.
+fn check_formula(at: &Cursor<'_>, spec: &Spec) {
+    let Some(modifiers) = &spec.advanced.scaling_modifiers else {
+        return;
+    };
+    let names = spec.triggers.iter().filter_map(|trigger| trigger.name.as_deref());
+    if let Err(error) = Formula::compile(&modifiers.formula, names) {
+        at.error(
+            "E004",
+            error.to_string(),
+            "its variables are the names of the triggers",
+        );
     }
 }
 
@@ -346,20 +390,31 @@ fn timeout(at: &Cursor<'_>) -> Option<Duration> {
 
 fn cron(at: &Cursor<'_>) -> Option<Cron> {
     let zone_at = at.get("timezone").required();
-    let zone = zone_at.name();
+    let zone = zone_at.name().filter(|zone| {
+        let known = TimeZoneDatabase::bundled().get(zone).is_ok();
+        if !known {
+            zone_at.error(
+                "E009",
+                format!("there is no time zone {zone:?}"),
+                "an IANA name such as Europe/Berlin",
+            );
+        }
+        known
+    });
     let expression = |key: &str| {
         let at = at.get(key).required();
         let text = at.name()?;
-        if text.split_whitespace().count() != 5 {
-            let hint = "minute, hour, day of month, month, day of week";
-            at.error(
-                "E003",
-                format!("expected a cron expression of five fields, found {text:?}"),
-                hint,
-            );
-            return None;
+        match text.parse::<Schedule>() {
+            Ok(_) => Some(text.to_owned()),
+            Err(error) => {
+                at.error(
+                    "E003",
+                    error.to_string(),
+                    "minute, hour, day of month, month, day of week",
+                );
+                None
+            }
         }
-        Some(text.to_owned())
     };
     let (start, end) = (expression("start"), expression("end"));
     let replicas = at.get("desiredReplicas").required().number_text(0.0..=1e6);

@@ -208,6 +208,10 @@ impl<'a> Evaluation<'a> {
         if first < start || self.profile.left_open && first == start {
             first += step;
         }
+        if first > end && self.profile.first_step_parameter && subquery.expr.has_parameter() {
+            let message = "unexpected error: runtime error: index out of range [0] with length 0";
+            return Err(EvalError::Execution(message.to_owned()));
+        }
         let series = self.steps(&subquery.expr, first, end, step)?;
         let samples = |series: RangeSeries| Samples {
             nameless: Cow::Owned(binary::without_name(&series.labels)),
@@ -315,7 +319,8 @@ impl<'a> Evaluation<'a> {
                 self.absent(present, &args[0])
             }
             Function::AbsentOverTime => {
-                let present = !range(range::present)?.is_empty();
+                // With their names series never have the same labels.
+                let present = !self.over_range(&args[0], now, true, range::present)?.is_empty();
                 self.absent(present, &args[0])
             }
             Function::Clamp => clamp(vector(0)?, scalar(1)?, scalar(2)?)?,

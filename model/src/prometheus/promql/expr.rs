@@ -25,6 +25,25 @@ pub(super) enum Expr {
     Negate(Box<Expr>),
 }
 
+impl Expr {
+    /// Whether some aggregation, outside of subqueries, has a number as its parameter.
+    pub(super) fn has_parameter(&self) -> bool {
+        match self {
+            Expr::Aggregate(aggregate) => {
+                let number = aggregate
+                    .param
+                    .as_ref()
+                    .is_some_and(|param| !matches!(param, Expr::Text(_)));
+                number || aggregate.expr.has_parameter()
+            }
+            Expr::Call(_, args) => args.iter().any(Expr::has_parameter),
+            Expr::Binary(binary) => binary.left.has_parameter() || binary.right.has_parameter(),
+            Expr::Negate(inner) => inner.has_parameter(),
+            _ => false,
+        }
+    }
+}
+
 /// When a selector or subquery looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct When {

@@ -73,7 +73,12 @@ pub(super) fn label_join(
         let values: Vec<&str> = sources.iter().map(|source| labels.get(source)).collect();
         (labels.with(destination, &values.join(separator)), value)
     };
-    same_label_set(vector.into_iter().map(join).collect())
+    let joined = vector.into_iter().map(join).collect();
+    if profile.label_join_unchecked {
+        Ok(joined)
+    } else {
+        same_label_set(joined)
+    }
 }
 
 /// The labels that a selector fixes, each by one matcher only

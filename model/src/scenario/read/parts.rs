@@ -43,7 +43,7 @@ pub(super) fn parts(
         karpenter: provisioning(&karpenter_at, &profile),
         disruption: disruption(&karpenter_at, &profile, epoch),
         termination: termination(&karpenter_at),
-        lifecycle: karpenter::lifecycle::Config::default(),
+        lifecycle: lifecycle(&karpenter_at),
         provider: karpenter::provider::Settings::of(&profile),
         prometheus: prometheus(&timing.get("prometheus"), stack, epoch),
         ec2,
@@ -276,6 +276,20 @@ fn termination(at: &Cursor<'_>) -> karpenter::termination::Config {
             .get("eviction_call")
             .duration()
             .unwrap_or(default.eviction_call),
+    }
+}
+
+fn lifecycle(at: &Cursor<'_>) -> karpenter::lifecycle::Config {
+    let default = karpenter::lifecycle::Config::default();
+    karpenter::lifecycle::Config {
+        interruption_queue: at
+            .get("interruption_queue")
+            .bool()
+            .unwrap_or(default.interruption_queue),
+        queue_delay: at
+            .get("queue_delay")
+            .distribution()
+            .unwrap_or(default.queue_delay),
     }
 }
 

@@ -8,8 +8,10 @@
 //! What a request-level run shows and this does not: the noise of single requests and of the order of the
 //! round robin; of two stable states it takes one. Response times come from probes.
 
+mod changes;
 mod open;
 mod plant;
+mod reads;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -21,12 +23,11 @@ use self::open::Line;
 use self::plant::{Plant, Solution};
 use super::arrivals::Source;
 use super::config::{Config, Machine, PodCpu};
-use super::latency::Histogram;
-use super::pool::{Pick, Pool, Presence};
+use super::pool::{Pick, Pool};
 use super::probe::{Finding, Probes};
 use super::state::{Site, State};
 use super::traefik::{self, Code};
-use super::{Role, Sample, Stats};
+use super::{Role, Stats};
 use crate::id::{NodeId, PodId};
 
 /// While requests hang or wait, rates move: the longest step then, seconds.
@@ -197,7 +198,9 @@ impl Flow {
     /// Brings the state and its rates up to date.
     fn prepare(&mut self) {
         let now = self.now.as_secs_f64();
-        if now >= self.arrivals_until {
+        // Within the rounding of an instant: a corner must never be waited for again.
+        if now + 1e-9 >= self.arrivals_until {
+            let now = now.max(self.arrivals_until);
             (self.arrivals, self.arrivals_until) = (0.0, f64::INFINITY);
             for source in &mut self.sources {
                 let (rate, until) = source.stretch(now, GRAIN);
@@ -311,7 +314,7 @@ impl Flow {
         }
         if self.plant.servers == 0.0 && vanished == 0.0 {
             // Refused at once, or nobody there to refuse.
-            present.failed = active / alone;
+            present.failed = (active / alone).min(self.plant.refused_most());
             present.failure = self.refusal().unwrap_or(0);
         }
         if self.near_timeout(present.solution.response) && self.plant.loops > 0.0 {
@@ -548,211 +551,6 @@ impl Flow {
             counters.count_many(&self.config.traefik, code, at_server, share, seconds, None);
         }
     }
-
-    pub(super) fn node_up(&mut self, node: NodeId, machine: Machine) {
-        self.nodes.insert(node, machine);
-        self.stale_state = true;
-    }
-
-    pub(super) fn node_gone(&mut self, node: NodeId) {
-        let here = |(_, pod): &(&PodId, &Pod)| pod.node == node && pod.alive;
-        let lost: Vec<PodId> = self.pods.iter().filter(here).map(|(&id, _)| id).collect();
-        lost.into_iter().for_each(|pod| self.pod_stopped(pod));
-        self.nodes.remove(&node);
-        self.stale_state = true;
-    }
-
-    pub(super) fn pod_running(&mut self, id: PodId, role: Role, node: NodeId, cpu: PodCpu) {
-        let used = self.pods.get(&id).map_or(0.0, |pod| pod.used);
-        if self.pods.get(&id).is_some_and(|pod| pod.alive) || !self.nodes.contains_key(&node) {
-            return;
-        }
-        self.accrue();
-        self.pods.insert(
-            id,
-            Pod {
-                role,
-                node,
-                cpu,
-                alive: true,
-                used,
-                rate: 0.0,
-            },
-        );
-        match role {
-            Role::Client => self.stats.clients += 1,
-            Role::Proxy => self.pool.proxy_running(id),
-            Role::Server => {}
-        }
-        self.stale_state = true;
-    }
-
-    pub(super) fn pod_ready(&mut self, id: PodId, ready: bool) {
-        match self.pods.get(&id).map(|pod| pod.role) {
-            Some(Role::Proxy) => {
-                self.pool.proxy_ready(id, ready);
-                self.stale_state = true;
-            }
-            Some(Role::Server) => {
-                self.pool.endpoint(
-                    self.now,
-                    id,
-                    if ready { Presence::Ready } else { Presence::Absent },
-                );
-            }
-            Some(Role::Client) | None => {}
-        }
-    }
-
-    pub(super) fn pod_deleting(&mut self, id: PodId) {
-        match self.pods.get(&id).map(|pod| pod.role) {
-            Some(Role::Proxy) => {
-                self.pool.proxy_ready(id, false);
-                self.stale_state = true;
-            }
-            Some(Role::Server) => self.pool.endpoint(self.now, id, Presence::Fenced),
-            Some(Role::Client) | None => {}
-        }
-    }
-
-    pub(super) fn pod_stopped(&mut self, id: PodId) {
-        let Some(pod) = self.pods.get(&id).filter(|pod| pod.alive) else {
-            return;
-        };
-        let (role, node) = (pod.role, pod.node);
-        self.prepare();
-        self.accrue();
-        match role {
-            Role::Client => self.client_stopped(),
-            Role::Proxy => self.proxy_stopped(id),
-            Role::Server => self.server_stopped(id, node),
-        }
-        if let Some(pod) = self.pods.get_mut(&id) {
-            (pod.alive, pod.rate) = (false, 0.0);
-        }
-        self.stale_state = true;
-    }
-
-    /// One client's share of what is under way ends with it.
-    fn client_stopped(&mut self) {
-        let share = 1.0 / f64::from(self.stats.clients);
-        self.stats.clients -= 1;
-        let cut = self.flying * share;
-        self.flying -= cut;
-        self.failed(cut, traefik::CLIENT_CLOSED, true, self.present.solution.response);
-        let mut closed = 0.0;
-        for lump in self.hanging.iter_mut().filter(|lump| lump.closed) {
-            closed += lump.requests * share;
-            lump.requests *= 1.0 - share;
-        }
-        self.failed(closed, traefik::CLIENT_CLOSED, true, 0.0);
-    }
-
-    fn server_stopped(&mut self, id: PodId, node: NodeId) {
-        let configured = self.pool.proxies.iter().any(|proxy| proxy.servers.contains(&id));
-        if configured && self.plant.servers > 0.0 {
-            let cut = self.flying / self.plant.servers;
-            self.flying -= cut;
-            self.failed(cut, traefik::BAD_GATEWAY, true, self.present.solution.response);
-        }
-        let here = |pod: &&Pod| pod.role == Role::Server && pod.alive && pod.node == node;
-        let beside = self.pods.values().filter(here).count();
-        if let Some(line) = self.lines.get_mut(&node) {
-            let cut = line.cut(1.0 / beside.max(1) as f64);
-            self.failed(cut, traefik::BAD_GATEWAY, true, 0.0);
-        }
-        self.pool.endpoint(self.now, id, Presence::Absent);
-    }
-
-    /// What a proxy had under way ends without being counted.
-    fn proxy_stopped(&mut self, id: PodId) {
-        let places = self.counting();
-        let counts = self
-            .pool
-            .place_of(id)
-            .is_some_and(|place| places.contains(&place));
-        self.pool.proxy_stopped(id);
-        if counts {
-            let share = 1.0 / places.len() as f64;
-            let mut cut = self.flying * share + self.jam * share;
-            self.flying *= 1.0 - share;
-            self.jam *= 1.0 - share;
-            cut += self
-                .lines
-                .values_mut()
-                .map(|line| line.abandon(share))
-                .sum::<f64>();
-            for lump in &mut self.hanging {
-                cut += lump.requests * share;
-                lump.requests *= 1.0 - share;
-            }
-            self.stats.failed += cut;
-        }
-    }
-
-    pub(super) fn cpu_seconds(&self, id: PodId) -> f64 {
-        let seconds = self.now.since(self.since).as_secs_f64();
-        self.pods
-            .get(&id)
-            .map_or(0.0, |pod| pod.used + pod.rate * seconds)
-    }
-
-    pub(super) fn exposition(&mut self, proxy: PodId) -> Vec<Sample> {
-        let running = self
-            .pool
-            .place_of(proxy)
-            .filter(|&place| self.pool.proxies[place].running);
-        let Some(place) = running else { return Vec::new() };
-        let waiting: f64 = self.lines.values().map(Line::alive).sum();
-        let hanging: f64 = self.hanging.iter().map(|lump| lump.requests).sum();
-        let proxies = self.counting().len().max(1) as f64;
-        let counters = &mut self.pool.proxies[place].counters;
-        counters.open_at_servers = ((self.flying + waiting + hanging) / proxies).round();
-        counters.open = counters.open_at_servers + (self.jam / proxies).round();
-        counters.expose(&self.config.traefik, self.config.traefik.durations)
-    }
-
-    pub(super) fn stats(&self) -> Stats {
-        let waiting: f64 = self.lines.values().map(Line::alive).sum();
-        let hanging: f64 = self.hanging.iter().map(|lump| lump.requests).sum();
-        Stats {
-            in_flight: self.flying + waiting + self.jam + hanging,
-            ..self.stats
-        }
-    }
-
-    /// The response times of requests answered between two times (seconds).
-    pub(super) fn latencies(&mut self, from: f64, to: f64) -> Histogram {
-        let mut sum = Histogram::default();
-        for stretch in overlapping(&self.stretches, from, to) {
-            let inside = stretch.to.min(to) - stretch.from.max(from);
-            let served = stretch.served * inside / (stretch.to - stretch.from);
-            let finding = self.probes.look(&self.config, &stretch.state);
-            if finding.latency.total() > 0.0 && served > 0.0 {
-                sum.add_delayed(&finding.latency, served, stretch.delay);
-            }
-        }
-        sum
-    }
-
-    /// The share of time between two times (seconds) that was spent in states whose throughput is not settled.
-    pub(super) fn unsettled(&mut self, from: f64, to: f64) -> f64 {
-        let mut unsettled = 0.0;
-        for stretch in overlapping(&self.stretches, from, to) {
-            let closed = stretch.state.arrivals == 0.0;
-            if closed && self.probes.look(&self.config, &stretch.state).unsettled() {
-                unsettled += stretch.to.min(to) - stretch.from.max(from);
-            }
-        }
-        if to > from { unsettled / (to - from) } else { 0.0 }
-    }
-}
-
-fn overlapping(stretches: &[Stretch], from: f64, to: f64) -> impl Iterator<Item = &Stretch> {
-    let first = stretches.partition_point(move |stretch| stretch.to <= from);
-    stretches[first..]
-        .iter()
-        .take_while(move |stretch| stretch.from < to)
 }
 
 /// Seconds as an instant, rounded up; endless is never.

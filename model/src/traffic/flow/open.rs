@@ -102,7 +102,12 @@ impl Flow {
         if vanished > 0.0 {
             self.hang(vanished, false);
         }
-        let passed = (self.jam + came - vanished).min(self.plant.proxy_most() * seconds);
+        let passable = if self.plant.servers > 0.0 {
+            self.plant.proxy_most() * seconds
+        } else {
+            0.0
+        };
+        let passed = (self.jam + came - vanished).min(passable);
         self.jam += came - vanished - passed;
         let (patience, code) = self.patience();
         let most = self.plant.node_most();

@@ -208,6 +208,13 @@ impl Plant {
         with_proxy.map(most).fold(f64::INFINITY, f64::min)
     }
 
+    /// Requests a second that clients can make at most if none reaches a server.
+    pub(super) fn refused_most(&self) -> f64 {
+        let with_clients = self.groups.iter().filter(|group| group.clients > 0.0);
+        let full: f64 = with_clients.map(|group| group.full * group.times).sum();
+        full / (self.client_work + self.proxy_work)
+    }
+
     /// The throughput of `active` (0–1) of the clients beside `open` requests a second from outside.
     pub(super) fn solve(&self, active: f64, open: f64) -> Solution {
         let mut solution = Solution::default();

@@ -186,13 +186,13 @@ impl Node {
 
     /// Moves a quota that slept over refills to the present period.
     fn catch_up(&mut self, place: usize) {
-        if let Some(quota) = &mut self.groups[place].quota {
-            if quota.refill <= self.at {
-                let missed = (self.at - quota.refill) / quota.period + 1;
-                quota.refill += missed * quota.period;
-                quota.used = 0.0;
-                quota.throttled = false;
-            }
+        if let Some(quota) = &mut self.groups[place].quota
+            && quota.refill <= self.at
+        {
+            let missed = (self.at - quota.refill) / quota.period + 1;
+            quota.refill += missed * quota.period;
+            quota.used = 0.0;
+            quota.throttled = false;
         }
     }
 

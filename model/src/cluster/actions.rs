@@ -1,0 +1,149 @@
+//! What the scenario does in the course of a run.
+
+use sim::Instant;
+
+use super::Cluster;
+use crate::ec2;
+use crate::id::{DeploymentId, InstanceId, PodId};
+use crate::karpenter::{claim_status, disruption, lifecycle, provisioner, termination};
+use crate::scenario::{Act, ObjectName, Part, Victim};
+use crate::{hpa, keda, prometheus, scheduler};
+
+impl Cluster<'_> {
+    /// Carries out the action of that number.
+    pub(super) fn act(&mut self, now: Instant, number: u32) {
+        let action = &self.scenario.actions[number as usize];
+        self.recorder.mark(now, action.label.clone());
+        self.tell(now, "scenario", action.label.clone(), "ActionTaken", vec![]);
+        match &action.act {
+            Act::Scale { deployment, replicas } => {
+                if let Some(id) = self.deployment(deployment) {
+                    self.scale_deployment(id, *replicas);
+                }
+            }
+            Act::Apply(objects) => self.apply(now, objects),
+            Act::Delete { kind, object } => self.delete(now, kind, object),
+            Act::Stop(part) => self.stop(now, *part),
+            Act::Start(part) => self.restart(now, *part),
+            Act::Interrupt(victim) => self.interrupt(now, victim),
+            // EC2 was told of all shortages at the start.
+            Act::Exhaust(_) | Act::Restore(_) => {}
+        }
+    }
+
+    pub(super) fn deployment(&self, name: &ObjectName) -> Option<DeploymentId> {
+        let matches = |object: &crate::api::Deployment| {
+            object.name == name.name && object.template.namespace == name.namespace
+        };
+        self.api
+            .deployments
+            .iter()
+            .find(|(_, object)| matches(object))
+            .map(|(id, _)| id)
+    }
+
+    fn stop(&mut self, now: Instant, part: Part) {
+        self.stopped.insert(part);
+        if part == Part::Prometheus {
+            self.hear_prometheus(now, prometheus::Input::Stopped);
+        }
+    }
+
+    /// A part runs again: what it only remembered is forgotten, and its informers list everything.
+    fn restart(&mut self, now: Instant, part: Part) {
+        if !self.stopped.remove(&part) {
+            return;
+        }
+        let built = self.build();
+        match part {
+            Part::Prometheus => self.hear_prometheus(now, prometheus::Input::Started),
+            Part::MetricsServer => self.parts.metrics_server = built.metrics_server,
+            Part::Hpa => {
+                self.parts.hpa = built.hpa;
+                self.start_hpa(now);
+                let ids: Vec<_> = self.objects.hpas.iter().map(|(id, _)| id).collect();
+                for id in ids {
+                    self.hear_hpa(now, hpa::Input::Changed(id));
+                }
+            }
+            Part::Keda => {
+                self.parts.keda = built.keda;
+                let ids: Vec<_> = self.objects.scaled_objects.iter().map(|(id, _)| id).collect();
+                for id in ids {
+                    self.hear_keda(now, keda::Input::Changed(id));
+                }
+            }
+            Part::Scheduler => {
+                self.parts.scheduler = built.scheduler;
+                for node in self.node_ids() {
+                    self.hear_scheduler(now, scheduler::Input::NodeChanged(node));
+                }
+                for pod in self.pod_ids() {
+                    self.hear_scheduler(now, scheduler::Input::PodChanged(pod));
+                }
+            }
+            Part::Karpenter => {
+                self.parts.provisioner = built.provisioner;
+                self.parts.lifecycle = built.lifecycle;
+                self.parts.claim_status = built.claim_status;
+                self.parts.disruption = built.disruption;
+                self.parts.terminator = built.terminator;
+                self.objects.state = crate::karpenter::ClusterState::default();
+                self.start_karpenter(now);
+            }
+        }
+    }
+
+    /// Karpenter's loops begin, and its informers list everything.
+    pub(super) fn start_karpenter(&mut self, now: Instant) {
+        self.hear_disruption(now, disruption::Input::Poll);
+        self.hear_lifecycle(now, lifecycle::Input::PoolsChanged);
+        self.hear_claim_status(now, claim_status::Input::PoolsChanged);
+        let claims: Vec<_> = self.objects.claims.iter().map(|(id, _)| id).collect();
+        for claim in claims {
+            self.hear_lifecycle(now, lifecycle::Input::ClaimChanged(claim));
+            self.hear_claim_status(now, claim_status::Input::ClaimChanged(claim));
+            self.hear_disruption(now, disruption::Input::ClaimChanged(claim));
+            self.hear_terminator(now, termination::Input::ClaimChanged(claim));
+        }
+        for node in self.node_ids() {
+            self.hear_provisioner(now, provisioner::Input::NodeChanged(node));
+            self.hear_terminator(now, termination::Input::NodeChanged(node));
+        }
+        for pod in self.pod_ids() {
+            self.hear_provisioner(now, provisioner::Input::PodChanged(pod));
+        }
+    }
+
+    fn node_ids(&self) -> Vec<crate::id::NodeId> {
+        self.api.nodes.iter().map(|(id, _)| id).collect()
+    }
+
+    fn pod_ids(&self) -> Vec<PodId> {
+        self.api.pods.iter().map(|(id, _)| id).collect()
+    }
+
+    /// EC2 wants machines back: the oldest that match.
+    fn interrupt(&mut self, now: Instant, victim: &Victim) {
+        let matches = |instance: &ec2::Instance| {
+            let is = |wanted: &Option<String>, own: &str| wanted.as_ref().is_none_or(|wanted| wanted == own);
+            matches!(instance.state, ec2::State::Running)
+                && is(&victim.instance_type, instance.spec.name)
+                && is(&victim.zone, &instance.zone)
+                && victim
+                    .capacity_type
+                    .is_none_or(|wanted| wanted == instance.capacity_type)
+                && matches!(instance.origin, ec2::Origin::Claim(_))
+        };
+        let running = self
+            .parts
+            .ec2
+            .instances()
+            .iter()
+            .filter(|(_, instance)| matches(instance));
+        let chosen: Vec<InstanceId> = running.take(victim.count as usize).map(|(id, _)| id).collect();
+        for instance in chosen {
+            self.hear_ec2(now, ec2::Input::Interrupt(instance));
+        }
+    }
+}

@@ -1,0 +1,312 @@
+//! `kubectl apply` and `kubectl delete`: objects of the scenario become objects of the API server.
+
+use std::sync::Arc;
+
+use sim::Instant;
+
+use super::Cluster;
+use super::notice::Notice;
+use crate::api;
+use crate::hpa::{Hpa, Status};
+use crate::id::{
+    DaemonSetId, DeploymentId, HpaId, Id, NodePoolId, PodId, ReplicaSetId, ScaledObjectId, Table,
+};
+use crate::karpenter::NodePool;
+use crate::keda;
+use crate::manifest::{HorizontalPodAutoscaler, ScaledObject};
+use crate::scenario::{Deployment, ObjectName, Objects};
+
+impl Cluster<'_> {
+    /// Applies objects in the order in which they depend on each other. An object of the same kind and name
+    /// is replaced.
+    pub(super) fn apply(&mut self, now: Instant, objects: &Objects) {
+        self.objects.namespaces.extend(objects.namespaces.clone());
+        for service in &objects.services {
+            self.apply_service(service);
+        }
+        for budget in &objects.pod_disruption_budgets {
+            let same = |other: &api::PodDisruptionBudget| {
+                (&other.namespace, &other.name) == (&budget.namespace, &budget.name)
+            };
+            self.api.pdbs.retain(|other| !same(other));
+            self.api.pdbs.push(budget.clone());
+        }
+        for deployment in &objects.deployments {
+            self.apply_deployment(deployment);
+        }
+        for daemon_set in &objects.daemon_sets {
+            self.apply_daemon_set(daemon_set);
+        }
+        if !objects.node_pools.is_empty() || !objects.node_classes.is_empty() {
+            self.apply_pools(objects);
+        }
+        for object in &objects.scaled_objects {
+            self.apply_scaled_object(now, object);
+        }
+        for object in &objects.hpas {
+            self.apply_hpa(now, object);
+        }
+        self.find_roles();
+    }
+
+    fn apply_service(&mut self, service: &api::Service) {
+        let same =
+            |other: &api::Service| (&other.namespace, &other.name) == (&service.namespace, &service.name);
+        let known = self
+            .api
+            .services
+            .iter()
+            .find(|(_, other)| same(other))
+            .map(|(id, _)| id);
+        replace(&mut self.api.services, known, service.clone());
+    }
+
+    /// A manifest that does not write spec.replicas leaves a running Deployment's size as it is.
+    fn apply_deployment(&mut self, applied: &Deployment) {
+        let object = &applied.object;
+        let name = ObjectName {
+            namespace: object.template.namespace.clone(),
+            name: object.name.clone(),
+        };
+        let id = match self.deployment(&name) {
+            None => self.api.deployments.insert(object.clone()),
+            Some(id) => {
+                let old = self.api.deployments.get_mut(id).expect("found a line above");
+                let replicas = if applied.replicas_written {
+                    object.replicas
+                } else {
+                    old.replicas
+                };
+                *old = api::Deployment {
+                    replicas,
+                    ..object.clone()
+                };
+                id
+            }
+        };
+        if let Some(lifecycle) = self.scenario.config.lifecycles.get(&name) {
+            self.objects.lifecycles.deployments.insert(id, lifecycle.clone());
+        }
+        self.recorder.touch();
+        self.notify(Notice::Deployment(id));
+    }
+
+    fn apply_daemon_set(&mut self, object: &api::DaemonSet) {
+        let name = ObjectName {
+            namespace: object.template.namespace.clone(),
+            name: object.name.clone(),
+        };
+        let known = self.daemon_set(&name);
+        let id = replace(&mut self.api.daemon_sets, known, object.clone());
+        if let Some(lifecycle) = self.scenario.config.lifecycles.get(&name) {
+            self.objects.lifecycles.daemon_sets.insert(id, lifecycle.clone());
+        }
+        self.list_daemons();
+        self.notify(Notice::DaemonSet(id));
+    }
+
+    fn list_daemons(&mut self) {
+        self.objects.daemons = self
+            .api
+            .daemon_sets
+            .iter()
+            .map(|(_, set)| set.template.clone())
+            .collect();
+    }
+
+    fn daemon_set(&self, name: &ObjectName) -> Option<DaemonSetId> {
+        let matches =
+            |set: &api::DaemonSet| set.name == name.name && set.template.namespace == name.namespace;
+        self.api
+            .daemon_sets
+            .iter()
+            .find(|(_, set)| matches(set))
+            .map(|(id, _)| id)
+    }
+
+    /// NodePools, with the EC2NodeClasses they refer to.
+    fn apply_pools(&mut self, objects: &Objects) {
+        for class in &objects.node_classes {
+            self.objects
+                .node_classes
+                .insert(class.name.clone(), Arc::new(class.clone()));
+        }
+        for pool in &objects.node_pools {
+            let same = |(_, other): &(NodePoolId, &NodePool)| other.name == pool.name;
+            let known = self.objects.pools.iter().find(same).map(|(id, _)| id);
+            replace(&mut self.objects.pools, known, pool.clone());
+        }
+        self.pools_changed();
+    }
+
+    fn pools_changed(&mut self) {
+        let classes = &self.objects.node_classes;
+        let class_of =
+            |(id, pool): (NodePoolId, &NodePool)| Some((id, classes.get(&pool.node_class)?.clone()));
+        self.objects.classes = self.objects.pools.iter().filter_map(class_of).collect();
+        self.notify(Notice::Pools);
+    }
+
+    fn apply_scaled_object(&mut self, now: Instant, applied: &ScaledObject) {
+        let Some(target) = self.deployment(&applied.target) else {
+            return;
+        };
+        let known = self.scaled_object(&applied.name);
+        let generation = known
+            .and_then(|id| self.objects.scaled_objects.get(id))
+            .map(|old| old.generation + 1);
+        let object = keda::ScaledObject {
+            name: applied.name.name.clone(),
+            namespace: applied.name.namespace.clone(),
+            annotations: applied.annotations.clone(),
+            created: now,
+            generation: generation.unwrap_or(1),
+            target,
+            spec: applied.spec.clone(),
+        };
+        let id = match known {
+            None => self.objects.scaled_objects.insert(object),
+            Some(id) => {
+                let old = self.objects.scaled_objects.get_mut(id).expect("found above");
+                let spec_changed = old.spec != object.spec || old.target != object.target;
+                let generation = if spec_changed {
+                    object.generation
+                } else {
+                    old.generation
+                };
+                *old = keda::ScaledObject {
+                    created: old.created,
+                    generation,
+                    ..object
+                };
+                id
+            }
+        };
+        self.notify(Notice::ScaledObject(id));
+    }
+
+    fn scaled_object(&self, name: &ObjectName) -> Option<ScaledObjectId> {
+        let matches =
+            |object: &keda::ScaledObject| object.name == name.name && object.namespace == name.namespace;
+        self.objects
+            .scaled_objects
+            .iter()
+            .find(|(_, object)| matches(object))
+            .map(|(id, _)| id)
+    }
+
+    fn apply_hpa(&mut self, now: Instant, applied: &HorizontalPodAutoscaler) {
+        let Some(target) = self.deployment(&applied.target) else {
+            return;
+        };
+        match self.hpa(&applied.name) {
+            Some(id) => self.change_hpa(id, |hpa| {
+                hpa.target = target;
+                hpa.spec = applied.spec.clone();
+            }),
+            None => self.create_hpa(Hpa {
+                name: applied.name.name.clone(),
+                namespace: applied.name.namespace.clone(),
+                created: now,
+                owner: None,
+                target,
+                spec: applied.spec.clone(),
+                status: Status::default(),
+            }),
+        }
+    }
+
+    fn hpa(&self, name: &ObjectName) -> Option<HpaId> {
+        let matches = |hpa: &Hpa| hpa.name == name.name && hpa.namespace == name.namespace;
+        self.objects
+            .hpas
+            .iter()
+            .find(|(_, hpa)| matches(hpa))
+            .map(|(id, _)| id)
+    }
+
+    /// Deletes an object and what it owns. One that is not there is ignored.
+    pub(super) fn delete(&mut self, now: Instant, kind: &str, name: &ObjectName) {
+        match kind {
+            "Deployment" => {
+                if let Some(id) = self.deployment(name) {
+                    self.delete_deployment(now, id);
+                }
+            }
+            "DaemonSet" => {
+                if let Some(id) = self.daemon_set(name) {
+                    self.api.daemon_sets.remove(id);
+                    self.list_daemons();
+                    for pod in self.api.pods_of(api::Owner::DaemonSet(id)).to_vec() {
+                        self.delete_pod(now, pod, None);
+                    }
+                }
+            }
+            "ScaledObject" => {
+                if let Some(id) = self.scaled_object(name) {
+                    self.objects.scaled_objects.remove(id);
+                    self.notify(Notice::ScaledObject(id));
+                }
+            }
+            "HorizontalPodAutoscaler" => {
+                if let Some(id) = self.hpa(name) {
+                    self.delete_hpa(id);
+                }
+            }
+            "NodePool" => self.delete_pool(now, name),
+            "PodDisruptionBudget" => self
+                .api
+                .pdbs
+                .retain(|budget| (&budget.namespace, &budget.name) != (&name.namespace, &name.name)),
+            _ => {}
+        }
+        self.find_roles();
+    }
+
+    fn delete_deployment(&mut self, now: Instant, id: DeploymentId) {
+        let sets: Vec<ReplicaSetId> = self.api.replica_sets_of(id).map(|(set, _)| set).collect();
+        let pods: Vec<PodId> = self.api.pods_of_deployment(id).map(|(pod, _)| pod).collect();
+        self.api.deployments.remove(id);
+        for set in sets {
+            self.api.replica_sets.remove(set);
+        }
+        for pod in pods {
+            self.delete_pod(now, pod, None);
+        }
+        self.recorder.touch();
+        self.notify(Notice::Deployment(id));
+    }
+
+    /// A NodePool owns its claims: the garbage collector deletes them after it.
+    fn delete_pool(&mut self, now: Instant, name: &ObjectName) {
+        let found = self
+            .objects
+            .pools
+            .iter()
+            .find(|(_, pool)| *pool.name == *name.name);
+        let Some(id): Option<NodePoolId> = found.map(|(id, _)| id) else {
+            return;
+        };
+        self.objects.pools.remove(id);
+        self.pools_changed();
+        let claims: Vec<_> = self
+            .objects
+            .claims
+            .iter()
+            .filter(|(_, claim)| claim.pool == id)
+            .map(|(id, _)| id)
+            .collect();
+        for claim in claims {
+            self.delete_claim(now, claim);
+        }
+    }
+}
+
+/// Puts an object in the place of the one that is known, or adds it.
+fn replace<K: Id, V>(table: &mut Table<K, V>, known: Option<K>, object: V) -> K {
+    let Some((id, old)) = known.and_then(|id| Some((id, table.get_mut(id)?))) else {
+        return table.insert(object);
+    };
+    *old = object;
+    id
+}

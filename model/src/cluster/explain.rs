@@ -1,0 +1,583 @@
+//! The log: every decision with its inputs, in words and numbers that a person can follow.
+
+use std::sync::Arc;
+
+use sim::Instant;
+
+use super::Cluster;
+use super::record::{LogEntry, Value};
+use crate::hpa::Decision;
+use crate::hpa::decision::{Outcome, Proposal};
+use crate::id::{DeploymentId, InstanceId, NodeClaimId, NodeId, NodePoolId, PodId, ScaledObjectId};
+use crate::karpenter::provisioner::{self, Target};
+use crate::karpenter::{claim_status, disruption, lifecycle, termination};
+use crate::{keda, scheduler};
+
+type Details = Vec<(&'static str, Value)>;
+
+impl Cluster<'_> {
+    /// Keeps an entry, if the log is wanted.
+    pub(super) fn tell(
+        &mut self,
+        now: Instant,
+        part: &'static str,
+        object: String,
+        kind: &'static str,
+        details: Details,
+    ) {
+        self.recorder.tell(
+            now,
+            LogEntry {
+                at: now,
+                part,
+                object,
+                kind,
+                details,
+            },
+        );
+    }
+
+    pub(super) fn explain_hpa(&mut self, now: Instant, decision: &Decision) {
+        let server = self.objects.roles.server == Some(decision.target);
+        if server && decision.could_tip {
+            self.recorder.count(|counts| counts.could_tip += 1);
+        }
+        if server && decision.desired > decision.current {
+            self.recorder.raises.push(now);
+        }
+        if !self.recorder.is_logging() {
+            return;
+        }
+        let kind = match decision.desired.cmp(&decision.current) {
+            std::cmp::Ordering::Greater => "ScaledUp",
+            std::cmp::Ordering::Less => "ScaledDown",
+            std::cmp::Ordering::Equal => "Held",
+        };
+        let mut details: Details = vec![
+            ("current", decision.current.into()),
+            ("desired", decision.desired.into()),
+            ("pods", decision.status_replicas.into()),
+        ];
+        for outcome in &decision.metrics {
+            details.extend(outcome_details(outcome));
+        }
+        details.extend(decision.proposal.map(|proposal| ("proposal", proposal.into())));
+        details.extend(
+            decision
+                .stabilized
+                .map(|stabilized| ("stabilized", stabilized.into())),
+        );
+        details.push(("able_to_scale", decision.able_to_scale.as_str().into()));
+        details.extend(
+            decision
+                .scaling_active
+                .map(|reason| ("scaling_active", reason.as_str().into())),
+        );
+        details.extend(
+            decision
+                .scaling_limited
+                .map(|reason| ("scaling_limited", reason.as_str().into())),
+        );
+        if !decision.reason.is_empty() {
+            details.push(("reason", decision.reason.clone().into()));
+        }
+        if decision.could_tip {
+            details.push(("could_tip", "the ratio is within 0.02 of the tolerance".into()));
+        }
+        let object = self.deployment_name(decision.target);
+        self.tell(now, "hpa", object, kind, details);
+    }
+
+    pub(super) fn explain_keda(&mut self, now: Instant, event: &keda::Event) {
+        use keda::Event;
+        if !self.recorder.is_logging() {
+            return;
+        }
+        let (object, kind, details): (ScaledObjectId, &'static str, Details) = match event {
+            Event::Polled {
+                scaled_object,
+                current,
+                values,
+                active,
+                error,
+                verdict,
+            } => {
+                let text = |(name, value): &(String, Option<f64>)| match value {
+                    Some(value) => format!("{name} {value}"),
+                    None => format!("{name} failed"),
+                };
+                let details: Details = vec![
+                    ("current", (*current).into()),
+                    ("values", values.iter().map(text).collect::<Vec<_>>().into()),
+                    ("active", yes_or_no(*active)),
+                    ("error", yes_or_no(*error)),
+                    ("verdict", format!("{verdict:?}").into()),
+                ];
+                (*scaled_object, "Polled", details)
+            }
+            Event::Pulled {
+                scaled_object,
+                metric,
+                value,
+                fallback,
+            } => {
+                let value = value.map_or_else(|| "error".into(), |value| Value::Number(value.as_f64()));
+                let details = vec![
+                    ("metric", metric.as_str().into()),
+                    ("value", value),
+                    ("fallback", yes_or_no(*fallback)),
+                ];
+                (*scaled_object, "MetricServed", details)
+            }
+        };
+        let object = self
+            .objects
+            .scaled_objects
+            .get(object)
+            .map_or_else(String::new, |object| object.name.clone());
+        self.tell(now, "keda", object, kind, details);
+    }
+
+    pub(super) fn explain_scheduler(&mut self, now: Instant, event: &scheduler::Event) {
+        use scheduler::Event;
+        if !self.recorder.is_logging() {
+            return;
+        }
+        let (pod, kind, details): (PodId, &'static str, Details) = match event {
+            Event::Scheduled {
+                pod,
+                node,
+                evaluated,
+                feasible,
+                scores,
+            } => {
+                let scored = feasible
+                    .iter()
+                    .map(|(id, score)| format!("{} {score}", self.node_name(*id)));
+                let mut details: Details = vec![
+                    ("node", self.node_name(*node).into()),
+                    ("evaluated", (*evaluated as f64).into()),
+                    ("feasible", scored.collect::<Vec<_>>().into()),
+                ];
+                if !scores.is_empty() {
+                    let scores = scores
+                        .iter()
+                        .map(|(plugin, score)| format!("{} {score}", plugin.name()));
+                    details.push(("scores", scores.collect::<Vec<_>>().into()));
+                }
+                (*pod, "PodScheduled", details)
+            }
+            Event::FailedScheduling {
+                pod,
+                message,
+                nominated,
+                ..
+            } => {
+                let mut details: Details = vec![("reason", message.as_str().into())];
+                details.extend(nominated.map(|node| ("nominated", self.node_name(node).into())));
+                (*pod, "PodUnschedulable", details)
+            }
+            Event::Preempted { pod, preemptor, node } => (
+                *pod,
+                "PodPreempted",
+                vec![
+                    ("preemptor", self.pod_name(*preemptor).into()),
+                    ("node", self.node_name(*node).into()),
+                ],
+            ),
+        };
+        let object = self.pod_name(pod);
+        self.tell(now, "scheduler", object, kind, details);
+    }
+
+    pub(super) fn explain_claim(&mut self, now: Instant, id: NodeClaimId, pods: &[PodId]) {
+        let Some(claim) = self.objects.claims.get(id).filter(|_| self.recorder.is_logging()) else {
+            return;
+        };
+        let types: Vec<String> = claim
+            .instance_types
+            .iter()
+            .take(10)
+            .map(ToString::to_string)
+            .collect();
+        let details: Details = vec![
+            ("pool", self.pool_name(claim.pool).into()),
+            ("cpu_m", (claim.requests.cpu.0 as f64).into()),
+            ("memory_mib", claim.requests.memory.as_mib_f64().into()),
+            ("instance_types", (claim.instance_types.len() as f64).into()),
+            ("cheapest", types.into()),
+            (
+                "pods",
+                pods.iter()
+                    .map(|pod| self.pod_name(*pod))
+                    .collect::<Vec<_>>()
+                    .into(),
+            ),
+        ];
+        let object = claim.name.clone();
+        self.tell(now, "karpenter", object, "NodeClaimCreated", details);
+    }
+
+    pub(super) fn explain_claim_deletion(&mut self, now: Instant, id: NodeClaimId, reason: &'static str) {
+        let object = self.claim_name(id);
+        self.tell(
+            now,
+            "karpenter",
+            object,
+            "NodeClaimDeleted",
+            vec![("reason", reason.into())],
+        );
+    }
+
+    pub(super) fn explain_provisioner(&mut self, now: Instant, event: &provisioner::Event) {
+        use provisioner::Event;
+        if !self.recorder.is_logging() {
+            return;
+        }
+        let (object, kind, details): (String, &'static str, Details) = match event {
+            Event::Nominated(pod, target) => {
+                let target = match target {
+                    Target::Node(node) => self.node_name(*node),
+                    Target::Claim(claim) => self.claim_name(*claim),
+                    Target::NewClaim(name) => name.clone(),
+                };
+                (
+                    self.pod_name(*pod),
+                    "PodNominated",
+                    vec![("target", target.into())],
+                )
+            }
+            Event::FailedScheduling(pod, failure) => (
+                self.pod_name(*pod),
+                "FailedScheduling",
+                vec![("reason", failure.to_string().into())],
+            ),
+            Event::Ignored(pod, rejection) => (
+                self.pod_name(*pod),
+                "PodIgnored",
+                vec![("reason", rejection.to_string().into())],
+            ),
+            Event::Unsynced => (String::new(), "BatchLost", vec![]),
+            Event::LimitExceeded(pool, resource) => (
+                self.pool_name(*pool),
+                "LimitExceeded",
+                vec![("resource", resource.to_string().into())],
+            ),
+            Event::Started(pods) => (
+                String::new(),
+                "ProvisioningStarted",
+                vec![("pods", (*pods as f64).into())],
+            ),
+        };
+        self.tell(now, "karpenter", object, kind, details);
+    }
+
+    pub(super) fn explain_lifecycle(&mut self, now: Instant, event: &lifecycle::Event) {
+        use lifecycle::Event;
+        if !self.recorder.is_logging() {
+            return;
+        }
+        let (object, kind, details): (String, &'static str, Details) = match event {
+            Event::Launching {
+                claim,
+                capacity_type,
+                instance_types,
+                pools,
+            } => (
+                self.claim_name(*claim),
+                "NodeClaimLaunching",
+                vec![
+                    ("capacity_type", capacity_type.as_str().into()),
+                    ("instance_types", (*instance_types as f64).into()),
+                    ("pools", (*pools as f64).into()),
+                ],
+            ),
+            Event::Launched(claim, launched) => (
+                self.claim_name(*claim),
+                "NodeClaimLaunched",
+                vec![
+                    ("instance", self.instance_name(launched.instance).into()),
+                    ("instance_type", launched.choice.instance_type.to_string().into()),
+                    ("zone", launched.choice.zone.to_string().into()),
+                    ("capacity_type", launched.capacity_type.as_str().into()),
+                    (
+                        "price_usd_per_hour",
+                        self.instance_price(launched.instance).into(),
+                    ),
+                ],
+            ),
+            Event::Unavailable(claim, offers) => {
+                let offers = offers.iter().map(|(offer, code)| {
+                    format!(
+                        "{} {} {} {}",
+                        offer.instance_type,
+                        offer.zone,
+                        offer.capacity_type,
+                        code.as_str()
+                    )
+                });
+                let offers: Vec<String> = offers.collect();
+                (
+                    self.claim_name(*claim),
+                    "OfferingsUnavailable",
+                    vec![("offerings", offers.into())],
+                )
+            }
+            Event::AvailableAgain => (String::new(), "OfferingsAvailableAgain", vec![]),
+            Event::Received(claim, message) => (
+                self.claim_name(*claim),
+                "InterruptionMessage",
+                vec![("message", format!("{message:?}").into())],
+            ),
+        };
+        self.tell(now, "karpenter", object, kind, details);
+    }
+
+    pub(super) fn explain_instance(&mut self, now: Instant, id: InstanceId, kind: &'static str) {
+        let Some(instance) = self
+            .parts
+            .ec2
+            .instances()
+            .get(id)
+            .filter(|_| self.recorder.is_logging())
+        else {
+            return;
+        };
+        let details: Details = vec![
+            ("instance_type", instance.spec.name.into()),
+            ("zone", instance.zone.to_string().into()),
+            ("capacity_type", instance.capacity_type.as_str().into()),
+        ];
+        let object = instance.name.clone();
+        self.tell(now, "ec2", object, kind, details);
+    }
+
+    pub(super) fn explain_node(&mut self, now: Instant, id: NodeId) {
+        let Some(node) = self.api.nodes.get(id).filter(|_| self.recorder.is_logging()) else {
+            return;
+        };
+        let details = vec![("instance_type", node.instance_type().into())];
+        let object = node.name.clone();
+        self.tell(now, "kubelet", object, "NodeJoined", details);
+    }
+
+    fn instance_price(&self, id: InstanceId) -> f64 {
+        let instance = self.parts.ec2.instances().get(id);
+        instance.map_or(f64::NAN, |instance| instance.price.usd_per_hour())
+    }
+
+    pub(super) fn explain_claim_status(&mut self, now: Instant, event: claim_status::Event) {
+        use claim_status::Event;
+        let (claim, kind, details): (_, _, Details) = match event {
+            Event::Drifted(claim, drift) => (claim, "Drifted", vec![("reason", format!("{drift:?}").into())]),
+            Event::Consolidatable(claim, since) => {
+                (claim, "Consolidatable", vec![("since", since.to_string().into())])
+            }
+        };
+        let object = self.claim_name(claim);
+        self.tell(now, "karpenter", object, kind, details);
+    }
+
+    pub(super) fn explain_disruption(&mut self, now: Instant, event: &disruption::Event) {
+        use disruption::Event;
+        if !self.recorder.is_logging() {
+            return;
+        }
+        let (object, kind, details): (String, &'static str, Details) = match event {
+            Event::Blocked(claim, why) => (
+                self.claim_name(*claim),
+                "DisruptionBlocked",
+                vec![("reason", why.to_string().into())],
+            ),
+            Event::Unconsolidatable(claim, why) => (
+                self.claim_name(*claim),
+                "Unconsolidatable",
+                vec![("reason", why.to_string().into())],
+            ),
+            Event::NoBudget(pool, reason) => (
+                self.pool_name(*pool),
+                "DisruptionBlocked",
+                vec![("no_budget_for", reason.as_str().into())],
+            ),
+            Event::Proposed(decision) => (
+                String::new(),
+                "DisruptionProposed",
+                self.decision_details(decision),
+            ),
+            Event::Abandoned(decision, why) => {
+                let mut details = self.decision_details(decision);
+                details.push(("reason", why.to_string().into()));
+                (String::new(), "DisruptionAbandoned", details)
+            }
+            Event::Started(decision) => (
+                String::new(),
+                "DisruptionStarted",
+                self.decision_details(decision),
+            ),
+            Event::Terminating(command) => (
+                String::new(),
+                "DisruptionTerminating",
+                vec![("command", f64::from(command.0).into())],
+            ),
+            Event::Failed(command, why) => (
+                String::new(),
+                "DisruptionFailed",
+                vec![
+                    ("command", f64::from(command.0).into()),
+                    ("reason", format!("{why:?}").into()),
+                ],
+            ),
+            Event::TimedOut(method, candidates) => (
+                String::new(),
+                "DisruptionTimedOut",
+                vec![
+                    ("method", method.as_str().into()),
+                    ("candidates", (*candidates as f64).into()),
+                ],
+            ),
+            Event::Scored(pool, score) => (
+                self.pool_name(*pool),
+                if score.approved {
+                    "ConsolidationApproved"
+                } else {
+                    "ConsolidationRejected"
+                },
+                vec![
+                    ("savings", score.savings.into()),
+                    ("disruption", score.disruption.into()),
+                ],
+            ),
+        };
+        self.tell(now, "karpenter", object, kind, details);
+    }
+
+    fn decision_details(&self, decision: &disruption::Decision) -> Details {
+        let candidates: Vec<String> = decision
+            .candidates
+            .iter()
+            .map(|claim| self.claim_name(*claim))
+            .collect();
+        let cheapest = |types: &Vec<Arc<str>>| {
+            types
+                .iter()
+                .take(5)
+                .map(|name| &**name)
+                .collect::<Vec<_>>()
+                .join(" ")
+        };
+        let replacements: Vec<String> = decision.replacements.iter().map(cheapest).collect();
+        vec![
+            ("command", f64::from(decision.command.0).into()),
+            ("method", decision.method.as_str().into()),
+            ("nodes", candidates.into()),
+            ("price_usd_per_hour", decision.price.usd_per_hour().into()),
+            ("replacements", replacements.into()),
+            (
+                "replacement_price_usd_per_hour",
+                decision.replacement_price.usd_per_hour().into(),
+            ),
+        ]
+    }
+
+    pub(super) fn explain_terminator(&mut self, now: Instant, event: &termination::Event) {
+        use termination::Event;
+        if !self.recorder.is_logging() {
+            return;
+        }
+        let (object, kind, details): (String, &'static str, Details) = match event {
+            Event::Draining { node, waiting } => (
+                self.node_name(*node),
+                "Draining",
+                vec![("pods", (*waiting as f64).into())],
+            ),
+            Event::Evicted(pod) => (self.pod_name(*pod), "PodEvicted", vec![]),
+            Event::EvictionBlocked(pod, budget) => (
+                self.pod_name(*pod),
+                "EvictionBlocked",
+                vec![("budget", budget.as_str().into())],
+            ),
+            Event::SeveralBudgets(pod) => (
+                self.pod_name(*pod),
+                "EvictionBlocked",
+                vec![("reason", "several PodDisruptionBudgets".into())],
+            ),
+            Event::ForceDeleted(pod, grace) => (
+                self.pod_name(*pod),
+                "PodForceDeleted",
+                vec![("grace_s", grace.as_secs_f64().into())],
+            ),
+            Event::Drained(node) => (self.node_name(*node), "NodeDrained", vec![]),
+            Event::Terminating(instance) => (self.instance_name(*instance), "InstanceTerminating", vec![]),
+        };
+        self.tell(now, "karpenter", object, kind, details);
+    }
+
+    pub(super) fn instance_name(&self, id: InstanceId) -> String {
+        let instance = self.parts.ec2.instances().get(id);
+        instance.map_or_else(|| format!("{id:?}"), |instance| instance.name.to_string())
+    }
+
+    pub(super) fn pod_name(&self, id: PodId) -> String {
+        self.api
+            .pods
+            .get(id)
+            .map_or_else(|| format!("{id:?}"), |pod| pod.name.clone())
+    }
+
+    pub(super) fn node_name(&self, id: NodeId) -> String {
+        self.api
+            .nodes
+            .get(id)
+            .map_or_else(|| format!("{id:?}"), |node| node.name.clone())
+    }
+
+    pub(super) fn claim_name(&self, id: NodeClaimId) -> String {
+        self.objects
+            .claims
+            .get(id)
+            .map_or_else(|| format!("{id:?}"), |claim| claim.name.clone())
+    }
+
+    fn pool_name(&self, id: NodePoolId) -> String {
+        self.objects
+            .pools
+            .get(id)
+            .map_or_else(|| format!("{id:?}"), |pool| pool.name.to_string())
+    }
+
+    pub(super) fn deployment_name(&self, id: DeploymentId) -> String {
+        self.api
+            .deployments
+            .get(id)
+            .map_or_else(|| format!("{id:?}"), |object| object.name.clone())
+    }
+}
+
+/// A metric's part in a decision.
+fn outcome_details(outcome: &Outcome) -> Details {
+    let mut details: Details = vec![("metric", outcome.metric.as_str().into())];
+    match &outcome.result {
+        Err(reason) => details.push(("failure", reason.as_str().into())),
+        Ok(Proposal {
+            replicas,
+            value,
+            target,
+            ratio,
+            tolerance,
+            within_tolerance,
+        }) => details.extend([
+            ("value", (*value as f64).into()),
+            ("target", (*target as f64).into()),
+            ("ratio", (*ratio).into()),
+            ("tolerance_down", tolerance.0.into()),
+            ("tolerance_up", tolerance.1.into()),
+            ("within_tolerance", yes_or_no(*within_tolerance)),
+            ("metric_proposal", (*replicas).into()),
+        ]),
+    }
+    details
+}
+
+fn yes_or_no(is: bool) -> Value {
+    if is { "yes" } else { "no" }.into()
+}

@@ -1,0 +1,246 @@
+//! Where autoscalers' readings come from.
+//!
+//! The HPA controller asks for one metric at a time and waits. External metrics of a KEDA-made HPA are asked
+//! of KEDA, which asks Prometheus; resource metrics of metrics-server. Metrics of an adapter other than
+//! KEDA's come from rules of the scenario: a PromQL query for each metric's name.
+
+use std::time::Duration;
+
+use sim::Instant;
+
+use super::Cluster;
+use super::event::Event;
+use crate::api::Pod;
+use crate::hpa::{self, Failure, Reading, Resource, Sample, Source};
+use crate::id::{HpaId, PodId};
+use crate::keda::spec::TriggerKind;
+use crate::keda::{self, Answer, QueryId, Trigger};
+use crate::prometheus::Value;
+use crate::quantity::Quantity;
+use crate::scenario::Part;
+
+impl Cluster<'_> {
+    pub(super) fn perform_hpa(&mut self, now: Instant, output: hpa::Output) {
+        use hpa::Output;
+        match output {
+            Output::FetchMetric { hpa, metric } => self.fetch_metric(now, hpa, metric),
+            Output::PatchScale { target, replicas, .. } => self.scale_target(target, replicas),
+            Output::UpdateStatus(id, status) => {
+                if let Some(hpa) = self.objects.hpas.get_mut(id) {
+                    hpa.status = *status;
+                }
+            }
+            Output::Publish(decision) => self.explain_hpa(now, &decision),
+        }
+    }
+
+    pub(super) fn perform_keda(&mut self, now: Instant, output: keda::Output) {
+        use keda::Output;
+        match output {
+            Output::Query {
+                query,
+                scaled_object,
+                trigger,
+                at_ms,
+            } => {
+                let answer = self.answer_trigger(scaled_object, trigger, at_ms);
+                self.answer_keda(now, query, answer);
+            }
+            Output::MetricValue { hpa, value, .. } => {
+                let value = value.map(|value| vec![value]).ok_or(Failure::Unavailable);
+                self.hear_hpa(now, hpa::Input::Metric(hpa, Reading::External(value)));
+            }
+            Output::ScaleTo { target, replicas, .. } => self.scale_target(target, replicas),
+            Output::CreateHpa(_, hpa) => self.create_hpa(*hpa),
+            Output::UpdateHpa(id, spec) => self.change_hpa(id, |hpa| hpa.spec = *spec),
+            Output::DeleteHpa(id) => self.delete_hpa(id),
+            Output::Publish(event) => self.explain_keda(now, &event),
+        }
+    }
+
+    /// While KEDA is down nobody answers the HPA controller.
+    pub(super) fn keda_is_away(&mut self, now: Instant, input: &keda::Input) {
+        if let keda::Input::MetricRequested { hpa, .. } = *input {
+            let reading = Reading::External(Err(Failure::Unavailable));
+            self.hear_hpa(now, hpa::Input::Metric(hpa, reading));
+        }
+    }
+
+    /// Prometheus' answer reaches KEDA after as long as a query takes.
+    fn answer_keda(&mut self, now: Instant, query: QueryId, answer: Answer) {
+        let delay = self.scenario.config.query.sample_duration(&mut self.latencies);
+        self.agenda
+            .at(now + delay, Event::Keda(keda::Input::Answer(query, answer)));
+    }
+
+    fn answer_trigger(&self, object: crate::id::ScaledObjectId, trigger: usize, at_ms: i64) -> Answer {
+        let object = self.objects.scaled_objects.get(object);
+        let text = object.and_then(|object| trigger_query(object.spec.triggers.get(trigger)?));
+        match text.and_then(|text| self.ask(text, at_ms)) {
+            None => Answer::Error,
+            Some(Value::Vector(elements)) => {
+                Answer::Vector(elements.into_iter().map(|(_, value)| value).collect())
+            }
+            Some(Value::Scalar(value)) => Answer::Scalar(value),
+            Some(_) => Answer::Other,
+        }
+    }
+
+    /// What the simulated Prometheus answers to a query of the run; `None` is an error.
+    pub(super) fn ask(&self, text: &str, at_ms: i64) -> Option<Value> {
+        let query = self.queries.get(text)?;
+        self.parts.prometheus.query(query, at_ms).ok()
+    }
+
+    fn fetch_metric(&mut self, now: Instant, id: HpaId, metric: usize) {
+        let Some(hpa) = self.objects.hpas.get(id) else {
+            return;
+        };
+        let Some(source) = hpa.spec.metrics.get(metric).map(|metric| &metric.source) else {
+            return;
+        };
+        if matches!(source, Source::External { .. }) && hpa.owner.is_some() {
+            return self.hear_keda(now, keda::Input::MetricRequested { hpa: id, metric });
+        }
+        let (reading, delay) = self.read(now, hpa, source);
+        let delay = delay.sample_duration(&mut self.latencies);
+        self.agenda
+            .at(now + delay, Event::Hpa(hpa::Input::Metric(id, reading)));
+    }
+
+    /// The reading of a metric that KEDA does not serve, and how long it takes.
+    fn read(
+        &self,
+        now: Instant,
+        hpa: &hpa::Hpa,
+        source: &Source,
+    ) -> (Reading, crate::distribution::Distribution) {
+        let config = &self.scenario.config;
+        let reading = match source {
+            Source::Resource(Resource::Cpu) => {
+                return (self.cpu_of(hpa, None), config.resource_metrics.clone());
+            }
+            Source::ContainerResource {
+                resource: Resource::Cpu,
+                container,
+            } => {
+                return (self.cpu_of(hpa, Some(container)), config.resource_metrics.clone());
+            }
+            Source::Resource(Resource::Memory) | Source::ContainerResource { .. } => {
+                Reading::Pods(Err(Failure::Empty))
+            }
+            Source::External { name, .. } => Reading::External(
+                self.rule(now, name)
+                    .map(|values| values.into_iter().map(|(_, value)| value).collect()),
+            ),
+            Source::Object { name, .. } => Reading::Object(
+                self.rule(now, name)
+                    .and_then(|values| values.first().map(|(_, value)| *value).ok_or(Failure::Empty)),
+            ),
+            Source::Pods { name, .. } => {
+                let of_pods = |values| self.samples_of_pods(now, hpa, values);
+                Reading::Pods(self.rule(now, name).map(of_pods))
+            }
+        };
+        (reading, config.query.clone())
+    }
+
+    /// A rule's answer: for each element its `pod` label and its value.
+    fn rule(&self, now: Instant, name: &str) -> Result<Vec<(String, Quantity)>, Failure> {
+        let text = self.scenario.metric_rules.get(name).ok_or(Failure::Unavailable)?;
+        let at_ms = self.parts.prometheus.unix_millis(now);
+        match self.ask(text, at_ms) {
+            Some(Value::Vector(elements)) => Ok(elements
+                .into_iter()
+                .map(|(labels, value)| (labels.get("pod").to_owned(), milli(value)))
+                .collect()),
+            Some(Value::Scalar(value)) => Ok(vec![(String::new(), milli(value))]),
+            _ => Err(Failure::Unavailable),
+        }
+    }
+
+    fn samples_of_pods(&self, now: Instant, hpa: &hpa::Hpa, values: Vec<(String, Quantity)>) -> Vec<Sample> {
+        let pods: Vec<(PodId, &Pod)> = self.api.pods_of_deployment(hpa.target).collect();
+        let sample = |(name, value): (String, Quantity)| {
+            let &(pod, _) = pods.iter().find(|(_, pod)| pod.name == name)?;
+            let window = hpa::reading::DEFAULT_WINDOW;
+            Some(Sample {
+                pod,
+                timestamp: now,
+                window,
+                milli: value.milli(),
+            })
+        };
+        values.into_iter().filter_map(sample).collect()
+    }
+
+    /// The CPU use of a target's pods, as metrics-server knows it.
+    fn cpu_of(&self, hpa: &hpa::Hpa, container: Option<&String>) -> Reading {
+        if self.stopped.contains(&Part::MetricsServer) {
+            return Reading::Pods(Err(Failure::Unavailable));
+        }
+        let config = &self.scenario.config.hpa;
+        let mut samples = Vec::new();
+        for (id, pod) in self.api.pods_of_deployment(hpa.target) {
+            let Some(usage) = self.parts.metrics_server.usage(id) else {
+                continue;
+            };
+            // What a pod uses is its first container's: the others are idle in this model.
+            let share = |place: usize| if place == 0 { usage.cpu } else { 0.0 };
+            let used = pod
+                .spec()
+                .containers
+                .iter()
+                .enumerate()
+                .map(|(place, container)| (container.name.as_str(), Some(milli(share(place)))));
+            match hpa::reading::resource_usage(used, container.map(String::as_str), &config.profile) {
+                Err(failure) => return Reading::Pods(Err(failure)),
+                Ok(None) => {}
+                Ok(Some(milli)) => samples.push(Sample {
+                    pod: id,
+                    timestamp: usage.timestamp,
+                    window: usage.window,
+                    milli,
+                }),
+            }
+        }
+        Reading::Pods(if samples.is_empty() {
+            Err(Failure::Empty)
+        } else {
+            Ok(samples)
+        })
+    }
+
+    /// metrics-server scrapes all kubelets.
+    pub(super) fn scrape_kubelets(&mut self, now: Instant) {
+        let every: Duration = self.scenario.config.metrics_resolution;
+        self.agenda.at(now + every, Event::MetricsServer);
+        if self.stopped.contains(&Part::MetricsServer) {
+            return;
+        }
+        let running = |pod: &Pod| pod.started.is_some() && !pod.is_terminal();
+        let pods: Vec<PodId> = self
+            .api
+            .pods
+            .iter()
+            .filter(|(_, pod)| running(pod))
+            .map(|(id, _)| id)
+            .collect();
+        let traffic = &mut self.parts.traffic;
+        let readings = pods.into_iter().map(|pod| (pod, traffic.cpu_seconds(now, pod)));
+        self.parts.metrics_server.scrape(now, readings);
+    }
+}
+
+/// The PromQL of a trigger that has any.
+pub(super) fn trigger_query(trigger: &Trigger) -> Option<&String> {
+    match &trigger.kind {
+        TriggerKind::Prometheus(prometheus) => Some(&prometheus.query),
+        TriggerKind::Cron(_) | TriggerKind::Resource { .. } => None,
+    }
+}
+
+/// A float as a quantity, rounded up to thousandths.
+fn milli(value: f64) -> Quantity {
+    Quantity::from_milli(libm::ceil(value * 1000.0) as i64)
+}

@@ -1,0 +1,306 @@
+//! What of a run is kept, while it runs.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use sim::{Instant, StepSeries};
+
+use super::record::{Counts, LogEntry, Record, Row, TypeCost};
+use super::{Cluster, Objects};
+use crate::api::Api;
+use crate::ec2::{Bill, TypeBill};
+use crate::id::DeploymentId;
+use crate::prometheus::Value;
+use crate::quantity::Price;
+use crate::traffic::Stats;
+
+/// How often a row is kept: the step of the walkthrough's dashboard.
+pub(super) const STEP: Duration = Duration::from_secs(15);
+
+/// Keeps rows, exact curves, counters and the log. What happens before the end of the warm-up moves the
+/// curves and nothing else.
+#[derive(Debug)]
+pub(super) struct Recorder {
+    pub(super) record: Record,
+    /// When results begin to count.
+    start: Instant,
+    counting: bool,
+    /// Whether to keep the log.
+    log: bool,
+    /// Something that the curves show may have changed.
+    touched: bool,
+    curves: Curves,
+    /// Totals when results began to count, and at the last row.
+    base: Stats,
+    last: Stats,
+    base_bill: Bill,
+    /// When proxies were scraped.
+    pub(super) scrapes: Vec<Instant>,
+    /// When the HPA raised the target's replicas.
+    pub(super) raises: Vec<Instant>,
+    /// When nodes joined.
+    pub(super) joins: Vec<Instant>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Curves {
+    pub(super) desired: StepSeries,
+    pub(super) ready: StepSeries,
+    pub(super) pending: StepSeries,
+    pub(super) nodes: StepSeries,
+}
+
+impl Recorder {
+    pub(super) fn new(start: Instant, log: bool) -> Self {
+        Recorder {
+            record: Record::default(),
+            start,
+            counting: start == Instant::ZERO,
+            log,
+            touched: true,
+            curves: Curves::default(),
+            base: Stats::default(),
+            last: Stats::default(),
+            base_bill: Bill::new(),
+            scrapes: Vec::new(),
+            raises: Vec::new(),
+            joins: Vec::new(),
+        }
+    }
+
+    /// Says that pods, nodes or sizes have changed.
+    pub(super) fn touch(&mut self) {
+        self.touched = true;
+    }
+
+    /// Counts something that happened.
+    pub(super) fn count(&mut self, change: impl FnOnce(&mut Counts)) {
+        if self.counting {
+            change(&mut self.record.counts);
+        }
+    }
+
+    /// Whether log entries are wanted now.
+    pub(super) fn is_logging(&self) -> bool {
+        self.log
+    }
+
+    /// Keeps a log entry. Times count from the end of the warm-up; what was before it is told at zero.
+    pub(super) fn tell(&mut self, now: Instant, mut entry: LogEntry) {
+        if self.counting {
+            entry.at = self.shift(now);
+            self.record.log.push(entry);
+        }
+    }
+
+    /// Keeps a mark: something that the scenario did.
+    pub(super) fn mark(&mut self, now: Instant, label: String) {
+        if now >= self.start {
+            let at = self.shift(now);
+            self.record.marks.push((at, label));
+        }
+    }
+
+    /// Looks at the cluster after an event.
+    pub(super) fn note(&mut self, now: Instant, api: &Api, objects: &Objects) {
+        self.counting = now >= self.start;
+        if std::mem::take(&mut self.touched) {
+            let server = objects.roles.server;
+            let pending = api
+                .pods
+                .iter()
+                .filter(|(_, pod)| pod.node.is_none() && pod.is_active());
+            self.curves.desired.set(now, desired(api, server));
+            self.curves.ready.set(now, ready(api, server));
+            self.curves.pending.set(now, pending.count() as f64);
+            self.curves.nodes.set(now, api.nodes.len() as f64);
+        }
+    }
+
+    /// A time of the run as a time of the record.
+    fn shift(&self, at: Instant) -> Instant {
+        Instant::ZERO + at.since(self.start)
+    }
+
+    pub(super) fn start(&self) -> Instant {
+        self.start
+    }
+
+    pub(super) fn curves(&self) -> &Curves {
+        &self.curves
+    }
+}
+
+fn desired(api: &Api, server: Option<DeploymentId>) -> f64 {
+    let deployment = server.and_then(|id| api.deployments.get(id));
+    deployment.map_or(0.0, |deployment| f64::from(deployment.replicas))
+}
+
+fn ready(api: &Api, server: Option<DeploymentId>) -> f64 {
+    let pods = server.into_iter().flat_map(|id| api.pods_of_deployment(id));
+    pods.filter(|(_, pod)| pod.is_ready() && pod.deletion.is_none())
+        .count() as f64
+}
+
+impl Cluster<'_> {
+    /// Keeps a row, unless this is the warm-up, and sees to the next one.
+    pub(super) fn row(&mut self, now: Instant) {
+        self.agenda.at(now + STEP, super::event::Event::Row);
+        if now < self.recorder.start {
+            return;
+        }
+        let stats = self.parts.traffic.stats(now);
+        if now == self.recorder.start {
+            (self.recorder.base, self.recorder.last) = (stats, stats);
+            self.recorder.base_bill = self.parts.ec2.bill(now);
+        }
+        let mut row = self.state_row(now, stats);
+        self.look_at_dashboard(now, &mut row);
+        self.recorder.last = stats;
+        self.recorder.record.rows.push(row);
+    }
+
+    fn state_row(&mut self, now: Instant, stats: Stats) -> Row {
+        let (recorder, api) = (&mut self.recorder, &self.api);
+        let seconds = STEP.as_secs_f64();
+        let server = self.objects.roles.server;
+        let namespace = server
+            .and_then(|id| api.deployments.get(id))
+            .map_or("", |deployment| deployment.template.namespace.as_str());
+        let mut nodes = vec![0.0; recorder.record.instance_types.len()];
+        for (_, node) in api.nodes.iter() {
+            count_type(
+                &mut recorder.record.instance_types,
+                &mut nodes,
+                node.instance_type(),
+                1.0,
+            );
+        }
+        Row {
+            at: recorder.shift(now),
+            clients: f64::from(stats.clients),
+            rps_served: (stats.served - recorder.last.served) / seconds,
+            rps_failed: (stats.failed - recorder.last.failed) / seconds,
+            replicas_desired: desired(api, server),
+            replicas_ready: ready(api, server),
+            pods_pending: recorder.curves.pending.last(),
+            pods: api
+                .pods
+                .iter()
+                .filter(|(_, pod)| pod.namespace() == namespace)
+                .count() as f64,
+            nodes,
+            cost_per_hour: hourly(self.parts.ec2.hourly_cost()),
+            latency_p95: f64::NAN,
+            seen_rps: f64::NAN,
+            seen_pods: f64::NAN,
+            seen_nodes: Vec::new(),
+        }
+    }
+
+    /// What the dashboard's queries answer now.
+    fn look_at_dashboard(&mut self, now: Instant, row: &mut Row) {
+        let at_ms = self.parts.prometheus.unix_millis(now);
+        let dashboard = &self.scenario.dashboard;
+        row.seen_rps = self
+            .ask(&dashboard.rps, at_ms)
+            .map_or(f64::NAN, |value| total(&value));
+        row.seen_pods = self
+            .ask(&dashboard.pods, at_ms)
+            .map_or(f64::NAN, |value| total(&value));
+        let types = &mut self.recorder.record.instance_types;
+        row.seen_nodes = vec![0.0; types.len()];
+        if let Some(Value::Vector(elements)) = self.ask(&dashboard.nodes, at_ms) {
+            let types = &mut self.recorder.record.instance_types;
+            for (labels, value) in &elements {
+                if let Some((_, name)) = labels.iter().next() {
+                    count_type(types, &mut row.seen_nodes, name, *value);
+                }
+            }
+        }
+    }
+
+    /// Sums up.
+    pub(super) fn finish(mut self, end: Instant) -> Record {
+        let stats = self.parts.traffic.stats(end);
+        let time_to_capacity = self.time_to_capacity(end);
+        let recorder = self.recorder;
+        let start = recorder.start;
+        let mut record = recorder.record;
+        record.end = Instant::ZERO + end.since(start);
+        record.time_to_capacity = time_to_capacity;
+        record.served = stats.served - recorder.base.served;
+        record.failed = stats.failed - recorder.base.failed;
+        record.in_flight = stats.in_flight;
+        record.pending_seconds = recorder.curves.pending.integral(start, end);
+        record.costs = costs(&self.parts.ec2.bill(end), &recorder.base_bill);
+        record.curves = BTreeMap::from([
+            ("replicas_desired", cut(&recorder.curves.desired, start, end)),
+            ("replicas_ready", cut(&recorder.curves.ready, start, end)),
+            ("pods_pending", cut(&recorder.curves.pending, start, end)),
+            ("nodes", cut(&recorder.curves.nodes, start, end)),
+        ]);
+        let width = record.instance_types.len();
+        let traffic = &mut self.parts.traffic;
+        for row in &mut record.rows {
+            row.nodes.resize(width, 0.0);
+            row.seen_nodes.resize(width, 0.0);
+            let to = start + row.at.since(Instant::ZERO);
+            if to > start {
+                row.latency_p95 =
+                    traffic.latency(Instant::ZERO + to.since(Instant::ZERO + STEP), to, &[0.95])[0];
+            }
+        }
+        let percentiles = traffic.latency(start, end, &[0.5, 0.95, 0.99]);
+        record.latency.copy_from_slice(&percentiles);
+        record
+    }
+}
+
+/// What was spent between two bills.
+fn costs(bill: &Bill, base: &Bill) -> BTreeMap<String, TypeCost> {
+    let of_type = |(name, total): (&std::sync::Arc<str>, &TypeBill)| {
+        let before = base.get(name).copied().unwrap_or_default();
+        let cost = TypeCost {
+            nodes: total.nodes,
+            node_hours: total.node_hours - before.node_hours,
+            instance_usd: total.instance_usd - before.instance_usd,
+            volume_usd: total.volume_usd - before.volume_usd,
+        };
+        (name.to_string(), cost)
+    };
+    bill.iter().map(of_type).collect()
+}
+
+/// Machines and volumes together.
+fn hourly((machines, volumes): (Price, Price)) -> f64 {
+    (machines + volumes).usd_per_hour()
+}
+
+/// Adds to the column of an instance type; a type not seen before gets a new one.
+fn count_type(types: &mut Vec<String>, columns: &mut Vec<f64>, name: &str, amount: f64) {
+    let place = types.iter().position(|known| known == name).unwrap_or_else(|| {
+        types.push(name.to_owned());
+        types.len() - 1
+    });
+    columns.resize(columns.len().max(place + 1), 0.0);
+    columns[place] += amount;
+}
+
+/// A panel's single number: the sum over all series that the query returns.
+fn total(value: &Value) -> f64 {
+    match value {
+        Value::Vector(elements) => elements.iter().map(|(_, value)| value).sum(),
+        Value::Scalar(value) => *value,
+        _ => f64::NAN,
+    }
+}
+
+/// A curve between two instants, with the first of them as its zero.
+fn cut(curve: &StepSeries, start: Instant, end: Instant) -> StepSeries {
+    let mut cut = StepSeries::new();
+    for (at, _, value) in curve.stretches(start, end) {
+        cut.set(Instant::ZERO + at.since(start), value);
+    }
+    cut
+}

@@ -1,0 +1,88 @@
+//! What answers Prometheus' scrapes.
+
+use std::cell::RefCell;
+
+use sim::Instant;
+
+use super::Cluster;
+use crate::api::Owner;
+use crate::hpa::Hpa;
+use crate::id::{HpaId, NodeId, PodId};
+use crate::prometheus::exporters::{HpaState, PodUsage};
+use crate::prometheus::{self, Failure, Labels, Sample, Source};
+use crate::traffic;
+
+impl Cluster<'_> {
+    pub(super) fn perform_prometheus(&mut self, now: Instant, output: prometheus::Output) {
+        let prometheus::Output::Scrape(target, source) = output;
+        let answer = self.expose(now, source);
+        self.hear_prometheus(now, prometheus::Input::Scraped(target, answer));
+    }
+
+    fn expose(&mut self, now: Instant, source: Source) -> Result<Vec<Sample>, Failure> {
+        match source {
+            Source::Pod(pod) => self.expose_pod(now, pod),
+            Source::KubeStateMetrics => {
+                let hpas: Vec<HpaState> = self.objects.hpas.iter().map(hpa_state).collect();
+                Ok(self.exporters.kube_state(&self.api, &hpas))
+            }
+            Source::Kubelet(node) => {
+                self.reach(node)?;
+                Ok(self.exporters.kubelet(&self.api, node))
+            }
+            Source::Cadvisor(node) => {
+                self.reach(node)?;
+                let traffic = RefCell::new(&mut self.parts.traffic);
+                let usage = |pod: PodId| PodUsage {
+                    cpu_seconds: traffic.borrow_mut().cpu_seconds(now, pod),
+                    memory: 0.0,
+                };
+                Ok(self.exporters.cadvisor(&self.api, node, &usage))
+            }
+        }
+    }
+
+    /// Only Traefik's pods have an exposition; a pod whose container does not run refuses the connection.
+    fn expose_pod(&mut self, now: Instant, id: PodId) -> Result<Vec<Sample>, Failure> {
+        let pod = self.api.pods.get(id).ok_or(Failure::TimedOut)?;
+        let running = pod.started.is_some() && !pod.is_terminal();
+        let is_proxy = match pod.owner {
+            Owner::ReplicaSet(_, deployment) => self.objects.roles.proxy == Some(deployment),
+            _ => false,
+        };
+        if !running {
+            return Err(Failure::Refused);
+        }
+        if !is_proxy {
+            return Ok(Vec::new());
+        }
+        self.recorder.scrapes.push(now);
+        let samples = self.parts.traffic.exposition(now, id);
+        Ok(samples.into_iter().map(|sample| self.labelled(sample)).collect())
+    }
+
+    /// Label sets of the exposition are kept and handed out again: Prometheus knows a clone at once.
+    fn labelled(&mut self, sample: traffic::Sample) -> Sample {
+        let pairs = sample.labels.iter().map(|(name, value)| (*name, value.as_str()));
+        Sample::new(Labels::of_metric(sample.name, pairs), sample.value)
+    }
+
+    /// A kubelet answers while its machine runs.
+    fn reach(&self, node: NodeId) -> Result<(), Failure> {
+        let node = self.api.nodes.get(node).ok_or(Failure::TimedOut)?;
+        let instance = node.instance.and_then(|id| self.parts.ec2.instances().get(id));
+        let alive = instance.is_some_and(|instance| instance.is_alive());
+        if alive { Ok(()) } else { Err(Failure::TimedOut) }
+    }
+}
+
+fn hpa_state((_, hpa): (HpaId, &Hpa)) -> HpaState {
+    HpaState {
+        namespace: hpa.namespace.clone(),
+        name: hpa.name.clone(),
+        min_replicas: hpa.spec.min_replicas,
+        max_replicas: hpa.spec.max_replicas,
+        current_replicas: hpa.status.current_replicas,
+        desired_replicas: hpa.status.desired_replicas,
+    }
+}

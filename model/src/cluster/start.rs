@@ -1,0 +1,180 @@
+//! The start of a run: parts are built, objects applied, machines of node groups are there.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use sim::{Agenda, Instant, Streams};
+
+use super::event::Event;
+use super::hear::{Outboxes, Parts};
+use super::recorder::Recorder;
+use super::{Cluster, Objects, Options, Roles};
+use crate::api::Api;
+use crate::ec2::Ec2;
+use crate::hpa::controller as hpa;
+use crate::id::{InstanceId, PodId};
+use crate::karpenter::claim_status::ClaimStatus;
+use crate::karpenter::disruption::Disruption;
+use crate::karpenter::lifecycle::Lifecycle;
+use crate::karpenter::provisioner::Provisioner;
+use crate::karpenter::termination::Terminator;
+use crate::keda::Operator;
+use crate::prometheus::exporters::Exporters;
+use crate::prometheus::{self, Prometheus, Query};
+use crate::scenario::{Act, Scenario};
+use crate::scheduler::Scheduler;
+use crate::traffic::Traffic;
+use crate::workload::controllers::Controllers;
+use crate::workload::kubelet::Kubelets;
+use crate::workload::metrics_server::MetricsServer;
+
+/// In a settled start, pods that are bound within this time run at once: they have been running all along.
+const SETTLING: Duration = Duration::from_secs(30);
+
+impl<'s> Cluster<'s> {
+    pub(super) fn new(scenario: &'s Scenario, options: Options) -> Self {
+        let streams = Streams::new(options.seed);
+        let queries = queries(scenario);
+        let parts = Parts::new(scenario, options, streams, &queries);
+        let epoch = parts.prometheus.unix_millis(Instant::ZERO);
+        Cluster {
+            exporters: Exporters::new(parts.prometheus.interest(), epoch),
+            parts,
+            objects: Objects::default(),
+            scenario,
+            options,
+            agenda: Agenda::new(),
+            api: Api::default(),
+            outboxes: Outboxes::default(),
+            stopped: BTreeSet::new(),
+            recorder: Recorder::new(Instant::ZERO + scenario.warm_up, options.log),
+            queries,
+            streams,
+            uids: streams.stream("api/uid", 0),
+            latencies: streams.stream("api/latency", 0),
+        }
+    }
+
+    /// The parts as they are right after a start.
+    pub(super) fn build(&self) -> Parts {
+        Parts::new(self.scenario, self.options, self.streams, &self.queries)
+    }
+
+    /// Puts the beginning of everything in place.
+    pub(super) fn begin(&mut self) {
+        let now = Instant::ZERO;
+        let members: Vec<InstanceId> = self.parts.ec2.instances().iter().map(|(id, _)| id).collect();
+        for instance in members {
+            self.join_group_member(now, instance);
+        }
+        self.apply(now, &self.scenario.objects);
+        self.set_start_replicas();
+        self.find_roles();
+        self.hear_prometheus(now, prometheus::Input::Running);
+        self.start_hpa(now);
+        self.start_karpenter(now);
+        self.agenda.now_at(Event::MetricsServer);
+        self.agenda.now_at(Event::Row);
+        for (number, action) in self.scenario.actions.iter().enumerate() {
+            self.agenda.at(action.at, Event::Act(number as u32));
+        }
+    }
+
+    fn set_start_replicas(&mut self) {
+        for (name, replicas) in &self.scenario.start.replicas {
+            if let Some(deployment) = self
+                .deployment(name)
+                .and_then(|id| self.api.deployments.get_mut(id))
+            {
+                deployment.replicas = *replicas;
+            }
+        }
+    }
+
+    /// Finds the Deployments that play a role in the traffic.
+    pub(super) fn find_roles(&mut self) {
+        let roles = &self.scenario.roles;
+        self.objects.roles = Roles {
+            client: roles.client.as_ref().and_then(|name| self.deployment(name)),
+            proxy: self.deployment(&roles.proxy),
+            server: self.deployment(&roles.server),
+        };
+    }
+
+    /// Whether pods that are bound now count as running already.
+    pub(super) fn is_settling(&self, now: Instant) -> bool {
+        self.scenario.start.settled && now < Instant::ZERO + SETTLING
+    }
+
+    /// A pod of a settled start runs and is Ready.
+    pub(super) fn settle(&mut self, now: Instant, pod: PodId) {
+        let Some(node) = self.api.pods.get(pod).and_then(|pod| pod.node) else {
+            return;
+        };
+        self.parts.kubelets.adopt(pod, node);
+        self.set_pod_running(now, pod);
+        self.start_traffic(now, pod);
+        self.set_pod_ready(now, pod, true);
+    }
+}
+
+impl Parts {
+    fn new(
+        scenario: &Scenario,
+        options: Options,
+        streams: Streams,
+        queries: &BTreeMap<String, Query>,
+    ) -> Self {
+        let config = &scenario.config;
+        let profile = scenario.stack.karpenter.profile();
+        let asked: Vec<Query> = queries.values().cloned().collect();
+        Parts {
+            controllers: Controllers::new(config.controllers.clone(), streams),
+            kubelets: Kubelets::new(config.kubelet.clone(), streams),
+            scheduler: Scheduler::new(config.scheduler.clone(), &streams),
+            hpa: hpa::Controller::new(config.hpa.clone(), &streams),
+            keda: Operator::new(config.keda.clone()),
+            prometheus: Prometheus::new(config.prometheus.clone(), &asked, &streams),
+            provisioner: Provisioner::new(profile.clone(), config.karpenter, &streams),
+            lifecycle: Lifecycle::new(
+                profile.clone(),
+                config.lifecycle.clone(),
+                config.provider.clone(),
+                scenario.catalog.clone(),
+                &streams,
+            ),
+            claim_status: ClaimStatus::new(profile.clone(), config.disruption.drift),
+            disruption: Disruption::new(profile.clone(), config.karpenter, config.disruption, &streams),
+            terminator: Terminator::new(profile, config.termination),
+            ec2: Ec2::new(
+                config.ec2.clone(),
+                scenario.catalog.clone(),
+                &scenario.node_groups,
+                &streams,
+            ),
+            metrics_server: MetricsServer::default(),
+            traffic: Traffic::new(scenario.traffic.clone(), options.fidelity, streams),
+        }
+    }
+}
+
+/// Every query that something in the run asks, by its text.
+fn queries(scenario: &Scenario) -> BTreeMap<String, Query> {
+    let dashboard = &scenario.dashboard;
+    let mut texts = vec![&dashboard.rps, &dashboard.pods, &dashboard.nodes];
+    texts.extend(scenario.metric_rules.values());
+    let applied = scenario.actions.iter().filter_map(|action| match &action.act {
+        Act::Apply(objects) => Some(&**objects),
+        _ => None,
+    });
+    for objects in applied.chain([&scenario.objects]) {
+        let triggers = objects
+            .scaled_objects
+            .iter()
+            .flat_map(|object| &object.spec.triggers);
+        texts.extend(triggers.filter_map(super::metrics::trigger_query));
+    }
+    let profile = scenario.stack.prometheus.profile();
+    let parse = |text: &String| Some((text.clone(), Query::parse(text, &profile).ok()?));
+    texts.into_iter().filter_map(parse).collect()
+}

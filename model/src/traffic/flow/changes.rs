@@ -1,0 +1,153 @@
+//! What comes and goes: nodes, pods, readiness.
+//!
+//! Whatever ends takes its share of what is under way with it: a client's requests are cancelled, a server's
+//! connections break off, a proxy's are never counted.
+
+use super::{Flow, Pod};
+use crate::id::{NodeId, PodId};
+use crate::traffic::config::{Machine, PodCpu};
+use crate::traffic::pool::Presence;
+use crate::traffic::{Role, traefik};
+
+impl Flow {
+    pub(in crate::traffic) fn node_up(&mut self, node: NodeId, machine: Machine) {
+        self.nodes.insert(node, machine);
+        self.stale_state = true;
+    }
+
+    pub(in crate::traffic) fn node_gone(&mut self, node: NodeId) {
+        let here = |(_, pod): &(&PodId, &Pod)| pod.node == node && pod.alive;
+        let lost: Vec<PodId> = self.pods.iter().filter(here).map(|(&id, _)| id).collect();
+        lost.into_iter().for_each(|pod| self.pod_stopped(pod));
+        self.nodes.remove(&node);
+        self.stale_state = true;
+    }
+
+    pub(in crate::traffic) fn pod_running(&mut self, id: PodId, role: Role, node: NodeId, cpu: PodCpu) {
+        let used = self.pods.get(&id).map_or(0.0, |pod| pod.used);
+        if self.pods.get(&id).is_some_and(|pod| pod.alive) || !self.nodes.contains_key(&node) {
+            return;
+        }
+        self.accrue();
+        self.pods.insert(
+            id,
+            Pod {
+                role,
+                node,
+                cpu,
+                alive: true,
+                used,
+                rate: 0.0,
+            },
+        );
+        match role {
+            Role::Client => self.stats.clients += 1,
+            Role::Proxy => self.pool.proxy_running(id),
+            Role::Server => {}
+        }
+        self.stale_state = true;
+    }
+
+    pub(in crate::traffic) fn pod_ready(&mut self, id: PodId, ready: bool) {
+        match self.pods.get(&id).map(|pod| pod.role) {
+            Some(Role::Proxy) => {
+                self.pool.proxy_ready(id, ready);
+                self.stale_state = true;
+            }
+            Some(Role::Server) => {
+                self.pool.endpoint(
+                    self.now,
+                    id,
+                    if ready { Presence::Ready } else { Presence::Absent },
+                );
+            }
+            Some(Role::Client) | None => {}
+        }
+    }
+
+    pub(in crate::traffic) fn pod_deleting(&mut self, id: PodId) {
+        match self.pods.get(&id).map(|pod| pod.role) {
+            Some(Role::Proxy) => {
+                self.pool.proxy_ready(id, false);
+                self.stale_state = true;
+            }
+            Some(Role::Server) => self.pool.endpoint(self.now, id, Presence::Fenced),
+            Some(Role::Client) | None => {}
+        }
+    }
+
+    pub(in crate::traffic) fn pod_stopped(&mut self, id: PodId) {
+        let Some(pod) = self.pods.get(&id).filter(|pod| pod.alive) else {
+            return;
+        };
+        let (role, node) = (pod.role, pod.node);
+        self.prepare();
+        self.accrue();
+        match role {
+            Role::Client => self.client_stopped(),
+            Role::Proxy => self.proxy_stopped(id),
+            Role::Server => self.server_stopped(id, node),
+        }
+        if let Some(pod) = self.pods.get_mut(&id) {
+            (pod.alive, pod.rate) = (false, 0.0);
+        }
+        self.stale_state = true;
+    }
+
+    /// One client's share of what is under way ends with it.
+    fn client_stopped(&mut self) {
+        let share = 1.0 / f64::from(self.stats.clients);
+        self.stats.clients -= 1;
+        let cut = self.flying * share;
+        self.flying -= cut;
+        self.failed(cut, traefik::CLIENT_CLOSED, true, self.present.solution.response);
+        let mut closed = 0.0;
+        for lump in self.hanging.iter_mut().filter(|lump| lump.closed) {
+            closed += lump.requests * share;
+            lump.requests *= 1.0 - share;
+        }
+        self.failed(closed, traefik::CLIENT_CLOSED, true, 0.0);
+    }
+
+    fn server_stopped(&mut self, id: PodId, node: NodeId) {
+        let configured = self.pool.proxies.iter().any(|proxy| proxy.servers.contains(&id));
+        if configured && self.plant.servers > 0.0 {
+            let cut = self.flying / self.plant.servers;
+            self.flying -= cut;
+            self.failed(cut, traefik::BAD_GATEWAY, true, self.present.solution.response);
+        }
+        let here = |pod: &&Pod| pod.role == Role::Server && pod.alive && pod.node == node;
+        let beside = self.pods.values().filter(here).count();
+        if let Some(line) = self.lines.get_mut(&node) {
+            let cut = line.cut(1.0 / beside.max(1) as f64);
+            self.failed(cut, traefik::BAD_GATEWAY, true, 0.0);
+        }
+        self.pool.endpoint(self.now, id, Presence::Absent);
+    }
+
+    /// What a proxy had under way ends without being counted.
+    fn proxy_stopped(&mut self, id: PodId) {
+        let places = self.counting();
+        let counts = self
+            .pool
+            .place_of(id)
+            .is_some_and(|place| places.contains(&place));
+        self.pool.proxy_stopped(id);
+        if counts {
+            let share = 1.0 / places.len() as f64;
+            let mut cut = self.flying * share + self.jam * share;
+            self.flying *= 1.0 - share;
+            self.jam *= 1.0 - share;
+            cut += self
+                .lines
+                .values_mut()
+                .map(|line| line.abandon(share))
+                .sum::<f64>();
+            for lump in &mut self.hanging {
+                cut += lump.requests * share;
+                lump.requests *= 1.0 - share;
+            }
+            self.stats.failed += cut;
+        }
+    }
+}
