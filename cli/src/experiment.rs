@@ -42,14 +42,23 @@ pub(crate) fn overlay(
             let zero = measured.zero(Some(clock(scenario)));
             Ok(Some((measured, zero)))
         }
-        (None, Some(own)) => Ok(Some((read(&dir.join(&own.directory))?, own.start.as_secs_f64()))),
+        (None, Some(own)) => {
+            let zero = own.start.as_secs_f64() - scenario.warm_up.as_secs_f64();
+            Ok(Some((read(&dir.join(&own.directory))?, zero)))
+        }
         (None, None) => Ok(None),
     }
 }
 
-/// The time of day at the run's start, in seconds.
+/// The time of day at second zero of what is recorded, the end of the warm-up; in seconds.
 pub(crate) fn clock(scenario: &Scenario) -> f64 {
-    scenario.epoch.as_second().rem_euclid(86_400) as f64
+    let zero = scenario.epoch + scenario.warm_up;
+    zero.as_second().rem_euclid(86_400) as f64
+}
+
+/// Where what is recorded ends.
+pub(crate) fn end(scenario: &Scenario) -> Instant {
+    Instant::ZERO + scenario.duration.saturating_sub(scenario.warm_up)
 }
 
 /// What is kept of one run.
@@ -103,12 +112,11 @@ fn run_one(scenario: &Scenario, seed: u64, fidelity: Fidelity, log: bool) -> Out
         scenario: scenario.name.clone(),
         seed,
         fidelity: fidelity.as_str().to_owned(),
-        epoch: scenario.epoch.to_string(),
-        from: Instant::ZERO + scenario.warm_up,
+        epoch: (scenario.epoch + scenario.warm_up).to_string(),
     };
     let summary = summarize(&record, &about);
     Outcome {
-        table: Table::of(&record, summary.from_s),
+        table: Table::of(&record),
         summary,
         log: record.log,
     }

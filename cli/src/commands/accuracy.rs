@@ -38,7 +38,7 @@ pub(crate) fn accuracy(args: &AccuracyArgs) -> Result<Answer, Failure> {
         .collect();
     let scope = Scope {
         zero,
-        end: Instant::ZERO + scenario.duration,
+        end: experiment::end(&scenario),
         fidelity: args.fidelity.as_str().to_owned(),
         prices: prices(&outcomes),
     };

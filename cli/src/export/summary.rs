@@ -25,10 +25,8 @@ pub(crate) struct Summary {
     pub(crate) seed: u64,
     pub(crate) replications: u32,
     pub(crate) fidelity: String,
-    /// The wall-clock label of second zero, RFC 3339.
+    /// The wall-clock label of second zero, the end of the warm-up; RFC 3339.
     pub(crate) epoch: String,
-    /// Results count from here on, seconds since second zero.
-    pub(crate) from_s: f64,
     pub(crate) end_s: f64,
     pub(crate) cost_usd: f64,
     pub(crate) instance_usd: f64,
@@ -111,12 +109,11 @@ pub(crate) struct About {
     pub(crate) seed: u64,
     pub(crate) fidelity: String,
     pub(crate) epoch: String,
-    pub(crate) from: Instant,
 }
 
 /// Sums a run up.
 pub(crate) fn summarize(record: &Record, about: &About) -> Summary {
-    let (start, end) = (about.from, record.end);
+    let (start, end) = (Instant::ZERO, record.end);
     let desired = record.curve("replicas_desired");
     let nodes = record.curve("nodes");
     let finite = |value: f64| value.is_finite().then_some(value);
@@ -141,7 +138,6 @@ pub(crate) fn summarize(record: &Record, about: &About) -> Summary {
         replications: 1,
         fidelity: about.fidelity.clone(),
         epoch: about.epoch.clone(),
-        from_s: start.as_secs_f64(),
         end_s: end.as_secs_f64(),
         cost_usd: instance_usd + volume_usd,
         instance_usd,
@@ -197,7 +193,6 @@ impl Summary {
         Summary {
             seed: first.seed,
             replications: runs.len() as u32,
-            from_s: first.from_s,
             end_s: first.end_s,
             marks: first.marks.clone(),
             bands,
@@ -400,15 +395,7 @@ fn median(values: &[&Value], path: &str, bands: &mut BTreeMap<String, (f64, f64)
                     .iter()
                     .map(|object| object.get(key).unwrap_or(&absent))
                     .collect();
-                let own = [
-                    "version",
-                    "seed",
-                    "replications",
-                    "from_s",
-                    "end_s",
-                    "marks",
-                    "bands",
-                ];
+                let own = ["version", "seed", "replications", "end_s", "marks", "bands"];
                 let value = if path.is_empty() && own.contains(&key.as_str()) {
                     has[0].clone()
                 } else {

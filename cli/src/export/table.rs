@@ -44,26 +44,22 @@ pub(crate) const LOW: &str = ".p05";
 pub(crate) const HIGH: &str = ".p95";
 
 impl Table {
-    /// The rows of a run, from `from` seconds on.
-    pub(crate) fn of(record: &Record, from: f64) -> Self {
-        let rows: Vec<&Row> = record
-            .rows
-            .iter()
-            .filter(|row| row.at.as_secs_f64() >= from)
-            .collect();
+    /// The rows of a run.
+    pub(crate) fn of(record: &Record) -> Self {
+        let rows = &record.rows;
         let mut table = Table::default();
-        let column = |of: fn(&Row) -> f64| rows.iter().map(|row| of(row)).collect();
+        let column = |of: fn(&Row) -> f64| rows.iter().map(of).collect();
         FIXED
             .iter()
             .for_each(|(name, of)| table.push((*name).to_owned(), column(*of)));
         for (n, name) in record.instance_types.iter().enumerate() {
-            let nodes = |row: &&Row| row.nodes.get(n).copied().unwrap_or(0.0);
+            let nodes = |row: &Row| row.nodes.get(n).copied().unwrap_or(0.0);
             table.push(format!("{NODES}{name}"), rows.iter().map(nodes).collect());
         }
         SEEN.iter()
             .for_each(|(name, of)| table.push((*name).to_owned(), column(*of)));
         for (n, name) in record.instance_types.iter().enumerate() {
-            let nodes = |row: &&Row| row.seen_nodes.get(n).copied().unwrap_or(0.0);
+            let nodes = |row: &Row| row.seen_nodes.get(n).copied().unwrap_or(0.0);
             table.push(format!("{SEEN_NODES}{name}"), rows.iter().map(nodes).collect());
         }
         table
@@ -223,14 +219,11 @@ mod tests {
         };
         let instance_types = types.iter().map(|name| (*name).to_owned()).collect();
         let rows = rows.iter().map(row).collect();
-        Table::of(
-            &Record {
-                instance_types,
-                rows,
-                ..Record::default()
-            },
-            0.0,
-        )
+        Table::of(&Record {
+            instance_types,
+            rows,
+            ..Record::default()
+        })
     }
 
     #[test]
