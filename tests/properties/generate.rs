@@ -319,7 +319,7 @@ fn scaler() -> impl Strategy<Value = String> {
         3 => object.clone(),
         2 => hpa("web"),
         1 => (object, hpa("batch")).prop_map(|(object, hpa)| object + &hpa),
-        1 => Just("---\napiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n".to_owned()),
+        1 => Just("---\napiVersion: v1\nkind: Namespace\nmetadata: {name: unscaled}\n".to_owned()),
     ]
 }
 
