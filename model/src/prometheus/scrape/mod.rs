@@ -248,7 +248,11 @@ impl Prometheus {
     fn next_slot(&self, now: Instant, target: &Target) -> Instant {
         let interval = nanos(self.config.interval(target.job));
         let mut stream = self.streams.stream("prometheus/slot", hash(&target.labels));
-        let known = self.config.jobs.get(&target.job).and_then(|job| job.slot.as_ref());
+        let known = self
+            .config
+            .jobs
+            .get(&target.job)
+            .and_then(|job| job.slot.as_ref());
         let slot = match known {
             Some(slot) => slot.sample_duration(&mut stream).as_nanos() as u64 % interval,
             None => stream.random_range(0..interval),
