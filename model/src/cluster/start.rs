@@ -16,6 +16,7 @@ use crate::id::{InstanceId, PodId};
 use crate::karpenter::claim_status::ClaimStatus;
 use crate::karpenter::disruption::Disruption;
 use crate::karpenter::lifecycle::Lifecycle;
+use crate::karpenter::provider::Provider;
 use crate::karpenter::provisioner::Provisioner;
 use crate::karpenter::termination::Terminator;
 use crate::keda::Operator;
@@ -139,8 +140,12 @@ impl Parts {
             lifecycle: Lifecycle::new(
                 profile.clone(),
                 config.lifecycle.clone(),
-                config.provider.clone(),
-                scenario.catalog.clone(),
+                Provider::new(
+                    profile,
+                    config.provider.clone(),
+                    scenario.catalog.clone(),
+                    scenario.shared.instance_types.clone(),
+                ),
                 &streams,
             ),
             claim_status: ClaimStatus::new(profile.clone(), config.disruption.drift),
@@ -153,7 +158,12 @@ impl Parts {
                 &streams,
             ),
             metrics_server: MetricsServer::default(),
-            traffic: Traffic::new(scenario.traffic.clone(), options.fidelity, streams),
+            traffic: Traffic::new(
+                scenario.traffic.clone(),
+                options.fidelity,
+                streams,
+                &scenario.shared.probes,
+            ),
         }
     }
 }

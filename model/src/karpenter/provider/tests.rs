@@ -25,7 +25,7 @@ fn catalog(date: &str) -> Arc<Catalog> {
 
 fn provider_with(version: &str, catalog: Arc<Catalog>, class: NodeClass) -> Provider {
     let profile = profile(version);
-    let mut provider = Provider::new(profile, Settings::of(&profile), catalog);
+    let mut provider = Provider::new(profile, Settings::of(&profile), catalog, Lists::default());
     provider.set_classes(&BTreeMap::from([(POOL, Arc::new(class))]));
     provider
 }
