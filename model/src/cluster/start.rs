@@ -136,9 +136,9 @@ impl Parts {
             hpa: hpa::Controller::new(config.hpa.clone(), &streams),
             keda: Operator::new(config.keda.clone()),
             prometheus: Prometheus::new(config.prometheus.clone(), &asked, &streams),
-            provisioner: Provisioner::new(profile.clone(), config.karpenter, &streams),
+            provisioner: Provisioner::new(profile, config.karpenter, &streams),
             lifecycle: Lifecycle::new(
-                profile.clone(),
+                profile,
                 config.lifecycle.clone(),
                 Provider::new(
                     profile,
@@ -148,8 +148,8 @@ impl Parts {
                 ),
                 &streams,
             ),
-            claim_status: ClaimStatus::new(profile.clone(), config.disruption.drift),
-            disruption: Disruption::new(profile.clone(), config.karpenter, config.disruption, &streams),
+            claim_status: ClaimStatus::new(profile, config.disruption.drift),
+            disruption: Disruption::new(profile, config.karpenter, config.disruption, &streams),
             terminator: Terminator::new(profile, config.termination),
             ec2: Ec2::new(
                 config.ec2.clone(),
