@@ -33,7 +33,9 @@ fn cluster(own: PodTemplate) -> World {
     offers.set_classes(&BTreeMap::from([(NodePoolId(0), class)]));
     let mut types = offers.instance_types()[&NodePoolId(0)].to_vec();
     types.extend(world.instance_types[&NodePoolId(0)].iter().cloned());
-    world.instance_types.insert(NodePoolId(0), types.into());
+    world
+        .instance_types
+        .insert(NodePoolId(0), types.into_iter().collect());
     let own = Arc::new(own);
     for _ in 0..8 {
         let claim = world.add_node(16, "spot");
