@@ -78,6 +78,7 @@ impl Cluster<'_> {
                     self.recorder.count(|counts| counts.launch_failures += 1);
                 }
                 self.hear_lifecycle(now, lifecycle::Input::FleetAnswered(claim, answer));
+                self.tell_terminator(now, claim);
             }
             Output::InstanceRunning(instance) => self.explain_instance(now, instance, "InstanceRunning"),
             Output::NodeJoins(instance) => self.join_claimed(now, instance),

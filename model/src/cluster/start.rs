@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use rand::RngExt;
 use sim::{Agenda, Instant, Streams};
 
+use super::audit::Auditor;
 use super::event::Event;
 use super::hear::{Outboxes, Parts};
 use super::recorder::Recorder;
@@ -48,6 +50,9 @@ impl<'s> Cluster<'s> {
             api: Api::default(),
             outboxes: Outboxes::default(),
             stopped: BTreeSet::new(),
+            interruptions: Vec::new(),
+            asked: BTreeMap::new(),
+            auditor: Auditor::default(),
             recorder: Recorder::new(Instant::ZERO + scenario.warm_up, options.log),
             queries,
             streams,
@@ -129,11 +134,15 @@ impl Parts {
         let config = &scenario.config;
         let profile = scenario.stack.karpenter.profile();
         let asked: Vec<Query> = queries.values().cloned().collect();
+        // Nothing ties the controller manager's start to the scenario's.
+        let mut hpa_config = config.hpa.clone();
+        let phase = streams.stream("hpa/resync", 0).random::<f64>();
+        hpa_config.resync_phase = hpa_config.sync_period.mul_f64(phase);
         Parts {
             controllers: Controllers::new(config.controllers.clone(), streams),
             kubelets: Kubelets::new(config.kubelet.clone(), streams),
             scheduler: Scheduler::new(config.scheduler.clone(), &streams),
-            hpa: hpa::Controller::new(config.hpa.clone(), &streams),
+            hpa: hpa::Controller::new(hpa_config, &streams),
             keda: Operator::new(config.keda.clone()),
             prometheus: Prometheus::new(config.prometheus.clone(), &asked, &streams),
             provisioner: Provisioner::new(profile, config.karpenter, &streams),
