@@ -73,8 +73,11 @@ pub struct Probes {
 /// The findings of one configuration.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Findings {
-    found: Arc<Mutex<BTreeMap<Vec<u64>, Arc<OnceLock<Arc<Finding>>>>>>,
+    found: Arc<Mutex<BTreeMap<Vec<u64>, Once>>>,
 }
+
+/// Whoever comes first runs the probe.
+type Once = Arc<OnceLock<Arc<Finding>>>;
 
 impl Probes {
     /// The findings of a configuration.
