@@ -230,10 +230,7 @@ impl Lifecycle {
         let request = class
             .zip(types)
             .ok_or(launch::InsufficientCapacity)
-            .and_then(|(class, types)| {
-                let volumes = class.machine_volumes().into();
-                launch::fleet_request(claim, types, volumes, class.detailed_monitoring, &self.profile)
-            });
+            .and_then(|(class, types)| launch::fleet_request(claim, types, class, &self.profile));
         let Ok(request) = request else {
             return out.emit(Output::DeleteClaim(id, Reason::InsufficientCapacity));
         };
