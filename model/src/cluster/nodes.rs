@@ -321,7 +321,7 @@ impl Cluster<'_> {
     /// look (`gcOrphaned`).
     pub(super) fn collect_pods(&mut self, now: Instant) {
         let period = POD_GC.as_nanos() as u64;
-        if now.as_nanos() % period != 0 {
+        if !now.as_nanos().is_multiple_of(period) {
             let next = (now.as_nanos() / period + 1) * period;
             return self.agenda.at(Instant::from_nanos(next), Event::CollectPods);
         }
