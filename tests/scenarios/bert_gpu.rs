@@ -12,13 +12,27 @@ struct Step {
 }
 
 fn first_step(run: &Run, from: f64) -> Step {
-    let asked = run.log("ScaledUp", from, run.end()).next().expect("it scales").at.as_secs_f64();
-    let joined = run.log("NodeJoined", asked, run.end()).next().expect("a machine").at.as_secs_f64();
+    let asked = run
+        .log("ScaledUp", from, run.end())
+        .next()
+        .expect("it scales")
+        .at
+        .as_secs_f64();
+    let joined = run
+        .log("NodeJoined", asked, run.end())
+        .next()
+        .expect("a machine")
+        .at
+        .as_secs_f64();
     let pods = run.log("PodScheduled", joined, run.end());
-    let bound = pods.filter(|entry| entry.object.starts_with("bert-")).map(|entry| entry.at);
+    let bound = pods
+        .filter(|entry| entry.object.starts_with("bert-"))
+        .map(|entry| entry.at);
     let bound = bound.min().expect("its pod").as_secs_f64();
     let before = run.at("replicas_ready", asked);
-    let ready = run.first("replicas_ready", asked, |n| n > before).expect("it serves");
+    let ready = run
+        .first("replicas_ready", asked, |n| n > before)
+        .expect("it serves");
     Step {
         asked,
         joined,
@@ -65,10 +79,16 @@ fn a_metric_of_answers_grows_one_machine_launch_at_a_time() {
             .map(|(_, size)| *size)
             .collect();
         assert!(sizes.len() >= 4, "seed {seed}: {sizes:?}");
-        assert!(sizes.windows(2).all(|pair| pair[1] <= 2.0 * pair[0]), "seed {seed}: {sizes:?}");
+        assert!(
+            sizes.windows(2).all(|pair| pair[1] <= 2.0 * pair[0]),
+            "seed {seed}: {sizes:?}"
+        );
         let last = *sizes.last().expect("sizes");
         within("replicas for thirty clients", last, 9.0..=16.0);
-        let there = run.first("replicas_ready", burst, |n| n >= last).expect("all of them") - burst;
+        let there = run
+            .first("replicas_ready", burst, |n| n >= last)
+            .expect("all of them")
+            - burst;
         within("seconds from the burst to all of them", there, 900.0..=2300.0);
         within("requests lost", run.record.failed, 0.0..=200.0);
     }
@@ -83,7 +103,13 @@ fn the_gpus_leave_when_the_clients_do() {
         assert_eq!(run.record.curve("replicas_desired").last(), 1.0, "seed {seed}");
         // The HPA's 300 s after the rate has fallen, not cooldownPeriod.
         let over = run.minute(60.0);
-        let shrunk = run.log("ScaledDown", over, run.end()).next().expect("it shrinks").at.as_secs_f64() - over;
+        let shrunk = run
+            .log("ScaledDown", over, run.end())
+            .next()
+            .expect("it shrinks")
+            .at
+            .as_secs_f64()
+            - over;
         within("seconds to the scale-in", shrunk, 300.0..=480.0);
         let cost = |second: f64| {
             let row = run.record.rows.iter().find(|row| row.at.as_secs_f64() >= second);

@@ -8,12 +8,23 @@ fn on_demand_comes_after_every_cheap_spot_pool_has_refused() {
     for seed in SEEDS {
         let run = Run::new(NAME, seed);
         let (from, to) = (run.minute(14.0), run.minute(34.0));
-        let first = run.log("NodeClaimCreated", from, to).next().expect("a claim").at.as_secs_f64();
+        let first = run
+            .log("NodeClaimCreated", from, to)
+            .next()
+            .expect("a claim")
+            .at
+            .as_secs_f64();
         let launched = run.log("NodeClaimLaunched", from, to).next().expect("a launch");
         assert_eq!(text(launched, "capacity_type"), "on-demand", "seed {seed}");
         // Each round is a refused call and the pods' own 10 s.
-        within("seconds lost to refusals", launched.at.as_secs_f64() - first, 10.0..=60.0);
-        let refused = run.log("NodeClaimDeleted", first, launched.at.as_secs_f64()).count();
+        within(
+            "seconds lost to refusals",
+            launched.at.as_secs_f64() - first,
+            10.0..=60.0,
+        );
+        let refused = run
+            .log("NodeClaimDeleted", first, launched.at.as_secs_f64())
+            .count();
         within("refused rounds", refused as f64, 1.0..=5.0);
         for launch in run.log("NodeClaimLaunched", from, to) {
             assert_eq!(text(launch, "capacity_type"), "on-demand", "seed {seed}");
@@ -56,11 +67,17 @@ fn consolidation_takes_the_service_back_to_spot() {
             .map(|entry| text(entry, "capacity_type"))
             .collect();
         assert!(launched.len() >= 2, "seed {seed}: {launched:?}");
-        assert!(launched.iter().all(|own| *own == "spot"), "seed {seed}: {launched:?}");
+        assert!(
+            launched.iter().all(|own| *own == "spot"),
+            "seed {seed}: {launched:?}"
+        );
         let cost = |second: f64| {
             let row = run.record.rows.iter().find(|row| row.at.as_secs_f64() >= second);
             row.expect("a row").cost_per_hour
         };
-        assert!(cost(run.end() - 30.0) < cost(back) - 0.1, "seed {seed}: and that is cheaper");
+        assert!(
+            cost(run.end() - 30.0) < cost(back) - 0.1,
+            "seed {seed}: and that is cheaper"
+        );
     }
 }

@@ -9,9 +9,16 @@ fn the_first_users_wait_for_minutes_and_the_last_leave_nothing_behind() {
     for seed in SEEDS {
         let run = Run::new(NAME, seed);
         let (come, leave) = (run.minute(10.0), run.minute(25.0));
-        assert_eq!(run.peak("replicas_desired", 0.0, come), 0.0, "seed {seed}: asleep");
+        assert_eq!(
+            run.peak("replicas_desired", 0.0, come),
+            0.0,
+            "seed {seed}: asleep"
+        );
 
-        let asked = run.first("replicas_desired", come, |n| n > 0.0).expect("it wakes") - come;
+        let asked = run
+            .first("replicas_desired", come, |n| n > 0.0)
+            .expect("it wakes")
+            - come;
         within("seconds to the first replica", asked, 60.0..=151.0);
         let ready = run.first("replicas_ready", come, |n| n > 0.0).expect("it serves") - come;
         within("seconds to the first ready pod", ready, 130.0..=300.0);
@@ -21,11 +28,21 @@ fn the_first_users_wait_for_minutes_and_the_last_leave_nothing_behind() {
         within("seconds of requests lost", lost, ready - 3.0..=ready + 12.0);
 
         // Cooldown of 120 s after the last poll that saw traffic: from 3 replicas to none, past the HPA.
-        let slept = run.first("replicas_desired", leave, |n| n == 0.0).expect("it sleeps") - leave;
+        let slept = run
+            .first("replicas_desired", leave, |n| n == 0.0)
+            .expect("it sleeps")
+            - leave;
         within("seconds from the last user to zero", slept, 150.0..=310.0);
         let before = run.at("replicas_desired", leave + slept - 1.0);
-        assert_eq!(before, 3.0, "seed {seed}: in one step, and before the HPA's 300 s");
-        assert_eq!(run.record.curve("nodes").last(), 2.0, "seed {seed}: the machine went too");
+        assert_eq!(
+            before, 3.0,
+            "seed {seed}: in one step, and before the HPA's 300 s"
+        );
+        assert_eq!(
+            run.record.curve("nodes").last(),
+            2.0,
+            "seed {seed}: the machine went too"
+        );
     }
 }
 
@@ -50,7 +67,12 @@ fn a_replica_that_never_sleeps_loses_nobody_and_costs_a_machine() {
         // At rest, before anybody comes.
         let rest = |run: &Run| {
             let come = run.minute(10.0);
-            let row = run.record.rows.iter().rev().find(|row| row.at.as_secs_f64() < come);
+            let row = run
+                .record
+                .rows
+                .iter()
+                .rev()
+                .find(|row| row.at.as_secs_f64() < come);
             row.expect("a row").cost_per_hour
         };
         within("USD an hour at night", rest(&awake) - rest(&asleep), 0.05..=0.15);
