@@ -48,7 +48,7 @@ fn one_machine_costs_no_requests_and_four_cost_thousands() {
         within(
             "lost with four machines",
             run.failed(four, run.end()),
-            5_000.0..=110_000.0,
+            2_000.0..=110_000.0,
         );
     }
 }
