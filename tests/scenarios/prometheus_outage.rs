@@ -22,7 +22,7 @@ fn with_fallback_its_replicas_are_there_before_the_load() {
             .first("replicas_desired", up, |n| n == 25.0)
             .expect("the metric is back")
             - up;
-        within("seconds to the true replicas", back, 60.0..=150.0);
+        within("seconds to the true replicas", back, 60.0..=180.0);
         within("requests lost", run.record.failed, 0.0..=500.0);
     }
 }
@@ -43,7 +43,7 @@ fn without_it_the_replicas_are_frozen_and_the_service_drowns() {
         within(
             "seconds from Prometheus to the first new replica",
             moved,
-            60.0..=150.0,
+            60.0..=180.0,
         );
         // And served again at the end.
         let last = run.record.rows.last().expect("rows");
