@@ -232,9 +232,7 @@ impl Lifecycle {
             .zip(types)
             .ok_or(launch::InsufficientCapacity)
             .and_then(|(class, types)| {
-                let volumes = class.machine_volumes().into();
-                let monitoring = class.detailed_monitoring;
-                let request = launch::fleet_request(claim, types, volumes, monitoring, &self.profile)?;
+                let request = launch::fleet_request(claim, types, class, &self.profile)?;
                 Ok((request, types.clone()))
             });
         let Ok((request, of_pool)) = request else {

@@ -80,8 +80,17 @@ fn cpu(milli: i64) -> Resources {
 }
 
 fn request(provider: &Provider, claim: &NodeClaim) -> Result<FleetRequest, InsufficientCapacity> {
+    request_of(provider, claim, AmiFamily::Al2)
+}
+
+fn request_of(
+    provider: &Provider,
+    claim: &NodeClaim,
+    family: AmiFamily,
+) -> Result<FleetRequest, InsufficientCapacity> {
     let types = provider.of_pool(POOL).expect("the pool has a class");
-    fleet_request(claim, types, [].into(), false, &provider.profile)
+    let class = NodeClass::new("default", family);
+    fleet_request(claim, types, &class, &provider.profile)
 }
 
 fn types(request: &FleetRequest) -> Vec<&str> {
@@ -214,6 +223,33 @@ fn exotic_types_are_for_those_who_ask() {
     assert_eq!(types(&call), ["g4dn.xlarge"]);
     let none = on_demand(&[(labels::INSTANCE_TYPE, &["c5.large"])]);
     assert_eq!(request(&provider, &claim(none, gpu)), Err(InsufficientCapacity));
+}
+
+#[test]
+fn a_type_without_a_machine_image_is_not_asked_for() {
+    let gpu = Resources {
+        extended: BTreeMap::from([("nvidia.com/gpu".into(), 1)]),
+        ..cpu(1000)
+    };
+    let check = |version: &str, family, expected: &[&str]| {
+        let wanted = requirements(&[
+            (labels::CAPACITY_TYPE, &["spot"]),
+            (labels::INSTANCE_TYPE, &["g5g.xlarge", "g4dn.xlarge"]),
+        ]);
+        let call = request_of(&provider(version), &claim(wanted, gpu.clone()), family).expect("a call");
+        let mut names = types(&call);
+        names.sort_unstable();
+        assert_eq!(names, expected, "{version} {family:?}");
+    };
+    check("0.32.4", AmiFamily::Al2, &["g4dn.xlarge"]);
+    check("1.14", AmiFamily::Al2, &["g4dn.xlarge"]);
+    check("1.3", AmiFamily::Al2023, &["g4dn.xlarge"]);
+    check("1.4", AmiFamily::Al2023, &["g4dn.xlarge", "g5g.xlarge"]);
+    check("0.37", AmiFamily::Al2023, &["g4dn.xlarge", "g5g.xlarge"]);
+    check("0.32.4", AmiFamily::Bottlerocket, &["g4dn.xlarge", "g5g.xlarge"]);
+    let arm = requirements(&[(labels::INSTANCE_TYPE, &["g5g.xlarge"])]);
+    let none = request_of(&provider("0.32.4"), &claim(arm, gpu.clone()), AmiFamily::Al2);
+    assert_eq!(none, Err(InsufficientCapacity));
 }
 
 #[test]
