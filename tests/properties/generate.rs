@@ -270,9 +270,9 @@ fn scaler() -> impl Strategy<Value = String> {
     );
     let trigger = select(
         &[
-            "sum(rate(traefik_service_requests_total{service=\"shop-web-80@kubernetes\"}[1m]))",
+            "sum(rate(traefik_service_requests_total{service=\"shop-web-80@kubernetes\"}[2m]))",
             "rate(traefik_service_requests_total{code=\"200\"}[2m])",
-            "sum(rate(traefik_service_requests_total[1m])) or vector(0)",
+            "sum(rate(traefik_service_requests_total[3m])) or vector(0)",
         ][..],
     );
     let extra = select(

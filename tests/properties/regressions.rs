@@ -74,7 +74,7 @@ spec:
       metadata:
         serverAddress: http://prometheus
         threshold: '1'
-        query: sum(rate(traefik_service_requests_total[1m]))
+        query: sum(rate(traefik_service_requests_total[3m]))
 ";
 
 fn audited_run(more: &str, scaled: bool) -> Record {
