@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use rand_distr::{Distribution as _, StandardNormal};
 use sim::Instant;
 
 use super::Cluster;
@@ -237,9 +238,14 @@ impl Cluster<'_> {
         let gpu = spec.gpu.as_ref().zip(config.service.gpu.as_ref());
         let gpu = gpu.map(|(gpu, service)| service.model(gpu.name));
         let mhz = spec.sustained_mhz.map_or(config.cpu.reference_mhz, f64::from);
-        config
+        let mut machine = config
             .cpu
-            .machine(spec.name, mhz, spec.vcpus, spec.cores, kind, gpu)
+            .machine(spec.name, mhz, spec.vcpus, spec.cores, kind, gpu);
+        // Two machines of a type are not equally fast.
+        let number = object.instance.map_or(0, |instance| u64::from(instance.0));
+        let deviate: f64 = StandardNormal.sample(&mut self.streams.stream("machine/speed", number));
+        machine.speed *= libm::exp(config.cpu.speed_spread * deviate);
+        machine
     }
 
     /// The device plugin has registered: the node's accelerators can be allocated.

@@ -9,7 +9,7 @@ use sim::{Agenda, Instant, Streams};
 use super::audit::Auditor;
 use super::event::Event;
 use super::hear::{Outboxes, Parts};
-use super::recorder::Recorder;
+use super::recorder::{self, Recorder};
 use super::{Cluster, Objects, Options, Roles};
 use crate::api::Api;
 use crate::ec2::Ec2;
@@ -79,7 +79,10 @@ impl<'s> Cluster<'s> {
         self.start_hpa(now);
         self.start_karpenter(now);
         self.agenda.now_at(Event::MetricsServer);
-        self.agenda.now_at(Event::Row);
+        // Rows are kept at the start of results and in steps from there.
+        let warm_up = self.scenario.warm_up.as_nanos() as u64;
+        let first = warm_up % recorder::STEP.as_nanos() as u64;
+        self.agenda.at(Instant::from_nanos(first), Event::Row);
         for (number, action) in self.scenario.actions.iter().enumerate() {
             self.agenda.at(action.at, Event::Act(number as u32));
         }
