@@ -150,6 +150,27 @@ impl<E> Agenda<E> {
         self.lane.pop_front().map(|event| (self.now, event))
     }
 
+    /// Takes off the agenda what does not satisfy `keep`: whoever set it will not be there to hear it. Looks
+    /// at everything, so it is for rare occasions.
+    ///
+    /// ```
+    /// use sim::{Agenda, Instant};
+    ///
+    /// let mut agenda = Agenda::new();
+    /// for second in [5, 3, 4, 1, 2] {
+    ///     agenda.at(Instant::from_secs(second), second);
+    /// }
+    /// agenda.retain(|second| second % 2 == 1);
+    /// let left: Vec<u64> = std::iter::from_fn(|| agenda.pop()).map(|(_, second)| second).collect();
+    /// assert_eq!(left, [1, 3, 5]);
+    /// ```
+    pub fn retain(&mut self, mut keep: impl FnMut(&E) -> bool) {
+        self.lane.retain(&mut keep);
+        self.heap.retain(|entry| keep(&entry.event));
+        // What is sorted is a heap.
+        self.heap.sort_unstable_by_key(Entry::key);
+    }
+
     fn sift_up(&mut self, mut index: usize) {
         while index > 0 {
             let parent = (index - 1) / ARITY;

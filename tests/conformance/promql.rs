@@ -132,15 +132,18 @@ fn difference(case: &Case, version: Version, storage: &Storage, theirs: &Answer)
                 .map(|series| (labels(&series.labels), series))
                 .collect();
             theirs.sort_by(|a, b| a.0.cmp(&b.0));
-            let same_series =
-                |((ours, samples), (theirs, series)): (&(Labels, &Vec<(i64, f64)>), &(Labels, &Samples))| {
-                    let same_sample = |(a, b): (&(i64, f64), &(i64, String))| {
-                        a.0 == b.0 && agree(a.1, parse(&b.1), tolerance)
-                    };
-                    let all = samples.iter().zip(&series.samples).all(same_sample);
-                    ours == theirs && samples.len() == series.samples.len() && all
-                };
-            ours.len() == theirs.len() && ours.iter().zip(&theirs).all(same_series)
+            let same_series = |ours: &(Labels, &Vec<(i64, f64)>), theirs: &(Labels, &Samples)| {
+                let same_sample =
+                    |(a, b): (&(i64, f64), &(i64, String))| a.0 == b.0 && agree(a.1, parse(&b.1), tolerance);
+                let (samples, series) = (ours.1, theirs.1);
+                let all = samples.iter().zip(&series.samples).all(same_sample);
+                ours.0 == theirs.0 && samples.len() == series.samples.len() && all
+            };
+            let all = ours
+                .iter()
+                .zip(&theirs)
+                .all(|(ours, theirs)| same_series(ours, theirs));
+            ours.len() == theirs.len() && all
         }
         _ => false,
     };

@@ -1,5 +1,8 @@
 //! What the scenario does in the course of a run.
 
+use std::collections::BTreeSet;
+use std::time::Duration;
+
 use sim::Instant;
 
 use super::Cluster;
@@ -8,6 +11,11 @@ use crate::id::{DeploymentId, InstanceId, PodId};
 use crate::karpenter::{claim_status, disruption, lifecycle, provisioner, termination};
 use crate::scenario::{Act, ObjectName, Part, Victim};
 use crate::{hpa, keda, prometheus, scheduler};
+
+/// How long the interruption queue keeps a message (karpenter-provider-aws
+/// website/content/en/docs/getting-started/getting-started-with-karpenter/cloudformation.yaml
+/// `MessageRetentionPeriod`).
+const MESSAGE_RETENTION: Duration = Duration::from_secs(300);
 
 impl Cluster<'_> {
     /// Carries out the action of that number.
@@ -42,10 +50,17 @@ impl Cluster<'_> {
             .map(|(id, _)| id)
     }
 
+    /// A part's process ends: its alarms, and the answers to its calls, find nobody any more.
     fn stop(&mut self, now: Instant, part: Part) {
-        self.stopped.insert(part);
-        if part == Part::Prometheus {
-            self.hear_prometheus(now, prometheus::Input::Stopped);
+        if !self.stopped.insert(part) {
+            return;
+        }
+        self.agenda.retain(|event| !event.dies_with(part));
+        match part {
+            Part::Prometheus => self.hear_prometheus(now, prometheus::Input::Stopped),
+            Part::Hpa => self.asked.clear(),
+            Part::Keda => self.hang_up(now),
+            Part::Karpenter | Part::Scheduler | Part::MetricsServer => {}
         }
     }
 
@@ -90,6 +105,8 @@ impl Cluster<'_> {
                 self.parts.terminator = built.terminator;
                 self.objects.state = crate::karpenter::ClusterState::default();
                 self.start_karpenter(now);
+                self.list_instances(now);
+                self.read_queue(now);
             }
         }
     }
@@ -104,7 +121,7 @@ impl Cluster<'_> {
             self.hear_lifecycle(now, lifecycle::Input::ClaimChanged(claim));
             self.hear_claim_status(now, claim_status::Input::ClaimChanged(claim));
             self.hear_disruption(now, disruption::Input::ClaimChanged(claim));
-            self.hear_terminator(now, termination::Input::ClaimChanged(claim));
+            self.tell_terminator(now, claim);
         }
         for node in self.node_ids() {
             self.hear_provisioner(now, provisioner::Input::NodeChanged(node));
@@ -112,6 +129,36 @@ impl Cluster<'_> {
         }
         for pod in self.pod_ids() {
             self.hear_provisioner(now, provisioner::Input::PodChanged(pod));
+        }
+    }
+
+    /// Karpenter's garbage collectors list the machines: those that no claim has, and claims whose machine is
+    /// gone.
+    fn list_instances(&mut self, now: Instant) {
+        let claims = self.objects.claims.iter();
+        let claimed: BTreeSet<InstanceId> = claims.filter_map(|(_, claim)| claim.instance).collect();
+        let instances = self.parts.ec2.instances().iter();
+        let of_claims = instances.filter(|(_, instance)| instance.claim().is_some());
+        let heard: Vec<lifecycle::Input> = of_claims
+            .filter_map(
+                |(id, instance)| match (claimed.contains(&id), instance.is_alive()) {
+                    (false, true) => Some(lifecycle::Input::Unclaimed(id)),
+                    (true, _) if instance.gone.is_some() => Some(lifecycle::Input::InstanceGone(id)),
+                    _ => None,
+                },
+            )
+            .collect();
+        for input in heard {
+            self.hear_lifecycle(now, input);
+        }
+    }
+
+    /// Karpenter reads what came into its interruption queue while it was away, unless it is too old.
+    fn read_queue(&mut self, now: Instant) {
+        for (at, input) in std::mem::take(&mut self.interruptions) {
+            if now.since(at) < MESSAGE_RETENTION {
+                self.hear_lifecycle(now, input);
+            }
         }
     }
 

@@ -1,68 +1,157 @@
 //! What must hold after every event, whatever happens.
+//!
+//! Some of it holds at every instant, such as that no node is over-committed. The rest holds soon: a pod on a
+//! dead machine is there until somebody notices, a machine that no claim has is there until it is found. For
+//! that the auditor remembers since when each is the case.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::time::Duration;
 
 use sim::Instant;
 
 use super::Cluster;
-use crate::api::Phase;
-use crate::ec2::Instance;
-use crate::quantity::Resources;
+use crate::api::{Owner, Phase, Pod};
+use crate::ec2::{End, Instance};
+use crate::id::{DaemonSetId, InstanceId, NodeClaimId, NodeId, PodId, ReplicaSetId};
+use crate::quantity::{Price, Resources};
+use crate::scenario::Part;
 
-impl Cluster<'_> {
+/// Until a Node whose machine has ended is removed: `--node-monitor-grace-period`, and some seconds.
+const UNNOTICED: Duration = Duration::from_secs(60);
+/// Until the pods of a Node that is removed are: quarantine, the collector's period, and some seconds.
+const UNCOLLECTED: Duration = Duration::from_secs(70);
+/// Until a machine that no claim has is terminated: its age, the collector's period, and some seconds.
+const UNCLAIMED: Duration = Duration::from_secs(180);
+/// Until a claim that is being deleted and has neither node nor living machine is removed.
+const UNFINALIZED: Duration = Duration::from_secs(180);
+/// Until a ReplicaSet has as many pods as it should: the controller's budget makes twenty a second.
+const UNEQUAL: Duration = Duration::from_secs(90);
+/// Until a metric is answered: every trigger in turn, twice, up to its timeout.
+const UNANSWERED: Duration = Duration::from_secs(60);
+
+/// Since when each thing is in a state that must not last.
+#[derive(Debug)]
+struct Passing<K> {
+    since: BTreeMap<K, Instant>,
+}
+
+impl<K> Default for Passing<K> {
+    fn default() -> Self {
+        let since = BTreeMap::new();
+        Passing { since }
+    }
+}
+
+impl<K: Ord + Copy + fmt::Debug> Passing<K> {
+    /// Takes note of all that are in that state now.
+    #[track_caller]
+    fn check(&mut self, now: Instant, what: &str, limit: Duration, present: &BTreeSet<K>) {
+        self.since.retain(|key, _| present.contains(key));
+        for &key in present {
+            let since = *self.since.entry(key).or_insert(now);
+            assert!(
+                now.since(since) <= limit,
+                "{now}: {key:?} {what} since {since}, which is longer than {limit:?}"
+            );
+        }
+    }
+}
+
+/// Looks at everything after each event.
+#[derive(Debug, Default)]
+pub(super) struct Auditor {
+    /// The machine of each Node that there ever was.
+    machines: BTreeMap<NodeId, Option<InstanceId>>,
+    orphans: Passing<PodId>,
+    dead: Passing<NodeId>,
+    unclaimed: Passing<InstanceId>,
+    unfinalized: Passing<NodeClaimId>,
+    unequal: Passing<ReplicaSetId>,
+    /// Its daemon pods twice on one node.
+    doubled: Passing<(DaemonSetId, NodeId)>,
+    /// How many had ended when it looked last: a number that only grows.
+    requests_done: f64,
+}
+
+impl Auditor {
     /// Checks the state of everything.
     ///
     /// # Panics
     ///
     /// When something is wrong, saying what.
-    pub(super) fn audit(&mut self, now: Instant) {
-        self.no_node_is_over_committed(now);
-        self.no_pod_runs_on_a_dead_machine(now);
-        self.no_request_is_lost(now);
-        self.every_billed_second_has_a_machine(now);
+    pub(super) fn audit(&mut self, now: Instant, cluster: &mut Cluster<'_>) {
+        no_node_is_over_committed(now, cluster);
+        self.pods_are_where_they_can_be(now, cluster);
+        self.no_request_is_lost(now, cluster);
+        dollars_are_seconds_times_prices(now, cluster);
+        self.machines_have_nodes_and_claims(now, cluster);
+        self.replica_sets_converge(now, cluster);
+        every_metric_is_answered(now, cluster);
     }
+}
 
-    fn no_node_is_over_committed(&self, now: Instant) {
-        for (id, node) in self.api.nodes.iter() {
-            let mut requested = Resources::default();
-            for pod in self
-                .api
-                .pods_on(id)
-                .iter()
-                .filter_map(|&pod| self.api.pods.get(pod))
-            {
-                if !pod.is_terminal() {
-                    requested += &pod.spec().requests();
-                }
+/// Requests and pod slots both: [`Resources`] has them together.
+fn no_node_is_over_committed(now: Instant, cluster: &Cluster<'_>) {
+    for (id, node) in cluster.api.nodes.iter() {
+        let on_node = cluster.api.pods_on(id).iter();
+        let mut requested = Resources::default();
+        for pod in on_node.filter_map(|&pod| cluster.api.pods.get(pod)) {
+            if !pod.is_terminal() {
+                requested += &pod.spec().requests();
             }
-            assert!(
-                requested.fits(&node.allocatable),
-                "{now}: {} has {:?} and is asked for {requested:?}",
-                node.name,
-                node.allocatable
-            );
         }
+        assert!(
+            requested.fits(&node.allocatable),
+            "{now}: {} has {:?} and is asked for {requested:?}",
+            node.name,
+            node.allocatable
+        );
     }
+}
 
-    /// A pod may be bound to a node whose machine has just gone, but no machine of EC2's past runs one.
-    fn no_pod_runs_on_a_dead_machine(&self, now: Instant) {
-        for (_, pod) in self.api.pods.iter() {
+impl Auditor {
+    fn pods_are_where_they_can_be(&mut self, now: Instant, cluster: &Cluster<'_>) {
+        for (id, node) in cluster.api.nodes.iter() {
+            self.machines.entry(id).or_insert(node.instance);
+        }
+        let instances = cluster.parts.ec2.instances();
+        let mut orphans = BTreeSet::new();
+        let mut daemons = BTreeSet::new();
+        let mut doubled = BTreeSet::new();
+        for (id, pod) in cluster.api.pods.iter() {
+            // A pod of a DaemonSet that waits for its node to be removed is doubled for a moment.
+            if let (Owner::DaemonSet(set), Some(node)) = (pod.owner, pod.only_node)
+                && pod.is_active()
+                && !daemons.insert((set, node))
+            {
+                doubled.insert((set, node));
+            }
             let Some(node) = pod.node else {
-                assert!(pod.phase == Phase::Pending, "{now}: {} runs nowhere", pod.name);
+                assert!(
+                    pod.phase == Phase::Pending && !pod.is_ready(),
+                    "{now}: {} runs nowhere",
+                    pod.name
+                );
                 continue;
             };
-            let joined = self.api.nodes.get(node).is_some_and(|node| node.created <= now);
-            let orphaned = self.api.nodes.get(node).is_none();
-            assert!(
-                joined || orphaned,
-                "{now}: {} is on a node of the future",
-                pod.name
-            );
-            let ready = pod.is_ready() && pod.created > now;
-            assert!(!ready, "{now}: {} is ready before it was made", pod.name);
+            let machine = self.machines.get(&node);
+            let machine = machine.unwrap_or_else(|| panic!("{now}: {} is on no node", pod.name));
+            let instance = machine.and_then(|machine| instances.get(machine));
+            let instance = instance.unwrap_or_else(|| panic!("{now}: {} is on no machine", pod.name));
+            let known = cluster.api.nodes.get(node).is_some();
+            runs_only_while_its_machine_does(now, pod, instance, known);
+            if !known {
+                orphans.insert(id);
+            }
         }
+        self.orphans
+            .check(now, "is on a node that is gone", UNCOLLECTED, &orphans);
+        self.doubled.check(now, "has two pods", Duration::ZERO, &doubled);
     }
 
-    fn no_request_is_lost(&mut self, now: Instant) {
-        let stats = self.parts.traffic.stats(now);
+    fn no_request_is_lost(&mut self, now: Instant, cluster: &mut Cluster<'_>) {
+        let stats = cluster.parts.traffic.stats(now);
         let known = stats.served + stats.failed + stats.in_flight;
         let slack = 1e-6 * stats.sent.max(1.0);
         assert!(
@@ -73,22 +162,130 @@ impl Cluster<'_> {
             stats.failed,
             stats.in_flight
         );
+        let least = stats.served.min(stats.failed).min(stats.in_flight);
+        assert!(least >= -slack, "{now}: {stats:?}");
+        let done = stats.served + stats.failed;
+        assert!(
+            done >= self.requests_done - slack,
+            "{now}: {done} requests have ended, of {} before",
+            self.requests_done
+        );
+        self.requests_done = done;
     }
 
-    fn every_billed_second_has_a_machine(&self, now: Instant) {
-        let billed: f64 = self
-            .parts
-            .ec2
-            .bill(now)
-            .values()
-            .map(|bill| bill.node_hours * 3600.0)
-            .sum();
-        let lived = |instance: &Instance| instance.gone.unwrap_or(now).since(instance.launched);
-        let instances = self.parts.ec2.instances().iter();
-        let known: f64 = instances.map(|(_, instance)| lived(instance).as_secs_f64()).sum();
+    fn machines_have_nodes_and_claims(&mut self, now: Instant, cluster: &Cluster<'_>) {
+        let instances = cluster.parts.ec2.instances();
+        let ended = |id: InstanceId| instances.get(id).is_some_and(|own| own.shutting_down.is_some());
+        let nodes = cluster.api.nodes.iter();
+        let dead = nodes.filter(|(_, node)| node.instance.is_some_and(ended));
+        let dead = dead.map(|(id, _)| id).collect();
+        self.dead.check(now, "has had no machine", UNNOTICED, &dead);
+        let claims = &cluster.objects.claims;
+        for (id, claim) in claims.iter() {
+            let owned = cluster.objects.pools.get(claim.pool).is_some();
+            assert!(owned || claim.deleting.is_some(), "{now}: {id:?} has no pool");
+        }
+        let karpenter_runs = !cluster.stopped.contains(&Part::Karpenter);
+        let claimed: BTreeSet<InstanceId> = claims.iter().filter_map(|(_, claim)| claim.instance).collect();
+        let unclaimed = instances.iter().filter(|(id, own)| {
+            karpenter_runs && own.claim().is_some() && own.is_alive() && !claimed.contains(id)
+        });
+        let unclaimed = unclaimed.map(|(id, _)| id).collect();
+        self.unclaimed
+            .check(now, "is no claim's and has run", UNCLAIMED, &unclaimed);
+        let lives = |id: InstanceId| instances.get(id).is_some_and(|own| own.gone.is_none());
+        let has_node = |id: NodeClaimId| cluster.api.nodes.iter().any(|(_, node)| node.claim == Some(id));
+        let unfinalized = claims.iter().filter(|(id, claim)| {
+            let going = karpenter_runs && claim.deleting.is_some();
+            going && !claim.instance.is_some_and(lives) && !has_node(*id)
+        });
+        let unfinalized = unfinalized.map(|(id, _)| id).collect();
+        self.unfinalized
+            .check(now, "is to go and has nothing", UNFINALIZED, &unfinalized);
+    }
+
+    fn replica_sets_converge(&mut self, now: Instant, cluster: &Cluster<'_>) {
+        let active = |set: ReplicaSetId| {
+            let pods = cluster.api.pods_of_replica_set(set).iter();
+            let pods = pods.filter_map(|pod| cluster.api.pods.get(*pod));
+            pods.filter(|pod| pod.is_active()).count()
+        };
+        let sets = cluster.api.replica_sets.iter();
+        let unequal = sets.filter(|(id, set)| usize::try_from(set.replicas) != Ok(active(*id)));
+        let unequal = unequal.map(|(id, _)| id).collect();
+        self.unequal
+            .check(now, "has had too many or too few pods", UNEQUAL, &unequal);
+    }
+}
+
+/// The kubelet ends with the machine; that the API server believes the pod to be ready lasts until the node
+/// controller has noticed, or, if the Node is removed before that, until the pod is collected.
+fn runs_only_while_its_machine_does(now: Instant, pod: &Pod, instance: &Instance, has_node: bool) {
+    let ended = instance.shutting_down.unwrap_or(Instant::MAX);
+    assert!(
+        pod.started.is_none_or(|started| started <= ended),
+        "{now}: {} was started on {}, which had ended",
+        pod.name,
+        instance.name
+    );
+    let ready = pod.ready.filter(|ready| ready.status);
+    assert!(
+        ready.is_none_or(|ready| ready.since <= ended && (!has_node || now < ended + UNNOTICED)),
+        "{now}: {} is ready on {}, which ended at {ended}",
+        pod.name,
+        instance.name
+    );
+}
+
+/// The bill once more, by another way: whole seconds times micro-dollars.
+fn dollars_are_seconds_times_prices(now: Instant, cluster: &Cluster<'_>) {
+    let ec2 = &cluster.parts.ec2;
+    let (mut machines, mut volumes, mut lived) = (0.0, 0.0, 0.0);
+    for (_, instance) in ec2.instances().iter() {
+        let gone = instance.gone.unwrap_or(now);
+        lived += gone.since(instance.launched).as_secs_f64();
+        volumes += cost(instance.volume_price, instance.launched, gone);
+        let Some(running) = instance.running else {
+            continue;
+        };
+        let end = instance.shutting_down.unwrap_or(now);
+        let reclaimed = instance.end == Some(End::Interrupted) && instance.shutting_down.is_some();
+        let first_hour = end < running + Duration::from_secs(3600);
+        let free = cluster.scenario.config.ec2.free_first_hour && reclaimed && first_hour;
+        machines += if free {
+            0.0
+        } else {
+            cost(instance.price, running, end)
+        };
+    }
+    let bill = ec2.bill(now);
+    let billed = |of: fn(&crate::ec2::TypeBill) -> f64| bill.values().map(of).sum::<f64>();
+    let near = |a: f64, b: f64| (a - b).abs() <= 1e-9 * a.abs().max(1.0);
+    let (usd, volume_usd) = (billed(|own| own.instance_usd), billed(|own| own.volume_usd));
+    assert!(
+        near(machines, usd) && near(volumes, volume_usd),
+        "{now}: {usd} and {volume_usd} USD are billed, {machines} and {volumes} were spent"
+    );
+    let seconds = billed(|own| own.node_hours) * 3600.0;
+    assert!(
+        near(seconds, lived),
+        "{now}: {seconds} s are billed, {lived} s were lived"
+    );
+}
+
+fn cost(price: Price, from: Instant, to: Instant) -> f64 {
+    let nanos = to.since(from).as_nanos() as u64;
+    let seconds = nanos.div_ceil(1_000_000_000).max(60);
+    (price.0 as u64 * seconds) as f64 / 3600e6
+}
+
+fn every_metric_is_answered(now: Instant, cluster: &Cluster<'_>) {
+    for (hpa, asked) in &cluster.asked {
         assert!(
-            (billed - known).abs() < 1e-3,
-            "{now}: {billed} s are billed, {known} s were lived"
+            now.since(asked.since) <= UNANSWERED,
+            "{now}: {hpa:?} waits for metric {} since {}",
+            asked.metric,
+            asked.since
         );
     }
 }

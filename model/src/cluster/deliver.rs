@@ -5,7 +5,7 @@ use sim::Instant;
 use super::Cluster;
 use super::notice::Notice;
 use crate::api::Owner;
-use crate::id::{NodeId, PodId};
+use crate::id::{NodeClaimId, NodeId, PodId};
 use crate::karpenter::{claim_status, disruption, lifecycle, provisioner, termination};
 use crate::workload::{controllers, kubelet};
 use crate::{hpa, keda, prometheus, scheduler, traffic};
@@ -65,7 +65,7 @@ impl Cluster<'_> {
                 self.hear_lifecycle(now, lifecycle::Input::ClaimChanged(claim));
                 self.hear_claim_status(now, claim_status::Input::ClaimChanged(claim));
                 self.hear_disruption(now, disruption::Input::ClaimChanged(claim));
-                self.hear_terminator(now, termination::Input::ClaimChanged(claim));
+                self.tell_terminator(now, claim);
             }
             Notice::Pools => {
                 self.hear_lifecycle(now, lifecycle::Input::PoolsChanged);
@@ -111,6 +111,13 @@ impl Cluster<'_> {
         self.hear_disruption(now, disruption::Input::NodeChanged(node));
         self.hear_terminator(now, termination::Input::NodeChanged(node));
         self.hear_prometheus(now, prometheus::Input::NodeChanged(node));
+    }
+
+    /// A claim's one worker launches it and finalizes it: while EC2 has not answered it does not do the latter.
+    pub(super) fn tell_terminator(&mut self, now: Instant, claim: NodeClaimId) {
+        if !self.parts.lifecycle.is_launching(claim) {
+            self.hear_terminator(now, termination::Input::ClaimChanged(claim));
+        }
     }
 
     /// The endpoints controller hears of a pod's readiness.

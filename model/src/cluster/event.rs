@@ -3,6 +3,7 @@
 use super::notice::Notice;
 use crate::id::NodeId;
 use crate::karpenter::{claim_status, disruption, lifecycle, provisioner, termination};
+use crate::scenario::Part;
 use crate::workload::{controllers, kubelet};
 use crate::{ec2, hpa, keda, prometheus, scheduler};
 
@@ -33,6 +34,35 @@ pub(super) enum Event {
     Act(u32),
     /// A row of the record is due.
     Row,
+}
+
+impl Event {
+    /// Whether a part would not hear of this any more if its process ended: its own alarms, and answers to
+    /// its calls. What lies in Karpenter's interruption queue waits there.
+    pub(super) fn dies_with(&self, part: Part) -> bool {
+        match self {
+            Event::Scheduler(_) => part == Part::Scheduler,
+            Event::Hpa(_) => part == Part::Hpa,
+            Event::Keda(_) => part == Part::Keda,
+            Event::Lifecycle(lifecycle::Input::Message(..)) => false,
+            Event::Provisioner(_)
+            | Event::Lifecycle(_)
+            | Event::ClaimStatus(_)
+            | Event::Disruption(_)
+            | Event::Terminator(_) => part == Part::Karpenter,
+            // Prometheus is told and sees to its own; metrics-server's next scrape is the cluster's alarm.
+            Event::Watch(_)
+            | Event::Controllers(_)
+            | Event::Kubelets(_)
+            | Event::Prometheus(_)
+            | Event::Ec2(_)
+            | Event::MetricsServer
+            | Event::NodeSilent(_)
+            | Event::CollectPods
+            | Event::Act(_)
+            | Event::Row => false,
+        }
+    }
 }
 
 // The agenda moves its entries about: small ones are several times faster than big ones.

@@ -121,6 +121,11 @@ impl Cluster<'_> {
         if self.is_stopped(Part::Hpa) {
             return;
         }
+        if let hpa::Input::Metric(id, _) = &input
+            && self.asked.remove(id).is_none()
+        {
+            return;
+        }
         let view = hpa::View {
             api: &self.api,
             hpas: &self.objects.hpas,
@@ -169,6 +174,9 @@ impl Cluster<'_> {
 
     pub(super) fn hear_lifecycle(&mut self, now: Instant, input: lifecycle::Input) {
         if self.is_stopped(Part::Karpenter) {
+            if input.is_queued() {
+                self.interruptions.push((now, input));
+            }
             return;
         }
         let view = lifecycle::View {
@@ -254,7 +262,10 @@ impl Cluster<'_> {
         self.parts.hpa.start(&mut out);
         for action in out.drain() {
             match action {
-                Action::WakeAt(at, input) => self.agenda.at(at.max(now), Event::Hpa(input)),
+                // A later process counts from its own start.
+                Action::WakeAt(at, input) => {
+                    self.agenda.at(now + at.since(Instant::ZERO), Event::Hpa(input));
+                }
                 Action::Emit(output) => self.perform_hpa(now, output),
             }
         }

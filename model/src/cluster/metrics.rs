@@ -19,6 +19,16 @@ use crate::prometheus::Value;
 use crate::quantity::Quantity;
 use crate::scenario::Part;
 
+/// A metric that an HPA's sync waits for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asked {
+    /// Its place in spec.metrics.
+    pub(super) metric: usize,
+    pub(super) since: Instant,
+    /// KEDA was asked.
+    pub(super) of_keda: bool,
+}
+
 impl Cluster<'_> {
     pub(super) fn perform_hpa(&mut self, now: Instant, output: hpa::Output) {
         use hpa::Output;
@@ -46,9 +56,13 @@ impl Cluster<'_> {
                 let answer = self.answer_trigger(scaled_object, trigger, at_ms);
                 self.answer_keda(now, query, answer);
             }
-            Output::MetricValue { hpa, value, .. } => {
-                let value = value.map(|value| vec![value]).ok_or(Failure::Unavailable);
-                self.hear_hpa(now, hpa::Input::Metric(hpa, Reading::External(value)));
+            Output::MetricValue { hpa, metric, value } => {
+                // An answer to a controller that has ended meanwhile finds nobody.
+                let waits = |asked: &Asked| asked.of_keda && asked.metric == metric;
+                if self.asked.get(&hpa).is_some_and(waits) {
+                    let value = value.map(|value| vec![value]).ok_or(Failure::Unavailable);
+                    self.hear_hpa(now, hpa::Input::Metric(hpa, Reading::External(value)));
+                }
             }
             Output::ScaleTo { target, replicas, .. } => self.scale_target(target, replicas),
             Output::CreateHpa(_, hpa) => self.create_hpa(*hpa),
@@ -61,6 +75,16 @@ impl Cluster<'_> {
     /// While KEDA is down nobody answers the HPA controller.
     pub(super) fn keda_is_away(&mut self, now: Instant, input: &keda::Input) {
         if let keda::Input::MetricRequested { hpa, .. } = *input {
+            let reading = Reading::External(Err(Failure::Unavailable));
+            self.hear_hpa(now, hpa::Input::Metric(hpa, reading));
+        }
+    }
+
+    /// KEDA ends: whoever waits for it has a broken connection.
+    pub(super) fn hang_up(&mut self, now: Instant) {
+        let waiting = self.asked.iter().filter(|(_, asked)| asked.of_keda);
+        let waiting: Vec<HpaId> = waiting.map(|(hpa, _)| *hpa).collect();
+        for hpa in waiting {
             let reading = Reading::External(Err(Failure::Unavailable));
             self.hear_hpa(now, hpa::Input::Metric(hpa, reading));
         }
@@ -92,17 +116,28 @@ impl Cluster<'_> {
         self.parts.prometheus.query(query, at_ms).ok()
     }
 
+    /// The sync that asks goes by the spec as it was when it began.
     fn fetch_metric(&mut self, now: Instant, id: HpaId, metric: usize) {
-        let Some(hpa) = self.objects.hpas.get(id) else {
+        let Some(source) = self.parts.hpa.source(id, metric).cloned() else {
             return;
         };
-        let Some(source) = hpa.spec.metrics.get(metric).map(|metric| &metric.source) else {
-            return;
+        let hpa = self.objects.hpas.get(id);
+        let is_external = matches!(source, Source::External { .. });
+        let of_keda = is_external && hpa.is_some_and(|hpa| hpa.owner.is_some());
+        let asked = Asked {
+            metric,
+            since: now,
+            of_keda,
         };
-        if matches!(source, Source::External { .. }) && hpa.owner.is_some() {
+        let former = self.asked.insert(id, asked);
+        assert!(former.is_none(), "{now}: {id:?} asks before it was answered");
+        if of_keda {
             return self.hear_keda(now, keda::Input::MetricRequested { hpa: id, metric });
         }
-        let (reading, delay) = self.read(now, hpa, source);
+        let (reading, delay) = match hpa {
+            Some(hpa) => self.read(now, hpa, &source),
+            None => (unavailable(&source), self.scenario.config.query.clone()),
+        };
         let delay = delay.sample_duration(&mut self.latencies);
         self.agenda
             .at(now + delay, Event::Hpa(hpa::Input::Metric(id, reading)));
@@ -229,6 +264,18 @@ impl Cluster<'_> {
         let traffic = &mut self.parts.traffic;
         let readings = pods.into_iter().map(|pod| (pod, traffic.cpu_seconds(now, pod)));
         self.parts.metrics_server.scrape(now, readings);
+    }
+}
+
+/// No reading of a metric of that kind.
+fn unavailable(source: &Source) -> Reading {
+    let failure = Failure::Unavailable;
+    match source {
+        Source::External { .. } => Reading::External(Err(failure)),
+        Source::Object { .. } => Reading::Object(Err(failure)),
+        Source::Pods { .. } | Source::Resource(_) | Source::ContainerResource { .. } => {
+            Reading::Pods(Err(failure))
+        }
     }
 }
 

@@ -44,15 +44,17 @@ use crate::hpa::Hpa;
 use crate::id::{DeploymentId, HpaId, NodeClaimId, NodePoolId, ScaledObjectId, Table};
 use crate::karpenter::provider::{Classes, NodeClass};
 use crate::karpenter::requirement::Name;
-use crate::karpenter::{ClusterState, NodeClaim, NodePool};
+use crate::karpenter::{ClusterState, NodeClaim, NodePool, lifecycle};
 use crate::keda::ScaledObject;
 use crate::prometheus::Query;
 use crate::prometheus::exporters::Exporters;
 use crate::scenario::{Part, Scenario};
 use crate::traffic::Fidelity;
 use crate::workload::kubelet::Lifecycles;
+use audit::Auditor;
 use event::Event;
 use hear::{Outboxes, Parts};
+use metrics::Asked;
 use recorder::Recorder;
 
 pub use notice::Notice;
@@ -98,7 +100,9 @@ pub fn run(scenario: &Scenario, options: Options) -> Record {
         cluster.step(now, event);
         cluster.recorder.note(now, &cluster.api, &cluster.objects);
         if options.audit {
-            cluster.audit(now);
+            let mut auditor = std::mem::take(&mut cluster.auditor);
+            auditor.audit(now, &mut cluster);
+            cluster.auditor = auditor;
         }
     }
     cluster.finish(end)
@@ -116,6 +120,11 @@ pub(crate) struct Cluster<'s> {
     outboxes: Outboxes,
     /// Parts that an action has stopped.
     stopped: BTreeSet<Part>,
+    /// What came into Karpenter's interruption queue while nobody read it.
+    interruptions: Vec<(Instant, lifecycle::Input)>,
+    /// The metric that each HPA's sync waits for.
+    asked: BTreeMap<HpaId, Asked>,
+    auditor: Auditor,
     recorder: Recorder,
     /// Every query that something in the run asks, parsed, by its text.
     queries: BTreeMap<String, Query>,

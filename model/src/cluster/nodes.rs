@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use rand_distr::{Distribution as _, StandardNormal};
 use sim::Instant;
 
 use super::Cluster;
@@ -78,6 +79,7 @@ impl Cluster<'_> {
                     self.recorder.count(|counts| counts.launch_failures += 1);
                 }
                 self.hear_lifecycle(now, lifecycle::Input::FleetAnswered(claim, answer));
+                self.tell_terminator(now, claim);
             }
             Output::InstanceRunning(instance) => self.explain_instance(now, instance, "InstanceRunning"),
             Output::NodeJoins(instance) => self.join_claimed(now, instance),
@@ -236,9 +238,14 @@ impl Cluster<'_> {
         let gpu = spec.gpu.as_ref().zip(config.service.gpu.as_ref());
         let gpu = gpu.map(|(gpu, service)| service.model(gpu.name));
         let mhz = spec.sustained_mhz.map_or(config.cpu.reference_mhz, f64::from);
-        config
+        let mut machine = config
             .cpu
-            .machine(spec.name, mhz, spec.vcpus, spec.cores, kind, gpu)
+            .machine(spec.name, mhz, spec.vcpus, spec.cores, kind, gpu);
+        // Two machines of a type are not equally fast.
+        let number = object.instance.map_or(0, |instance| u64::from(instance.0));
+        let deviate: f64 = StandardNormal.sample(&mut self.streams.stream("machine/speed", number));
+        machine.speed *= libm::exp(config.cpu.speed_spread * deviate);
+        machine
     }
 
     /// The device plugin has registered: the node's accelerators can be allocated.
@@ -321,7 +328,7 @@ impl Cluster<'_> {
     /// look (`gcOrphaned`).
     pub(super) fn collect_pods(&mut self, now: Instant) {
         let period = POD_GC.as_nanos() as u64;
-        if now.as_nanos() % period != 0 {
+        if !now.as_nanos().is_multiple_of(period) {
             let next = (now.as_nanos() / period + 1) * period;
             return self.agenda.at(Instant::from_nanos(next), Event::CollectPods);
         }

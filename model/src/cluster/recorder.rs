@@ -146,16 +146,16 @@ impl Cluster<'_> {
     /// Keeps a row, unless this is the warm-up, and sees to the next one.
     pub(super) fn row(&mut self, now: Instant) {
         self.agenda.at(now + STEP, super::event::Event::Row);
+        let stats = self.parts.traffic.stats(now);
         if now < self.recorder.start {
+            self.recorder.last = stats;
             return;
         }
-        let stats = self.parts.traffic.stats(now);
         if now == self.recorder.start {
-            (self.recorder.base, self.recorder.last) = (stats, stats);
+            self.recorder.base = stats;
             self.recorder.base_bill = self.parts.ec2.bill(now);
         }
-        let mut row = self.state_row(now, stats);
-        self.look_at_dashboard(now, &mut row);
+        let row = self.state_row(now, stats);
         self.recorder.last = stats;
         self.recorder.record.rows.push(row);
     }
@@ -198,20 +198,20 @@ impl Cluster<'_> {
         }
     }
 
-    /// What the dashboard's queries answer now.
-    fn look_at_dashboard(&mut self, now: Instant, row: &mut Row) {
-        let at_ms = self.parts.prometheus.unix_millis(now);
+    /// What the dashboard shows of each row. It is looked at when all is over: a range query sees a series end
+    /// where its stale marker is, not when that was written.
+    fn look_at_dashboard(&self, rows: &mut [Row], types: &mut Vec<String>) {
         let dashboard = &self.scenario.dashboard;
-        row.seen_rps = self
-            .ask(&dashboard.rps, at_ms)
-            .map_or(f64::NAN, |value| total(&value));
-        row.seen_pods = self
-            .ask(&dashboard.pods, at_ms)
-            .map_or(f64::NAN, |value| total(&value));
-        let types = &mut self.recorder.record.instance_types;
-        row.seen_nodes = vec![0.0; types.len()];
-        if let Some(Value::Vector(elements)) = self.ask(&dashboard.nodes, at_ms) {
-            let types = &mut self.recorder.record.instance_types;
+        let storage = self.parts.prometheus.storage();
+        let ask = |text: &String, at_ms| self.queries.get(text)?.instant(storage, at_ms).ok();
+        for row in rows {
+            let at = self.recorder.start + row.at.since(Instant::ZERO);
+            let at_ms = self.parts.prometheus.unix_millis(at);
+            row.seen_rps = ask(&dashboard.rps, at_ms).map_or(f64::NAN, |value| total(&value));
+            row.seen_pods = ask(&dashboard.pods, at_ms).map_or(f64::NAN, |value| total(&value));
+            let Some(Value::Vector(elements)) = ask(&dashboard.nodes, at_ms) else {
+                continue;
+            };
             for (labels, value) in &elements {
                 if let Some((_, name)) = labels.iter().next() {
                     count_type(types, &mut row.seen_nodes, name, *value);
@@ -224,9 +224,13 @@ impl Cluster<'_> {
     pub(super) fn finish(mut self, end: Instant) -> Record {
         let stats = self.parts.traffic.stats(end);
         let time_to_capacity = self.time_to_capacity(end);
+        let mut rows = std::mem::take(&mut self.recorder.record.rows);
+        let mut types = std::mem::take(&mut self.recorder.record.instance_types);
+        self.look_at_dashboard(&mut rows, &mut types);
         let recorder = self.recorder;
         let start = recorder.start;
         let mut record = recorder.record;
+        (record.rows, record.instance_types) = (rows, types);
         record.end = Instant::ZERO + end.since(start);
         record.time_to_capacity = time_to_capacity;
         record.served = stats.served - recorder.base.served;

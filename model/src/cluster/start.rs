@@ -3,11 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use rand::RngExt;
 use sim::{Agenda, Instant, Streams};
 
+use super::audit::Auditor;
 use super::event::Event;
 use super::hear::{Outboxes, Parts};
-use super::recorder::Recorder;
+use super::recorder::{self, Recorder};
 use super::{Cluster, Objects, Options, Roles};
 use crate::api::Api;
 use crate::ec2::Ec2;
@@ -47,6 +49,9 @@ impl<'s> Cluster<'s> {
             api: Api::default(),
             outboxes: Outboxes::default(),
             stopped: BTreeSet::new(),
+            interruptions: Vec::new(),
+            asked: BTreeMap::new(),
+            auditor: Auditor::default(),
             recorder: Recorder::new(Instant::ZERO + scenario.warm_up, options.log),
             queries,
             streams,
@@ -74,7 +79,10 @@ impl<'s> Cluster<'s> {
         self.start_hpa(now);
         self.start_karpenter(now);
         self.agenda.now_at(Event::MetricsServer);
-        self.agenda.now_at(Event::Row);
+        // Rows are kept at the start of results and in steps from there.
+        let warm_up = self.scenario.warm_up.as_nanos() as u64;
+        let first = warm_up % recorder::STEP.as_nanos() as u64;
+        self.agenda.at(Instant::from_nanos(first), Event::Row);
         for (number, action) in self.scenario.actions.iter().enumerate() {
             self.agenda.at(action.at, Event::Act(number as u32));
         }
@@ -128,23 +136,27 @@ impl Parts {
         let config = &scenario.config;
         let profile = scenario.stack.karpenter.profile();
         let asked: Vec<Query> = queries.values().cloned().collect();
+        // Nothing ties the controller manager's start to the scenario's.
+        let mut hpa_config = config.hpa.clone();
+        let phase = streams.stream("hpa/resync", 0).random::<f64>();
+        hpa_config.resync_phase = hpa_config.sync_period.mul_f64(phase);
         Parts {
             controllers: Controllers::new(config.controllers.clone(), streams),
             kubelets: Kubelets::new(config.kubelet.clone(), streams),
             scheduler: Scheduler::new(config.scheduler.clone(), &streams),
-            hpa: hpa::Controller::new(config.hpa.clone(), &streams),
+            hpa: hpa::Controller::new(hpa_config, &streams),
             keda: Operator::new(config.keda.clone()),
             prometheus: Prometheus::new(config.prometheus.clone(), &asked, &streams),
-            provisioner: Provisioner::new(profile.clone(), config.karpenter, &streams),
+            provisioner: Provisioner::new(profile, config.karpenter, &streams),
             lifecycle: Lifecycle::new(
-                profile.clone(),
+                profile,
                 config.lifecycle.clone(),
                 config.provider.clone(),
                 scenario.catalog.clone(),
                 &streams,
             ),
-            claim_status: ClaimStatus::new(profile.clone(), config.disruption.drift),
-            disruption: Disruption::new(profile.clone(), config.karpenter, config.disruption, &streams),
+            claim_status: ClaimStatus::new(profile, config.disruption.drift),
+            disruption: Disruption::new(profile, config.karpenter, config.disruption, &streams),
             terminator: Terminator::new(profile, config.termination),
             ec2: Ec2::new(
                 config.ec2.clone(),

@@ -15,7 +15,7 @@ use super::reading::Reading;
 use super::reconcile::{Next, Sync};
 use super::replica_calculator::Tolerances;
 use super::selection;
-use super::spec::{Hpa, Spec};
+use super::spec::{Hpa, Source, Spec};
 use super::status::Status;
 use super::version::Profile;
 use crate::api::{Api, Deployment};
@@ -219,6 +219,13 @@ impl Controller {
             alarm: None,
             config,
         }
+    }
+
+    /// What a metric of a sync under way is measured by: spec as it was when the sync began.
+    #[must_use]
+    pub fn source(&self, id: HpaId, metric: usize) -> Option<&Source> {
+        let run = self.running.get(&id)?;
+        run.spec.metrics.get(metric).map(|metric| &metric.source)
     }
 
     /// Asks for the first resync. To be called once, before anything else.

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::labels::{Labels, METRIC_NAME};
-use super::promql::{Query, Selector, Settings};
+use super::promql::{Query, Selector};
 use super::version::Profile;
 
 /// The value that marks a series as ended (prometheus 3.5 model/value/value.go `StaleNaN`).
@@ -91,12 +91,13 @@ pub struct Storage {
     series: Vec<Series>,
     by_labels: BTreeMap<Labels, SeriesId>,
     standing: BTreeMap<Arc<str>, Standing>,
-    /// How far back anything can look, in milliseconds; older samples may go.
+    /// How long samples are kept, in milliseconds; `None` is for ever.
     retention: Option<i64>,
 }
 
-/// How far in the past of the newest sample a query may be put, in milliseconds.
-const LAG: i64 = 60_000;
+/// `--storage.tsdb.retention.time`, in milliseconds: 15 days by default (prometheus 3.5 cmd/prometheus/main.go
+/// `defaultRetentionDuration`).
+const RETENTION: i64 = 15 * 24 * 3_600_000;
 
 /// Samples of a series are thinned out when so many are older than the retention.
 const SPARE: usize = 256;
@@ -114,10 +115,10 @@ impl Storage {
         }
     }
 
-    /// A storage for these queries: it finds their series without searching, and forgets what none of them
-    /// can look back to. Others can be put to it too, but may miss what was forgotten.
+    /// A storage for these queries: it finds their series without searching. Others can be put to it too. It
+    /// keeps what the server keeps by default.
     #[must_use]
-    pub fn for_queries(profile: Profile, queries: &[Query], settings: &Settings) -> Self {
+    pub fn for_queries(profile: Profile, queries: &[Query]) -> Self {
         let mut storage = Storage::new(profile);
         for selector in queries.iter().flat_map(Query::selectors) {
             let standing = Standing {
@@ -126,13 +127,7 @@ impl Storage {
             };
             storage.standing.entry(selector.key().clone()).or_insert(standing);
         }
-        let mut furthest = Some(0);
-        for query in queries {
-            furthest = furthest
-                .zip(query.look_back(settings))
-                .map(|(a, b)| i64::max(a, b));
-        }
-        storage.retention = furthest.map(|look_back| look_back + LAG);
+        storage.retention = Some(RETENTION);
         storage
     }
 

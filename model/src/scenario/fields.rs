@@ -246,6 +246,10 @@ const CPU: &[Field] = &[
         "speeds.*",
         "of an instance type, in place of clock over reference clock",
     ),
+    noted(
+        "speed_spread",
+        "how machines of one type differ in speed, the deviation of its logarithm",
+    ),
     noted("quota_period", "cpu.cfs_period_us"),
 ];
 
@@ -353,6 +357,10 @@ const TIMING: &[Field] = &[
         "of one job of the chart, as kubernetes-pods",
     ),
     noted("prometheus.job.*.scrape_timeout", "of one job of the chart"),
+    noted(
+        "prometheus.job.*.slot",
+        "seconds past the full interval at which its targets are scraped, distribution; anywhere if absent",
+    ),
 ];
 
 const ACTION: &[Field] = &[

@@ -202,9 +202,7 @@ mod tests {
     fn values_are_put_where_the_path_leads() {
         let text = |set: &str, path: &[&str]| {
             let tree = after(set).expect("applied");
-            let found = path
-                .iter()
-                .fold(Some(&tree), |at, key| at.and_then(|at| at.get(key)));
+            let found = path.iter().try_fold(&tree, |at, key| at.get(key));
             found.and_then(Value::text).map(str::to_owned)
         };
         assert_eq!(text("seed=7", &["seed"]), Some("7".to_owned()));

@@ -38,6 +38,8 @@ pub struct Found {
     pub diagnosis: Diagnosis,
     /// What the filters counted, to go on asking.
     pub state: PreFilterState,
+    /// How many nodes there were: some may be gone when the cycle is over.
+    pub nodes: usize,
 }
 
 /// How many feasible nodes to find before the search ends (`numFeasibleNodesToFind`).
@@ -73,6 +75,7 @@ pub fn find_nodes_that_fit(
         feasible: Vec::new(),
         diagnosis: Diagnosis::default(),
         state: PreFilterState::new(cache, pod),
+        nodes: cache.node_count(),
     };
     let narrowed = narrow(cache, pod);
     if let Some(nodes) = &narrowed {
@@ -112,6 +115,12 @@ pub fn find_nodes_that_fit(
                 &mut found,
             );
         }
+    }
+    // The nominated node has been looked at twice: the later answer counts.
+    if let [(first, _), others @ ..] = &*found.diagnosis.statuses
+        && others.iter().any(|(node, _)| node == first)
+    {
+        found.diagnosis.statuses.remove(0);
     }
     let processed = found.feasible.len() + found.diagnosis.statuses.len();
     sampling.next_start = (sampling.next_start + processed) % all_nodes.max(1);

@@ -297,8 +297,8 @@ fn select_candidate<'a>(
 /// The text of a FailedScheduling event: why no node fits, and why making room does not help either
 /// (kubernetes 1.35 pkg/scheduler/framework/runtime/framework.go `RunPostFilterPlugins`).
 #[must_use]
-pub fn message(cache: &Cache, diagnosis: &Diagnosis, outcome: &Outcome) -> String {
-    let nodes = cache.node_count();
+pub fn message(cache: &Cache, found: &Found, outcome: &Outcome) -> String {
+    let nodes = found.nodes;
     let claims = if cache.profile.dynamic_resources {
         "no new claims to deallocate, "
     } else {
@@ -309,5 +309,5 @@ pub fn message(cache: &Cache, diagnosis: &Diagnosis, outcome: &Outcome) -> Strin
         Outcome::NotEligible(reason) => format!("{claims}preemption: {reason}"),
         Outcome::NoCandidate(refusals) => format!("{claims}preemption: {}", refusals.message(nodes, "")),
     };
-    diagnosis.message(nodes, &after)
+    found.diagnosis.message(nodes, &after)
 }

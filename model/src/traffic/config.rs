@@ -160,6 +160,8 @@ pub struct Cpu {
     pub reference_mhz: f64,
     /// Speeds by instance type, in place of clock over reference clock.
     pub speeds: BTreeMap<String, f64>,
+    /// How machines of one type differ in speed: the standard deviation of its logarithm. Zero: not at all.
+    pub speed_spread: f64,
     /// `cpu.cfs_period_us` (kubernetes pkg/kubelet/cm/helpers_linux.go `QuotaPeriod`).
     pub quota_period: Duration,
 }
@@ -172,6 +174,7 @@ impl Default for Cpu {
             worker_system_cpu: 0.08,
             reference_mhz: 3400.0,
             speeds: BTreeMap::new(),
+            speed_spread: 0.0,
             quota_period: Duration::from_millis(100),
         }
     }

@@ -25,7 +25,7 @@ use sim::{Component, Instant, Outbox, Stream, Streams};
 
 pub use ports::{Event, Input, Message, Output, Reason, Registration};
 
-use super::instance_type::CapacityType;
+use super::instance_type::{CapacityType, InstanceTypes};
 use super::provider::launch;
 use super::provider::unavailable::Offer;
 use super::provider::{self, Classes, Provider};
@@ -34,7 +34,7 @@ use super::version::Profile;
 use crate::api::{Api, Node};
 use crate::catalog::Catalog;
 use crate::distribution::Distribution;
-use crate::ec2::fleet::{ErrorCode, FleetAnswer, FleetRequest, Launched};
+use crate::ec2::fleet::{ErrorCode, FleetAnswer, FleetRequest};
 use crate::id::{InstanceId, NodeClaimId, NodeId, Table};
 
 /// A claim that is not registered by then is deleted (`registrationTimeout`).
@@ -88,7 +88,7 @@ pub struct Lifecycle {
     provider: Provider,
     queue: Stream,
     /// Claims whose call is being made.
-    calls: BTreeMap<NodeClaimId, Arc<FleetRequest>>,
+    calls: BTreeMap<NodeClaimId, Call>,
     /// When a claim's worker is free again.
     busy: BTreeMap<NodeClaimId, Instant>,
     /// When a claim is looked at next.
@@ -99,6 +99,13 @@ pub struct Lifecycle {
     gone: BTreeSet<NodeClaimId>,
     sweep: Option<Instant>,
     collection: Option<Instant>,
+}
+
+/// A CreateFleet call, and the instance types from which it was made.
+#[derive(Debug)]
+struct Call {
+    request: Arc<FleetRequest>,
+    types: InstanceTypes,
 }
 
 impl Lifecycle {
@@ -232,9 +239,11 @@ impl Lifecycle {
             .ok_or(launch::InsufficientCapacity)
             .and_then(|(class, types)| {
                 let volumes = class.machine_volumes().into();
-                launch::fleet_request(claim, types, volumes, class.detailed_monitoring, &self.profile)
+                let monitoring = class.detailed_monitoring;
+                let request = launch::fleet_request(claim, types, volumes, monitoring, &self.profile)?;
+                Ok((request, types.clone()))
             });
-        let Ok(request) = request else {
+        let Ok((request, of_pool)) = request else {
             return out.emit(Output::DeleteClaim(id, Reason::InsufficientCapacity));
         };
         let mut types: Vec<&str> = request.overrides.iter().map(|own| &*own.instance_type).collect();
@@ -245,7 +254,11 @@ impl Lifecycle {
             instance_types: types.len(),
             pools: request.overrides.len(),
         }));
-        self.calls.insert(id, Arc::new(request));
+        let call = Call {
+            request: Arc::new(request),
+            types: of_pool,
+        };
+        self.calls.insert(id, call);
         out.wake_at(now + BATCH_IDLE, Input::Call(id));
     }
 
@@ -257,9 +270,12 @@ impl Lifecycle {
         view: &View<'_>,
         out: &mut Out,
     ) {
-        let Some(request) = self.calls.remove(&id) else {
+        let Some(Call { request, types }) = self.calls.remove(&id) else {
             // A former process made the call.
-            return self.orphan(now, answer.launched, out);
+            if let Some(launched) = answer.launched {
+                orphan(now, launched.instance, out);
+            }
+            return;
         };
         self.mark(now, id, &request, &answer, out);
         let claim = view.claims.get(id);
@@ -273,11 +289,11 @@ impl Lifecycle {
             self.provider.reserve(reservation.clone(), launched.instance);
         }
         let Some(claim) = claim else {
-            return self.orphan(now, Some(launched), out);
+            return orphan(now, launched.instance, out);
         };
         self.instances.insert(launched.instance, id);
-        let types = self.provider.of_pool(claim.pool);
-        let made = types.and_then(|types| types.iter().find(|own| own.name == launched.choice.instance_type));
+        // The pool may be gone by now, or changed.
+        let made = types.iter().find(|own| own.name == launched.choice.instance_type);
         let zone = self
             .catalog
             .zones()
@@ -289,14 +305,6 @@ impl Lifecycle {
         out.emit(Output::SetLaunched(id, launched.instance, Box::new(details)));
         out.emit(Output::Publish(Event::Launched(id, launched)));
         self.wrote(now, id, out);
-    }
-
-    /// Nobody knows of this instance: it is found and terminated.
-    fn orphan(&self, now: Instant, launched: Option<Launched>, out: &mut Out) {
-        if let Some(launched) = launched {
-            let due = (now + ORPHAN_AGE).round_up_to(GARBAGE_COLLECTION);
-            out.wake_at(due, Input::Orphan(launched.instance));
-        }
     }
 
     /// Remembers what EC2 refused. Used up reservations show in their counts.
@@ -464,6 +472,12 @@ impl Lifecycle {
     }
 }
 
+/// Nobody knows of this instance: it is found and terminated.
+fn orphan(now: Instant, instance: InstanceId, out: &mut Out) {
+    let due = (now + ORPHAN_AGE).round_up_to(GARBAGE_COLLECTION);
+    out.wake_at(due, Input::Orphan(instance));
+}
+
 type Out = Outbox<Input, Output>;
 
 impl Component for Lifecycle {
@@ -481,8 +495,8 @@ impl Component for Lifecycle {
             Input::ShuttingDown(id) => self.enqueue(now, id, Message::StateChange, out),
             Input::InstanceGone(id) => self.instance_gone(now, id, out),
             Input::Call(id) => {
-                if let Some(request) = self.calls.get(&id) {
-                    out.emit(Output::CreateFleet(id, request.clone()));
+                if let Some(call) = self.calls.get(&id) {
+                    out.emit(Output::CreateFleet(id, call.request.clone()));
                 }
             }
             Input::Requeue(id) => {
@@ -494,7 +508,13 @@ impl Component for Lifecycle {
             Input::Message(id, message) => self.receive(now, id, message, &view, out),
             Input::Sweep => self.swept(now, out),
             Input::CollectGarbage => self.collect_garbage(now, &view, out),
-            Input::Orphan(id) => out.emit(Output::TerminateInstance(id)),
+            Input::Unclaimed(id) => orphan(now, id, out),
+            Input::Orphan(id) => {
+                let claims = &mut view.claims.iter();
+                if !claims.any(|(_, claim)| claim.instance == Some(id)) {
+                    out.emit(Output::TerminateInstance(id));
+                }
+            }
         }
     }
 }

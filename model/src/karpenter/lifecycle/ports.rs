@@ -37,8 +37,21 @@ pub enum Input {
     Sweep,
     /// Claims without an instance are due to be looked for.
     CollectGarbage,
+    /// A new process finds an instance that no claim has.
+    Unclaimed(InstanceId),
     /// An instance without a claim is old enough.
     Orphan(InstanceId),
+}
+
+impl Input {
+    /// Whether it comes through the interruption queue, which keeps it while no process reads it.
+    #[must_use]
+    pub fn is_queued(&self) -> bool {
+        matches!(
+            self,
+            Input::InterruptionNotice(_) | Input::ShuttingDown(_) | Input::Message(..)
+        )
+    }
 }
 
 /// A message in the interruption queue.

@@ -51,12 +51,15 @@ impl Job {
 }
 
 /// What one job has of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct JobConfig {
     /// scrape_interval; the global one if not given.
     pub scrape_interval: Option<Duration>,
     /// scrape_timeout; the global one if not given, and never more than the interval.
     pub scrape_timeout: Option<Duration>,
+    /// Where in the interval its targets are scraped, where that is known: seconds past the multiples of the
+    /// interval on the wall clock. Anywhere, if not given.
+    pub slot: Option<Distribution>,
 }
 
 /// The server's configuration.

@@ -113,7 +113,7 @@ impl Prometheus {
         );
         Prometheus {
             discovery: Discovery::new(&interest),
-            storage: Storage::for_queries(profile, queries, &config.settings()),
+            storage: Storage::for_queries(profile, queries),
             interest,
             streams: *streams,
             durations: streams.stream("prometheus/scrape-duration", 0),
@@ -248,7 +248,15 @@ impl Prometheus {
     fn next_slot(&self, now: Instant, target: &Target) -> Instant {
         let interval = nanos(self.config.interval(target.job));
         let mut stream = self.streams.stream("prometheus/slot", hash(&target.labels));
-        let slot = stream.random_range(0..interval);
+        let known = self
+            .config
+            .jobs
+            .get(&target.job)
+            .and_then(|job| job.slot.as_ref());
+        let slot = match known {
+            Some(slot) => slot.sample_duration(&mut stream).as_nanos() as u64 % interval,
+            None => stream.random_range(0..interval),
+        };
         let epoch = i128::from(self.config.epoch) * 1_000_000;
         let unix = epoch + i128::from(now.as_nanos());
         let past = unix.rem_euclid(i128::from(interval)) as u64;

@@ -327,6 +327,7 @@ fn jobs(at: &Cursor<'_>) -> BTreeMap<Job, JobConfig> {
                 let config = JobConfig {
                     scrape_interval: at_least_a_second(&own.get("scrape_interval")),
                     scrape_timeout: own.get("scrape_timeout").duration(),
+                    slot: own.get("slot").distribution(),
                 };
                 found.insert(job, config);
             }

@@ -168,6 +168,10 @@ fn cpu(at: &Cursor<'_>) -> Cpu {
             .number(1.0..=1e5)
             .unwrap_or(default.reference_mhz),
         speeds,
+        speed_spread: at
+            .get("speed_spread")
+            .number(0.0..=1.0)
+            .unwrap_or(default.speed_spread),
         quota_period: positive(&at.get("quota_period")).unwrap_or(default.quota_period),
     }
 }

@@ -203,7 +203,7 @@ impl Scheduler {
         out: &mut Out,
     ) {
         let id = pod.id;
-        let message = preemption::message(&self.cache, &found.diagnosis, &outcome);
+        let message = preemption::message(&self.cache, found, &outcome);
         let mut nomination = None;
         let mut begin_status = now;
         match outcome {

@@ -17,7 +17,7 @@ use std::time::Duration;
 use rand::RngExt;
 use sim::{Component, Instant, Outbox, Stream, Streams};
 
-use crate::api::{Api, Owner, Pod};
+use crate::api::{Api, Deletion, Owner, Pod};
 use crate::distribution::Distribution;
 use crate::id::{DaemonSetId, DeploymentId, NodeId, PodId};
 
@@ -196,6 +196,22 @@ struct PodState {
 }
 
 type Out = Outbox<Input, Output>;
+
+/// A container has at least so long between SIGTERM and SIGKILL
+/// (kubernetes 1.35 pkg/kubelet/kuberuntime/kuberuntime_container.go `minimumGracePeriodInSeconds`).
+const LEAST_GRACE: Duration = Duration::from_secs(2);
+
+impl PodState {
+    /// A second deletion can only shorten what is left of the grace period (kubernetes 1.35
+    /// pkg/kubelet/pod_workers.go `calculateEffectiveGracePeriod`).
+    fn hurry(&mut self, now: Instant, pod: PodId, deletion: Deletion, out: &mut Out) {
+        let killed = (deletion.at + deletion.grace).max(now + LEAST_GRACE);
+        if now < self.due && killed < self.due {
+            self.due = killed;
+            out.wake_at(killed, Input::Stopped(pod));
+        }
+    }
+}
 
 impl Component for Kubelets {
     type Input = Input;
@@ -476,6 +492,9 @@ impl Kubelets {
         let Some(state) = self.pods.get_mut(&pod) else {
             return;
         };
+        if state.stopping {
+            return state.hurry(now, pod, deletion, out);
+        }
         let sleeps = object
             .spec()
             .containers
@@ -484,7 +503,7 @@ impl Kubelets {
         let pre_stop = sleeps.max().filter(|_| state.running).unwrap_or_default();
         // A preStop that uses the grace up still leaves two seconds between SIGTERM and SIGKILL.
         let pre_stop = pre_stop.min(deletion.grace);
-        let left = (deletion.grace - pre_stop).max(Duration::from_secs(2));
+        let left = (deletion.grace - pre_stop).max(LEAST_GRACE);
         let shutdown = match &lifecycle(view, object).shutdown {
             _ if !state.running => Duration::ZERO,
             Some(exit) => exit.sample_duration(&mut state.stream).min(left),

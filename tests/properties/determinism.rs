@@ -1,0 +1,1 @@
+//! The same scenario, seed and version give the same bytes.

@@ -1,0 +1,1 @@
+//! What random scenarios have found, each in its smallest form.
