@@ -210,6 +210,8 @@ pub struct Profile {
     pub spot_filter_per_offering: bool,
     /// The estimate of allocatable memory deducts soft eviction thresholds too (until v1.8).
     pub soft_eviction_reserved: bool,
+    /// AL2023 has a machine image for GPUs beside Arm cores (v1.4); v0.3x took the one without drivers.
+    pub al2023_arm_gpu_image: bool,
     /// A claim that is not launched by then is deleted (v1.7).
     pub launch_timeout: Option<Duration>,
     /// New nodes carry `karpenter.sh/unregistered:NoExecute` until registration (v1.0).
@@ -330,6 +332,7 @@ impl Profile {
             memory_discovered: v(1),
             spot_filter_per_offering: v(9),
             soft_eviction_reserved: !v(9),
+            al2023_arm_gpu_image: v(4) || !v(0),
             launch_timeout: v(7).then_some(Duration::from_secs(300)),
             unregistered_taint: v(0),
             registration_hooks: v(11),

@@ -111,18 +111,12 @@ struct Call {
 impl Lifecycle {
     /// The controller of one release.
     #[must_use]
-    pub fn new(
-        profile: Profile,
-        config: Config,
-        provider: provider::Settings,
-        catalog: Arc<Catalog>,
-        streams: &Streams,
-    ) -> Self {
+    pub fn new(profile: Profile, config: Config, provider: Provider, streams: &Streams) -> Self {
         Lifecycle {
             profile,
             config,
-            provider: Provider::new(profile, provider, catalog.clone()),
-            catalog,
+            catalog: provider.catalog().clone(),
+            provider,
             queue: streams.stream("karpenter/interruption/queue", 0),
             calls: BTreeMap::new(),
             busy: BTreeMap::new(),
@@ -238,9 +232,7 @@ impl Lifecycle {
             .zip(types)
             .ok_or(launch::InsufficientCapacity)
             .and_then(|(class, types)| {
-                let volumes = class.machine_volumes().into();
-                let monitoring = class.detailed_monitoring;
-                let request = launch::fleet_request(claim, types, volumes, monitoring, &self.profile)?;
+                let request = launch::fleet_request(claim, types, class, &self.profile)?;
                 Ok((request, types.clone()))
             });
         let Ok((request, of_pool)) = request else {

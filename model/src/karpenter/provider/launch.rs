@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use crate::api::Labels;
-use crate::catalog::volume::Volume;
+use crate::catalog::kubelet::AmiFamily;
 use crate::ec2::fleet::{FleetRequest, Launched, Override};
 use crate::karpenter::instance_type::{CapacityType, InstanceType, InstanceTypes, Offering};
 use crate::karpenter::labels;
@@ -14,6 +14,8 @@ use crate::karpenter::requirements::Requirements;
 use crate::karpenter::state::NodeClaim;
 use crate::karpenter::version::Profile;
 use crate::quantity::{Price, Resources};
+
+use super::NodeClass;
 
 /// The most instance types that one call names (`maxInstanceTypes`).
 pub const MAX_INSTANCE_TYPES: usize = 60;
@@ -55,12 +57,12 @@ impl Candidate<'_> {
 ///
 /// # Errors
 ///
-/// When nothing that the claim allows is thought to be available.
+/// When nothing that the claim allows is thought to be available, or no machine image is for any of it. (The
+/// real one tries a claim without images again and again instead, until its launch times out.)
 pub fn fleet_request(
     claim: &NodeClaim,
     types: &InstanceTypes,
-    volumes: Arc<[Volume]>,
-    detailed_monitoring: bool,
+    class: &NodeClass,
     profile: &Profile,
 ) -> Result<FleetRequest, InsufficientCapacity> {
     let requirements = &claim.requirements;
@@ -72,6 +74,9 @@ pub fn fleet_request(
     let capacity_type = capacity_type(&candidates, requirements);
     let mut overrides = Vec::new();
     for candidate in &candidates {
+        if !has_image(class.ami_family, candidate.instance_type, profile) {
+            continue;
+        }
         for offering in candidate.of(capacity_type) {
             overrides.push(Override {
                 instance_type: candidate.instance_type.name.clone(),
@@ -86,9 +91,26 @@ pub fn fleet_request(
     Ok(FleetRequest {
         capacity_type,
         overrides,
-        volumes,
-        detailed_monitoring,
+        volumes: class.machine_volumes().into(),
+        detailed_monitoring: class.detailed_monitoring,
     })
+}
+
+/// Whether the family has a machine image for the type: a launch leaves out those that it has none for, after
+/// all else was decided (pkg/providers/amifamily/{al2,al2023,bottlerocket}.go `DefaultAMIs`, since v1.0
+/// `DescribeImageQuery`; `MapToInstanceTypes`). For GPUs beside Arm cores AL2 never had one, and AL2023 only
+/// since v1.4 (v0.3x gave every type its image without drivers).
+fn has_image(family: AmiFamily, instance_type: &InstanceType, profile: &Profile) -> bool {
+    let labels = &instance_type.requirements;
+    let arm = labels.allows(labels::ARCH, "arm64");
+    let gpu = labels
+        .get("karpenter.k8s.aws/instance-gpu-count")
+        .is_some_and(|count| !count.values().is_empty());
+    match family {
+        AmiFamily::Al2 => !(arm && gpu),
+        AmiFamily::Al2023 => !(arm && gpu) || profile.al2023_arm_gpu_image,
+        AmiFamily::Bottlerocket | AmiFamily::Custom => true,
+    }
 }
 
 /// The types that the claim admits, on which it fits, and which are available (`CompatibleAvailableFilter`).

@@ -139,7 +139,8 @@ impl Flow {
                 self.failed(left, code, true, patience);
             }
             if done > 0.0 {
-                self.served(done, start, wait);
+                // Whoever is answered came within its patience, however long the line behind it is.
+                self.served(done, start, wait.min((patience - response).max(0.0)));
             }
         }
         if jam_wait > patience {

@@ -1,0 +1,68 @@
+use super::{Run, SEEDS, text, within};
+
+const NAME: &str = "php-apache-gpu";
+
+/// One client until minute 15, forty until minute 30, one again.
+#[test]
+fn machines_with_gpus_join_for_forty_clients_and_leave_after_them() {
+    for seed in SEEDS {
+        let run = Run::new(NAME, seed);
+        let (more, less) = (run.minute(15.0), run.minute(30.0));
+        let settled = run.at("replicas_desired", more);
+        within("replicas for one client", settled, 5.0..=9.0);
+        assert_eq!(run.at("replicas_ready", more), settled, "seed {seed}: settled");
+        let peak = run.peak("replicas_desired", more, less);
+        assert_eq!(peak, 100.0, "seed {seed}: KEDA's default maximum");
+        let nodes = run.peak("nodes", more, run.end());
+        within("nodes at most", nodes, 10.0..=45.0);
+        let launched = run.log("NodeClaimLaunched", more, less);
+        for launch in launched {
+            let kind = text(launch, "instance_type");
+            let gpu = ["g3", "g4dn", "g5", "g6", "p3", "p4", "p5", "gr6"];
+            assert!(
+                gpu.iter().any(|family| kind.starts_with(family)),
+                "seed {seed}: {kind}"
+            );
+            // AL2 has no machine image for GPUs beside Arm cores.
+            assert!(!kind.starts_with("g5g"), "seed {seed}: {kind}");
+        }
+        // 300 s of stabilization after the rate has fallen.
+        let fell = run
+            .log("ScaledDown", less, run.end())
+            .next()
+            .expect("it shrinks")
+            .at
+            .as_secs_f64()
+            - less;
+        within("seconds to the scale-in", fell, 330.0..=480.0);
+        within(
+            "replicas at the end",
+            run.record.curve("replicas_desired").last(),
+            5.0..=10.0,
+        );
+        assert!(run.record.curve("nodes").last() < 0.6 * nodes, "seed {seed}");
+    }
+}
+
+/// A pod waits for its machine, the device plugin and the image; bare metal takes minutes more.
+#[test]
+fn pods_wait_for_gpus() {
+    for seed in SEEDS {
+        let run = Run::new(NAME, seed);
+        let more = run.minute(15.0);
+        let half = run
+            .first("replicas_ready", more, |n| n >= 50.0)
+            .expect("new pods")
+            - more;
+        within(
+            "seconds from the clients to 50 pods that serve",
+            half,
+            240.0..=840.0,
+        );
+        within(
+            "pod-seconds without a machine",
+            run.record.pending_seconds,
+            8_000.0..=60_000.0,
+        );
+    }
+}

@@ -1,0 +1,52 @@
+use super::{Run, SEEDS, within};
+
+const NAME: &str = "prometheus-outage";
+/// So many failures never come together: as if there were no fallback.
+const WITHOUT: &str = "ScaledObject/web: spec.fallback.failureThreshold=1000";
+
+/// Prometheus is away from minute 15 to 21, and the load more than triples at minute 17.
+#[test]
+fn with_fallback_its_replicas_are_there_before_the_load() {
+    for seed in SEEDS {
+        let run = Run::new(NAME, seed);
+        let (down, up) = (run.minute(15.0), run.minute(21.0));
+        let fell = run
+            .first("replicas_desired", down, |n| n == 20.0)
+            .expect("it falls back")
+            - down;
+        // More than 3 failures, polls and HPA pulls counted, and a doubling before it.
+        within("seconds to the fallback", fell, 30.0..=110.0);
+        // It holds until there is a rate again: a scrape, and one more.
+        assert_eq!(run.at("replicas_desired", up), 20.0, "seed {seed}");
+        let back = run
+            .first("replicas_desired", up, |n| n == 25.0)
+            .expect("the metric is back")
+            - up;
+        within("seconds to the true replicas", back, 60.0..=180.0);
+        within("requests lost", run.record.failed, 0.0..=500.0);
+    }
+}
+
+#[test]
+fn without_it_the_replicas_are_frozen_and_the_service_drowns() {
+    for seed in SEEDS {
+        let run = Run::with(NAME, seed, &[WITHOUT]);
+        let (down, up) = (run.minute(15.0), run.minute(21.0));
+        assert_eq!(run.peak("replicas_desired", down, up), 8.0, "seed {seed}: frozen");
+        assert_eq!(run.at("replicas_desired", up), 8.0, "seed {seed}: frozen");
+        let lost = run.record.failed;
+        within("requests lost", lost, 50_000.0..=200_000.0);
+        let moved = run
+            .first("replicas_desired", up, |n| n > 8.0)
+            .expect("it recovers")
+            - up;
+        within(
+            "seconds from Prometheus to the first new replica",
+            moved,
+            60.0..=180.0,
+        );
+        // And served again at the end.
+        let last = run.record.rows.last().expect("rows");
+        within("requests a second at the end", last.rps_served, 490.0..=510.0);
+    }
+}

@@ -1,0 +1,71 @@
+use super::{Run, SEEDS, text, within};
+
+const NAME: &str = "spot-interruption";
+
+/// From a notice to the last replica that is Ready again, seconds.
+fn short(run: &Run, notice: f64) -> f64 {
+    let wanted = run.at("replicas_desired", notice);
+    let less = run
+        .first("replicas_ready", notice, |n| n < wanted)
+        .expect("pods go");
+    run.first("replicas_ready", less, |n| n >= wanted)
+        .expect("they come back")
+        - notice
+}
+
+/// Karpenter does not use the two minutes: it drains at once, and launches beside it.
+#[test]
+fn capacity_is_short_for_one_node_launch_whatever_the_notice() {
+    for seed in SEEDS {
+        let run = Run::new(NAME, seed);
+        for (minute, machines) in [(20.0, 1), (30.0, 4)] {
+            let notice = run.minute(minute);
+            let noticed = run.log("InterruptionNotice", notice, notice + 1.0).count();
+            assert_eq!(noticed, machines, "seed {seed}: machines that EC2 wants back");
+            let drained = run.log("NodeDrained", notice, notice + 30.0).count();
+            assert_eq!(
+                drained, machines,
+                "seed {seed}: drained long before the two minutes are over"
+            );
+            let launched = run.log("NodeClaimLaunched", notice, notice + 25.0).next();
+            assert_eq!(
+                text(launched.expect("a replacement"), "capacity_type"),
+                "spot",
+                "seed {seed}"
+            );
+            within("seconds of less capacity", short(&run, notice), 45.0..=130.0);
+        }
+    }
+}
+
+/// One of several machines is within what the replicas have to spare; four at once are not.
+#[test]
+fn one_machine_costs_no_requests_and_four_cost_thousands() {
+    for seed in SEEDS {
+        let run = Run::new(NAME, seed);
+        let (one, four) = (run.minute(20.0), run.minute(30.0));
+        within("lost with one machine", run.failed(one, four - 15.0), 0.0..=400.0);
+        within(
+            "lost with four machines",
+            run.failed(four, run.end()),
+            2_000.0..=110_000.0,
+        );
+    }
+}
+
+/// Without the queue nobody hears the notice: the pods work until the machine is gone, and it is replaced only
+/// when the Node's silence has been noticed and the claim without an instance was collected.
+#[test]
+fn without_the_queue_capacity_is_short_for_twice_as_long() {
+    for seed in SEEDS {
+        let run = Run::with(NAME, seed, &["timing.karpenter.interruption_queue=false"]);
+        let one = run.minute(20.0);
+        assert_eq!(run.log("InterruptionMessage", 0.0, run.end()).count(), 0);
+        let evicted = run.log("PodEvicted", one, one + 110.0).count();
+        assert_eq!(evicted, 0, "seed {seed}: nobody drains");
+        // The two minutes' notice pass unused.
+        let deaf = short(&run, one) - 120.0;
+        let heard = short(&Run::new(NAME, seed), one);
+        assert!(deaf > 1.5 * heard, "seed {seed}: {deaf} against {heard}");
+    }
+}
