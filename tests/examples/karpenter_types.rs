@@ -9,7 +9,7 @@ use model::api::Operator;
 use model::catalog::Catalog;
 use model::catalog::kubelet::AmiFamily;
 use model::id::NodePoolId;
-use model::karpenter::provider::{CapacityReservation, NodeClass, Provider, Settings};
+use model::karpenter::provider::{CapacityReservation, Lists, NodeClass, Provider, Settings};
 use model::karpenter::{InstanceType, Offering, Requirement, Version};
 use model::quantity::Resources;
 use serde::Serialize;
@@ -121,7 +121,12 @@ fn main() {
         reservation("cr-4", "r5.large", "eu-west-1c", 2),
         reservation("cr-5", "m7g.2xlarge", "eu-west-1b", 1),
     ];
-    let mut provider = Provider::new(profile, Settings::of(&profile), Arc::new(catalog));
+    let mut provider = Provider::new(
+        profile,
+        Settings::of(&profile),
+        Arc::new(catalog),
+        Lists::default(),
+    );
     provider.set_classes(&BTreeMap::from([(NodePoolId(0), Arc::new(class))]));
     let all = provider.of_pool(NodePoolId(0)).expect("the pool");
     let chosen = |own: &&Arc<InstanceType>| FAMILIES.iter().any(|f| own.name.split('.').next() == Some(f));
