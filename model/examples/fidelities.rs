@@ -16,7 +16,8 @@ use model::distribution::Distribution;
 use model::id::{NodeId, PodId};
 use model::quantity::MilliCpu;
 use model::traffic::{
-    Arrivals, Clients, Config, Cpu, Fidelity, Input, Machine, NodeKind, PodCpu, Process, Role, Shape, Traffic,
+    Arrivals, Clients, Config, Cpu, Fidelity, Input, Machine, NodeKind, PodCpu, Probes, Process, Role, Shape,
+    Traffic,
 };
 use rand::RngExt;
 use sim::{Instant, Stream, Streams};
@@ -104,7 +105,7 @@ fn start(scenario: &Scenario, fidelity: Fidelity, seed: u64) -> Traffic {
         },
         ..Config::default()
     };
-    let mut traffic = Traffic::new(config, fidelity, Streams::new(seed));
+    let mut traffic = Traffic::new(config, fidelity, Streams::new(seed), &Probes::default());
     let mut next = 1;
     let now = Instant::ZERO;
     for (place, &(machine, ..)) in scenario.nodes.iter().enumerate() {

@@ -214,7 +214,7 @@ impl World {
         let mut stream = Streams::new(1).stream("scheduler/preemption", 0);
         let outcome = preempt(&self.cache, pod, None, found, &self.budgets, &mut stream);
         if let Some(text) = &expect.message {
-            let ours = message(&self.cache, &found, &outcome);
+            let ours = message(&self.cache, found, &outcome);
             differ("message", ours, text.clone());
         }
         let Some(preemption) = &expect.preemption else {

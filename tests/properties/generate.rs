@@ -19,7 +19,7 @@ pub(crate) fn case() -> impl Strategy<Value = Case> {
     let stack = select(&STACKS[..]);
     (stack, any::<bool>(), any::<u32>()).prop_flat_map(|(stack, requests, seed)| {
         let beta = stack.5 == "v1beta1";
-        let toml = (head(stack), groups(), load(requests), service(), actions(beta));
+        let toml = (head(stack), groups(), load(requests), service(), actions());
         let objects = (
             workload(),
             scaler(),
@@ -156,7 +156,7 @@ fn service() -> impl Strategy<Value = String> {
 }
 
 /// What happens meanwhile. Deleted objects may be referred to by others, or not be there.
-fn actions(beta: bool) -> impl Strategy<Value = String> {
+fn actions() -> impl Strategy<Value = String> {
     let parts = select(
         &[
             "prometheus",
@@ -205,7 +205,6 @@ fn actions(beta: bool) -> impl Strategy<Value = String> {
         files.prop_map(|file| format!("apply = \"{file}\"\n")),
         Just("apply = \"manifests/later.yaml\"\n".to_owned()),
     ];
-    let _ = beta;
     // Files that an action applies are not there before: a case that begins with nothing says little.
     prop::collection::vec((0u32..1100, act), 0..8).prop_map(|actions| {
         let mut text = String::new();
@@ -224,9 +223,9 @@ fn deployment(name: &str, replicas: u32, grace: u32, resources: &str, more: &str
     format!(
         "---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: {name}, namespace: shop}}\n\
          spec:\n  replicas: {replicas}\n  selector: {{matchLabels: {{app: {name}}}}}\n  template:\n    \
-         metadata: {{labels: {{app: {name}}}, annotations: {{prometheus.io/scrape: \"true\"}}}}\n    \
+         metadata: {{labels: {{app: {name}}}, annotations: {{prometheus.io/scrape: \"true\", prometheus.io/port: \"9100\"}}}}\n    \
          spec:\n      terminationGracePeriodSeconds: {grace}\n{more}      containers:\n        \
-         - name: {name}\n          image: {name}:1\n          resources: {resources}\n"
+         - name: {name}\n          image: {name}:1\n          resources: {resources}\n          ports: [{{containerPort: 9100}}]\n"
     )
 }
 
@@ -271,9 +270,9 @@ fn scaler() -> impl Strategy<Value = String> {
     );
     let trigger = select(
         &[
-            "sum(rate(traefik_service_requests_total{service=\"shop-web-80@kubernetes\"}[1m]))",
+            "sum(rate(traefik_service_requests_total{service=\"shop-web-80@kubernetes\"}[2m]))",
             "rate(traefik_service_requests_total{code=\"200\"}[2m])",
-            "sum(rate(traefik_service_requests_total[1m])) or vector(0)",
+            "sum(rate(traefik_service_requests_total[3m])) or vector(0)",
         ][..],
     );
     let extra = select(
@@ -345,18 +344,17 @@ fn pool(beta: bool) -> impl Strategy<Value = String> {
     let consolidate = (any::<bool>(), select(&["0s", "30s", "2m", "Never"][..]));
     (capacity, families, limit, budget, expire, consolidate, 0u32..20).prop_map(
         move |(capacity, families, limit, budget, expire, (empty_only, after), weight)| {
-            let (group, policy) = match (beta, empty_only) {
-                (_, true) => ("karpenter.k8s.aws", "WhenEmpty"),
-                (true, false) => ("", "WhenUnderutilized"),
-                (false, false) => ("karpenter.k8s.aws", "WhenEmptyOrUnderutilized"),
+            let policy = match (beta, empty_only) {
+                (_, true) => "WhenEmpty",
+                (true, false) => "WhenUnderutilized",
+                (false, false) => "WhenEmptyOrUnderutilized",
             };
             let version = if beta { "v1beta1" } else { "v1" };
             let reference = if beta {
                 "{name: default}".to_owned()
             } else {
-                format!("{{group: {}, kind: EC2NodeClass, name: default}}", "karpenter.k8s.aws")
+                "{group: karpenter.k8s.aws, kind: EC2NodeClass, name: default}".to_owned()
             };
-            let _ = group;
             // consolidateAfter goes only with WhenEmpty in v1beta1.
             let after = match (beta, empty_only) {
                 (true, false) => String::new(),

@@ -18,6 +18,7 @@ use crate::id::{InstanceId, PodId};
 use crate::karpenter::claim_status::ClaimStatus;
 use crate::karpenter::disruption::Disruption;
 use crate::karpenter::lifecycle::Lifecycle;
+use crate::karpenter::provider::Provider;
 use crate::karpenter::provisioner::Provisioner;
 use crate::karpenter::termination::Terminator;
 use crate::keda::Operator;
@@ -151,8 +152,12 @@ impl Parts {
             lifecycle: Lifecycle::new(
                 profile,
                 config.lifecycle.clone(),
-                config.provider.clone(),
-                scenario.catalog.clone(),
+                Provider::new(
+                    profile,
+                    config.provider.clone(),
+                    scenario.catalog.clone(),
+                    scenario.shared.instance_types.clone(),
+                ),
                 &streams,
             ),
             claim_status: ClaimStatus::new(profile, config.disruption.drift),
@@ -165,7 +170,12 @@ impl Parts {
                 &streams,
             ),
             metrics_server: MetricsServer::default(),
-            traffic: Traffic::new(scenario.traffic.clone(), options.fidelity, streams),
+            traffic: Traffic::new(
+                scenario.traffic.clone(),
+                options.fidelity,
+                streams,
+                &scenario.shared.probes,
+            ),
         }
     }
 }

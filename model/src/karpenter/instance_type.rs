@@ -1,17 +1,69 @@
 //! Instance types as the provider offers them (karpenter v1.14 pkg/cloudprovider/types.go).
 
 use std::fmt;
+use std::ops::Deref;
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::labels;
 use super::requirement::{Name, Requirement};
 use super::requirements::Requirements;
+use super::scheduling::Catalog;
 use crate::quantity::{Price, Resources};
 
 /// The instance types of a node class. The list is shared, and so is each type in it, so that a list in
-/// which one offering ran out copies little.
-pub type InstanceTypes = Arc<[Arc<InstanceType>]>;
+/// which one offering ran out copies little. Its index is made when somebody first looks something up.
+#[derive(Debug, Clone)]
+pub struct InstanceTypes(Arc<List>);
+
+#[derive(Debug)]
+struct List {
+    types: Arc<[Arc<InstanceType>]>,
+    index: OnceLock<Arc<Catalog>>,
+    /// The index of a list that differs little.
+    former: Option<Arc<Catalog>>,
+}
+
+impl InstanceTypes {
+    /// A list in the place of `former`.
+    pub(crate) fn renewed(types: Vec<Arc<InstanceType>>, former: &InstanceTypes) -> Self {
+        InstanceTypes(Arc::new(List {
+            types: types.into(),
+            index: OnceLock::new(),
+            former: former.0.index.get().or(former.0.former.as_ref()).cloned(),
+        }))
+    }
+
+    /// The list, indexed.
+    pub(crate) fn index(&self) -> &Arc<Catalog> {
+        let make = || Arc::new(Catalog::new(self.0.types.clone(), self.0.former.as_deref()));
+        self.0.index.get_or_init(make)
+    }
+
+    /// Whether both are one and the same list.
+    #[must_use]
+    pub fn same(&self, other: &InstanceTypes) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl FromIterator<Arc<InstanceType>> for InstanceTypes {
+    fn from_iter<T: IntoIterator<Item = Arc<InstanceType>>>(types: T) -> Self {
+        InstanceTypes(Arc::new(List {
+            types: types.into_iter().collect(),
+            index: OnceLock::new(),
+            former: None,
+        }))
+    }
+}
+
+impl Deref for InstanceTypes {
+    type Target = [Arc<InstanceType>];
+
+    fn deref(&self) -> &Self::Target {
+        &self.0.types
+    }
+}
 
 /// How capacity is bought.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

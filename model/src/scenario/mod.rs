@@ -110,6 +110,18 @@ pub struct Scenario {
     pub overlay: Option<Overlay>,
     /// The parts' own configurations: budgets, delays, estimates.
     pub config: Parts,
+    /// What every run would compute to the same result.
+    pub shared: Shared,
+}
+
+/// Results of pure functions, kept for all runs of a scenario. They change how long a run takes, and nothing
+/// else. A clone shares them, and stays right if it is changed: each result knows what it was made of.
+#[derive(Debug, Clone, Default)]
+pub struct Shared {
+    /// Instance types of EC2NodeClasses.
+    pub instance_types: karpenter::provider::Lists,
+    /// Response times of states of the traffic.
+    pub probes: traffic::Probes,
 }
 
 /// Who plays which role in the traffic.

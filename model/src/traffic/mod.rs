@@ -43,6 +43,7 @@ use sim::{Instant, Streams};
 
 pub use arrivals::{Arrivals, Process, Shape};
 pub use config::{Clients, Config, Cpu, Gpu, GpuModel, Machine, NodeKind, PodCpu, Service, Traefik};
+pub use probe::Probes;
 
 use self::flow::Flow;
 use self::requests::Requests;
@@ -144,11 +145,11 @@ enum Engine {
 }
 
 impl Traffic {
-    /// Nothing runs yet.
+    /// Nothing runs yet. What probes have found is found for all who share them; it is the same for all.
     #[must_use]
-    pub fn new(config: Config, fidelity: Fidelity, streams: Streams) -> Self {
+    pub fn new(config: Config, fidelity: Fidelity, streams: Streams, probes: &Probes) -> Self {
         let engine = match fidelity {
-            Fidelity::Flow => Engine::Flow(Box::new(Flow::new(config, streams))),
+            Fidelity::Flow => Engine::Flow(Box::new(Flow::new(config, streams, probes))),
             Fidelity::Requests => Engine::Requests(Box::new(Requests::new(config, streams))),
         };
         Traffic { engine }

@@ -6,7 +6,7 @@
 //! each. A probe's seed comes from its state alone, so that its answer does not depend on who asked before.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
 use rand::RngExt;
@@ -64,20 +64,49 @@ impl Default for Effort {
     }
 }
 
-/// Findings by state.
+/// Findings by state. A clone shares them: what one run has found, the next need not look for.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Probes {
-    found: BTreeMap<Vec<u64>, Arc<Finding>>,
+pub struct Probes {
+    of: Arc<Mutex<Vec<(Config, Findings)>>>,
 }
 
+/// The findings of one configuration.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Findings {
+    found: Arc<Mutex<BTreeMap<Vec<u64>, Once>>>,
+}
+
+/// Whoever comes first runs the probe.
+type Once = Arc<OnceLock<Arc<Finding>>>;
+
 impl Probes {
-    /// What a probe of this state finds.
-    pub(super) fn look(&mut self, config: &Config, state: &State) -> Arc<Finding> {
-        let key = state.key();
-        let seed = key.iter().fold(0, |seed, &part| mix(seed, part));
-        let found = self.found.entry(key);
-        Arc::clone(found.or_insert_with(|| Arc::new(run(config, state, seed, Effort::default()))))
+    /// The findings of a configuration.
+    pub(super) fn of(&self, config: &Config) -> Findings {
+        let mut of = locked(&self.of);
+        if let Some((_, known)) = of.iter().find(|(own, _)| own == config) {
+            return known.clone();
+        }
+        let findings = Findings::default();
+        of.push((config.clone(), findings.clone()));
+        findings
     }
+}
+
+impl Findings {
+    /// What a probe of this state finds.
+    pub(super) fn look(&self, config: &Config, state: &State) -> Arc<Finding> {
+        let (key, state) = state.key();
+        let seed = key.iter().fold(0, |seed, &part| mix(seed, part));
+        // The map is not held while a probe runs: other states may be looked at meanwhile.
+        let found = locked(&self.found).entry(key).or_default().clone();
+        found
+            .get_or_init(|| Arc::new(run(config, &state, seed, Effort::default())))
+            .clone()
+    }
+}
+
+fn locked<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().expect("nobody panics while he holds it")
 }
 
 fn mix(seed: u64, part: u64) -> u64 {

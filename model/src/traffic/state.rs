@@ -49,13 +49,19 @@ impl State {
         self.sites.iter().map(|site| count(&site.clients)).sum()
     }
 
-    /// The state as numbers, the same whatever the nodes are called: the key of memoized results.
-    pub(super) fn key(&self) -> Vec<u64> {
-        let mut sites: Vec<Vec<u64>> = self.sites.iter().filter_map(site_key).collect();
-        sites.sort_unstable();
-        let mut key: Vec<u64> = sites.into_iter().flatten().collect();
+    /// The state as numbers, the same whatever the nodes are called: the key of memoized results. With it the
+    /// state itself in the key's order of nodes, without those that nothing of ours is on.
+    pub(super) fn key(&self) -> (Vec<u64>, State) {
+        let keyed = |site| Some((site_key(site)?, site));
+        let mut sites: Vec<(Vec<u64>, &Site)> = self.sites.iter().filter_map(keyed).collect();
+        sites.sort_by(|(a, _), (b, _)| a.cmp(b));
+        let state = State {
+            sites: sites.iter().map(|(_, site)| Site::clone(site)).collect(),
+            arrivals: self.arrivals,
+        };
+        let mut key: Vec<u64> = sites.into_iter().flat_map(|(key, _)| key).collect();
         key.push(self.arrivals.to_bits());
-        key
+        (key, state)
     }
 }
 

@@ -26,7 +26,7 @@ impl Bench {
         let machine = config
             .cpu
             .machine("c5.xlarge", 3400.0, 4, 2, NodeKind::System, None);
-        let traffic = Traffic::new(config, fidelity, Streams::new(1));
+        let traffic = Traffic::new(config, fidelity, Streams::new(1), &Probes::default());
         let mut bench = Bench {
             traffic,
             now: Instant::ZERO,

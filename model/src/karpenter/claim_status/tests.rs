@@ -244,7 +244,13 @@ fn claims_drift() {
         Some((Drift::Requirements, 10.0)),
     );
     check(
-        |world| drop(world.instance_types.insert(NodePoolId(0), Arc::new([]))),
+        |world| {
+            drop(
+                world
+                    .instance_types
+                    .insert(NodePoolId(0), std::iter::empty().collect()),
+            )
+        },
         Some((Drift::InstanceTypeNotFound, 3600.0)),
     );
 }

@@ -23,12 +23,19 @@ fn cluster(own: PodTemplate) -> World {
     let profile = Version::LATEST.profile();
     let mut world = World::new(&[16]);
     let catalog = Arc::new(Catalog::new("us-west-2", None).expect("a region"));
-    let mut offers = Provider::new(profile, provider::Settings::of(&profile), catalog);
+    let mut offers = Provider::new(
+        profile,
+        provider::Settings::of(&profile),
+        catalog,
+        provider::Lists::default(),
+    );
     let class = Arc::new(NodeClass::new("default", AmiFamily::Al2023));
     offers.set_classes(&BTreeMap::from([(NodePoolId(0), class)]));
     let mut types = offers.instance_types()[&NodePoolId(0)].to_vec();
     types.extend(world.instance_types[&NodePoolId(0)].iter().cloned());
-    world.instance_types.insert(NodePoolId(0), types.into());
+    world
+        .instance_types
+        .insert(NodePoolId(0), types.into_iter().collect());
     let own = Arc::new(own);
     for _ in 0..8 {
         let claim = world.add_node(16, "spot");

@@ -111,18 +111,12 @@ struct Call {
 impl Lifecycle {
     /// The controller of one release.
     #[must_use]
-    pub fn new(
-        profile: Profile,
-        config: Config,
-        provider: provider::Settings,
-        catalog: Arc<Catalog>,
-        streams: &Streams,
-    ) -> Self {
+    pub fn new(profile: Profile, config: Config, provider: Provider, streams: &Streams) -> Self {
         Lifecycle {
             profile,
             config,
-            provider: Provider::new(profile, provider, catalog.clone()),
-            catalog,
+            catalog: provider.catalog().clone(),
+            provider,
             queue: streams.stream("karpenter/interruption/queue", 0),
             calls: BTreeMap::new(),
             busy: BTreeMap::new(),

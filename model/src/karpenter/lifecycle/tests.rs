@@ -7,6 +7,7 @@ use crate::api::{Labels, Taint, TaintEffect};
 use crate::catalog::kubelet::AmiFamily;
 use crate::ec2::{self, BootTimes, Ec2, Interruption, Shortage, TypePattern};
 use crate::id::NodePoolId;
+use crate::karpenter::provider::Lists;
 use crate::karpenter::state::Conditions;
 use crate::karpenter::{NodeClass, Requirement, Requirements, Version, labels};
 use crate::quantity::{MilliCpu, Resources};
@@ -43,10 +44,11 @@ fn world(version: &str, config: ec2::Config) -> World {
         queue_delay: Distribution::Constant(1.0),
         ..Config::default()
     };
-    let provider = provider::Settings::of(&profile);
+    let settings = provider::Settings::of(&profile);
+    let provider = Provider::new(profile, settings, catalog.clone(), Lists::default());
     let mut world = World {
         agenda: Agenda::new(),
-        life: Lifecycle::new(profile, queue, provider, catalog.clone(), &streams),
+        life: Lifecycle::new(profile, queue, provider, &streams),
         ec2: Ec2::new(config, catalog, &[], &streams),
         api: Api::default(),
         claims: Table::new(),
@@ -475,15 +477,10 @@ fn a_new_process_takes_over_what_it_finds() {
     // The second claim's call is under way when the process ends.
     let second = world.add(43, second);
     world.run(44);
-    let provider = provider::Settings::of(&world.profile);
+    let settings = provider::Settings::of(&world.profile);
     let catalog = world.life.catalog.clone();
-    world.life = Lifecycle::new(
-        world.profile,
-        Config::default(),
-        provider,
-        catalog,
-        &Streams::new(1),
-    );
+    let provider = Provider::new(world.profile, settings, catalog, Lists::default());
+    world.life = Lifecycle::new(world.profile, Config::default(), provider, &Streams::new(1));
     for input in [
         Input::PoolsChanged,
         Input::ClaimChanged(first),

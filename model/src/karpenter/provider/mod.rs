@@ -17,7 +17,7 @@ mod node_class;
 pub mod unavailable;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use sim::Instant;
 
@@ -26,8 +26,8 @@ pub use node_class::{CapacityReservation, NodeClass};
 use super::instance_type::{CapacityType, InstanceType, InstanceTypes};
 use super::requirement::Name;
 use super::version::{Profile, ReservedCapacity};
-use crate::catalog::Catalog;
 use crate::catalog::capacity::VM_MEMORY_OVERHEAD;
+use crate::catalog::{Catalog, Entry};
 use crate::id::{InstanceId, NodePoolId};
 use crate::quantity::Bytes;
 use instance_type::Builder;
@@ -59,12 +59,30 @@ impl Settings {
 /// The EC2NodeClass of each NodePool. Pools that share one share the list of its instance types.
 pub type Classes = BTreeMap<NodePoolId, Arc<NodeClass>>;
 
+/// Lists of instance types in which all is available. A clone shares them: a run need not make what another
+/// run of the same scenario has made.
+#[derive(Debug, Clone, Default)]
+pub struct Lists {
+    made: Arc<Mutex<Vec<Made>>>,
+}
+
+/// A list, and what it was made of.
+#[derive(Debug)]
+struct Made {
+    class: Arc<NodeClass>,
+    catalog: Arc<Catalog>,
+    settings: Settings,
+    profile: Profile,
+    types: InstanceTypes,
+}
+
 /// The provider's memory.
 #[derive(Debug)]
 pub struct Provider {
     profile: Profile,
     settings: Settings,
     catalog: Arc<Catalog>,
+    shared: Lists,
     unavailable: UnavailableOfferings,
     /// The least memory that a node of each type reported, by node class.
     discovered: BTreeMap<(Name, Name), Bytes>,
@@ -79,7 +97,7 @@ pub struct Provider {
 struct List {
     class: Arc<NodeClass>,
     /// As if all was available.
-    base: Vec<Arc<InstanceType>>,
+    base: InstanceTypes,
     /// As it is thought to be.
     current: InstanceTypes,
 }
@@ -87,17 +105,23 @@ struct List {
 impl Provider {
     /// A provider that knows no node class yet.
     #[must_use]
-    pub fn new(profile: Profile, settings: Settings, catalog: Arc<Catalog>) -> Self {
+    pub fn new(profile: Profile, settings: Settings, catalog: Arc<Catalog>, shared: Lists) -> Self {
         Provider {
             profile,
             settings,
             catalog,
+            shared,
             unavailable: UnavailableOfferings::default(),
             discovered: BTreeMap::new(),
             reserved: BTreeMap::new(),
             lists: Vec::new(),
             by_pool: BTreeMap::new(),
         }
+    }
+
+    /// What EC2 offers.
+    pub(crate) fn catalog(&self) -> &Arc<Catalog> {
+        &self.catalog
     }
 
     /// What can be launched for each NodePool, by name of the type.
@@ -138,23 +162,54 @@ impl Provider {
     }
 
     fn build(&self, class: Arc<NodeClass>) -> List {
-        let mut builder = Builder::new(&self.catalog, &class, &self.settings, &self.profile);
-        let base: Vec<Arc<InstanceType>> = self
-            .catalog
-            .entries()
-            .iter()
-            .filter_map(|entry| {
-                let memory = self.discovered.get(&(entry.spec.name.into(), class.name.clone()));
-                builder.build(entry, memory.copied()).map(Arc::new)
-            })
-            .collect();
+        let fresh = self.discovered.keys().all(|(_, name)| *name != class.name);
+        let base = if fresh {
+            self.shared_list(&class)
+        } else {
+            self.make(&class)
+        };
         let current = self.seen(&class, &base);
         List { class, base, current }
     }
 
+    fn shared_list(&self, class: &Arc<NodeClass>) -> InstanceTypes {
+        let mut made = self.shared.made.lock().expect("making a list does not panic");
+        let same = |made: &&Made| {
+            made.class == *class
+                && Arc::ptr_eq(&made.catalog, &self.catalog)
+                && made.settings == self.settings
+                && made.profile == self.profile
+        };
+        if let Some(known) = made.iter().find(same) {
+            return known.types.clone();
+        }
+        let types = self.make(class);
+        made.push(Made {
+            class: class.clone(),
+            catalog: self.catalog.clone(),
+            settings: self.settings.clone(),
+            profile: self.profile,
+            types: types.clone(),
+        });
+        types
+    }
+
+    fn make(&self, class: &NodeClass) -> InstanceTypes {
+        let mut builder = Builder::new(&self.catalog, class, &self.settings, &self.profile);
+        let memory = |entry: &Entry| {
+            let key = (Name::from(entry.spec.name), class.name.clone());
+            self.discovered.get(&key).copied()
+        };
+        let entries = self.catalog.entries().iter();
+        entries
+            .filter_map(|entry| builder.build(entry, memory(entry)).map(Arc::new))
+            .collect()
+    }
+
     /// The list with what is known to be unavailable marked. Types of which nothing is are shared.
-    fn seen(&self, class: &NodeClass, base: &[Arc<InstanceType>]) -> InstanceTypes {
+    fn seen(&self, class: &NodeClass, base: &InstanceTypes) -> InstanceTypes {
         let mut current: Vec<Arc<InstanceType>> = base.to_vec();
+        let mut changes = false;
         for name in self.unavailable.instance_types() {
             let Some(at) = position(&current, name) else {
                 continue;
@@ -169,6 +224,7 @@ impl Provider {
                 offering.available &= !self.unavailable.contains(&offer);
             }
             current[at] = Arc::new(changed);
+            changes = true;
         }
         for reservation in &class.reservations {
             let used = self.reserved.get(&reservation.id).map_or(0, Vec::len);
@@ -177,9 +233,14 @@ impl Provider {
                 let mut changed = (*current[at]).clone();
                 changed.set_reservation(&reservation.id, left);
                 current[at] = Arc::new(changed);
+                changes = true;
             }
         }
-        current.into()
+        if changes {
+            InstanceTypes::renewed(current, base)
+        } else {
+            base.clone()
+        }
     }
 
     /// Marks what is unavailable anew, after something about that changed.
@@ -191,7 +252,7 @@ impl Provider {
             .map(|list| self.seen(&list.class, &list.base))
             .collect();
         for types in self.by_pool.values_mut() {
-            if let Some(at) = former.iter().position(|list| Arc::ptr_eq(list, types)) {
+            if let Some(at) = former.iter().position(|list| list.same(types)) {
                 *types = renewed[at].clone();
             }
         }
@@ -252,7 +313,9 @@ impl Provider {
                 position(&list.base, instance_type),
                 builder.build(entry, Some(memory)),
             ) {
-                list.base[at] = Arc::new(built);
+                let mut base = list.base.to_vec();
+                base[at] = Arc::new(built);
+                list.base = InstanceTypes::renewed(base, &list.base);
             }
         }
         self.refresh();

@@ -25,7 +25,7 @@ fn catalog(date: &str) -> Arc<Catalog> {
 
 fn provider_with(version: &str, catalog: Arc<Catalog>, class: NodeClass) -> Provider {
     let profile = profile(version);
-    let mut provider = Provider::new(profile, Settings::of(&profile), catalog);
+    let mut provider = Provider::new(profile, Settings::of(&profile), catalog, Lists::default());
     provider.set_classes(&BTreeMap::from([(POOL, Arc::new(class))]));
     provider
 }
@@ -308,10 +308,7 @@ fn what_was_refused_is_left_out_for_three_minutes() {
     );
     provider.mark_unavailable(start, [offer("us-west-2a")]);
     let after = provider.of_pool(POOL).expect("types").clone();
-    assert!(
-        !Arc::ptr_eq(&before, &after),
-        "who caches lists sees that it changed"
-    );
+    assert!(!before.same(&after), "who caches lists sees that it changed");
     let call = request(&provider, &claim).expect("a call");
     assert_eq!(
         (call.capacity_type, call.overrides.len()),
@@ -418,6 +415,31 @@ fn pools_of_one_class_share_their_list() {
     let before = provider.of_pool(POOL).expect("types").clone();
     provider.set_classes(&classes);
     let of = |pool| provider.of_pool(NodePoolId(pool)).expect("types");
-    assert!(Arc::ptr_eq(of(0), of(1)) && Arc::ptr_eq(of(0), &before));
-    assert!(!Arc::ptr_eq(of(0), of(2)));
+    assert!(of(0).same(of(1)) && of(0).same(&before));
+    assert!(!of(0).same(of(2)));
+}
+
+#[test]
+fn runs_share_lists_but_not_what_they_found_out() {
+    let (profile, catalog, lists) = (profile("1.5"), catalog("2024-02-01"), Lists::default());
+    let class = Arc::new(NodeClass::new("default", AmiFamily::Al2));
+    let run = || {
+        let settings = Settings::of(&profile);
+        let mut run = Provider::new(profile, settings, catalog.clone(), lists.clone());
+        run.set_classes(&BTreeMap::from([(POOL, class.clone())]));
+        run
+    };
+    let types = |run: &Provider| run.of_pool(POOL).expect("types").clone();
+    let (mut first, second) = (run(), run());
+    let fresh = types(&second);
+    assert!(types(&first).same(&fresh));
+    let index = fresh.index().clone();
+    first.discover("m5.large", &class, Bytes(7 << 30));
+    assert!(!types(&first).same(&fresh));
+    assert!(types(&second).same(&fresh) && types(&run()).same(&fresh));
+    // What is taken over from the former index is what a new one would hold.
+    let renewed = types(&first);
+    assert!(!Arc::ptr_eq(renewed.index(), &index));
+    let anew: InstanceTypes = renewed.iter().cloned().collect();
+    assert_eq!(format!("{:?}", renewed.index()), format!("{:?}", anew.index()));
 }

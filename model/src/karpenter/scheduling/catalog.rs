@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::type_set::TypeSet;
-use crate::karpenter::instance_type::{CapacityType, InstanceType, InstanceTypes, Offering};
+use crate::karpenter::instance_type::{CapacityType, InstanceType, Offering};
 use crate::karpenter::labels;
 use crate::karpenter::requirement::{Name, Requirement};
 use crate::karpenter::requirements::Requirements;
@@ -38,9 +38,9 @@ struct Available {
 /// A list of instance types, indexed.
 #[derive(Debug)]
 pub(crate) struct Catalog {
-    pub(crate) types: InstanceTypes,
-    keys: BTreeMap<Name, (Key, TypeSet)>,
-    available: Vec<Available>,
+    pub(crate) types: Arc<[Arc<InstanceType>]>,
+    keys: Arc<BTreeMap<Name, (Key, TypeSet)>>,
+    available: Arc<[Available]>,
     /// cpu, memory, ephemeral storage and pods that each type has for pods.
     rows: Vec<[i64; 4]>,
     extended: BTreeMap<ResourceName, Vec<i64>>,
@@ -51,15 +51,25 @@ pub(crate) struct Catalog {
 }
 
 impl Catalog {
-    pub(crate) fn new(types: InstanceTypes) -> Self {
+    /// What is the same in a `former` list is not indexed again.
+    pub(crate) fn new(types: Arc<[Arc<InstanceType>]>, former: Option<&Catalog>) -> Self {
         assert!(
             types.len() <= usize::from(u16::MAX),
             "a catalog of {} types",
             types.len()
         );
+        let former = former.filter(|former| former.types.len() == types.len());
+        let alike = |same: fn(&InstanceType, &InstanceType) -> bool| {
+            let same = |(a, b): (&Arc<InstanceType>, _)| Arc::ptr_eq(a, b) || same(a, b);
+            former.filter(|former| types.iter().zip(&*former.types).all(same))
+        };
+        let (keys, available) = (
+            alike(|a, b| a.requirements == b.requirements).map(|former| former.keys.clone()),
+            alike(|a, b| a.offerings == b.offerings).map(|former| former.available.clone()),
+        );
         let mut catalog = Catalog {
-            keys: index_keys(&types),
-            available: index_offerings(&types),
+            keys: keys.unwrap_or_else(|| index_keys(&types).into()),
+            available: available.unwrap_or_else(|| index_offerings(&types).into()),
             rows: types.iter().map(|t| row(t.allocatable())).collect(),
             extended: BTreeMap::new(),
             sound: TypeSet::all(types.len()),
@@ -145,7 +155,7 @@ impl Catalog {
     /// Keeps the types with an available offering that requirements admit.
     pub(crate) fn filter_offerings(&self, set: &mut TypeSet, requirements: &Requirements) {
         let mut passing = TypeSet::none(self.types.len());
-        for available in &self.available {
+        for available in &*self.available {
             if available.offering.is_compatible(requirements) {
                 passing.union(&available.types);
             }

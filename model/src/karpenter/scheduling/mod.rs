@@ -41,6 +41,7 @@ use super::version::{Profile, ReservedCapacity};
 use crate::api::{Labels, Node, Pod, PodTemplate};
 use crate::id::{NodeId, NodePoolId, PodId, Table};
 
+pub(crate) use catalog::Catalog;
 pub use failure::{Failure, TypesExhausted};
 pub use new_claim::{NewClaim, generate_name};
 pub(crate) use preferences::heaviest;

@@ -163,7 +163,6 @@ pub(crate) fn unmet_min_values<'a>(
 /// One value serves any number of passes and what-ifs; it holds no state of theirs.
 #[derive(Debug, Default)]
 pub struct Templates {
-    catalogs: Vec<Arc<Catalog>>,
     prepared: Vec<Prepared>,
 }
 
@@ -176,7 +175,7 @@ struct Prepared {
 
 impl Prepared {
     fn is_current(&self, pool: &NodePool, types: &InstanceTypes, world: &World<'_>) -> bool {
-        Arc::ptr_eq(&self.template.catalog.types, types)
+        Arc::ptr_eq(&self.template.catalog, types.index())
             && self.daemons.len() == world.daemons.len()
             && self
                 .daemons
@@ -205,30 +204,14 @@ impl Templates {
             let known = at.map(|at| former.swap_remove(at));
             let current = known.filter(|known| known.is_current(pool, types, world));
             let prepared = current.unwrap_or_else(|| Prepared {
-                template: Template::new(id, pool, self.catalog(types), world),
+                template: Template::new(id, pool, types.index().clone(), world),
                 pool: pool.clone(),
                 daemons: world.daemons.to_vec(),
             });
             self.prepared.push(prepared);
         }
-        let used = |catalog: &Arc<Catalog>| {
-            self.prepared
-                .iter()
-                .any(|known| Arc::ptr_eq(&known.template.catalog, catalog))
-        };
-        self.catalogs.retain(used);
         self.prepared
             .sort_by(|a, b| order_by_weight(&a.pool).cmp(&order_by_weight(&b.pool)));
-    }
-
-    fn catalog(&mut self, types: &InstanceTypes) -> Arc<Catalog> {
-        let same = |catalog: &&Arc<Catalog>| Arc::ptr_eq(&catalog.types, types);
-        if let Some(known) = self.catalogs.iter().find(same) {
-            return known.clone();
-        }
-        let catalog = Arc::new(Catalog::new(types.clone()));
-        self.catalogs.push(catalog.clone());
-        catalog
     }
 
     /// All templates, in the order in which they are tried.

@@ -83,6 +83,7 @@ fn offered<'a>(facts: &Facts<'a>) -> Vec<Offered<'a>> {
         profile,
         scenario.config.provider.clone(),
         scenario.catalog.clone(),
+        scenario.shared.instance_types.clone(),
     );
     provider.set_classes(&of_pool);
     let types = |id: NodePoolId| {

@@ -126,6 +126,7 @@ fn scenario(
         metric_rules: metric_rules(&root.get("metric")),
         overlay: overlay(&root.get("overlay"), epoch),
         config: parts::parts(root, &stack, epoch, ec2),
+        shared: super::Shared::default(),
     };
     for action in &mut scenario.actions {
         if let super::Act::Apply(objects) = &mut action.act {

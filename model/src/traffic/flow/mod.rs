@@ -24,7 +24,7 @@ use self::plant::{Plant, Solution};
 use super::arrivals::Source;
 use super::config::{Config, Machine, PodCpu};
 use super::pool::{Pick, Pool};
-use super::probe::{Finding, Probes};
+use super::probe::{Finding, Findings, Probes};
 use super::state::{Site, State};
 use super::traefik::{self, Code};
 use super::{Role, Stats};
@@ -129,11 +129,11 @@ pub(super) struct Flow {
     hang_times: [f64; LUMPS],
     stats: Stats,
     stretches: Vec<Stretch>,
-    probes: Probes,
+    probes: Findings,
 }
 
 impl Flow {
-    pub(super) fn new(config: Config, streams: Streams) -> Self {
+    pub(super) fn new(config: Config, streams: Streams, probes: &Probes) -> Self {
         let arrivals = config.arrivals.iter().enumerate();
         let sources: Vec<Source> = arrivals
             .map(|(i, arrivals)| Source::new(arrivals.clone(), streams.stream("traffic/arrivals", i as u64)))
@@ -166,7 +166,7 @@ impl Flow {
             hang_times: std::array::from_fn(|i| drawn[50 * i + 25]),
             stats: Stats::default(),
             stretches: Vec::new(),
-            probes: Probes::default(),
+            probes: probes.of(&config),
             config,
         }
     }
