@@ -4,6 +4,7 @@
 
 mod ec2;
 mod hpa;
+mod karpenter;
 mod manifest;
 mod promql;
 mod promqltest;

@@ -172,6 +172,11 @@ pub struct Profile {
     pub static_capacity: bool,
     /// NodePool limits may count nodes (v1.11).
     pub node_limits: bool,
+    /// Pods fail where requirements leave no NodePool an instance type; before, they counted as placed (v1.7).
+    pub no_types_fail: bool,
+    /// New nodes count as registered and initialized, so that pods and DaemonSets may ask for these labels
+    /// (v1.14).
+    pub templates_initialized: bool,
     /// Reserved capacity.
     pub reserved_capacity: ReservedCapacity,
     /// Pods of a deleting node count as pending unless they may not be evicted now; before, all do (v1.4).
@@ -312,6 +317,8 @@ impl Profile {
             max_instance_types: max_instance_types(version),
             static_capacity: v(8),
             node_limits: v(11),
+            no_types_fail: v(7),
+            templates_initialized: v(14),
             reserved_capacity: reserved_capacity(version),
             currently_reschedulable: v(4),
             ephemeral_taints_always_ignored: !beta(33),

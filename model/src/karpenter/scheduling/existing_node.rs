@@ -132,6 +132,12 @@ impl<'a> ExistingNode<'a> {
         let extended = missing.extended.iter().filter(|(_, amount)| **amount > 0);
         let extended = extended.map(|(name, amount)| (name.clone(), *amount)).collect();
         self.remaining -= &Resources { extended, ..missing };
+        // What the node does not report cannot be overcommitted
+        // (karpenter v1.14 pkg/utils/resources/resources.go `Subtract`).
+        let reported = &self.state.allocatable().extended;
+        self.remaining
+            .extended
+            .retain(|name, _| reported.contains_key(name));
         self.overcommitted = self.remaining.extended.values().any(|left| *left < 0);
     }
 

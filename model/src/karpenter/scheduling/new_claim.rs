@@ -465,6 +465,10 @@ impl NewClaim {
     #[must_use]
     pub fn object(&self, pool: &NodePool, name: String, now: Instant) -> NodeClaim {
         let mut requirements = self.requirements.clone();
+        // These are for the simulation only (`schedulingSimulationKeys`).
+        for key in [labels::REGISTERED, labels::INITIALIZED] {
+            requirements.remove(key);
+        }
         let min_values = requirements
             .get(labels::INSTANCE_TYPE)
             .and_then(Requirement::min_values);

@@ -270,8 +270,13 @@ impl<'a> Scheduler<'a, '_> {
             self.attempts += self.pools.len() as u64;
             return Err(known.clone());
         }
-        if self.pools.is_empty() {
-            return Err(Arc::new(Failure::NoPools));
+        if self.pools.iter().all(|pool| pool.types.is_empty()) {
+            // Older releases combine the errors of no pool to no error: the pod goes nowhere and has not failed.
+            return if self.pools.is_empty() || self.world.profile.no_types_fail {
+                Err(Arc::new(Failure::NoPools))
+            } else {
+                Ok(())
+            };
         }
         let mut failures = Vec::new();
         for template in self.pools {

@@ -13,6 +13,7 @@ use super::{MinValuesPolicy, World};
 use crate::api::{PodTemplate, Taint, TaintEffect};
 use crate::id::NodePoolId;
 use crate::karpenter::instance_type::{InstanceType, InstanceTypes};
+use crate::karpenter::labels;
 use crate::karpenter::node_pool::{Limits, NodePool};
 use crate::karpenter::requirement::{Name, Requirement};
 use crate::karpenter::requirements::Requirements;
@@ -45,7 +46,12 @@ pub(crate) struct DaemonGroup {
 
 impl Template {
     fn new(id: NodePoolId, pool: &NodePool, catalog: Arc<Catalog>, world: &World<'_>) -> Self {
-        let requirements = pool.template_requirements();
+        let mut requirements = pool.template_requirements();
+        if world.profile.templates_initialized {
+            for key in [labels::REGISTERED, labels::INITIALIZED] {
+                requirements.add(key, Requirement::only("true"));
+            }
+        }
         let mut types = catalog.all();
         catalog.filter_requirements(&mut types, &requirements);
         catalog.filter_offerings(&mut types, &requirements);

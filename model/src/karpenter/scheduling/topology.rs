@@ -97,7 +97,7 @@ impl<'a> Topology<'a> {
                 continue;
             };
             for term in terms {
-                let group = self.inverse_group(&pod.template, term);
+                let group = self.inverse_group(&pod.template, &pod.template.spec, term);
                 if let Some(domain) = node.labels.get(term.topology_key.as_str()) {
                     let domain = Name::from(domain.as_str());
                     self.inverse[group].counts.record([&domain]);
@@ -127,7 +127,7 @@ impl<'a> Topology<'a> {
         for term in affinity.pod_required.iter().chain(soft.map(|soft| &soft.term)) {
             membership
                 .owned
-                .push(self.affinity_group(Kind::Affinity, template, term));
+                .push(self.affinity_group(Kind::Affinity, template, spec, term));
         }
         let soft = affinity
             .anti_preferred
@@ -136,10 +136,10 @@ impl<'a> Topology<'a> {
         for term in affinity.anti_required.iter().chain(soft.map(|soft| &soft.term)) {
             membership
                 .owned
-                .push(self.affinity_group(Kind::AntiAffinity, template, term));
+                .push(self.affinity_group(Kind::AntiAffinity, template, spec, term));
         }
         for term in &affinity.anti_required {
-            membership.inverse.push(self.inverse_group(template, term));
+            membership.inverse.push(self.inverse_group(template, spec, term));
         }
         membership.owned.sort_unstable();
         membership.owned.dedup();
@@ -265,14 +265,32 @@ impl<'a> Topology<'a> {
             },
             selector,
             max_skew: spread.max_skew,
-            filter: Some(NodeFilter::new(spec, honor_affinity, honor_taints)),
+            filter: Some(if policies {
+                NodeFilter::new(spec, honor_affinity, honor_taints)
+            } else {
+                NodeFilter::without_policies(spec)
+            }),
         };
         let tolerating = honor_taints.then_some(spec);
         self.group(TopologyGroup::new(identity, spread.min_domains), tolerating)
     }
 
-    fn affinity_group(&mut self, kind: Kind, template: &PodTemplate, term: &PodAffinityTerm) -> usize {
-        self.group(TopologyGroup::new(identity_of(kind, template, term), None), None)
+    fn affinity_group(
+        &mut self,
+        kind: Kind,
+        template: &PodTemplate,
+        spec: &PodSpec,
+        term: &PodAffinityTerm,
+    ) -> usize {
+        let counts = TopologyGroup::new(identity_of(kind, template, term), None);
+        self.group(counts, self.tolerating(spec))
+    }
+
+    /// Affinity has no policy for taints, and what is not "Ignore" heeds them: such a group begins with the
+    /// domains of the NodePools that its first pod tolerates, preferences to avoid them included
+    /// (`TopologyDomainGroup.ForEachDomain`).
+    fn tolerating<'s>(&self, spec: &'s PodSpec) -> Option<&'s PodSpec> {
+        self.world.profile.node_inclusion_policies.then_some(spec)
     }
 
     /// Finds a group or counts the pods that are there for it (`countDomains`).
@@ -295,13 +313,13 @@ impl<'a> Topology<'a> {
         self.groups.len() - 1
     }
 
-    fn inverse_group(&mut self, template: &PodTemplate, term: &PodAffinityTerm) -> usize {
+    fn inverse_group(&mut self, template: &PodTemplate, spec: &PodSpec, term: &PodAffinityTerm) -> usize {
         let mut counts = TopologyGroup::new(identity_of(Kind::AntiAffinity, template, term), None);
         let same = |group: &Group| group.counts.identity == counts.identity;
         if let Some(known) = self.inverse.iter().position(same) {
             return known;
         }
-        self.register_universe(&mut counts, None);
+        self.register_universe(&mut counts, self.tolerating(spec));
         self.inverse.push(self.with_selection(counts));
         self.inverse.len() - 1
     }

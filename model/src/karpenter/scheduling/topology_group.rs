@@ -56,19 +56,41 @@ impl Namespaces {
 }
 
 /// Which nodes take part in a spread (`TopologyNodeFilter`).
-#[derive(Debug, Clone, PartialEq, Eq)]
+///
+/// Filters are equal where upstream's hash of them is: it sees which labels are required but not which
+/// values, and tolerations even where taints are ignored (mitchellh/hashstructure v2 leaves out what is
+/// not exported, as all of `Requirement` is but its key). So pods that differ in the value of a node
+/// selector share the group, and the filter, of the one that came first, and a pod that takes on a
+/// toleration as its last preference begins to count anew.
+#[derive(Debug, Clone)]
 pub(crate) struct NodeFilter {
-    /// Alternatives, of which one must be met; `None` if node affinity is ignored.
-    requirements: Option<Vec<Requirements>>,
-    /// Tolerations that must cover the node's taints; `None` if taints are ignored.
-    tolerations: Option<Vec<Toleration>>,
+    /// Alternatives, of which one must be met.
+    requirements: Vec<Requirements>,
+    /// Tolerations that must cover the node's taints.
+    tolerations: Vec<Toleration>,
+    honor_affinity: bool,
+    honor_taints: bool,
+}
+
+impl PartialEq for NodeFilter {
+    fn eq(&self, other: &Self) -> bool {
+        fn is_subset(a: &NodeFilter, b: &NodeFilter) -> bool {
+            let keys = |own: &Requirements| own.iter().map(|(key, _)| key.clone()).collect::<Vec<_>>();
+            let required = |own| b.requirements.iter().any(|other| keys(own) == keys(other));
+            a.requirements.iter().all(required) && a.tolerations.iter().all(|own| b.tolerations.contains(own))
+        }
+        self.honor_affinity == other.honor_affinity
+            && self.honor_taints == other.honor_taints
+            && is_subset(self, other)
+            && is_subset(other, self)
+    }
 }
 
 impl NodeFilter {
     /// The filter of a pod's spread constraint.
     pub(crate) fn new(pod: &PodSpec, honor_affinity: bool, honor_taints: bool) -> Self {
         let selector = Requirements::from_labels(&pod.node_selector);
-        let alternatives = || match &pod.affinity.node_required {
+        let requirements = match &pod.affinity.node_required {
             None => vec![selector.clone()],
             Some(terms) => terms
                 .iter()
@@ -80,8 +102,18 @@ impl NodeFilter {
                 .collect(),
         };
         NodeFilter {
-            requirements: honor_affinity.then(alternatives),
-            tolerations: honor_taints.then(|| pod.tolerations.clone()),
+            requirements,
+            tolerations: pod.tolerations.clone(),
+            honor_affinity,
+            honor_taints,
+        }
+    }
+
+    /// The filter of releases without inclusion policies, whose hash knows no tolerations.
+    pub(crate) fn without_policies(pod: &PodSpec) -> Self {
+        NodeFilter {
+            tolerations: Vec::new(),
+            ..NodeFilter::new(pod, true, false)
         }
     }
 
@@ -91,18 +123,18 @@ impl NodeFilter {
         mut taints: impl Iterator<Item = &'t Taint>,
         meets: impl FnMut(&Requirements) -> bool,
     ) -> bool {
-        let tolerated = |tolerations: &Vec<Toleration>| {
-            taints.all(|taint| tolerations.iter().any(|toleration| toleration.tolerates(taint)))
+        let tolerated = |taint: &Taint| {
+            self.tolerations
+                .iter()
+                .any(|toleration| toleration.tolerates(taint))
         };
-        self.requirements
-            .as_ref()
-            .is_none_or(|all| all.is_empty() || all.iter().any(meets))
-            && self.tolerations.as_ref().is_none_or(tolerated)
+        let affine = !self.honor_affinity || self.requirements.is_empty();
+        (affine || self.requirements.iter().any(meets)) && (!self.honor_taints || taints.all(tolerated))
     }
 }
 
 /// What makes a topology group the same as another (`TopologyGroup.Hash`).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Identity {
     pub(crate) kind: Kind,
     pub(crate) key: Name,
