@@ -140,7 +140,7 @@ fn the_measured_run_lies_within_the_simulated_one() {
         .iter()
         .map(|action| action.at.as_secs())
         .collect();
-    assert_eq!(at, [770, 2270], "13:47:50 and 14:12:50");
+    assert_eq!(at, [780, 2270], "13:48:00 and 14:12:50");
     assert!(matches!(&scenario.actions[0].act, Act::Apply(objects) if objects.node_pools.len() == 1));
     assert!(
         scenario.objects.node_pools.is_empty(),

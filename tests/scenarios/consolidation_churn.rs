@@ -11,7 +11,7 @@ struct Price {
 }
 
 fn price(sets: &[&str]) -> Price {
-    let run = Run::with(NAME, 1, sets);
+    let run = Run::logged(NAME, 1, sets, false);
     let counts = run.record.counts;
     let hours = run.end() / 3600.0;
     let karpenters = run.record.costs.iter().filter(|(name, _)| *name != "m6i.large");

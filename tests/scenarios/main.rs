@@ -66,10 +66,16 @@ impl Run {
     }
 
     fn with(name: &str, seed: u64, sets: &[&str]) -> Run {
+        Run::logged(name, seed, sets, true)
+    }
+
+    /// Without a log of decisions a run is quicker.
+    fn logged(name: &str, seed: u64, sets: &[&str], log: bool) -> Run {
         let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
         let (scenario, _) = load(&files(name), &sets).unwrap_or_else(|report| panic!("{name}\n{report}"));
         let options = Options {
             seed,
+            log,
             ..Options::of(&scenario)
         };
         let record = cluster::run(&scenario, options);

@@ -42,7 +42,7 @@ fn forty_clients_fill_the_cluster_and_one_empties_it_after_five_minutes() {
             .as_secs_f64()
             - less;
         // Clients stop after their 30 s of grace; the HPA looks back 300 s; cooldownPeriod: 30 does nothing.
-        within("seconds to the scale-in", drop, 330.0..=480.0);
+        within("seconds to the scale-in", drop, 310.0..=480.0);
         within(
             "replicas at the end",
             run.record.curve("replicas_desired").last(),

@@ -1,5 +1,6 @@
 //! Advice about HorizontalPodAutoscalers, and about the behavior stanza wherever it stands.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::{Facts, advise};
@@ -93,18 +94,18 @@ pub(super) fn behavior(context: &Context<'_>, at: &Cursor<'_>, behavior: Option<
     }
 }
 
-/// Two autoscalers of one target.
+/// Two autoscalers of one target. One that several files or actions apply is the same one.
 pub(super) fn same_target(facts: &Facts<'_>, context: &Context<'_>, at: &Cursor<'_>, target: &ObjectName) {
-    let hpas = facts
-        .objects
-        .iter()
-        .flat_map(|objects| &objects.hpas)
-        .filter(|hpa| hpa.target == *target)
-        .count();
+    let hpas = facts.objects.iter().flat_map(|objects| &objects.hpas);
+    let hpas = hpas.filter(|hpa| hpa.target == *target).map(|hpa| &hpa.name);
+    let hpas: BTreeSet<&ObjectName> = hpas.collect();
     let scaled = facts.objects.iter().flat_map(|objects| &objects.scaled_objects);
-    let scaled = scaled.filter(|object| object.target == *target).count();
-    if hpas + scaled > 1 {
-        let message = if scaled > 0 {
+    let scaled = scaled
+        .filter(|object| object.target == *target)
+        .map(|object| &object.name);
+    let scaled: BTreeSet<&ObjectName> = scaled.collect();
+    if hpas.len() + scaled.len() > 1 {
+        let message = if !scaled.is_empty() {
             format!("{target} has another autoscaler: KEDA's webhook refuses the second")
         } else {
             format!("{target} has another HorizontalPodAutoscaler: neither scales it")

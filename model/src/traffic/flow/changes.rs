@@ -15,10 +15,12 @@ impl Flow {
         self.stale_state = true;
     }
 
+    /// Nobody says that the node's servers are gone: they stay configured, and requests to them hang, until they
+    /// are no longer Ready or deleted.
     pub(in crate::traffic) fn node_gone(&mut self, node: NodeId) {
         let here = |(_, pod): &(&PodId, &Pod)| pod.node == node && pod.alive;
         let lost: Vec<PodId> = self.pods.iter().filter(here).map(|(&id, _)| id).collect();
-        lost.into_iter().for_each(|pod| self.pod_stopped(pod));
+        lost.into_iter().for_each(|pod| self.containers_end(pod));
         self.nodes.remove(&node);
         self.stale_state = true;
     }
@@ -66,17 +68,25 @@ impl Flow {
     }
 
     pub(in crate::traffic) fn pod_deleting(&mut self, id: PodId) {
-        match self.pods.get(&id).map(|pod| pod.role) {
-            Some(Role::Proxy) => {
+        match self.pods.get(&id).map(|pod| (pod.role, pod.alive)) {
+            Some((Role::Proxy, _)) => {
                 self.pool.proxy_ready(id, false);
                 self.stale_state = true;
             }
-            Some(Role::Server) => self.pool.endpoint(self.now, id, Presence::Fenced),
-            Some(Role::Client) | None => {}
+            Some((Role::Server, true)) => self.pool.endpoint(self.now, id, Presence::Fenced),
+            Some((Role::Server, false)) => self.pool.endpoint(self.now, id, Presence::Absent),
+            Some((Role::Client, _)) | None => {}
         }
     }
 
     pub(in crate::traffic) fn pod_stopped(&mut self, id: PodId) {
+        if self.pods.get(&id).is_some_and(|pod| pod.role == Role::Server) {
+            self.pool.endpoint(self.now, id, Presence::Absent);
+        }
+        self.containers_end(id);
+    }
+
+    fn containers_end(&mut self, id: PodId) {
         let Some(pod) = self.pods.get(&id).filter(|pod| pod.alive) else {
             return;
         };
@@ -122,7 +132,6 @@ impl Flow {
             let cut = line.cut(1.0 / beside.max(1) as f64);
             self.failed(cut, traefik::BAD_GATEWAY, true, 0.0);
         }
-        self.pool.endpoint(self.now, id, Presence::Absent);
     }
 
     /// What a proxy had under way ends without being counted.

@@ -221,6 +221,8 @@ impl Requests {
         self.node_places.insert(id, place);
     }
 
+    /// Nobody says that the node's servers are gone: they stay configured, and requests to them hang, until they
+    /// are no longer Ready or deleted.
     pub(super) fn node_gone(&mut self, id: NodeId) {
         let Some(place) = self.node_places.remove(&id) else {
             return;
@@ -231,7 +233,7 @@ impl Requests {
             .filter(|&id| here(&self.slots[id]))
             .collect();
         for pod in lost {
-            self.pod_stopped(PodId(pod as u32));
+            self.containers_end(PodId(pod as u32));
         }
         self.nodes[place as usize] = None;
         self.due.set(place as usize, Instant::MAX);
@@ -327,14 +329,27 @@ impl Requests {
     }
 
     pub(super) fn pod_deleting(&mut self, id: PodId) {
-        match self.slot_of(id).map(|slot| self.pods[slot as usize].role) {
-            Some(Role::Proxy) => self.pool.proxy_ready(id, false),
-            Some(Role::Server) => self.pool.endpoint(self.now, id, Presence::Fenced),
-            Some(Role::Client) | None => {}
+        let known = |slot: u32| {
+            let pod = &self.pods[slot as usize];
+            (pod.role, pod.alive)
+        };
+        match self.slot_of(id).map(known) {
+            Some((Role::Proxy, _)) => self.pool.proxy_ready(id, false),
+            Some((Role::Server, true)) => self.pool.endpoint(self.now, id, Presence::Fenced),
+            Some((Role::Server, false)) => self.pool.endpoint(self.now, id, Presence::Absent),
+            Some((Role::Client, _)) | None => {}
         }
     }
 
     pub(super) fn pod_stopped(&mut self, id: PodId) {
+        let role = self.slot_of(id).map(|slot| self.pods[slot as usize].role);
+        if role == Some(Role::Server) {
+            self.pool.endpoint(self.now, id, Presence::Absent);
+        }
+        self.containers_end(id);
+    }
+
+    fn containers_end(&mut self, id: PodId) {
         let Some(slot) = self.slot_of(id).filter(|&slot| self.pods[slot as usize].alive) else {
             return;
         };
@@ -356,10 +371,7 @@ impl Requests {
         match role {
             Role::Client => self.client_stopped(slot),
             Role::Proxy => self.proxy_stopped(id),
-            Role::Server => {
-                self.server_stopped(slot);
-                self.pool.endpoint(self.now, id, Presence::Absent);
-            }
+            Role::Server => self.server_stopped(slot),
         }
         self.settle();
     }
