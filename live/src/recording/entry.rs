@@ -24,6 +24,8 @@ pub struct Line {
 pub enum Entry {
     /// What is recorded: the first line, and no other.
     Header(Header),
+    /// The scenario begins: its time zero is now.
+    Start(Start),
     /// An object of the API changed, or was there when listening began.
     Object(Object),
     /// A query was answered.
@@ -81,6 +83,14 @@ pub struct Header {
     /// The cluster, as its context is called.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cluster: Option<String>,
+}
+
+/// The beginning of the scenario's time. Without it a recording is compared by its wall clock.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Start {
+    /// The scenario's own clock at this moment, RFC 3339: its `epoch`.
+    pub clock: String,
 }
 
 /// What happened to an object.

@@ -7,6 +7,7 @@
 //! ```text
 //! {"t":0.0,"type":"header","version":1,"run":"r-7f3a","made_by":"live","scenario":"php-apache","epoch":"2026-03-01T13:35:00Z","versions":{"kubernetes":"1.33.4","keda":"2.17.2"}}
 //! {"t":0.412,"type":"object","change":"listed","kind":"Pod","namespace":"shop","name":"web-5c9f-x2x7k","uid":"0b1e…","object":{"apiVersion":"v1","metadata":{…},"spec":{…},"status":{…}}}
+//! {"t":8.2,"type":"start","clock":"2023-12-28T13:35:00Z"}
 //! {"t":15.02,"type":"sample","source":"prometheus","name":"seen.rps","query":"sum(rate(…[2m]))","series":[{"labels":{},"points":[[15.0,37.4]]}]}
 //! {"t":16.3,"type":"object","change":"modified","kind":"Pod","namespace":"shop","name":"web-5c9f-x2x7k","uid":"0b1e…","object":{"metadata":{…},"status":{…}}}
 //! {"t":30.1,"type":"instances","instances":[{"id":"i-0a1…","instance_type":"m5.large","zone":"us-west-2a","lifecycle":"spot","launched":"2026-03-01T13:35:21Z","state":"running"}]}
@@ -16,7 +17,8 @@
 //! {"t":600.0,"type":"end","reason":"finished"}
 //! ```
 //!
-//! - `t` is when it was heard: seconds since the header's `epoch`, by the recorder's steady clock. Times inside
+//! - `t` is when it was heard: seconds since the header's `epoch`, by the recorder's steady clock. `start` says when the
+//!   scenario's time zero was and what the scenario calls it, so that a run of 2023 can be recorded today. Times inside
 //!   objects are the API server's; a `clock` entry says how far that clock is ahead of the recorder's.
 //! - The first line is the header. A reader refuses a version that it does not know; entries of a type and fields
 //!   that it does not know are refused as well, since leaving them out could change what a recording says.
@@ -37,7 +39,7 @@ mod writer;
 
 pub use entry::{
     Action, Change, Clock, End, Entry, Gap, Header, Instance, Instances, Line, Maker, Object, Price, Prices,
-    Sample, Series, VERSION,
+    Sample, Series, Start, VERSION,
 };
 pub use reader::{Error, Recording};
 pub use trim::trimmed;
