@@ -6,4 +6,6 @@
 pub mod accuracy;
 pub mod curves;
 pub mod measured;
+pub mod objects;
 pub mod recording;
+pub mod simulated;
