@@ -4,7 +4,9 @@
 //! wrote down, [`accuracy`] defines the measures.
 
 pub mod accuracy;
+pub mod compare;
 pub mod curves;
+pub mod heard;
 pub mod measured;
 pub mod objects;
 pub mod recording;

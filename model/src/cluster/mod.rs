@@ -131,6 +131,9 @@ fn run_before(scenario: &Scenario, options: Options, mut watcher: Option<&mut dy
             cluster.auditor = auditor;
         }
     }
+    if let Some(watcher) = watcher {
+        watcher.end(end, cluster.seen());
+    }
     cluster.finish(end)
 }
 

@@ -16,6 +16,9 @@ pub trait Watcher {
     /// they are when their notice is delivered, which is later than what it was about by the watch delay. Status
     /// writes of the HPA controller and states of machines have no notice: compare them.
     fn look(&mut self, now: Instant, notice: Option<Notice>, seen: Seen<'_>);
+
+    /// The run is over.
+    fn end(&mut self, _now: Instant, _seen: Seen<'_>) {}
 }
 
 /// What a watcher sees.
