@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use live::accuracy::Simulated;
+use live::compare::{Run, observe};
 use live::curves::step_curve;
 use live::measured::{CurveName, Measured};
 use model::cluster::record::LogEntry;
@@ -68,6 +69,17 @@ pub(crate) struct Outcome {
     pub(crate) table: Table,
     /// Every decision; of many runs, only the first keeps them.
     pub(crate) log: Vec<LogEntry>,
+    /// What comparisons take, if it was to be kept.
+    pub(crate) run: Run,
+}
+
+/// What of runs is kept beside their numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Keep {
+    /// Rows.
+    Rows,
+    /// Exact curves and lives too, and the decisions of the first.
+    Everything,
 }
 
 /// Runs seeds from `seed` on, side by side. What comes back is in the order of seeds, whatever the number of
@@ -77,11 +89,16 @@ pub(crate) fn run(
     seed: u64,
     runs: usize,
     fidelity: Fidelity,
-    log: bool,
+    keep: Keep,
 ) -> Vec<Outcome> {
     let progress = talk::progress(runs);
     let one = |n: usize| {
-        let outcome = run_one(scenario, seed.wrapping_add(n as u64), fidelity, log && n == 0);
+        let log = keep == Keep::Everything && n == 0;
+        let outcome = run_one(
+            scenario,
+            options(seed.wrapping_add(n as u64), fidelity, log),
+            keep,
+        );
         progress.inc(1);
         outcome
     };
@@ -94,25 +111,33 @@ pub(crate) fn run(
     outcomes
 }
 
-fn run_one(scenario: &Scenario, seed: u64, fidelity: Fidelity, log: bool) -> Outcome {
-    let level = match fidelity {
-        Fidelity::Flow => traffic::Fidelity::Flow,
-        Fidelity::Requests => traffic::Fidelity::Requests,
-    };
-    let record = cluster::run(
-        scenario,
-        Options {
-            seed,
-            fidelity: level,
-            log,
-            latencies: true,
-            dashboard: true,
-            audit: false,
+/// What of a run is not the scenario's.
+pub(crate) fn options(seed: u64, fidelity: Fidelity, log: bool) -> Options {
+    Options {
+        seed,
+        fidelity: match fidelity {
+            Fidelity::Flow => traffic::Fidelity::Flow,
+            Fidelity::Requests => traffic::Fidelity::Requests,
         },
-    );
+        log,
+        latencies: true,
+        dashboard: true,
+        audit: false,
+    }
+}
+
+fn run_one(scenario: &Scenario, options: Options, keep: Keep) -> Outcome {
+    let (record, run) = match keep {
+        Keep::Rows => (cluster::run(scenario, options), Run::default()),
+        Keep::Everything => observe(scenario, options),
+    };
+    let fidelity = match options.fidelity {
+        traffic::Fidelity::Flow => Fidelity::Flow,
+        traffic::Fidelity::Requests => Fidelity::Requests,
+    };
     let about = About {
         scenario: scenario.name.clone(),
-        seed,
+        seed: options.seed,
         fidelity: fidelity.as_str().to_owned(),
         epoch: (scenario.epoch + scenario.warm_up).to_string(),
     };
@@ -121,6 +146,7 @@ fn run_one(scenario: &Scenario, seed: u64, fidelity: Fidelity, log: bool) -> Out
         table: Table::of(&record),
         summary,
         log: record.log,
+        run,
     }
 }
 

@@ -9,7 +9,8 @@ use crate::recording::{Change, Object};
 /// The objects that are there.
 #[derive(Debug, Clone, Default)]
 pub struct Heard<'r> {
-    objects: BTreeMap<&'r str, BTreeMap<&'r str, &'r Object>>,
+    objects: BTreeMap<&'r str, BTreeMap<&'r str, (u64, &'r Object)>>,
+    next: u64,
 }
 
 impl<'r> Heard<'r> {
@@ -18,17 +19,35 @@ impl<'r> Heard<'r> {
         let own = self.objects.entry(&object.kind).or_default();
         if object.change == Change::Deleted {
             own.remove(object.uid.as_str());
-        } else {
-            own.insert(&object.uid, object);
+            return;
         }
+        let order = own.get(object.uid.as_str()).map_or(self.next, |known| known.0);
+        self.next = self.next.max(order + 1);
+        own.insert(&object.uid, (order, object));
     }
 
     /// The objects of a kind.
     pub fn kind(&self, kind: &str) -> impl Iterator<Item = &'r Object> + '_ {
-        self.objects
+        let own = self.objects.get(kind).into_iter().flatten();
+        own.map(|(_, (_, object))| *object)
+    }
+
+    /// The objects of a kind in the order of their creation, and of hearing of them where that is the same.
+    #[must_use]
+    pub fn by_age(&self, kind: &str) -> Vec<&'r Object> {
+        let mut all: Vec<(u64, &'r Object)> = self
+            .objects
             .get(kind)
-            .into_iter()
-            .flat_map(|own| own.values().copied())
+            .map(|own| own.values().copied().collect())
+            .unwrap_or_default();
+        let created = |object: &'r Object| {
+            object
+                .text("/metadata/creationTimestamp")
+                .parse::<jiff::Timestamp>()
+                .ok()
+        };
+        all.sort_by_cached_key(|(order, object)| (created(object), *order));
+        all.into_iter().map(|(_, object)| object).collect()
     }
 
     /// An object by its name.

@@ -10,4 +10,5 @@ pub mod heard;
 pub mod measured;
 pub mod objects;
 pub mod recording;
+pub mod shadow;
 pub mod simulated;

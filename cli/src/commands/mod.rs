@@ -3,6 +3,7 @@
 mod accuracy;
 mod catalog;
 mod check;
+mod compare;
 mod plot;
 mod run;
 
@@ -25,6 +26,7 @@ pub(crate) fn execute(command: Command) -> Result<Answer, Failure> {
         Command::Check(args) => check::check(&args),
         Command::Catalog(args) => catalog::catalog(&args),
         Command::Accuracy(args) => accuracy::accuracy(&args),
+        Command::Compare(args) => compare::compare(&args),
         Command::Plot(args) => plot::plot(&args),
     }
 }

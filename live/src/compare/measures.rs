@@ -272,7 +272,7 @@ impl Table<'_> {
                 .collect();
             lines.push(line(name, "nMAE, seed against seed", Unit::Share, floor));
         }
-        if counts {
+        if [self.replicas(), self.nodes()].contains(&name) {
             let changes = |curve: &StepSeries, rises: bool| {
                 let mut last = curve.at(window.from);
                 let mut changes = 0.0;
@@ -354,7 +354,9 @@ impl Table<'_> {
         let of = |run: &Run, kind: Kind, span: fn(&Life) -> Option<f64>| -> Vec<f64> {
             let (from, to) = (self.window.from.as_secs_f64(), self.window.to.as_secs_f64());
             let new = |life: &&Life| life.kind == kind && life.created > from && life.created < to;
-            run.lives.iter().filter(new).filter_map(span).collect()
+            // Recordings keep milliseconds.
+            let whole = |span: f64| (span * 1000.0).round() / 1000.0;
+            run.lives.iter().filter(new).filter_map(span).map(whole).collect()
         };
         let spans: [(&str, Kind, fn(&Life) -> Option<f64>); 4] = [
             ("pods, created to bound", Kind::Pod, |life| {
@@ -473,16 +475,14 @@ const RETURN: &str = "return to the minimum, error";
 /// When Prometheus saw a step, when the size that followed from it was decided, when the last node for it
 /// had joined, when all were Ready. A stage that did not take place has no end.
 fn stage_ends(run: &Run, step: Instant, end: Instant) -> [Option<Instant>; 4] {
-    let inside = |moment: Option<Instant>| moment.filter(|at| *at <= end);
-    let rise = |name: &str| inside(run.curve(name).and_then(|curve| first_rise(curve, step)));
-    let Some(desired) = run.curve(names::DESIRED) else {
-        return [rise(names::SEEN_RPS), None, None, None];
-    };
-    let Some(first) = rise(names::DESIRED) else {
-        return [rise(names::SEEN_RPS), None, None, None];
+    let desired = run.curve(names::DESIRED);
+    let rises =
+        desired.and_then(|desired| Some((desired, first_rise(desired, step).filter(|at| *at <= end)?)));
+    let Some((desired, first)) = rises else {
+        return [None; 4];
     };
     // The climb goes on until the size falls.
-    let falls = first_fall(desired, first).unwrap_or(end);
+    let falls = first_fall(desired, first).unwrap_or(end).min(end);
     let peak = desired.max(first, falls);
     let decided = time_to(desired, peak, first);
     let joined = run.curve(names::NODES).and_then(|nodes| {
@@ -496,7 +496,17 @@ fn stage_ends(run: &Run, step: Instant, end: Instant) -> [Option<Instant>; 4] {
     let ready = run
         .curve(names::READY)
         .and_then(|ready| time_to(ready, peak, first));
-    [rise(names::SEEN_RPS), decided, joined, inside(ready)]
+    let seen = run
+        .curve(names::SEEN_RPS)
+        .and_then(|rate| noticed(rate, step, falls));
+    [seen, decided, joined, ready.filter(|at| *at <= end)]
+}
+
+/// When a rate has risen by a tenth of what it will: readings wobble.
+fn noticed(rate: &StepSeries, step: Instant, end: Instant) -> Option<Instant> {
+    let (before, top) = (rate.at(step), rate.max(step, end));
+    let rises = top > before * 1.05;
+    time_to(rate, before + (top - before) / 10.0, step).filter(|_| rises)
 }
 
 /// The 5th and 95th percentile of curves at each moment.

@@ -11,7 +11,7 @@ use sim::{Instant, StepSeries};
 use super::run::{Kind, Life, Run, names};
 use crate::curves::step_curve;
 
-/// Runs a scenario, and keeps what a comparison needs beside its record.
+/// Runs a scenario, and keeps what a comparison needs beside its record. Lives are told as a watch tells them.
 #[must_use]
 pub fn observe(scenario: &Scenario, options: Options) -> (Record, Run) {
     let mut observer = Observer {
@@ -42,11 +42,11 @@ impl Observer {
         let Some(pod) = seen.api.pods.get(id) else {
             return;
         };
-        let (now, created) = (self.seconds(now), self.seconds(pod.created));
+        let now = self.seconds(now);
         let life = self
             .pods
             .entry(id)
-            .or_insert_with(|| life(Kind::Pod, &pod.name, created));
+            .or_insert_with(|| life(Kind::Pod, &pod.name, now));
         if pod.node.is_some() {
             life.placed.get_or_insert(now);
         }
@@ -59,10 +59,10 @@ impl Observer {
         let Some(node) = seen.api.nodes.get(id) else {
             return;
         };
-        let (now, created) = (self.seconds(now), self.seconds(node.created));
+        let now = self.seconds(now);
         let (life, _) = self.nodes.entry(id).or_insert_with(|| {
-            let mut life = life(Kind::Node, &node.name, created);
-            life.placed = Some(created);
+            let mut life = life(Kind::Node, &node.name, now);
+            life.placed = Some(now);
             (life, node.instance_type().to_owned())
         });
         if node.ready {
@@ -78,11 +78,10 @@ impl Observer {
             }
             return;
         };
-        let created = self.seconds(claim.created);
         let life = self
             .claims
             .entry(id)
-            .or_insert_with(|| life(Kind::Claim, &claim.name, created));
+            .or_insert_with(|| life(Kind::Claim, &claim.name, now));
         if claim.instance.is_some() {
             life.placed.get_or_insert(now);
         }
