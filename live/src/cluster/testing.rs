@@ -1,7 +1,9 @@
 //! An API server for tests: a function from requests to answers, and what it was asked.
 
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 
 use http::{Request, Response};
 use kube::Client;
@@ -35,12 +37,7 @@ impl Fake {
     }
 
     pub(crate) fn client(&self) -> Client {
-        let fake = self.clone();
-        let service = tower::service_fn(move |request: Request<Body>| {
-            let fake = fake.clone();
-            async move { fake.serve(request).await }
-        });
-        Client::new(service, "default")
+        Client::new(self.clone(), "default")
     }
 
     async fn serve(&self, request: Request<Body>) -> Result<Response<Body>, kube::Error> {
@@ -79,6 +76,21 @@ impl Fake {
     pub(crate) fn status(code: u16, reason: &str, message: &str) -> Value {
         json!({ "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
                 "message": message, "reason": reason, "code": code })
+    }
+}
+
+impl tower_service::Service<Request<Body>> for Fake {
+    type Response = Response<Body>;
+    type Error = kube::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, kube::Error>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), kube::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let fake = self.clone();
+        Box::pin(async move { fake.serve(request).await })
     }
 }
 
