@@ -176,10 +176,11 @@ pub fn rank(kind: &str) -> u8 {
     }
 }
 
-/// Whether it changes the size of something: such objects are made at time zero, all others before.
+/// Whether it acts on what is there: such objects are made at time zero, all others before, so that a settled
+/// start is not disturbed.
 #[must_use]
-pub fn is_autoscaler(kind: &str) -> bool {
-    matches!(kind, "ScaledObject" | "HorizontalPodAutoscaler")
+pub fn acts(kind: &str) -> bool {
+    matches!(kind, "ScaledObject" | "HorizontalPodAutoscaler" | "NodePool")
 }
 
 #[cfg(test)]

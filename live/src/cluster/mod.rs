@@ -13,19 +13,31 @@
 //!   after a kill that cannot be caught it is started again by the run's name.
 
 mod apply;
+pub mod clean;
 mod client;
 mod error;
 pub mod finding;
+pub mod journal;
 mod kinds;
+pub mod listen;
 pub mod manifest;
 pub mod permission;
+mod poll;
+pub mod plan;
 pub mod preflight;
 pub mod prometheus;
+mod pulse;
+mod recorder;
+pub mod run;
 pub mod site;
 #[cfg(test)]
 pub(crate) mod testing;
+mod state;
+mod watch;
 
 pub use apply::{Applied, FIELD_MANAGER, RUN_LABEL};
 pub use client::{Access, Connection, connect};
 pub use error::{Error, Result, explain};
 pub use kinds::{Served, ServedKind, Watched, discover};
+pub use recorder::Recorder;
+pub use state::{Node, PriceOf, State};

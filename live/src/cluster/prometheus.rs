@@ -221,9 +221,10 @@ impl Prometheus {
     async fn get(&self, endpoint: &str, arguments: &[(&str, String)]) -> Result<Value> {
         let what = || format!("ask Prometheus for {endpoint}");
         let fail = |why: String| Error::Request { what: what(), why };
-        let mut encoded = form_urlencoded::Serializer::new(String::new());
-        encoded.extend_pairs(arguments);
-        let uri = format!("{}/api/v1/{endpoint}?{}", self.prefix, encoded.finish());
+        let encoded = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(arguments)
+            .finish();
+        let uri = format!("{}/api/v1/{endpoint}?{encoded}", self.prefix);
         let request = Request::get(uri)
             .body(Body::empty())
             .map_err(|error| fail(error.to_string()))?;
