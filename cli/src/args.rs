@@ -41,7 +41,7 @@ pub(crate) enum Command {
 pub(crate) struct LiveArgs {
     /// Whatever; this build cannot talk to clusters: build it with --features live
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENTS")]
-    rest: Vec<String>,
+    pub(crate) rest: Vec<String>,
 }
 
 /// How results are printed.

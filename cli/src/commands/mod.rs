@@ -31,7 +31,10 @@ pub(crate) fn execute(command: Command) -> Result<Answer, Failure> {
         #[cfg(feature = "live")]
         Command::Live(args) => live::live(&args),
         #[cfg(not(feature = "live"))]
-        Command::Live(_) => Err(Failure::new("this scaletwin was built without what talks to clusters")
-            .hint("build it with `cargo build --release --features live`")),
+        Command::Live(args) => {
+            let typed = args.rest.join(" ");
+            let message = format!("`live {typed}` is not in this build, which talks to no cluster");
+            Err(Failure::new(message).hint("build it with `cargo build --release --features live`"))
+        }
     }
 }

@@ -146,7 +146,9 @@ async fn take_away(
         }
         if waiting.elapsed() >= patience {
             let why = format!("still there {} s after its deletion", patience.as_secs());
-            cleaned.left.extend(there.iter().map(|name| format!("{name}: {why}")));
+            cleaned
+                .left
+                .extend(there.iter().map(|name| format!("{name}: {why}")));
             break;
         }
         if told != there.len() {
@@ -155,7 +157,12 @@ async fn take_away(
         }
         tokio::time::sleep(PERIOD).await;
     }
-    let is_left = |name: &str| cleaned.left.iter().any(|left| left.starts_with(&format!("{name}:")));
+    let is_left = |name: &str| {
+        cleaned
+            .left
+            .iter()
+            .any(|left| left.starts_with(&format!("{name}:")))
+    };
     let gone: Vec<String> = deleted
         .iter()
         .map(|(_, applied)| applied.title().to_string())
@@ -186,7 +193,11 @@ pub async fn find(client: &Client, served: &Served, run: &str) -> Result<Vec<(Se
         let listed = list(client, &kind, "", &labels).await;
         (kind, listed)
     };
-    let answers: Vec<_> = stream::iter(kinds.cloned()).map(look).buffered(AT_ONCE).collect().await;
+    let answers: Vec<_> = stream::iter(kinds.cloned())
+        .map(look)
+        .buffered(AT_ONCE)
+        .collect()
+        .await;
     let mut found = Vec::new();
     for (kind, listed) in answers {
         let ours = |object: &&DynamicObject| is_ours(object, run);
@@ -207,7 +218,11 @@ pub async fn runs(client: &Client, served: &Served) -> Result<Vec<(String, usize
     let look = |kind: ServedKind| async move {
         list(client, &kind, "", &ListParams::default().labels(RUN_LABEL)).await
     };
-    let answers: Vec<_> = stream::iter(kinds.cloned()).map(look).buffered(AT_ONCE).collect().await;
+    let answers: Vec<_> = stream::iter(kinds.cloned())
+        .map(look)
+        .buffered(AT_ONCE)
+        .collect()
+        .await;
     let mut runs = std::collections::BTreeMap::<String, usize>::new();
     for listed in answers {
         for object in listed?.unwrap_or_default() {
@@ -287,7 +302,11 @@ async fn strangers(client: &Client, served: &Served, run: &str, namespace: &str)
         let listed = list(client, &kind, namespace, &ListParams::default()).await;
         (kind, listed)
     };
-    let answers: Vec<_> = stream::iter(kinds.cloned()).map(look).buffered(AT_ONCE).collect().await;
+    let answers: Vec<_> = stream::iter(kinds.cloned())
+        .map(look)
+        .buffered(AT_ONCE)
+        .collect()
+        .await;
     let mut strangers = Vec::new();
     for (kind, listed) in answers {
         let own = kind.resource.kind.as_str();
@@ -297,7 +316,11 @@ async fn strangers(client: &Client, served: &Served, run: &str, namespace: &str)
         };
         for object in objects {
             let name = object.metadata.name.as_deref().unwrap_or("");
-            let owned = object.metadata.owner_references.as_ref().is_some_and(|owners| !owners.is_empty());
+            let owned = object
+                .metadata
+                .owner_references
+                .as_ref()
+                .is_some_and(|owners| !owners.is_empty());
             let going = object.metadata.deletion_timestamp.is_some();
             if !owned && !going && !is_ours(&object, run) && !COME_WITH_IT.contains(&(own, name)) {
                 strangers.push(format!("{own}/{name}"));
@@ -393,7 +416,10 @@ mod tests {
             "DELETE" => match store.get(&request.path) {
                 Some(there) if there["metadata"]["uid"] == request.body["preconditions"]["uid"] => {
                     store.remove(&request.path);
-                    (200, json!({ "kind": "Status", "apiVersion": "v1", "status": "Success" }))
+                    (
+                        200,
+                        json!({ "kind": "Status", "apiVersion": "v1", "status": "Success" }),
+                    )
                 }
                 Some(_) => (409, Fake::status(409, "Conflict", "uid")),
                 None => (404, Fake::status(404, "NotFound", "gone")),
@@ -409,7 +435,10 @@ mod tests {
                         .map(|(_, object)| object)
                         .filter(|object| !labelled || object["metadata"]["labels"][RUN_LABEL] == "r1")
                         .collect();
-                    (200, json!({ "kind": "List", "apiVersion": "v1", "metadata": {}, "items": items }))
+                    (
+                        200,
+                        json!({ "kind": "List", "apiVersion": "v1", "metadata": {}, "items": items }),
+                    )
                 }
                 None => (404, Fake::status(404, "NotFound", "not found")),
             },
@@ -445,7 +474,10 @@ mod tests {
             &[
                 (SERVICE, object("web", "u1", Some("r1"))),
                 (NAMESPACE, object("web", "u2", Some("r1"))),
-                ("/api/v1/namespaces/web/configmaps/kube-root-ca.crt", object("kube-root-ca.crt", "u3", None)),
+                (
+                    "/api/v1/namespaces/web/configmaps/kube-root-ca.crt",
+                    object("kube-root-ca.crt", "u3", None),
+                ),
             ],
             &[],
         );
@@ -465,7 +497,10 @@ mod tests {
             ],
             &[],
         );
-        assert_eq!(cleaned.left, ["Namespace/web/web: it holds what is not ours: ConfigMap/theirs"]);
+        assert_eq!(
+            cleaned.left,
+            ["Namespace/web/web: it holds what is not ours: ConfigMap/theirs"]
+        );
         assert_eq!(left, [NAMESPACE, foreign]);
     }
 
@@ -481,7 +516,10 @@ mod tests {
         let (cleaned, left) = check(
             &[
                 (SERVICE, object("web", "u-new", None)),
-                ("/api/v1/namespaces/web/services/other", object("other", "u5", Some("r2"))),
+                (
+                    "/api/v1/namespaces/web/services/other",
+                    object("other", "u5", Some("r2")),
+                ),
             ],
             &[known],
         );
@@ -492,7 +530,10 @@ mod tests {
     #[test]
     fn what_may_pass_is_tried_again() {
         let passing = ["connection refused", "the API server answered 429: slow down"];
-        let final_ = ["the API server answered 403: forbidden", "the API server answered 422: no"];
+        let final_ = [
+            "the API server answered 403: forbidden",
+            "the API server answered 422: no",
+        ];
         assert!(passing.into_iter().all(is_passing));
         assert!(!final_.into_iter().any(is_passing));
     }

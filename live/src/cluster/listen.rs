@@ -46,7 +46,12 @@ impl Listener {
         tasks.spawn(beat(client.clone(), recorder.clone(), pulse.clone()));
         for watched in Watched::ALL {
             if let Some(kind) = served.find(watched.group, watched.kind) {
-                tasks.spawn(watch(client.clone(), kind.clone(), recorder.clone(), pulse.clone()));
+                tasks.spawn(watch(
+                    client.clone(),
+                    kind.clone(),
+                    recorder.clone(),
+                    pulse.clone(),
+                ));
             }
         }
         let prometheus = match &hear.prometheus {

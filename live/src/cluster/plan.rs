@@ -191,7 +191,10 @@ impl Plan {
     /// The namespaces in which the run makes something.
     #[must_use]
     pub fn namespaces(&self) -> BTreeSet<String> {
-        let namespaces = self.create.iter().map(|planned| planned.object.name.namespace.clone());
+        let namespaces = self
+            .create
+            .iter()
+            .map(|planned| planned.object.name.namespace.clone());
         namespaces.filter(|namespace| !namespace.is_empty()).collect()
     }
 }
@@ -212,7 +215,11 @@ impl Planner<'_> {
         let mut planned = Vec::new();
         for mut object in objects {
             // A kind that is not served is a finding of the preflight.
-            let Some(kind) = self.served.exactly(&object.api_version, &object.name.kind).cloned() else {
+            let Some(kind) = self
+                .served
+                .exactly(&object.api_version, &object.name.kind)
+                .cloned()
+            else {
                 continue;
             };
             if kind.namespaced && object.name.namespace.is_empty() {
@@ -277,9 +284,18 @@ impl Planner<'_> {
         }
         let unsupported = matches!(&error, kube::Error::Api(status) if status.message.contains("dry run"));
         self.plan.findings.push(match unsupported {
-            true => Finding::note(format!("{} could not be checked: {}", object.name, explain(&error))),
+            true => Finding::note(format!(
+                "{} could not be checked: {}",
+                object.name,
+                explain(&error)
+            )),
             false => Finding::problem(
-                format!("{}: the cluster refuses {}: {}", object.file, object.name, explain(&error)),
+                format!(
+                    "{}: the cluster refuses {}: {}",
+                    object.file,
+                    object.name,
+                    explain(&error)
+                ),
                 "change the manifest, or what is sent by a [[patch]] in live.toml",
             ),
         });
@@ -288,7 +304,11 @@ impl Planner<'_> {
     /// What should be there.
     async fn present(&mut self, objects: &[Object]) -> Result<()> {
         for object in objects {
-            let Some(kind) = self.served.exactly(&object.api_version, &object.name.kind).cloned() else {
+            let Some(kind) = self
+                .served
+                .exactly(&object.api_version, &object.name.kind)
+                .cloned()
+            else {
                 continue;
             };
             let mut name = object.name.clone();
@@ -388,7 +408,11 @@ mod tests {
 
     fn served() -> Served {
         let kind = |group: &str, kind: &str, plural: &str, namespaced: bool| {
-            let api_version = if group.is_empty() { "v1".to_owned() } else { format!("{group}/v1") };
+            let api_version = if group.is_empty() {
+                "v1".to_owned()
+            } else {
+                format!("{group}/v1")
+            };
             ServedKind {
                 resource: ApiResource {
                     group: group.to_owned(),
@@ -467,7 +491,13 @@ mod tests {
                 object("v1", "Namespace", "", "old"),
             ],
             steps: vec![
-                step("grow", Act::Scale { deployment: name("Deployment/new/web"), replicas: 9 }),
+                step(
+                    "grow",
+                    Act::Scale {
+                        deployment: name("Deployment/new/web"),
+                        replicas: 9,
+                    },
+                ),
                 step("change", Act::Apply(vec![deployment("new", "web")])),
                 step("go", Act::Delete(name("Deployment/new/web"))),
             ],
@@ -505,11 +535,21 @@ mod tests {
             ],
             present: vec![deployment("old", "platform")],
             steps: vec![
-                step("grow", Act::Scale { deployment: name("Deployment/old/foreign"), replicas: 1 }),
+                step(
+                    "grow",
+                    Act::Scale {
+                        deployment: name("Deployment/old/foreign"),
+                        replicas: 1,
+                    },
+                ),
                 step("keda stops", Act::Impossible("KEDA is not ours".to_owned())),
             ],
         });
-        let told: Vec<&str> = plan.findings.iter().map(|finding| finding.message.as_str()).collect();
+        let told: Vec<&str> = plan
+            .findings
+            .iter()
+            .map(|finding| finding.message.as_str())
+            .collect();
         assert_eq!(
             told,
             [

@@ -43,7 +43,9 @@ pub(super) async fn poll_prometheus(
             }
         };
         let answers = join_all(queries.iter().map(ask)).await;
-        let failed = answers.iter().find_map(|(_, _, answer)| answer.as_ref().err().cloned());
+        let failed = answers
+            .iter()
+            .find_map(|(_, _, answer)| answer.as_ref().err().cloned());
         gap.step(failed.as_deref());
         for (name, query, answer) in answers {
             recorder.hear(Entry::Sample(sample(&recorder, PROMETHEUS, name, query, answer)));
@@ -116,7 +118,10 @@ pub(super) async fn poll_triggers(client: Client, period: Duration, recorder: Re
             };
             let point = value.map(|value| (recorder.now(), Some(value)));
             let labels = [
-                ("scaledObject", format!("{}/{}", trigger.namespace, trigger.scaled_object)),
+                (
+                    "scaledObject",
+                    format!("{}/{}", trigger.namespace, trigger.scaled_object),
+                ),
                 ("metric", trigger.metric),
             ];
             recorder.hear(Entry::Sample(Sample {
@@ -173,10 +178,14 @@ async fn ask(client: &Client, trigger: &Trigger) -> Result<Option<f64>, kube::Er
         "/apis/external.metrics.k8s.io/v1beta1/namespaces/{}/{}?{arguments}",
         trigger.namespace, trigger.metric
     );
-    let request = Request::get(uri).body(Vec::new()).map_err(kube::Error::HttpError)?;
+    let request = Request::get(uri)
+        .body(Vec::new())
+        .map_err(kube::Error::HttpError)?;
     let list: Value = client.request(request).await?;
     let values = list["items"].as_array().into_iter().flatten();
-    let values: Vec<f64> = values.filter_map(|item| quantity(item["value"].as_str()?)).collect();
+    let values: Vec<f64> = values
+        .filter_map(|item| quantity(item["value"].as_str()?))
+        .collect();
     Ok((!values.is_empty()).then(|| values.iter().sum()))
 }
 

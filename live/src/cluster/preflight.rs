@@ -181,7 +181,10 @@ pub(super) fn date_of(date: &str) -> Option<f64> {
 
 /// `1.33.4` of `v1.33.4-eks-1234`, `2.12.1` of `ghcr.io/kedacore/keda:2.12.1@sha256:…`.
 fn plain_version(text: &str) -> Option<String> {
-    let is_version = |text: &str| text.trim_start_matches('v').starts_with(|c: char| c.is_ascii_digit());
+    let is_version = |text: &str| {
+        text.trim_start_matches('v')
+            .starts_with(|c: char| c.is_ascii_digit())
+    };
     let text = match is_version(text) {
         true => text,
         false => text.split('@').next()?.rsplit(':').next()?,
@@ -216,7 +219,10 @@ impl Preflight {
                 watched.kind, watched.group
             );
             self.findings.push(match wishes.parts.contains(&part) {
-                true => Finding::problem(message, format!("the scenario needs it: install {part} with its CRDs")),
+                true => Finding::problem(
+                    message,
+                    format!("the scenario needs it: install {part} with its CRDs"),
+                ),
                 false => Finding::note(message),
             });
         }
@@ -381,7 +387,14 @@ pub fn watching(served: &Served) -> Vec<Permission> {
 
 /// The release of a Deployment: of its image, or as its chart labels it.
 fn deployed(deployment: &Deployment) -> Option<String> {
-    let containers = deployment.spec.as_ref()?.template.spec.as_ref()?.containers.iter();
+    let containers = deployment
+        .spec
+        .as_ref()?
+        .template
+        .spec
+        .as_ref()?
+        .containers
+        .iter();
     let image = containers
         .filter_map(|container| container.image.as_deref())
         .find_map(plain_version);
@@ -398,35 +411,54 @@ mod tests {
     use super::*;
 
     fn answer(request: &Asked) -> (u16, Value) {
-        let kind = |plural: &str, kind: &str| {
-            json!({ "name": plural, "singularName": "", "namespaced": true, "kind": kind, "verbs": [] })
-        };
-        let list = |items: Value| json!({ "kind": "List", "apiVersion": "v1", "metadata": {}, "items": items });
+        let kind = |plural: &str, kind: &str| json!({ "name": plural, "singularName": "", "namespaced": true, "kind": kind, "verbs": [] });
+        let list =
+            |items: Value| json!({ "kind": "List", "apiVersion": "v1", "metadata": {}, "items": items });
         let node = json!({ "metadata": { "name": "a", "labels": { "node.kubernetes.io/instance-type": "m5.large" } } });
         match request.path.as_str() {
-            "/version" => (200, json!({ "major": "1", "minor": "33+", "gitVersion": "v1.33.4-eks-1", "gitCommit": "",
-                "gitTreeState": "", "buildDate": "", "goVersion": "", "compiler": "", "platform": "" })),
-            "/apis" => (200, json!({ "kind": "APIGroupList", "apiVersion": "v1", "groups": [
-                { "name": "keda.sh", "versions": [{ "groupVersion": "keda.sh/v1alpha1", "version": "v1alpha1" }] } ] })),
-            "/api/v1" => (200, json!({ "groupVersion": "v1", "resources": [kind("pods", "Pod")] })),
-            "/apis/keda.sh/v1alpha1" => (200, json!({ "groupVersion": "keda.sh/v1alpha1",
-                "resources": [kind("scaledobjects", "ScaledObject")] })),
+            "/version" => (
+                200,
+                json!({ "major": "1", "minor": "33+", "gitVersion": "v1.33.4-eks-1", "gitCommit": "",
+                "gitTreeState": "", "buildDate": "", "goVersion": "", "compiler": "", "platform": "" }),
+            ),
+            "/apis" => (
+                200,
+                json!({ "kind": "APIGroupList", "apiVersion": "v1", "groups": [
+                { "name": "keda.sh", "versions": [{ "groupVersion": "keda.sh/v1alpha1", "version": "v1alpha1" }] } ] }),
+            ),
+            "/api/v1" => (
+                200,
+                json!({ "groupVersion": "v1", "resources": [kind("pods", "Pod")] }),
+            ),
+            "/apis/keda.sh/v1alpha1" => (
+                200,
+                json!({ "groupVersion": "keda.sh/v1alpha1",
+                "resources": [kind("scaledobjects", "ScaledObject")] }),
+            ),
             "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews" => {
                 let asked = &request.body["spec"]["resourceAttributes"];
                 let allowed = !(asked["resource"] == "nodes" && asked["verb"] == "watch");
-                (201, json!({ "metadata": {}, "spec": request.body["spec"].clone(), "status": { "allowed": allowed } }))
+                (
+                    201,
+                    json!({ "metadata": {}, "spec": request.body["spec"].clone(), "status": { "allowed": allowed } }),
+                )
             }
-            "/apis/apps/v1/deployments" if request.query.contains("keda-operator") => (200, list(json!([
+            "/apis/apps/v1/deployments" if request.query.contains("keda-operator") => (
+                200,
+                list(json!([
                 { "metadata": { "name": "keda" }, "spec": { "selector": {}, "template": { "spec": { "containers":
-                    [{ "name": "a", "image": "ghcr.io/kedacore/keda:2.13.0@sha256:12" }] } } } } ]))),
+                    [{ "name": "a", "image": "ghcr.io/kedacore/keda:2.13.0@sha256:12" }] } } } } ])),
+            ),
             "/apis/apps/v1/deployments" => (200, list(json!([]))),
             "/api/v1/nodes" => (200, list(json!([node]))),
-            path if path.ends_with("/proxy/api/v1/status/buildinfo") => {
-                (200, json!({ "status": "success", "data": { "version": "2.48.1" } }))
-            }
-            path if path.ends_with("/proxy/api/v1/query") => {
-                (200, json!({ "status": "success", "data": { "resultType": "vector", "result": [] } }))
-            }
+            path if path.ends_with("/proxy/api/v1/status/buildinfo") => (
+                200,
+                json!({ "status": "success", "data": { "version": "2.48.1" } }),
+            ),
+            path if path.ends_with("/proxy/api/v1/query") => (
+                200,
+                json!({ "status": "success", "data": { "resultType": "vector", "result": [] } }),
+            ),
             path => panic!("unexpected request {path}"),
         }
     }
@@ -444,7 +476,9 @@ mod tests {
         let fake = Fake::new(answer);
         let stack = [("kubernetes", "1.33"), ("keda", "2.12"), ("karpenter", "1.5")];
         let wishes = Wishes {
-            stack: stack.map(|(part, release)| (part.to_owned(), release.to_owned())).into(),
+            stack: stack
+                .map(|(part, release)| (part.to_owned(), release.to_owned()))
+                .into(),
             writes: vec![Write {
                 api_version: "karpenter.sh/v1".to_owned(),
                 kind: "NodePool".to_owned(),
@@ -466,12 +500,21 @@ mod tests {
         assert_eq!(
             told,
             [
-                (Level::Problem, "Karpenter is not installed: there is no NodeClaim of karpenter.sh"),
-                (Level::Problem, "Karpenter is not installed: there is no NodePool of karpenter.sh"),
+                (
+                    Level::Problem,
+                    "Karpenter is not installed: there is no NodeClaim of karpenter.sh"
+                ),
+                (
+                    Level::Problem,
+                    "Karpenter is not installed: there is no NodePool of karpenter.sh"
+                ),
                 (Level::Problem, "the cluster knows no NodePool of karpenter.sh/v1"),
                 (Level::Problem, "not allowed: watch nodes"),
                 (Level::Warning, "Prometheus has nothing for rps now: rate(a[1m])"),
-                (Level::Warning, "the cluster runs keda 2.13.0, the scenario simulates 2.12"),
+                (
+                    Level::Warning,
+                    "the cluster runs keda 2.13.0, the scenario simulates 2.12"
+                ),
                 (
                     Level::Note,
                     "nothing tells which release of karpenter the cluster runs; the scenario simulates 1.5"
@@ -486,7 +529,11 @@ mod tests {
             .collect();
         assert_eq!(
             versions,
-            [("keda", "2.13.0"), ("kubernetes", "1.33.4"), ("prometheus", "2.48.1")]
+            [
+                ("keda", "2.13.0"),
+                ("kubernetes", "1.33.4"),
+                ("prometheus", "2.48.1")
+            ]
         );
         assert_eq!(look.facts.nodes, BTreeMap::from([("m5.large".to_owned(), 1)]));
     }
@@ -495,10 +542,16 @@ mod tests {
     fn a_silent_api_server_is_one_problem() {
         let fake = Fake::new(|_| (401, Fake::status(401, "Unauthorized", "Unauthorized")));
         let look = block_on(preflight(&connection(&fake), &Wishes::default())).unwrap();
-        let told: Vec<&str> = look.findings.iter().map(|finding| finding.message.as_str()).collect();
+        let told: Vec<&str> = look
+            .findings
+            .iter()
+            .map(|finding| finding.message.as_str())
+            .collect();
         assert_eq!(
             told,
-            ["the API server of context \"test\" at https://api cannot be used: the API server answered 401: Unauthorized"]
+            [
+                "the API server of context \"test\" at https://api cannot be used: the API server answered 401: Unauthorized"
+            ]
         );
     }
 

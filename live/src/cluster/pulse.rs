@@ -174,8 +174,16 @@ impl ClockReading {
 
     /// So far ahead: the middle of what no reading speaks against.
     fn ahead(&self) -> f64 {
-        let low = self.bounds.iter().map(|(low, _)| *low).fold(f64::NEG_INFINITY, f64::max);
-        let high = self.bounds.iter().map(|(_, high)| *high).fold(f64::INFINITY, f64::min);
+        let low = self
+            .bounds
+            .iter()
+            .map(|(low, _)| *low)
+            .fold(f64::NEG_INFINITY, f64::max);
+        let high = self
+            .bounds
+            .iter()
+            .map(|(_, high)| *high)
+            .fold(f64::INFINITY, f64::min);
         (low + high) / 2.0
     }
 

@@ -409,7 +409,11 @@ impl Driver<'_> {
                 return Err(Ending::Failed(format!(
                     "the workloads have not settled in {} s: {}",
                     limit.as_secs(),
-                    if open.is_empty() { "pods come and go".to_owned() } else { open.join(", ") }
+                    if open.is_empty() {
+                        "pods come and go".to_owned()
+                    } else {
+                        open.join(", ")
+                    }
                 )));
             }
             self.caps(0, 0.0)?;
@@ -487,11 +491,18 @@ fn new_prices(state: &State, priced: &mut BTreeSet<(String, u64)>) -> Vec<Price>
     let mut prices = Vec::new();
     for node in state.nodes() {
         let Some(price) = node.price else { continue };
-        let key = (format!("{} {} {}", node.instance_type, node.lifecycle, node.zone), price.to_bits());
+        let key = (
+            format!("{} {} {}", node.instance_type, node.lifecycle, node.zone),
+            price.to_bits(),
+        );
         if priced.insert(key) {
             prices.push(Price {
                 instance_type: node.instance_type.clone(),
-                zone: if node.lifecycle == "spot" { node.zone.clone() } else { String::new() },
+                zone: if node.lifecycle == "spot" {
+                    node.zone.clone()
+                } else {
+                    String::new()
+                },
                 lifecycle: node.lifecycle.to_owned(),
                 usd_per_hour: price,
                 since: None,
@@ -564,7 +575,11 @@ mod tests {
                     "status": { "conditions": [{ "type": "PodScheduled", "status": "False", "reason": reason }] } })
         };
         let name = Name::parse("Deployment/n/web").unwrap();
-        let pods = [pod("web", "Unschedulable"), pod("other", "Unschedulable"), pod("web", "")];
+        let pods = [
+            pod("web", "Unschedulable"),
+            pod("other", "Unschedulable"),
+            pod("web", ""),
+        ];
         let standing = Standing::of(&name, &deployment, &pods);
         assert!(!standing.settled());
         assert_eq!(

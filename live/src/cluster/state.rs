@@ -123,7 +123,10 @@ impl State {
     fn node(&self, object: &Value) -> Node {
         let label = |name: &str| object["metadata"]["labels"][name].as_str().unwrap_or("");
         let instance_type = label("node.kubernetes.io/instance-type");
-        let lifecycle = match (label("karpenter.sh/capacity-type"), label("eks.amazonaws.com/capacityType")) {
+        let lifecycle = match (
+            label("karpenter.sh/capacity-type"),
+            label("eks.amazonaws.com/capacityType"),
+        ) {
             ("spot", _) | (_, "SPOT") => "spot",
             _ => "on-demand",
         };
@@ -235,7 +238,8 @@ mod tests {
 
     #[test]
     fn only_nodes_of_our_pools_cost_us() {
-        let prices: Arc<PriceOf> = Arc::new(|_, lifecycle, _| Some(if lifecycle == "spot" { 1.0 } else { 3.0 }));
+        let prices: Arc<PriceOf> =
+            Arc::new(|_, lifecycle, _| Some(if lifecycle == "spot" { 1.0 } else { 3.0 }));
         let mut state = State::new(vec!["ours".to_owned()], prices);
         state.hear(0.0, &heard(Change::Listed, "Node", "a", node("theirs", false)));
         state.hear(0.0, &heard(Change::Added, "Node", "b", node("ours", true)));
@@ -256,7 +260,10 @@ mod tests {
         state.hear(0.0, &heard(Change::Added, "Pod", "a", pod("Running", "True")));
         state.hear(0.0, &heard(Change::Added, "Pod", "b", pod("Pending", "False")));
         assert_eq!(state.pods("web"), (2, 1));
-        state.hear(1.0, &heard(Change::Modified, "Pod", "a", pod("Succeeded", "False")));
+        state.hear(
+            1.0,
+            &heard(Change::Modified, "Pod", "a", pod("Succeeded", "False")),
+        );
         assert_eq!(state.pods("web"), (1, 0));
         let series = |value| Series {
             labels: BTreeMap::new(),

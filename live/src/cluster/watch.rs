@@ -310,7 +310,10 @@ mod tests {
         });
         assert_eq!(
             told,
-            ["gap api/Pod open: connection reset", "gap api/Pod closed: connection reset"]
+            [
+                "gap api/Pod open: connection reset",
+                "gap api/Pod closed: connection reset"
+            ]
         );
     }
 

@@ -75,14 +75,20 @@ pub(super) fn expect(scenario: &Scenario, replications: u32) -> Expected {
     let summaries: Vec<Summary> = outcomes.iter().map(|outcome| outcome.summary.clone()).collect();
     let tables: Vec<Table> = outcomes.into_iter().map(|outcome| outcome.table).collect();
     let summary = Summary::merged(&summaries);
-    let groups: f64 = scenario.node_groups.iter().map(|group| f64::from(group.size)).sum();
+    let groups: f64 = scenario
+        .node_groups
+        .iter()
+        .map(|group| f64::from(group.size))
+        .sum();
     // What node groups cost is what is paid anyway: by the catalog's price, over the run.
     let price = prices(scenario.catalog.clone());
     let hours = summary.end_s / 3600.0;
     let anyway: f64 = scenario
         .node_groups
         .iter()
-        .filter_map(|group| Some(f64::from(group.size) * price(&group.instance_type, "on-demand", "")? * hours))
+        .filter_map(|group| {
+            Some(f64::from(group.size) * price(&group.instance_type, "on-demand", "")? * hours)
+        })
         .sum();
     let high = |field: &str, median: f64| summary.bands.get(field).map_or(median, |(_, high)| *high);
     let bill = Bill {
@@ -122,7 +128,9 @@ pub(super) fn prices(catalog: Arc<Catalog>) -> Arc<PriceOf> {
     Arc::new(move |name, lifecycle, zone| {
         let instance_type = catalog.get(name)?;
         let price = match lifecycle {
-            "spot" => instance_type.spot_in(zone).or_else(|| instance_type.cheapest_spot()),
+            "spot" => instance_type
+                .spot_in(zone)
+                .or_else(|| instance_type.cheapest_spot()),
             _ => instance_type.on_demand.map(|(price, _)| price),
         };
         price.map(|price| price.usd_per_hour())

@@ -1,17 +1,18 @@
 //! What a scenario wants of a real cluster.
 
-use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use live::cluster::manifest::Object;
+use live::cluster::finding::Finding;
+use live::cluster::manifest::{Name, Object};
+use live::cluster::plan::{Act as Does, Step};
 use live::cluster::preflight::{Wishes, Write};
 use live::cluster::prometheus::Place;
 use live::cluster::site::{Site, Sorted};
 use model::document::{Scalar, Shape, Value as Tree, go_duration, parse_toml, parse_yaml};
-use model::scenario::{self, Act, Action, Files, Report, Scenario};
+use model::scenario::{self, Act, Action, Files, ObjectName, Report, Scenario};
 use serde_json::{Map, Value};
+use sim::Instant;
 
 use crate::failure::Failure;
 use crate::files::{read_scenario, read_text};
@@ -82,7 +83,10 @@ impl Scene {
             ("kubernetes", format!("1.{}", stack.kubernetes)),
             ("keda", format!("2.{}", stack.keda)),
             ("prometheus", stack.prometheus.to_string()),
-            ("traefik", stack.traefik.to_string()),
+            (
+                "traefik",
+                format!("{}.{}", stack.traefik.major, stack.traefik.minor),
+            ),
             ("karpenter", stack.karpenter.to_string()),
         ];
         Ok(Wishes {
@@ -149,6 +153,72 @@ impl Scene {
         writes
     }
 
+    /// What is made at the start, with the replicas that the scenario starts with.
+    pub(super) fn with_start_replicas(&self) -> Vec<Object> {
+        let mut make = self.start.make.clone();
+        for object in &mut make {
+            let own = ObjectName {
+                namespace: match object.name.namespace.as_str() {
+                    "" => "default".to_owned(),
+                    namespace => namespace.to_owned(),
+                },
+                name: object.name.name.clone(),
+            };
+            if object.name.kind == "Deployment"
+                && let Some(replicas) = self.scenario.start.replicas.get(&own)
+            {
+                object.body["spec"]["replicas"] = Value::from(*replicas);
+            }
+        }
+        make
+    }
+
+    /// The scenario's actions, as they are done to a cluster.
+    pub(super) fn steps(&self) -> Vec<Step> {
+        let mut applied = self.later.iter();
+        let foreign = "a run stops and starts only what it made";
+        let step = |action: &Action| {
+            let act = match &action.act {
+                Act::Scale { deployment, replicas } => Does::Scale {
+                    deployment: name("Deployment", deployment),
+                    replicas: *replicas,
+                },
+                Act::Apply(_) => Does::Apply(
+                    applied
+                        .next()
+                        .map(|sorted| sorted.make.clone())
+                        .unwrap_or_default(),
+                ),
+                Act::Delete { kind, object } => Does::Delete(name(kind, object)),
+                Act::Stop(_) | Act::Start(_) => Does::Impossible(foreign.to_owned()),
+                Act::Interrupt(_) => {
+                    Does::Impossible("spot machines are taken back when AWS wants them".to_owned())
+                }
+                Act::Exhaust(_) | Act::Restore(_) => {
+                    Does::Impossible("what capacity there is, AWS decides".to_owned())
+                }
+            };
+            Step {
+                at: action.at.since(Instant::ZERO),
+                label: action.label.clone(),
+                act,
+            }
+        };
+        self.scenario.actions.iter().map(step).collect()
+    }
+
+    /// What of the scenario has no counterpart on a cluster, good to know.
+    pub(super) fn notes(&self) -> Vec<Finding> {
+        let mut notes = Vec::new();
+        if self.scenario.roles.client.is_none() {
+            notes.push(Finding::warning(
+                "the load comes from [load.arrivals], which no object of the scenario sends",
+                "send it yourself, or on fake nodes with `scaletwin live traffic`",
+            ));
+        }
+        notes
+    }
+
     /// Everything that will be made, at the start and later.
     pub(super) fn made(&self) -> impl Iterator<Item = &Object> {
         let later = self.later.iter().flat_map(|sorted| &sorted.make);
@@ -162,6 +232,14 @@ impl Scene {
         }
         let all = self.made().chain(&self.start.present);
         Ok(all.filter_map(server_address).find_map(Place::of_server_address))
+    }
+}
+
+fn name(kind: &str, object: &ObjectName) -> Name {
+    Name {
+        kind: kind.to_owned(),
+        namespace: object.namespace.clone(),
+        name: object.name.clone(),
     }
 }
 
@@ -193,14 +271,18 @@ fn objects(files: &Files) -> Result<Vec<Object>, Failure> {
 
 /// The objects of a file that only a cluster gets.
 fn also(dir: &Path, file: &str) -> Result<Vec<Object>, Failure> {
-    let text = read_text(&dir.join(file)).map_err(|failure| failure.hint("it is named in `also` of live.toml"))?;
+    let text =
+        read_text(&dir.join(file)).map_err(|failure| failure.hint("it is named in `also` of live.toml"))?;
     documents(&text, file)
 }
 
 fn documents(text: &str, file: &str) -> Result<Vec<Object>, Failure> {
     let (documents, failure) = parse_yaml(text);
     if let Some((place, message)) = failure {
-        return Err(Failure::new(format!("{file}:{}:{}: {message}", place.line, place.column)));
+        return Err(Failure::new(format!(
+            "{file}:{}:{}: {message}",
+            place.line, place.column
+        )));
     }
     let mut all = Vec::new();
     for document in documents {
@@ -219,7 +301,9 @@ fn json_of(tree: &Tree) -> Value {
         Shape::Scalar(Scalar::Text, text) => Value::from(text.as_str()),
         Shape::List(items) => items.iter().map(json_of).collect(),
         Shape::Map(entries) => {
-            let fields = entries.iter().map(|entry| (entry.key.clone(), json_of(&entry.value)));
+            let fields = entries
+                .iter()
+                .map(|entry| (entry.key.clone(), json_of(&entry.value)));
             Value::Object(fields.collect::<Map<String, Value>>())
         }
     }
@@ -230,11 +314,11 @@ fn json_of(tree: &Tree) -> Value {
 /// The model keeps what was applied, not the file it was written in, so `scenario.toml` is read once more.
 fn applied_files(files: &Files, scenario: &Scenario) -> Vec<String> {
     let (tree, _) = parse_toml(&files.scenario.text);
-    let midnight = clock(scenario.epoch);
+    let start = scenario.epoch.as_second().rem_euclid(86_400) as f64;
     let time = |text: &str| -> Option<Duration> {
         go_duration(text).or_else(|| {
             let of_day = live::curves::time_of_day(text)?;
-            Some(Duration::from_secs_f64((of_day - midnight).rem_euclid(86_400.0)))
+            Some(Duration::from_secs_f64((of_day - start).rem_euclid(86_400.0)))
         })
     };
     let applied = |action: &Tree| {
@@ -248,9 +332,4 @@ fn applied_files(files: &Files, scenario: &Scenario) -> Vec<String> {
     // Stable, as the model's own order.
     all.sort_by_key(|(at, _)| *at);
     all.into_iter().map(|(_, file)| file).collect()
-}
-
-/// The time of day, in seconds.
-fn clock(at: jiff::Timestamp) -> f64 {
-    at.as_second().rem_euclid(86_400) as f64
 }

@@ -59,7 +59,10 @@ pub(super) fn facts_text(facts: &Facts) -> String {
         true => "none".to_owned(),
         false => pairs.join(", "),
     };
-    let versions = facts.versions.iter().map(|(part, version)| format!("{part} {version}"));
+    let versions = facts
+        .versions
+        .iter()
+        .map(|(part, version)| format!("{part} {version}"));
     let nodes = facts.nodes.iter().map(|(name, count)| format!("{count} {name}"));
     let mut text = format!("{:<18} {} at {}\n", "cluster", facts.context, facts.server);
     text.push_str(&format!("{:<18} {}\n", "runs", list(versions.collect())));
