@@ -9,10 +9,18 @@ fn one_client_brings_four_replicas_and_then_eight_a_scrape_later() {
         assert_eq!(run.at("replicas_desired", start), 1.0, "seed {seed}");
         let four = run.first("replicas_desired", start, |replicas| replicas >= 4.0);
         let four = four.expect("four replicas");
-        assert_eq!(run.at("replicas_desired", four), 4.0, "seed {seed}: doubling or four");
+        assert_eq!(
+            run.at("replicas_desired", four),
+            4.0,
+            "seed {seed}: doubling or four"
+        );
         within("seconds to four replicas", four - start, 45.0..=75.0);
         let eight = run.first("replicas_desired", four, |replicas| replicas >= 8.0);
-        within("seconds from four to eight", eight.expect("eight") - four, 45.0..=75.0);
+        within(
+            "seconds from four to eight",
+            eight.expect("eight") - four,
+            45.0..=75.0,
+        );
         assert_eq!(run.at("replicas_desired", run.end()), 8.0, "seed {seed}");
         assert_eq!(run.peak("nodes", 0.0, run.end()), 2.0, "seed {seed}: all fit");
     }
