@@ -53,6 +53,16 @@ pub(super) fn load(files: &Files, sets: &[String]) -> Result<(Scenario, Report),
     }
 }
 
+/// See [`super::documents`].
+pub(super) fn documents(files: &Files, sets: &[String]) -> Vec<Document> {
+    let problems = RefCell::new(Vec::new());
+    let mut tree = read_scenario(&files.scenario, &problems);
+    let read = |source| read_documents(source, &problems);
+    let mut documents: Vec<Document> = files.manifests.iter().flat_map(read).collect();
+    set::apply(sets, &mut tree, &mut documents, &problems);
+    documents
+}
+
 fn read_scenario(source: &Source, problems: &RefCell<Vec<Diagnostic>>) -> Value {
     let (tree, failures) = parse_toml(&source.text);
     let failure = |(place, message): (Place, String)| Diagnostic {
