@@ -105,6 +105,8 @@ fn run_one(scenario: &Scenario, seed: u64, fidelity: Fidelity, log: bool) -> Out
             seed,
             fidelity: level,
             log,
+            latencies: true,
+            dashboard: true,
             audit: false,
         },
     );

@@ -8,4 +8,6 @@ pub mod accuracy;
 pub mod cluster;
 pub mod curves;
 pub mod measured;
+pub mod objects;
 pub mod recording;
+pub mod simulated;

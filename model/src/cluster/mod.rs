@@ -71,6 +71,10 @@ pub struct Options {
     pub fidelity: Fidelity,
     /// Whether to keep every decision with its inputs.
     pub log: bool,
+    /// Whether to say response times: rows and percentiles are NaN without. In flow they cost most of a run.
+    pub latencies: bool,
+    /// Whether to ask the dashboard's queries for each row: what is `seen` is NaN or empty without.
+    pub dashboard: bool,
     /// Whether to check the state of everything after every event. For tests: it is slow.
     pub audit: bool,
 }
@@ -83,6 +87,8 @@ impl Options {
             seed: scenario.seed,
             fidelity: Fidelity::Flow,
             log: true,
+            latencies: true,
+            dashboard: true,
             audit: false,
         }
     }
