@@ -110,6 +110,7 @@ pub(crate) fn header() -> Header {
         scenario: None,
         epoch: String::new(),
         versions: BTreeMap::new(),
+        sets: Vec::new(),
         region: None,
         cluster: None,
     }

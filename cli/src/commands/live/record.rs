@@ -53,6 +53,7 @@ pub(super) fn record(args: &RecordArgs) -> Result<Answer, Failure> {
             scenario: scene.as_ref().map(|scene| scene.scenario.name.clone()),
             epoch: String::new(),
             versions,
+            sets: Vec::new(),
             region: scene.as_ref().map(|scene| scene.scenario.region.clone()),
             cluster: Some(connection.context.clone()),
         };

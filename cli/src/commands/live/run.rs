@@ -259,6 +259,7 @@ fn header(run: &str, scene: &Scene, look: &Preflight, connection: &Connection) -
         scenario: Some(scene.scenario.name.clone()),
         epoch: String::new(),
         versions,
+        sets: Vec::new(),
         region: Some(scene.scenario.region.clone()),
         cluster: Some(connection.context.clone()),
     }
