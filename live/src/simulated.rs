@@ -510,7 +510,7 @@ fn machine(own: &ec2::Instance, clock: Clock) -> Instance {
 }
 
 impl Watcher for Recorder {
-    fn look(&mut self, now: Instant, notice: Option<Notice>, seen: Seen<'_>) {
+    fn look(&mut self, now: Instant, seen: Seen<'_>) {
         self.machines(now, seen);
         let changed: Vec<HpaId> = seen
             .hpas
@@ -521,26 +521,26 @@ impl Watcher for Recorder {
         for id in changed {
             self.hpa(now, id, seen);
         }
+    }
+
+    fn hear(&mut self, now: Instant, notice: Notice, seen: Seen<'_>) {
         match notice {
-            None => {}
-            Some(
-                Notice::PodCreated(id)
-                | Notice::PodBound(id)
-                | Notice::PodUnschedulable(id)
-                | Notice::PodStatus(id)
-                | Notice::PodDeleting(id)
-                | Notice::PodEnded(id),
-            ) => self.pod(now, id, seen),
-            Some(Notice::PodGone { pod, .. }) => self.gone(now, "Pod", format!("{pod:?}")),
-            Some(Notice::NodeCreated(id) | Notice::NodeChanged(id)) => self.node(now, id, seen),
-            Some(Notice::NodeGone(id)) => self.gone(now, "Node", format!("{id:?}")),
-            Some(Notice::ClaimChanged(id)) => self.claim(now, id, seen),
-            Some(Notice::Deployment(id)) => self.deployment(now, id, seen),
-            Some(Notice::ReplicaSet(_)) => {}
-            Some(Notice::DaemonSet(id)) => self.daemon_set(now, id, seen),
-            Some(Notice::Hpa(id)) => self.hpa(now, id, seen),
-            Some(Notice::ScaledObject(id)) => self.scaled_object(now, id, seen),
-            Some(Notice::Pools) => self.pools(now, seen),
+            Notice::PodCreated(id)
+            | Notice::PodBound(id)
+            | Notice::PodUnschedulable(id)
+            | Notice::PodStatus(id)
+            | Notice::PodDeleting(id)
+            | Notice::PodEnded(id) => self.pod(now, id, seen),
+            Notice::PodGone { pod, .. } => self.gone(now, "Pod", format!("{pod:?}")),
+            Notice::NodeCreated(id) | Notice::NodeChanged(id) => self.node(now, id, seen),
+            Notice::NodeGone(id) => self.gone(now, "Node", format!("{id:?}")),
+            Notice::ClaimChanged(id) => self.claim(now, id, seen),
+            Notice::Deployment(id) => self.deployment(now, id, seen),
+            Notice::ReplicaSet(_) => {}
+            Notice::DaemonSet(id) => self.daemon_set(now, id, seen),
+            Notice::Hpa(id) => self.hpa(now, id, seen),
+            Notice::ScaledObject(id) => self.scaled_object(now, id, seen),
+            Notice::Pools => self.pools(now, seen),
         }
     }
 }

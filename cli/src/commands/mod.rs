@@ -4,6 +4,8 @@ mod accuracy;
 mod catalog;
 mod check;
 mod compare;
+#[cfg(feature = "live")]
+pub(crate) mod live;
 mod plot;
 mod run;
 
@@ -28,5 +30,13 @@ pub(crate) fn execute(command: Command) -> Result<Answer, Failure> {
         Command::Accuracy(args) => accuracy::accuracy(&args),
         Command::Compare(args) => compare::compare(&args),
         Command::Plot(args) => plot::plot(&args),
+        #[cfg(feature = "live")]
+        Command::Live(args) => live::live(&args),
+        #[cfg(not(feature = "live"))]
+        Command::Live(args) => {
+            let typed = args.rest.join(" ");
+            let message = format!("`live {typed}` is not in this build, which talks to no cluster");
+            Err(Failure::new(message).hint("build it with `cargo build --release --features live`"))
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Runs as files, so that a comparison needs no second simulation.
 //!
-//! `curves.csv` has a row for each change of each curve of each seed, `lives.csv` one for each pod, claim and node.
+//! `curves.csv` has a row for each change of each curve of each seed, `lives.csv` one for each pod, claim and node, to
+//! the millisecond as recordings have it.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -39,7 +40,8 @@ pub fn curves_csv(runs: &[(u64, &Run)]) -> String {
 #[must_use]
 pub fn lives_csv(runs: &[(u64, &Run)]) -> String {
     let mut text = String::from("seed,kind,name,created_s,placed_s,ready_s,gone_s\n");
-    let maybe = |at: Option<f64>| at.map_or(String::new(), number);
+    let time = |at: f64| number((at * 1000.0).round() / 1000.0);
+    let maybe = |at: Option<f64>| at.map_or(String::new(), time);
     for (seed, run) in runs {
         for life in &run.lives {
             let _ = writeln!(
@@ -47,7 +49,7 @@ pub fn lives_csv(runs: &[(u64, &Run)]) -> String {
                 "{seed},{},{},{},{},{},{}",
                 life.kind.as_str(),
                 life.name,
-                number(life.created),
+                time(life.created),
                 maybe(life.placed),
                 maybe(life.ready),
                 maybe(life.gone)

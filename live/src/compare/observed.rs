@@ -200,28 +200,26 @@ fn summed(mut changes: Vec<(f64, f64)>) -> StepSeries {
 }
 
 impl Watcher for Observer {
-    fn look(&mut self, now: Instant, notice: Option<Notice>, seen: Seen<'_>) {
+    fn hear(&mut self, now: Instant, notice: Notice, seen: Seen<'_>) {
         match notice {
-            Some(
-                Notice::PodCreated(id)
-                | Notice::PodBound(id)
-                | Notice::PodStatus(id)
-                | Notice::PodDeleting(id),
-            ) => self.pod(now, id, seen),
-            Some(Notice::PodGone { pod, .. }) => {
+            Notice::PodCreated(id)
+            | Notice::PodBound(id)
+            | Notice::PodStatus(id)
+            | Notice::PodDeleting(id) => self.pod(now, id, seen),
+            Notice::PodGone { pod, .. } => {
                 let gone = self.seconds(now);
                 if let Some(life) = self.pods.get_mut(&pod) {
                     life.gone = Some(gone);
                 }
             }
-            Some(Notice::NodeCreated(id) | Notice::NodeChanged(id)) => self.node(now, id, seen),
-            Some(Notice::NodeGone(id)) => {
+            Notice::NodeCreated(id) | Notice::NodeChanged(id) => self.node(now, id, seen),
+            Notice::NodeGone(id) => {
                 let gone = self.seconds(now);
                 if let Some((life, _)) = self.nodes.get_mut(&id) {
                     life.gone = Some(gone);
                 }
             }
-            Some(Notice::ClaimChanged(id)) => self.claim(now, id, seen),
+            Notice::ClaimChanged(id) => self.claim(now, id, seen),
             _ => {}
         }
     }

@@ -1,6 +1,8 @@
 //! The disruption controller's shadow: which nodes went, and which would have gone.
 //!
-//! A command shows when its nodes get Karpenter's taint before their claims are deleted. The shadow lets the
+//! A command shows by the condition `DisruptionReason` of its claims, or by Karpenter's taint on nodes whose claims are
+//! not deleted yet. Releases that have no such condition show the deletion alone; there, claims that went for
+//! another reason (an interruption, a person) are found as a divergence. The shadow lets the
 //! controller look at the cluster as it was at each second of the half minute before: a command stands for fifteen
 //! seconds before it is carried out. Where the model would take nodes away, now and fifteen seconds later, and
 //! nothing happens, that is told too. Between candidates that are equal chance decides, so nodes of the same type with as
@@ -88,6 +90,9 @@ fn commands(recording: &Recording, taint: &str) -> Vec<Command> {
     let mut commands: Vec<Command> = Vec::new();
     let mut heard = Heard::default();
     let mut seen: BTreeSet<&str> = BTreeSet::new();
+    let has_reason =
+        |entry: &Entry| matches!(entry, Entry::Object(own) if own.condition("DisruptionReason").is_some());
+    let reasons = recording.lines.iter().any(|line| has_reason(&line.entry));
     for line in &recording.lines {
         let Entry::Object(object) = &line.entry else {
             continue;
@@ -95,13 +100,14 @@ fn commands(recording: &Recording, taint: &str) -> Vec<Command> {
         heard.apply(object);
         let claim = match object.kind.as_str() {
             "NodeClaim" if object.is("DisruptionReason") => Some(object),
-            "Node" if has_taint(object, taint) => claim_of(&heard, object),
+            "NodeClaim" if !reasons && object.is_deleting() => Some(object),
+            // A claim that is deleted first was not a command's: its node is tainted by its own end.
+            "Node" if has_taint(object, taint) => {
+                claim_of(&heard, object).filter(|claim| !claim.is_deleting())
+            }
             _ => None,
         };
-        // A claim that is deleted first was not a command's: its node is tainted by its own end.
-        let Some(claim) = claim.filter(|claim| !claim.is_deleting()) else {
-            continue;
-        };
+        let Some(claim) = claim else { continue };
         if !seen.insert(&claim.uid) {
             continue;
         }

@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use model::hpa::history::History;
 use model::hpa::metrics::{Scale, Surroundings};
 use model::hpa::pods::{Initialization, PodView};
@@ -24,13 +25,13 @@ use sim::Instant;
 use super::{Agreement, Divergence, Part};
 use crate::heard::Heard;
 use crate::objects::{Clock, read};
-use crate::recording::{Entry, Object, Recording};
+use crate::recording::{Change, Entry, Object, Recording};
 
 pub(super) fn shadow(recording: &Recording, scenario: &Scenario) -> Agreement {
     let mut shadow = Shadow {
         config: &scenario.config.hpa,
         before: &scenario.objects,
-        clock: super::world::clock(recording),
+        clock: Clock(super::world::clock(recording).0 - SignedDuration::from_secs(BEFORE as i64)),
         heard: Heard::default(),
         templates: read::Templates::default(),
         controllers: BTreeMap::new(),
@@ -47,7 +48,7 @@ pub(super) fn shadow(recording: &Recording, scenario: &Scenario) -> Agreement {
             }
         }
     }
-    let note = "recommendations from before the recording are taken to be the size that was found";
+    let note = "what an HPA proposed before the recording is taken to be the size that was found";
     shadow.agreement.notes.push(note.to_owned());
     shadow.agreement
 }
@@ -139,12 +140,10 @@ impl<'r> Shadow<'r> {
             let history = known.map(|known| known.history.clone());
             let last = known.and_then(|known| known.last.clone());
             let found = i32::try_from(object.number("/status/currentReplicas").unwrap_or(0)).unwrap_or(0);
-            let window = self.config.downscale_stabilization;
-            let period = self.config.sync_period;
-            let first = || match found {
-                0 => History::default(),
-                // What it proposed before is not known; it is taken to have been at rest.
-                _ => History::steady(found, at(t), period, self.longest(&read.spec, window)),
+            let first = || match object.change {
+                Change::Listed => self.steady(found, t, &read.spec),
+                // It was made in the recording, and nothing was proposed before.
+                _ => History::default(),
             };
             let controller = Controller {
                 spec_said,
@@ -183,11 +182,20 @@ impl<'r> Shadow<'r> {
         }
     }
 
-    fn longest(&self, spec: &Spec, default: Duration) -> Duration {
-        spec.behavior.as_ref().map_or(default, |behavior| {
+    /// The memory of an HPA that was there before: what it proposed is not known, and taken to be the size found.
+    fn steady(&self, found: i32, t: f64, spec: &Spec) -> History {
+        let default = self.config.downscale_stabilization;
+        let longest = spec.behavior.as_ref().map_or(default, |behavior| {
             let (up, down) = behavior.rules(default);
             up.stabilization_window.max(down.stabilization_window)
-        })
+        });
+        let period = self.config.sync_period.as_secs_f64();
+        let syncs = (longest.as_secs_f64() / period) as u32;
+        let mut history = History::default();
+        for n in (1..=syncs).rev() {
+            history.stabilize(found, at(t - f64::from(n) * period), longest);
+        }
+        history
     }
 
     /// Syncs between two status writes: they said the same as the first of them, and held.
@@ -198,8 +206,10 @@ impl<'r> Shadow<'r> {
         if succeeded(said) {
             return;
         }
-        let mut t = since + period;
-        while t < until - 0.6 * period {
+        // Each sync waits a period and takes a moment itself: they are spread evenly.
+        let syncs = ((until - since) / period).round().max(1.0);
+        for n in 1..syncs as u32 {
+            let t = since + f64::from(n) * (until - since) / syncs;
             let variants = self.variants(t, object, said, current, counts);
             let held = variants.iter().position(|made| made.desired == current);
             if let Some(controller) = self.controllers.get_mut(object.uid.as_str()) {
@@ -210,7 +220,6 @@ impl<'r> Shadow<'r> {
                     }
                 }
             }
-            t += period;
         }
         // Acting one sync later than the shadow would is how far apart two clocks are; later than that is not.
         let early = self
@@ -303,7 +312,7 @@ impl<'r> Shadow<'r> {
         for &count in counts {
             for end in [End::Highest, End::Lowest, End::Middle] {
                 for shift in [0.0, -0.5, 0.5] {
-                    let now = at((t + shift).max(0.0));
+                    let now = at(t + shift);
                     let scale = Scale {
                         spec_replicas: current,
                         status_replicas: count,
@@ -457,8 +466,12 @@ fn succeeded(status: &Value) -> bool {
     able.any(|own| own["reason"] == "SucceededRescale")
 }
 
+/// The shadow's clock begins before the recording, so that there can be something to remember: no window is longer
+/// than an hour.
+const BEFORE: f64 = 4000.0;
+
 fn at(t: f64) -> Instant {
-    Instant::ZERO + Duration::from_secs_f64(t.max(0.0))
+    Instant::ZERO + Duration::from_secs_f64((t + BEFORE).max(0.0))
 }
 
 fn title(object: &Object) -> String {
