@@ -31,6 +31,8 @@ pub(crate) enum Command {
     Accuracy(AccuracyArgs),
     /// Lay a simulated run over a recorded one: every measure, and which decisions differ
     Compare(CompareArgs),
+    /// Fit a scenario's physical constants to a recording, with intervals
+    Calibrate(CalibrateArgs),
     /// Draw the dashboard again from a finished run's files
     Plot(PlotArgs),
     /// Run the same scenario on a real cluster, record one, import one
@@ -103,6 +105,9 @@ pub(crate) struct RunArgs {
     /// Override a scenario field, or a manifest field as KIND/NAME: FIELD=VALUE; may be repeated
     #[arg(long = "set", value_name = "FIELD=VALUE")]
     pub(crate) sets: Vec<String>,
+    /// Take a file of scenario fields in place of the scenario's own, such as `calibrate` writes
+    #[arg(long, value_name = "FILE")]
+    pub(crate) with: Option<PathBuf>,
     /// How the summary is printed
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,
@@ -288,6 +293,28 @@ pub(crate) struct CompareArgs {
     /// Draw no figures
     #[arg(long)]
     pub(crate) no_plots: bool,
+}
+
+/// Arguments of `calibrate`.
+#[derive(Debug, Args)]
+pub(crate) struct CalibrateArgs {
+    /// The recording
+    pub(crate) rec: PathBuf,
+    /// The scenario whose constants are fitted [default: the copy beside the recording]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) scenario: Option<PathBuf>,
+    /// Override a field of the scenario before fitting; may be repeated
+    #[arg(long = "set", value_name = "FIELD=VALUE")]
+    pub(crate) sets: Vec<String>,
+    /// The seed of the bootstrap
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// The file that the constants go to, for `run --with` [default: REC/calibration.toml]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// How the constants are printed
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
 }
 
 /// A part whose decisions are made again.

@@ -18,13 +18,56 @@ use crate::args::Fidelity;
 use crate::export::summary::{About, Summary, summarize};
 use crate::export::table::{SEEN_NODES, Table};
 use crate::failure::Failure;
-use crate::files::read_scenario;
+use crate::files::{read_scenario, read_text};
 use crate::talk;
 
 /// A scenario that can run, and what there is to say about it.
 pub(crate) fn load(dir: &Path, sets: &[String]) -> Result<(Scenario, Report), Failure> {
     let files = read_scenario(dir)?;
     scenario::load(&files, sets).map_err(|report| Failure::reported(report, &dir.display().to_string()))
+}
+
+/// Overrides: those of a file of scenario fields, then those that were typed.
+pub(crate) fn sets(with: Option<&Path>, typed: &[String]) -> Result<Vec<String>, Failure> {
+    let Some(path) = with else {
+        return Ok(typed.to_vec());
+    };
+    let text = read_text(path)?;
+    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
+        Failure::new(format!("{}: {}", path.display(), error.to_string().trim_end()))
+            .hint("expected fields of scenario.toml, as `scaletwin calibrate` writes them")
+    })?;
+    let mut found = Vec::new();
+    flatten(&toml::Value::Table(table), &mut Vec::new(), &mut found);
+    found.extend_from_slice(typed);
+    Ok(found)
+}
+
+/// Fields that are whole in themselves: a distribution, a list, a number.
+fn flatten(value: &toml::Value, path: &mut Vec<String>, found: &mut Vec<String>) {
+    let whole = |table: &toml::Table| {
+        let keys = [
+            "min",
+            "max",
+            "median",
+            "sigma",
+            "mean",
+            "sd",
+            "compressed",
+            "unpacked",
+        ];
+        table.keys().all(|key| keys.contains(&key.as_str()))
+    };
+    match value {
+        toml::Value::Table(table) if path.is_empty() || !whole(table) => {
+            for (key, value) in table {
+                path.push(format!("\"{key}\""));
+                flatten(value, path, found);
+                path.pop();
+            }
+        }
+        _ => found.push(format!("{}={value}", path.join("."))),
+    }
 }
 
 /// Measured curves, and the run's second at their second zero.

@@ -4,6 +4,7 @@
 //! wrote down, [`accuracy`] defines the measures. `cluster` (feature `kube`) is a real cluster.
 
 pub mod accuracy;
+pub mod calibrate;
 #[cfg(feature = "kube")]
 pub mod cluster;
 pub mod compare;

@@ -348,12 +348,15 @@ impl Recorder {
 
     /// What DescribeInstances says, if it is not what it said last.
     fn machines(&mut self, now: Instant, seen: Seen<'_>) {
-        let states: BTreeMap<InstanceId, ec2::State> =
-            seen.instances.iter().map(|(id, own)| (id, own.state)).collect();
-        if states == self.states {
+        let same = seen.instances.len() == self.states.len()
+            && seen
+                .instances
+                .iter()
+                .all(|(id, own)| self.states.get(&id) == Some(&own.state));
+        if same {
             return;
         }
-        self.states = states;
+        self.states = seen.instances.iter().map(|(id, own)| (id, own.state)).collect();
         let recent = |own: &ec2::Instance| own.gone.is_none_or(|gone| now.since(gone).as_secs() < 3600);
         let told = seen
             .instances

@@ -1,6 +1,7 @@
 //! The verbs, one file each.
 
 mod accuracy;
+mod calibrate;
 mod catalog;
 mod check;
 mod compare;
@@ -28,6 +29,7 @@ pub(crate) fn execute(command: Command) -> Result<Answer, Failure> {
         Command::Check(args) => check::check(&args),
         Command::Catalog(args) => catalog::catalog(&args),
         Command::Accuracy(args) => accuracy::accuracy(&args),
+        Command::Calibrate(args) => calibrate::calibrate(&args),
         Command::Compare(args) => compare::compare(&args),
         Command::Plot(args) => plot::plot(&args),
         #[cfg(feature = "live")]

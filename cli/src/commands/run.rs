@@ -19,7 +19,8 @@ use crate::output::{OutputDir, print, print_json};
 use crate::talk;
 
 pub(crate) fn run(args: &RunArgs) -> Result<Answer, Failure> {
-    let (scenario, report) = experiment::load(&args.dir, &args.sets)?;
+    let sets = experiment::sets(args.with.as_deref(), &args.sets)?;
+    let (scenario, report) = experiment::load(&args.dir, &sets)?;
     let overlay = experiment::overlay(&scenario, &args.dir, args.overlay.as_ref())?;
     let out = args
         .out
@@ -40,7 +41,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Answer, Failure> {
     let (summary, table) = together(&outcomes);
     if let Some(dir) = &args.record {
         let options = experiment::options(seed, args.fidelity, true);
-        live::simulated::record(&scenario, &read_scenario(&args.dir)?, &args.sets, options, dir).map_err(
+        live::simulated::record(&scenario, &read_scenario(&args.dir)?, &sets, options, dir).map_err(
             |error| Failure::new(error.to_string()).hint("choose another directory with --record"),
         )?;
         talk::say(&format!("recorded seed {seed} in {}", dir.display()));
