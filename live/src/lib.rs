@@ -15,3 +15,5 @@ pub mod objects;
 pub mod recording;
 pub mod shadow;
 pub mod simulated;
+#[cfg(test)]
+mod testing;

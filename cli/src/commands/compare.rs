@@ -214,7 +214,7 @@ impl Rec {
                 sim.summary.epoch
             ))
         })?;
-        let zero = compare::zero(&recording, epoch).ok_or_else(|| {
+        let zero = compare::zero(&recording, epoch, scenario.as_ref()).ok_or_else(|| {
             Failure::new(format!(
                 "{}: expected a time in the header's epoch",
                 args.rec.display()

@@ -80,7 +80,7 @@ pub fn calibrate(recording: &Recording, scenario: &Scenario, seed: u64) -> Calib
     calibration
 }
 
-/// The moments that decide nothing between whole numbers: at most four significant digits.
+/// At most four significant digits, as a scenario has them.
 fn short(value: f64) -> String {
     if value == 0.0 || !value.is_finite() {
         return "0".to_owned();

@@ -34,6 +34,9 @@ pub(super) fn fit(
     start_up(&pods, scenario, resampling, into);
 }
 
+/// No container starts within this, seconds.
+const AT_ONCE: f64 = 0.1;
+
 /// Pods that were made in the recording.
 fn times(recording: &Recording) -> Vec<Times<'_>> {
     let mut all: BTreeMap<&str, Times<'_>> = BTreeMap::new();
@@ -66,7 +69,9 @@ fn times(recording: &Recording) -> Vec<Times<'_>> {
             own.ready.get_or_insert(line.t);
         }
     }
-    let mut all: Vec<Times<'_>> = all.into_values().collect();
+    // A simulated run may begin with pods that have been running all along: they run as soon as they are bound.
+    let started = |own: &Times<'_>| own.running.is_none_or(|running| running - own.bound > AT_ONCE);
+    let mut all: Vec<Times<'_>> = all.into_values().filter(started).collect();
     all.sort_by(|a, b| a.bound.total_cmp(&b.bound));
     all
 }
@@ -344,14 +349,12 @@ fn start_up(pods: &[Times<'_>], scenario: &Scenario, resampling: &Resampling, in
                 .push(own);
         }
     }
+    let mut unprobed = Vec::new();
     for (name, pods) in applications {
         let field = format!("application.\"{name}\".startup");
         let probe = pods[0].pod.object.pointer("/spec/containers/0/readinessProbe");
         let Some(probe) = probe else {
-            into.leave(
-                &field,
-                "it has no readinessProbe: its pods are Ready when they run",
-            );
+            unprobed.push(name);
             continue;
         };
         let period = probe["periodSeconds"].as_f64().unwrap_or(10.0);
@@ -386,5 +389,12 @@ fn start_up(pods: &[Times<'_>], scenario: &Scenario, resampling: &Resampling, in
             before,
             observations: sample.len(),
         });
+    }
+    if !unprobed.is_empty() {
+        let why = format!(
+            "without a readinessProbe pods are Ready when they run: {}",
+            unprobed.join(", ")
+        );
+        into.leave("application.*.startup", why);
     }
 }

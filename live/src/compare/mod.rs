@@ -10,6 +10,8 @@ mod measures;
 mod observed;
 mod recorded;
 mod run;
+#[cfg(test)]
+mod tests;
 
 pub use files::{CURVES, LIVES, curves_csv, lives_csv, read_curves, read_lives};
 pub use gaps::without;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use model::scenario::ObjectName;
+use model::scenario::{ObjectName, Scenario};
 use sim::{Instant, StepSeries};
 
 use super::run::{Gap, Kind, Life, Run, names};
@@ -81,15 +81,20 @@ impl Target {
 }
 
 /// The recording's second at a run's second zero, when the scenario's clock showed `epoch`: by the recording's
-/// `start`, or else by the wall clock.
+/// `start`; or else, if it is of a run of the scenario, from the end of the warm-up, since such a recording begins at
+/// the scenario's time zero; or else by the wall clock.
 #[must_use]
-pub fn zero(recording: &Recording, epoch: Timestamp) -> Option<f64> {
+pub fn zero(recording: &Recording, epoch: Timestamp, scenario: Option<&Scenario>) -> Option<f64> {
     let start = recording.lines.iter().find_map(|line| match &line.entry {
         Entry::Start(start) => Some((line.t, start.clock.as_str())),
         _ => None,
     });
-    let (t, clock) = start.unwrap_or((0.0, &recording.header.epoch));
-    let clock: Timestamp = clock.parse().ok()?;
+    let ran = recording.header.scenario.is_some();
+    let (t, clock) = match (start, scenario.filter(|_| ran)) {
+        (Some((t, clock)), _) => (t, clock.parse().ok()?),
+        (None, Some(scenario)) => (0.0, scenario.epoch),
+        (None, None) => (0.0, recording.header.epoch.parse().ok()?),
+    };
     Some(t + epoch.duration_since(clock).as_secs_f64())
 }
 

@@ -157,12 +157,11 @@ impl<'r> Shadow<'r> {
         let Some(status) = object.object.get("status").cloned() else {
             return;
         };
-        let (Some(current), Some(_)) = (
-            object.number("/status/currentReplicas"),
-            object.number("/status/desiredReplicas"),
-        ) else {
+        if object.number("/status/desiredReplicas").is_none() {
             return;
-        };
+        }
+        // Zero is not written.
+        let current = object.number("/status/currentReplicas").unwrap_or(0);
         let last = self.controllers[object.uid.as_str()].last.clone();
         if last.as_ref().is_some_and(|(_, said)| *said == status) {
             return;

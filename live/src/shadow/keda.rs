@@ -3,7 +3,7 @@
 //! A poll is a `trigger` sample: the values that KEDA's triggers gave, or would have given at that moment. A recorder
 //! polls at other moments than KEDA, so a step is explained by any sample of the polling interval before it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use model::api::Labels;
@@ -30,6 +30,7 @@ pub(super) fn shadow(recording: &Recording, scenario: &Scenario) -> Agreement {
         polls: Vec::new(),
         sizes: BTreeMap::new(),
         last_active: BTreeMap::new(),
+        values: BTreeMap::new(),
         agreement: Agreement::new(Part::Keda),
     };
     for line in &recording.lines {
@@ -75,6 +76,8 @@ struct Shadow<'r> {
     /// spec.replicas of each Deployment, as heard.
     sizes: BTreeMap<(String, String), Vec<(f64, i32)>>,
     last_active: BTreeMap<String, i64>,
+    /// The last value of each metric of each ScaledObject.
+    values: BTreeMap<String, BTreeMap<String, Option<f64>>>,
     agreement: Agreement,
 }
 
@@ -146,21 +149,25 @@ impl<'r> Shadow<'r> {
     }
 
     fn poll(&mut self, t: f64, sample: &Sample) {
-        let mut objects: BTreeMap<&str, BTreeMap<&str, Option<f64>>> = BTreeMap::new();
+        let mut names = BTreeSet::new();
         for series in &sample.series {
-            let label = |key: &str| series.labels.get(key).map_or("", String::as_str);
+            let label = |key: &str| series.labels.get(key).cloned().unwrap_or_default();
             let value = series.points.last().and_then(|point| point.1);
-            objects
-                .entry(label("scaledObject"))
+            let name = label("scaledObject");
+            self.values
+                .entry(name.clone())
                 .or_default()
                 .insert(label("metric"), value);
+            names.insert(name);
         }
-        for (name, values) in objects {
-            self.poll_of(t, name, &values);
+        // A recorder may ask for one metric after the other: the others are what they were.
+        for name in names {
+            let values = self.values.get(&name).cloned().unwrap_or_default();
+            self.poll_of(t, &name, &values);
         }
     }
 
-    fn poll_of(&mut self, t: f64, name: &str, values: &BTreeMap<&str, Option<f64>>) {
+    fn poll_of(&mut self, t: f64, name: &str, values: &BTreeMap<String, Option<f64>>) {
         let Some((namespace, own)) = name.split_once('/') else {
             return;
         };
@@ -208,7 +215,7 @@ impl<'r> Shadow<'r> {
         if verdict.refreshes_last_active() {
             self.last_active.insert(name.to_owned(), seconds);
         }
-        let text = |(metric, value): (&&str, &Option<f64>)| match value {
+        let text = |(metric, value): (&String, &Option<f64>)| match value {
             Some(value) => format!("{metric} {value}"),
             None => format!("{metric} failed"),
         };
@@ -229,7 +236,7 @@ impl<'r> Shadow<'r> {
         &self,
         n: usize,
         trigger: &Trigger,
-        values: &BTreeMap<&str, Option<f64>>,
+        values: &BTreeMap<String, Option<f64>>,
         seconds: i64,
     ) -> Option<Option<bool>> {
         let reading = match &trigger.kind {

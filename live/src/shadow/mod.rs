@@ -9,6 +9,8 @@ mod consolidation;
 mod hpa;
 mod keda;
 mod provisioning;
+#[cfg(test)]
+mod tests;
 mod world;
 
 use model::scenario::Scenario;

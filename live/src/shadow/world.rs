@@ -11,8 +11,10 @@ use model::id::{
 };
 use model::karpenter::provider::Classes;
 use model::karpenter::provisioner::View;
-use model::karpenter::{ClusterState, InstanceTypes, NodeClaim, NodePool, Profile, Provider, labels};
-use model::scenario::{Objects, Scenario};
+use model::karpenter::{
+    ClusterState, InstanceTypes, NodeClaim, NodeClass, NodePool, Profile, Provider, labels,
+};
+use model::scenario::{Act, Objects, Scenario};
 use sim::{Action, Component, Instant, Outbox};
 
 use crate::heard::Heard;
@@ -181,6 +183,32 @@ impl<'s> Worlds<'s> {
                 ..Objects::default()
             }
         };
+        // Another provider's classes, such as KWOK's, say nothing of EC2: the scenario's stand in for them.
+        let applied = scenario.actions.iter().filter_map(|action| match &action.act {
+            Act::Apply(objects) => Some(&objects.node_classes),
+            _ => None,
+        });
+        let own: Vec<NodeClass> = applied
+            .chain([&scenario.objects.node_classes])
+            .flatten()
+            .cloned()
+            .collect();
+        for pool in &objects.node_pools {
+            if objects
+                .node_classes
+                .iter()
+                .any(|class| class.name == pool.node_class)
+            {
+                continue;
+            }
+            let named = own.iter().find(|class| class.name == pool.node_class);
+            if let Some(class) = named.or_else(|| own.first()) {
+                objects.node_classes.push(NodeClass {
+                    name: pool.node_class.clone(),
+                    ..class.clone()
+                });
+            }
+        }
         for class in &mut objects.node_classes {
             class.zones.clone_from(&scenario.zones);
         }
