@@ -329,16 +329,10 @@ impl Recorder {
         for (id, pool) in seen.pools.iter() {
             let is = |objects: &Objects| objects.node_pools.iter().any(|own| own == pool);
             let said = self.document("NodePool", "", &pool.name, is).cloned();
-            let class = self
-                .document("EC2NodeClass", "", &pool.node_class, |_| true)
-                .cloned();
-            if let Some(class) = class {
-                self.object(
-                    now,
-                    "EC2NodeClass",
-                    format!("EC2NodeClass/{}", pool.node_class),
-                    class,
-                );
+            for kind in ["EC2NodeClass", "KWOKNodeClass"] {
+                if let Some(class) = self.document(kind, "", &pool.node_class, |_| true).cloned() {
+                    self.object(now, kind, format!("{kind}/{}", pool.node_class), class);
+                }
             }
             if let Some(said) = said {
                 self.object(now, "NodePool", format!("{id:?}"), said);

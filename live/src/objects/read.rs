@@ -27,13 +27,14 @@ use super::Clock;
 use crate::recording::Object;
 
 /// apiVersion of kinds that are read; what a watch of one kind says need not have it.
-const VERSIONS: [(&str, &str); 7] = [
+const VERSIONS: [(&str, &str); 8] = [
     ("Deployment", "apps/v1"),
     ("DaemonSet", "apps/v1"),
     ("HorizontalPodAutoscaler", "autoscaling/v2"),
     ("ScaledObject", "keda.sh/v1alpha1"),
     ("NodePool", "karpenter.sh/v1"),
     ("EC2NodeClass", "karpenter.k8s.aws/v1"),
+    ("KWOKNodeClass", "karpenter.kwok.sh/v1alpha1"),
     ("PodDisruptionBudget", "policy/v1"),
 ];
 

@@ -162,7 +162,7 @@ impl<'s> Worlds<'s> {
 
     /// What can be launched, unless it is known already.
     fn offer(&mut self, heard: &Heard<'_>) {
-        let all: Vec<&Object> = ["NodePool", "EC2NodeClass"]
+        let all: Vec<&Object> = ["NodePool", "EC2NodeClass", "KWOKNodeClass"]
             .iter()
             .flat_map(|kind| heard.by_age(kind))
             .collect();
