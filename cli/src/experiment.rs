@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use live::accuracy::Simulated;
-use live::measured::{CurveName, Measured};
 use live::curves::step_curve;
+use live::measured::{CurveName, Measured};
 use model::cluster::record::LogEntry;
 use model::cluster::{self, Options};
 use model::scenario::{self, Report, Scenario};
