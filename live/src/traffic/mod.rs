@@ -14,6 +14,8 @@
 
 pub mod exposition;
 pub mod plane;
+#[cfg(test)]
+pub(crate) mod tests;
 
 #[cfg(feature = "kube")]
 mod emulate;

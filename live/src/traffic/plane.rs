@@ -546,6 +546,3 @@ fn cpu(pod: &Pod) -> PodCpu {
         limit: spec.cpu_limit(),
     }
 }
-
-#[cfg(test)]
-mod tests;
