@@ -76,7 +76,12 @@ pub(super) fn is_ours(object: &DynamicObject, run: &str) -> bool {
 /// # Errors
 ///
 /// When it exists and is not this run's, or is refused.
-pub(super) async fn create(client: &Client, kind: &ServedKind, object: &Object, run: &str) -> Result<Applied> {
+pub(super) async fn create(
+    client: &Client,
+    kind: &ServedKind,
+    object: &Object,
+    run: &str,
+) -> Result<Applied> {
     let api = kind.api(client, &object.name.namespace);
     let mut labelled = object.clone();
     labelled.set_label(RUN_LABEL, run);
@@ -108,7 +113,11 @@ pub(super) async fn create(client: &Client, kind: &ServedKind, object: &Object, 
 /// # Errors
 ///
 /// What the API server, its schemas and its webhooks have against it.
-pub(super) async fn try_create(client: &Client, kind: &ServedKind, object: &Object) -> Result<(), kube::Error> {
+pub(super) async fn try_create(
+    client: &Client,
+    kind: &ServedKind,
+    object: &Object,
+) -> Result<(), kube::Error> {
     let body: DynamicObject = serde_json::from_value(object.body.clone()).map_err(kube::Error::SerdeError)?;
     let parameters = PostParams {
         dry_run: true,
@@ -280,7 +289,14 @@ mod tests {
             assert_eq!(request.body["metadata"]["uid"], "u1");
             (200, stored("r1", FIELD_MANAGER, "u1"))
         });
-        block_on(update(&fake.client(), &deployments(), &web(), &applied("u1"), "r1")).unwrap();
+        block_on(update(
+            &fake.client(),
+            &deployments(),
+            &web(),
+            &applied("u1"),
+            "r1",
+        ))
+        .unwrap();
         let asked = &fake.requests()[0];
         assert_eq!(asked.method, "PATCH");
         assert!(asked.query.contains("fieldManager=scaletwin-live") && asked.query.contains("force=true"));
@@ -296,7 +312,10 @@ mod tests {
             }
             _ => {
                 assert_eq!(request.body["metadata"]["resourceVersion"], "7");
-                (200, json!({ "apiVersion": "autoscaling/v1", "kind": "Scale", "metadata": {} }))
+                (
+                    200,
+                    json!({ "apiVersion": "autoscaling/v1", "kind": "Scale", "metadata": {} }),
+                )
             }
         });
         block_on(scale(&fake.client(), &deployments(), &applied("u1"), 5)).unwrap();
@@ -315,8 +334,22 @@ mod tests {
             let fake = Fake::new(move |request| {
                 assert_eq!(request.body["preconditions"]["uid"], "u1");
                 match code {
-                    200 => (200, json!({ "kind": "Status", "apiVersion": "v1", "status": "Success" })),
-                    code => (code, Fake::status(code, match code { 404 => "NotFound", 409 => "Conflict", _ => "Forbidden" }, "no")),
+                    200 => (
+                        200,
+                        json!({ "kind": "Status", "apiVersion": "v1", "status": "Success" }),
+                    ),
+                    code => (
+                        code,
+                        Fake::status(
+                            code,
+                            match code {
+                                404 => "NotFound",
+                                409 => "Conflict",
+                                _ => "Forbidden",
+                            },
+                            "no",
+                        ),
+                    ),
                 }
             });
             block_on(delete(&fake.client(), &deployments(), &applied("u1"))).is_ok()

@@ -42,7 +42,11 @@ pub struct Connection {
 /// When the file cannot be read or has no such context, or its certificates cannot be used.
 pub async fn connect(access: &Access) -> Result<Connection> {
     let kubeconfig = read(access)?;
-    let known: Vec<&str> = kubeconfig.contexts.iter().map(|named| named.name.as_str()).collect();
+    let known: Vec<&str> = kubeconfig
+        .contexts
+        .iter()
+        .map(|named| named.name.as_str())
+        .collect();
     let context = match (&access.context, &kubeconfig.current_context) {
         (Some(named), _) if known.contains(&named.as_str()) => named.clone(),
         (Some(named), _) => {

@@ -39,7 +39,11 @@ impl Watched {
         watched("Event", "", "events"),
         watched("Deployment", "apps", "deployments"),
         watched("ReplicaSet", "apps", "replicasets"),
-        watched("HorizontalPodAutoscaler", "autoscaling", "horizontalpodautoscalers"),
+        watched(
+            "HorizontalPodAutoscaler",
+            "autoscaling",
+            "horizontalpodautoscalers",
+        ),
         Watched {
             part: Some("KEDA"),
             ..watched("ScaledObject", "keda.sh", "scaledobjects")
@@ -202,22 +206,41 @@ mod tests {
                         "verbs": ["create", "list", "watch"] })
             };
             let list = |version: &str, resources: Vec<serde_json::Value>| {
-                (200, json!({ "kind": "APIResourceList", "apiVersion": "v1", "groupVersion": version,
-                              "resources": resources }))
+                (
+                    200,
+                    json!({ "kind": "APIResourceList", "apiVersion": "v1", "groupVersion": version,
+                              "resources": resources }),
+                )
             };
-            let version = |name: &str| json!({ "groupVersion": name, "version": name.split('/').next_back() });
+            let version =
+                |name: &str| json!({ "groupVersion": name, "version": name.split('/').next_back() });
             match request.path.as_str() {
-                "/apis" => (200, json!({ "kind": "APIGroupList", "apiVersion": "v1", "groups": [
+                "/apis" => (
+                    200,
+                    json!({ "kind": "APIGroupList", "apiVersion": "v1", "groups": [
                     { "name": "karpenter.sh", "preferredVersion": version("karpenter.sh/v1"),
                       "versions": [version("karpenter.sh/v1beta1"), version("karpenter.sh/v1")] },
                     { "name": "metrics", "versions": [version("metrics/v1")] },
-                ] })),
-                "/api/v1" => list("v1", vec![resource("pods", "Pod", true), resource("pods/status", "Pod", true)]),
-                "/apis/karpenter.sh/v1" => list("karpenter.sh/v1", vec![resource("nodepools", "NodePool", false)]),
-                "/apis/karpenter.sh/v1beta1" => {
-                    list("karpenter.sh/v1beta1", vec![resource("nodepools", "NodePool", false)])
+                ] }),
+                ),
+                "/api/v1" => list(
+                    "v1",
+                    vec![
+                        resource("pods", "Pod", true),
+                        resource("pods/status", "Pod", true),
+                    ],
+                ),
+                "/apis/karpenter.sh/v1" => {
+                    list("karpenter.sh/v1", vec![resource("nodepools", "NodePool", false)])
                 }
-                _ => (503, Fake::status(503, "ServiceUnavailable", "service unavailable")),
+                "/apis/karpenter.sh/v1beta1" => list(
+                    "karpenter.sh/v1beta1",
+                    vec![resource("nodepools", "NodePool", false)],
+                ),
+                _ => (
+                    503,
+                    Fake::status(503, "ServiceUnavailable", "service unavailable"),
+                ),
             }
         });
         let served = block_on(discover(&fake.client())).unwrap();

@@ -70,7 +70,9 @@ impl Object {
     ///
     /// What is missing, if it is no object.
     pub fn all_of(document: Value, file: &str) -> Result<Vec<Self>, String> {
-        let is_list = document["kind"].as_str().is_some_and(|kind| kind.ends_with("List"));
+        let is_list = document["kind"]
+            .as_str()
+            .is_some_and(|kind| kind.ends_with("List"));
         match document {
             Value::Object(mut fields) if is_list && fields.contains_key("items") => {
                 let items = match fields.remove("items") {
@@ -176,10 +178,11 @@ pub fn rank(kind: &str) -> u8 {
     }
 }
 
-/// Whether it changes the size of something: such objects are made at time zero, all others before.
+/// Whether it acts on what is there: such objects are made at time zero, all others before, so that a settled
+/// start is not disturbed.
 #[must_use]
-pub fn is_autoscaler(kind: &str) -> bool {
-    matches!(kind, "ScaledObject" | "HorizontalPodAutoscaler")
+pub fn acts(kind: &str) -> bool {
+    matches!(kind, "ScaledObject" | "HorizontalPodAutoscaler" | "NodePool")
 }
 
 #[cfg(test)]
@@ -233,11 +236,25 @@ mod tests {
 
     #[test]
     fn what_acts_on_others_is_made_last() {
-        let mut kinds = ["ScaledObject", "Deployment", "NodePool", "Namespace", "EC2NodeClass", "Service"];
+        let mut kinds = [
+            "ScaledObject",
+            "Deployment",
+            "NodePool",
+            "Namespace",
+            "EC2NodeClass",
+            "Service",
+        ];
         kinds.sort_by_key(|kind| rank(kind));
         assert_eq!(
             kinds,
-            ["Namespace", "Service", "EC2NodeClass", "NodePool", "Deployment", "ScaledObject"]
+            [
+                "Namespace",
+                "Service",
+                "EC2NodeClass",
+                "NodePool",
+                "Deployment",
+                "ScaledObject"
+            ]
         );
     }
 }

@@ -13,19 +13,39 @@
 //!   after a kill that cannot be caught it is started again by the run's name.
 
 mod apply;
+pub mod clean;
 mod client;
 mod error;
 pub mod finding;
+pub mod journal;
 mod kinds;
+pub mod listen;
 pub mod manifest;
 pub mod permission;
+pub mod plan;
+mod poll;
 pub mod preflight;
 pub mod prometheus;
+mod pulse;
+mod recorder;
+pub mod run;
 pub mod site;
+mod state;
 #[cfg(test)]
 pub(crate) mod testing;
+mod watch;
 
 pub use apply::{Applied, FIELD_MANAGER, RUN_LABEL};
 pub use client::{Access, Connection, connect};
 pub use error::{Error, Result, explain};
 pub use kinds::{Served, ServedKind, Watched, discover};
+pub use recorder::Recorder;
+pub use state::{Node, PriceOf, State};
+
+/// A time for names: `20250102-030405`, UTC.
+#[must_use]
+pub fn time_label(unix: u64) -> String {
+    let second = i64::try_from(unix).unwrap_or_default();
+    let time = jiff::Timestamp::from_second(second).unwrap_or_default();
+    time.strftime("%Y%m%d-%H%M%S").to_string()
+}

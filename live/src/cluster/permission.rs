@@ -96,10 +96,7 @@ pub async fn missing(client: &Client, mut wanted: Vec<Permission>) -> Result<Vec
             let answer = api.create(&PostParams::default(), &permission.review()).await;
             match answer {
                 Ok(review) => Ok((permission, review.status.is_some_and(|status| status.allowed))),
-                Err(error) => Err(Error::request(
-                    format!("ask whether we may {permission}"),
-                    &error,
-                )),
+                Err(error) => Err(Error::request(format!("ask whether we may {permission}"), &error)),
             }
         }
     };
@@ -125,12 +122,18 @@ mod tests {
     #[test]
     fn what_is_missing_is_told_in_order() {
         let fake = Fake::new(|request| {
-            assert_eq!(request.path, "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews");
+            assert_eq!(
+                request.path,
+                "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+            );
             let asked = &request.body["spec"]["resourceAttributes"];
             let allowed = asked["resource"] == "pods";
-            (201, json!({ "kind": "SelfSubjectAccessReview", "spec": request.body["spec"].clone(),
+            (
+                201,
+                json!({ "kind": "SelfSubjectAccessReview", "spec": request.body["spec"].clone(),
                           "apiVersion": "authorization.k8s.io/v1", "metadata": {},
-                          "status": { "allowed": allowed } }))
+                          "status": { "allowed": allowed } }),
+            )
         });
         let wanted = vec![
             Permission::everywhere("watch", "", "pods"),
@@ -142,7 +145,10 @@ mod tests {
         let told: Vec<String> = missing.iter().map(ToString::to_string).collect();
         assert_eq!(
             told,
-            ["create namespaces", "patch deployments/scale of apps in namespace web"]
+            [
+                "create namespaces",
+                "patch deployments/scale of apps in namespace web"
+            ]
         );
         assert_eq!(fake.requests().len(), 3);
     }

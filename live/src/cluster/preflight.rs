@@ -3,7 +3,7 @@
 //! Everything is looked at, and every problem told at once: a run that fails on the third permission after
 //! the second was granted helps nobody.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use http::Request;
@@ -17,7 +17,7 @@ use serde::Serialize;
 use super::client::Connection;
 use super::error::{Result, explain};
 use super::finding::Finding;
-use super::kinds::{Served, Watched, discover};
+use super::kinds::{Served, ServedKind, Watched, discover};
 use super::permission::{self, Permission};
 use super::prometheus::{Place, Prometheus, series};
 
@@ -26,13 +26,26 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// The API's clock is told in whole seconds: less than this is no difference.
 const SKEW: f64 = 2.0;
 
+/// Something that will be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Write {
+    /// apiVersion, as in the manifest.
+    pub api_version: String,
+    /// kind
+    pub kind: String,
+    /// metadata.namespace; empty for objects of the whole cluster, and where none was written.
+    pub namespace: String,
+    /// What will be done: `create`, `patch`, `delete`; or of a subresource, `scale:patch`.
+    pub verbs: Vec<&'static str>,
+}
+
 /// What is asked of a cluster.
 #[derive(Debug, Clone, Default)]
 pub struct Wishes {
     /// Releases that the scenario simulates, by part: `kubernetes`, `keda`, `karpenter`, `prometheus`, `traefik`.
     pub stack: BTreeMap<String, String>,
-    /// What must be allowed, besides watching.
-    pub permissions: Vec<Permission>,
+    /// What will be written.
+    pub writes: Vec<Write>,
     /// Parts that the scenario cannot do without: `KEDA`, `Karpenter`.
     pub parts: Vec<&'static str>,
     /// Where measurements come from.
@@ -156,15 +169,27 @@ async fn server(client: &Client) -> Result<(String, f64), kube::Error> {
 }
 
 /// How many seconds a `Date` header is ahead of this machine's clock. The header is cut to whole seconds.
-pub(super) fn clock_ahead(date: &str) -> Option<f64> {
-    let theirs = jiff::fmt::rfc2822::parse(date).ok()?.timestamp();
-    let ours = Timestamp::now();
-    Some(theirs.as_millisecond() as f64 / 1000.0 + 0.5 - ours.as_millisecond() as f64 / 1000.0)
+fn clock_ahead(date: &str) -> Option<f64> {
+    Some(date_of(date)? + 0.5 - Timestamp::now().as_millisecond() as f64 / 1000.0)
+}
+
+/// A `Date` header in Unix seconds.
+pub(super) fn date_of(date: &str) -> Option<f64> {
+    let date = jiff::fmt::rfc2822::parse(date).ok()?;
+    Some(date.timestamp().as_second() as f64)
 }
 
 /// `1.33.4` of `v1.33.4-eks-1234`, `2.12.1` of `ghcr.io/kedacore/keda:2.12.1@sha256:…`.
 fn plain_version(text: &str) -> Option<String> {
-    let text = text.split('@').next()?.rsplit(':').next()?.trim_start_matches('v');
+    let is_version = |text: &str| {
+        text.trim_start_matches('v')
+            .starts_with(|c: char| c.is_ascii_digit())
+    };
+    let text = match is_version(text) {
+        true => text,
+        false => text.split('@').next()?.rsplit(':').next()?,
+    };
+    let text = text.trim_start_matches('v');
     let end = text
         .find(|c: char| !c.is_ascii_digit() && c != '.')
         .unwrap_or(text.len());
@@ -194,7 +219,10 @@ impl Preflight {
                 watched.kind, watched.group
             );
             self.findings.push(match wishes.parts.contains(&part) {
-                true => Finding::problem(message, format!("the scenario needs it: install {part} with its CRDs")),
+                true => Finding::problem(
+                    message,
+                    format!("the scenario needs it: install {part} with its CRDs"),
+                ),
                 false => Finding::note(message),
             });
         }
@@ -202,7 +230,17 @@ impl Preflight {
 
     async fn permissions(&mut self, client: &Client, wishes: &Wishes) -> Result<()> {
         let mut wanted = watching(&self.served);
-        wanted.extend(wishes.permissions.iter().cloned());
+        let mut unknown = BTreeSet::new();
+        for write in &wishes.writes {
+            let Some(kind) = self.served.exactly(&write.api_version, &write.kind) else {
+                unknown.insert((write.kind.clone(), write.api_version.clone()));
+                continue;
+            };
+            wanted.extend(write.verbs.iter().map(|verb| permission_of(kind, write, verb)));
+        }
+        for (kind, api_version) in unknown {
+            self.findings.push(self.not_served(&kind, &api_version));
+        }
         if let Some(place) = &wishes.prometheus {
             wanted.extend(place.permission());
         }
@@ -213,6 +251,22 @@ impl Preflight {
             ));
         }
         Ok(())
+    }
+
+    /// A kind that is in a manifest and not in the cluster.
+    fn not_served(&self, kind: &str, api_version: &str) -> Finding {
+        let others: Vec<&str> = self
+            .served
+            .kinds
+            .iter()
+            .filter(|served| served.resource.kind == kind)
+            .map(|served| served.resource.api_version.as_str())
+            .collect();
+        let hint = match others[..] {
+            [] => "install what brings its CRD, or name it in `omit` of live.toml".to_owned(),
+            _ => format!("the cluster has it as {}", others.join(", ")),
+        };
+        Finding::problem(format!("the cluster knows no {kind} of {api_version}"), hint)
     }
 
     /// Releases, from the Deployments that the parts' charts make.
@@ -304,6 +358,20 @@ impl Preflight {
     }
 }
 
+/// `patch` of a resource, `scale:patch` of its subresource.
+fn permission_of(kind: &ServedKind, write: &Write, verb: &'static str) -> Permission {
+    let (resource, verb) = match verb.split_once(':') {
+        Some((subresource, verb)) => (format!("{}/{subresource}", kind.resource.plural), verb),
+        None => (kind.resource.plural.clone(), verb),
+    };
+    let permission = Permission::everywhere(verb, &kind.resource.group, &resource);
+    match (kind.namespaced, write.namespace.as_str()) {
+        (false, _) => permission,
+        (true, "") => permission.within("default"),
+        (true, namespace) => permission.within(namespace),
+    }
+}
+
 /// What watching needs.
 #[must_use]
 pub fn watching(served: &Served) -> Vec<Permission> {
@@ -319,7 +387,14 @@ pub fn watching(served: &Served) -> Vec<Permission> {
 
 /// The release of a Deployment: of its image, or as its chart labels it.
 fn deployed(deployment: &Deployment) -> Option<String> {
-    let containers = deployment.spec.as_ref()?.template.spec.as_ref()?.containers.iter();
+    let containers = deployment
+        .spec
+        .as_ref()?
+        .template
+        .spec
+        .as_ref()?
+        .containers
+        .iter();
     let image = containers
         .filter_map(|container| container.image.as_deref())
         .find_map(plain_version);
@@ -336,35 +411,54 @@ mod tests {
     use super::*;
 
     fn answer(request: &Asked) -> (u16, Value) {
-        let kind = |plural: &str, kind: &str| {
-            json!({ "name": plural, "singularName": "", "namespaced": true, "kind": kind, "verbs": [] })
-        };
-        let list = |items: Value| json!({ "kind": "List", "apiVersion": "v1", "metadata": {}, "items": items });
+        let kind = |plural: &str, kind: &str| json!({ "name": plural, "singularName": "", "namespaced": true, "kind": kind, "verbs": [] });
+        let list =
+            |items: Value| json!({ "kind": "List", "apiVersion": "v1", "metadata": {}, "items": items });
         let node = json!({ "metadata": { "name": "a", "labels": { "node.kubernetes.io/instance-type": "m5.large" } } });
         match request.path.as_str() {
-            "/version" => (200, json!({ "major": "1", "minor": "33+", "gitVersion": "v1.33.4-eks-1", "gitCommit": "",
-                "gitTreeState": "", "buildDate": "", "goVersion": "", "compiler": "", "platform": "" })),
-            "/apis" => (200, json!({ "kind": "APIGroupList", "apiVersion": "v1", "groups": [
-                { "name": "keda.sh", "versions": [{ "groupVersion": "keda.sh/v1alpha1", "version": "v1alpha1" }] } ] })),
-            "/api/v1" => (200, json!({ "groupVersion": "v1", "resources": [kind("pods", "Pod")] })),
-            "/apis/keda.sh/v1alpha1" => (200, json!({ "groupVersion": "keda.sh/v1alpha1",
-                "resources": [kind("scaledobjects", "ScaledObject")] })),
+            "/version" => (
+                200,
+                json!({ "major": "1", "minor": "33+", "gitVersion": "v1.33.4-eks-1", "gitCommit": "",
+                "gitTreeState": "", "buildDate": "", "goVersion": "", "compiler": "", "platform": "" }),
+            ),
+            "/apis" => (
+                200,
+                json!({ "kind": "APIGroupList", "apiVersion": "v1", "groups": [
+                { "name": "keda.sh", "versions": [{ "groupVersion": "keda.sh/v1alpha1", "version": "v1alpha1" }] } ] }),
+            ),
+            "/api/v1" => (
+                200,
+                json!({ "groupVersion": "v1", "resources": [kind("pods", "Pod")] }),
+            ),
+            "/apis/keda.sh/v1alpha1" => (
+                200,
+                json!({ "groupVersion": "keda.sh/v1alpha1",
+                "resources": [kind("scaledobjects", "ScaledObject")] }),
+            ),
             "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews" => {
                 let asked = &request.body["spec"]["resourceAttributes"];
                 let allowed = !(asked["resource"] == "nodes" && asked["verb"] == "watch");
-                (201, json!({ "metadata": {}, "spec": request.body["spec"].clone(), "status": { "allowed": allowed } }))
+                (
+                    201,
+                    json!({ "metadata": {}, "spec": request.body["spec"].clone(), "status": { "allowed": allowed } }),
+                )
             }
-            "/apis/apps/v1/deployments" if request.query.contains("keda-operator") => (200, list(json!([
+            "/apis/apps/v1/deployments" if request.query.contains("keda-operator") => (
+                200,
+                list(json!([
                 { "metadata": { "name": "keda" }, "spec": { "selector": {}, "template": { "spec": { "containers":
-                    [{ "name": "a", "image": "ghcr.io/kedacore/keda:2.13.0@sha256:12" }] } } } } ]))),
+                    [{ "name": "a", "image": "ghcr.io/kedacore/keda:2.13.0@sha256:12" }] } } } } ])),
+            ),
             "/apis/apps/v1/deployments" => (200, list(json!([]))),
             "/api/v1/nodes" => (200, list(json!([node]))),
-            path if path.ends_with("/proxy/api/v1/status/buildinfo") => {
-                (200, json!({ "status": "success", "data": { "version": "2.48.1" } }))
-            }
-            path if path.ends_with("/proxy/api/v1/query") => {
-                (200, json!({ "status": "success", "data": { "resultType": "vector", "result": [] } }))
-            }
+            path if path.ends_with("/proxy/api/v1/status/buildinfo") => (
+                200,
+                json!({ "status": "success", "data": { "version": "2.48.1" } }),
+            ),
+            path if path.ends_with("/proxy/api/v1/query") => (
+                200,
+                json!({ "status": "success", "data": { "resultType": "vector", "result": [] } }),
+            ),
             path => panic!("unexpected request {path}"),
         }
     }
@@ -382,8 +476,15 @@ mod tests {
         let fake = Fake::new(answer);
         let stack = [("kubernetes", "1.33"), ("keda", "2.12"), ("karpenter", "1.5")];
         let wishes = Wishes {
-            stack: stack.map(|(part, release)| (part.to_owned(), release.to_owned())).into(),
-            permissions: vec![Permission::everywhere("create", "apps", "deployments").within("web")],
+            stack: stack
+                .map(|(part, release)| (part.to_owned(), release.to_owned()))
+                .into(),
+            writes: vec![Write {
+                api_version: "karpenter.sh/v1".to_owned(),
+                kind: "NodePool".to_owned(),
+                namespace: String::new(),
+                verbs: vec!["create"],
+            }],
             parts: vec!["KEDA", "Karpenter"],
             prometheus: Some(Place::parse("mon/prom:9090").unwrap()),
             queries: vec![("rps".to_owned(), "rate(a[1m])".to_owned())],
@@ -399,11 +500,21 @@ mod tests {
         assert_eq!(
             told,
             [
-                (Level::Problem, "Karpenter is not installed: there is no NodeClaim of karpenter.sh"),
-                (Level::Problem, "Karpenter is not installed: there is no NodePool of karpenter.sh"),
+                (
+                    Level::Problem,
+                    "Karpenter is not installed: there is no NodeClaim of karpenter.sh"
+                ),
+                (
+                    Level::Problem,
+                    "Karpenter is not installed: there is no NodePool of karpenter.sh"
+                ),
+                (Level::Problem, "the cluster knows no NodePool of karpenter.sh/v1"),
                 (Level::Problem, "not allowed: watch nodes"),
                 (Level::Warning, "Prometheus has nothing for rps now: rate(a[1m])"),
-                (Level::Warning, "the cluster runs keda 2.13.0, the scenario simulates 2.12"),
+                (
+                    Level::Warning,
+                    "the cluster runs keda 2.13.0, the scenario simulates 2.12"
+                ),
                 (
                     Level::Note,
                     "nothing tells which release of karpenter the cluster runs; the scenario simulates 1.5"
@@ -418,7 +529,11 @@ mod tests {
             .collect();
         assert_eq!(
             versions,
-            [("keda", "2.13.0"), ("kubernetes", "1.33.4"), ("prometheus", "2.48.1")]
+            [
+                ("keda", "2.13.0"),
+                ("kubernetes", "1.33.4"),
+                ("prometheus", "2.48.1")
+            ]
         );
         assert_eq!(look.facts.nodes, BTreeMap::from([("m5.large".to_owned(), 1)]));
     }
@@ -427,10 +542,16 @@ mod tests {
     fn a_silent_api_server_is_one_problem() {
         let fake = Fake::new(|_| (401, Fake::status(401, "Unauthorized", "Unauthorized")));
         let look = block_on(preflight(&connection(&fake), &Wishes::default())).unwrap();
-        let told: Vec<&str> = look.findings.iter().map(|finding| finding.message.as_str()).collect();
+        let told: Vec<&str> = look
+            .findings
+            .iter()
+            .map(|finding| finding.message.as_str())
+            .collect();
         assert_eq!(
             told,
-            ["the API server of context \"test\" at https://api cannot be used: the API server answered 401: Unauthorized"]
+            [
+                "the API server of context \"test\" at https://api cannot be used: the API server answered 401: Unauthorized"
+            ]
         );
     }
 

@@ -166,14 +166,11 @@ impl Prometheus {
                 // The path is part of each request, not of the base.
                 let mut parts = config.cluster_url.clone().into_parts();
                 parts.path_and_query = Some("/".parse().expect("a path"));
-                config.cluster_url = Uri::from_parts(parts)
-                    .map_err(|error| Error::Input(format!("{url}: {error}")))?;
-                let client = Client::try_from(config)
-                    .map_err(|error| Error::request(format!("use {url}"), &error))?;
-                Ok(Prometheus {
-                    client,
-                    prefix: path,
-                })
+                config.cluster_url =
+                    Uri::from_parts(parts).map_err(|error| Error::Input(format!("{url}: {error}")))?;
+                let client =
+                    Client::try_from(config).map_err(|error| Error::request(format!("use {url}"), &error))?;
+                Ok(Prometheus { client, prefix: path })
             }
         }
     }
@@ -221,9 +218,10 @@ impl Prometheus {
     async fn get(&self, endpoint: &str, arguments: &[(&str, String)]) -> Result<Value> {
         let what = || format!("ask Prometheus for {endpoint}");
         let fail = |why: String| Error::Request { what: what(), why };
-        let mut encoded = form_urlencoded::Serializer::new(String::new());
-        encoded.extend_pairs(arguments);
-        let uri = format!("{}/api/v1/{endpoint}?{}", self.prefix, encoded.finish());
+        let encoded = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(arguments)
+            .finish();
+        let uri = format!("{}/api/v1/{endpoint}?{encoded}", self.prefix);
         let request = Request::get(uri)
             .body(Body::empty())
             .map_err(|error| fail(error.to_string()))?;
@@ -309,8 +307,14 @@ mod tests {
     #[test]
     fn places_are_urls_or_services() {
         let parse = |text| Place::parse(text).map_err(|error| error.to_string());
-        assert_eq!(parse("http://127.0.0.1:9090/"), Ok(Place::Url("http://127.0.0.1:9090".to_owned())));
-        assert_eq!(parse("monitoring/prom:9090"), Ok(service("monitoring", "prom", 9090)));
+        assert_eq!(
+            parse("http://127.0.0.1:9090/"),
+            Ok(Place::Url("http://127.0.0.1:9090".to_owned()))
+        );
+        assert_eq!(
+            parse("monitoring/prom:9090"),
+            Ok(service("monitoring", "prom", 9090))
+        );
         assert_eq!(parse("monitoring/prom"), Ok(service("monitoring", "prom", 80)));
         assert_eq!(
             parse("prom:9090"),
@@ -354,7 +358,10 @@ mod tests {
         let labels = BTreeMap::from([("pod".to_owned(), "a".to_owned())]);
         let points = vec![(10.5, 3.0)];
         assert_eq!(series(&data), [Series { labels, points }]);
-        assert_eq!(fake.requests()[0].query, "query=sum%28a%7Bb%3D%22c%22%7D%29+%2B+1");
+        assert_eq!(
+            fake.requests()[0].query,
+            "query=sum%28a%7Bb%3D%22c%22%7D%29+%2B+1"
+        );
         let error = block_on(prometheus.query_range("x", 0.0, 10.0, 5.0)).unwrap_err();
         assert_eq!(
             error.to_string(),

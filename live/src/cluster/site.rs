@@ -179,6 +179,9 @@ mod tests {
     #[test]
     fn a_field_that_does_not_exist_is_named_with_its_line() {
         let error = Site::parse("present = []\npresents = []\n").unwrap_err();
-        assert!(error.contains("line 2") && error.contains("unknown field `presents`"), "{error}");
+        assert!(
+            error.contains("line 2") && error.contains("unknown field `presents`"),
+            "{error}"
+        );
     }
 }

@@ -1,5 +1,6 @@
 //! An API server for tests: a function from requests to answers, and what it was asked.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -9,6 +10,9 @@ use http::{Request, Response};
 use kube::Client;
 use kube::client::Body;
 use serde_json::{Value, json};
+use tokio::runtime::{Builder, Runtime};
+
+use crate::recording::{Header, Maker, VERSION};
 
 /// A request as it came.
 #[derive(Debug, Clone)]
@@ -37,7 +41,10 @@ impl Fake {
     }
 
     pub(crate) fn client(&self) -> Client {
-        Client::new(self.clone(), "default")
+        RUNTIME.with(|runtime| {
+            let _guard = runtime.enter();
+            Client::new(self.clone(), "default")
+        })
     }
 
     async fn serve(&self, request: Request<Body>) -> Result<Response<Body>, kube::Error> {
@@ -94,11 +101,30 @@ impl tower_service::Service<Request<Body>> for Fake {
     }
 }
 
-/// Runs a future where no runtime is.
-pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread()
+/// A recording's header.
+pub(crate) fn header() -> Header {
+    Header {
+        version: VERSION,
+        run: "r1".to_owned(),
+        made_by: Maker::Live,
+        scenario: None,
+        epoch: String::new(),
+        versions: BTreeMap::new(),
+        sets: Vec::new(),
+        region: None,
+        cluster: None,
+    }
+}
+
+thread_local! {
+    /// Each test runs on a thread of its own. A client needs the runtime that it is made in.
+    static RUNTIME: Runtime = Builder::new_current_thread()
         .enable_all()
         .build()
-        .expect("a runtime can be had")
-        .block_on(future)
+        .expect("a runtime can be had");
+}
+
+/// Runs a future to its end.
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
+    RUNTIME.with(|runtime| runtime.block_on(future))
 }

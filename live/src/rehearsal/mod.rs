@@ -75,7 +75,10 @@ fn nodes(scenario: &Scenario) -> Value {
         Origin::Group(group) => {
             let group = &scenario.node_groups[group];
             let node = node::of_group(id, instance, &scenario.catalog, group);
-            Some(node_object(&node, &format!("aws:///{}/{}", instance.zone, instance.name)))
+            Some(node_object(
+                &node,
+                &format!("aws:///{}/{}", instance.zone, instance.name),
+            ))
         }
         Origin::Claim(_) => None,
     };

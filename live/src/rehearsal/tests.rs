@@ -47,7 +47,10 @@ fn nodes_are_those_of_the_simulation() {
 fn controllers_keep_the_times_of_the_scenario() {
     let settings = file("settings.json");
     let flags = settings["flags"]["kube-controller-manager"].to_string();
-    assert!(flags.contains("--horizontal-pod-autoscaler-sync-period=5000ms"), "{flags}");
+    assert!(
+        flags.contains("--horizontal-pod-autoscaler-sync-period=5000ms"),
+        "{flags}"
+    );
     let text: BTreeMap<_, _> = files(&rehearsal()).into_iter().collect();
     assert!(text["prometheus.yml"].contains("scrape_interval: 5000ms"));
     assert!(text["kwok.yaml"].contains("durationMilliseconds: 5000\n"));
@@ -66,7 +69,10 @@ fn made_up_machines_come_when_their_class_says() {
     let launched = when("NodeClaimLaunched");
     assert!(launched.since(when("NodeClaimCreated")) < Duration::from_secs(1));
     let registration = when("NodeJoined").since(launched);
-    assert!(registration.abs_diff(Duration::from_secs(15)) < Duration::from_millis(200), "{registration:?}");
+    assert!(
+        registration.abs_diff(Duration::from_secs(15)) < Duration::from_millis(200),
+        "{registration:?}"
+    );
     // The load goes back to one client, and with it the machines.
     assert!(record.log.iter().any(|entry| entry.kind == "DisruptionStarted"));
     assert_eq!(record.rows.last().map(|row| row.nodes.iter().sum()), Some(1.0));

@@ -4,11 +4,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use model::id::NodePoolId;
 use model::karpenter::instance_type::{InstanceType, Offering};
 use model::karpenter::labels;
 use model::karpenter::provider::{Classes, Lists, NodeClass, Provider};
 use model::karpenter::{NodePool, Requirements};
-use model::id::NodePoolId;
 use model::quantity::{Bytes, MilliCpu, Resources};
 use model::scenario::{Act, Scenario};
 use serde_json::{Map, Value, json};
@@ -69,7 +69,11 @@ fn types_of(scenario: &Scenario, pool: &NodePool, class: Option<&NodeClass>) -> 
     provider.set_classes(&Classes::from([(NodePoolId(0), Arc::new(class))]));
     let all = provider.of_pool(NodePoolId(0));
     let admitted = |own: &&Arc<InstanceType>| admits(&pool.requirements, own);
-    all.into_iter().flat_map(|all| all.iter()).filter(admitted).cloned().collect()
+    all.into_iter()
+        .flat_map(|all| all.iter())
+        .filter(admitted)
+        .cloned()
+        .collect()
 }
 
 fn admits(requirements: &Requirements, own: &InstanceType) -> bool {

@@ -87,7 +87,9 @@ pub async fn emulate(
     let mut second = tokio::time::interval(Duration::from_secs(1));
     let mut stop = pin!(stop);
     loop {
-        let wait = plane.due().map_or(Duration::from_secs(1), |due| due.since(clock.now()));
+        let wait = plane
+            .due()
+            .map_or(Duration::from_secs(1), |due| due.since(clock.now()));
         tokio::select! {
             () = &mut stop => return Ok(()),
             Some(said) = said.recv() => match said {
@@ -127,7 +129,9 @@ impl Clock {
         let ahead = zero.map(|zero| Timestamp::now().duration_since(zero));
         Clock {
             began: std::time::Instant::now(),
-            ahead: ahead.and_then(|ahead| Duration::try_from(ahead).ok()).unwrap_or_default(),
+            ahead: ahead
+                .and_then(|ahead| Duration::try_from(ahead).ok())
+                .unwrap_or_default(),
         }
     }
 

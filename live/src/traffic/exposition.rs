@@ -56,7 +56,10 @@ fn family(name: &str) -> (&str, &'static str) {
 }
 
 fn escaped(value: &str) -> String {
-    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+    value
+        .replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace('\n', "\\n")
 }
 
 #[cfg(test)]
@@ -75,7 +78,10 @@ mod tests {
     fn lines_of_a_metric_stand_together() {
         let pod = |name: &str| vec![("pod", name.to_owned())];
         let processes = [
-            (pod("a"), vec![sample("x_total", "200", 1.5), sample("y", "\"\\\n", 2.0)]),
+            (
+                pod("a"),
+                vec![sample("x_total", "200", 1.5), sample("y", "\"\\\n", 2.0)],
+            ),
             (pod("b"), vec![sample("x_total", "200", 3.0)]),
         ];
         assert_eq!(

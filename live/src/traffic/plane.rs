@@ -152,7 +152,12 @@ impl DataPlane {
     pub fn new(scenario: &Scenario, fidelity: Fidelity, seed: u64) -> Self {
         let streams = Streams::new(seed);
         let mut plane = DataPlane {
-            traffic: Traffic::new(scenario.traffic.clone(), fidelity, streams, &scenario.shared.probes),
+            traffic: Traffic::new(
+                scenario.traffic.clone(),
+                fidelity,
+                streams,
+                &scenario.shared.probes,
+            ),
             config: scenario.traffic.clone(),
             kubelets: Kubelets::new(scenario.config.kubelet.clone(), streams),
             lifecycles: Lifecycles::default(),
@@ -187,7 +192,10 @@ impl DataPlane {
             for deployment in &objects.deployments {
                 let next = DeploymentId(self.deployments.len() as u32);
                 let template = deployment.object.template.clone();
-                let own = self.deployments.entry(deployment.name()).or_insert((next, template));
+                let own = self
+                    .deployments
+                    .entry(deployment.name())
+                    .or_insert((next, template));
                 if let Some(lifecycle) = scenario.config.lifecycles.get(&deployment.name()) {
                     self.lifecycles.deployments.insert(own.0, lifecycle.clone());
                 }
@@ -247,7 +255,8 @@ impl DataPlane {
             self.next_node += 1;
             self.nodes.insert(seen.name.clone(), (id, false));
             let machine = self.machine(seen, id);
-            self.traffic.handle(now, traffic::Input::NodeUp { node: id, machine });
+            self.traffic
+                .handle(now, traffic::Input::NodeUp { node: id, machine });
             self.tell_kubelets(now, kubelet::Input::NodeUp(id));
             if kind(seen) == NodeKind::System {
                 for image in &self.preloaded {
@@ -271,13 +280,17 @@ impl DataPlane {
                 let gpu = spec.gpu.as_ref().zip(config.service.gpu.as_ref());
                 let gpu = gpu.map(|(gpu, service)| service.model(gpu.name));
                 let mhz = spec.sustained_mhz.map_or(config.cpu.reference_mhz, f64::from);
-                config.cpu.machine(name, mhz, spec.vcpus, spec.cores, kind(seen), gpu)
+                config
+                    .cpu
+                    .machine(name, mhz, spec.vcpus, spec.cores, kind(seen), gpu)
             }
             // Of a type that nobody knows: reference cores, two threads each.
             None => {
                 let vcpus = seen.cpus.max(1.0) as u32;
                 let mhz = config.cpu.reference_mhz;
-                config.cpu.machine(name, mhz, vcpus, vcpus.div_ceil(2), kind(seen), None)
+                config
+                    .cpu
+                    .machine(name, mhz, vcpus, vcpus.div_ceil(2), kind(seen), None)
             }
         };
         let number = u64::from(id.0);
@@ -312,13 +325,19 @@ impl DataPlane {
         if let (false, true, Some(role), Some(node)) = (pod.sends, seen.running, pod.role, pod.node) {
             pod.sends = true;
             let cpu = self.api.pods.get(id).map(cpu).unwrap_or_default();
-            let input = traffic::Input::PodRunning { pod: id, role, node, cpu };
+            let input = traffic::Input::PodRunning {
+                pod: id,
+                role,
+                node,
+                cpu,
+            };
             self.traffic.handle(now, input);
         }
         if pod.ready != seen.ready {
             pod.ready = seen.ready;
             let ready = seen.ready;
-            self.traffic.handle(now, traffic::Input::PodReady { pod: id, ready });
+            self.traffic
+                .handle(now, traffic::Input::PodReady { pod: id, ready });
         }
         if let Some(grace) = seen.grace {
             let first = !std::mem::replace(&mut pod.deleting, true);

@@ -52,7 +52,10 @@ fn name(namespace: &str, name: &str) -> ObjectName {
 }
 
 fn node(node: &str, karpenter: bool) -> NodeSeen {
-    let mut labels = BTreeMap::from([("node.kubernetes.io/instance-type".to_owned(), "m5.xlarge".to_owned())]);
+    let mut labels = BTreeMap::from([(
+        "node.kubernetes.io/instance-type".to_owned(),
+        "m5.xlarge".to_owned(),
+    )]);
     if karpenter {
         labels.insert("karpenter.sh/nodepool".to_owned(), "default".to_owned());
     }
@@ -186,7 +189,10 @@ fn counters_follow_the_clients() {
         assert!(line.contains(part), "{line}");
     }
     let value: f64 = line.rsplit(' ').next().unwrap().parse().unwrap();
-    assert!((value - world.plane.stats(world.now).served).abs() < 1.0, "{line}");
+    assert!(
+        (value - world.plane.stats(world.now).served).abs() < 1.0,
+        "{line}"
+    );
 }
 
 #[test]
@@ -206,7 +212,12 @@ fn a_deleted_pod_stops_and_goes() {
     let from = world.now.as_secs_f64();
     world.run(10);
     assert_eq!(world.marks_of("server")[1..], [Mark::Stopped, Mark::Removed]);
-    let stopped = world.marks.iter().find(|(_, mark, _)| *mark == Mark::Stopped).unwrap().2;
+    let stopped = world
+        .marks
+        .iter()
+        .find(|(_, mark, _)| *mark == Mark::Stopped)
+        .unwrap()
+        .2;
     // The application's second of shutdown, not the grace period.
     assert!((stopped - from - 1.0).abs() < 0.1, "{}", stopped - from);
 }

@@ -29,7 +29,14 @@ const TIMEOUT: u32 = 20;
 /// Tells of all nodes, for as long as anybody listens.
 pub(super) async fn nodes(client: Client, tell: UnboundedSender<Said>) {
     let key = |node: &core::Node| node.name_any();
-    watch(Api::<core::Node>::all(client), key, node_seen, Seen::NodeGone, tell).await;
+    watch(
+        Api::<core::Node>::all(client),
+        key,
+        node_seen,
+        Seen::NodeGone,
+        tell,
+    )
+    .await;
 }
 
 /// Tells of all pods, for as long as anybody listens.
@@ -90,7 +97,9 @@ async fn watch<K>(
 fn node_seen(node: &core::Node) -> Seen {
     let status = node.status.as_ref();
     let conditions = status.and_then(|status| status.conditions.as_ref());
-    let cpus = status.and_then(|status| status.capacity.as_ref()?.get("cpu")).map(|cpu| cpu.0.as_str());
+    let cpus = status
+        .and_then(|status| status.capacity.as_ref()?.get("cpu"))
+        .map(|cpu| cpu.0.as_str());
     Seen::Node(NodeSeen {
         name: node.name_any(),
         labels: node.labels().clone(),
@@ -128,7 +137,10 @@ fn pod_seen(pod: &core::Pod) -> Seen {
 
 /// A ReplicaSet of a Deployment is called after it and the hash of its template, which its pods carry.
 fn made_by(pod: &core::Pod) -> Option<MadeBy> {
-    let owner = pod.owner_references().iter().find(|owner| owner.controller == Some(true))?;
+    let owner = pod
+        .owner_references()
+        .iter()
+        .find(|owner| owner.controller == Some(true))?;
     match owner.kind.as_str() {
         "ReplicaSet" => {
             let hash = pod.labels().get("pod-template-hash")?;

@@ -96,12 +96,17 @@ impl Teller {
         let stats = &progress.stats;
         let rate = self.before.map_or(0.0, |(at, served)| {
             let seconds = progress.at.saturating_sub(at).as_secs_f64();
-            if seconds > 0.0 { (stats.served - served) / seconds } else { 0.0 }
+            if seconds > 0.0 {
+                (stats.served - served) / seconds
+            } else {
+                0.0
+            }
         });
         self.before = Some((progress.at, stats.served));
         for problem in &progress.problems {
             if *problem != self.problem {
-                self.line.suspend(|| talk::say(&format!("trying again: {problem}")));
+                self.line
+                    .suspend(|| talk::say(&format!("trying again: {problem}")));
                 self.problem.clone_from(problem);
             }
         }
