@@ -36,11 +36,11 @@ func (s *Stack) render(name string) ([]byte, error) {
 	return out.Bytes(), err
 }
 
-// fromRehearsal is a file of the scenario, or the embedded one of that name.
+// fromRehearsal is a file that 'scaletwin live kwok' has written.
 func (s *Stack) fromRehearsal(name string) ([]byte, error) {
 	data, err := os.ReadFile(s.run("rehearsal", name))
 	if os.IsNotExist(err) {
-		return s.render(name)
+		return nil, fmt.Errorf("%s is missing: name the folder that 'scaletwin live kwok' wrote with --rehearsal", name)
 	}
 	return data, err
 }
@@ -98,8 +98,11 @@ func (s *Stack) applyKeda() error {
 }
 
 func (s *Stack) applyKarpenter() error {
-	if err := s.applyDefinitions("karpenter", "sigs.k8s.io/karpenter", "kwok/charts/crds"); err != nil {
-		return err
+	// The chart's carry the provider's labels; its link to the node class's is no file of the module.
+	for _, folder := range []string{"kwok/charts/crds", "kwok/apis/crds"} {
+		if err := s.applyDefinitions("karpenter", "sigs.k8s.io/karpenter", folder); err != nil {
+			return err
+		}
 	}
 	return s.applyFile("karpenter.yaml")
 }

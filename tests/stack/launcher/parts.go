@@ -41,7 +41,7 @@ func partNames() string {
 // identities that have a kubeconfig.
 var identities = []string{"admin", "controller-manager", "scheduler", "kwok", "karpenter", "keda"}
 
-func (s *Stack) pki(file string) string          { return s.run("pki", file) }
+func (s *Stack) pki(file string) string            { return s.run("pki", file) }
 func (s *Stack) kubeconfig(identity string) string { return s.pki(identity + ".kubeconfig") }
 
 // settings are what the scenario says about the flags of the parts.

@@ -21,10 +21,10 @@ type Stack struct {
 // ports that this run uses: the usual ones where they are free, others where not.
 type ports struct {
 	Etcd, EtcdPeer, APIServer, ControllerManager, Scheduler int
-	Kwok, Prometheus, Emulator, Moto                         int
-	KedaMetrics, KedaHealth, KedaService                     int
-	KedaAdapter, KedaAdapterMetrics                          int
-	KarpenterMetrics, KarpenterHealth                        int
+	Kwok, Prometheus, Emulator, Moto                        int
+	KedaMetrics, KedaHealth, KedaService                    int
+	KedaAdapter, KedaAdapterMetrics                         int
+	KarpenterMetrics, KarpenterHealth                       int
 }
 
 func usualPorts() ports {
