@@ -72,6 +72,9 @@ pub struct Header {
     /// The scenario's name, if one ran.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scenario: Option<String>,
+    /// Overrides of the scenario, as given with `--set`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sets: Vec<String>,
     /// The wall clock at `t` = 0, RFC 3339.
     pub epoch: String,
     /// Releases by part: `kubernetes`, `keda`, `karpenter`, `prometheus`, `traefik`, `scaletwin`; without a `v`.

@@ -17,6 +17,7 @@ fn header() -> Header {
         run: "r-1".into(),
         made_by: Maker::Live,
         scenario: None,
+        sets: Vec::new(),
         epoch: "2026-03-01T13:35:00Z".into(),
         versions: [("keda".to_owned(), "2.17.2".to_owned())].into(),
         region: None,

@@ -26,8 +26,13 @@ const CONTAINER: [&str; 8] = [
     "lifecycle",
     "securityContext",
 ];
-/// Annotations of these domains decide something: pausing KEDA, Karpenter's do-not-disrupt.
-const ANNOTATIONS: [&str; 3] = ["keda.sh", "karpenter.sh", "karpenter.k8s.aws"];
+/// Annotations of these domains decide something: pausing KEDA, Karpenter's do-not-disrupt, the cost of a pod's deletion.
+const ANNOTATIONS: [&str; 4] = [
+    "keda.sh",
+    "karpenter.sh",
+    "karpenter.k8s.aws",
+    "controller.kubernetes.io",
+];
 
 /// An object without what nobody needs: managed fields, foreign annotations, and in pods environments, commands,
 /// mounts and volumes, where secrets live. Also of pod templates. What is not an object stays as it is.
