@@ -20,6 +20,10 @@ const EXITS: &str = "Exit status: 0 done, 1 the answer is no, 2 could not run.";
 pub(crate) enum Command {
     /// Simulate a scenario; print a summary, write curves, decisions and a dashboard
     Run(RunArgs),
+    /// Run many configurations of a scenario: the front, what matters, what does not
+    Sweep(SweepArgs),
+    /// Print the configuration that a sweep recommends, as a patch, with what it saves and what it risks
+    Recommend(RecommendArgs),
     /// Report every problem of a scenario at once, and explain settings that do not do what they seem to
     Check(CheckArgs),
     /// List and filter the embedded EC2 catalog
@@ -100,6 +104,118 @@ pub(crate) struct RunArgs {
     /// Draw no figures
     #[arg(long)]
     pub(crate) no_plots: bool,
+}
+
+/// Arguments of `sweep`.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct SweepArgs {
+    #[command(subcommand)]
+    pub(crate) command: Option<SweepCommand>,
+    /// The sweep's file: a scenario, axes, a design, objectives, constraints
+    #[arg(required = true)]
+    pub(crate) file: Option<PathBuf>,
+    /// Where results go [default: out/sweep-NAME]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Go on where an interrupted sweep stopped
+    #[arg(long)]
+    pub(crate) resume: bool,
+    /// Forget what the directory knows, and begin anew
+    #[arg(long, conflicts_with = "resume")]
+    pub(crate) restart: bool,
+    /// Run on so many threads [default: all]
+    #[arg(long, value_name = "N", value_parser = threads)]
+    pub(crate) threads: Option<usize>,
+    /// Run one of several parts only, counted from 0: 0/4, 1/4, …
+    #[arg(long, value_name = "I/N", value_parser = shard)]
+    pub(crate) shard: Option<sweep::Shard>,
+    /// Draw a heatmap of two axes and a measure, in place of the file's; may be repeated
+    #[arg(long = "heatmap", value_name = "X,Y,MEASURE")]
+    pub(crate) heatmaps: Vec<String>,
+    /// How the answer is printed
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+    /// The colours of figures
+    #[arg(long, value_enum, default_value_t = Colors::Dark)]
+    pub(crate) theme: Colors,
+    /// Draw no figures
+    #[arg(long)]
+    pub(crate) no_plots: bool,
+}
+
+/// What else can be done with sweeps.
+#[derive(Debug, Subcommand)]
+pub(crate) enum SweepCommand {
+    /// Put shards together: the same files as from one machine
+    Merge(MergeArgs),
+}
+
+/// Arguments of `sweep merge`.
+#[derive(Debug, Args)]
+pub(crate) struct MergeArgs {
+    /// The sweep's file
+    pub(crate) file: PathBuf,
+    /// The directories of all shards
+    #[arg(required = true, value_name = "DIR")]
+    pub(crate) shards: Vec<PathBuf>,
+    /// Where results go [default: out/sweep-NAME]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// How the answer is printed
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+    /// The colours of figures
+    #[arg(long, value_enum, default_value_t = Colors::Dark)]
+    pub(crate) theme: Colors,
+    /// Draw no figures
+    #[arg(long)]
+    pub(crate) no_plots: bool,
+}
+
+/// Arguments of `recommend`.
+#[derive(Debug, Args)]
+pub(crate) struct RecommendArgs {
+    /// The sweep's file
+    pub(crate) file: PathBuf,
+    /// The directory that `sweep` wrote to [default: out/sweep-NAME]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) results: Option<PathBuf>,
+    /// Another configuration than the recommended one, by its number
+    #[arg(long, value_name = "N")]
+    pub(crate) configuration: Option<u32>,
+    /// Fresh seeds on which it is compared with the current one [default: the file's, or 20]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=10_000))]
+    pub(crate) seeds: Option<u32>,
+    /// How the recommendation is printed
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+}
+
+/// A number of threads that a machine can have.
+fn threads(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(threads @ 1..=1024) => Ok(threads),
+        _ => Err("expected a number from 1 to 1024".to_owned()),
+    }
+}
+
+/// `0/4`: the first of four.
+fn shard(text: &str) -> Result<sweep::Shard, String> {
+    let parsed = text.split_once('/').and_then(|(index, of)| {
+        Some((
+            index.trim().parse::<usize>().ok()?,
+            of.trim().parse::<usize>().ok()?,
+        ))
+    });
+    match parsed {
+        Some((index, of)) if index < of && of <= 10_000 => Ok(sweep::Shard { index, of }),
+        Some((index, of)) if of > 0 && index >= of => Err(format!(
+            "there is no shard {index} of {of}: they are counted from 0 to {}",
+            of - 1
+        )),
+        _ => Err("expected I/N, as in 0/4".to_owned()),
+    }
 }
 
 /// Arguments of `check`.

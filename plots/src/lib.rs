@@ -16,5 +16,6 @@ mod words;
 
 pub use chart::{Chart, ChartPanel, Dot, Ink, Ruler};
 pub use figure::{Curve, Figure, Layer, Mark, Panel, Place, Stroke};
+pub use panel::greatest_of as greatest;
 pub use render::{Beside, Error, Picture, png, svg};
 pub use theme::{Color, Theme};

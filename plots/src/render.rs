@@ -29,7 +29,12 @@ pub trait Picture {
     fn size(&self) -> (u32, u32);
 
     #[doc(hidden)]
-    fn draw_on<DB: DrawingBackend>(&self, area: &DrawingArea<DB, Shift>, theme: &Theme, scale: f64) -> Outcome<DB>;
+    fn draw_on<DB: DrawingBackend>(
+        &self,
+        area: &DrawingArea<DB, Shift>,
+        theme: &Theme,
+        scale: f64,
+    ) -> Outcome<DB>;
 }
 
 impl Picture for Figure {
@@ -37,7 +42,12 @@ impl Picture for Figure {
         self.size
     }
 
-    fn draw_on<DB: DrawingBackend>(&self, area: &DrawingArea<DB, Shift>, theme: &Theme, scale: f64) -> Outcome<DB> {
+    fn draw_on<DB: DrawingBackend>(
+        &self,
+        area: &DrawingArea<DB, Shift>,
+        theme: &Theme,
+        scale: f64,
+    ) -> Outcome<DB> {
         draw(area, self, theme, scale)
     }
 }
@@ -47,7 +57,12 @@ impl Picture for Chart {
         self.size
     }
 
-    fn draw_on<DB: DrawingBackend>(&self, area: &DrawingArea<DB, Shift>, theme: &Theme, scale: f64) -> Outcome<DB> {
+    fn draw_on<DB: DrawingBackend>(
+        &self,
+        area: &DrawingArea<DB, Shift>,
+        theme: &Theme,
+        scale: f64,
+    ) -> Outcome<DB> {
         draw_chart(area, self, theme, scale)
     }
 }
@@ -67,7 +82,12 @@ impl Picture for Beside<'_> {
         (left.0 + right.0, left.1.max(right.1))
     }
 
-    fn draw_on<DB: DrawingBackend>(&self, area: &DrawingArea<DB, Shift>, theme: &Theme, scale: f64) -> Outcome<DB> {
+    fn draw_on<DB: DrawingBackend>(
+        &self,
+        area: &DrawingArea<DB, Shift>,
+        theme: &Theme,
+        scale: f64,
+    ) -> Outcome<DB> {
         let px = |length: u32| (f64::from(length) * scale).round() as i32;
         let (left, right) = (self.left.size, self.right.size);
         let cell = |x: u32, size: (u32, u32)| area.clone().shrink((px(x), 0), (px(size.0), px(size.1)));
@@ -152,6 +172,7 @@ mod tests {
                 half,
             },
             layers,
+            at_least: 0.0,
         };
         let mark = |at, label: &str| Mark {
             at,

@@ -38,7 +38,9 @@ pub fn keeping(plan: &Plan, configuration: &Configuration, constraint: usize) ->
 #[must_use]
 pub fn eligible(plan: &Plan, configurations: &[Configuration]) -> Vec<usize> {
     let is_eligible = |own: &Configuration| {
-        own.fate == Fate::Ran && own.violation(plan) <= 0.0 && own.score(plan).iter().all(|value| !value.is_nan())
+        own.fate == Fate::Ran
+            && own.violation(plan) <= 0.0
+            && own.score(plan).iter().all(|value| !value.is_nan())
     };
     (0..configurations.len())
         .filter(|index| is_eligible(&configurations[*index]))
@@ -78,12 +80,17 @@ pub fn choose(
     changes: impl Fn(&Configuration) -> usize,
 ) -> Option<usize> {
     let members = best(plan, configurations);
-    let scores: Vec<Vec<f64>> = members.iter().map(|index| configurations[*index].score(plan)).collect();
+    let scores: Vec<Vec<f64>> = members
+        .iter()
+        .map(|index| configurations[*index].score(plan))
+        .collect();
     let close: Vec<usize> = match plan.recommend.by {
         None => (0..members.len()).collect(),
         Some(by) => {
             let least = near_least(plan, configurations, &members, by)?;
-            (0..members.len()).filter(|member| least.contains(member)).collect()
+            (0..members.len())
+                .filter(|member| least.contains(member))
+                .collect()
         }
     };
     let chosen = nearest_to_ideal(&scores, &close)?;
@@ -95,7 +102,12 @@ pub fn choose(
 }
 
 /// Places among the members of those whose measure cannot be told apart from the least.
-fn near_least(plan: &Plan, configurations: &[Configuration], members: &[usize], by: Measure) -> Option<Vec<usize>> {
+fn near_least(
+    plan: &Plan,
+    configurations: &[Configuration],
+    members: &[usize],
+    by: Measure,
+) -> Option<Vec<usize>> {
     let position = plan.objectives.iter().position(|own| *own == by)?;
     let score = |member: &usize| configurations[members[*member]].score(plan)[position];
     let least = (0..members.len()).min_by(|a, b| compare(score(a), score(b)))?;
@@ -120,7 +132,11 @@ fn nearest_to_ideal(scores: &[Vec<f64>], members: &[usize]) -> Option<usize> {
     let ranges: Vec<(f64, f64)> = (0..width).map(range).collect();
     let distance = |member: &usize| -> f64 {
         let part = |(value, (low, high)): (&f64, &(f64, f64))| {
-            if high > low { ((value - low) / (high - low)).powi(2) } else { 0.0 }
+            if high > low {
+                ((value - low) / (high - low)).powi(2)
+            } else {
+                0.0
+            }
         };
         scores[*member].iter().zip(&ranges).map(part).sum()
     };
@@ -135,7 +151,10 @@ fn nearest_to_ideal(scores: &[Vec<f64>], members: &[usize]) -> Option<usize> {
 pub fn alike(plan: &Plan, configurations: &[Configuration], members: &[usize]) -> Vec<(usize, usize)> {
     let same = |a: usize, b: usize| {
         plan.objectives.iter().all(|measure| {
-            let (one, two) = (configurations[a].values(*measure), configurations[b].values(*measure));
+            let (one, two) = (
+                configurations[a].values(*measure),
+                configurations[b].values(*measure),
+            );
             !Estimate::difference(&one, &two, CONFIDENCE).is_told_apart()
         })
     };
@@ -183,7 +202,10 @@ mod tests {
     #[test]
     fn without_constraints_the_balance_is_taken() {
         let plan = plan("objectives = ['cost', 'latency_p95']");
-        let found = found(&plan, &[(10.0, 1.0), (1.0, 9.0), (2.0, 2.0), (9.0, 0.5), (9.5, 9.5)]);
+        let found = found(
+            &plan,
+            &[(10.0, 1.0), (1.0, 9.0), (2.0, 2.0), (9.0, 0.5), (9.5, 9.5)],
+        );
         assert_eq!(best(&plan, &found), [1, 2, 3]);
         assert_eq!(choose(&plan, &found, |_| 0), Some(2));
     }

@@ -40,7 +40,10 @@ pub fn axis_problems(plan: &Plan, base: &Base, file: &str) -> Report {
     // A field that does not exist is told once, not for each value.
     let mut kept: Vec<Diagnostic> = Vec::new();
     for problem in problems {
-        if !kept.iter().any(|other| (other.line, other.code) == (problem.line, problem.code)) {
+        if !kept
+            .iter()
+            .any(|other| (other.line, other.code) == (problem.line, problem.code))
+        {
             kept.push(problem);
         }
     }
@@ -52,14 +55,20 @@ fn tried(axis: &Axis) -> Vec<&Level> {
     if count <= TRIED {
         return axis.levels.iter().collect();
     }
-    [0, count / 2, count - 1].iter().map(|index| &axis.levels[*index]).collect()
+    [0, count / 2, count - 1]
+        .iter()
+        .map(|index| &axis.levels[*index])
+        .collect()
 }
 
 fn about_axis(axis: &Axis, level: &Level, problem: Diagnostic, base: &Base, file: &str) -> Diagnostic {
     let message = if problem.code == "E011" {
         format!("the axis {:?}: {}", axis.name, problem.message)
     } else {
-        format!("the axis {:?} with the value {}: {}: {}", axis.name, level.label, problem.field, problem.message)
+        format!(
+            "the axis {:?} with the value {}: {}: {}",
+            axis.name, level.label, problem.field, problem.message
+        )
     };
     let hint = match (problem.hint.is_empty(), fields_hint(axis, base)) {
         (false, _) => problem.hint,
@@ -85,10 +94,16 @@ fn fields_hint(axis: &Axis, base: &Base) -> Option<String> {
         return Some("`scaletwin check --fields scenario` lists the scenario's fields".to_owned());
     };
     let written = base.written(&[]);
-    let titles: Vec<String> = written.documents.iter().map(|document| document.title()).collect();
+    let titles: Vec<String> = written
+        .documents
+        .iter()
+        .map(|document| document.title())
+        .collect();
     let near = closest(object, titles.iter().map(String::as_str));
     let kind = near.unwrap_or(object).split('/').next()?;
-    Some(format!("`scaletwin check --fields {kind}` lists the fields of a {kind}"))
+    Some(format!(
+        "`scaletwin check --fields {kind}` lists the fields of a {kind}"
+    ))
 }
 
 /// Why an axis has no effect, as `check` says it.
@@ -137,7 +152,9 @@ pub fn without_effect(plan: &Plan, base: &Base) -> Vec<Option<Reason>> {
 
 /// Whether advice says that the only field of an axis is without effect.
 fn is_about(axis: &Axis, problem: &Diagnostic) -> bool {
-    let title = model::scenario::codes().into_iter().find(|(code, _)| *code == problem.code);
+    let title = model::scenario::codes()
+        .into_iter()
+        .find(|(code, _)| *code == problem.code);
     let says_so = title.is_some_and(|(_, title)| title.ends_with("without effect"));
     let [field] = axis.fields.as_slice() else {
         return false;
@@ -147,13 +164,17 @@ fn is_about(axis: &Axis, problem: &Diagnostic) -> bool {
 
 /// Whether two names mean the same field; one may leave out the namespace.
 fn is_same_field(one: &str, other: &str) -> bool {
-    let (Some((object, path)), Some((other_object, other_path))) = (parse_field(one), parse_field(other)) else {
+    let (Some((object, path)), Some((other_object, other_path))) = (parse_field(one), parse_field(other))
+    else {
         return false;
     };
     let short = |object: Option<&str>| {
         object.map(|object| {
             let mut parts = object.split('/');
-            (parts.next().map(str::to_owned), parts.next_back().map(str::to_owned))
+            (
+                parts.next().map(str::to_owned),
+                parts.next_back().map(str::to_owned),
+            )
         })
     };
     path == other_path && short(object) == short(other_object)

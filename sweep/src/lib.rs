@@ -11,16 +11,18 @@
 //!                               configurations ─► results, front, effects, recommendation
 //! ```
 
+pub mod answer;
 pub mod axis;
 pub mod check;
+pub mod confirm;
 pub mod constraint;
-pub mod answer;
 pub mod design;
 pub mod effects;
 pub mod engine;
 pub mod front;
 pub mod journal;
 pub mod measure;
+pub mod patch;
 pub mod plan;
 mod race;
 pub mod results;
@@ -29,6 +31,7 @@ pub mod simulate;
 pub mod statistics;
 #[cfg(test)]
 mod tests;
+mod yaml;
 
 pub use axis::Axis;
 pub use constraint::Constraint;

@@ -44,5 +44,9 @@ pub(crate) fn configurations(plan: &Plan, cost: impl Fn(&Point, usize) -> f64) -
         runs: runs(point.as_ref()),
         point,
     };
-    std::iter::once(None).chain(points.into_iter().map(Some)).enumerate().map(one).collect()
+    std::iter::once(None)
+        .chain(points.into_iter().map(Some))
+        .enumerate()
+        .map(one)
+        .collect()
 }

@@ -4,7 +4,9 @@ mod accuracy;
 mod catalog;
 mod check;
 mod plot;
+mod recommend;
 mod run;
+mod sweep;
 
 use crate::args::Command;
 use crate::failure::Failure;
@@ -22,6 +24,8 @@ pub(crate) enum Answer {
 pub(crate) fn execute(command: Command) -> Result<Answer, Failure> {
     match command {
         Command::Run(args) => run::run(&args),
+        Command::Sweep(args) => sweep::sweep(&args),
+        Command::Recommend(args) => recommend::recommend(&args),
         Command::Check(args) => check::check(&args),
         Command::Catalog(args) => catalog::catalog(&args),
         Command::Accuracy(args) => accuracy::accuracy(&args),

@@ -35,7 +35,11 @@ impl Field {
     }
 
     pub(super) fn up(&self, y: f64) -> i32 {
-        let share = if self.downwards { self.y.share(y) } else { 1.0 - self.y.share(y) };
+        let share = if self.downwards {
+            self.y.share(y)
+        } else {
+            1.0 - self.y.share(y)
+        };
         self.top + (share * f64::from(self.bottom - self.top)).round() as i32
     }
 
@@ -60,14 +64,20 @@ pub(super) fn draw_panel<DB: DrawingBackend>(
     let (width, height) = (width as i32, height as i32);
     let mut top = pen.px(12.0);
     if !panel.title.is_empty() {
-        pen.bold(TITLE, pen.theme.text).write(cell, &panel.title, (pen.px(12.0), pen.px(10.0)))?;
+        pen.bold(TITLE, pen.theme.text)
+            .write(cell, &panel.title, (pen.px(12.0), pen.px(10.0)))?;
         top = pen.px(33.0);
     }
     top = draw_legend(cell, panel, pen, top, width)?;
     let style = pen.text(AXIS, pen.theme.faint);
     let (xs, ys) = (reach(panel, true), reach(panel, false));
     let y = Laid::new(&panel.y, &ys, 5);
-    let widest = y.ticks.iter().map(|(_, label)| style.width(label)).max().unwrap_or(0);
+    let widest = y
+        .ticks
+        .iter()
+        .map(|(_, label)| style.width(label))
+        .max()
+        .unwrap_or(0);
     let y_label = label(&panel.y);
     if !y_label.is_empty() {
         style.write(cell, y_label, (pen.px(12.0), top))?;
@@ -75,7 +85,11 @@ pub(super) fn draw_panel<DB: DrawingBackend>(
     }
     let left = pen.px(12.0) + widest + pen.px(8.0);
     let right = width - pen.px(18.0);
-    let x = Laid::new(&panel.x, &xs, (f64::from(right - left) / f64::from(pen.px(75.0))) as usize);
+    let x = Laid::new(
+        &panel.x,
+        &xs,
+        (f64::from(right - left) / f64::from(pen.px(75.0))) as usize,
+    );
     let x_label = label(&panel.x);
     let below = if x_label.is_empty() { 27.0 } else { 45.0 };
     let field = Field {
@@ -96,13 +110,17 @@ pub(super) fn draw_panel<DB: DrawingBackend>(
         let middle = (field.left + field.right) / 2;
         centered.write(cell, x_label, (middle, height - pen.px(20.0)))?;
     }
-    panel.inks.iter().try_for_each(|ink| draw_ink(cell, &field, ink, pen))
+    panel
+        .inks
+        .iter()
+        .try_for_each(|ink| draw_ink(cell, &field, ink, pen))
 }
 
 /// Every coordinate that must be inside, of x or of y.
 fn reach(panel: &ChartPanel, across: bool) -> Vec<f64> {
     let of = |ink: &Ink| -> Vec<f64> {
         match ink {
+            Ink::Dots { dot: Dot::Hidden, .. } if across => Vec::new(),
             Ink::Dots { at, .. } | Ink::Path { at, .. } => {
                 at.iter().map(|(x, y)| if across { *x } else { *y }).collect()
             }
@@ -172,6 +190,7 @@ fn entries(panel: &ChartPanel) -> Vec<(&str, Swatch)> {
             Dot::Faint => Swatch::Dot(2, 7, false),
             Dot::Plain(n) => Swatch::Dot(3, *n, false),
             Dot::Ringed(n) => Swatch::Dot(4, *n, true),
+            Dot::Hidden => Swatch::Rule,
         },
         Ink::Path { color, .. } | Ink::Intervals { color, .. } => Swatch::Line(*color),
         Ink::Bars { color, .. } => Swatch::Box(*color),
@@ -231,12 +250,19 @@ fn draw_legend<DB: DrawingBackend>(
                 let center = (x + pen.px(7.0), middle);
                 let radius = pen.px(f64::from(radius));
                 if ringed {
-                    cell.draw(&Circle::new(center, radius + pen.px(1.5), rgb(pen.theme.text).filled()))?;
+                    cell.draw(&Circle::new(
+                        center,
+                        radius + pen.px(1.5),
+                        rgb(pen.theme.text).filled(),
+                    ))?;
                 }
                 cell.draw(&Circle::new(center, radius, rgb(pen.theme.nth(color)).filled()))?;
             }
             Swatch::Line(color) => {
-                let corners = [(x, middle - pen.px(1.0)), (x + pen.px(14.0), middle + pen.px(1.0))];
+                let corners = [
+                    (x, middle - pen.px(1.0)),
+                    (x + pen.px(14.0), middle + pen.px(1.0)),
+                ];
                 cell.draw(&Rectangle::new(corners, rgb(pen.theme.nth(color)).filled()))?;
             }
             Swatch::Box(color) => {
@@ -248,14 +274,20 @@ fn draw_legend<DB: DrawingBackend>(
             }
             Swatch::Rule => {
                 let line = pen.line(pen.theme.mark, 1.0);
-                cell.draw(&PathElement::new(vec![(x, middle), (x + pen.px(14.0), middle)], line))?;
+                cell.draw(&PathElement::new(
+                    vec![(x, middle), (x + pen.px(14.0), middle)],
+                    line,
+                ))?;
             }
         }
         style.write(cell, label, (x + pen.px(19.0), y))?;
         x += needed + pen.px(16.0);
     }
     for ink in &panel.inks {
-        if let Ink::Cells { values, digits, unit, .. } = ink {
+        if let Ink::Cells {
+            values, digits, unit, ..
+        } = ink
+        {
             any = true;
             let (low, high) = super::marks::span(values);
             let words = format!("{low:.digits$}");

@@ -27,13 +27,20 @@ pub(super) fn draw_ink<DB: DrawingBackend>(
         Ink::Intervals { at, color, .. } => {
             let color = pen.theme.nth(*color);
             let line = pen.line(color, 1.5);
-            for (x, [low, middle, high]) in at.iter().filter(|(_, values)| values.iter().all(|v| v.is_finite())) {
+            for (x, [low, middle, high]) in at
+                .iter()
+                .filter(|(_, values)| values.iter().all(|v| v.is_finite()))
+            {
                 let (x, foot, head) = (field.across(*x), field.up(*low), field.up(*high));
                 let cap = pen.px(4.0);
                 cell.draw(&PathElement::new(vec![(x, foot), (x, head)], line))?;
                 cell.draw(&PathElement::new(vec![(x - cap, foot), (x + cap, foot)], line))?;
                 cell.draw(&PathElement::new(vec![(x - cap, head), (x + cap, head)], line))?;
-                cell.draw(&Circle::new((x, field.up(*middle)), pen.px(3.5), rgb(color).filled()))?;
+                cell.draw(&Circle::new(
+                    (x, field.up(*middle)),
+                    pen.px(3.5),
+                    rgb(color).filled(),
+                ))?;
             }
             Ok(())
         }
@@ -63,7 +70,10 @@ pub(super) fn draw_ink<DB: DrawingBackend>(
 }
 
 fn finite(points: &[(f64, f64)]) -> impl Iterator<Item = (f64, f64)> {
-    points.iter().copied().filter(|(x, y)| x.is_finite() && y.is_finite())
+    points
+        .iter()
+        .copied()
+        .filter(|(x, y)| x.is_finite() && y.is_finite())
 }
 
 fn draw_dots<DB: DrawingBackend>(
@@ -74,6 +84,7 @@ fn draw_dots<DB: DrawingBackend>(
     pen: &Pen<'_>,
 ) -> Outcome<DB> {
     let (radius, color, ring) = match dot {
+        Dot::Hidden => return Ok(()),
         Dot::Faint => (2.4, pen.theme.nth(7).over(pen.theme.panel, 0.55), None),
         Dot::Plain(n) => (3.6, pen.theme.nth(n), Some((1.0, pen.theme.panel))),
         Dot::Ringed(n) => (5.5, pen.theme.nth(n), Some((2.0, pen.theme.text))),
@@ -127,9 +138,17 @@ pub(super) fn span(values: &[Vec<f64>]) -> (f64, f64) {
 /// From little, dark blue on a dark theme and pale on a light one, over the theme's blue to its yellow: even in
 /// lightness, so that it reads in grey too.
 pub(super) fn heat(share: f64, theme: &Theme) -> Color {
-    let stops = [theme.nth(0).over(theme.panel, 0.18), theme.nth(0).over(theme.panel, 0.75), theme.nth(1)];
+    let stops = [
+        theme.nth(0).over(theme.panel, 0.18),
+        theme.nth(0).over(theme.panel, 0.75),
+        theme.nth(1),
+    ];
     let share = share.clamp(0.0, 1.0) * 2.0;
-    if share <= 1.0 { stops[1].over(stops[0], share) } else { stops[2].over(stops[1], share - 1.0) }
+    if share <= 1.0 {
+        stops[1].over(stops[0], share)
+    } else {
+        stops[2].over(stops[1], share - 1.0)
+    }
 }
 
 fn draw_cells<DB: DrawingBackend>(
@@ -152,7 +171,11 @@ fn draw_cells<DB: DrawingBackend>(
     };
     for (x, column) in values.iter().enumerate() {
         for (y, value) in column.iter().enumerate().filter(|(_, value)| value.is_finite()) {
-            let share = if high > low { (value - low) / (high - low) } else { 0.5 };
+            let share = if high > low {
+                (value - low) / (high - low)
+            } else {
+                0.5
+            };
             let color = heat(share, pen.theme);
             let [from, to] = corners(x, y);
             cell.draw(&Rectangle::new([from, to], rgb(color).filled()))?;
@@ -180,5 +203,9 @@ fn draw_cells<DB: DrawingBackend>(
 /// Black or white, whichever stands out.
 fn readable(below: Color) -> Color {
     let light = 0.299 * f64::from(below.0) + 0.587 * f64::from(below.1) + 0.114 * f64::from(below.2);
-    if light > 128.0 { Color(0x10, 0x12, 0x16) } else { Color(0xf4, 0xf5, 0xf8) }
+    if light > 128.0 {
+        Color(0x10, 0x12, 0x16)
+    } else {
+        Color(0xf4, 0xf5, 0xf8)
+    }
 }

@@ -106,6 +106,8 @@ pub enum Dot {
     Plain(usize),
     /// Large, of the n-th colour, with a ring around it.
     Ringed(usize),
+    /// Not at all: it makes the ruler of y reach that far.
+    Hidden,
 }
 
 /// One coordinate system.

@@ -40,7 +40,11 @@ impl Laid {
                 let low = values.iter().copied().fold(f64::INFINITY, f64::min);
                 let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
                 let (low, high) = if low <= high { (low, high) } else { (0.0, 1.0) };
-                if *logarithmic { logarithms(low.max(1e-12), high.max(1e-12)) } else { numbers(low, high, wanted) }
+                if *logarithmic {
+                    logarithms(low.max(1e-12), high.max(1e-12))
+                } else {
+                    numbers(low, high, wanted)
+                }
             }
         }
     }
@@ -57,9 +61,17 @@ impl Laid {
 
 /// Round numbers, with some air at both ends.
 fn numbers(low: f64, high: f64, wanted: usize) -> Laid {
-    let width = if high > low { high - low } else { low.abs().max(1.0) * 0.2 };
+    let width = if high > low {
+        high - low
+    } else {
+        low.abs().max(1.0) * 0.2
+    };
     let air = width * 0.06;
-    let start = if low >= 0.0 && low - air < 0.0 { low.min(0.0) } else { low - air };
+    let start = if low >= 0.0 && low - air < 0.0 {
+        low.min(0.0)
+    } else {
+        low - air
+    };
     let end = high + air;
     let rough = (end - start) / wanted.max(2) as f64;
     let magnitude = 10f64.powf(rough.log10().floor());
@@ -87,7 +99,11 @@ fn numbers(low: f64, high: f64, wanted: usize) -> Laid {
 fn logarithms(low: f64, high: f64) -> Laid {
     let (start, end) = (low / 1.15, high * 1.15);
     let (first, last) = (start.log10().floor() as i32, end.log10().ceil() as i32);
-    let factors: &[f64] = if last - first > 4 { &[1.0] } else { &[1.0, 2.0, 5.0] };
+    let factors: &[f64] = if last - first > 4 {
+        &[1.0]
+    } else {
+        &[1.0, 2.0, 5.0]
+    };
     let ticks = (first..=last)
         .flat_map(|power| factors.iter().map(move |factor| factor * 10f64.powi(power)))
         .filter(|value| *value >= start && *value <= end)
@@ -139,7 +155,10 @@ mod tests {
         for values in [&[][..], &[0.0], &[5.0], &[f64::NAN]] {
             for logarithmic in [false, true] {
                 let ruler = laid(values, logarithmic, false);
-                assert!(ruler.share(5.0).is_finite() && !ruler.ticks.is_empty(), "{values:?} {ruler:?}");
+                assert!(
+                    ruler.share(5.0).is_finite() && !ruler.ticks.is_empty(),
+                    "{values:?} {ruler:?}"
+                );
             }
         }
     }
