@@ -144,6 +144,8 @@ pub(crate) struct SweepArgs {
     /// Run one of several parts only, counted from 0: 0/4, 1/4, …
     #[arg(long, value_name = "I/N", value_parser = shard)]
     pub(crate) shard: Option<sweep::Shard>,
+    #[command(flatten)]
+    pub(crate) cluster: ClusterArgs,
     /// Draw a heatmap of two axes and a measure, in place of the file's; may be repeated
     #[arg(long = "heatmap", value_name = "X,Y,MEASURE")]
     pub(crate) heatmaps: Vec<String>,
@@ -158,6 +160,42 @@ pub(crate) struct SweepArgs {
     pub(crate) no_plots: bool,
 }
 
+/// How a sweep runs on a cluster.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "On a cluster")]
+pub(crate) struct ClusterArgs {
+    /// Run the sweep as an Indexed Job, a shard for each index, in the cluster of the current kubeconfig context
+    #[arg(long, conflicts_with_all = ["shard", "resume", "restart"])]
+    pub(crate) on_cluster: bool,
+    /// Print the manifests of the Job instead
+    #[arg(long, requires = "on_cluster")]
+    pub(crate) dry_run: bool,
+    /// Shards, which is indexes of the Job
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) shards: u32,
+    /// Pods at a time [default: all]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) parallelism: Option<u32>,
+    /// CPUs of each pod
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub(crate) cpus: u32,
+    /// The image, built of this repository's Dockerfile
+    #[arg(long, default_value = concat!("scaletwin:", env!("CARGO_PKG_VERSION")))]
+    pub(crate) image: String,
+    /// The namespace [default: the context's]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) namespace: Option<String>,
+    /// The PersistentVolumeClaim for results, which all pods can write to
+    #[arg(long, value_name = "NAME", conflicts_with = "store")]
+    pub(crate) claim: Option<String>,
+    /// The object store for results, as s3://BUCKET/PREFIX; in a pod, where its shard is kept
+    #[arg(long, value_name = "URL")]
+    pub(crate) store: Option<String>,
+    /// The pods' service account, if the store asks for one
+    #[arg(long, value_name = "NAME")]
+    pub(crate) service_account: Option<String>,
+}
+
 /// What else can be done with sweeps.
 #[derive(Debug, Subcommand)]
 pub(crate) enum SweepCommand {
@@ -170,7 +208,7 @@ pub(crate) enum SweepCommand {
 pub(crate) struct MergeArgs {
     /// The sweep's file
     pub(crate) file: PathBuf,
-    /// The directories of all shards
+    /// The directories of all shards, or the URL of the object store that has them
     #[arg(required = true, value_name = "DIR")]
     pub(crate) shards: Vec<PathBuf>,
     /// Where results go [default: out/sweep-NAME]

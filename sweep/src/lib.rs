@@ -20,6 +20,7 @@ pub mod design;
 pub mod effects;
 pub mod engine;
 pub mod front;
+pub mod job;
 pub mod journal;
 pub mod measure;
 pub mod patch;

@@ -1,11 +1,14 @@
 //! `scaletwin sweep`
 
+mod cluster;
 mod figures;
 mod load;
+#[cfg(feature = "cluster")]
+mod remote;
 mod run;
 mod text;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use sweep::journal::{self, Known};
 use sweep::{Configuration, Engine, Shard, Simulator, Store};
@@ -32,10 +35,14 @@ pub(crate) fn sweep(args: &SweepArgs) -> Result<Answer, Failure> {
 /// Runs a sweep, or a shard of it.
 fn one(args: &SweepArgs, file: &Path) -> Result<Answer, Failure> {
     let sweep = Sweep::load(file)?;
+    if args.cluster.on_cluster {
+        return cluster::on_cluster(&sweep, &args.cluster, args.format);
+    }
     let shard = args.shard.unwrap_or(Shard::WHOLE);
     let heatmaps = figures::heatmaps(&sweep.plan, &args.heatmaps)?;
     let path = args.out.clone().unwrap_or_else(|| sweep.default_out(shard));
     let out = OutputDir::open(&path)?;
+    let copies = copies(args, shard, &path)?;
     let (journal, known) = run::open(&sweep, &path, args.resume, args.restart)?;
     talk::say(&sweep.opening(shard));
     let reasons = sweep::check::without_effect(&sweep.plan, &sweep.base);
@@ -49,6 +56,8 @@ fn one(args: &SweepArgs, file: &Path) -> Result<Answer, Failure> {
     let engine = Engine::new(&sweep.plan, &model, store, &bar, sweep.seed, held);
     let found = in_pool(args.threads, || engine.run(shard))?;
     bar.end();
+    // What was run is sent also if the sweep stopped.
+    copies.map_or(Ok(()), Copies::end)?;
     let found = found.map_err(|halt| halted(&halt, &path))?;
     if shard != Shard::WHOLE {
         talk::say(&format!(
@@ -76,6 +85,60 @@ fn one(args: &SweepArgs, file: &Path) -> Result<Answer, Failure> {
     )
 }
 
+/// Copies of the journal to an object store.
+#[cfg(feature = "cluster")]
+type Copies = remote::Mirror;
+
+/// Without an object store in this build there are none.
+#[cfg(not(feature = "cluster"))]
+enum Copies {}
+
+#[cfg(not(feature = "cluster"))]
+impl Copies {
+    fn end(self) -> Result<(), Failure> {
+        match self {}
+    }
+}
+
+/// What this build cannot do.
+#[cfg(not(feature = "cluster"))]
+fn no_store() -> Failure {
+    Failure::new("this build knows no object stores").hint("build with `--features cluster`")
+}
+
+/// Fetches what an object store has of this shard, and begins to send what comes.
+#[cfg(feature = "cluster")]
+fn copies(args: &SweepArgs, shard: Shard, dir: &Path) -> Result<Option<Copies>, Failure> {
+    let Some(url) = &args.cluster.store else {
+        return Ok(None);
+    };
+    let remote = remote::Remote::open(url)?;
+    remote.fetch(shard.index, dir)?;
+    Ok(Some(remote.mirror(shard.index, dir)))
+}
+
+#[cfg(not(feature = "cluster"))]
+fn copies(args: &SweepArgs, _: Shard, _: &Path) -> Result<Option<Copies>, Failure> {
+    match args.cluster.store {
+        Some(_) => Err(no_store()),
+        None => Ok(None),
+    }
+}
+
+/// The directories of shards: the directory itself, or what an object store has.
+fn fetched(shard: &Path, whole: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let Some(url) = shard.to_str().filter(|text| text.contains("://")) else {
+        return Ok(vec![shard.to_owned()]);
+    };
+    #[cfg(feature = "cluster")]
+    return remote::Remote::open(url)?.fetch_all(&whole.join("shards"));
+    #[cfg(not(feature = "cluster"))]
+    {
+        let _ = (url, whole);
+        Err(no_store())
+    }
+}
+
 /// Puts shards together: what comes out is what one machine would have written.
 fn merge(args: &MergeArgs) -> Result<Answer, Failure> {
     let sweep = Sweep::load(&args.file)?;
@@ -92,6 +155,11 @@ fn merge(args: &MergeArgs) -> Result<Answer, Failure> {
             .hint("choose another directory for the whole with --out"));
     }
     let out = OutputDir::open(&path)?;
+    for shard in &args.shards {
+        for dir in fetched(shard, &path)? {
+            known.extend(run::read(&sweep, &dir)?);
+        }
+    }
     let reasons = sweep::check::without_effect(&sweep.plan, &sweep.base);
     let model = Simulator::new(&sweep.plan, &sweep.base);
     let bar = Bar::hidden();
