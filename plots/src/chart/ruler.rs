@@ -61,7 +61,9 @@ impl Laid {
 
 /// Round numbers, with some air at both ends.
 fn numbers(low: f64, high: f64, wanted: usize) -> Laid {
-    let width = if high > low {
+    // Sums of the same numbers in another order differ in their last digits.
+    let is_wide = high - low > 1e-9 * high.abs().max(low.abs());
+    let width = if is_wide {
         high - low
     } else {
         low.abs().max(1.0) * 0.2

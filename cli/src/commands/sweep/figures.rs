@@ -413,8 +413,26 @@ fn effects(answer: &Answered<'_>) -> Chart {
         ],
         columns: plan.axes.len(),
         panels,
-        size: (960.max(200 * plan.axes.len() as u32), 90 + 240 * rows),
+        size: (960.max(widest(answer) * plan.axes.len() as u32), 90 + 240 * rows),
     }
+}
+
+/// The width that the labels of every axis find room in.
+fn widest(answer: &Answered<'_>) -> u32 {
+    let width = |effect: &Effect| {
+        let letters = effect
+            .levels
+            .iter()
+            .map(|level| level.label.chars().count() as u32);
+        90 + letters.map(|letters| 7 * letters + 14).sum::<u32>()
+    };
+    answer
+        .effects
+        .iter()
+        .map(width)
+        .max()
+        .unwrap_or(0)
+        .clamp(200, 420)
 }
 
 fn ends(measure: Measure, estimate: Estimate) -> [f64; 3] {

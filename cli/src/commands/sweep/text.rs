@@ -45,11 +45,19 @@ impl<'a> Answered<'a> {
                 .as_ref()
                 .map_or(0, |point| sweep::patch::changes(plan, &sweep.base, point).len())
         };
+        let chosen = choose(plan, found, changes);
+        let mut front = best(plan, found);
+        // Of those that are the same in all objectives, the one to take stands for all.
+        if let Some(chosen) = chosen {
+            let score = found[chosen].score(plan);
+            let same = front.iter_mut().find(|index| found[**index].score(plan) == score);
+            same.into_iter().for_each(|index| *index = chosen);
+        }
         Answered {
             sweep,
             found,
-            front: best(plan, found),
-            chosen: choose(plan, found, changes),
+            front,
+            chosen,
             effects: effects(plan, found),
             sensitivity: sensitivity(plan, found),
             identical: identical(plan, found),
@@ -159,11 +167,15 @@ impl<'a> Answered<'a> {
         let mut lines = Vec::new();
         let beaten = count(&|fate| matches!(fate, Fate::Beaten(_)));
         let breaks = count(&|fate| *fate == Fate::Breaks);
-        if beaten + breaks > 0 {
-            lines.push((
-                "stopped early",
-                format!("{beaten} surely worse than another, {breaks} that surely break a constraint"),
-            ));
+        let mut stopped = Vec::new();
+        if beaten > 0 {
+            stopped.push(format!("{beaten} surely worse than another"));
+        }
+        if breaks > 0 {
+            stopped.push(format!("{breaks} that surely break a constraint"));
+        }
+        if !stopped.is_empty() {
+            lines.push(("stopped early", stopped.join(", ")));
         }
         let refused: Vec<&Configuration> = self
             .found
@@ -243,7 +255,7 @@ impl<'a> Answered<'a> {
 
     /// The current value of an axis.
     pub(crate) fn now(&self, axis: usize) -> String {
-        sweep::patch::now(&self.sweep.plan, &self.sweep.base, axis).unwrap_or_else(|| "as it is".to_owned())
+        sweep::patch::now(&self.sweep.plan, &self.sweep.base, axis).unwrap_or_else(|| "unset".to_owned())
     }
 
     /// Whether an axis makes no difference, as seen or as `check` says.
@@ -322,7 +334,11 @@ impl<'a> Answered<'a> {
             let pairs: Vec<String> = same
                 .iter()
                 .map(|(one, two, difference)| {
-                    format!("{one} and {two} ({})", spread(effect.measure, *difference))
+                    let by = match difference.half {
+                        0.0 => "the same".to_owned(),
+                        _ => spread(effect.measure, *difference),
+                    };
+                    format!("{one} and {two} ({by})")
                 })
                 .collect();
             let _ = writeln!(
@@ -435,15 +451,13 @@ pub(crate) fn spread(measure: Measure, estimate: Estimate) -> String {
     if !estimate.half.is_finite() {
         return significant(estimate.mean * factor, 4);
     }
+    if estimate.half == 0.0 {
+        return format!("{} ± 0", significant(estimate.mean * factor, 4));
+    }
     // As many decimals as the interval has at two digits, and at most four significant ones of the mean.
     let half = estimate.half * factor;
     let mean = estimate.mean * factor;
-    let size = if half > 0.0 {
-        half
-    } else {
-        mean.abs().max(1e-9) / 100.0
-    };
-    let decimals = (1.0 - size.log10().floor()).clamp(0.0, 6.0) as usize;
+    let decimals = (1.0 - half.log10().floor()).clamp(0.0, 6.0) as usize;
     format!("{mean:.decimals$} ± {half:.decimals$}")
 }
 
@@ -486,7 +500,7 @@ mod tests {
         };
         check(Measure::Cost, 0.921_234, 0.011_2, "0.921 ± 0.011");
         check(Measure::LatencyP95, 0.212_34, 0.012, "212 ± 12");
-        check(Measure::Cost, 0.5, 0.0, "0.5000 ± 0.0000");
+        check(Measure::Cost, 0.5, 0.0, "0.5 ± 0");
         check(Measure::Evictions, 12.0, f64::INFINITY, "12");
         check(Measure::LatencyP95, f64::NAN, 1.0, "–");
     }
