@@ -151,6 +151,20 @@ impl Measure {
         self == Measure::Served
     }
 
+    /// Whether more of it is bad for users, whatever the objectives are.
+    #[must_use]
+    pub fn is_harm(self) -> bool {
+        !matches!(
+            self,
+            Measure::Launches
+                | Measure::NodesMean
+                | Measure::NodesPeak
+                | Measure::ReplicasMean
+                | Measure::ReplicasPeak
+                | Measure::ScaleEvents
+        )
+    }
+
     /// Whether it needs response times, which cost a flow run more than all the rest.
     #[must_use]
     pub fn needs_latency(self) -> bool {

@@ -21,6 +21,11 @@ pub(crate) fn set(text: &str, document: &Value, path: &[Segment], new: &Value) -
                 Some(_) => return None,
                 None => return insert(text, entries, &path[depth..], new),
             },
+            (Segment::Index(index), Shape::List(items))
+                if *index == items.len() && depth + 1 == path.len() =>
+            {
+                return append(text, items, new);
+            }
             (Segment::Index(index), Shape::List(items)) => {
                 at = items.get(*index)?;
                 entry = None;
@@ -106,6 +111,24 @@ fn insert(text: &str, entries: &[Entry], path: &[Segment], new: &Value) -> Optio
         added.push_str(&format!("{}{}:{value}\n", " ".repeat(indent), plain(key)));
         indent += 2;
     }
+    if let Some(before) = lines
+        .get_mut(after.checked_sub(1)?)
+        .filter(|line| !line.ends_with('\n'))
+    {
+        before.push('\n');
+    }
+    lines.insert(after.min(lines.len()), added);
+    Some(lines.concat())
+}
+
+/// Adds an item to a list in block style.
+fn append(text: &str, items: &[Value], new: &Value) -> Option<String> {
+    let mut lines = lines(text);
+    let (first, last) = (items.first()?, items.last()?);
+    let line = lines.get(first.place.line.checked_sub(1)? as usize)?;
+    let dash = line[..byte_at(line, first.place.column)?].rfind('-')?;
+    let added = format!("{}- {}\n", " ".repeat(line[..dash].chars().count()), flow(new));
+    let after = last_line(last) as usize;
     if let Some(before) = lines
         .get_mut(after.checked_sub(1)?)
         .filter(|line| !line.ends_with('\n'))
@@ -214,6 +237,14 @@ mod tests {
             "3",
             "s:\n  - k: 1\n    m: 2\n    more: 3\n",
         );
+    }
+
+    #[test]
+    fn lists_grow_at_their_end() {
+        let text = "r:\n  - key: t\n    values: [a]\n  - key: u\nz: 1\n";
+        let grown = "r:\n  - key: t\n    values: [a]\n  - key: u\n  - {key: v}\nz: 1\n";
+        check(text, "r[2]", "{ key = \"v\" }", grown);
+        check("l:\n- a\n- b", "l[2]", "\"c\"", "l:\n- a\n- b\n- c\n");
     }
 
     #[test]

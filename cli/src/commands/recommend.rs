@@ -258,9 +258,11 @@ impl Advice<'_> {
         let better = (difference.mean < 0.0) != measure.more_is_better();
         let is_objective = self.answer.sweep.plan.objectives.contains(&measure);
         let word = match (better, is_objective) {
+            (true, true) if measure.more_is_better() => "gains",
             (true, true) => "saves",
             (false, true) => "risks",
-            (_, false) => "also",
+            (false, false) if measure.is_harm() => "risks",
+            _ => "also",
         };
         (word, format!("{from_to} ({by}{share}{month})"))
     }
