@@ -42,6 +42,9 @@ pub enum Indices {
     Morris(Vec<Estimate>),
 }
 
+/// A number of an axis, of one seed's values.
+type Index<'a> = dyn Fn(&[(&Point, f64)], usize) -> f64 + 'a;
+
 /// The sensitivity of each objective; none of an optimizer's configurations, nor without two of them.
 #[must_use]
 pub fn sensitivity(plan: &Plan, configurations: &[Configuration]) -> Vec<Sensitivity> {
@@ -74,7 +77,7 @@ pub fn sensitivity(plan: &Plan, configurations: &[Configuration]) -> Vec<Sensiti
                         .collect()
                 };
                 let samples: Vec<Vec<(&Point, f64)>> = (0..seeds).map(sample).collect();
-                let over_seeds = |index: &dyn Fn(&[(&Point, f64)], usize) -> f64| -> Vec<Estimate> {
+                let over_seeds = |index: &Index<'_>| -> Vec<Estimate> {
                     let of_axis = |axis: usize| {
                         let values: Vec<f64> = samples.iter().map(|sample| index(sample, axis)).collect();
                         Estimate::of(&values, CONFIDENCE)

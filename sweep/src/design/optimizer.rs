@@ -98,9 +98,9 @@ impl Optimizer {
         let mut tries = 0;
         while generation.len() < wanted {
             let mut point: Point = self.parent_or_first();
-            for axis in 0..self.sizes.len() {
+            for (axis, level) in point.iter_mut().enumerate() {
                 if self.sizes[axis] > 1 {
-                    point[axis] = self.below(self.sizes[axis]);
+                    *level = self.below(self.sizes[axis]);
                 }
             }
             tries += 1;

@@ -172,7 +172,7 @@ impl Watch for Bar {
     fn ran(&self) {
         self.bar.inc(1);
         let ran = self.ran.fetch_add(1, Ordering::Relaxed) + 1;
-        if ran % REFRESH == 0 {
+        if ran.is_multiple_of(REFRESH) {
             let pace = self.pace();
             let rate = pace.ran as f64 / pace.seconds;
             self.bar.set_message(format!(

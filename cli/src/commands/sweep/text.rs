@@ -182,17 +182,14 @@ impl<'a> Answered<'a> {
             .iter()
             .filter(|own| matches!(own.fate, Fate::Refused(_)))
             .collect();
-        if let Some(first) = refused.first() {
-            if let Fate::Refused(why) = &first.fate {
-                lines.push((
-                    "refused",
-                    format!(
-                        "{} make no scenario, the first ({}): {why}",
-                        refused.len(),
-                        self.named(first)
-                    ),
-                ));
-            }
+        if let Some(first) = refused.first()
+            && let Fate::Refused(why) = &first.fate
+        {
+            let (count, named) = (refused.len(), self.named(first));
+            lines.push((
+                "refused",
+                format!("{count} make no scenario, the first ({named}): {why}"),
+            ));
         }
         lines
     }
