@@ -5,6 +5,7 @@ mod bad_input;
 mod compare;
 mod help;
 mod results;
+mod sweep;
 
 use std::fs;
 use std::path::{Path, PathBuf};
