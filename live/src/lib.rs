@@ -4,9 +4,12 @@
 //! wrote down, [`accuracy`] defines the measures. `cluster` (feature `kube`) is a real cluster.
 
 pub mod accuracy;
+pub mod catalog;
 #[cfg(feature = "kube")]
 pub mod cluster;
 pub mod curves;
+#[cfg(feature = "ec2")]
+pub mod ec2;
 pub mod measured;
 pub mod objects;
 pub mod recording;

@@ -23,6 +23,8 @@ pub(crate) enum LiveCommand {
     Run(RunArgs),
     /// Record a cluster that is busy already, without touching anything
     Record(RecordArgs),
+    /// Write a scenario from what runs in a cluster, without touching anything
+    Import(ImportArgs),
     /// Take away what a run left, after it was killed
     Clean(CleanArgs),
 }
@@ -97,6 +99,10 @@ pub(crate) struct RunArgs {
     /// Between two questions to Prometheus and KEDA
     #[arg(long, value_name = "TIME", default_value = "15s", value_parser = duration)]
     pub(crate) poll: Duration,
+    /// Record machines and spot prices from EC2: those with this tag, as kubernetes.io/cluster/NAME=owned
+    #[cfg(feature = "ec2")]
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) ec2: Option<live::ec2::Tag>,
     /// Seeds behind the expected curves
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) replications: u32,
@@ -134,6 +140,46 @@ pub(crate) struct RecordArgs {
     /// Between two questions to Prometheus and KEDA
     #[arg(long, value_name = "TIME", default_value = "15s", value_parser = duration)]
     pub(crate) poll: Duration,
+    /// Record machines and spot prices from EC2: those with this tag, as kubernetes.io/cluster/NAME=owned
+    #[cfg(feature = "ec2")]
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) ec2: Option<live::ec2::Tag>,
+    /// How the outcome is printed
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+}
+
+/// Arguments of `live import`.
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    /// The workload's namespace
+    #[arg(long, value_name = "NAMESPACE")]
+    pub(crate) namespace: String,
+    /// Where the scenario goes; nothing may be there yet
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    #[command(flatten)]
+    pub(crate) cluster: ClusterArgs,
+    /// The Deployment whose pods answer [default: what the namespace's autoscaler scales]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) deployment: Option<String>,
+    /// The Deployment whose pods send the load, as NAMESPACE/NAME, if it runs in the cluster; then the load is
+    /// its replicas, and no curve of the past
+    #[arg(long, value_name = "NAME")]
+    pub(crate) clients: Option<String>,
+    /// The Deployment that is Traefik, as NAMESPACE/NAME [default: the one labelled or named so]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) proxy: Option<String>,
+    /// Where the load of the past comes from: a URL, or NAMESPACE/SERVICE:PORT, asked through the API server
+    /// [default: as the ScaledObject says]
+    #[arg(long, value_name = "URL")]
+    pub(crate) prometheus: Option<String>,
+    /// The PromQL of requests a second [default: what Traefik counts for the namespace's services]
+    #[arg(long, value_name = "PROMQL")]
+    pub(crate) query: Option<String>,
+    /// How much of the past is the load
+    #[arg(long, value_name = "TIME", default_value = "3h", value_parser = duration)]
+    pub(crate) past: Duration,
     /// How the outcome is printed
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,

@@ -243,7 +243,7 @@ fn name(kind: &str, object: &ObjectName) -> Name {
     }
 }
 
-fn server_address(object: &Object) -> Option<&str> {
+pub(super) fn server_address(object: &Object) -> Option<&str> {
     let triggers = object.body["spec"]["triggers"].as_array()?;
     triggers
         .iter()
