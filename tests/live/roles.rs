@@ -47,8 +47,8 @@ fn the_roles_are_enough_and_each_is_needed() {
     let arguments = ["run", scenario.to_str().unwrap(), "--replications=1", "--dry-run"];
 
     // Who may only read may record, and is told all that is missing for a run.
-    let recorded = live(&account, &["record", "--duration=4s", "--out"])
-        .arg(plane.dir().join("read-only"))
+    let to = format!("--out={}", plane.dir().join("read-only").display());
+    let recorded = live(&account, &["record", "--duration=4s", &to])
         .output()
         .unwrap();
     assert_eq!(

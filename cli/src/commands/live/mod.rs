@@ -6,10 +6,12 @@ mod draft;
 mod expect;
 mod import;
 mod intent;
+mod kwok;
 mod preflight;
 mod record;
 mod run;
 mod signals;
+mod traffic;
 mod view;
 
 use std::future::Future;
@@ -32,6 +34,8 @@ pub(crate) fn live(args: &LiveArgs) -> Result<Answer, Failure> {
         LiveCommand::Record(args) => record::record(args),
         LiveCommand::Import(args) => import::import(args),
         LiveCommand::Clean(args) => clean::clean(args),
+        LiveCommand::Kwok(args) => kwok::kwok(args),
+        LiveCommand::Traffic(args) => traffic::traffic(args),
     }
 }
 
