@@ -15,7 +15,7 @@ use super::prometheus::{Prometheus, series};
 use crate::recording::trimmed;
 
 /// Kinds whose objects are read, in the order of files; those of the workload's namespace only, or of all.
-const KINDS: [(&str, &str, Where); 13] = [
+const KINDS: [(&str, &str, Where); 14] = [
     ("", "Namespace", Where::Named),
     ("scheduling.k8s.io", "PriorityClass", Where::Cluster),
     ("apps", "Deployment", Where::Everywhere),
@@ -28,6 +28,7 @@ const KINDS: [(&str, &str, Where); 13] = [
     ("keda.sh", "ScaledObject", Where::Namespace),
     ("karpenter.sh", "NodePool", Where::Cluster),
     ("karpenter.k8s.aws", "EC2NodeClass", Where::Cluster),
+    ("karpenter.kwok.sh", "KWOKNodeClass", Where::Cluster),
     ("apps", "StatefulSet", Where::Everywhere),
 ];
 
@@ -235,6 +236,11 @@ fn as_applied(object: Value) -> Value {
         ] {
             metadata.remove(field);
         }
+        // What Karpenter wrote about the object itself.
+        if let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut) {
+            annotations.retain(|key, _| !key.contains("-hash"));
+        }
+        metadata.retain(|_, value| !value.as_object().is_some_and(serde_json::Map::is_empty));
         if let Some(labels) = metadata.get_mut("labels").and_then(Value::as_object_mut) {
             labels.remove(super::RUN_LABEL);
             labels.remove("kubernetes.io/metadata.name");

@@ -1,4 +1,4 @@
-//! The pulse: whether the API server answers, asked every two seconds.
+//! The pulse: whether the API server answers, asked every few seconds.
 //!
 //! A watch over a connection that died without a word looks like a quiet cluster. So somebody asks a plain
 //! question all the time: what was not answered is a gap of `api`. The answer also says what time it is there.
@@ -16,8 +16,8 @@ use super::preflight::date_of;
 use super::recorder::Recorder;
 use crate::recording::{Clock, Entry};
 
-/// Between two questions.
-const PERIOD: Duration = Duration::from_secs(2);
+/// Between two questions. No whole seconds: each answer's `Date` then falls on another part of its second.
+const PERIOD: Duration = Duration::from_millis(2300);
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Watches may pause for so long after a failure: until then they may not hear, though the server answers.

@@ -302,11 +302,15 @@ fn traefik(draft: &Draft) -> Option<String> {
     draft.of_kind("Deployment").find(is_it).map(full_name)
 }
 
-/// NodePools of another cloud than AWS, KWOK's for one, get an EC2NodeClass in place of theirs.
+/// NodePools whose NodeClass is not there, or of a kind that is not simulated, get an EC2NodeClass instead.
 fn node_classes(draft: &mut Draft) {
-    let known: BTreeSet<String> = draft
-        .of_kind("EC2NodeClass")
-        .filter_map(|class| class["metadata"]["name"].as_str().map(str::to_owned))
+    let known: BTreeSet<(String, String)> = ["EC2NodeClass", "KWOKNodeClass"]
+        .into_iter()
+        .flat_map(|kind| draft.of_kind(kind))
+        .filter_map(|class| {
+            let text = |value: &Value| value.as_str().map(str::to_owned);
+            Some((text(&class["kind"])?, text(&class["metadata"]["name"])?))
+        })
         .collect();
     let mut missing = BTreeMap::new();
     for pool in draft
@@ -321,12 +325,13 @@ fn node_classes(draft: &mut Draft) {
         let reference = &mut pool["spec"]["template"]["spec"]["nodeClassRef"];
         let name = reference["name"].as_str().unwrap_or("default").to_owned();
         let kind = reference["kind"].as_str().unwrap_or("EC2NodeClass").to_owned();
+        if known.contains(&(kind.clone(), name.clone())) {
+            continue;
+        }
         if kind != "EC2NodeClass" {
             *reference = json!({ "group": "karpenter.k8s.aws", "kind": "EC2NodeClass", "name": name });
         }
-        if kind != "EC2NodeClass" || !known.contains(&name) {
-            missing.insert(name, (api_version, kind));
-        }
+        missing.insert(name, (api_version, kind));
     }
     for (name, (api_version, kind)) in missing {
         let term = json!([{ "tags": { "karpenter.sh/discovery": "cluster" } }]);
