@@ -5,12 +5,9 @@
 //! [`traffic`] are for a cluster of made-up nodes, whose pods do nothing by themselves.
 
 pub mod accuracy;
-pub mod catalog;
 #[cfg(feature = "kube")]
 pub mod cluster;
 pub mod curves;
-#[cfg(feature = "ec2")]
-pub mod ec2;
 pub mod measured;
 pub mod objects;
 pub mod recording;

@@ -6,13 +6,9 @@ mod check;
 #[cfg(feature = "live")]
 pub(crate) mod live;
 mod plot;
-#[cfg(feature = "ec2")]
-mod refresh;
 mod run;
 
 use crate::args::Command;
-#[cfg(feature = "ec2")]
-use crate::args::{CatalogArgs, CatalogCommand};
 use crate::failure::Failure;
 
 /// How a command that ran ended.
@@ -29,11 +25,6 @@ pub(crate) fn execute(command: Command) -> Result<Answer, Failure> {
     match command {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::check(&args),
-        #[cfg(feature = "ec2")]
-        Command::Catalog(CatalogArgs {
-            command: Some(CatalogCommand::Refresh(args)),
-            ..
-        }) => refresh::refresh(&args),
         Command::Catalog(args) => catalog::catalog(&args),
         Command::Accuracy(args) => accuracy::accuracy(&args),
         Command::Plot(args) => plot::plot(&args),
