@@ -38,7 +38,8 @@ impl Formula {
     ///
     /// When it cannot be parsed, or names what is no trigger, or is no number.
     pub fn compile<'a>(text: &str, names: impl IntoIterator<Item = &'a str>) -> Result<Self, Error> {
-        // Whole numbers become floats (`castToFloatIfNecessary`); with `??` that is done to the result.
+        // Whole numbers become floats (keda 2.20 apis/keda/v1alpha1/scaledobject_webhook.go
+        // `castToFloatIfNecessary`); with `??` that is done to the result.
         let whole = text.contains("??") || text.starts_with("float(");
         let source = if whole {
             text.to_owned()
