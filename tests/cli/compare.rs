@@ -102,18 +102,27 @@ fn a_run_meets_its_own_recording_in_every_measure_and_decision() {
 #[test]
 fn a_decision_that_differs_is_listed_and_the_answer_is_no() {
     let rec = copied("differs");
-    // The first size that was asked for.
+    // The first size that was asked for, and what follows is as it was.
+    let text = fs::read_to_string(rec.join("recording.jsonl")).unwrap();
+    let grown = text.lines().find_map(|line| {
+        let entry: Value = serde_json::from_str(line).unwrap();
+        let status = &entry["object"]["status"];
+        let (from, to) = (
+            status["currentReplicas"].as_i64()?,
+            status["desiredReplicas"].as_i64()?,
+        );
+        (from > 0 && to > from).then_some(to)
+    });
+    let right = grown.expect("the experiment scales out");
+    let wrong = right + 10;
     spoil(&rec, |text| {
-        text.replacen("\"desiredReplicas\":47", "\"desiredReplicas\":57", 1)
+        let status = |size| format!("\"desiredReplicas\":{size}");
+        text.replacen(&status(right), &status(wrong), 1)
     });
     let said = compare(&rec, &["--shadow", "hpa"]);
     assert_eq!(said.status, 1, "{}", said.stdout);
-    assert!(
-        said.stdout
-            .contains("expected  47 replicas\n  actual    57 replicas"),
-        "{}",
-        said.stdout
-    );
+    let expected = format!("expected  {right} replicas\n  actual    {wrong} replicas");
+    assert!(said.stdout.contains(&expected), "{}", said.stdout);
     let said = compare(&rec, &["--shadow", "hpa", "--format", "json"]);
     let shadow = said
         .stdout
@@ -124,7 +133,7 @@ fn a_decision_that_differs_is_listed_and_the_answer_is_no() {
     let found = &shadow["data"]["divergences"][0];
     assert_eq!(
         (&found["part"], &found["actual"]),
-        (&"hpa".into(), &"57 replicas".into())
+        (&"hpa".into(), &format!("{wrong} replicas").into())
     );
     assert!(found["time_s"].is_number());
 }

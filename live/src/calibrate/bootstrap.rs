@@ -73,7 +73,9 @@ impl Resampling {
             let drawn: Vec<f64> = (0..sample.len())
                 .map(|_| sample[stream.random_range(0..sample.len())])
                 .collect();
-            if let Some((own, error)) = moments(&drawn).filter(|(_, error)| *error > 0.0) {
+            // A draw of one value only has no spread, but for what rounding leaves of it.
+            let spreads = drawn.iter().any(|value| *value != drawn[0]);
+            if let Some((own, error)) = moments(&drawn).filter(|_| spreads) {
                 distances.push((own - mean) / error);
             }
         }
@@ -132,6 +134,17 @@ mod tests {
             held += usize::from(interval.holds(1.5));
         }
         assert!((180..=199).contains(&held), "{held} of 200");
+    }
+
+    #[test]
+    fn three_observations_give_an_interval_that_says_something() {
+        for seed in 0..20 {
+            let (_, interval) = Resampling::new(seed).mean("test", &[0.1, 0.7, 1.3]).unwrap();
+            assert!(
+                interval.holds(0.7) && interval.high - interval.low < 20.0,
+                "{interval:?}"
+            );
+        }
     }
 
     #[test]

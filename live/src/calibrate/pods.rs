@@ -2,13 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use model::distribution::Distribution;
 use model::document::go_duration;
 use model::scenario::Scenario;
-use model::workload::kubelet::ImageSize;
+use model::workload::kubelet::{Config, ImageSize};
 use serde_json::Value;
 
 use super::machines::middle;
 use super::{Calibration, Fit, Interval, Resampling, short};
+use crate::objects::read::Templates;
 use crate::recording::{Change, Entry, Object, Recording};
 
 /// The moments of one pod, seconds on the recording's clock.
@@ -16,9 +18,22 @@ use crate::recording::{Change, Entry, Object, Recording};
 struct Times<'r> {
     pod: &'r Object,
     node: &'r str,
-    bound: f64,
+    /// When the kubelet could begin: when it was bound, or, on a node without a network, when that was up.
+    begun: f64,
     running: Option<f64>,
     ready: Option<f64>,
+    containers: f64,
+    /// Containers whose images are asked for at the registry although they are there.
+    checks: f64,
+}
+
+impl Times<'_> {
+    /// What a start takes after the sandbox is up and the images are there, seconds.
+    fn rest(&self, kubelet: &Config) -> f64 {
+        self.containers * middle(&kubelet.container_start)
+            + kubelet.relist.as_secs_f64() / 2.0
+            + kubelet.status_latency.as_secs_f64()
+    }
 }
 
 pub(super) fn fit(
@@ -27,10 +42,10 @@ pub(super) fn fit(
     resampling: &Resampling,
     into: &mut Calibration,
 ) {
-    let pods = times(recording);
+    let pods = times(recording, scenario);
     let joined = joined(recording);
-    let base = sandbox(&pods, &joined, scenario, resampling, into);
-    pull(recording, &pods, &joined, base, scenario, resampling, into);
+    let sandbox = sandbox(&pods, &joined, scenario, resampling, into);
+    pull(recording, &pods, &joined, sandbox, scenario, resampling, into);
     start_up(&pods, scenario, resampling, into);
 }
 
@@ -38,7 +53,9 @@ pub(super) fn fit(
 const AT_ONCE: f64 = 0.1;
 
 /// Pods that were made in the recording.
-fn times(recording: &Recording) -> Vec<Times<'_>> {
+fn times<'r>(recording: &'r Recording, scenario: &Scenario) -> Vec<Times<'r>> {
+    let networks = networks(recording);
+    let mut templates = Templates::default();
     let mut all: BTreeMap<&str, Times<'_>> = BTreeMap::new();
     let mut made: BTreeSet<&str> = BTreeSet::new();
     for line in &recording.lines {
@@ -55,12 +72,24 @@ fn times(recording: &Recording) -> Vec<Times<'_>> {
         if !made.contains(object.uid.as_str()) || node.is_empty() {
             continue;
         }
-        let own = all.entry(&object.uid).or_insert(Times {
-            pod: object,
-            node,
-            bound: line.t,
-            running: None,
-            ready: None,
+        let own = all.entry(&object.uid).or_insert_with(|| {
+            let template = templates.of(object, &scenario.objects);
+            let spec = &template.spec;
+            let containers = || spec.init_containers.iter().chain(&spec.containers);
+            let network = networks.get(node).copied().unwrap_or(f64::NEG_INFINITY);
+            Times {
+                pod: object,
+                node,
+                begun: if spec.host_network {
+                    line.t
+                } else {
+                    line.t.max(network)
+                },
+                running: None,
+                ready: None,
+                containers: containers().count() as f64,
+                checks: containers().filter(|own| own.always_pull).count() as f64,
+            }
         });
         if object.text("/status/phase") == "Running" {
             own.running.get_or_insert(line.t);
@@ -70,10 +99,26 @@ fn times(recording: &Recording) -> Vec<Times<'_>> {
         }
     }
     // A simulated run may begin with pods that have been running all along: they run as soon as they are bound.
-    let started = |own: &Times<'_>| own.running.is_none_or(|running| running - own.bound > AT_ONCE);
+    let started = |own: &Times<'_>| own.running.is_none_or(|running| running - own.begun > AT_ONCE);
     let mut all: Vec<Times<'_>> = all.into_values().filter(started).collect();
-    all.sort_by(|a, b| a.bound.total_cmp(&b.bound));
+    all.sort_by(|a, b| a.begun.total_cmp(&b.begun));
     all
+}
+
+/// When the network of each node was up that joined in the recording: when it was Ready.
+fn networks(recording: &Recording) -> BTreeMap<&str, f64> {
+    let joined = joined(recording);
+    let mut up = BTreeMap::new();
+    for line in &recording.lines {
+        if let Entry::Object(object) = &line.entry
+            && object.kind == "Node"
+            && joined.contains_key(object.name.as_str())
+            && object.is("Ready")
+        {
+            up.entry(object.name.as_str()).or_insert(line.t);
+        }
+    }
+    up
 }
 
 /// When each node joined that did so in the recording: it had no image then.
@@ -105,14 +150,14 @@ fn images(pod: &Object) -> Vec<&str> {
         .collect()
 }
 
-/// From bound to running with all images there; returns its mean.
+/// How long a sandbox takes, by pods whose images were there; the scenario's if too few show it.
 fn sandbox(
     pods: &[Times<'_>],
     joined: &BTreeMap<&str, f64>,
     scenario: &Scenario,
     resampling: &Resampling,
     into: &mut Calibration,
-) -> Option<f64> {
+) -> (f64, Interval) {
     const FIELD: &str = "timing.kubelet.sandbox";
     let kubelet = &scenario.config.kubelet;
     let mut there: BTreeSet<(&str, &str)> = BTreeSet::new();
@@ -124,16 +169,19 @@ fn sandbox(
             .all(|image| there.contains(&(own.node, *image)));
         let settled = pods.iter().all(|other| {
             other.node != own.node
-                || other.bound >= own.bound
-                || other.running.is_some_and(|at| at < own.bound)
+                || other.begun >= own.begun
+                || other.running.is_some_and(|at| at < own.begun)
         });
         if (all_there || !joined.contains_key(own.node)) && settled {
-            sample.extend(own.running.map(|running| running - own.bound));
+            let rest = own.rest(kubelet) + own.checks * middle(&kubelet.image_check);
+            sample.extend(own.running.map(|running| running - own.begun - rest));
         }
         there.extend(images(own.pod).into_iter().map(|image| (own.node, image)));
     }
-    let relist = kubelet.relist.as_secs_f64() / 2.0;
-    let rest = middle(&kubelet.container_start) + relist + kubelet.status_latency.as_secs_f64();
+    into.leave(
+        "timing.kubelet.container_start, image_check",
+        "only their sum with the sandbox shows: they are left as they are",
+    );
     let Some((mean, interval)) = resampling.mean(FIELD, &sample) else {
         into.leave(
             FIELD,
@@ -142,13 +190,17 @@ fn sandbox(
                 sample.len()
             ),
         );
-        return None;
+        let known = middle(&kubelet.sandbox);
+        return (
+            known,
+            Interval {
+                low: known,
+                high: known,
+            },
+        );
     };
-    let value = (mean - rest).max(0.0);
-    let half = match kubelet.sandbox {
-        model::distribution::Distribution::Uniform { min, max } => ((max - min) / 2.0).min(value),
-        _ => 0.0,
-    };
+    let value = mean.max(0.0);
+    let half = half_width(kubelet, value);
     into.fits.push(Fit {
         field: FIELD.to_owned(),
         toml: format!(
@@ -158,15 +210,11 @@ fn sandbox(
         ),
         of: "mean, s",
         estimate: value,
-        interval: interval.map(|own| (own - rest).max(0.0)),
+        interval: interval.map(|own| own.max(0.0)),
         before: middle(&kubelet.sandbox),
         observations: sample.len(),
     });
-    into.leave(
-        "timing.kubelet.container_start",
-        "only its sum with the sandbox shows: it is left as it is",
-    );
-    Some(mean)
+    (value, interval.map(|own| own.max(0.0)))
 }
 
 /// A stretch in which a node pulls, and the seconds that the scenario's rates give it for that.
@@ -181,7 +229,7 @@ fn pull(
     recording: &Recording,
     pods: &[Times<'_>],
     joined: &BTreeMap<&str, f64>,
-    base: Option<f64>,
+    sandbox: (f64, Interval),
     scenario: &Scenario,
     resampling: &Resampling,
     into: &mut Calibration,
@@ -196,37 +244,38 @@ fn pull(
         let known = [name, bare].iter().find_map(|name| kubelet.images.get(*name));
         known.copied().unwrap_or(kubelet.default_image)
     };
-    let intervals: Vec<(String, String, f64, f64)> = match (told.is_empty(), base) {
-        (false, _) => told,
-        (true, Some(base)) => waits(pods, joined, base),
-        (true, None) => {
-            for field in FIELDS {
-                into.leave(
-                    field,
-                    "no event tells a pull, and no pod without one shows what else a start takes",
-                );
-            }
-            return;
-        }
+    // How long a sandbox takes is known to its own interval only, and all pulls are off by the same.
+    let (middling, uncertain) = sandbox;
+    let sandboxes: &[f64] = if told.is_empty() {
+        &[middling, uncertain.low, uncertain.high]
+    } else {
+        &[middling]
     };
-    let stretches = merged(intervals, |image| {
-        kubelet.pull_rate.alone(size(image)).as_secs_f64()
-    });
-    let factor = |drawn: &[usize]| {
-        let sum = |of: fn(&Pulling) -> f64| drawn.iter().map(|&n| of(&stretches[n])).sum::<f64>();
-        let left = sum(|own| own.length - own.fixed);
-        (left > 0.0).then(|| sum(|own| own.bytes) / left)
-    };
-    let all: Vec<usize> = (0..stretches.len()).collect();
-    let fitted = factor(&all).zip(resampling.interval(FIELDS[0], stretches.len().max(1), |drawn| {
-        if stretches.is_empty() { None } else { factor(drawn) }
-    }));
-    let Some((factor, interval)) = fitted.filter(|_| stretches.len() >= 3) else {
+    let mut found: Option<(f64, Interval)> = None;
+    let mut seen = 0;
+    for &sandbox in sandboxes {
+        let pulls = if told.is_empty() {
+            waits(pods, joined, sandbox, kubelet)
+        } else {
+            told.clone()
+        };
+        let stretches = merged(pulls, |image| kubelet.pull_rate.alone(size(image)).as_secs_f64());
+        seen = seen.max(stretches.len());
+        let own = factor(&stretches, resampling);
+        found = match (found, own) {
+            (Some((estimate, whole)), Some((_, own))) => Some((
+                estimate,
+                Interval {
+                    low: whole.low.min(own.low),
+                    high: whole.high.max(own.high),
+                },
+            )),
+            (found, own) => found.or(own),
+        };
+    }
+    let Some((factor, interval)) = found else {
         for field in FIELDS {
-            into.leave(
-                field,
-                format!("{} nodes pulled something; three are needed", stretches.len()),
-            );
+            into.leave(field, format!("nodes pulled {seen} times; three are needed"));
         }
         return;
     };
@@ -246,6 +295,20 @@ fn pull(
         "the ratio of timing.kubelet.download to unpack",
         "a pull's length shows one rate: both are changed by one factor",
     );
+}
+
+/// How much faster than the scenario says pulls are.
+fn factor(stretches: &[Pulling], resampling: &Resampling) -> Option<(f64, Interval)> {
+    if stretches.len() < 3 {
+        return None;
+    }
+    let of = |drawn: &[usize]| {
+        let sum = |of: fn(&Pulling) -> f64| drawn.iter().map(|&n| of(&stretches[n])).sum::<f64>();
+        let left = sum(|own| own.length - own.fixed);
+        (left > 0.0).then(|| sum(|own| own.bytes) / left)
+    };
+    let all: Vec<usize> = (0..stretches.len()).collect();
+    of(&all).zip(resampling.interval("timing.kubelet.download", stretches.len(), of))
 }
 
 /// Pulls that events tell: image, node, begin, end.
@@ -280,28 +343,57 @@ fn told_pulls(recording: &Recording) -> Vec<(String, String, f64, f64)> {
     found
 }
 
-/// Pulls that pods show by waiting: the first pod of an image on a node that joined in the recording.
-fn waits(pods: &[Times<'_>], joined: &BTreeMap<&str, f64>, base: f64) -> Vec<(String, String, f64, f64)> {
-    let mut there: BTreeSet<(&str, &str)> = BTreeSet::new();
-    let mut found = Vec::new();
+/// Pulls that pods show by waiting: the first pods of an image on a node that joined in the recording.
+fn waits(
+    pods: &[Times<'_>],
+    joined: &BTreeMap<&str, f64>,
+    sandbox: f64,
+    kubelet: &Config,
+) -> Vec<(String, String, f64, f64)> {
+    let half = half_width(kubelet, sandbox);
+    let mut groups: BTreeMap<(&str, &str), Vec<&Times<'_>>> = BTreeMap::new();
     for own in pods.iter().filter(|own| joined.contains_key(own.node)) {
-        let new: Vec<&str> = images(own.pod)
-            .into_iter()
-            .filter(|image| there.insert((own.node, *image)))
-            .collect();
-        let Some(running) = own.running else { continue };
-        // A pod waits for all of its images together.
-        for image in &new {
-            found.push((
-                (*image).to_owned(),
-                own.node.to_owned(),
-                own.bound,
-                running - base,
-            ));
+        for image in images(own.pod) {
+            let group = groups.entry((own.node, image)).or_default();
+            if group
+                .first()
+                .is_none_or(|first| own.begun - first.begun <= TOGETHER)
+            {
+                group.push(own);
+            }
         }
     }
-    found.retain(|(_, _, from, to)| to > from);
+    let mut found = Vec::new();
+    for ((node, image), group) in groups {
+        let ends: Vec<f64> = group
+            .iter()
+            .filter_map(|own| Some(own.running? - own.rest(kubelet)))
+            .collect();
+        if ends.is_empty() {
+            continue;
+        }
+        // The first sandbox of several that is up begins the pull: the least of so many even draws.
+        let least = sandbox - half + 2.0 * half / (group.len() + 1) as f64;
+        let (from, to) = (
+            group[0].begun + least,
+            ends.iter().sum::<f64>() / ends.len() as f64,
+        );
+        if to > from {
+            found.push((image.to_owned(), node.to_owned(), from, to));
+        }
+    }
     found
+}
+
+/// Pods that begin within this time of a first one, seconds, wait for the same pull.
+const TOGETHER: f64 = 0.2;
+
+/// Half the width of the sandbox's time, as far as it is even.
+fn half_width(kubelet: &Config, mean: f64) -> f64 {
+    match kubelet.sandbox {
+        Distribution::Uniform { min, max } => ((max - min) / 2.0).min(mean),
+        _ => 0.0,
+    }
 }
 
 /// Pulls of a node that overlap share it: they are one stretch, with the work of all.

@@ -3,7 +3,8 @@
 //! A plateau is a stretch in which no pod of the load, the proxy or the service came, went or changed its readiness,
 //! longer than the window of the rate. The model's own traffic is run in that state; the two constants are those
 //! for which all plateaus together fit best (least squares of the logarithm). The interval is a bootstrap over
-//! plateaus, to first order.
+//! plateaus, to first order, or Student's if that is wider: a run has few plateaus, and of few a bootstrap alone promises
+//! too much.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -83,16 +84,15 @@ pub(super) fn fit(
             continue;
         };
         let estimate = found.logs[n].exp();
-        // A plateau's own noise is a floor: a resample of few may show none.
-        let floor = found.errors[n];
+        let reach = student(plateaus.len() - 2) * found.errors[n];
         into.fits.push(Fit {
             field: field.to_owned(),
             toml: short(estimate),
             of: "core-seconds",
             estimate,
             interval: Interval {
-                low: interval.low.min(estimate * (-2.0 * floor).exp()),
-                high: interval.high.max(estimate * (2.0 * floor).exp()),
+                low: interval.low.min(estimate * (-reach).exp()),
+                high: interval.high.max(estimate * reach.exp()),
             },
             before: before[n],
             observations: plateaus.len(),
@@ -177,6 +177,15 @@ fn plateaus(recording: &Recording, scenario: &Scenario) -> Vec<Plateau> {
     }
     close(&now, since, recording.end(), &rates);
     found
+}
+
+/// The 97.5th percentile of Student's distribution.
+fn student(freedom: usize) -> f64 {
+    const FEW: [f64; 15] = [
+        12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145,
+        2.131,
+    ];
+    FEW.get(freedom.saturating_sub(1)).copied().unwrap_or(2.1)
 }
 
 /// What a scrape may be late, seconds.
