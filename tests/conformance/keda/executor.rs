@@ -10,6 +10,8 @@ use super::object::ObjectJson;
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct Case {
     id: String,
+    #[serde(rename = "note")]
+    _note: Option<String>,
     object: ObjectJson,
     replicas: i32,
     #[serde(default)]

@@ -11,6 +11,8 @@ use super::object::{self, AnswerJson};
 #[serde(deny_unknown_fields)]
 struct Case {
     id: String,
+    #[serde(rename = "note")]
+    _note: Option<String>,
     metadata: BTreeMap<String, String>,
     answer: AnswerJson,
     expect: Expect,
