@@ -35,6 +35,8 @@ pub(crate) fn report() {
             seed: scenario.seed,
             fidelity,
             log: false,
+            latencies: true,
+            dashboard: true,
             audit: false,
         };
         assert!(

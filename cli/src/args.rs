@@ -4,6 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+#[cfg(feature = "live")]
+use crate::commands::live::args::LiveArgs;
+
 /// The digital twin of a Kubernetes autoscaling stack on EKS: simulates load, Traefik, Prometheus, KEDA,
 /// HPA, kube-scheduler, Karpenter and EC2 from the manifests you would apply.
 #[derive(Debug, Parser)]
@@ -28,6 +31,17 @@ pub(crate) enum Command {
     Accuracy(AccuracyArgs),
     /// Draw the dashboard again from a finished run's files
     Plot(PlotArgs),
+    /// Run the same scenario on a real cluster, record one, import one
+    Live(LiveArgs),
+}
+
+/// Arguments of `live`, in a build that has no such thing.
+#[cfg(not(feature = "live"))]
+#[derive(Debug, Args)]
+pub(crate) struct LiveArgs {
+    /// Whatever; this build cannot talk to clusters: build it with --features live
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENTS")]
+    pub(crate) rest: Vec<String>,
 }
 
 /// How results are printed.
@@ -238,6 +252,10 @@ mod tests {
         let mut command = Cli::command();
         command.build();
         command.clone().debug_assert();
+        every_argument_has_help(&command);
+    }
+
+    fn every_argument_has_help(command: &clap::Command) {
         for verb in command.get_subcommands() {
             for argument in verb.get_arguments() {
                 assert!(
@@ -247,6 +265,7 @@ mod tests {
                     argument.get_id()
                 );
             }
+            every_argument_has_help(verb);
         }
     }
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use live::accuracy::Simulated;
+use live::curves::step_curve;
 use live::measured::{CurveName, Measured};
-use live::recording::step_curve;
 use model::cluster::record::LogEntry;
 use model::cluster::{self, Options};
 use model::scenario::{self, Report, Scenario};
@@ -105,6 +105,8 @@ fn run_one(scenario: &Scenario, seed: u64, fidelity: Fidelity, log: bool) -> Out
             seed,
             fidelity: level,
             log,
+            latencies: true,
+            dashboard: true,
             audit: false,
         },
     );

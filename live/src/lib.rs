@@ -1,5 +1,13 @@
 //! The rim: what a real cluster said, and how far a simulation is from it.
+//!
+//! [`recording`] is the format of what was said, [`curves`] and [`measured`] read curves that somebody else
+//! wrote down, [`accuracy`] defines the measures. `cluster` (feature `kube`) is a real cluster.
 
 pub mod accuracy;
+#[cfg(feature = "kube")]
+pub mod cluster;
+pub mod curves;
 pub mod measured;
+pub mod objects;
 pub mod recording;
+pub mod simulated;

@@ -1,7 +1,7 @@
 //! A measured run: the curves that a dashboard showed, and how close a simulation has to come.
 //!
 //! A directory holds `PREFIX-rps.csv`, `PREFIX-pods.csv` and `PREFIX-nodes.csv`, any of them, in the layout of
-//! [`crate::recording`], and may hold a `measured.toml`:
+//! [`crate::curves`], and may hold a `measured.toml`:
 //!
 //! ```toml
 //! source = "where the curves come from"
@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use crate::recording::{self, Curves};
+use crate::curves::{self, Curves};
 
 /// Files of curves are small; a bigger one is a mistake.
 const LARGEST: u64 = 64 << 20;
@@ -51,7 +51,7 @@ pub enum Error {
         /// Which.
         path: PathBuf,
         /// How.
-        error: recording::Error,
+        error: curves::Error,
     },
     /// `measured.toml` is wrong.
     #[error("{path}: {message}", path = path.display())]
@@ -222,7 +222,7 @@ impl Measured {
         };
         let missing = || Error::Curves {
             path: path.clone(),
-            error: recording::Error::Column(column),
+            error: curves::Error::Column(column),
         };
         self.curves
             .insert(curve, read.column(column).ok_or_else(missing)?.to_vec());
@@ -257,7 +257,7 @@ impl Measured {
     /// A time of day as seconds since the files' zero.
     #[must_use]
     pub fn seconds_at(&self, time_of_day: &str) -> Option<f64> {
-        Some(apart(self.clock?, recording::time_of_day(time_of_day)?))
+        Some(apart(self.clock?, curves::time_of_day(time_of_day)?))
     }
 }
 
@@ -316,7 +316,7 @@ fn check_objectives(dir: &Path, objectives: &[Objective]) -> Result<(), Error> {
             return wrong("expected one of at_most and at_least".to_owned());
         }
         for time in [&objective.from, &objective.until].into_iter().flatten() {
-            if recording::time_of_day(time).is_none() {
+            if curves::time_of_day(time).is_none() {
                 return wrong(format!("expected a time of day such as 14:20:00, found {time:?}"));
             }
         }

@@ -15,6 +15,7 @@ pub mod keda;
 pub mod manifest;
 pub mod prometheus;
 pub mod quantity;
+mod release;
 pub mod scenario;
 pub mod scheduler;
 pub mod token_bucket;

@@ -35,7 +35,7 @@ use self::vectors::{Amounts, Answer, Case, Claim, Label, Type};
 use super::manifest;
 
 /// With how many seeds ours is asked at least, and at most until every answer of upstream has come.
-const SEEDS: [usize; 2] = [2, 3000];
+const SEEDS: [usize; 2] = [2, 1000];
 
 /// A case in the model's own objects.
 struct Question<'a> {
@@ -423,11 +423,10 @@ fn difference(ours: &Answer, theirs: &Answer) -> String {
     "nothing".to_owned()
 }
 
-/// Cases of 1.14 in which ours differs still, for reasons that are not found yet: most of them in which
-/// DaemonSets a claim has room for, with instance types in several groups.
-const OPEN_1_14: [&str; 8] = [
-    "14-139", "14-162", "14-320", "14-358", "14-447", "14-530", "14-581", "15-5",
-];
+/// Cases of 1.14 in which ours differs still. In 15-5 upstream drops terms of a DaemonSet's node affinity for
+/// one instance type and then finds them gone for the next (`isDaemonPodCompatible`); in 14-320 ours never
+/// gives one of six answers that chance decides between, for a reason that is not known.
+const OPEN_1_14: [&str; 2] = ["14-320", "15-5"];
 
 /// Runs one file, but for cases that are known to differ, and fails with all that differs.
 fn run(file: &str, open: &[&str]) {

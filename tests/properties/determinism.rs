@@ -43,6 +43,8 @@ fn record(scenario: &Scenario, seed: u64, fidelity: Fidelity) -> Record {
         seed,
         fidelity,
         log: true,
+        latencies: true,
+        dashboard: true,
         audit: false,
     };
     run(scenario, options)

@@ -20,6 +20,8 @@ pub(crate) fn audited(case: &Case) -> Record {
         seed: case.seed,
         fidelity,
         log: true,
+        latencies: true,
+        dashboard: true,
         audit: true,
     };
     run(&scenario, options)

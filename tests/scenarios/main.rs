@@ -10,6 +10,7 @@ mod php_apache;
 mod php_apache_gpu;
 mod prometheus_outage;
 mod readme;
+mod rising_load;
 mod scale_to_zero;
 mod spot_interruption;
 

@@ -13,6 +13,9 @@ fn every_readme_asks_the_scenarios_question_and_says_how_to_run_it() {
             .file_name()
             .into_string()
             .expect("a name");
+        if !directory(&name).join("scenario.toml").exists() {
+            continue;
+        }
         let (scenario, _) = load(&files(&name), &[]).unwrap_or_else(|report| panic!("{name}\n{report}"));
         let readme = std::fs::read_to_string(directory(&name).join("README.md"))
             .unwrap_or_else(|error| panic!("{name}/README.md: {error}"));
@@ -28,5 +31,5 @@ fn every_readme_asks_the_scenarios_question_and_says_how_to_run_it() {
         );
         seen += 1;
     }
-    assert_eq!(seen, 8);
+    assert!(seen >= 9, "only {seen} scenarios");
 }

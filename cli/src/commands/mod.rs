@@ -3,6 +3,8 @@
 mod accuracy;
 mod catalog;
 mod check;
+#[cfg(feature = "live")]
+pub(crate) mod live;
 mod plot;
 mod run;
 
@@ -26,5 +28,13 @@ pub(crate) fn execute(command: Command) -> Result<Answer, Failure> {
         Command::Catalog(args) => catalog::catalog(&args),
         Command::Accuracy(args) => accuracy::accuracy(&args),
         Command::Plot(args) => plot::plot(&args),
+        #[cfg(feature = "live")]
+        Command::Live(args) => live::live(&args),
+        #[cfg(not(feature = "live"))]
+        Command::Live(args) => {
+            let typed = args.rest.join(" ");
+            let message = format!("`live {typed}` is not in this build, which talks to no cluster");
+            Err(Failure::new(message).hint("build it with `cargo build --release --features live`"))
+        }
     }
 }

@@ -223,7 +223,7 @@ impl Summary {
 
     /// The time of day at second zero, in seconds.
     pub(crate) fn clock_s(&self) -> Option<f64> {
-        live::recording::time_of_day(self.epoch.get(11..19)?)
+        live::curves::time_of_day(self.epoch.get(11..19)?)
     }
 
     /// For a terminal: aligned lines, the important ones first.

@@ -8,8 +8,8 @@ use sim::{Instant, StepSeries};
 use super::{
     Window, coverage, first_fall, first_rise, lag, nmae, quantile, relative, return_to, shape, within,
 };
+use crate::curves::step_curve;
 use crate::measured::{CurveName, Measure, Measured, Objective};
-use crate::recording::step_curve;
 
 /// One seed's curves as its dashboard showed them, in the run's time.
 #[derive(Debug, Clone, Default)]

@@ -33,6 +33,7 @@ pub mod record;
 mod recorder;
 mod scrape;
 mod start;
+mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -59,6 +60,7 @@ use recorder::Recorder;
 
 pub use notice::Notice;
 pub use record::Record;
+pub use watch::{Seen, Watcher};
 
 /// What of a run is not the scenario's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +71,10 @@ pub struct Options {
     pub fidelity: Fidelity,
     /// Whether to keep every decision with its inputs.
     pub log: bool,
+    /// Whether to say response times: rows and percentiles are NaN without. In flow they cost most of a run.
+    pub latencies: bool,
+    /// Whether to ask the dashboard's queries for each row: what is `seen` is NaN or empty without.
+    pub dashboard: bool,
     /// Whether to check the state of everything after every event. For tests: it is slow.
     pub audit: bool,
 }
@@ -81,6 +87,8 @@ impl Options {
             seed: scenario.seed,
             fidelity: Fidelity::Flow,
             log: true,
+            latencies: true,
+            dashboard: true,
             audit: false,
         }
     }
@@ -93,10 +101,28 @@ impl Options {
 /// When an invariant is broken: that is a bug of this crate, never of a scenario.
 #[must_use]
 pub fn run(scenario: &Scenario, options: Options) -> Record {
+    run_before(scenario, options, None)
+}
+
+/// The same, with somebody who watches. The record is the same too.
+#[must_use]
+pub fn run_watched(scenario: &Scenario, options: Options, watcher: &mut dyn Watcher) -> Record {
+    run_before(scenario, options, Some(watcher))
+}
+
+fn run_before(scenario: &Scenario, options: Options, mut watcher: Option<&mut dyn Watcher>) -> Record {
     let mut cluster = Cluster::new(scenario, options);
     cluster.begin();
     let end = Instant::ZERO + scenario.duration;
     while let Some((now, event)) = cluster.next(end) {
+        if let Some(watcher) = &mut watcher {
+            let notice = if let Event::Watch(notice) = event {
+                Some(notice)
+            } else {
+                None
+            };
+            watcher.look(now, notice, cluster.seen());
+        }
         cluster.step(now, event);
         cluster.recorder.note(now, &cluster.api, &cluster.objects);
         if options.audit {

@@ -84,7 +84,7 @@ pub struct Row {
     pub nodes: Vec<f64>,
     /// What the machines and their volumes cost at the moment, USD an hour.
     pub cost_per_hour: f64,
-    /// 95th percentile of the response time at the moment, seconds; NaN if nothing is served.
+    /// 95th percentile of the response time at the moment, seconds; NaN if nothing is served or nobody asked.
     pub latency_p95: f64,
     /// The dashboard's request rate, as the simulated Prometheus answers it; NaN if it does not.
     pub seen_rps: f64,
@@ -168,7 +168,8 @@ pub struct Record {
     pub failed: f64,
     /// Requests that had not ended when the run did.
     pub in_flight: f64,
-    /// Response times at the 50th, 95th and 99th percentile, seconds, weighted by requests.
+    /// Response times at the 50th, 95th and 99th percentile, seconds, weighted by requests; NaN if nothing
+    /// was served or nobody asked.
     pub latency: [f64; 3],
     /// Pod-seconds without a node.
     pub pending_seconds: f64,

@@ -12,7 +12,7 @@ use crate::ec2::{Bill, TypeBill};
 use crate::id::DeploymentId;
 use crate::prometheus::Value;
 use crate::quantity::Price;
-use crate::traffic::Stats;
+use crate::traffic::{Stats, Traffic};
 
 /// How often a row is kept: the step of the walkthrough's dashboard.
 pub(super) const STEP: Duration = Duration::from_secs(15);
@@ -226,7 +226,9 @@ impl Cluster<'_> {
         let time_to_capacity = self.time_to_capacity(end);
         let mut rows = std::mem::take(&mut self.recorder.record.rows);
         let mut types = std::mem::take(&mut self.recorder.record.instance_types);
-        self.look_at_dashboard(&mut rows, &mut types);
+        if self.options.dashboard {
+            self.look_at_dashboard(&mut rows, &mut types);
+        }
         let recorder = self.recorder;
         let start = recorder.start;
         let mut record = recorder.record;
@@ -245,20 +247,30 @@ impl Cluster<'_> {
             ("nodes", cut(&recorder.curves.nodes, start, end)),
         ]);
         let width = record.instance_types.len();
-        let traffic = &mut self.parts.traffic;
         for row in &mut record.rows {
             row.nodes.resize(width, 0.0);
-            row.seen_nodes.resize(width, 0.0);
-            let to = start + row.at.since(Instant::ZERO);
-            if to > start {
-                row.latency_p95 =
-                    traffic.latency(Instant::ZERO + to.since(Instant::ZERO + STEP), to, &[0.95])[0];
+            if self.options.dashboard {
+                row.seen_nodes.resize(width, 0.0);
             }
         }
-        let percentiles = traffic.latency(start, end, &[0.5, 0.95, 0.99]);
-        record.latency.copy_from_slice(&percentiles);
+        record.latency = [f64::NAN; 3];
+        if self.options.latencies {
+            say_latencies(&mut record, &mut self.parts.traffic, start, end);
+        }
         record
     }
+}
+
+/// The response times of each row's step and of the whole.
+fn say_latencies(record: &mut Record, traffic: &mut Traffic, start: Instant, end: Instant) {
+    for row in &mut record.rows {
+        let to = start + row.at.since(Instant::ZERO);
+        if to > start {
+            row.latency_p95 = traffic.latency(Instant::ZERO + to.since(Instant::ZERO + STEP), to, &[0.95])[0];
+        }
+    }
+    let percentiles = traffic.latency(start, end, &[0.5, 0.95, 0.99]);
+    record.latency.copy_from_slice(&percentiles);
 }
 
 /// What was spent between two bills.

@@ -233,21 +233,6 @@ impl Controller {
         out.wake_at(Instant::ZERO + self.config.resync_phase, Input::Resync);
     }
 
-    /// Takes over an HPA whose target has been at rest at `replicas` since long before the start of the
-    /// run: it is locked to the grid of the resyncs, and all its recommendations were that size.
-    pub fn adopt(&mut self, id: HpaId, spec: &Spec, replicas: i32, out: &mut Out) {
-        let first = Instant::ZERO + self.config.resync_phase;
-        let default = self.config.downscale_stabilization;
-        let window = spec.behavior.as_ref().map_or(default, |behavior| {
-            let (up, down) = behavior.rules(default);
-            up.stabilization_window.max(down.stabilization_window)
-        });
-        let history = History::steady(replicas, first, self.config.sync_period, window);
-        self.known.insert(id, history);
-        self.queue.wait(first, id);
-        self.arm(Instant::ZERO, out);
-    }
-
     /// A new HPA is first looked at one period after it came; one that is gone is forgotten.
     fn changed(&mut self, now: Instant, id: HpaId, view: View<'_>) {
         if view.hpas.get(id).is_some() {

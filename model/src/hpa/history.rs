@@ -41,18 +41,6 @@ struct ScaleEvent {
 }
 
 impl History {
-    /// The memory of a controller that has proposed `replicas` at every sync before the start of the run.
-    #[must_use]
-    pub fn steady(replicas: i32, now: Instant, period: Duration, window: Duration) -> Self {
-        let mut history = History::default();
-        let mut age = period;
-        while age <= window {
-            history.recommendations.push((replicas, Stamp::of(now).less(age)));
-            age += period;
-        }
-        history
-    }
-
     /// The first sync's entry: the size found (`recordInitialRecommendation`).
     pub fn seed(&mut self, current: i32, now: Instant) {
         if self.recommendations.is_empty() {

@@ -114,17 +114,11 @@ impl World {
         }
     }
 
-    /// The HPA comes at time zero, or has been there before.
-    fn start(&mut self, adopted: bool) {
+    /// The HPA comes at time zero.
+    fn start(&mut self) {
         let mut out = Outbox::new();
         self.controller.start(&mut out);
-        if adopted {
-            let spec = &self.hpas.get(HpaId(0)).unwrap().spec;
-            let replicas = self.api.deployments.get(DeploymentId(0)).unwrap().replicas;
-            self.controller.adopt(HpaId(0), spec, replicas, &mut out);
-        } else {
-            self.agenda.now_at(Input::Changed(HpaId(0)));
-        }
+        self.agenda.now_at(Input::Changed(HpaId(0)));
         self.perform(Instant::ZERO, &mut out);
     }
 
@@ -178,7 +172,7 @@ impl World {
 #[test]
 fn a_new_hpa_is_first_looked_at_one_period_later() {
     let mut world = World::new(35, 10, 2000);
-    world.start(false);
+    world.start();
     world.run(16);
     // 15 s, reading the scale, the metric, and writing the scale.
     assert_eq!(world.decisions[0].0, 15_065);
@@ -192,28 +186,10 @@ fn a_new_hpa_is_first_looked_at_one_period_later() {
 }
 
 #[test]
-fn an_adopted_hpa_starts_on_the_grid_and_keeps_its_size_for_the_window() {
-    let mut world = World::new(35, 10, 300);
-    world.start(true);
-    world.run(280);
-    assert_eq!(world.decisions[0].0, 4_055);
-    assert_eq!(world.replicas(), 10);
-    assert!(
-        world
-            .decisions
-            .iter()
-            .all(|(_, it)| it.able_to_scale == Reason::ScaleDownStabilized)
-    );
-    // The last recommendation of 10 was 15 s before the first sync, and is 300 s old at 289 s.
-    world.run(295);
-    assert_eq!(world.replicas(), 3);
-}
-
-#[test]
 fn a_failing_metric_holds_and_a_target_at_zero_is_not_asked_for() {
     let mut world = World::new(35, 10, 0);
     world.value = Err(Failure::Unavailable);
-    world.start(false);
+    world.start();
     world.run(16);
     assert_eq!(world.decisions[0].1.branch, Branch::NoMetrics);
     assert_eq!(
@@ -231,7 +207,7 @@ fn a_conflict_costs_a_retry_or_before_1_34_the_whole_period() {
     let after = |minor| {
         let mut world = World::new(minor, 10, 2000);
         world.meddle = Some(11);
-        world.start(false);
+        world.start();
         world.run(16);
         (world.replicas(), world.decisions[0].1.able_to_scale)
     };
@@ -243,7 +219,7 @@ fn a_conflict_costs_a_retry_or_before_1_34_the_whole_period() {
 fn a_hold_at_the_edge_of_the_tolerance_could_tip() {
     let could_tip = |value| {
         let mut world = World::new(35, 10, value);
-        world.start(false);
+        world.start();
         world.run(16);
         world.decisions[0].1.could_tip
     };

@@ -66,16 +66,11 @@ impl FromStr for Version {
     type Err = NotAVersion;
 
     fn from_str(text: &str) -> Result<Self, NotAVersion> {
-        let refuse = || NotAVersion(text.to_owned());
-        let mut parts = text.strip_prefix('v').unwrap_or(text).split('.').map(str::parse);
-        let mut next = |required: bool| match parts.next() {
-            Some(part) => part.map_err(|_| refuse()),
-            None if required => Err(refuse()),
-            None => Ok(0),
-        };
-        let version = Version::new(next(true)?, next(true)?, next(false)?);
-        let known = parts.next().is_none() && version >= Version::OLDEST;
-        if known { Ok(version) } else { Err(refuse()) }
+        let version =
+            crate::release::parse(text).map(|[major, minor, patch]| Version::new(major, minor, patch));
+        version
+            .filter(|version| *version >= Version::OLDEST)
+            .ok_or_else(|| NotAVersion(text.to_owned()))
     }
 }
 

@@ -65,27 +65,6 @@ impl Operator {
         }
     }
 
-    /// Takes over a ScaledObject whose HPA and scale loop have been there since before the start of the
-    /// run: its next poll is at `first_poll`, and it was active last at the start, if it was.
-    pub fn adopt(
-        &mut self,
-        id: ScaledObjectId,
-        first_poll: Instant,
-        was_active: bool,
-        view: View<'_>,
-        out: &mut Out,
-    ) {
-        let Some(object) = view.scaled_objects.get(id) else {
-            return;
-        };
-        let mut state = State::new(object, replicas(view, object.target), &self.config.profile);
-        state.looping = true;
-        state.timer = first_poll;
-        state.last_active = was_active.then(|| self.wall_seconds(Instant::ZERO));
-        out.wake_at(first_poll, Input::Poll(id));
-        self.objects.insert(id, state);
-    }
-
     /// The wall clock in nanoseconds of the Unix epoch.
     fn wall(&self, now: Instant) -> i128 {
         self.config.epoch.as_nanosecond() + i128::from(now.as_nanos())

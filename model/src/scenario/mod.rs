@@ -33,7 +33,7 @@ pub use crate::document::{Diagnostic, Report, Severity, Source};
 use crate::catalog::Catalog;
 use crate::distribution::Distribution;
 use crate::document::fields::{Field, rows};
-use crate::manifest::kinds;
+use crate::manifest::{self, kinds};
 use crate::workload;
 use crate::{ec2, hpa, karpenter, keda, prometheus, scheduler, traffic};
 
@@ -215,6 +215,13 @@ pub struct Parts {
 /// When any problem is an error. All problems are reported, the warnings too.
 pub fn load(files: &Files, sets: &[String]) -> Result<(Scenario, Report), Report> {
     read::load(files, sets)
+}
+
+/// The manifests' documents as they are read: with overrides, before conversion. What cannot be read is left
+/// out; [`load`] reports it.
+#[must_use]
+pub fn documents(files: &Files, sets: &[String]) -> Vec<manifest::Document> {
+    read::documents(files, sets)
 }
 
 /// The long explanation of a diagnostic's code, if there is such a code.

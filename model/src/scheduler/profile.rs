@@ -51,13 +51,11 @@ impl FromStr for Version {
     type Err = NotAVersion;
 
     fn from_str(text: &str) -> Result<Self, NotAVersion> {
-        let minor = || {
-            let rest = text.strip_prefix('v').unwrap_or(text).strip_prefix("1.")?;
-            let (minor, patch) = rest.split_once('.').unwrap_or((rest, "0"));
-            patch.parse::<u16>().ok()?;
-            Version::minor(minor.parse().ok()?)
+        let minor = match crate::release::parse(text) {
+            Some([1, minor, _]) => Version::minor(minor),
+            _ => None,
         };
-        minor().ok_or_else(|| NotAVersion(text.to_owned()))
+        minor.ok_or_else(|| NotAVersion(text.to_owned()))
     }
 }
 

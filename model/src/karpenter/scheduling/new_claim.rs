@@ -337,8 +337,12 @@ impl<'a> Forming<'a> {
     }
 
     /// The claim to make (`FinalizeScheduling`): without a hostname, confined to the reserved capacity that
-    /// it holds, and with room for the DaemonSets that run on all of its types.
-    pub(crate) fn finalize(mut self) -> NewClaim {
+    /// it holds, and with room for DaemonSets (`addDaemonRequests`).
+    ///
+    /// That room should be the least of the groups whose types remain. But a least of nothing counts as none
+    /// yet, so that it is begun anew after a group without DaemonSets, and the groups come in the order of a
+    /// map, of which `first` begins.
+    pub(crate) fn finalize(mut self, first: usize) -> NewClaim {
         self.requirements.remove(labels::HOSTNAME);
         if !self.held.is_empty() {
             self.requirements
@@ -348,21 +352,23 @@ impl<'a> Forming<'a> {
                 Requirement::any_of(self.held.iter().cloned()),
             );
         }
-        let groups = self
-            .template
-            .daemons
-            .iter()
-            .filter(|group| group.types.intersects(&self.types));
-        let least = groups
-            .map(|group| group.overhead.clone())
-            .reduce(|a, b| lesser(&a, &b));
+        let (last, groups) = self.template.daemons.split_at(first);
+        let groups = groups.iter().chain(last);
+        let remaining = groups.filter(|group| group.types.intersects(&self.types));
+        let least = remaining.fold(Resources::default(), |least, group| {
+            if least == Resources::default() {
+                group.overhead.clone()
+            } else {
+                lesser(&least, &group.overhead)
+            }
+        });
         NewClaim {
             pool: self.template.pool,
             types: self
                 .template
                 .catalog
                 .order_by_price(&self.types, &self.requirements),
-            requests: self.requests + &least.unwrap_or_default(),
+            requests: self.requests + &least,
             requirements: self.requirements,
             min_values_relaxed: self.min_values_relaxed,
             pods: self.pods,

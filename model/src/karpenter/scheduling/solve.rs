@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rand::RngExt;
 use sim::Stream;
 
 use super::existing_node::{Daemon, ExistingNode};
@@ -353,6 +354,15 @@ impl<'a> Scheduler<'a, '_> {
 
     fn finish(self, left: Left) -> Results {
         let duration = self.duration();
+        // Where the groups of each pool's DaemonSets begin.
+        let mut first: BTreeMap<NodePoolId, usize> = BTreeMap::new();
+        for pool in self.pools.iter().filter(|pool| pool.daemons.len() > 1) {
+            first.insert(pool.pool, self.chance.random_range(0..pool.daemons.len()));
+        }
+        let finalize = |claim: Forming<'_>| {
+            let first = first.get(&claim.template.pool).copied();
+            claim.finalize(first.unwrap_or(0))
+        };
         let used = self.existing.into_iter().filter(|node| !node.pods.is_empty());
         let placement = |node: ExistingNode<'_>| Placement {
             node: node.at,
@@ -360,7 +370,7 @@ impl<'a> Scheduler<'a, '_> {
         };
         Results {
             existing: used.map(placement).collect(),
-            new_claims: self.forming.into_iter().map(Forming::finalize).collect(),
+            new_claims: self.forming.into_iter().map(finalize).collect(),
             failures: left.failures,
             untried: left.untried,
             duration,

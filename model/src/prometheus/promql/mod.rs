@@ -19,7 +19,6 @@ mod expr;
 mod function;
 mod histogram;
 mod lex;
-mod look_back;
 mod lower;
 mod number;
 mod range;
@@ -135,12 +134,6 @@ impl Query {
     #[must_use]
     pub fn is_scalar(&self) -> bool {
         eval::is_scalar(&self.expr)
-    }
-
-    /// How far back from its evaluation time it looks, in milliseconds; `None` if it looks at fixed times (`@`).
-    #[must_use]
-    pub fn look_back(&self, settings: &Settings) -> Option<i64> {
-        look_back::of(&self.expr, &self.selectors, settings)
     }
 
     /// The answer at a time in Unix milliseconds, under the default [`Settings`].

@@ -20,7 +20,7 @@ use super::{
 use crate::document::fields::Schema;
 use crate::document::{Context, Cursor, Diagnostic, Place, Severity, Value, parse_toml};
 use crate::manifest::{Document, convert, read_documents};
-use crate::{karpenter, prometheus};
+use crate::{karpenter, prometheus, release};
 use values::Values;
 
 /// No run is longer than a year.
@@ -51,6 +51,16 @@ pub(super) fn load(files: &Files, sets: &[String]) -> Result<(Scenario, Report),
         Some(scenario) if !report.has_errors() => Ok((scenario, report)),
         _ => Err(report),
     }
+}
+
+/// See [`super::documents`].
+pub(super) fn documents(files: &Files, sets: &[String]) -> Vec<Document> {
+    let problems = RefCell::new(Vec::new());
+    let mut tree = read_scenario(&files.scenario, &problems);
+    let read = |source| read_documents(source, &problems);
+    let mut documents: Vec<Document> = files.manifests.iter().flat_map(read).collect();
+    set::apply(sets, &mut tree, &mut documents, &problems);
+    documents
 }
 
 fn read_scenario(source: &Source, problems: &RefCell<Vec<Diagnostic>>) -> Value {
@@ -210,22 +220,11 @@ fn version<V: std::str::FromStr<Err: std::fmt::Display>>(at: &Cursor<'_>) -> Opt
         .ok()
 }
 
-/// The numbers of a version such as `v2.10.6`.
-fn numbers(text: &str) -> Option<Vec<u16>> {
-    let numbers: Option<Vec<u16>> = text
-        .strip_prefix('v')
-        .unwrap_or(text)
-        .split('.')
-        .map(|number| number.parse().ok())
-        .collect();
-    numbers.filter(|numbers| (2..=3).contains(&numbers.len()))
-}
-
 fn minor(at: &Cursor<'_>, name: &str, major: u16, known: std::ops::RangeInclusive<u16>) -> u16 {
     let (first, last) = (*known.start(), *known.end());
     let Some(text) = at.scalar() else { return last };
-    match numbers(text).as_deref() {
-        Some([own, minor, ..]) if *own == major && known.contains(minor) => *minor,
+    match release::parse(text) {
+        Some([own, minor, _]) if own == major && known.contains(&minor) => minor,
         _ => {
             let message =
                 format!("expected a {name} version from {major}.{first} to {major}.{last}, found {text:?}");
@@ -238,9 +237,9 @@ fn minor(at: &Cursor<'_>, name: &str, major: u16, known: std::ops::RangeInclusiv
 fn traefik(at: &Cursor<'_>) -> crate::traffic::traefik::Version {
     let latest = crate::traffic::traefik::Version::new(3, 5);
     let Some(text) = at.scalar() else { return latest };
-    match numbers(text).as_deref() {
-        Some([2, minor, ..]) if *minor >= 10 => crate::traffic::traefik::Version::new(2, *minor),
-        Some([3, minor, ..]) => crate::traffic::traefik::Version::new(3, *minor),
+    match release::parse(text) {
+        Some([2, minor, _]) if minor >= 10 => crate::traffic::traefik::Version::new(2, minor),
+        Some([3, minor, _]) => crate::traffic::traefik::Version::new(3, minor),
         _ => {
             at.error(
                 "E004",

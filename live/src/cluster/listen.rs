@@ -1,0 +1,101 @@
+//! Hearing a cluster: every watch and every question at once, into one recorder.
+
+use std::time::Duration;
+
+use kube::Client;
+use tokio::task::JoinSet;
+
+use super::error::Result;
+use super::kinds::{Served, Watched};
+use super::poll::{fetch_all, poll_prometheus, poll_triggers};
+use super::prometheus::{Place, Prometheus};
+use super::pulse::{Pulse, beat};
+use super::recorder::Recorder;
+use super::watch::watch;
+use crate::recording::{Action, End, Entry};
+
+/// What is heard.
+#[derive(Debug, Clone)]
+pub struct Hear {
+    /// Where measurements come from.
+    pub prometheus: Option<Place>,
+    /// Queries that are asked there: the name of a column, and PromQL.
+    pub queries: Vec<(String, String)>,
+    /// Between two questions.
+    pub period: Duration,
+}
+
+/// Someone who hears a cluster until dropped.
+pub struct Listener {
+    recorder: Recorder,
+    hear: Hear,
+    prometheus: Option<Prometheus>,
+    /// Ended when dropped.
+    _tasks: JoinSet<()>,
+}
+
+impl Listener {
+    /// Begins to hear.
+    ///
+    /// # Errors
+    ///
+    /// When the URL of the Prometheus cannot be used.
+    pub fn start(client: &Client, served: &Served, recorder: &Recorder, hear: Hear) -> Result<Self> {
+        let mut tasks = JoinSet::new();
+        let pulse = Pulse::beating(recorder);
+        tasks.spawn(beat(client.clone(), recorder.clone(), pulse.clone()));
+        for watched in Watched::ALL {
+            if let Some(kind) = served.find(watched.group, watched.kind) {
+                tasks.spawn(watch(
+                    client.clone(),
+                    kind.clone(),
+                    recorder.clone(),
+                    pulse.clone(),
+                ));
+            }
+        }
+        let prometheus = match &hear.prometheus {
+            Some(place) => Some(Prometheus::new(place, client)?),
+            None => None,
+        };
+        if let Some(prometheus) = &prometheus {
+            let queries = hear.queries.clone();
+            tasks.spawn(poll_prometheus(
+                prometheus.clone(),
+                queries,
+                hear.period,
+                recorder.clone(),
+            ));
+        }
+        if served.find("keda.sh", "ScaledObject").is_some() {
+            tasks.spawn(poll_triggers(client.clone(), hear.period, recorder.clone()));
+        }
+        Ok(Listener {
+            recorder: recorder.clone(),
+            hear,
+            prometheus,
+            _tasks: tasks,
+        })
+    }
+
+    /// Ends hearing: fetches from Prometheus what could not be asked for in between, and closes the recording.
+    pub async fn end(self, reason: &str) {
+        if let Some(prometheus) = &self.prometheus {
+            fetch_all(prometheus, &self.hear.queries, self.hear.period, &self.recorder).await;
+        }
+        self.recorder.hear(Entry::End(End {
+            reason: reason.to_owned(),
+        }));
+        self.recorder.sync();
+    }
+}
+
+/// An entry for something that was done to the cluster.
+pub(super) fn done(verb: &str, object: &str, label: &str, error: Option<String>) -> Entry {
+    Entry::Action(Action {
+        verb: verb.to_owned(),
+        object: object.to_owned(),
+        label: label.to_owned(),
+        error,
+    })
+}

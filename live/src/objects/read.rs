@@ -1,0 +1,1 @@
+//! What a cluster said, as the model takes it.
