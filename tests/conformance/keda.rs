@@ -25,7 +25,11 @@ fn check_part<C: DeserializeOwned>(part: &str, check: impl Fn(&C, u32) -> Option
         println!("{file}: {} of {} agree", cases.len() - wrong.len(), cases.len());
         if !wrong.is_empty() {
             let first = wrong.iter().take(5).cloned().collect::<Vec<_>>().join("\n");
-            failures.push(format!("{file}: {} of {} differ, first:\n{first}", wrong.len(), cases.len()));
+            failures.push(format!(
+                "{file}: {} of {} differ, first:\n{first}",
+                wrong.len(),
+                cases.len()
+            ));
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));

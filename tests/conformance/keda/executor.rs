@@ -40,7 +40,8 @@ struct Expect {
 fn shows(verdict: Verdict, expect: &Expect) -> bool {
     match verdict {
         Verdict::CoolingDown => expect.active == "False ScalerCooldown",
-        Verdict::PartlyFailed => expect.ready == "Unknown PartialTriggerError",
+        // 2.12 leaves an unknown condition as it is, without the reason.
+        Verdict::PartlyFailed => expect.ready.starts_with("Unknown"),
         Verdict::Failed => expect.ready == "False TriggerError",
         Verdict::Activate(_) | Verdict::Active => expect.active == "True ScalerActive",
         _ => true,

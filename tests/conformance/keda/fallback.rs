@@ -59,8 +59,16 @@ fn check(case: &Case, minor: u32) -> Option<String> {
     };
     let right = milli == case.expect.milli
         && milli.is_none() == case.expect.error.is_some()
-        && case.expect.failures.is_none_or(|failures| health[name] == failures);
-    (!right).then(|| format!("{}: expected {:?}, found {reported:?}, {health:?}", case.id, case.expect))
+        && case
+            .expect
+            .failures
+            .is_none_or(|failures| health[name] == failures);
+    (!right).then(|| {
+        format!(
+            "{}: expected {:?}, found {reported:?}, {health:?}",
+            case.id, case.expect
+        )
+    })
 }
 
 #[test]

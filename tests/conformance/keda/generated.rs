@@ -48,7 +48,8 @@ fn check(case: &Case, minor: u32) -> Option<String> {
     let object = case.object.resolve();
     let Some(expected) = &case.expect.spec else {
         // Paused: there is no HPA, or none that matters.
-        let paused = annotation::is_paused(&object, &profile) || annotation::paused_replicas(&object).is_some();
+        let paused =
+            annotation::is_paused(&object, &profile) || annotation::paused_replicas(&object).is_some();
         let error = case.expect.error.as_deref();
         return (!paused).then(|| format!("{}: expected {error:?}, found an HPA", case.id));
     };
@@ -59,8 +60,10 @@ fn check(case: &Case, minor: u32) -> Option<String> {
     let behavior: Option<Behavior> = expected.behavior.as_ref().map(BehaviorJson::resolve);
     let wrong = [
         (Some(found.name.as_str()) != case.expect.name.as_deref()).then(|| format!("name {}", found.name)),
-        (found.spec.min_replicas != expected.min_replicas).then(|| format!("min {}", found.spec.min_replicas)),
-        (found.spec.max_replicas != expected.max_replicas).then(|| format!("max {}", found.spec.max_replicas)),
+        (found.spec.min_replicas != expected.min_replicas)
+            .then(|| format!("min {}", found.spec.min_replicas)),
+        (found.spec.max_replicas != expected.max_replicas)
+            .then(|| format!("max {}", found.spec.max_replicas)),
         (metrics != wanted).then(|| format!("expected {wanted:?}, found {metrics:?}")),
         (found.spec.behavior != behavior)
             .then(|| format!("expected {behavior:?}, found {:?}", found.spec.behavior)),

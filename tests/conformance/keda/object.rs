@@ -116,7 +116,13 @@ fn metric_type(text: Option<&str>) -> MetricType {
 
 /// A `prometheus` trigger's metadata.
 pub(crate) fn prometheus(metadata: &BTreeMap<String, String>) -> Prometheus {
-    let known = ["serverAddress", "query", "threshold", "activationThreshold", "ignoreNullValues"];
+    let known = [
+        "serverAddress",
+        "query",
+        "threshold",
+        "activationThreshold",
+        "ignoreNullValues",
+    ];
     for key in metadata.keys() {
         assert!(known.contains(&key.as_str()), "metadata.{key}");
     }
@@ -124,7 +130,9 @@ pub(crate) fn prometheus(metadata: &BTreeMap<String, String>) -> Prometheus {
         server_address: metadata["serverAddress"].clone(),
         query: metadata["query"].clone(),
         threshold: number(&metadata["threshold"]),
-        activation_threshold: metadata.get("activationThreshold").map_or(0.0, |text| number(text)),
+        activation_threshold: metadata
+            .get("activationThreshold")
+            .map_or(0.0, |text| number(text)),
         ignore_null_values: metadata.get("ignoreNullValues").is_none_or(|text| text == "true"),
         metric_name: None,
         timeout: None,
@@ -137,7 +145,9 @@ impl TriggerJson {
             resource,
             container: self.metadata.get("containerName").cloned(),
             target: match self.metric_type.as_deref() {
-                Some("Utilization") => hpa::Target::AverageUtilization(number(&self.metadata["value"]) as i32),
+                Some("Utilization") => {
+                    hpa::Target::AverageUtilization(number(&self.metadata["value"]) as i32)
+                }
                 _ => hpa::Target::AverageValue(quantity(&self.metadata["value"])),
             },
         };

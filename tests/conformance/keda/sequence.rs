@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::api::{Api, Condition, Deployment, LabelSelector, Labels, Owner, Phase, Pod, PodSpec, PodTemplate, ReplicaSet, Restarts, Strategy};
+use model::api::{
+    Api, Condition, Deployment, LabelSelector, Labels, Owner, Phase, Pod, PodSpec, PodTemplate, ReplicaSet,
+    Restarts, Strategy,
+};
 use model::hpa::{Hpa, Source};
 use model::id::{DeploymentId, HpaId, ScaledObjectId, Table};
 use model::keda::{Config, Input, Operator, Output, Profile, ScaledObject, View};
@@ -44,7 +47,8 @@ struct Expect {
     replicas: i32,
     hpa: Option<(i32, i32)>,
     milli: Option<i64>,
-    error: Option<String>,
+    #[serde(rename = "error")]
+    _error: Option<String>,
 }
 
 /// Where the vectors' clock starts: seconds of the Unix epoch.
@@ -135,10 +139,14 @@ impl World {
         match action {
             Action::WakeAt(at, input) => self.agenda.at(at, input),
             Action::Emit(Output::Query {
-                query, trigger, at_ms, ..
+                query,
+                trigger,
+                at_ms,
+                ..
             }) => {
                 self.queries.push((at_ms / 1000 - EPOCH, trigger));
-                self.agenda.now_at(Input::Answer(query, self.answers[trigger].resolve()));
+                self.agenda
+                    .now_at(Input::Answer(query, self.answers[trigger].resolve()));
             }
             Action::Emit(Output::MetricValue { value, .. }) => self.value = Some(value.map(|it| it.milli())),
             Action::Emit(Output::ScaleTo { target, replicas, .. }) => {
@@ -200,7 +208,10 @@ impl World {
             self.set_ready(ready, now);
         }
         if let Some(annotations) = &step.annotations {
-            self.scaled_objects.get_mut(OBJECT).expect("an object").annotations = annotations.clone();
+            self.scaled_objects
+                .get_mut(OBJECT)
+                .expect("an object")
+                .annotations = annotations.clone();
             self.agenda.at(now, Input::Changed(OBJECT));
         }
         if let Some(pull) = &step.pull {
@@ -235,11 +246,18 @@ fn check(case: &Case, minor: u32) -> Option<String> {
         }
     }
     if world.writes != case.writes {
-        return Some(format!("{}: expected writes {:?}, found {:?}", case.id, case.writes, world.writes));
+        return Some(format!(
+            "{}: expected writes {:?}, found {:?}",
+            case.id, case.writes, world.writes
+        ));
     }
     world.queries.sort_unstable();
-    (world.queries != case.queries)
-        .then(|| format!("{}: expected queries {:?}, found {:?}", case.id, case.queries, world.queries))
+    (world.queries != case.queries).then(|| {
+        format!(
+            "{}: expected queries {:?}, found {:?}",
+            case.id, case.queries, world.queries
+        )
+    })
 }
 
 #[test]

@@ -29,7 +29,11 @@ struct Expect {
 
 fn check(case: &Case, minor: u32) -> Option<String> {
     let profile = Profile::of(minor);
-    let reading = scaler::prometheus(&object::prometheus(&case.metadata), &case.answer.resolve(), &profile);
+    let reading = scaler::prometheus(
+        &object::prometheus(&case.metadata),
+        &case.answer.resolve(),
+        &profile,
+    );
     let right = match reading {
         Ok(reading) => {
             let milli = scaler::quantity(reading.value, &profile).milli();

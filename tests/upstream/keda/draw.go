@@ -47,7 +47,10 @@ func element(r *rand.Rand) string {
 	return text(number(r))
 }
 
-func vector(elements ...string) Answer { return Answer{Vector: &elements} }
+func vector(elements ...string) Answer {
+	all := append([]string{}, elements...)
+	return Answer{Vector: &all}
+}
 
 // answers draws what Prometheus says: mostly one element.
 func drawAnswer(r *rand.Rand) Answer {
@@ -156,10 +159,18 @@ func external(triggers []any) (names []string) {
 }
 
 // formula draws one over the names.
-func formula(r *rand.Rand, names []string, fallback bool) string {
+func formula(r *rand.Rand, names []string, minor int, fallback bool) string {
 	a, b := pick(r, names...), pick(r, names...)
 	if fallback {
 		return pick(r, fmt.Sprintf("%s ?? %s", a, b), fmt.Sprintf("%s ?? %s ?? 7", a, b), fmt.Sprintf("(%s ?? 3) + 1", a))
+	}
+	if minor < 13 {
+		// Its language is an older one, and wants a float.
+		return pick(r,
+			fmt.Sprintf("%s + %s", a, b), fmt.Sprintf("(%s + %s) / 2", a, b), fmt.Sprintf("%s * 3 - %s", a, b),
+			fmt.Sprintf("%s > 10 ? %s : 4.0", a, b), fmt.Sprintf("%s > 5 && %s < 40 ? 11.0 : %s", a, b, a),
+			fmt.Sprintf("%s / (%s + 1)", a, b), fmt.Sprintf("%s ** 2", a),
+		)
 	}
 	return pick(r,
 		fmt.Sprintf("%s + %s", a, b), fmt.Sprintf("(%s + %s) / 2", a, b), fmt.Sprintf("%s * 3 - %s", a, b),
@@ -218,7 +229,7 @@ func object(r *rand.Rand, minor int, modified bool) Object {
 	if names := external(all); named && len(names) > 0 && (modified || chance(r, 50)) {
 		nils = minor >= 20 && chance(r, 25)
 		modifiers := map[string]any{
-			"formula": formula(r, names, nils), "target": pick(r, "1", "5", "10", "2.5", "0.25", "3.3335"),
+			"formula": formula(r, names, minor, nils), "target": pick(r, "1", "5", "10", "2.5", "0.25", "3.3335"),
 		}
 		if chance(r, 40) {
 			modifiers["activationTarget"] = pick(r, "0", "5", "12.5")

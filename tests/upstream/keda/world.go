@@ -3,6 +3,7 @@ package keda
 import (
 	"context"
 	"encoding/json"
+	"runtime"
 	"sync"
 	"time"
 
@@ -13,7 +14,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
+	apiruntime "k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/scale"
@@ -58,7 +59,7 @@ type Operator struct {
 // World is an API server with one Deployment and one ScaledObject.
 type World struct {
 	Client client.Client
-	Scheme *runtime.Scheme
+	Scheme *apiruntime.Scheme
 	Mapper meta.RESTMapper
 	start  time.Time
 	// changed wakes the reconciler.
@@ -68,16 +69,22 @@ type World struct {
 	writes  [][2]int64
 }
 
-// newWorld makes one at the present instant.
-func newWorld(version Version, object *kedav1alpha1.ScaledObject, replicas int32) *World {
-	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{
+// theScheme is made once: it is large.
+var theScheme = sync.OnceValue(func() *apiruntime.Scheme {
+	scheme := apiruntime.NewScheme()
+	for _, add := range []func(*apiruntime.Scheme) error{
 		kedav1alpha1.AddToScheme, appsv1.AddToScheme, corev1.AddToScheme, autoscalingv2.AddToScheme,
 	} {
 		if err := add(scheme); err != nil {
 			panic(err)
 		}
 	}
+	return scheme
+})
+
+// newWorld makes one at the present instant.
+func newWorld(version Version, object *kedav1alpha1.ScaledObject, replicas int32) *World {
+	scheme := theScheme()
 	mapper := meta.NewDefaultRESTMapper(nil)
 	mapper.Add(appsv1.SchemeGroupVersion.WithKind("Deployment"), meta.RESTScopeNamespace)
 	container := corev1.Container{Name: "web", Resources: corev1.ResourceRequirements{}}
@@ -93,7 +100,20 @@ func newWorld(version Version, object *kedav1alpha1.ScaledObject, replicas int32
 	base := fake.NewClientBuilder().WithScheme(scheme).WithRESTMapper(mapper).
 		WithStatusSubresource(&kedav1alpha1.ScaledObject{}).WithObjects(deployment, object).Build()
 	w.Client = interceptor.NewClient(base, interceptor.Funcs{
+		// A call to the API server takes long enough for what was begun before it to be done.
+		Get: func(ctx context.Context, inner client.WithWatch, key client.ObjectKey, it client.Object, options ...client.GetOption) error {
+			runtime.Gosched()
+			return inner.Get(ctx, key, it, options...)
+		},
 		Update: func(ctx context.Context, inner client.WithWatch, it client.Object, options ...client.UpdateOption) error {
+			if hpa, ok := it.(*autoscalingv2.HorizontalPodAutoscaler); ok && hpa.ResourceVersion == "" {
+				// The real API server takes that for "whatever there is"; the fake one for a conflict.
+				now := &autoscalingv2.HorizontalPodAutoscaler{}
+				if err := inner.Get(ctx, client.ObjectKeyFromObject(hpa), now); err != nil {
+					return err
+				}
+				hpa.ResourceVersion = now.ResourceVersion
+			}
 			return w.watch(ctx, inner, func() error { return inner.Update(ctx, it, options...) })
 		},
 		Patch: func(ctx context.Context, inner client.WithWatch, it client.Object, patch client.Patch, options ...client.PatchOption) error {
