@@ -37,3 +37,20 @@ plot scenario="php-apache":
 # Simulated against measured, for every scenario that has measured curves.
 accuracy:
     cargo run --release -- accuracy
+
+# A real control plane on loopback (tests/stack): built once, some 40 minutes of CPU the first time.
+stack-build *parts:
+    cd tests/stack/launcher && go run . build {{parts}}
+
+# Start it with the machines and delays of a scenario, and wait until it is healthy.
+stack-up scenario="php-apache-rehearsal" *parts:
+    cargo run --release --features live -- live kwok scenarios/{{scenario}} --out out/stack-{{scenario}}
+    cd tests/stack/launcher && go run . up --rehearsal ../../../out/stack-{{scenario}} {{parts}}
+
+# The data plane of that control plane, in the foreground.
+stack-traffic scenario="php-apache-rehearsal":
+    cargo run --release --features live -- live traffic scenarios/{{scenario}} --kubeconfig "${SCALETWIN_STACK:-$HOME/.cache/scaletwin/stack}/run/pki/admin.kubeconfig"
+
+# Stop it and throw its data away.
+stack-down:
+    cd tests/stack/launcher && go run . down

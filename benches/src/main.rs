@@ -8,6 +8,7 @@
 
 mod contestants;
 mod run;
+mod sweep;
 
 use std::time::Instant;
 

@@ -52,9 +52,12 @@ pub(crate) fn report() {
     time(&aim("flow", 51, 10.0), || run(Fidelity::Flow));
     time(&aim("requests", 5, 1000.0), || run(Fidelity::Requests));
     match command() {
-        Some(command) => time(&aim("start of the command to figures", 11, 300.0), || {
-            start(&command, &directory)
-        }),
+        Some(command) => {
+            time(&aim("start of the command to figures", 11, 300.0), || {
+                start(&command, &directory)
+            });
+            crate::sweep::report(&command);
+        }
         None => println!("the command is not built: cargo build --release"),
     }
 }

@@ -23,6 +23,10 @@ const EXITS: &str = "Exit status: 0 done, 1 the answer is no, 2 could not run.";
 pub(crate) enum Command {
     /// Simulate a scenario; print a summary, write curves, decisions and a dashboard
     Run(RunArgs),
+    /// Run many configurations of a scenario: the front, what matters, what does not
+    Sweep(SweepArgs),
+    /// Print the configuration that a sweep recommends, as a patch, with what it saves and what it risks
+    Recommend(RecommendArgs),
     /// Report every problem of a scenario at once, and explain settings that do not do what they seem to
     Check(CheckArgs),
     /// List and filter the embedded EC2 catalog
@@ -114,6 +118,156 @@ pub(crate) struct RunArgs {
     /// Draw no figures
     #[arg(long)]
     pub(crate) no_plots: bool,
+}
+
+/// Arguments of `sweep`.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct SweepArgs {
+    #[command(subcommand)]
+    pub(crate) command: Option<SweepCommand>,
+    /// The sweep's file: a scenario, axes, a design, objectives, constraints
+    #[arg(required = true)]
+    pub(crate) file: Option<PathBuf>,
+    /// Where results go [default: out/sweep-NAME]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Go on where an interrupted sweep stopped
+    #[arg(long)]
+    pub(crate) resume: bool,
+    /// Forget what the directory knows, and begin anew
+    #[arg(long, conflicts_with = "resume")]
+    pub(crate) restart: bool,
+    /// Run on so many threads [default: all]
+    #[arg(long, value_name = "N", value_parser = threads)]
+    pub(crate) threads: Option<usize>,
+    /// Run one of several parts only, counted from 0: 0/4, 1/4, …
+    #[arg(long, value_name = "I/N", value_parser = shard)]
+    pub(crate) shard: Option<sweep::Shard>,
+    #[command(flatten)]
+    pub(crate) cluster: ClusterArgs,
+    /// Draw a heatmap of two axes and a measure, in place of the file's; may be repeated
+    #[arg(long = "heatmap", value_name = "X,Y,MEASURE")]
+    pub(crate) heatmaps: Vec<String>,
+    /// How the answer is printed
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+    /// The colours of figures
+    #[arg(long, value_enum, default_value_t = Colors::Dark)]
+    pub(crate) theme: Colors,
+    /// Draw no figures
+    #[arg(long)]
+    pub(crate) no_plots: bool,
+}
+
+/// How a sweep runs on a cluster.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "On a cluster")]
+pub(crate) struct ClusterArgs {
+    /// Run the sweep as an Indexed Job, a shard for each index, in the cluster of the current kubeconfig context
+    #[arg(long, conflicts_with_all = ["shard", "resume", "restart"])]
+    pub(crate) on_cluster: bool,
+    /// Print the manifests of the Job instead
+    #[arg(long, requires = "on_cluster")]
+    pub(crate) dry_run: bool,
+    /// Shards, which is indexes of the Job
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) shards: u32,
+    /// Pods at a time [default: all]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) parallelism: Option<u32>,
+    /// CPUs of each pod
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub(crate) cpus: u32,
+    /// The image, built of this repository's Dockerfile
+    #[arg(long, default_value = concat!("scaletwin:", env!("CARGO_PKG_VERSION")))]
+    pub(crate) image: String,
+    /// The namespace [default: the context's]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) namespace: Option<String>,
+    /// The PersistentVolumeClaim for results, which all pods can write to
+    #[arg(long, value_name = "NAME", conflicts_with = "store")]
+    pub(crate) claim: Option<String>,
+    /// The object store for results, as s3://BUCKET/PREFIX; in a pod, where its shard is kept
+    #[arg(long, value_name = "URL")]
+    pub(crate) store: Option<String>,
+    /// The pods' service account, if the store asks for one
+    #[arg(long, value_name = "NAME")]
+    pub(crate) service_account: Option<String>,
+}
+
+/// What else can be done with sweeps.
+#[derive(Debug, Subcommand)]
+pub(crate) enum SweepCommand {
+    /// Put shards together: the same files as from one machine
+    Merge(MergeArgs),
+}
+
+/// Arguments of `sweep merge`.
+#[derive(Debug, Args)]
+pub(crate) struct MergeArgs {
+    /// The sweep's file
+    pub(crate) file: PathBuf,
+    /// The directories of all shards, or the URL of the object store that has them
+    #[arg(required = true, value_name = "DIR")]
+    pub(crate) shards: Vec<PathBuf>,
+    /// Where results go [default: out/sweep-NAME]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// How the answer is printed
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+    /// The colours of figures
+    #[arg(long, value_enum, default_value_t = Colors::Dark)]
+    pub(crate) theme: Colors,
+    /// Draw no figures
+    #[arg(long)]
+    pub(crate) no_plots: bool,
+}
+
+/// Arguments of `recommend`.
+#[derive(Debug, Args)]
+pub(crate) struct RecommendArgs {
+    /// The sweep's file
+    pub(crate) file: PathBuf,
+    /// The directory that `sweep` wrote to [default: out/sweep-NAME]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) results: Option<PathBuf>,
+    /// Another configuration than the recommended one, by its number
+    #[arg(long, value_name = "N")]
+    pub(crate) configuration: Option<u32>,
+    /// Fresh seeds on which it is compared with the current one [default: the file's, or 20]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=10_000))]
+    pub(crate) seeds: Option<u32>,
+    /// How the recommendation is printed
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+}
+
+/// A number of threads that a machine can have.
+fn threads(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(threads @ 1..=1024) => Ok(threads),
+        _ => Err("expected a number from 1 to 1024".to_owned()),
+    }
+}
+
+/// `0/4`: the first of four.
+fn shard(text: &str) -> Result<sweep::Shard, String> {
+    let parsed = text.split_once('/').and_then(|(index, of)| {
+        Some((
+            index.trim().parse::<usize>().ok()?,
+            of.trim().parse::<usize>().ok()?,
+        ))
+    });
+    match parsed {
+        Some((index, of)) if index < of && of <= 10_000 => Ok(sweep::Shard { index, of }),
+        Some((index, of)) if of > 0 && index >= of => Err(format!(
+            "there is no shard {index} of {of}: they are counted from 0 to {}",
+            of - 1
+        )),
+        _ => Err("expected I/N, as in 0/4".to_owned()),
+    }
 }
 
 /// Arguments of `check`.

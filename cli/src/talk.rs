@@ -34,3 +34,18 @@ pub(crate) fn progress(runs: usize) -> ProgressBar {
     let style = ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar());
     ProgressBar::new(runs as u64).with_style(style)
 }
+
+/// A bar for a sweep, whose length grows as it goes; nothing where stderr is no terminal.
+pub(crate) fn sweep_progress() -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let color = if std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()) {
+        ""
+    } else {
+        ".cyan"
+    };
+    let template = format!("{{bar:30{color}}} {{pos}}/{{len}} runs, {{msg}}, {{eta}} left");
+    let style = ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::new(0).with_style(style)
+}

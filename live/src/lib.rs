@@ -1,7 +1,8 @@
 //! The rim: what a real cluster said, and how far a simulation is from it.
 //!
 //! [`recording`] is the format of what was said, [`curves`] and [`measured`] read curves that somebody else
-//! wrote down, [`accuracy`] defines the measures. `cluster` (feature `kube`) is a real cluster.
+//! wrote down, [`accuracy`] defines the measures. `cluster` (feature `kube`) is a real cluster. [`rehearsal`] and
+//! [`traffic`] are for a cluster of made-up nodes, whose pods do nothing by themselves.
 
 pub mod accuracy;
 #[cfg(feature = "kube")]
@@ -10,4 +11,6 @@ pub mod curves;
 pub mod measured;
 pub mod objects;
 pub mod recording;
+pub mod rehearsal;
 pub mod simulated;
+pub mod traffic;

@@ -94,6 +94,8 @@ pub struct Panel {
     pub place: Place,
     /// What, back to front.
     pub layers: Vec<Layer>,
+    /// The axis reaches at least to this value; 0 leaves it to the curves. For figures that stand side by side.
+    pub at_least: f64,
 }
 
 /// A moment worth knowing about: a line in every panel, words in those of full width.

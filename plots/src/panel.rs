@@ -30,6 +30,12 @@ const LEFT: f64 = 44.0;
 const RIGHT: f64 = 16.0;
 const BOTTOM: f64 = 27.0;
 
+/// The greatest value of a panel's curves, or zero.
+#[must_use]
+pub fn greatest_of(panel: &Panel) -> f64 {
+    panel.layers.iter().map(greatest).fold(0.0, f64::max)
+}
+
 pub(crate) fn draw_panel<DB: DrawingBackend>(
     cell: &DrawingArea<DB, Shift>,
     figure: &Figure,
@@ -47,7 +53,7 @@ pub(crate) fn draw_panel<DB: DrawingBackend>(
     };
     let word_rows = words.iter().map(|words| words.row + 1).max().unwrap_or(0);
 
-    let values = value_ticks(panel.layers.iter().map(greatest).fold(0.0, f64::max), panel.whole);
+    let values = value_ticks(greatest_of(panel).max(panel.at_least), panel.whole);
     let times = time_ticks(figure, if panel.place.half.is_some() { 6 } else { 12 });
     let ticks = Ticks { values, times };
     let top = *ticks.values.last().expect("an axis has ticks");

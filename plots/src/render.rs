@@ -1,9 +1,11 @@
 //! Figures as files.
 
-use plotters::drawing::IntoDrawingArea;
-use plotters::prelude::{BitMapBackend, SVGBackend};
+use plotters::coord::Shift;
+use plotters::drawing::{DrawingArea, IntoDrawingArea};
+use plotters::prelude::{BitMapBackend, DrawingBackend, SVGBackend};
 
-use crate::draw::draw;
+use crate::chart::{Chart, draw_chart};
+use crate::draw::{Outcome, draw};
 use crate::figure::Figure;
 use crate::theme::Theme;
 
@@ -21,31 +23,109 @@ pub enum Error {
     Encode(#[from] png::EncodingError),
 }
 
-/// The figure as SVG text.
+/// What can be drawn.
+pub trait Picture {
+    /// Width and height.
+    fn size(&self) -> (u32, u32);
+
+    #[doc(hidden)]
+    fn draw_on<DB: DrawingBackend>(
+        &self,
+        area: &DrawingArea<DB, Shift>,
+        theme: &Theme,
+        scale: f64,
+    ) -> Outcome<DB>;
+}
+
+impl Picture for Figure {
+    fn size(&self) -> (u32, u32) {
+        self.size
+    }
+
+    fn draw_on<DB: DrawingBackend>(
+        &self,
+        area: &DrawingArea<DB, Shift>,
+        theme: &Theme,
+        scale: f64,
+    ) -> Outcome<DB> {
+        draw(area, self, theme, scale)
+    }
+}
+
+impl Picture for Chart {
+    fn size(&self) -> (u32, u32) {
+        self.size
+    }
+
+    fn draw_on<DB: DrawingBackend>(
+        &self,
+        area: &DrawingArea<DB, Shift>,
+        theme: &Theme,
+        scale: f64,
+    ) -> Outcome<DB> {
+        draw_chart(area, self, theme, scale)
+    }
+}
+
+/// Two figures side by side.
+#[derive(Debug, Clone, Copy)]
+pub struct Beside<'a> {
+    /// On the left.
+    pub left: &'a Figure,
+    /// On the right.
+    pub right: &'a Figure,
+}
+
+impl Picture for Beside<'_> {
+    fn size(&self) -> (u32, u32) {
+        let (left, right) = (self.left.size, self.right.size);
+        (left.0 + right.0, left.1.max(right.1))
+    }
+
+    fn draw_on<DB: DrawingBackend>(
+        &self,
+        area: &DrawingArea<DB, Shift>,
+        theme: &Theme,
+        scale: f64,
+    ) -> Outcome<DB> {
+        let px = |length: u32| (f64::from(length) * scale).round() as i32;
+        let (left, right) = (self.left.size, self.right.size);
+        let cell = |x: u32, size: (u32, u32)| area.clone().shrink((px(x), 0), (px(size.0), px(size.1)));
+        draw(&cell(0, left), self.left, theme, scale)?;
+        draw(&cell(left.0, right), self.right, theme, scale)
+    }
+}
+
+/// The picture as SVG text.
 ///
 /// # Errors
 ///
-/// When the drawing library fails, which only a figure of no size does.
-pub fn svg(figure: &Figure, theme: &Theme) -> Result<String, Error> {
+/// When the drawing library fails, which only a picture of no size does.
+pub fn svg(picture: &impl Picture, theme: &Theme) -> Result<String, Error> {
     let mut text = String::new();
     {
-        let area = SVGBackend::with_string(&mut text, figure.size).into_drawing_area();
-        draw(&area, figure, theme, 1.0).map_err(|error| Error::Draw(error.to_string()))?;
+        let area = SVGBackend::with_string(&mut text, picture.size()).into_drawing_area();
+        picture
+            .draw_on(&area, theme, 1.0)
+            .map_err(|error| Error::Draw(error.to_string()))?;
     }
     Ok(text)
 }
 
-/// The figure as a PNG file of twice its size in pixels.
+/// The picture as a PNG file of twice its size in pixels.
 ///
 /// # Errors
 ///
 /// When the drawing library or the encoder fails.
-pub fn png(figure: &Figure, theme: &Theme) -> Result<Vec<u8>, Error> {
-    let (width, height) = (figure.size.0 * PNG_SCALE, figure.size.1 * PNG_SCALE);
+pub fn png(picture: &impl Picture, theme: &Theme) -> Result<Vec<u8>, Error> {
+    let size = picture.size();
+    let (width, height) = (size.0 * PNG_SCALE, size.1 * PNG_SCALE);
     let mut pixels = vec![0; width as usize * height as usize * 3];
     {
         let area = BitMapBackend::with_buffer(&mut pixels, (width, height)).into_drawing_area();
-        draw(&area, figure, theme, f64::from(PNG_SCALE)).map_err(|error| Error::Draw(error.to_string()))?;
+        picture
+            .draw_on(&area, theme, f64::from(PNG_SCALE))
+            .map_err(|error| Error::Draw(error.to_string()))?;
     }
     let mut file = Vec::new();
     let mut encoder = png::Encoder::new(&mut file, width, height);
@@ -92,6 +172,7 @@ mod tests {
                 half,
             },
             layers,
+            at_least: 0.0,
         };
         let mark = |at, label: &str| Mark {
             at,

@@ -4,6 +4,7 @@ mod answers;
 mod bad_input;
 mod help;
 mod results;
+mod sweep;
 
 use std::fs;
 use std::path::{Path, PathBuf};

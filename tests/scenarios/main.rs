@@ -13,6 +13,7 @@ mod readme;
 mod rising_load;
 mod scale_to_zero;
 mod spot_interruption;
+mod sweeps;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -6,7 +6,9 @@ mod check;
 #[cfg(feature = "live")]
 pub(crate) mod live;
 mod plot;
+mod recommend;
 mod run;
+mod sweep;
 
 use crate::args::Command;
 use crate::failure::Failure;
@@ -24,6 +26,8 @@ pub(crate) enum Answer {
 pub(crate) fn execute(command: Command) -> Result<Answer, Failure> {
     match command {
         Command::Run(args) => run::run(&args),
+        Command::Sweep(args) => sweep::sweep(&args),
+        Command::Recommend(args) => recommend::recommend(&args),
         Command::Check(args) => check::check(&args),
         Command::Catalog(args) => catalog::catalog(&args),
         Command::Accuracy(args) => accuracy::accuracy(&args),

@@ -181,6 +181,7 @@ fn panel(title: &str, whole: bool, row: usize, half: Option<usize>, layers: Vec<
         whole,
         place: Place { row, half },
         layers,
+        at_least: 0.0,
     }
 }
 

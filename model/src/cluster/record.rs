@@ -88,9 +88,9 @@ pub struct Row {
     pub latency_p95: f64,
     /// The dashboard's request rate, as the simulated Prometheus answers it; NaN if it does not.
     pub seen_rps: f64,
-    /// The dashboard's pod count.
+    /// The dashboard's pod count; NaN likewise.
     pub seen_pods: f64,
-    /// The dashboard's node counts, in the order of [`Record::instance_types`].
+    /// The dashboard's node counts, in the order of [`Record::instance_types`]; NaN if it has none at all.
     pub seen_nodes: Vec<f64>,
 }
 

@@ -250,7 +250,8 @@ impl Cluster<'_> {
         for row in &mut record.rows {
             row.nodes.resize(width, 0.0);
             if self.options.dashboard {
-                row.seen_nodes.resize(width, 0.0);
+                let absent = if row.seen_nodes.is_empty() { f64::NAN } else { 0.0 };
+                row.seen_nodes.resize(width, absent);
             }
         }
         record.latency = [f64::NAN; 3];
@@ -303,9 +304,11 @@ fn count_type(types: &mut Vec<String>, columns: &mut Vec<f64>, name: &str, amoun
     columns[place] += amount;
 }
 
-/// A panel's single number: the sum over all series that the query returns.
+/// A panel's single number: the sum over all series that the query returns; NaN if there are none, where a
+/// panel says that it has no data.
 fn total(value: &Value) -> f64 {
     match value {
+        Value::Vector(elements) if elements.is_empty() => f64::NAN,
         Value::Vector(elements) => elements.iter().map(|(_, value)| value).sum(),
         Value::Scalar(value) => *value,
         _ => f64::NAN,

@@ -3,6 +3,7 @@
 //! These are the types of EC2's interface, so both who calls it and who answers know them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::catalog::volume::Volume;
 use crate::id::InstanceId;
@@ -30,6 +31,8 @@ pub struct FleetRequest {
     pub volumes: Arc<[Volume]>,
     /// Metrics every minute, which is billed.
     pub detailed_monitoring: bool,
+    /// Asked of Karpenter's KWOK provider instead of EC2: answered at once, and the node registers so long after.
+    pub registration_delay: Option<Duration>,
 }
 
 /// Why a choice could not be served.

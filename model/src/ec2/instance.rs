@@ -1,6 +1,7 @@
 //! Instances.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rand::RngExt;
 use sim::{Instant, Stream};
@@ -76,6 +77,8 @@ pub struct Instance {
     pub state: State,
     /// How it ends, once that is settled. An instance with an interruption notice runs on for two minutes.
     pub end: Option<End>,
+    /// Of a made-up machine: from the answered call to its registration.
+    pub registration_delay: Option<Duration>,
 }
 
 impl Instance {

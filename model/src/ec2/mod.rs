@@ -216,6 +216,7 @@ impl Ec2 {
             gone: None,
             state: State::Pending,
             end: None,
+            registration_delay: None,
         }
     }
 
@@ -223,7 +224,15 @@ impl Ec2 {
         let call = u32::try_from(self.calls.len()).expect("fewer than 2^32 calls in a run");
         self.calls.push(Some((claim, request)));
         let mut stream = self.streams.stream("ec2/fleet-call", u64::from(call));
-        let latency = self.config.times.fleet_call.sample_duration(&mut stream);
+        let latency = match self.calls[call as usize]
+            .as_ref()
+            .expect("just pushed")
+            .1
+            .registration_delay
+        {
+            Some(_) => Duration::ZERO,
+            None => self.config.times.fleet_call.sample_duration(&mut stream),
+        };
         out.wake_at(now + latency, Input::Answer(call));
     }
 
@@ -240,7 +249,7 @@ impl Ec2 {
         };
         let (chosen, errors) = market.allocate(&request);
         let launched = chosen.map(|choice| {
-            let instance = self.make(
+            let mut instance = self.make(
                 now,
                 Origin::Claim(claim),
                 &choice,
@@ -248,6 +257,7 @@ impl Ec2 {
                 &request.volumes,
                 request.detailed_monitoring,
             );
+            instance.registration_delay = request.registration_delay;
             let id = self.instances.insert(instance);
             self.begin(now, id, out);
             Launched {
@@ -263,7 +273,14 @@ impl Ec2 {
     /// Puts the life of a new instance on the agenda, as far as it is its own.
     fn begin(&mut self, now: Instant, id: InstanceId, out: &mut Out) {
         let mut stream = self.streams.stream("ec2/boot", u64::from(id.0));
-        let pending = self.config.times.pending.sample_duration(&mut stream);
+        let made_up = self
+            .instances
+            .get(id)
+            .is_some_and(|own| own.registration_delay.is_some());
+        let pending = match made_up {
+            true => Duration::ZERO,
+            false => self.config.times.pending.sample_duration(&mut stream),
+        };
         out.wake_at(now + pending, Input::Step(id, Step::Running));
         if let Some(notice) = self.interruption(now, id) {
             if let Some(lead) = self.config.rebalance_lead {
@@ -326,11 +343,11 @@ impl Ec2 {
 
     fn boot_time(&self, id: InstanceId) -> Duration {
         let times = &self.config.times;
-        let spec: &InstanceSpec = self
-            .instances
-            .get(id)
-            .expect("an instance that boots exists")
-            .spec;
+        let instance = self.instances.get(id).expect("an instance that boots exists");
+        if let Some(delay) = instance.registration_delay {
+            return delay;
+        }
+        let spec: &InstanceSpec = instance.spec;
         let mut stream = self.streams.stream("ec2/kubelet", u64::from(id.0));
         let mut draw = |distribution: &Distribution| distribution.sample_duration(&mut stream);
         let mut boot = draw(&times.boot);
@@ -366,6 +383,9 @@ impl Ec2 {
         let mut length = self.config.times.shutting_down.sample_duration(&mut stream);
         if instance.spec.bare_metal {
             length += self.config.times.bare_metal.sample_duration(&mut stream);
+        }
+        if instance.registration_delay.is_some() {
+            length = Duration::ZERO;
         }
         out.wake_at(now + length, Input::Step(id, Step::Gone));
     }

@@ -42,6 +42,7 @@ fn request(capacity_type: CapacityType, types: &[&str], zones: &[&str]) -> Arc<F
         overrides: overrides.collect(),
         volumes: [Volume::gp3(Bytes::from_gib(80))].into(),
         detailed_monitoring: false,
+        registration_delay: None,
     })
 }
 

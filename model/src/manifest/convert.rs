@@ -123,6 +123,9 @@ fn read(document: &Document, reading: &Reading<'_>, classes: &PriorityClasses, o
         "EC2NodeClass" => objects
             .node_classes
             .push(node_class::read_node_class(reading, v1)),
+        "KWOKNodeClass" => objects
+            .node_classes
+            .push(node_class::read_kwok_node_class(reading)),
         "PriorityClass" => {}
         other => unreachable!("{other} takes part and is read"),
     }

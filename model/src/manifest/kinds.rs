@@ -117,6 +117,7 @@ pub static KINDS: &[Kind] = &[
         &["karpenter.k8s.aws/v1beta1"],
         node_class::V1_BETA1,
     ),
+    Kind::in_cluster("KWOKNodeClass", &["karpenter.kwok.sh/v1alpha1"], node_class::KWOK),
     Kind::in_namespaces(
         "PodDisruptionBudget",
         &["policy/v1"],

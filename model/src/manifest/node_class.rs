@@ -1,4 +1,4 @@
-//! EC2NodeClasses, `karpenter.k8s.aws/v1` and `v1beta1`.
+//! EC2NodeClasses, `karpenter.k8s.aws/v1` and `v1beta1`, and KWOKNodeClasses, `karpenter.kwok.sh/v1alpha1`.
 
 use super::Reading;
 use super::pod_fields::{METADATA, TOP};
@@ -96,6 +96,33 @@ pub(super) const V1_BETA1: &[Field] = &[
     table("", COMMON),
     quiet("spec.associatePublicIPAddress", "networks play no part"),
 ];
+
+/// The table of `karpenter.kwok.sh/v1alpha1`.
+pub(super) const KWOK: &[Field] = &[
+    table("", TOP),
+    table("metadata", METADATA),
+    noted(
+        "spec.nodeRegistrationDelay",
+        "in place of cloud.boot's fleet_call, pending and boot; whole seconds, minutes, hours",
+    ),
+];
+
+/// A KWOKNodeClass: its machines are made up, of the types that the scenario's region has.
+pub(crate) fn read_kwok_node_class(reading: &Reading<'_>) -> NodeClass {
+    let delay = reading.root.at("spec.nodeRegistrationDelay");
+    let whole = delay.duration().unwrap_or_default();
+    if whole.subsec_nanos() != 0 {
+        delay.error(
+            "E004",
+            "expected whole seconds, such as 35s",
+            "the API server takes only s, m and h",
+        );
+    }
+    NodeClass {
+        registration_delay: Some(whole),
+        ..NodeClass::new(reading.name, AmiFamily::Custom)
+    }
+}
 
 /// An EC2NodeClass, as the API version has it. Its zones are the scenario's.
 pub(crate) fn read_node_class(reading: &Reading<'_>, v1: bool) -> NodeClass {

@@ -45,7 +45,7 @@ const COMMON: &[Field] = &[
     simulated("spec.template.spec.nodeClassRef.name"),
     quiet(
         "spec.template.spec.nodeClassRef.kind",
-        "there are only EC2NodeClasses",
+        "the node class is found by its name",
     ),
     noted("spec.disruption.budgets[].nodes", "from Karpenter 0.34 on"),
     simulated("spec.disruption.budgets[].schedule"),
@@ -60,7 +60,7 @@ pub(super) const V1: &[Field] = &[
     table("", COMMON),
     quiet(
         "spec.template.spec.nodeClassRef.group",
-        "there are only EC2NodeClasses",
+        "the node class is found by its name",
     ),
     simulated("spec.template.spec.expireAfter"),
     simulated("spec.template.spec.terminationGracePeriod"),
@@ -76,7 +76,7 @@ pub(super) const V1_BETA1: &[Field] = &[
     table("", COMMON),
     quiet(
         "spec.template.spec.nodeClassRef.apiVersion",
-        "there are only EC2NodeClasses",
+        "the node class is found by its name",
     ),
     simulated("spec.disruption.expireAfter"),
     table("spec.template.spec.kubelet", super::node_class::KUBELET),

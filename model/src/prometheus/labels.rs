@@ -107,6 +107,16 @@ impl Labels {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
+    /// A number that is the same for equal sets.
+    pub(super) fn hash(&self) -> u64 {
+        let mix = |hash: u64, part: u64| (hash ^ part).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
+        let (words, rest) = self.0.text.as_bytes().as_chunks::<8>();
+        let hash = words
+            .iter()
+            .fold(0, |hash, word| mix(hash, u64::from_le_bytes(*word)));
+        rest.iter().fold(hash, |hash, &byte| mix(hash, u64::from(byte)))
+    }
+
     /// The labels for which `keep` holds.
     #[must_use]
     pub(super) fn filter(&self, keep: impl Fn(&str) -> bool) -> Labels {

@@ -89,7 +89,8 @@ struct Standing {
 pub struct Storage {
     profile: Profile,
     series: Vec<Series>,
-    by_labels: BTreeMap<Labels, SeriesId>,
+    /// By the labels' hash.
+    known: BTreeMap<u64, Vec<SeriesId>>,
     standing: BTreeMap<Arc<str>, Standing>,
     /// How long samples are kept, in milliseconds; `None` is for ever.
     retention: Option<i64>,
@@ -109,7 +110,7 @@ impl Storage {
         Storage {
             profile,
             series: Vec::new(),
-            by_labels: BTreeMap::new(),
+            known: BTreeMap::new(),
             standing: BTreeMap::new(),
             retention: None,
         }
@@ -133,16 +134,18 @@ impl Storage {
 
     /// The series with these labels, made if it is new.
     pub fn series(&mut self, labels: &Labels) -> SeriesId {
-        if let Some(&id) = self.by_labels.get(labels) {
+        let known = self.known.entry(labels.hash()).or_default();
+        let same = |id: &&SeriesId| self.series[id.0 as usize].labels == *labels;
+        if let Some(&id) = known.iter().find(same) {
             return id;
         }
         let id = SeriesId(u32::try_from(self.series.len()).expect("fewer than 2^32 series"));
+        known.push(id);
         self.series.push(Series {
             labels: labels.clone(),
             nameless: labels.filter(|name| name != METRIC_NAME),
             samples: Vec::new(),
         });
-        self.by_labels.insert(labels.clone(), id);
         for standing in self.standing.values_mut() {
             if standing.selector.matches(labels) {
                 let at = if self.profile.creation_order {
@@ -211,10 +214,11 @@ impl Storage {
         if let Some(standing) = self.standing.get(selector.key()) {
             return Cow::Borrowed(&standing.series);
         }
-        let matching = |(labels, &id): (&Labels, &SeriesId)| selector.matches(labels).then_some(id);
-        let mut found: Vec<SeriesId> = self.by_labels.iter().filter_map(matching).collect();
-        if self.profile.creation_order {
-            found.sort_unstable();
+        let all = (0..).map(SeriesId).zip(&self.series);
+        let matching = all.filter(|(_, series)| selector.matches(&series.labels));
+        let mut found: Vec<SeriesId> = matching.map(|(id, _)| id).collect();
+        if !self.profile.creation_order {
+            found.sort_by(|&a, &b| self.labels(a).cmp(self.labels(b)));
         }
         Cow::Owned(found)
     }

@@ -8,6 +8,7 @@
 //! The result is immutable and complete: whatever decides how a run goes is in it, defaults included.
 
 mod action;
+mod base;
 mod check;
 mod codes;
 mod fields;
@@ -25,6 +26,7 @@ use std::time::Duration;
 use sim::Instant;
 
 pub use action::{Act, Action, CapacityPool, Part, Victim};
+pub use base::{Base, Segment, Written, parse_field};
 pub use objects::{Deployment, Objects, PriorityClass, Route, RouteProvider};
 pub use stack::Stack;
 

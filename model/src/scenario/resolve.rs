@@ -431,7 +431,7 @@ fn require_class(root: &Cursor<'_>, scenario: &Scenario) {
         let hint = closest(name, names.iter().copied()).map(|near| format!("did you mean {near:?}?"));
         let hint =
             hint.unwrap_or_else(|| "add its manifest: without it the NodePool launches nothing".to_owned());
-        at.error("E009", format!("there is no EC2NodeClass {name:?}"), &hint);
+        at.error("E009", format!("there is no node class {name:?}"), &hint);
     }
 }
 

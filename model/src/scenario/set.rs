@@ -4,6 +4,7 @@
 
 use std::cell::RefCell;
 
+use super::base::Segment;
 use crate::document::{Diagnostic, Entry, Place, Scalar, Severity, Shape, Value, closest, parse_value};
 use crate::manifest::Document;
 
@@ -45,10 +46,7 @@ fn apply_one(set: &str, scenario: &mut Value, documents: &mut [Document]) -> Res
         .split_once('=')
         .ok_or_else(|| refuse("expected FIELD=VALUE", example))?;
     let value = parse_value(written.trim()).unwrap_or_else(|| Value::from_text(written.trim()));
-    let (object, field) = match target.split_once(':') {
-        Some((object, field)) if object.contains('/') => (Some(object.trim()), field.trim()),
-        _ => (None, target.trim()),
-    };
+    let (object, field) = self::target(target);
     let path = segments(field).ok_or_else(|| refuse(format!("{field:?} is no path of a field"), example))?;
     match object {
         None => put(scenario, &path, value, false),
@@ -56,14 +54,49 @@ fn apply_one(set: &str, scenario: &mut Value, documents: &mut [Document]) -> Res
     }
 }
 
+/// The object and the field of what stands before `=`.
+pub(super) fn target(text: &str) -> (Option<&str>, &str) {
+    match text.split_once(':') {
+        Some((object, field)) if object.contains('/') => (Some(object.trim()), field.trim()),
+        _ => (None, text.trim()),
+    }
+}
+
+/// What is written at a target, and the document it stands in, if it is not the scenario's.
+pub(super) fn look_up<'v>(
+    text: &str,
+    scenario: &'v Value,
+    documents: &'v [Document],
+) -> Option<(&'v Value, Option<&'v Document>)> {
+    let (object, field) = target(text);
+    let document = match object {
+        Some(object) => Some(
+            documents
+                .iter()
+                .find(|document| titles(document).iter().any(|title| title == object))?,
+        ),
+        None => None,
+    };
+    let root = document.map_or(scenario, |document| &document.value);
+    let step = |at: &'v Value, segment: Segment| match (segment, &at.shape) {
+        (Segment::Key(key), _) => at.get(&key),
+        (Segment::Index(index), Shape::List(items)) => items.get(index),
+        (Segment::Index(_), _) => None,
+    };
+    let found = segments(field)?.into_iter().try_fold(root, step)?;
+    Some((found, document))
+}
+
+/// What a document can be called.
+fn titles(document: &Document) -> [String; 2] {
+    [
+        document.title(),
+        format!("{}/{}/{}", document.kind.name, document.namespace, document.name),
+    ]
+}
+
 /// The document called `Kind/name` or `Kind/namespace/name`.
 fn find<'d>(object: &str, documents: &'d mut [Document]) -> Result<&'d mut Value, Refusal> {
-    let titles = |document: &Document| {
-        [
-            document.title(),
-            format!("{}/{}/{}", document.kind.name, document.namespace, document.name),
-        ]
-    };
     let matching = |document: &&mut Document| titles(document).iter().any(|title| title == object);
     let count = documents
         .iter()
@@ -91,15 +124,8 @@ fn find<'d>(object: &str, documents: &'d mut [Document]) -> Result<&'d mut Value
     }
 }
 
-/// A step of a path.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Segment {
-    Key(String),
-    Index(usize),
-}
-
 /// `a.b[0]."c.d"`, where a key with dots may also stand in brackets: `a[c.d]`.
-fn segments(path: &str) -> Option<Vec<Segment>> {
+pub(super) fn segments(path: &str) -> Option<Vec<Segment>> {
     let mut found = Vec::new();
     let mut rest = path;
     while !rest.is_empty() {

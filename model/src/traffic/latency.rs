@@ -42,24 +42,37 @@ impl Histogram {
 
     /// Adds another distribution, scaled to `requests` requests.
     pub(super) fn add_scaled(&mut self, other: &Histogram, requests: f64) {
+        self.add_stretched(other, requests, 1.0);
+    }
+
+    /// The same with each time `factor` times as long, to a bucket.
+    pub(super) fn add_stretched(&mut self, other: &Histogram, requests: f64, factor: f64) {
         if other.total > 0.0 {
-            let factor = requests / other.total;
+            let share = requests / other.total;
+            let first = other.first as f64 + (libm::log2(factor) * PER_DOUBLING).round();
             for (place, &count) in other.counts.iter().enumerate() {
                 if count > 0.0 {
-                    self.add_to(other.first + place, count * factor);
+                    let bucket = (first + place as f64).clamp(0.0, (BUCKETS - 1) as f64);
+                    self.add_to(bucket as usize, count * share);
                 }
             }
         }
     }
 
-    /// The same with `delay` seconds more for each request.
-    pub(super) fn add_delayed(&mut self, other: &Histogram, requests: f64, delay: f64) {
-        if delay <= 0.0 {
-            return self.add_scaled(other, requests);
-        }
+    /// The same with `delay` seconds more for each request, but no more than `most` in all for what took
+    /// less than that without.
+    pub(super) fn add_delayed(
+        &mut self,
+        other: &Histogram,
+        requests: f64,
+        factor: f64,
+        delay: f64,
+        most: f64,
+    ) {
         for (place, &count) in other.counts.iter().enumerate().filter(|&(_, &count)| count > 0.0) {
-            let middle = lower_edge((other.first + place) as f64 + 0.5);
-            self.add(middle + delay, count * requests / other.total);
+            let middle = lower_edge((other.first + place) as f64 + 0.5) * factor;
+            let time = (middle + delay).min(middle.max(most));
+            self.add(time, count * requests / other.total);
         }
     }
 

@@ -136,6 +136,8 @@ pub struct Stats {
 #[derive(Debug, Clone)]
 pub struct Traffic {
     engine: Engine,
+    /// Nothing is left to be done up to this time.
+    done: Option<Instant>,
 }
 
 #[derive(Debug, Clone)]
@@ -152,12 +154,13 @@ impl Traffic {
             Fidelity::Flow => Engine::Flow(Box::new(Flow::new(config, streams, probes))),
             Fidelity::Requests => Engine::Requests(Box::new(Requests::new(config, streams))),
         };
-        Traffic { engine }
+        Traffic { engine, done: None }
     }
 
     /// Hears one change at `now`. Goes on to `now` first.
     pub fn handle(&mut self, now: Instant, input: Input) {
         self.advance(now);
+        self.done = None;
         match &mut self.engine {
             Engine::Flow(engine) => match input {
                 Input::NodeUp { node, machine } => engine.node_up(node, machine),
@@ -180,6 +183,10 @@ impl Traffic {
 
     /// Goes on to `now`. Everything that reads does so by itself.
     pub fn advance(&mut self, now: Instant) {
+        if self.done == Some(now) {
+            return;
+        }
+        self.done = Some(now);
         match &mut self.engine {
             Engine::Flow(engine) => engine.advance(now),
             Engine::Requests(engine) => engine.advance(now),

@@ -2,8 +2,9 @@
 //!
 //! The percentiles of the response time are shaped by quota phases, by starvation of what has no CPU
 //! request, and by the order of the round robin. No formula was found that comes within 10 % of them, so the
-//! flow form asks a probe for each distinct state: a few independent draws of phases and order, some seconds
-//! each. A probe's seed comes from its state alone, so that its answer does not depend on who asked before.
+//! flow form asks probes: a few independent draws of phases and order, some seconds each. A probe's seed comes
+//! from its state alone, so that its answer does not depend on who asked before; and machines of one type,
+//! each a little faster or slower than the next, count as equal, so that many may ask for the same.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
@@ -15,6 +16,7 @@ use sim::{Instant, Streams};
 use super::Role;
 use super::arrivals::{Arrivals, Process, Shape};
 use super::config::Config;
+use super::flow::Plant;
 use super::latency::Histogram;
 use super::requests::Requests;
 use super::state::{Pods, State};
@@ -48,21 +50,62 @@ impl Finding {
 pub(super) struct Effort {
     /// Independent draws of phases, order and starts.
     pub(super) draws: u32,
+    /// Seconds within which the clients start.
+    pub(super) starting: f64,
     /// Seconds before each counts.
-    pub(super) settling: u64,
+    pub(super) settling: f64,
     /// Seconds that each counts.
-    pub(super) seconds: u64,
+    pub(super) seconds: f64,
 }
 
-impl Default for Effort {
-    fn default() -> Self {
-        Effort {
+/// What somebody wants to know of a state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Aspect {
+    /// Response times: some hundred requests tell the percentiles to a few per cent.
+    Times,
+    /// Throughput and failures, and how far draws differ in them.
+    Rates,
+}
+
+/// Requests that a look at response times counts, all draws together.
+const REQUESTS: f64 = 600.0;
+
+impl Effort {
+    fn of(config: &Config, state: &State, aspect: Aspect) -> Effort {
+        let thorough = Effort {
             draws: 4,
-            settling: 4,
-            seconds: 8,
+            starting: 1.0,
+            settling: 4.0,
+            seconds: 8.0,
+        };
+        if aspect == Aspect::Rates {
+            return thorough;
+        }
+        let solution = Plant::new(config, state).solve(1.0, state.arrivals);
+        let rate = (solution.rate + state.arrivals).max(1e-3);
+        let loops = clients(config, state);
+        // A few rounds of a loop, or of what the servers hold, and the start is forgotten.
+        let round = if loops > 0.0 {
+            loops / rate
+        } else {
+            3.0 * solution.response
+        };
+        Effort {
+            draws: 3,
+            starting: round.min(thorough.starting),
+            settling: (BEGIN + 2.0 * round).clamp(0.6, thorough.settling),
+            seconds: (REQUESTS / 3.0 / rate).clamp(0.5, thorough.seconds),
         }
     }
 }
+
+fn clients(config: &Config, state: &State) -> f64 {
+    let connections = config.clients.as_ref().map_or(0, |clients| clients.connections);
+    f64::from(state.clients()) * f64::from(connections)
+}
+
+/// When the first request is sent, seconds: the proxies know their servers by then.
+const BEGIN: f64 = 0.25;
 
 /// Findings by state. A clone shares them: what one run has found, the next need not look for.
 #[derive(Debug, Clone, Default)]
@@ -94,13 +137,14 @@ impl Probes {
 
 impl Findings {
     /// What a probe of this state finds.
-    pub(super) fn look(&self, config: &Config, state: &State) -> Arc<Finding> {
-        let (key, state) = state.key();
+    pub(super) fn look(&self, config: &Config, state: &State, aspect: Aspect) -> Arc<Finding> {
+        let (mut key, state) = state.key();
+        key.push(aspect as u64);
         let seed = key.iter().fold(0, |seed, &part| mix(seed, part));
         // The map is not held while a probe runs: other states may be looked at meanwhile.
         let found = locked(&self.found).entry(key).or_default().clone();
         found
-            .get_or_init(|| Arc::new(run(config, &state, seed, Effort::default())))
+            .get_or_init(|| Arc::new(run(config, &state, seed, Effort::of(config, &state, aspect))))
             .clone()
     }
 }
@@ -117,16 +161,16 @@ fn mix(seed: u64, part: u64) -> u64 {
 pub(super) fn run(config: &Config, state: &State, seed: u64, effort: Effort) -> Finding {
     let mut finding = Finding::default();
     for draw in 0..effort.draws {
-        let mut engine = start(config, state, mix(seed, u64::from(draw)));
-        engine.advance(Instant::from_secs(effort.settling));
+        let mut engine = start(config, state, mix(seed, u64::from(draw)), effort.starting);
+        engine.advance(at(effort.settling));
         let before = engine.stats();
         engine.forget_latencies();
-        engine.advance(Instant::from_secs(effort.settling + effort.seconds));
+        engine.advance(at(effort.settling + effort.seconds));
         let after = engine.stats();
         finding
             .draws
-            .push((after.served - before.served) / effort.seconds as f64);
-        let seconds = effort.seconds as f64 * f64::from(effort.draws);
+            .push((after.served - before.served) / effort.seconds);
+        let seconds = effort.seconds * f64::from(effort.draws);
         finding.failures += (after.failed - before.failed) / seconds;
         let latency = engine.latencies(0..usize::MAX);
         finding.latency.add_scaled(&latency, latency.total());
@@ -135,8 +179,12 @@ pub(super) fn run(config: &Config, state: &State, seed: u64, effort: Effort) -> 
     finding
 }
 
-/// An engine in which everything of the state runs, the clients out of step.
-pub(super) fn start(config: &Config, state: &State, seed: u64) -> Requests {
+fn at(seconds: f64) -> Instant {
+    Instant::ZERO + Duration::from_secs_f64(seconds)
+}
+
+/// An engine in which everything of the state runs, the clients out of step: they start within some seconds.
+pub(super) fn start(config: &Config, state: &State, seed: u64, starting: f64) -> Requests {
     let streams = Streams::new(seed);
     let mut config = config.clone();
     // The mean rate of the moment, with the clumping and patience of the scenario's own sources.
@@ -150,7 +198,7 @@ pub(super) fn start(config: &Config, state: &State, seed: u64) -> Requests {
         let shape = Shape::Step {
             before: 0.0,
             after: state.arrivals,
-            at: Duration::from_millis(500),
+            at: Duration::from_secs_f64(BEGIN),
         };
         config.arrivals.push(Arrivals {
             shape,
@@ -175,7 +223,7 @@ pub(super) fn start(config: &Config, state: &State, seed: u64) -> Requests {
                 for _ in 0..count {
                     let id = PodId(next_pod);
                     next_pod += 1;
-                    let sleep = Duration::from_millis(500) + Duration::from_secs_f64(starts.random());
+                    let sleep = Duration::from_secs_f64(BEGIN + starting * starts.random::<f64>());
                     engine.pod_running(id, role, NodeId(place as u32), cpu, Some(sleep));
                     engine.pod_ready(id, true);
                 }

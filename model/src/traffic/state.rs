@@ -26,7 +26,17 @@ impl Site {
             proxies: Pods::new(),
         }
     }
+
+    /// Nothing of ours is on it.
+    fn is_idle(&self) -> bool {
+        [&self.servers, &self.clients, &self.proxies]
+            .into_iter()
+            .all(|pods| count(pods) == 0)
+    }
 }
+
+/// The fastest machine of a type is at most so many times as fast as the slowest.
+const SPREAD: f64 = 1.08;
 
 /// All nodes, and requests a second from outside.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -50,27 +60,68 @@ impl State {
     }
 
     /// The state as numbers, the same whatever the nodes are called: the key of memoized results. With it the
-    /// state itself in the key's order of nodes, without those that nothing of ours is on.
+    /// state itself in the key's order of nodes, without those that nothing of ours is on, and with one speed
+    /// for machines of a type.
     pub(super) fn key(&self) -> (Vec<u64>, State) {
-        let keyed = |site| Some((site_key(site)?, site));
-        let mut sites: Vec<(Vec<u64>, &Site)> = self.sites.iter().filter_map(keyed).collect();
+        let mut state = State {
+            sites: self
+                .sites
+                .iter()
+                .filter(|site| !site.is_idle())
+                .cloned()
+                .collect(),
+            arrivals: self.arrivals,
+        };
+        state.level_speeds();
+        let mut sites: Vec<(Vec<u64>, Site)> = state
+            .sites
+            .into_iter()
+            .map(|site| (site_key(&site), site))
+            .collect();
         sites.sort_by(|(a, _), (b, _)| a.cmp(b));
         let state = State {
-            sites: sites.iter().map(|(_, site)| Site::clone(site)).collect(),
+            sites: sites.iter().map(|(_, site)| site.clone()).collect(),
             arrivals: self.arrivals,
         };
         let mut key: Vec<u64> = sites.into_iter().flat_map(|(key, _)| key).collect();
         key.push(self.arrivals.to_bits());
         (key, state)
     }
+
+    /// Gives machines that are alike but for a few per cent of speed their mean speed, to a per cent.
+    fn level_speeds(&mut self) {
+        let mut machines: Vec<&mut Machine> = self.sites.iter_mut().map(|site| &mut site.machine).collect();
+        let kind = |machine: &Machine| (machine.vcpus, machine.cores, machine.system_cpu, machine.gpu);
+        let order = |a: &Machine, b: &Machine| {
+            let sizes = a.vcpus.total_cmp(&b.vcpus).then(a.cores.total_cmp(&b.cores));
+            let kinds = sizes
+                .then(a.system_cpu.total_cmp(&b.system_cpu))
+                .then(a.gpu.cmp(&b.gpu));
+            kinds.then(a.speed.total_cmp(&b.speed))
+        };
+        machines.sort_by(|a, b| order(a, b));
+        let alike = |a: &&mut Machine, b: &&mut Machine| kind(a) == kind(b);
+        for same in machines.chunk_by_mut(alike) {
+            let mut rest = same;
+            while let Some(slowest) = rest.first().map(|machine| machine.speed) {
+                let count = rest.partition_point(|machine| machine.speed <= slowest * SPREAD);
+                let (close, others) = std::mem::take(&mut rest).split_at_mut(count.max(1));
+                let mean = close.iter().map(|machine| machine.speed).sum::<f64>() / close.len() as f64;
+                let speed = if mean == slowest {
+                    mean
+                } else {
+                    (mean * 100.0).round() / 100.0
+                };
+                close.iter_mut().for_each(|machine| machine.speed = speed);
+                rest = others;
+            }
+        }
+    }
 }
 
-/// A node's numbers; `None` if nothing of ours is there.
-fn site_key(site: &Site) -> Option<Vec<u64>> {
+/// A node's numbers.
+fn site_key(site: &Site) -> Vec<u64> {
     let kinds = [&site.servers, &site.clients, &site.proxies];
-    if kinds.iter().all(|pods| count(pods) == 0) {
-        return None;
-    }
     let machine = &site.machine;
     let hardware = [machine.vcpus, machine.cores, machine.speed, machine.system_cpu].map(f64::to_bits);
     let gpu = machine.gpu.map_or(0, |model| u64::from(model.0) + 1);
@@ -84,5 +135,5 @@ fn site_key(site: &Site) -> Option<Vec<u64>> {
             key.extend([cpu.request.0 as u64, limit, u64::from(count)]);
         }
     }
-    Some(key)
+    key
 }

@@ -249,13 +249,8 @@ fn arrivals_beyond_capacity_wait_and_then_give_up() {
         let rate = bench.pass(30);
         assert!(rate < 2.0, "{fidelity:?}: {rate}");
         let p99 = bench.traffic.latency(Instant::ZERO, bench.now, &[0.99])[0];
-        // A known limit of flow: under overload its percentiles overshoot the patience by up to a second.
-        let patience = match fidelity {
-            Fidelity::Requests => 5.5,
-            Fidelity::Flow => 6.5,
-        };
         assert!(
-            p99 < patience,
+            p99 < 5.5,
             "{fidelity:?}: answers come within the patience of 5 s or so: {p99}"
         );
     }

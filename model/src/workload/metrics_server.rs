@@ -5,7 +5,6 @@
 //! (kubernetes-sigs/metrics-server 0.7 cmd/metrics-server/app/options/options.go `NewOptions`), window and
 //! usage (pkg/storage/pod.go `GetMetrics`).
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use sim::Instant;
@@ -29,35 +28,36 @@ pub struct PodUsage {
 /// The CPU readings of each pod.
 #[derive(Debug, Clone, Default)]
 pub struct MetricsServer {
-    readings: BTreeMap<PodId, (Reading, Option<Reading>)>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Reading {
-    at: Instant,
-    cpu_seconds: f64,
+    /// When the last two scrapes were.
+    scrapes: (Instant, Instant),
+    /// CPU seconds that the last two scrapes found, by pod.
+    readings: Vec<(PodId, f64, Option<f64>)>,
 }
 
 impl MetricsServer {
     /// Takes one scrape of all running pods: their CPU seconds so far.
     pub fn scrape(&mut self, now: Instant, pods: impl IntoIterator<Item = (PodId, f64)>) {
-        let mut seen = BTreeMap::new();
-        for (pod, cpu_seconds) in pods {
-            let last = self.readings.get(&pod).map(|&(last, _)| last);
-            seen.insert(pod, (Reading { at: now, cpu_seconds }, last));
+        let mut seen: Vec<_> = pods.into_iter().map(|(pod, cpu)| (pod, cpu, None)).collect();
+        seen.sort_unstable_by_key(|&(pod, ..)| pod);
+        let mut before = self.readings.iter().peekable();
+        for (pod, _, last) in &mut seen {
+            while before.next_if(|(other, ..)| other < pod).is_some() {}
+            *last = before.next_if(|(other, ..)| other == pod).map(|&(_, cpu, _)| cpu);
         }
         self.readings = seen;
+        self.scrapes = (self.scrapes.1, now);
     }
 
     /// What is known of a pod.
     #[must_use]
     pub fn usage(&self, pod: PodId) -> Option<PodUsage> {
-        let &(last, before) = self.readings.get(&pod)?;
-        let before = before?;
-        let window = last.at.since(before.at);
-        let cpu = (last.cpu_seconds - before.cpu_seconds).max(0.0) / window.as_secs_f64();
+        let place = self.readings.binary_search_by_key(&pod, |&(pod, ..)| pod).ok()?;
+        let (_, last, before) = self.readings[place];
+        let (first, timestamp) = self.scrapes;
+        let window = timestamp.since(first);
+        let cpu = (last - before?).max(0.0) / window.as_secs_f64();
         Some(PodUsage {
-            timestamp: last.at,
+            timestamp,
             window,
             cpu,
         })

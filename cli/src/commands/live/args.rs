@@ -1,11 +1,12 @@
 //! What can be typed after `scaletwin live`.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
-use crate::args::Format;
+use crate::args::{Fidelity, Format};
 
 /// Arguments of `live`.
 #[derive(Debug, Args)]
@@ -25,6 +26,10 @@ pub(crate) enum LiveCommand {
     Record(RecordArgs),
     /// Take away what a run left, after it was killed
     Clean(CleanArgs),
+    /// Write what a cluster of made-up nodes needs to stand in for EKS: for KWOK, Karpenter and Prometheus
+    Kwok(KwokArgs),
+    /// Play kubelets and traffic for a cluster of made-up nodes, and expose Traefik's counters
+    Traffic(TrafficArgs),
 }
 
 /// Which cluster, and as whom.
@@ -155,6 +160,53 @@ pub(crate) struct CleanArgs {
     #[arg(long, value_name = "TIME", default_value = "15m", value_parser = duration)]
     pub(crate) nodes_within: Duration,
     /// How the outcome is printed
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+}
+
+/// Arguments of `live traffic`.
+#[derive(Debug, Args)]
+pub(crate) struct TrafficArgs {
+    /// The scenario's directory
+    pub(crate) dir: PathBuf,
+    /// The kubeconfig file [default: KUBECONFIG or ~/.kube/config]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) kubeconfig: Option<PathBuf>,
+    /// Its context [default: the current one]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) context: Option<String>,
+    /// Where Prometheus scrapes: /metrics
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9105")]
+    pub(crate) listen: SocketAddr,
+    /// How requests are simulated
+    #[arg(long, value_enum, default_value_t = Fidelity::Flow)]
+    pub(crate) fidelity: Fidelity,
+    /// The seed of all chance [default: the scenario's]
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+    /// The scenario's time zero, such as 2026-01-31T12:00:00Z, for load from outside [default: now]
+    #[arg(long, value_name = "TIME")]
+    pub(crate) start: Option<jiff::Timestamp>,
+    /// Override a scenario field, or a manifest field as KIND/NAME: FIELD=VALUE; may be repeated
+    #[arg(long = "set", value_name = "FIELD=VALUE")]
+    pub(crate) sets: Vec<String>,
+    /// How the state is told, once a second
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+}
+
+/// Arguments of `live kwok`.
+#[derive(Debug, Args)]
+pub(crate) struct KwokArgs {
+    /// The scenario's directory
+    pub(crate) dir: PathBuf,
+    /// Where the files go
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// Override a scenario field, or a manifest field as KIND/NAME: FIELD=VALUE; may be repeated
+    #[arg(long = "set", value_name = "FIELD=VALUE")]
+    pub(crate) sets: Vec<String>,
+    /// How the files' names are printed
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,
 }

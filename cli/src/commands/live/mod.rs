@@ -4,10 +4,12 @@ pub(crate) mod args;
 mod clean;
 mod expect;
 mod intent;
+mod kwok;
 mod preflight;
 mod record;
 mod run;
 mod signals;
+mod traffic;
 mod view;
 
 use std::future::Future;
@@ -29,6 +31,8 @@ pub(crate) fn live(args: &LiveArgs) -> Result<Answer, Failure> {
         LiveCommand::Run(args) => run::run(args),
         LiveCommand::Record(args) => record::record(args),
         LiveCommand::Clean(args) => clean::clean(args),
+        LiveCommand::Kwok(args) => kwok::kwok(args),
+        LiveCommand::Traffic(args) => traffic::traffic(args),
     }
 }
 

@@ -66,6 +66,9 @@ pub fn fleet_request(
     profile: &Profile,
 ) -> Result<FleetRequest, InsufficientCapacity> {
     let requirements = &claim.requirements;
+    if class.registration_delay.is_some() {
+        return made_up(compatible(claim, types), class);
+    }
     let candidates = filter(compatible(claim, types), requirements, profile);
     if candidates.is_empty() {
         return Err(InsufficientCapacity);
@@ -93,6 +96,30 @@ pub fn fleet_request(
         overrides,
         volumes: class.machine_volumes().into(),
         detailed_monitoring: class.detailed_monitoring,
+        registration_delay: None,
+    })
+}
+
+/// The call for a claim of a KWOKNodeClass: the cheapest offering of all types, the first of equal ones
+/// (karpenter v1.14 kwok/cloudprovider/cloudprovider.go `toNode`; the real one picks among the equally cheap
+/// offerings of a type by chance).
+fn made_up(candidates: Vec<Candidate<'_>>, class: &NodeClass) -> Result<FleetRequest, InsufficientCapacity> {
+    let offers = candidates.iter().flat_map(|own| {
+        let name = &own.instance_type.name;
+        own.offerings.iter().map(move |offering| (name, *offering))
+    });
+    let cheapest = offers.min_by_key(|(_, offering)| offering.price);
+    let (name, offering) = cheapest.ok_or(InsufficientCapacity)?;
+    Ok(FleetRequest {
+        capacity_type: offering.capacity_type,
+        overrides: vec![Override {
+            instance_type: name.clone(),
+            zone: offering.zone.clone(),
+            reservation: None,
+        }],
+        volumes: class.machine_volumes().into(),
+        detailed_monitoring: false,
+        registration_delay: class.registration_delay,
     })
 }
 

@@ -1,5 +1,8 @@
-//! EC2NodeClasses: what machines are made with
-//! (karpenter-provider-aws v1.14 pkg/apis/v1/ec2nodeclass.go; v0.32.4 pkg/apis/v1beta1/ec2nodeclass.go).
+//! Node classes: what machines are made with. EC2NodeClasses
+//! (karpenter-provider-aws v1.14 pkg/apis/v1/ec2nodeclass.go; v0.32.4 pkg/apis/v1beta1/ec2nodeclass.go), and
+//! the KWOKNodeClasses of rehearsals (karpenter v1.14 kwok/apis/v1alpha1/kwoknodeclass.go).
+
+use std::time::Duration;
 
 use crate::catalog::kubelet::{AmiFamily, Kubelet};
 use crate::catalog::volume::Volume;
@@ -9,7 +12,7 @@ use crate::quantity::Bytes;
 /// The size of a volume that nothing else is said about (pkg/providers/amifamily/resolver.go `DefaultEBS`).
 const DEFAULT_VOLUME: Bytes = Bytes::from_gib(20);
 
-/// An EC2NodeClass.
+/// An EC2NodeClass or a KWOKNodeClass.
 ///
 /// Selectors of subnets and images are taken as resolved: subnets are the zones that the scenario declares,
 /// images their family. User data, metadata options, roles, tags and security groups change nothing here.
@@ -31,6 +34,9 @@ pub struct NodeClass {
     pub detailed_monitoring: bool,
     /// The capacity reservations that capacityReservationSelectorTerms select.
     pub reservations: Vec<CapacityReservation>,
+    /// Of a KWOKNodeClass: spec.nodeRegistrationDelay, from its Create to the Node. Its machines are made up:
+    /// always the cheapest choice, no volumes, no time to shut down.
+    pub registration_delay: Option<Duration>,
 }
 
 /// An on-demand capacity reservation.
@@ -59,12 +65,16 @@ impl NodeClass {
             instance_store_raid0: false,
             detailed_monitoring: false,
             reservations: Vec::new(),
+            registration_delay: None,
         }
     }
 
     /// The volumes that a machine is made with: those of the class, or else those of the image family.
     #[must_use]
     pub fn machine_volumes(&self) -> Vec<Volume> {
+        if self.registration_delay.is_some() {
+            return Vec::new();
+        }
         if !self.volumes.is_empty() {
             return self.volumes.clone();
         }

@@ -15,8 +15,10 @@ use sim::Instant;
 
 use super::fields::SCENARIO;
 use super::{
-    Dashboard, Files, ObjectName, Objects, Overlay, Report, Scenario, Source, Stack, Start, resolve, set,
+    Dashboard, Files, ObjectName, Objects, Overlay, Report, Scenario, Shared, Source, Stack, Start, resolve,
+    set,
 };
+use crate::catalog::Catalog;
 use crate::document::fields::Schema;
 use crate::document::{Context, Cursor, Diagnostic, Place, Severity, Value, parse_toml};
 use crate::manifest::{Document, convert, read_documents};
@@ -33,18 +35,36 @@ const KEDA: std::ops::RangeInclusive<u16> = 10..=20;
 pub(super) fn load(files: &Files, sets: &[String]) -> Result<(Scenario, Report), Report> {
     let problems = RefCell::new(Vec::new());
     let mut tree = read_scenario(&files.scenario, &problems);
-    let mut documents: Vec<Document> = files
+    let mut documents = read_all(files, &problems);
+    set::apply(sets, &mut tree, &mut documents, &problems);
+    resolve_all(files, &tree, &documents, problems, None, Shared::default())
+}
+
+/// The documents of all manifests.
+pub(super) fn read_all(files: &Files, problems: &RefCell<Vec<Diagnostic>>) -> Vec<Document> {
+    files
         .manifests
         .iter()
-        .flat_map(|source| read_documents(source, &problems))
-        .collect();
-    set::apply(sets, &mut tree, &mut documents, &problems);
+        .flat_map(|source| read_documents(source, problems))
+        .collect()
+}
+
+/// From what is written to what it means. The catalog is made anew unless it is known already.
+pub(super) fn resolve_all(
+    files: &Files,
+    tree: &Value,
+    documents: &[Document],
+    problems: RefCell<Vec<Diagnostic>>,
+    catalog: Option<Arc<Catalog>>,
+    shared: Shared,
+) -> Result<(Scenario, Report), Report> {
     let context = Context::new(&files.scenario.path, String::new(), &problems);
-    let root = context.root(&tree);
+    let root = context.root(tree);
     Schema::new(SCENARIO).check(&root);
-    let scenario = scenario(&root, files, &documents, &problems);
-    if let Some(scenario) = &scenario {
-        super::check::check(scenario, &root, &documents, &problems);
+    let mut scenario = scenario(&root, files, documents, catalog, &problems);
+    if let Some(scenario) = &mut scenario {
+        scenario.shared = shared;
+        super::check::check(scenario, &root, documents, &problems);
     }
     let report = Report::new(problems.take());
     match scenario {
@@ -53,17 +73,25 @@ pub(super) fn load(files: &Files, sets: &[String]) -> Result<(Scenario, Report),
     }
 }
 
+/// The catalog that a scenario asks for, if it asks for one that there is.
+pub(super) fn catalog_of(tree: &Value) -> Option<Arc<Catalog>> {
+    let problems = RefCell::new(Vec::new());
+    let context = Context::new("", String::new(), &problems);
+    let catalog = cloud::catalog(&context.root(tree).get("cloud")).map(Arc::new);
+    let flawless = problems.borrow().is_empty();
+    catalog.filter(|_| flawless)
+}
+
 /// See [`super::documents`].
 pub(super) fn documents(files: &Files, sets: &[String]) -> Vec<Document> {
     let problems = RefCell::new(Vec::new());
     let mut tree = read_scenario(&files.scenario, &problems);
-    let read = |source| read_documents(source, &problems);
-    let mut documents: Vec<Document> = files.manifests.iter().flat_map(read).collect();
+    let mut documents = read_all(files, &problems);
     set::apply(sets, &mut tree, &mut documents, &problems);
     documents
 }
 
-fn read_scenario(source: &Source, problems: &RefCell<Vec<Diagnostic>>) -> Value {
+pub(super) fn read_scenario(source: &Source, problems: &RefCell<Vec<Diagnostic>>) -> Value {
     let (tree, failures) = parse_toml(&source.text);
     let failure = |(place, message): (Place, String)| Diagnostic {
         severity: Severity::Error,
@@ -85,6 +113,7 @@ fn scenario(
     root: &Cursor<'_>,
     files: &Files,
     documents: &[Document],
+    catalog: Option<Arc<Catalog>>,
     problems: &RefCell<Vec<Diagnostic>>,
 ) -> Option<Scenario> {
     let epoch = epoch(&root.get("epoch"));
@@ -96,12 +125,12 @@ fn scenario(
     }
     let stack = stack(&root.get("stack").required());
     let cloud_at = root.get("cloud");
-    let catalog = cloud::catalog(&cloud_at);
+    let catalog = catalog.or_else(|| cloud::catalog(&cloud_at).map(Arc::new));
     let zones = catalog
-        .as_ref()
+        .as_deref()
         .map(|catalog| cloud::zones(&cloud_at.get("zones"), catalog))
         .unwrap_or_default();
-    let group = |at: &Cursor<'_>| cloud::node_group(at, catalog.as_ref()?, &zones);
+    let group = |at: &Cursor<'_>| cloud::node_group(at, catalog.as_deref()?, &zones);
     let node_groups = root.get("node_group").items().iter().filter_map(group).collect();
 
     let (mut objects, applied) = objects(root, files, documents, problems);
@@ -125,7 +154,7 @@ fn scenario(
         stack,
         region: catalog.as_ref()?.region().to_owned(),
         zones,
-        catalog: Arc::new(catalog?),
+        catalog: catalog?,
         node_groups,
         objects,
         roles: roles?,
@@ -136,7 +165,7 @@ fn scenario(
         metric_rules: metric_rules(&root.get("metric")),
         overlay: overlay(&root.get("overlay"), epoch),
         config: parts::parts(root, &stack, epoch, ec2),
-        shared: super::Shared::default(),
+        shared: Shared::default(),
     };
     for action in &mut scenario.actions {
         if let super::Act::Apply(objects) = &mut action.act {

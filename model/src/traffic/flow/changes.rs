@@ -40,6 +40,7 @@ impl Flow {
                 alive: true,
                 used,
                 rate: 0.0,
+                place: None,
             },
         );
         match role {
@@ -91,7 +92,6 @@ impl Flow {
             return;
         };
         let (role, node) = (pod.role, pod.node);
-        self.prepare();
         self.accrue();
         match role {
             Role::Client => self.client_stopped(),
@@ -99,7 +99,7 @@ impl Flow {
             Role::Server => self.server_stopped(id, node),
         }
         if let Some(pod) = self.pods.get_mut(&id) {
-            (pod.alive, pod.rate) = (false, 0.0);
+            (pod.alive, pod.rate, pod.place) = (false, 0.0, None);
         }
         self.stale_state = true;
     }
@@ -123,6 +123,7 @@ impl Flow {
         let configured = self.pool.proxies.iter().any(|proxy| proxy.servers.contains(&id));
         if configured && self.plant.servers > 0.0 {
             let cut = self.flying / self.plant.servers;
+            self.plant.servers -= 1.0;
             self.flying -= cut;
             self.failed(cut, traefik::BAD_GATEWAY, true, self.present.solution.response);
         }

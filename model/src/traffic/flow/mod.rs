@@ -12,19 +12,21 @@ mod changes;
 mod open;
 mod plant;
 mod reads;
+mod root;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use sim::{Instant, Streams};
 
 use self::open::Line;
-use self::plant::{Plant, Solution};
+pub(super) use self::plant::Plant;
+use self::plant::Solution;
 use super::arrivals::Source;
 use super::config::{Config, Machine, PodCpu};
-use super::pool::{Pick, Pool};
-use super::probe::{Finding, Findings, Probes};
+use super::pool::{Pick, Pool, Proxy};
+use super::probe::{Aspect, Finding, Findings, Probes};
 use super::state::{Site, State};
 use super::traefik::{self, Code};
 use super::{Role, Stats};
@@ -47,6 +49,8 @@ struct Pod {
     used: f64,
     /// vCPU at present.
     rate: f64,
+    /// Its node's place among the state's sites, if it counts there.
+    place: Option<usize>,
 }
 
 /// Requests that hang, and end together.
@@ -70,6 +74,10 @@ struct Stretch {
     /// What they waited beyond what the state makes them, seconds.
     delay: f64,
     served: f64,
+    /// What the state makes them wait in closed form: the mean response time and its unevenness, seconds.
+    mark: (f64, f64),
+    /// What a probe of such a state found, and how many times as long this one's response times are.
+    times: Option<(Arc<Finding>, f64)>,
 }
 
 /// What happens at present.
@@ -86,7 +94,6 @@ struct Present {
     sends: f64,
     /// Share of the configured servers that have gone.
     vanished: f64,
-    finding: Option<Arc<Finding>>,
 }
 
 /// The throughput of a state's clients, in closed form.
@@ -116,6 +123,10 @@ pub(super) struct Flow {
     /// Rates changed: solve anew.
     stale_rates: bool,
     present: Present,
+    /// Since when the state has been what it is.
+    state_since: Instant,
+    /// The response times that the proxies' histograms get, and of which state they are.
+    counted: Option<(Arc<State>, Arc<Finding>)>,
     /// Since when the pods' CPU rates hold.
     since: Instant,
     /// Requests of clients with proxies and servers.
@@ -158,6 +169,8 @@ impl Flow {
             stale_state: true,
             stale_rates: true,
             present: Present::default(),
+            state_since: Instant::ZERO,
+            counted: None,
             since: Instant::ZERO,
             flying: 0.0,
             lines: BTreeMap::new(),
@@ -220,50 +233,48 @@ impl Flow {
 
     /// Makes the state of what runs and what the proxies know.
     fn build(&mut self) {
-        let mut places = BTreeMap::new();
         let mut state = State::default();
         self.site_nodes.clear();
         for (&node, &machine) in &self.nodes {
-            places.insert(node, state.sites.len());
             state.sites.push(Site::new(machine));
             self.site_nodes.push(node);
         }
-        let ready = self
-            .pool
-            .proxies
-            .iter()
-            .find(|proxy| proxy.running && proxy.ready);
-        let configured: BTreeSet<PodId> =
-            ready.map_or_else(BTreeSet::new, |proxy| proxy.servers.iter().copied().collect());
+        let up = |proxy: &&Proxy| proxy.running && proxy.ready;
+        let ready = self.pool.proxies.iter().find(up);
+        let mut configured = ready.map_or_else(Vec::new, |proxy| proxy.servers.clone());
+        configured.sort_unstable();
         let mut alive = 0;
-        for (id, pod) in self.pods.iter().filter(|(_, pod)| pod.alive) {
-            let Some(&place) = places.get(&pod.node) else {
+        for (id, pod) in &mut self.pods {
+            pod.place = None;
+            let counts = pod.alive
+                && match pod.role {
+                    Role::Client => true,
+                    Role::Proxy => self.pool.proxies.iter().filter(up).any(|proxy| proxy.pod == *id),
+                    Role::Server => configured.binary_search(id).is_ok(),
+                };
+            if !counts {
+                continue;
+            }
+            let Ok(place) = self.site_nodes.binary_search(&pod.node) else {
                 continue;
             };
+            pod.place = Some(place);
             let site = &mut state.sites[place];
             let kind = match pod.role {
                 Role::Client => &mut site.clients,
-                Role::Proxy => {
-                    let up = |proxy: &super::pool::Proxy| proxy.pod == *id && proxy.running && proxy.ready;
-                    if !self.pool.proxies.iter().any(up) {
-                        continue;
-                    }
-                    &mut site.proxies
-                }
-                Role::Server if configured.contains(id) => {
-                    alive += 1;
-                    &mut site.servers
-                }
-                Role::Server => continue,
+                Role::Proxy => &mut site.proxies,
+                Role::Server => &mut site.servers,
             };
             *kind.entry(pod.cpu).or_default() += 1;
+            alive += usize::from(pod.role == Role::Server);
         }
         self.present.vanished = match configured.len() {
             0 => 0.0,
-            all => 1.0 - f64::from(alive) / all as f64,
+            all => 1.0 - alive as f64 / all as f64,
         };
         self.plant = Plant::new(&self.config, &state);
         self.state = Arc::new(state);
+        self.state_since = self.now;
     }
 
     /// Loops that do not hang.
@@ -295,6 +306,7 @@ impl Flow {
                 0.0
             };
             self.state = Arc::new(state);
+            self.state_since = self.now;
         }
         let solution = self.plant.solve(share, open);
         let vanished = self.present.vanished;
@@ -318,7 +330,7 @@ impl Flow {
             present.failure = self.refusal().unwrap_or(0);
         }
         if self.near_timeout(present.solution.response) && self.plant.loops > 0.0 {
-            let finding = self.probes.look(&self.config, &self.state);
+            let finding = self.probes.look(&self.config, &self.state, Aspect::Rates);
             present.served = finding.throughput * share;
             present.failed = finding.failures * share;
             let proxys = self.config.service.request_timeout;
@@ -330,9 +342,6 @@ impl Flow {
                 traefik::CLIENT_CLOSED
             };
             present.at_server = true;
-        }
-        if self.config.traefik.durations && present.served + open > 0.0 {
-            present.finding = Some(self.probes.look(&self.config, &self.state));
         }
         self.present = present;
         self.set_cpu_rates(open);
@@ -376,36 +385,27 @@ impl Flow {
     fn set_cpu_rates(&mut self, open: f64) {
         let total = self.present.served + open;
         let solution = &self.present.solution;
-        let of_node: BTreeMap<NodeId, usize> = self.site_nodes.iter().copied().zip(0..).collect();
-        let service = self.config.service.cpu_per_request.mean();
-        let client = self
-            .config
-            .clients
-            .as_ref()
-            .map_or(0.0, |clients| clients.client_cpu);
-        let proxies: u32 = self
-            .state
-            .sites
-            .iter()
-            .map(|site| super::state::count(&site.proxies))
-            .sum();
-        for pod in self.pods.values_mut() {
-            pod.rate = 0.0;
-            let Some(&place) = of_node.get(&pod.node).filter(|_| pod.alive) else {
-                continue;
-            };
-            let (site, group) = (&self.state.sites[place], self.plant.of_site[place]);
-            let Some(&sigma) = solution.sigmas.get(group) else {
-                continue;
-            };
+        let clients = self.config.clients.as_ref();
+        let client = clients.map_or(0.0, |clients| clients.client_cpu);
+        let sites = &self.state.sites;
+        let proxies: u32 = sites.iter().map(|site| super::state::count(&site.proxies)).sum();
+        let proxy = self.config.traefik.proxy_cpu * total / f64::from(proxies.max(1));
+        let server = self.config.service.cpu_per_request.mean() * total / self.plant.servers;
+        // vCPU of each pod of a site, by role.
+        let of_site = |(site, &group): (&Site, &usize)| {
+            let sigma = solution.sigmas.get(group).copied().unwrap_or(f64::INFINITY);
             let here = f64::from(super::state::count(&site.clients)).max(1.0);
-            let work = match pod.role {
-                Role::Client => client * solution.client_rates.get(group).copied().unwrap_or(0.0) / here,
-                Role::Proxy => self.config.traefik.proxy_cpu * total / f64::from(proxies.max(1)),
-                Role::Server if site.servers.contains_key(&pod.cpu) => service * total / self.plant.servers,
-                Role::Server => 0.0,
-            };
-            pod.rate = work / sigma;
+            let rate = solution.client_rates.get(group).copied().unwrap_or(0.0);
+            [client * rate / here, proxy, server].map(|work| work / sigma)
+        };
+        let rates: Vec<[f64; 3]> = sites.iter().zip(&self.plant.of_site).map(of_site).collect();
+        for pod in self.pods.values_mut() {
+            let here = pod.place.and_then(|place| rates.get(place));
+            pod.rate = here.map_or(0.0, |[client, proxy, server]| match pod.role {
+                Role::Client => *client,
+                Role::Proxy => *proxy,
+                Role::Server => *server,
+            });
         }
     }
 
@@ -428,6 +428,9 @@ impl Flow {
         if seconds == 0.0 {
             return;
         }
+        if self.config.traefik.durations && self.present.served + self.arrivals > 0.0 {
+            self.look_at_times();
+        }
         self.fill(start, seconds);
         let (served, failed) = (self.present.served * seconds, self.present.failed * seconds);
         if served > 0.0 {
@@ -443,6 +446,21 @@ impl Flow {
         }
         if self.arrivals > 0.0 || self.jam > 0.0 || !self.lines.is_empty() {
             self.flow_open(start, seconds);
+        }
+    }
+
+    /// Sees to what the proxies' histograms get. A state that passes within a second gets what the one before it
+    /// had.
+    fn look_at_times(&mut self) {
+        let due = match &self.counted {
+            Some((state, _)) => {
+                !Arc::ptr_eq(state, &self.state) && self.now.since(self.state_since) >= Duration::from_secs(1)
+            }
+            None => true,
+        };
+        if due {
+            let finding = self.probes.look(&self.config, &self.state, Aspect::Times);
+            self.counted = Some((Arc::clone(&self.state), finding));
         }
     }
 
@@ -517,7 +535,7 @@ impl Flow {
         let places = self.counting();
         let share = requests / places.len() as f64;
         for place in places {
-            let times = self.present.finding.as_ref().map(|finding| &finding.latency);
+            let times = self.counted.as_ref().map(|(_, finding)| &finding.latency);
             let counters = &mut self.pool.proxies[place].counters;
             counters.count_many(&self.config.traefik, traefik::OK, true, share, response, times);
         }
@@ -535,6 +553,8 @@ impl Flow {
                     state,
                     delay,
                     served: requests,
+                    mark: (self.present.solution.response, self.present.solution.uneven),
+                    times: None,
                 });
             }
             Some(last) => last.served += requests,

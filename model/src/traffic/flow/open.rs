@@ -69,7 +69,7 @@ impl Flow {
     }
 
     /// The least time after which a sender or a proxy gives up, seconds, and what is counted then.
-    fn patience(&self) -> (f64, traefik::Code) {
+    pub(super) fn patience(&self) -> (f64, traefik::Code) {
         let senders = self
             .config
             .arrivals

@@ -10,9 +10,11 @@
 //!   then leave it in convoys, which are longer the more clients there are;
 //! - a *node with clients*, who share what servers and proxy leave over.
 //!
-//! The shapes' constants were fitted to request-level runs of a thousand random states (1–60 clients, 2–9
-//! nodes, service work 20–200 ms, with and without quota); they carry no knowledge of the measured run.
+//! The shapes' constants were fitted to request-level runs of random states (1–60 clients, 2–9 nodes, service
+//! work 20–200 ms, with and without quota), the crowding of nodes besides to the layouts that those left out
+//! (up to 6.8 servers per free vCPU). The measured run had no part in it.
 
+use super::root;
 use crate::traffic::config::{Config, Machine, PodCpu};
 use crate::traffic::physics::{self, capacity, sigma};
 use crate::traffic::state::{Site, State, count};
@@ -70,7 +72,7 @@ struct Group {
 
 /// A state made ready for solving.
 #[derive(Debug, Clone)]
-pub(super) struct Plant {
+pub(in crate::traffic) struct Plant {
     groups: Vec<Group>,
     /// Each site's group.
     pub(super) of_site: Vec<usize>,
@@ -92,11 +94,13 @@ pub(super) struct Plant {
 
 /// What a state does.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Solution {
+pub(in crate::traffic) struct Solution {
     /// Closed-loop requests a second.
-    pub(super) rate: f64,
+    pub(in crate::traffic) rate: f64,
     /// Mean response time, seconds.
-    pub(super) response: f64,
+    pub(in crate::traffic) response: f64,
+    /// How far servers are apart in it: the root of the mean of the squares of their means, seconds.
+    pub(super) uneven: f64,
     /// Client requests a second on each node of each group.
     pub(super) client_rates: Vec<f64>,
     /// Work of a busy vCPU a second in each group.
@@ -106,11 +110,13 @@ pub(super) struct Solution {
 /// The mean times of a cycle at some rate.
 struct Times {
     server: f64,
+    /// The mean of the squares of the servers' means.
+    squares: f64,
     proxy: f64,
 }
 
 impl Plant {
-    pub(super) fn new(config: &Config, state: &State) -> Self {
+    pub(in crate::traffic) fn new(config: &Config, state: &State) -> Self {
         let clients = config.clients.as_ref();
         let gain = config.cpu.smt_gain;
         let loops =
@@ -216,7 +222,7 @@ impl Plant {
     }
 
     /// The throughput of `active` (0–1) of the clients beside `open` requests a second from outside.
-    pub(super) fn solve(&self, active: f64, open: f64) -> Solution {
+    pub(in crate::traffic) fn solve(&self, active: f64, open: f64) -> Solution {
         let mut solution = Solution::default();
         let loops = self.loops * active;
         if self.servers == 0.0 || self.proxies == 0.0 {
@@ -233,14 +239,12 @@ impl Plant {
             .iter()
             .map(|group| group.full / self.fixed_work(group).max(1e-12));
         let room = full.fold(f64::INFINITY, f64::min) - open;
-        let (mut low, mut high) = (0.0, room.max(0.0).min(loops / self.sleep.max(1e-6)));
-        while high - low > 1e-6 * high.max(1e-9) {
-            let middle = (low + high) / 2.0;
-            let enough = self.client_total(middle, open, active, others, &mut solution) > middle;
-            *(if enough { &mut low } else { &mut high }) = middle;
-        }
-        self.client_total(low, open, active, others, &mut solution);
-        solution.rate = low;
+        let most = room.max(0.0).min(loops / self.sleep.max(1e-6));
+        let rate = root::falling(0.0, most, 1e-6 * most.max(1e-9), |rate| {
+            self.client_total(rate, open, active, others, &mut solution) - rate
+        });
+        self.client_total(rate, open, active, others, &mut solution);
+        solution.rate = rate;
         solution
     }
 
@@ -248,6 +252,7 @@ impl Plant {
     fn client_total(&self, rate: f64, open: f64, active: f64, others: f64, solution: &mut Solution) -> f64 {
         let times = self.times(rate, open, others, solution);
         solution.response = times.server + times.proxy;
+        solution.uneven = libm::sqrt(times.squares) + times.proxy;
         let common = self.sleep + solution.response;
         let total = rate + open;
         solution.client_rates.clear();
@@ -275,17 +280,12 @@ impl Plant {
             return 0.0;
         }
         let load = self.client_work / left * others;
-        let (mut low, mut high) = (0.0, clients / cycle);
-        if load > 0.0 {
-            high = high.min(1.0 / load);
-        }
-        for _ in 0..24 {
-            let middle = (low + high) / 2.0;
-            let full = (middle * load).min(1.0 - 1e-12);
-            let needed = middle * cycle + wait * full * libm::sqrt(full) / (1.0 - full);
-            *(if needed < clients { &mut low } else { &mut high }) = middle;
-        }
-        low
+        let most = (clients / cycle).min(1.0 / load);
+        // Clients at rest, in line and on their way; times what the node has left, so that no side is endless.
+        root::falling(0.0, most, 1e-7 * most, |rate| {
+            let full = (rate * load).min(1.0);
+            (clients - rate * cycle) * (1.0 - full) - wait * full * libm::sqrt(full)
+        })
     }
 
     /// Work per request that a node of a group does first.
@@ -299,6 +299,7 @@ impl Plant {
         let total = rate + open;
         let mut times = Times {
             server: 0.0,
+            squares: 0.0,
             proxy: 0.0,
         };
         solution.sigmas.clear();
@@ -334,7 +335,9 @@ impl Plant {
             if quota >= 1.0 || gpu >= 1.0 || pod_rate * time >= self.concurrency {
                 time = ENDLESS;
             }
-            times.server += time * class.pods / self.servers;
+            let weight = class.pods / self.servers;
+            times.server += time * weight;
+            times.squares += time * time * weight;
         }
         for (group, &sigma) in self.groups.iter().zip(&solution.sigmas) {
             if group.proxies > 0.0 {

@@ -1,9 +1,13 @@
 //! What can be read: CPU use, expositions, totals, response times.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use super::open::Line;
 use super::{Flow, Stretch};
 use crate::id::PodId;
 use crate::traffic::latency::Histogram;
+use crate::traffic::probe::{Aspect, Finding};
 use crate::traffic::{Sample, Stats};
 
 impl Flow {
@@ -40,16 +44,83 @@ impl Flow {
 
     /// The response times of requests answered between two times (seconds).
     pub(in crate::traffic) fn latencies(&mut self, from: f64, to: f64) -> Histogram {
+        self.find_times();
+        let (patience, _) = self.patience();
         let mut sum = Histogram::default();
         for stretch in overlapping(&self.stretches, from, to) {
             let inside = stretch.to.min(to) - stretch.from.max(from);
             let served = stretch.served * inside / (stretch.to - stretch.from);
-            let finding = self.probes.look(&self.config, &stretch.state);
-            if finding.latency.total() > 0.0 && served > 0.0 {
-                sum.add_delayed(&finding.latency, served, stretch.delay);
+            let Some((finding, factor)) = &stretch.times else {
+                continue;
+            };
+            let times = &finding.latency;
+            if times.total() == 0.0 || served <= 0.0 {
+                continue;
+            }
+            if stretch.delay > 0.0 {
+                sum.add_delayed(times, served, *factor, stretch.delay, patience);
+            } else {
+                sum.add_stretched(times, served, *factor);
             }
         }
         sum
+    }
+
+    /// Finds the response times of every stretch. The states in which most requests were served are probed;
+    /// a state that is like one of these in closed form, and the last few requests, have its response times,
+    /// in proportion to the means.
+    fn find_times(&mut self) {
+        if self.stretches.iter().all(|stretch| stretch.times.is_some()) {
+            return;
+        }
+        let mut place_of: BTreeMap<Vec<u64>, usize> = BTreeMap::new();
+        let mut met: Vec<Met> = Vec::new();
+        let mut met_in = Vec::new();
+        for (number, stretch) in self.stretches.iter().enumerate() {
+            let again = number.checked_sub(1).map(|before| &self.stretches[before].state);
+            let place = match again {
+                Some(state) if Arc::ptr_eq(state, &stretch.state) => met_in[number - 1],
+                _ => *place_of.entry(stretch.state.key().0).or_insert_with(|| {
+                    met.push(Met {
+                        served: 0.0,
+                        stretch: number,
+                        times: None,
+                    });
+                    met.len() - 1
+                }),
+            };
+            met[place].served += stretch.served;
+            met_in.push(place);
+        }
+        let mut order: Vec<usize> = (0..met.len()).collect();
+        order.sort_by(|&a, &b| met[b].served.total_cmp(&met[a].served));
+        let mut left: f64 = met.iter().map(|met| met.served).sum();
+        let few = left * FEW;
+        let mut probed: Vec<(usize, Arc<Finding>)> = Vec::new();
+        for place in order {
+            let own = &self.stretches[met[place].stretch];
+            let distance = |other: usize| apart(own, &self.stretches[other]);
+            let nearest = probed
+                .iter()
+                .min_by(|(a, _), (b, _)| distance(*a).total_cmp(&distance(*b)));
+            let times = match nearest {
+                Some((other, finding)) if left <= few || distance(*other) <= ALIKE => {
+                    let factor = own.mark.0 / self.stretches[*other].mark.0;
+                    let plain = factor.is_finite() && factor > 0.0;
+                    (Arc::clone(finding), if plain { factor } else { 1.0 })
+                }
+                _ => {
+                    let finding = self.probes.look(&self.config, &own.state, Aspect::Times);
+                    probed.push((met[place].stretch, Arc::clone(&finding)));
+                    (finding, 1.0)
+                }
+            };
+            left -= met[place].served;
+            met[place].times = Some(times);
+        }
+        for (stretch, place) in self.stretches.iter_mut().zip(met_in) {
+            stretch.times.clone_from(&met[place].times);
+        }
     }
 
     /// The share of time between two times (seconds) that was spent in states whose throughput is not settled.
@@ -57,12 +128,36 @@ impl Flow {
         let mut unsettled = 0.0;
         for stretch in overlapping(&self.stretches, from, to) {
             let closed = stretch.state.arrivals == 0.0;
-            if closed && self.probes.look(&self.config, &stretch.state).unsettled() {
+            let look = || self.probes.look(&self.config, &stretch.state, Aspect::Rates);
+            if closed && look().unsettled() {
                 unsettled += stretch.to.min(to) - stretch.from.max(from);
             }
         }
         if to > from { unsettled / (to - from) } else { 0.0 }
     }
+}
+
+/// States whose closed forms differ by less, in logarithms, have response times of one shape.
+const ALIKE: f64 = 0.1;
+/// The share of requests whose states are not looked at.
+const FEW: f64 = 0.03;
+
+/// A state that a run was in.
+struct Met {
+    served: f64,
+    /// Its first stretch.
+    stretch: usize,
+    times: Option<(Arc<Finding>, f64)>,
+}
+
+/// How unlike two states are in closed form.
+fn apart(a: &Stretch, b: &Stretch) -> f64 {
+    if (a.state.arrivals > 0.0) != (b.state.arrivals > 0.0) {
+        return f64::INFINITY;
+    }
+    let ratio = |a: f64, b: f64| libm::fabs(libm::log(a / b));
+    let apart = ratio(a.mark.0, b.mark.0).max(ratio(a.mark.1, b.mark.1));
+    if apart.is_nan() { f64::INFINITY } else { apart }
 }
 
 fn overlapping(stretches: &[Stretch], from: f64, to: f64) -> impl Iterator<Item = &Stretch> {

@@ -11,6 +11,7 @@
 mod due;
 mod flight;
 mod node;
+mod quota;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;

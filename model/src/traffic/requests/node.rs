@@ -1,17 +1,22 @@
 //! One node's CPUs: who runs how fast until something changes.
 //!
-//! Groups (cgroups) compete: one for each pod with a CPU request, one for all BestEffort pods together.
-//! Between two changes every group runs at a constant rate, and the tasks of one group share it equally, so
-//! that a group needs one clock of work and its tasks only the reading at which they end. Quotas are
-//! refilled lazily: a group that cannot use up its budget in a period costs no event.
+//! Groups (cgroups) compete: one for each pod with a CPU request, one for all BestEffort pods together. A
+//! group is *full* if it gets all it can use, a vCPU for each task; *limited* if it gets its weight's part of
+//! the level to which the CPUs fill up; or *held* by its quota. Its tasks share what it gets equally.
+//!
+//! What a group has done is thus a difference of two readings of the node's own [`Clocks`], and when its next
+//! task ends is a reading that does not move when others come and go. Nothing is done to a group between
+//! two changes of its own; an event costs one pass over a few numbers for each group that has tasks. Quotas
+//! are refilled lazily: a group that cannot use up its budget in a period costs hardly an event.
 
 use sim::Instant;
 
+use super::quota::{History, Quota, nanos};
 use crate::traffic::config::Machine;
-use crate::traffic::physics::{self, BEST_EFFORT_WEIGHT, Claim};
+use crate::traffic::physics::{self, BEST_EFFORT_WEIGHT};
 
 /// Work or budget below this counts as nothing, seconds: what a nanosecond of rounding leaves.
-const NOTHING: f64 = 2e-9;
+pub(super) const NOTHING: f64 = 2e-9;
 
 /// The group of the BestEffort pods.
 pub(super) const BEST_EFFORT: usize = 0;
@@ -45,31 +50,96 @@ struct Running {
     cpu_begin: f64,
 }
 
+/// How a group fares at present.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Pace {
+    /// It gets nothing: it has just come, or its quota is used up.
+    #[default]
+    Held,
+    /// Each task has a vCPU.
+    Full,
+    /// It gets its weight's part.
+    Limited,
+}
+
+/// What a thread would have used and done by now that always ran, and a group of weight 1 that always was
+/// limited: vCPU-seconds and core-seconds.
+#[derive(Debug, Clone, Copy, Default)]
+struct Clocks {
+    cpu: f64,
+    work: f64,
+    limited_cpu: f64,
+    limited_work: f64,
+}
+
+impl Clocks {
+    fn of(&self, pace: Pace) -> (f64, f64) {
+        match pace {
+            Pace::Held => (0.0, 0.0),
+            Pace::Full => (self.cpu, self.work),
+            Pace::Limited => (self.limited_cpu, self.limited_work),
+        }
+    }
+}
+
 #[derive(Debug, Clone, Default)]
 struct Group {
     /// Soonest done first.
     tasks: Vec<Running>,
     weight: f64,
-    /// vCPU of each task at present.
-    rate: f64,
     /// Work done by each task that has always been here, core-seconds.
     clock: f64,
     /// vCPU-seconds of the same.
     cpu_clock: f64,
     quota: Option<Quota>,
-    active: bool,
+    /// What the clocks of its pace (CPU and work) said when all this was true.
+    seen: (f64, f64),
+    /// Its place among the active, if it has tasks.
+    place: Option<usize>,
 }
 
+/// What planning needs to know of a group with tasks.
 #[derive(Debug, Clone, Copy)]
-struct Quota {
-    /// vCPU-seconds a period.
-    budget: f64,
-    /// Nanoseconds.
-    period: u64,
-    /// When the budget is full again, nanoseconds.
-    refill: u64,
-    used: f64,
+struct Active {
+    group: usize,
+    pace: Pace,
+    /// Its quota is used up.
     throttled: bool,
+    /// It gets all it wants: an intermediate result.
+    content: bool,
+    tasks: f64,
+    weight: f64,
+    /// What part of its pace's clocks each task gets.
+    share: f64,
+}
+
+/// What can be next in a group: a reading of one of the clocks, or endless.
+mod next {
+    /// A task is done, of a full group: its work clock.
+    pub(super) const DONE: usize = 0;
+    /// The same of a limited group.
+    pub(super) const LIMITED_DONE: usize = 1;
+    /// A limited group's quota may be used up: its CPU clock.
+    pub(super) const SPENT: usize = 2;
+    /// Another's quota is used up or refilled: nanoseconds.
+    pub(super) const TURN: usize = 3;
+    /// How many there are.
+    pub(super) const KINDS: usize = 4;
+}
+
+type Readings = [f64; next::KINDS];
+
+const NEVER: Readings = [f64::INFINITY; next::KINDS];
+
+/// How the CPUs are divided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Division {
+    /// There is enough for all.
+    Plenty,
+    /// Nobody gets all it can use.
+    Scarce,
+    /// Some do.
+    Mixed,
 }
 
 /// The CPUs of a node.
@@ -79,13 +149,28 @@ pub(super) struct Node {
     smt_gain: f64,
     groups: Vec<Group>,
     free_groups: Vec<usize>,
-    /// Groups with tasks, in order of their coming.
-    active: Vec<usize>,
+    active: Vec<Active>,
+    /// What is next in each of the active.
+    coming: Vec<Readings>,
+    /// The least of each kind in `coming`, or less where that is stale.
+    first: Readings,
+    stale: [bool; next::KINDS],
+    /// Groups whose quota was used up or refilled since the last plan.
+    turned: Vec<usize>,
+    /// What the active that are not throttled want, vCPU, and their weights.
+    wanted: f64,
+    weights: f64,
+    /// No group weighs more.
+    heaviest: f64,
+    division: Division,
+    clocks: Clocks,
     /// Work of one busy vCPU a second at present.
     sigma: f64,
+    /// vCPU of a limited group for each unit of its weight at present.
+    level: f64,
+    history: History,
     /// All of the above is true at this time, nanoseconds.
     at: u64,
-    claims: Vec<Claim>,
 }
 
 impl Node {
@@ -100,9 +185,19 @@ impl Node {
             groups: vec![best_effort],
             free_groups: Vec::new(),
             active: Vec::new(),
+            coming: Vec::new(),
+            first: NEVER,
+            stale: [false; next::KINDS],
+            turned: Vec::new(),
+            wanted: 0.0,
+            weights: 0.0,
+            heaviest: BEST_EFFORT_WEIGHT,
+            division: Division::Plenty,
+            clocks: Clocks::default(),
             sigma: machine.speed,
+            level: 0.0,
+            history: History::default(),
             at: now.as_nanos(),
-            claims: Vec::new(),
         }
     }
 
@@ -112,13 +207,13 @@ impl Node {
 
     /// Makes room for a pod with a group of its own. The quota's first refill is `phase` from now (seconds).
     pub(super) fn add_group(&mut self, weight: f64, quota: Option<(f64, f64, f64)>) -> usize {
-        let quota = quota.map(|(budget, period, phase)| Quota {
-            budget,
-            period: nanos(period),
-            refill: self.at + nanos(phase).max(1),
-            used: 0.0,
-            throttled: false,
-        });
+        let at = self.at;
+        let quota =
+            quota.map(|(budget, period, phase)| Quota::new(budget, nanos(period), at + nanos(phase).max(1)));
+        if let Some(quota) = &quota {
+            self.history.keep(quota.period());
+        }
+        self.heaviest = self.heaviest.max(weight);
         let group = Group {
             weight,
             quota,
@@ -137,69 +232,183 @@ impl Node {
     }
 
     /// Ends a pod's group with all it does; the caller has advanced the node.
-    pub(super) fn remove_group(&mut self, place: usize) {
-        self.groups[place] = Group::default();
-        self.active.retain(|&active| active != place);
-        self.free_groups.push(place);
+    pub(super) fn remove_group(&mut self, group: usize) {
+        self.deactivate(group);
+        self.groups[group] = Group::default();
+        self.free_groups.push(group);
     }
 
     /// Takes the tasks that `which` names out of a group, and says how many vCPU-seconds they had used.
-    pub(super) fn remove_tasks(&mut self, place: usize, which: impl Fn(Task) -> bool) -> f64 {
-        let group = &mut self.groups[place];
-        let clock = group.cpu_clock;
+    pub(super) fn remove_tasks(&mut self, group: usize, which: impl Fn(Task) -> bool) -> f64 {
+        let Some(place) = self.groups[group].place else {
+            return 0.0;
+        };
+        self.catch_up(place);
+        let known = &mut self.groups[group];
+        let clock = known.cpu_clock;
         let mut used = 0.0;
-        group.tasks.retain(|running| {
+        known.tasks.retain(|running| {
             let goes = which(running.task);
             if goes {
                 used += clock - running.cpu_begin;
             }
             !goes
         });
-        self.settle(place);
+        if known.tasks.is_empty() {
+            self.deactivate(group);
+        } else {
+            self.expect(place);
+        }
         used
     }
 
     /// A new task of `work` core-seconds; the caller has advanced the node and will plan it anew.
-    pub(super) fn add_task(&mut self, place: usize, task: Task, work: f64) {
-        let group = &mut self.groups[place];
+    pub(super) fn add_task(&mut self, group: usize, task: Task, work: f64) {
+        let place = match self.groups[group].place {
+            Some(place) => {
+                self.catch_up(place);
+                place
+            }
+            None => self.activate(group),
+        };
+        let known = &mut self.groups[group];
         let running = Running {
             task,
-            end: group.clock + work,
-            cpu_begin: group.cpu_clock,
+            end: known.clock + work,
+            cpu_begin: known.cpu_clock,
         };
-        let position = group.tasks.partition_point(|other| other.end <= running.end);
-        group.tasks.insert(position, running);
-        if !group.active {
-            group.active = true;
-            group.rate = 0.0;
-            self.active.push(place);
-            self.catch_up(place);
-        }
+        let position = known.tasks.partition_point(|other| other.end <= running.end);
+        known.tasks.insert(position, running);
+        self.expect(place);
     }
 
     /// vCPU-seconds that a pod's unfinished tasks in a group have used.
-    pub(super) fn used_by(&self, place: usize, pod: u32) -> f64 {
-        let group = &self.groups[place];
-        let of_pod = group.tasks.iter().filter(|running| running.task.pod == pod);
-        of_pod.map(|running| group.cpu_clock - running.cpu_begin).sum()
+    pub(super) fn used_by(&self, group: usize, pod: u32) -> f64 {
+        let known = &self.groups[group];
+        let Some(place) = known.place else { return 0.0 };
+        let active = &self.active[place];
+        let gone = (self.clocks.of(active.pace).0 - known.seen.0) * active.share;
+        let of_pod = known.tasks.iter().filter(|running| running.task.pod == pod);
+        of_pod
+            .map(|running| known.cpu_clock + gone - running.cpu_begin)
+            .sum()
     }
 
-    /// Moves a quota that slept over refills to the present period.
-    fn catch_up(&mut self, place: usize) {
-        if let Some(quota) = &mut self.groups[place].quota
-            && quota.refill <= self.at
-        {
-            let missed = (self.at - quota.refill) / quota.period + 1;
-            quota.refill += missed * quota.period;
-            quota.used = 0.0;
-            quota.throttled = false;
+    /// A group gets its first task; a quota that slept over refills wakes in the present period.
+    fn activate(&mut self, group: usize) -> usize {
+        let place = self.active.len();
+        let known = &mut self.groups[group];
+        if let Some(quota) = &mut known.quota {
+            quota.wake(self.at);
+        }
+        known.place = Some(place);
+        let throttled = known.quota.as_ref().is_some_and(Quota::is_used_up);
+        if !throttled {
+            self.weights += known.weight;
+        }
+        // If the division stays what it is, it need not be looked at again.
+        let pace = match self.division {
+            _ if throttled => Pace::Held,
+            Division::Plenty => Pace::Full,
+            Division::Scarce => Pace::Limited,
+            Division::Mixed => Pace::Held,
+        };
+        known.seen = self.clocks.of(pace);
+        self.active.push(Active {
+            group,
+            pace,
+            throttled,
+            content: false,
+            tasks: 0.0,
+            weight: known.weight,
+            share: 0.0,
+        });
+        self.coming.push(NEVER);
+        place
+    }
+
+    fn deactivate(&mut self, group: usize) {
+        let Some(place) = self.groups[group].place.take() else {
+            return;
+        };
+        let gone = self.active.swap_remove(place);
+        if !gone.throttled {
+            self.wanted -= gone.tasks;
+            self.weights -= gone.weight;
+        }
+        let readings = self.coming.swap_remove(place);
+        for (kind, reading) in readings.into_iter().enumerate() {
+            self.stale[kind] |= reading < f64::INFINITY && reading == self.first[kind];
+        }
+        if let Some(moved) = self.active.get(place) {
+            self.groups[moved.group].place = Some(place);
         }
     }
 
-    fn settle(&mut self, place: usize) {
-        if self.groups[place].tasks.is_empty() && self.groups[place].active {
-            self.groups[place].active = false;
-            self.active.retain(|&active| active != place);
+    /// Writes down what a group has done by now.
+    fn catch_up(&mut self, place: usize) {
+        let active = &mut self.active[place];
+        let group = &mut self.groups[active.group];
+        let (cpu, work) = self.clocks.of(active.pace);
+        let used = cpu - group.seen.0;
+        group.cpu_clock += used * active.share;
+        group.clock += (work - group.seen.1) * active.share;
+        group.seen = (cpu, work);
+        let Some(quota) = &mut group.quota else { return };
+        let whole = active.share * active.tasks;
+        let (at, limited) = (self.at, self.clocks.limited_cpu);
+        quota.advance(at, whole * used, |refill| match active.pace {
+            Pace::Held => 0.0,
+            Pace::Full => whole * (at - refill) as f64 * 1e-9,
+            Pace::Limited => whole * (limited - self.history.at(refill)),
+        });
+        if active.throttled != quota.is_used_up() {
+            active.throttled = !active.throttled;
+            let sign = if active.throttled { -1.0 } else { 1.0 };
+            self.wanted += sign * active.tasks;
+            self.weights += sign * active.weight;
+            self.turned.push(active.group);
+        }
+    }
+
+    /// Says anew what is next in a group that has caught up.
+    fn expect(&mut self, place: usize) {
+        let active = &mut self.active[place];
+        let group = &self.groups[active.group];
+        let tasks = group.tasks.len() as f64;
+        if !active.throttled {
+            self.wanted += tasks - active.tasks;
+        }
+        active.tasks = tasks;
+        active.share = match active.pace {
+            Pace::Held => 0.0,
+            Pace::Full => 1.0,
+            Pace::Limited => active.weight / tasks,
+        };
+        let mut readings = NEVER;
+        let rest = group.tasks[0].end - group.clock;
+        match active.pace {
+            Pace::Held => {}
+            Pace::Full => readings[next::DONE] = group.seen.1 + rest,
+            Pace::Limited => readings[next::LIMITED_DONE] = group.seen.1 + rest / active.share,
+        }
+        if let Some(quota) = &group.quota {
+            match active.pace {
+                Pace::Limited if tasks <= quota.rate() => {}
+                Pace::Limited => readings[next::SPENT] = group.seen.0 + quota.rest() / active.weight,
+                Pace::Held => readings[next::TURN] = quota.refill() as f64,
+                Pace::Full => readings[next::TURN] = quota.used_up_at(self.at, tasks),
+            }
+        }
+        let known = &mut self.coming[place];
+        for kind in 0..next::KINDS {
+            let before = std::mem::replace(&mut known[kind], readings[kind]);
+            if readings[kind] <= self.first[kind] {
+                self.first[kind] = readings[kind];
+                self.stale[kind] = false;
+            } else {
+                self.stale[kind] |= before < f64::INFINITY && before == self.first[kind];
+            }
         }
     }
 
@@ -211,212 +420,185 @@ impl Node {
         }
         let seconds = (to - self.at) as f64 * 1e-9;
         self.at = to;
-        let mut finished = false;
-        for &place in &self.active {
-            let group = &mut self.groups[place];
-            group.clock += group.rate * self.sigma * seconds;
-            group.cpu_clock += group.rate * seconds;
-            if let Some(quota) = &mut group.quota {
-                let pace = group.rate * group.tasks.len() as f64;
-                quota.advance(to, pace, seconds);
-            }
-            finished |= group
-                .tasks
-                .first()
-                .is_some_and(|first| first.end <= group.clock + NOTHING);
-        }
-        if finished {
+        let clocks = &mut self.clocks;
+        clocks.cpu += seconds;
+        clocks.work += self.sigma * seconds;
+        clocks.limited_cpu += self.level * seconds;
+        clocks.limited_work += self.level * self.sigma * seconds;
+        // What is left of a limited group is less than a reading's difference by its weight.
+        let ripe = clocks.work + NOTHING >= self.first[next::DONE];
+        let limited = clocks.limited_work + NOTHING >= self.first[next::LIMITED_DONE];
+        if ripe || limited {
             self.take_done(done);
         }
     }
 
     fn take_done(&mut self, done: &mut Vec<(Task, f64)>) {
-        let mut emptied = false;
-        for &place in &self.active {
-            let group = &mut self.groups[place];
-            let count = group
-                .tasks
-                .partition_point(|running| running.end <= group.clock + NOTHING);
+        let (ripe, limited) = (self.clocks.work + NOTHING, self.clocks.limited_work);
+        let mut place = 0;
+        while let Some(readings) = self.coming.get(place) {
+            let active = &self.active[place];
+            if readings[next::DONE] > ripe
+                && (readings[next::LIMITED_DONE] - limited) * active.share > NOTHING
+            {
+                place += 1;
+                continue;
+            }
+            let number = active.group;
+            self.catch_up(place);
+            let group = &mut self.groups[number];
+            let over = group.clock + NOTHING * 1.5;
+            let count = group.tasks.partition_point(|running| running.end <= over);
             for running in group.tasks.drain(..count) {
                 done.push((running.task, group.cpu_clock - running.cpu_begin));
             }
-            group.active = !group.tasks.is_empty();
-            emptied |= !group.active;
-        }
-        if emptied {
-            let groups = &self.groups;
-            self.active.retain(|&place| groups[place].active);
+            if group.tasks.is_empty() {
+                self.deactivate(number);
+            } else {
+                self.expect(place);
+                place += 1;
+            }
         }
     }
 
     /// Divides the CPUs anew and says when something happens here next.
     pub(super) fn plan(&mut self) -> Instant {
-        self.claims.clear();
-        for &place in &self.active {
-            let group = &self.groups[place];
-            let throttled = group.quota.is_some_and(|quota| quota.throttled);
-            let demand = if throttled { 0.0 } else { group.tasks.len() as f64 };
-            self.claims.push(Claim {
-                demand,
-                weight: group.weight,
-                share: 0.0,
-            });
+        self.refresh();
+        let spent = (self.first[next::SPENT] - self.clocks.limited_cpu) * BEST_EFFORT_WEIGHT <= NOTHING;
+        if self.first[next::TURN] <= self.at as f64 || spent {
+            self.turn_quotas();
         }
         let free = (self.machine.vcpus - self.machine.system_cpu).max(0.0);
-        physics::divide(free, &mut self.claims);
-        let used: f64 = self.claims.iter().map(|claim| claim.share).sum();
-        let busy = (self.machine.system_cpu + used).min(self.machine.vcpus);
+        let level = if self.wanted <= free {
+            0.0
+        } else {
+            free / self.weights
+        };
+        let division = if self.wanted <= free {
+            Division::Plenty
+        } else if level * self.heaviest < 1.0 {
+            Division::Scarce
+        } else {
+            Division::Mixed
+        };
+        let level = if division == Division::Mixed {
+            self.fill(free)
+        } else {
+            level
+        };
+        if level != self.level {
+            self.level = level;
+            self.history.note(self.at, self.clocks.limited_cpu, level);
+        }
+        let busy = (self.machine.system_cpu + self.wanted.min(free)).min(self.machine.vcpus);
         self.sigma = physics::sigma(&self.machine, self.smt_gain, busy);
-        let mut next = u64::MAX;
-        for (&place, claim) in self.active.iter().zip(&self.claims) {
-            let group = &mut self.groups[place];
-            group.rate = claim.share / group.tasks.len() as f64;
-            if let Some(quota) = &group.quota {
-                next = next.min(quota.next(self.at, claim.share));
+        if division == self.division && division != Division::Mixed {
+            while let Some(group) = self.turned.pop() {
+                if let Some(place) = self.groups[group].place {
+                    self.set_pace(place, division);
+                }
             }
-            let pace = group.rate * self.sigma;
-            if pace > 0.0 {
-                let rest = (group.tasks[0].end - group.clock).max(0.0) / pace;
-                next = next.min(self.at.saturating_add(nanos(rest).max(1)));
+        } else {
+            self.turned.clear();
+            self.division = division;
+            (0..self.active.len()).for_each(|place| self.set_pace(place, division));
+        }
+        self.refresh();
+        self.next()
+    }
+
+    /// Sees to quotas that are used up or refilled.
+    fn turn_quotas(&mut self) {
+        for place in 0..self.active.len() {
+            let readings = &self.coming[place];
+            let left = (readings[next::SPENT] - self.clocks.limited_cpu) * self.active[place].weight;
+            if readings[next::TURN] <= self.at as f64 || left <= NOTHING {
+                self.catch_up(place);
+                self.expect(place);
             }
         }
-        Instant::from_nanos(next)
-    }
-}
-
-impl Quota {
-    /// Uses budget at `pace` vCPU for `seconds` up to `to`. There is no exhaustion inside that time: it would
-    /// have been an event.
-    fn advance(&mut self, to: u64, pace: f64, seconds: f64) {
-        if to >= self.refill {
-            let late = (to - self.refill) % self.period;
-            self.refill = to - late + self.period;
-            self.used = pace * late as f64 * 1e-9;
-            self.throttled = false;
-        } else {
-            self.used += pace * seconds;
-        }
-        if self.used >= self.budget - NOTHING {
-            self.throttled = true;
-        }
     }
 
-    /// When a group that uses `pace` vCPU from `now` on is throttled, or freed if it is.
-    fn next(&self, now: u64, pace: f64) -> u64 {
-        if self.throttled {
-            return self.refill;
+    /// Fills groups up to the level at which `free` vCPU are used: those that want less are content.
+    fn fill(&mut self, free: f64) -> f64 {
+        for active in &mut self.active {
+            active.content = active.throttled;
         }
-        if pace <= 0.0 {
-            return u64::MAX;
-        }
-        let exhausted = now + nanos((self.budget - self.used) / pace).max(1);
-        if exhausted < self.refill {
-            return exhausted;
-        }
-        let full = nanos(self.budget / pace);
-        if full < self.period {
-            self.refill + full.max(1)
-        } else {
-            u64::MAX
+        let (mut left, mut weights) = (free, self.weights);
+        loop {
+            let level = left.max(0.0) / weights;
+            let before = weights;
+            for active in self.active.iter_mut().filter(|active| !active.content) {
+                if active.tasks <= level * active.weight {
+                    active.content = true;
+                    left -= active.tasks;
+                    weights -= active.weight;
+                }
+            }
+            if weights == before {
+                return level;
+            }
+            if weights <= 0.0 {
+                return 0.0;
+            }
         }
     }
-}
 
-/// Seconds in nanoseconds, rounded up. Conversions are cheaper here than a call of `ceil`, and as exact.
-fn nanos(seconds: f64) -> u64 {
-    let exact = seconds * 1e9;
-    let whole = exact as u64;
-    whole.saturating_add(u64::from((whole as f64) < exact))
+    /// Lets a group run as the division says.
+    fn set_pace(&mut self, place: usize, division: Division) {
+        let active = &self.active[place];
+        let pace = match division {
+            _ if active.throttled => Pace::Held,
+            Division::Plenty => Pace::Full,
+            Division::Scarce => Pace::Limited,
+            Division::Mixed if active.content => Pace::Full,
+            Division::Mixed => Pace::Limited,
+        };
+        if active.pace != pace {
+            self.catch_up(place);
+            self.active[place].pace = pace;
+            self.groups[self.active[place].group].seen = self.clocks.of(pace);
+            self.expect(place);
+        }
+    }
+
+    /// Looks for the least of what is next where the known one has gone.
+    fn refresh(&mut self) {
+        for kind in 0..next::KINDS {
+            if std::mem::take(&mut self.stale[kind]) {
+                let readings = self.coming.iter().map(|readings| readings[kind]);
+                self.first[kind] =
+                    readings.fold(f64::INFINITY, |least, one| if one < least { one } else { least });
+            }
+        }
+    }
+
+    /// When the first of what is next is due.
+    fn next(&self) -> Instant {
+        let mut soonest = f64::INFINITY;
+        let mut reach = |kind: usize, clock: f64, pace: f64| {
+            if self.first[kind] < f64::INFINITY && pace > 0.0 {
+                soonest = soonest.min((self.first[kind] - clock).max(0.0) / pace);
+            }
+        };
+        reach(next::DONE, self.clocks.work, self.sigma);
+        reach(
+            next::LIMITED_DONE,
+            self.clocks.limited_work,
+            self.level * self.sigma,
+        );
+        reach(next::SPENT, self.clocks.limited_cpu, self.level);
+        let mut due = u64::MAX;
+        if soonest < f64::INFINITY {
+            due = self.at.saturating_add(nanos(soonest).max(1));
+        }
+        let turn = self.first[next::TURN];
+        if turn < f64::INFINITY {
+            due = due.min(turn as u64);
+        }
+        Instant::from_nanos(due)
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const ALONE: Machine = Machine {
-        vcpus: 4.0,
-        cores: 2.0,
-        speed: 1.0,
-        system_cpu: 0.0,
-        gpu: None,
-    };
-
-    fn task(number: u32) -> Task {
-        Task {
-            job: Job::Serve(number),
-            pod: number,
-        }
-    }
-
-    /// Runs until nothing is left; when each task was done, in milliseconds, and the vCPU-ms it used.
-    fn run(node: &mut Node) -> Vec<(u32, u64, u64)> {
-        let mut ends = Vec::new();
-        loop {
-            let next = node.plan();
-            if next == Instant::MAX {
-                return ends;
-            }
-            let mut done = Vec::new();
-            node.advance(next, &mut done);
-            let in_millis =
-                |(task, used): (Task, f64)| (task.pod, next.as_millis(), (used * 1e3).round() as u64);
-            ends.extend(done.into_iter().map(in_millis));
-        }
-    }
-
-    #[test]
-    fn a_thread_alone_runs_at_full_speed() {
-        let mut node = Node::new(Instant::ZERO, ALONE, 0.25);
-        let group = node.add_group(204.0, None);
-        node.add_task(group, task(1), 0.064);
-        assert_eq!(run(&mut node), [(1, 64, 64)]);
-    }
-
-    #[test]
-    fn four_threads_share_two_cores() {
-        let mut node = Node::new(Instant::ZERO, ALONE, 0.25);
-        for number in 1..=4 {
-            let group = node.add_group(204.0, None);
-            node.add_task(group, task(number), 0.0625);
-        }
-        let expected = [1, 2, 3, 4].map(|number| (number, 100, 100));
-        assert_eq!(run(&mut node), expected);
-    }
-
-    #[test]
-    fn a_quota_throttles_until_its_refill() {
-        let mut node = Node::new(Instant::ZERO, ALONE, 0.25);
-        let group = node.add_group(204.0, Some((0.05, 0.1, 0.08)));
-        node.add_task(group, task(1), 0.064);
-        // 50 ms, then nothing until 80 ms, then 14 ms.
-        assert_eq!(run(&mut node), [(1, 94, 64)]);
-        // Alone in the next period, full budget at 180 ms and again at 280 ms.
-        let mut late = Node::new(Instant::ZERO, ALONE, 0.25);
-        let group = late.add_group(204.0, Some((0.05, 0.1, 0.03)));
-        late.add_task(group, task(1), 0.2);
-        // 30 ms; from 30: 50 of 100; from 130: 50; from 230: 50; from 330: 20.
-        assert_eq!(run(&mut late), [(1, 350, 200)]);
-    }
-
-    #[test]
-    fn a_quota_that_does_not_bind_costs_no_event() {
-        let mut node = Node::new(Instant::ZERO, ALONE, 0.25);
-        let group = node.add_group(204.0, Some((0.1, 0.1, 0.03)));
-        node.add_task(group, task(1), 10.0);
-        assert_eq!(node.plan(), Instant::from_secs(10));
-    }
-
-    #[test]
-    fn best_effort_gets_what_is_left() {
-        let machine = Machine {
-            vcpus: 1.0,
-            cores: 1.0,
-            ..ALONE
-        };
-        let mut node = Node::new(Instant::ZERO, machine, 0.25);
-        let group = node.add_group(204.0, None);
-        node.add_task(group, task(1), 0.100);
-        node.add_task(BEST_EFFORT, task(2), 0.010);
-        assert_eq!(run(&mut node), [(1, 100, 100), (2, 110, 10)]);
-    }
-}
+mod tests;

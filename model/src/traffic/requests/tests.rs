@@ -55,8 +55,9 @@ fn look(state: &State) -> Finding {
         7,
         Effort {
             draws: 6,
-            settling: 5,
-            seconds: 20,
+            starting: 1.0,
+            settling: 5.0,
+            seconds: 20.0,
         },
     )
 }
@@ -162,8 +163,9 @@ fn flow_agrees_with_requests() {
             seed,
             Effort {
                 draws: 3,
-                settling: 4,
-                seconds: 10,
+                starting: 1.0,
+                settling: 4.0,
+                seconds: 10.0,
             },
         );
         errors.push((flow::steady(&config(), &state) / found.throughput - 1.0).abs() * 100.0);

@@ -1,0 +1,13 @@
+# The image of `scaletwin sweep --on-cluster`: docker build -t scaletwin:0.1.0 .
+FROM rust:1-slim-bookworm AS build
+WORKDIR /src
+RUN apt-get update && apt-get install --yes --no-install-recommends pkg-config && rm -rf /var/lib/apt/lists/*
+COPY . .
+RUN cargo build --locked --profile dist --package scaletwin --features cluster,parquet
+
+FROM debian:bookworm-slim
+RUN apt-get update && apt-get install --yes --no-install-recommends ca-certificates && rm -rf /var/lib/apt/lists/*
+COPY --from=build /src/target/dist/scaletwin /usr/local/bin/scaletwin
+COPY --from=build /src/scenarios /scenarios
+USER 65532:65532
+ENTRYPOINT ["scaletwin"]

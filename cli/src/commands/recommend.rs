@@ -1,0 +1,308 @@
+//! `scaletwin recommend`
+
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+use sweep::answer::Keeping;
+use sweep::confirm::confirm;
+use sweep::patch::{Change, Home, changes, diff, kubectl};
+use sweep::statistics::{CONFIDENCE, Estimate, mean};
+use sweep::{Configuration, Engine, Measure, Shard, Simulator, Store};
+
+use super::Answer;
+use super::sweep::{Answered, Bar, Sweep, halted, read_journal, spread};
+use crate::args::{Format, RecommendArgs};
+use crate::failure::Failure;
+use crate::output::{print, print_json};
+use crate::talk;
+
+/// Hours of a month, as AWS bills them.
+const MONTH: f64 = 730.0;
+
+pub(crate) fn recommend(args: &RecommendArgs) -> Result<Answer, Failure> {
+    let mut sweep = Sweep::load(&args.file)?;
+    if let Some(seeds) = args.seeds {
+        sweep.plan.recommend.confirm = seeds;
+    }
+    let path = args
+        .results
+        .clone()
+        .unwrap_or_else(|| sweep.default_out(Shard::WHOLE));
+    let known = read_journal(&sweep, &path)
+        .map_err(|failure| failure.hint(format!("run `scaletwin sweep {}` first", args.file.display())))?;
+    let model = Simulator::new(&sweep.plan, &sweep.base);
+    let reasons = sweep::check::without_effect(&sweep.plan, &sweep.base);
+    let bar = Bar::hidden();
+    let store = Store { known, journal: None };
+    let engine = Engine::new(&sweep.plan, &model, store, &bar, sweep.seed, sweep.held(&reasons));
+    let found = engine.run(Shard::WHOLE).map_err(|halt| {
+        halted(&halt, &path).hint(format!(
+            "finish it: `scaletwin sweep {} --resume`",
+            args.file.display()
+        ))
+    })?;
+    let answer = Answered::of(&sweep, &found, &reasons);
+    let chosen = match args.configuration {
+        Some(number) => found.iter().find(|own| own.number == number).ok_or_else(|| {
+            Failure::new(format!(
+                "there is no configuration {number}: the last is {}",
+                found.len() - 1
+            ))
+        })?,
+        None => match answer.chosen {
+            Some(index) => &found[index],
+            None => {
+                talk::say("no configuration keeps to the constraints");
+                return Ok(Answer::No);
+            }
+        },
+    };
+    if chosen.point.is_none() {
+        return keep(args.format);
+    }
+    let seeds = sweep.plan.recommend.confirm;
+    talk::say(&format!(
+        "comparing configuration {} with the current one on {seeds} fresh seeds",
+        chosen.number
+    ));
+    let both = confirm(&sweep.plan, &model, chosen, sweep.seed).map_err(Failure::new)?;
+    let advice = Advice {
+        answer: &answer,
+        chosen,
+        fresh: &both,
+    };
+    match args.format {
+        Format::Text => print(&advice.text())?,
+        Format::Json => print_json("recommendation", advice.json())?,
+    }
+    Ok(Answer::Done)
+}
+
+fn keep(format: Format) -> Result<Answer, Failure> {
+    match format {
+        Format::Text => print("keep what you have: no configuration of the sweep is better\n")?,
+        Format::Json => print_json("recommendation", json!({ "configuration": 0, "changes": [] }))?,
+    }
+    Ok(Answer::Done)
+}
+
+/// What is recommended, and how it compares.
+struct Advice<'a> {
+    answer: &'a Answered<'a>,
+    chosen: &'a Configuration,
+    /// The current and the chosen configuration on fresh seeds.
+    fresh: &'a [Configuration; 2],
+}
+
+impl Advice<'_> {
+    fn difference(&self, measure: Measure) -> Estimate {
+        let [current, chosen] = self.fresh;
+        Estimate::difference(&chosen.values(measure), &current.values(measure), CONFIDENCE)
+    }
+
+    /// Fields that change, without those of axes that have no effect: they are left as they are.
+    fn changes(&self) -> (Vec<Change>, Vec<String>) {
+        let sweep = self.answer.sweep;
+        let point = self.chosen.point.as_deref().unwrap_or_default();
+        let all = changes(&sweep.plan, &sweep.base, point);
+        let (idle, real): (Vec<Change>, Vec<Change>) = all
+            .into_iter()
+            .partition(|change| self.answer.is_without_effect(change.axis));
+        let mut names: Vec<String> = idle
+            .iter()
+            .map(|change| sweep.plan.axes[change.axis].name.clone())
+            .collect();
+        names.dedup();
+        (real, names)
+    }
+
+    fn text(&self) -> String {
+        let sweep = self.answer.sweep;
+        let plan = &sweep.plan;
+        let mut text = String::new();
+        let mut line = |name: &str, value: String| {
+            let _ = writeln!(text, "{name:<18} {value}");
+        };
+        line(
+            "recommended",
+            format!(
+                "configuration {} of {}: {}",
+                self.chosen.number,
+                plan.name,
+                self.answer.named(self.chosen)
+            ),
+        );
+        let now: Vec<String> = (0..plan.axes.len())
+            .map(|axis| format!("{} {}", plan.axes[axis].name, self.answer.now(axis)))
+            .collect();
+        line("now", now.join(", "));
+        line(
+            "compared",
+            format!(
+                "on {} fresh seeds of both, seed by seed; ± holds 95 %",
+                plan.recommend.confirm
+            ),
+        );
+        for measure in self.measures() {
+            let (word, value) = self.verdict(measure);
+            line(word, value);
+        }
+        for (index, constraint) in plan.constraints.iter().enumerate() {
+            let values = self.fresh[1].constrained(index);
+            let word = match sweep::answer::keeping(plan, &self.fresh[1], index) {
+                Keeping::Surely => "keeps",
+                Keeping::Perhaps => "keeps, perhaps",
+                Keeping::PerhapsNot => "may break",
+                Keeping::No => "breaks",
+            };
+            let missed = values.iter().filter(|value| !constraint.keeps(**value)).count();
+            line(
+                word,
+                format!(
+                    "{constraint}: {}, missed by {missed} of {} seeds",
+                    constraint.show(mean(&values)),
+                    values.len()
+                ),
+            );
+        }
+        let (changed, idle) = self.changes();
+        if !idle.is_empty() {
+            line("left as it is", format!("{}: without effect", idle.join(", ")));
+        }
+        self.answer
+            .as_good(self.chosen)
+            .into_iter()
+            .for_each(|value| line("as good", value));
+        let _ = writeln!(text);
+        for command in kubectl(&sweep.base, plan, &changed) {
+            let _ = writeln!(text, "{command}");
+        }
+        for change in changed.iter().filter(|change| change.home == Home::Scenario) {
+            let _ = writeln!(
+                text,
+                "# not in a manifest: {} from {} to {}",
+                change.target,
+                change.before.as_ref().map_or_else(
+                    || "its default".to_owned(),
+                    |value| sweep::patch::json_of(value).to_string()
+                ),
+                sweep::patch::json_of(&change.after)
+            );
+        }
+        let (unified, left) = diff(&sweep.base, &changed);
+        if !unified.is_empty() {
+            let _ = write!(text, "\n{unified}");
+        }
+        for file in left {
+            let _ = writeln!(
+                text,
+                "# {file} is written in a way that cannot be edited as text; use the patch"
+            );
+        }
+        text
+    }
+
+    /// Objectives first, then what else differs for sure.
+    fn measures(&self) -> Vec<Measure> {
+        let plan = &self.answer.sweep.plan;
+        let mut measures = plan.objectives.clone();
+        let others = Measure::all().filter(|measure| {
+            !plan.objectives.contains(measure)
+                && self.difference(*measure).is_told_apart()
+                && (plan.needs_latency() || !measure.needs_latency())
+        });
+        measures.extend(others);
+        measures
+    }
+
+    /// Saved, risked or the same, with the numbers.
+    fn verdict(&self, measure: Measure) -> (&'static str, String) {
+        let difference = self.difference(measure);
+        let [current, chosen] = self.fresh.each_ref().map(|own| mean(&own.values(measure)));
+        let (factor, unit) = measure.display();
+        let unit = if unit.is_empty() {
+            String::new()
+        } else {
+            format!(" {unit}")
+        };
+        let sign = if difference.mean > 0.0 { "+" } else { "" };
+        let by = format!("{sign}{}{unit}", spread(measure, difference));
+        let from_to = format!(
+            "{} {} → {}{unit}",
+            measure.name(),
+            sweep::measure::significant(current * factor, 4),
+            sweep::measure::significant(chosen * factor, 4)
+        );
+        if difference.mean.is_nan() {
+            return ("unknown", format!("{from_to}: some seeds have no value"));
+        }
+        if !difference.is_told_apart() {
+            return ("the same", format!("{from_to}: cannot be told apart ({by})"));
+        }
+        let share = if current != 0.0 {
+            format!(", {sign}{:.0} %", difference.mean / current * 100.0)
+        } else {
+            String::new()
+        };
+        let month = if measure == Measure::Cost {
+            let hours = self.answer.sweep.counted.as_secs_f64() / 3600.0;
+            let monthly = |value: f64| value / hours * MONTH;
+            format!(
+                "; a month of such runs {} ± {} USD",
+                sweep::measure::significant(monthly(difference.mean), 3),
+                sweep::measure::significant(monthly(difference.half), 2)
+            )
+        } else {
+            String::new()
+        };
+        let better = (difference.mean < 0.0) != measure.more_is_better();
+        let is_objective = self.answer.sweep.plan.objectives.contains(&measure);
+        let word = match (better, is_objective) {
+            (true, true) if measure.more_is_better() => "gains",
+            (true, true) => "saves",
+            (false, true) => "risks",
+            (false, false) if measure.is_harm() => "risks",
+            _ => "also",
+        };
+        (word, format!("{from_to} ({by}{share}{month})"))
+    }
+
+    fn json(&self) -> Value {
+        let sweep = self.answer.sweep;
+        let (changed, idle) = self.changes();
+        let (unified, _) = diff(&sweep.base, &changed);
+        let differences: serde_json::Map<String, Value> = self
+            .measures()
+            .into_iter()
+            .map(|measure| {
+                let own = self.difference(measure);
+                let [current, chosen] = self.fresh.each_ref().map(|own| mean(&own.values(measure)));
+                let value = json!({
+                    "current": current, "recommended": chosen,
+                    "difference": own.mean, "low": own.low(), "high": own.high(),
+                    "told_apart": own.is_told_apart(),
+                });
+                (measure.name().to_owned(), value)
+            })
+            .collect();
+        let fields: Vec<Value> = changed
+            .iter()
+            .map(|change| {
+                json!({
+                    "field": change.target,
+                    "before": change.before.as_ref().map(sweep::patch::json_of),
+                    "after": sweep::patch::json_of(&change.after),
+                })
+            })
+            .collect();
+        json!({
+            "configuration": self.chosen.number,
+            "seeds": sweep.plan.recommend.confirm,
+            "changes": fields,
+            "without_effect": idle,
+            "differences": differences,
+            "kubectl": kubectl(&sweep.base, &sweep.plan, &changed),
+            "diff": unified,
+        })
+    }
+}

@@ -1,0 +1,577 @@
+//! A sweep's figures: front, heatmaps, effects, sensitivity, and two dashboards side by side.
+
+use plots::{Beside, Chart, ChartPanel, Dot, Figure, Ink, Picture, Ruler, Theme};
+use sweep::effects::Effect;
+use sweep::sensitivity::{Indices, Sensitivity};
+use sweep::statistics::{Estimate, mean};
+use sweep::{Configuration, Fate, Measure, Plan};
+
+use super::text::Answered;
+use crate::args::{Colors, Fidelity};
+use crate::experiment;
+use crate::export::dashboard::Dashboard;
+use crate::export::summary::Summary;
+use crate::export::table::Table;
+use crate::failure::Failure;
+
+/// A heatmap: two axes and a measure.
+pub(super) type Heat = (usize, usize, Measure);
+
+/// Seeds of the dashboards.
+const SEEDS: usize = 10;
+
+/// Heatmaps as typed: X,Y,MEASURE.
+pub(super) fn heatmaps(plan: &Plan, typed: &[String]) -> Result<Vec<Heat>, Failure> {
+    let axis = |name: &str| {
+        let found = plan.axes.iter().position(|axis| axis.name == name);
+        found.ok_or_else(|| {
+            let names: Vec<&str> = plan.axes.iter().map(|axis| axis.name.as_str()).collect();
+            Failure::new(format!("there is no axis {name:?}")).hint(format!("there are {}", names.join(", ")))
+        })
+    };
+    let one = |text: &String| {
+        let parts: Vec<&str> = text.split(',').map(str::trim).collect();
+        let [x, y, measure] = parts.as_slice() else {
+            return Err(Failure::new(format!(
+                "expected X,Y,MEASURE for a heatmap, found {text:?}"
+            )));
+        };
+        let known = Measure::named(measure).ok_or_else(|| {
+            let names: Vec<&str> = Measure::all().map(Measure::name).collect();
+            Failure::new(format!("there is no measure {measure:?}"))
+                .hint(format!("there are {}", names.join(", ")))
+        })?;
+        if known.needs_latency() && !plan.needs_latency() {
+            return Err(Failure::new(format!("{measure} was not measured"))
+                .hint("response times are measured where an objective or a constraint asks for them"));
+        }
+        Ok((axis(x)?, axis(y)?, known))
+    };
+    typed.iter().map(one).collect()
+}
+
+/// All figures as files.
+pub(super) fn draw(
+    answer: &Answered<'_>,
+    colors: Colors,
+    typed: &[Heat],
+) -> Result<Vec<(String, Vec<u8>)>, Failure> {
+    let theme = match colors {
+        Colors::Dark => Theme::DARK,
+        Colors::Light => Theme::LIGHT,
+    };
+    let mut files = Vec::new();
+    let plan = &answer.sweep.plan;
+    if plan.objectives.len() > 1 {
+        add(&mut files, "front", &front(answer), &theme)?;
+    }
+    let heats: Vec<Heat> = if typed.is_empty() {
+        wanted(answer)
+    } else {
+        typed.to_vec()
+    };
+    for (n, heat) in heats.iter().enumerate() {
+        let name = if n == 0 {
+            "heatmap".to_owned()
+        } else {
+            format!("heatmap-{}", n + 1)
+        };
+        add(&mut files, &name, &heatmap(answer, *heat), &theme)?;
+    }
+    if !answer.effects.is_empty() {
+        add(&mut files, "effects", &effects(answer), &theme)?;
+    }
+    if !answer.sensitivity.is_empty() {
+        add(&mut files, "sensitivity", &sensitivities(answer), &theme)?;
+    }
+    if let Some((current, chosen)) = dashboards(answer)? {
+        let both = Beside {
+            left: &current,
+            right: &chosen,
+        };
+        add(&mut files, "dashboards", &both, &theme)?;
+    }
+    Ok(files)
+}
+
+fn add(
+    files: &mut Vec<(String, Vec<u8>)>,
+    name: &str,
+    picture: &(impl Picture + Sync),
+    theme: &Theme,
+) -> Result<(), Failure> {
+    let fail = |error: plots::Error| Failure::new(error.to_string());
+    let (svg, png) = rayon::join(|| plots::svg(picture, theme), || plots::png(picture, theme));
+    files.push((format!("{name}.svg"), svg.map_err(fail)?.into_bytes()));
+    files.push((format!("{name}.png"), png.map_err(fail)?));
+    Ok(())
+}
+
+/// A measure's title with its unit.
+fn titled(measure: Measure) -> String {
+    match measure.display().1 {
+        "" => measure.title().to_owned(),
+        unit => format!("{} ({unit})", measure.title()),
+    }
+}
+
+fn numbers(measure: Measure, from_zero: bool) -> Ruler {
+    Ruler::Numbers {
+        label: titled(measure),
+        logarithmic: false,
+        from_zero,
+    }
+}
+
+fn shown(measure: Measure, value: f64) -> f64 {
+    value * measure.display().0
+}
+
+/// What every chart says of itself.
+fn about(answer: &Answered<'_>) -> String {
+    let plan = &answer.sweep.plan;
+    let count = sweep::plan::grouped(answer.found.len() as u128 - 1);
+    format!(
+        "{count} configurations ({}), {} seeds each, simulated in {}",
+        plan.design.as_str(),
+        plan.replications,
+        match plan.fidelity {
+            model::traffic::Fidelity::Flow => "flow",
+            model::traffic::Fidelity::Requests => "requests",
+        }
+    )
+}
+
+/// The first objective against each other: all configurations, the front, the current one, the one to take.
+fn front(answer: &Answered<'_>) -> Chart {
+    let plan = &answer.sweep.plan;
+    let first = plan.objectives[0];
+    let point =
+        |own: &Configuration, other: Measure| (shown(first, own.mean(first)), shown(other, own.mean(other)));
+    let panel = |other: Measure| {
+        let of = |keeps: bool| -> Vec<(f64, f64)> {
+            let with_runs = answer
+                .found
+                .iter()
+                .filter(|own| !own.runs.is_empty() && own.point.is_some());
+            with_runs
+                .filter(|own| (own.violation(plan) <= 0.0) == keeps)
+                .map(|own| point(own, other))
+                .collect()
+        };
+        let members: Vec<(f64, f64)> = answer
+            .front
+            .iter()
+            .map(|index| point(&answer.found[*index], other))
+            .collect();
+        let dots = |label: &str, at: Vec<(f64, f64)>, dot: Dot| Ink::Dots {
+            label: label.to_owned(),
+            at,
+            dot,
+        };
+        let mut inks = Vec::new();
+        if !plan.constraints.is_empty() {
+            inks.push(dots("breaks a constraint", of(false), Dot::Plain(7)));
+        }
+        inks.push(dots("configurations", of(true), Dot::Plain(0)));
+        if plan.objectives.len() == 2 {
+            inks.push(Ink::Path {
+                label: String::new(),
+                at: stairs(&members),
+                color: 1,
+            });
+        }
+        inks.push(dots("Pareto front", members, Dot::Plain(1)));
+        if let Some(current) = sweep::answer::current(answer.found) {
+            inks.push(dots("now", vec![point(current, other)], Dot::Ringed(3)));
+        }
+        if let Some(chosen) = answer.chosen.filter(|index| answer.found[*index].point.is_some()) {
+            inks.push(dots(
+                "recommended",
+                vec![point(&answer.found[chosen], other)],
+                Dot::Ringed(2),
+            ));
+        }
+        ChartPanel {
+            title: String::new(),
+            x: numbers(first, false),
+            y: numbers(other, false),
+            inks,
+        }
+    };
+    let panels: Vec<ChartPanel> = plan.objectives[1..].iter().map(|other| panel(*other)).collect();
+    let columns = panels.len().min(2);
+    let rows = panels.len().div_ceil(columns);
+    let mut notes = vec![about(answer)];
+    if let Some(chosen) = answer.chosen.map(|index| &answer.found[index]) {
+        notes.push(format!("recommended: {}", answer.named(chosen)));
+    }
+    Chart {
+        title: format!("{}: what can be had", plan.name),
+        notes,
+        columns,
+        panels,
+        size: (960, 100 + 460 * rows as u32),
+    }
+}
+
+/// A front of two objectives as the corners of the region that it dominates.
+fn stairs(members: &[(f64, f64)]) -> Vec<(f64, f64)> {
+    let mut corners: Vec<(f64, f64)> = Vec::new();
+    for &(x, y) in members {
+        if let Some(&(_, before)) = corners.last() {
+            corners.push((x, before));
+        }
+        corners.push((x, y));
+    }
+    corners
+}
+
+/// The heatmaps of the sweep's file, or one of the two axes that matter most to the first objective.
+fn wanted(answer: &Answered<'_>) -> Vec<Heat> {
+    let plan = &answer.sweep.plan;
+    if !plan.heatmaps.is_empty() {
+        return plan.heatmaps.clone();
+    }
+    let first = plan.objectives[0];
+    let spread = |axis: usize| {
+        let effect = answer
+            .effects
+            .iter()
+            .find(|own| own.axis == axis && own.measure == first);
+        let values = effect
+            .iter()
+            .flat_map(|own| &own.levels)
+            .map(|level| level.value.mean);
+        let (low, high) = values
+            .filter(|value| value.is_finite())
+            .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| {
+                (low.min(value), high.max(value))
+            });
+        if low <= high { high - low } else { 0.0 }
+    };
+    let mut axes: Vec<usize> = (0..plan.axes.len()).collect();
+    axes.sort_by(|a, b| spread(*b).total_cmp(&spread(*a)).then(a.cmp(b)));
+    match axes.as_slice() {
+        [x, y, ..] => vec![(*x, *y, first)],
+        _ => Vec::new(),
+    }
+}
+
+/// Means over all configurations with two levels.
+fn heatmap(answer: &Answered<'_>, (x, y, measure): Heat) -> Chart {
+    let plan = &answer.sweep.plan;
+    let names = |axis: usize| sweep::effects::bins(&plan.axes[axis]);
+    let bin = |axis: usize, level: u32| {
+        let (levels, bins) = (plan.axes[axis].levels.len(), names(axis).len());
+        level as usize * bins / levels
+    };
+    let mut sums = vec![vec![Vec::new(); names(y).len()]; names(x).len()];
+    for own in answer
+        .found
+        .iter()
+        .filter(|own| !matches!(own.fate, Fate::Refused(_)))
+    {
+        if let Some(point) = &own.point {
+            sums[bin(x, point[x])][bin(y, point[y])].push(shown(measure, own.mean(measure)));
+        }
+    }
+    let values: Vec<Vec<f64>> = sums
+        .iter()
+        .map(|column| column.iter().map(|cell| mean(cell)).collect())
+        .collect();
+    let chosen = answer.chosen.and_then(|index| answer.found[index].point.as_ref());
+    let framed = chosen
+        .map(|point| (bin(x, point[x]), bin(y, point[y])))
+        .into_iter()
+        .collect();
+    let ruler = |axis: usize| Ruler::Names {
+        label: plan.axes[axis].name.clone(),
+        names: names(axis),
+    };
+    Chart {
+        title: format!(
+            "{}: {} by {} and {}",
+            plan.name,
+            titled(measure),
+            plan.axes[x].name,
+            plan.axes[y].name
+        ),
+        notes: vec![
+            about(answer),
+            "each cell is the mean over all other axes; the frame is the recommended configuration's"
+                .to_owned(),
+        ],
+        columns: 1,
+        panels: vec![ChartPanel {
+            title: String::new(),
+            x: ruler(x),
+            y: ruler(y),
+            inks: vec![Ink::Cells {
+                digits: digits(&values),
+                values,
+                unit: measure.display().1.to_owned(),
+                framed,
+            }],
+        }],
+        size: (960, 190 + 52 * names(y).len() as u32),
+    }
+}
+
+/// Decimals at which cells can be told apart.
+fn digits(values: &[Vec<f64>]) -> usize {
+    let all = values.iter().flatten().copied().filter(|value| value.is_finite());
+    let (low, high) = all.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| {
+        (low.min(value), high.max(value))
+    });
+    let range = if high > low {
+        high - low
+    } else {
+        high.abs().max(1.0)
+    };
+    (2.0 - range.log10().floor()).clamp(0.0, 5.0) as usize
+}
+
+/// A row for each objective, a panel for each axis.
+fn effects(answer: &Answered<'_>) -> Chart {
+    let plan = &answer.sweep.plan;
+    let panel = |effect: &Effect| {
+        let axis = &plan.axes[effect.axis];
+        let at = effect
+            .levels
+            .iter()
+            .enumerate()
+            .map(|(n, level)| (n as f64, ends(effect.measure, level.value)));
+        let at: Vec<(f64, [f64; 3])> = at.collect();
+        let path = at.iter().map(|(x, values)| (*x, values[1])).collect();
+        let color = plan
+            .objectives
+            .iter()
+            .position(|own| *own == effect.measure)
+            .unwrap_or(0);
+        let color = [0, 1, 2, 4, 6, 3][color % 6];
+        let joined = Ink::Path {
+            label: String::new(),
+            at: if axis.numeric { path } else { Vec::new() },
+            color,
+        };
+        ChartPanel {
+            title: axis.name.clone(),
+            x: Ruler::Names {
+                label: String::new(),
+                names: effect.levels.iter().map(|level| level.label.clone()).collect(),
+            },
+            y: numbers(effect.measure, false),
+            inks: vec![
+                joined,
+                Ink::Intervals {
+                    label: String::new(),
+                    at,
+                    color,
+                },
+            ],
+        }
+    };
+    // The same measure has the same scale in all panels of its row, or small effects would look large.
+    let mut panels = Vec::new();
+    for measure in &plan.objectives {
+        let own: Vec<&Effect> = answer
+            .effects
+            .iter()
+            .filter(|effect| effect.measure == *measure)
+            .collect();
+        let all: Vec<f64> = own
+            .iter()
+            .flat_map(|effect| &effect.levels)
+            .flat_map(|level| ends(*measure, level.value))
+            .filter(|value| value.is_finite())
+            .collect();
+        let ends = [f64::INFINITY, f64::NEG_INFINITY];
+        let [low, high] = all
+            .iter()
+            .fold(ends, |[low, high], value| [low.min(*value), high.max(*value)]);
+        for effect in own {
+            let mut panel = panel(effect);
+            panel.inks.insert(
+                0,
+                Ink::Dots {
+                    label: String::new(),
+                    at: vec![(-9.0, low), (-9.0, high)],
+                    dot: Dot::Hidden,
+                },
+            );
+            panels.push(panel);
+        }
+    }
+    let rows = plan.objectives.len() as u32;
+    Chart {
+        title: format!("{}: what each setting does by itself", plan.name),
+        notes: vec![
+            about(answer),
+            "mean over all configurations with the value; whiskers hold 95 % of the mean over seeds"
+                .to_owned(),
+        ],
+        columns: plan.axes.len(),
+        panels,
+        size: (960.max(widest(answer) * plan.axes.len() as u32), 90 + 240 * rows),
+    }
+}
+
+/// The width that the labels of every axis find room in.
+fn widest(answer: &Answered<'_>) -> u32 {
+    let width = |effect: &Effect| {
+        let letters = effect
+            .levels
+            .iter()
+            .map(|level| level.label.chars().count() as u32);
+        90 + letters.map(|letters| 7 * letters + 14).sum::<u32>()
+    };
+    answer
+        .effects
+        .iter()
+        .map(width)
+        .max()
+        .unwrap_or(0)
+        .clamp(200, 420)
+}
+
+fn ends(measure: Measure, estimate: Estimate) -> [f64; 3] {
+    // A single seed has no interval.
+    let half = if estimate.half.is_finite() {
+        estimate.half
+    } else {
+        0.0
+    };
+    [estimate.mean - half, estimate.mean, estimate.mean + half].map(|value| shown(measure, value))
+}
+
+/// A panel for each objective, bars by axis.
+fn sensitivities(answer: &Answered<'_>) -> Chart {
+    let plan = &answer.sweep.plan;
+    let bars = |label: &str, estimates: &[Estimate], factor: f64, beside: (usize, usize)| Ink::Bars {
+        label: label.to_owned(),
+        values: estimates
+            .iter()
+            .map(|own| {
+                let half = if own.half.is_finite() { own.half } else { 0.0 };
+                [own.mean - half, own.mean, own.mean + half].map(|value| value * factor)
+            })
+            .collect(),
+        beside,
+        color: beside.0,
+    };
+    let panel = |own: &Sensitivity| {
+        let (inks, label) = match &own.indices {
+            Indices::Sobol { first, total } => {
+                let of = 1 + usize::from(total.is_some());
+                let mut inks = vec![bars("by itself", first, 100.0, (0, of))];
+                inks.extend(
+                    total
+                        .iter()
+                        .map(|total| bars("with others", total, 100.0, (1, of))),
+                );
+                (inks, "% of the variance".to_owned())
+            }
+            Indices::Morris(sizes) => {
+                let (factor, unit) = own.measure.display();
+                let label = if unit.is_empty() {
+                    "mean size of a move's effect".to_owned()
+                } else {
+                    format!("mean size of a move's effect ({unit})")
+                };
+                (vec![bars("μ*", sizes, factor, (0, 1))], label)
+            }
+        };
+        ChartPanel {
+            title: own.measure.title().to_owned(),
+            x: Ruler::Numbers {
+                label,
+                logarithmic: false,
+                from_zero: true,
+            },
+            y: Ruler::Names {
+                label: String::new(),
+                names: plan.axes.iter().map(|axis| axis.name.clone()).collect(),
+            },
+            inks,
+        }
+    };
+    let panels: Vec<ChartPanel> = answer.sensitivity.iter().map(panel).collect();
+    let is_morris = matches!(
+        answer.sensitivity.first().map(|own| &own.indices),
+        Some(Indices::Morris(_))
+    );
+    let what = if is_morris {
+        "Morris's elementary effects"
+    } else {
+        "Sobol' indices"
+    };
+    let columns = panels.len().clamp(1, 3);
+    let rows = panels.len().div_ceil(columns) as u32;
+    Chart {
+        title: format!("{}: which setting matters", plan.name),
+        notes: vec![format!("{what}, with 95 % intervals; {}", about(answer))],
+        columns,
+        panels,
+        size: (960, 70 + (120 + 44 * plan.axes.len() as u32) * rows),
+    }
+}
+
+/// The dashboards of the current and of the recommended configuration, of the same seeds.
+fn dashboards(answer: &Answered<'_>) -> Result<Option<(Figure, Figure)>, Failure> {
+    let Some(chosen) = answer.chosen.map(|index| &answer.found[index]) else {
+        return Ok(None);
+    };
+    let Some(point) = &chosen.point else {
+        return Ok(None);
+    };
+    let plan = &answer.sweep.plan;
+    let fidelity = match plan.fidelity {
+        model::traffic::Fidelity::Flow => Fidelity::Flow,
+        model::traffic::Fidelity::Requests => Fidelity::Requests,
+    };
+    let one = |title: String, sets: &[String]| -> Result<Figure, Failure> {
+        let all: Vec<String> = plan.sets.iter().chain(sets).cloned().collect();
+        let (scenario, _) = answer
+            .sweep
+            .base
+            .with(&all)
+            .map_err(|report| Failure::reported(report, "the configuration"))?;
+        let seeds = SEEDS.min(plan.replications as usize);
+        let outcomes = experiment::run(&scenario, answer.sweep.seed, seeds, fidelity, false);
+        let summaries: Vec<Summary> = outcomes.iter().map(|outcome| outcome.summary.clone()).collect();
+        let tables: Vec<Table> = outcomes.iter().map(|outcome| outcome.table.clone()).collect();
+        let figure = Dashboard {
+            table: &Table::merged(&tables),
+            summary: &Summary::merged(&summaries),
+            overlay: None,
+        }
+        .figure();
+        Ok(Figure { title, ..figure })
+    };
+    let now = one("now".to_owned(), &[])?;
+    let then = one(
+        format!("recommended: {}", shortened(&answer.named(chosen))),
+        &plan.overrides(point),
+    )?;
+    let (now, then) = same_scales(now, then);
+    Ok(Some((now, then)))
+}
+
+fn shortened(text: &str) -> String {
+    const LONGEST: usize = 90;
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+/// Panels of the same name reach equally high, or the eye would compare wrongly.
+fn same_scales(mut one: Figure, mut two: Figure) -> (Figure, Figure) {
+    for (a, b) in one.panels.iter_mut().zip(&mut two.panels) {
+        let most = plots::greatest(a).max(plots::greatest(b));
+        a.at_least = most;
+        b.at_least = most;
+    }
+    (one, two)
+}

@@ -1,0 +1,234 @@
+//! `scaletwin sweep`
+
+mod cluster;
+mod figures;
+mod load;
+#[cfg(feature = "cluster")]
+mod remote;
+mod run;
+mod text;
+
+use std::path::{Path, PathBuf};
+
+use sweep::journal::{self, Known};
+use sweep::{Configuration, Engine, Shard, Simulator, Store};
+
+use super::Answer;
+use crate::args::{MergeArgs, SweepArgs, SweepCommand};
+use crate::failure::Failure;
+use crate::output::OutputDir;
+use crate::talk;
+pub(super) use load::Sweep;
+pub(super) use run::{Bar, halted, read as read_journal};
+pub(super) use text::{Answered, spread};
+
+use run::in_pool;
+
+pub(crate) fn sweep(args: &SweepArgs) -> Result<Answer, Failure> {
+    match (&args.command, &args.file) {
+        (Some(SweepCommand::Merge(merge)), _) => self::merge(merge),
+        (None, Some(file)) => one(args, file),
+        (None, None) => unreachable!("the command line asks for one of them"),
+    }
+}
+
+/// Runs a sweep, or a shard of it.
+fn one(args: &SweepArgs, file: &Path) -> Result<Answer, Failure> {
+    let sweep = Sweep::load(file)?;
+    if args.cluster.on_cluster {
+        return cluster::on_cluster(&sweep, &args.cluster, args.format);
+    }
+    let shard = args.shard.unwrap_or(Shard::WHOLE);
+    let heatmaps = figures::heatmaps(&sweep.plan, &args.heatmaps)?;
+    let path = args.out.clone().unwrap_or_else(|| sweep.default_out(shard));
+    let out = OutputDir::open(&path)?;
+    let copies = copies(args, shard, &path)?;
+    let (journal, known) = run::open(&sweep, &path, args.resume, args.restart)?;
+    talk::say(&sweep.opening(shard));
+    let reasons = sweep::check::without_effect(&sweep.plan, &sweep.base);
+    let model = Simulator::new(&sweep.plan, &sweep.base);
+    let bar = Bar::new(sweep.simulated());
+    let store = Store {
+        known,
+        journal: Some(journal),
+    };
+    let held = sweep.held(&reasons);
+    let engine = Engine::new(&sweep.plan, &model, store, &bar, sweep.seed, held);
+    let found = in_pool(args.threads, || engine.run(shard))?;
+    bar.end();
+    // What was run is sent also if the sweep stopped.
+    copies.map_or(Ok(()), Copies::end)?;
+    let found = found.map_err(|halt| halted(&halt, &path))?;
+    if shard != Shard::WHOLE {
+        talk::say(&format!(
+            "shard {} of {} is complete; `scaletwin sweep merge {} DIR…` puts all together",
+            shard.index,
+            shard.of,
+            file.display()
+        ));
+        return Ok(Answer::Done);
+    }
+    let ends = End {
+        sweep: &sweep,
+        found: &found,
+        reasons: &reasons,
+        pace: Some(bar.pace()),
+    };
+    ends.tell(
+        &out,
+        args.format,
+        if args.no_plots {
+            None
+        } else {
+            Some((args.theme, &heatmaps))
+        },
+    )
+}
+
+/// Copies of the journal to an object store.
+#[cfg(feature = "cluster")]
+type Copies = remote::Mirror;
+
+/// Without an object store in this build there are none.
+#[cfg(not(feature = "cluster"))]
+enum Copies {}
+
+#[cfg(not(feature = "cluster"))]
+impl Copies {
+    fn end(self) -> Result<(), Failure> {
+        match self {}
+    }
+}
+
+/// What this build cannot do.
+#[cfg(not(feature = "cluster"))]
+fn no_store() -> Failure {
+    Failure::new("this build knows no object stores").hint("build with `--features cluster`")
+}
+
+/// Fetches what an object store has of this shard, and begins to send what comes.
+#[cfg(feature = "cluster")]
+fn copies(args: &SweepArgs, shard: Shard, dir: &Path) -> Result<Option<Copies>, Failure> {
+    let Some(url) = &args.cluster.store else {
+        return Ok(None);
+    };
+    let remote = remote::Remote::open(url)?;
+    remote.fetch(shard.index, dir)?;
+    Ok(Some(remote.mirror(shard.index, dir)))
+}
+
+#[cfg(not(feature = "cluster"))]
+fn copies(args: &SweepArgs, _: Shard, _: &Path) -> Result<Option<Copies>, Failure> {
+    match args.cluster.store {
+        Some(_) => Err(no_store()),
+        None => Ok(None),
+    }
+}
+
+/// The directories of shards: the directory itself, or what an object store has.
+fn fetched(shard: &Path, whole: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let Some(url) = shard.to_str().filter(|text| text.contains("://")) else {
+        return Ok(vec![shard.to_owned()]);
+    };
+    #[cfg(feature = "cluster")]
+    return remote::Remote::open(url)?.fetch_all(&whole.join("shards"));
+    #[cfg(not(feature = "cluster"))]
+    {
+        let _ = (url, whole);
+        Err(no_store())
+    }
+}
+
+/// Puts shards together: what comes out is what one machine would have written.
+fn merge(args: &MergeArgs) -> Result<Answer, Failure> {
+    let sweep = Sweep::load(&args.file)?;
+    let mut known = Known::new();
+    for dir in &args.shards {
+        known.extend(run::read(&sweep, dir)?);
+    }
+    let path = args
+        .out
+        .clone()
+        .unwrap_or_else(|| sweep.default_out(Shard::WHOLE));
+    if args.shards.contains(&path) {
+        return Err(Failure::new(format!("{} is one of the shards", path.display()))
+            .hint("choose another directory for the whole with --out"));
+    }
+    let out = OutputDir::open(&path)?;
+    for shard in &args.shards {
+        for dir in fetched(shard, &path)? {
+            known.extend(run::read(&sweep, &dir)?);
+        }
+    }
+    let reasons = sweep::check::without_effect(&sweep.plan, &sweep.base);
+    let model = Simulator::new(&sweep.plan, &sweep.base);
+    let bar = Bar::hidden();
+    let store = Store {
+        known: known.clone(),
+        journal: None,
+    };
+    let engine = Engine::new(&sweep.plan, &model, store, &bar, sweep.seed, sweep.held(&reasons));
+    let found = engine.run(Shard::WHOLE).map_err(|halt| halted(&halt, &path))?;
+    // The journals become one, so that the whole can be resumed, drawn again and asked for a recommendation.
+    run::rewrite(&sweep, &path, &known)?;
+    let ends = End {
+        sweep: &sweep,
+        found: &found,
+        reasons: &reasons,
+        pace: None,
+    };
+    ends.tell(
+        &out,
+        args.format,
+        if args.no_plots {
+            None
+        } else {
+            Some((args.theme, &[]))
+        },
+    )
+}
+
+/// A sweep that has run.
+struct End<'a> {
+    sweep: &'a Sweep,
+    found: &'a [Configuration],
+    reasons: &'a [Option<sweep::check::Reason>],
+    pace: Option<run::Pace>,
+}
+
+impl End<'_> {
+    /// Writes results and figures, prints the answer.
+    fn tell(
+        &self,
+        out: &OutputDir,
+        format: crate::args::Format,
+        figures: Option<(crate::args::Colors, &[figures::Heat])>,
+    ) -> Result<Answer, Failure> {
+        let plan = &self.sweep.plan;
+        let mut files = vec![(
+            "results.csv".to_owned(),
+            sweep::results::csv(plan, self.found, self.sweep.seed),
+        )];
+        #[cfg(feature = "parquet")]
+        files.push((
+            "results.parquet".to_owned(),
+            sweep::results::parquet(plan, self.found, self.sweep.seed),
+        ));
+        let answer = text::Answered::of(self.sweep, self.found, self.reasons);
+        if let Some((theme, heatmaps)) = figures {
+            files.extend(figures::draw(&answer, theme, heatmaps)?);
+        }
+        let named: Vec<(&str, Vec<u8>)> = files
+            .iter()
+            .map(|(name, bytes)| (name.as_str(), bytes.clone()))
+            .collect();
+        let written = out.write(&named, &[])?;
+        answer.print(format, self.pace, &written)?;
+        Ok(Answer::Done)
+    }
+}
+
+/// The journal's name, for messages.
+fn journal_of(dir: &Path) -> String {
+    dir.join(journal::JOURNAL).display().to_string()
+}

@@ -1,0 +1,513 @@
+//! The answer in words: the front as a table, what has no effect, what cannot be told apart.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use sweep::answer::{Keeping, alike, best, choose, eligible, keeping};
+use sweep::check::Reason;
+use sweep::effects::{Effect, Identical, effects, identical};
+use sweep::measure::significant;
+use sweep::sensitivity::{Sensitivity, sensitivity};
+use sweep::statistics::{CONFIDENCE, Estimate};
+use sweep::{Configuration, Fate, Measure};
+
+use super::load::Sweep;
+use super::run::Pace;
+use crate::args::Format;
+use crate::failure::Failure;
+use crate::output::{print, print_json};
+
+/// Rows of the table; `results.csv` has all.
+const ROWS: usize = 20;
+
+/// Everything that is computed from the runs.
+pub(crate) struct Answered<'a> {
+    pub(crate) sweep: &'a Sweep,
+    pub(crate) found: &'a [Configuration],
+    /// Places on the front, by the first objective.
+    pub(super) front: Vec<usize>,
+    /// The place of the configuration to take.
+    pub(crate) chosen: Option<usize>,
+    pub(super) effects: Vec<Effect>,
+    pub(super) sensitivity: Vec<Sensitivity>,
+    /// Axes that made no difference at all.
+    identical: Vec<Identical>,
+    /// Why `check` says that an axis has no effect.
+    reasons: &'a [Option<Reason>],
+}
+
+impl<'a> Answered<'a> {
+    pub(crate) fn of(sweep: &'a Sweep, found: &'a [Configuration], reasons: &'a [Option<Reason>]) -> Self {
+        let plan = &sweep.plan;
+        let changes = |own: &Configuration| {
+            own.point
+                .as_ref()
+                .map_or(0, |point| sweep::patch::changes(plan, &sweep.base, point).len())
+        };
+        let chosen = choose(plan, found, changes);
+        let mut front = best(plan, found);
+        // Of those that are the same in all objectives, the one to take stands for all.
+        if let Some(chosen) = chosen {
+            let score = found[chosen].score(plan);
+            let same = front.iter_mut().find(|index| found[**index].score(plan) == score);
+            same.into_iter().for_each(|index| *index = chosen);
+        }
+        Answered {
+            sweep,
+            found,
+            front,
+            chosen,
+            effects: effects(plan, found),
+            sensitivity: sensitivity(plan, found),
+            identical: identical(plan, found),
+            reasons,
+        }
+    }
+
+    pub(super) fn print(
+        &self,
+        format: Format,
+        pace: Option<Pace>,
+        written: &[PathBuf],
+    ) -> Result<(), Failure> {
+        match format {
+            Format::Text => print(&self.text(pace, written)),
+            Format::Json => {
+                print_json("sweep", self.json())?;
+                self.front
+                    .iter()
+                    .try_for_each(|index| print_json("front", self.row_json(*index)))?;
+                print_json("files", json!(written))
+            }
+        }
+    }
+
+    /// What a configuration sets, in words.
+    pub(crate) fn named(&self, configuration: &Configuration) -> String {
+        match &configuration.point {
+            None => "the scenario as it is".to_owned(),
+            Some(point) => {
+                let plan = &self.sweep.plan;
+                let pairs = plan.axes.iter().zip(plan.labels(point));
+                pairs
+                    .map(|(axis, label)| format!("{} {label}", axis.name))
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            }
+        }
+    }
+
+    fn text(&self, pace: Option<Pace>, written: &[PathBuf]) -> String {
+        let plan = &self.sweep.plan;
+        let mut text = String::new();
+        let mut line = |name: &str, value: String| {
+            let _ = writeln!(text, "{name:<18} {value}");
+        };
+        let count = self.found.len() - 1;
+        let minutes = significant(self.sweep.counted.as_secs_f64() / 60.0, 3);
+        line(
+            "sweep",
+            format!(
+                "{}: {count} configurations of {} ({}), {} seeds each, {minutes} min",
+                plan.name,
+                plan.scenario.rsplit('/').next().unwrap_or(&plan.scenario),
+                plan.design.as_str(),
+                plan.replications
+            ),
+        );
+        if let Some(pace) = pace {
+            line("ran", paced(pace));
+        }
+        self.fates()
+            .into_iter()
+            .for_each(|(name, value)| line(name, value));
+        let eligible = eligible(plan, self.found).len();
+        let kept = if plan.constraints.is_empty() {
+            String::new()
+        } else {
+            format!(" of {eligible} that keep to the constraints")
+        };
+        line(
+            "Pareto front",
+            format!(
+                "{} configurations{kept}; means over seeds ± 95 %",
+                self.front.len()
+            ),
+        );
+        text.push_str(&self.table());
+        text.push_str(&self.statements());
+        let folder = written
+            .first()
+            .and_then(|path| path.parent())
+            .unwrap_or(Path::new("."));
+        let names: Vec<String> = written
+            .iter()
+            .filter_map(|path| Some(path.file_name()?.to_string_lossy().into_owned()))
+            .filter(|name| !name.ends_with(".svg"))
+            .collect();
+        let _ = writeln!(
+            text,
+            "{:<18} {} in {}",
+            "files",
+            names.join(", "),
+            folder.display()
+        );
+        let _ = writeln!(
+            text,
+            "{:<18} scaletwin recommend {}",
+            "next",
+            self.sweep.file.display()
+        );
+        text
+    }
+
+    fn fates(&self) -> Vec<(&'static str, String)> {
+        let count = |is: &dyn Fn(&Fate) -> bool| self.found.iter().filter(|own| is(&own.fate)).count();
+        let mut lines = Vec::new();
+        let beaten = count(&|fate| matches!(fate, Fate::Beaten(_)));
+        let breaks = count(&|fate| *fate == Fate::Breaks);
+        let mut stopped = Vec::new();
+        if beaten > 0 {
+            stopped.push(format!("{beaten} surely worse than another"));
+        }
+        if breaks > 0 {
+            stopped.push(format!("{breaks} that surely break a constraint"));
+        }
+        if !stopped.is_empty() {
+            lines.push(("stopped early", stopped.join(", ")));
+        }
+        let refused: Vec<&Configuration> = self
+            .found
+            .iter()
+            .filter(|own| matches!(own.fate, Fate::Refused(_)))
+            .collect();
+        if let Some(first) = refused.first()
+            && let Fate::Refused(why) = &first.fate
+        {
+            let (count, named) = (refused.len(), self.named(first));
+            lines.push((
+                "refused",
+                format!("{count} make no scenario, the first ({named}): {why}"),
+            ));
+        }
+        lines
+    }
+
+    /// The front, with the current configuration on top.
+    fn table(&self) -> String {
+        let plan = &self.sweep.plan;
+        let shown: Vec<usize> = (0..plan.axes.len()).filter(|axis| !self.is_idle(*axis)).collect();
+        let mut head = vec![String::new()];
+        head.extend(shown.iter().map(|axis| plan.axes[*axis].name.clone()));
+        head.extend(plan.objectives.iter().map(|measure| headed(*measure)));
+        head.extend(plan.constraints.iter().map(|constraint| constraint.text.clone()));
+        let mut rows = vec![head];
+        if let Some(current) = sweep::answer::current(self.found) {
+            rows.push(self.row("now", current, &shown));
+        }
+        for index in self.front.iter().take(ROWS) {
+            let own = &self.found[*index];
+            let name = if Some(*index) == self.chosen {
+                format!("→ {}", own.number)
+            } else {
+                own.number.to_string()
+            };
+            if own.point.is_some() {
+                rows.push(self.row(&name, own, &shown));
+            }
+        }
+        let mut text = aligned(&rows);
+        if self.front.len() > ROWS {
+            let _ = writeln!(text, "  and {} more in results.csv", self.front.len() - ROWS);
+        }
+        text
+    }
+
+    fn row(&self, name: &str, own: &Configuration, shown: &[usize]) -> Vec<String> {
+        let plan = &self.sweep.plan;
+        let mut row = vec![name.to_owned()];
+        match &own.point {
+            Some(point) => {
+                let labels = plan.labels(point);
+                row.extend(shown.iter().map(|axis| labels[*axis].to_owned()));
+            }
+            None => row.extend(shown.iter().map(|axis| self.now(*axis))),
+        }
+        row.extend(plan.objectives.iter().map(|measure| {
+            let estimate = Estimate::of(&own.values(*measure), CONFIDENCE);
+            spread(*measure, estimate)
+        }));
+        row.extend((0..plan.constraints.len()).map(|constraint| {
+            match keeping(plan, own, constraint) {
+                Keeping::Surely => "kept",
+                Keeping::Perhaps => "kept?",
+                Keeping::PerhapsNot => "broken?",
+                Keeping::No => "broken",
+            }
+            .to_owned()
+        }));
+        row
+    }
+
+    /// The current value of an axis.
+    pub(crate) fn now(&self, axis: usize) -> String {
+        sweep::patch::now(&self.sweep.plan, &self.sweep.base, axis).unwrap_or_else(|| "unset".to_owned())
+    }
+
+    /// Whether an axis makes no difference, as seen or as `check` says.
+    pub(crate) fn is_without_effect(&self, axis: usize) -> bool {
+        self.is_idle(axis) || self.reasons[axis].is_some()
+    }
+
+    /// Configurations of the front that cannot be told apart from one in any objective.
+    pub(crate) fn as_good(&self, chosen: &Configuration) -> Vec<String> {
+        let plan = &self.sweep.plan;
+        let same = |own: &Configuration| {
+            plan.objectives.iter().all(|measure| {
+                !Estimate::difference(&own.values(*measure), &chosen.values(*measure), CONFIDENCE)
+                    .is_told_apart()
+            })
+        };
+        self.front
+            .iter()
+            .map(|index| &self.found[*index])
+            .filter(|own| own.number != chosen.number && own.score(plan) != chosen.score(plan) && same(own))
+            .map(|own| {
+                format!(
+                    "configuration {}: {}; cannot be told apart in any objective",
+                    own.number,
+                    self.named(own)
+                )
+            })
+            .collect()
+    }
+
+    /// Whether an axis makes no difference.
+    fn is_idle(&self, axis: usize) -> bool {
+        self.identical.iter().any(|own| own.axis == axis)
+    }
+
+    /// Plain statements: what has no effect and why, what cannot be told apart.
+    fn statements(&self) -> String {
+        let plan = &self.sweep.plan;
+        let mut text = String::new();
+        for (axis, reason) in self.reasons.iter().enumerate() {
+            let seen = self.identical.iter().find(|own| own.axis == axis);
+            let name = &plan.axes[axis].name;
+            if seen.is_none() && reason.is_none() {
+                continue;
+            }
+            let seen = match seen {
+                Some(own) => format!(
+                    "the same results to the last digit in {} pairs that differ in nothing else",
+                    own.pairs
+                ),
+                None => "says check, for every configuration asked about".to_owned(),
+            };
+            let _ = writeln!(text, "{:<18} {name}: {seen}", "no effect");
+            match reason {
+                Some(reason) => {
+                    let _ = writeln!(
+                        text,
+                        "{:<18} why [{}]: {}; {}",
+                        "", reason.code, reason.message, reason.hint
+                    );
+                }
+                None => {
+                    let _ = writeln!(
+                        text,
+                        "{:<18} in this scenario, with these other settings: check has no reason for it",
+                        ""
+                    );
+                }
+            }
+        }
+        for effect in self.effects.iter().filter(|effect| !self.is_idle(effect.axis)) {
+            let same = sweep::effects::alike(effect);
+            if same.is_empty() {
+                continue;
+            }
+            let pairs: Vec<String> = same
+                .iter()
+                .map(|(one, two, difference)| {
+                    let by = match difference.half {
+                        0.0 => "the same".to_owned(),
+                        _ => spread(effect.measure, *difference),
+                    };
+                    format!("{one} and {two} ({by})")
+                })
+                .collect();
+            let _ = writeln!(
+                text,
+                "{:<18} {} in {}: {}",
+                "cannot tell apart",
+                plan.axes[effect.axis].name,
+                effect.measure.name(),
+                pairs.join(", ")
+            );
+        }
+        let pairs = alike(plan, self.found, &self.front);
+        if !pairs.is_empty() {
+            let pairs: Vec<String> = pairs
+                .iter()
+                .take(10)
+                .map(|(a, b)| format!("{} and {}", self.found[*a].number, self.found[*b].number))
+                .collect();
+            let _ = writeln!(
+                text,
+                "{:<18} in any objective, of the front: {}",
+                "cannot tell apart",
+                pairs.join(", ")
+            );
+        }
+        if self.chosen.is_none() {
+            let _ = writeln!(text, "{:<18} no configuration keeps to the constraints", "none");
+        }
+        text
+    }
+
+    fn json(&self) -> Value {
+        let plan = &self.sweep.plan;
+        let idle: Vec<Value> = (0..plan.axes.len())
+            .filter(|axis| self.is_idle(*axis) || self.reasons[*axis].is_some())
+            .map(|axis| {
+                json!({
+                    "axis": plan.axes[axis].name,
+                    "pairs": self.identical.iter().find(|own| own.axis == axis).map(|own| own.pairs),
+                    "code": self.reasons[axis].as_ref().map(|reason| reason.code),
+                    "reason": self.reasons[axis].as_ref().map(|reason| reason.message.clone()),
+                })
+            })
+            .collect();
+        json!({
+            "name": plan.name,
+            "configurations": self.found.len() - 1,
+            "design": plan.design.as_str(),
+            "replications": plan.replications,
+            "without_effect": idle,
+            "chosen": self.chosen.map(|index| self.found[index].number),
+        })
+    }
+
+    fn row_json(&self, index: usize) -> Value {
+        let plan = &self.sweep.plan;
+        let own = &self.found[index];
+        let axes: serde_json::Map<String, Value> = match &own.point {
+            Some(point) => plan
+                .axes
+                .iter()
+                .zip(plan.labels(point))
+                .map(|(axis, label)| (axis.name.clone(), json!(label)))
+                .collect(),
+            None => serde_json::Map::new(),
+        };
+        let objectives: serde_json::Map<String, Value> = plan
+            .objectives
+            .iter()
+            .map(|measure| {
+                let estimate = Estimate::of(&own.values(*measure), CONFIDENCE);
+                let value = json!({ "mean": estimate.mean, "low": estimate.low(), "high": estimate.high() });
+                (measure.name().to_owned(), value)
+            })
+            .collect();
+        json!({ "configuration": own.number, "axes": axes, "objectives": objectives })
+    }
+}
+
+fn paced(pace: Pace) -> String {
+    let known = match pace.known {
+        0 => String::new(),
+        known => format!("; {known} more were known"),
+    };
+    if pace.ran == 0 {
+        return format!("nothing: {} runs were known", pace.known);
+    }
+    format!(
+        "{} runs in {} s: {} a second, {} × real time{known}",
+        pace.ran,
+        significant(pace.seconds, 3),
+        significant(pace.ran as f64 / pace.seconds, 3),
+        sweep::plan::grouped(pace.real_time as u128)
+    )
+}
+
+fn headed(measure: Measure) -> String {
+    match measure.display().1 {
+        "" => measure.name().to_owned(),
+        unit => format!("{} {unit}", measure.name()),
+    }
+}
+
+/// A mean and half its interval, in the unit of tables.
+pub(crate) fn spread(measure: Measure, estimate: Estimate) -> String {
+    let (factor, _) = measure.display();
+    if !estimate.mean.is_finite() {
+        return "–".to_owned();
+    }
+    if !estimate.half.is_finite() {
+        return significant(estimate.mean * factor, 4);
+    }
+    if estimate.half == 0.0 {
+        return format!("{} ± 0", significant(estimate.mean * factor, 4));
+    }
+    // As many decimals as the interval has at two digits, and at most four significant ones of the mean.
+    let half = estimate.half * factor;
+    let mean = estimate.mean * factor;
+    let decimals = (1.0 - half.log10().floor()).clamp(0.0, 6.0) as usize;
+    format!("{mean:.decimals$} ± {half:.decimals$}")
+}
+
+/// Columns as wide as their widest cell, texts to the left, the first one too.
+pub(super) fn aligned(rows: &[Vec<String>]) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column));
+        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let mut text = String::new();
+    for row in rows {
+        let cells: Vec<String> = row
+            .iter()
+            .zip(&widths)
+            .enumerate()
+            .map(|(column, (cell, width))| {
+                if column == 0 {
+                    format!("  {cell:>width$}")
+                } else {
+                    format!("{cell:<width$}")
+                }
+            })
+            .collect();
+        let _ = writeln!(text, "{}", cells.join("  ").trim_end());
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn intervals_decide_how_many_digits_there_are() {
+        let check = |measure, mean, half, expected: &str| {
+            let estimate = Estimate { mean, half, count: 5 };
+            assert_eq!(spread(measure, estimate), expected);
+        };
+        check(Measure::Cost, 0.921_234, 0.011_2, "0.921 ± 0.011");
+        check(Measure::LatencyP95, 0.212_34, 0.012, "212 ± 12");
+        check(Measure::Cost, 0.5, 0.0, "0.5 ± 0");
+        check(Measure::Evictions, 12.0, f64::INFINITY, "12");
+        check(Measure::LatencyP95, f64::NAN, 1.0, "–");
+    }
+
+    #[test]
+    fn columns_are_aligned() {
+        let rows = [
+            vec!["".to_owned(), "cost".to_owned()],
+            vec!["12".to_owned(), "0.1 ± 0.2".to_owned()],
+        ];
+        assert_eq!(aligned(&rows), "      cost\n  12  0.1 ± 0.2\n");
+    }
+}

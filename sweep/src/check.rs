@@ -1,0 +1,196 @@
+//! Axes held against the scenario before anything is run: is there such a field, does it take such values, and does
+//! it do anything at all?
+
+use model::document::{Diagnostic, Severity, closest};
+use model::scenario::{Base, Report, parse_field};
+
+use crate::axis::{Axis, Level};
+use crate::design::{Design, Point};
+use crate::plan::Plan;
+
+/// Levels of an axis that are tried: all of a list, and these of a longer one.
+const TRIED: usize = 16;
+/// Configurations whose advice is asked for.
+const ASKED: usize = 12;
+
+/// What is wrong with an axis by itself: no such field, no such object, a value of the wrong type. That a value does
+/// not go together with another is no mistake of the axis; such configurations are refused when they come up.
+#[must_use]
+pub fn axis_problems(plan: &Plan, base: &Base, file: &str) -> Report {
+    let current: Vec<String> = match base.with(&plan.sets) {
+        Ok(_) => Vec::new(),
+        Err(report) => report.problems.iter().map(ToString::to_string).collect(),
+    };
+    let mut problems = Vec::new();
+    for axis in &plan.axes {
+        for level in tried(axis) {
+            let mut sets = plan.sets.clone();
+            sets.extend(level.sets.iter().cloned());
+            let Err(report) = base.with(&sets) else {
+                continue;
+            };
+            let own = report.problems.into_iter().filter(|problem| {
+                problem.severity == Severity::Error
+                    && matches!(problem.code, "E002" | "E003" | "E009" | "E011")
+                    && !current.contains(&problem.to_string())
+            });
+            problems.extend(own.map(|problem| about_axis(axis, level, problem, base, file)));
+        }
+    }
+    // A field that does not exist is told once, not for each value.
+    let mut kept: Vec<Diagnostic> = Vec::new();
+    for problem in problems {
+        if !kept
+            .iter()
+            .any(|other| (other.line, other.code) == (problem.line, problem.code))
+        {
+            kept.push(problem);
+        }
+    }
+    Report::new(kept)
+}
+
+fn tried(axis: &Axis) -> Vec<&Level> {
+    let count = axis.levels.len();
+    if count <= TRIED {
+        return axis.levels.iter().collect();
+    }
+    [0, count / 2, count - 1]
+        .iter()
+        .map(|index| &axis.levels[*index])
+        .collect()
+}
+
+fn about_axis(axis: &Axis, level: &Level, problem: Diagnostic, base: &Base, file: &str) -> Diagnostic {
+    let message = if problem.code == "E011" {
+        format!("the axis {:?}: {}", axis.name, problem.message)
+    } else {
+        format!(
+            "the axis {:?} with the value {}: {}: {}",
+            axis.name, level.label, problem.field, problem.message
+        )
+    };
+    let hint = match (problem.hint.is_empty(), fields_hint(axis, base)) {
+        (false, _) => problem.hint,
+        (true, Some(hint)) => hint,
+        (true, None) => String::new(),
+    };
+    Diagnostic {
+        file: file.to_owned(),
+        line: axis.place.0,
+        column: axis.place.1,
+        field: format!("axis {}", axis.name),
+        message,
+        hint,
+        ..problem
+    }
+}
+
+/// Which fields there are, for a field that is none.
+fn fields_hint(axis: &Axis, base: &Base) -> Option<String> {
+    let field = axis.fields.first()?;
+    let (object, _) = parse_field(field)?;
+    let Some(object) = object else {
+        return Some("`scaletwin check --fields scenario` lists the scenario's fields".to_owned());
+    };
+    let written = base.written(&[]);
+    let titles: Vec<String> = written
+        .documents
+        .iter()
+        .map(|document| document.title())
+        .collect();
+    let near = closest(object, titles.iter().map(String::as_str));
+    let kind = near.unwrap_or(object).split('/').next()?;
+    Some(format!(
+        "`scaletwin check --fields {kind}` lists the fields of a {kind}"
+    ))
+}
+
+/// Why an axis has no effect, as `check` says it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reason {
+    /// The code of the advice, to be explained by `check --explain`.
+    pub code: &'static str,
+    /// What it says.
+    pub message: String,
+    /// What to do instead.
+    pub hint: String,
+}
+
+/// For each axis the reason why it has no effect, where `check` gives one for every configuration that was asked
+/// about: some of the design, spread over it.
+#[must_use]
+pub fn without_effect(plan: &Plan, base: &Base) -> Vec<Option<Reason>> {
+    let sample = Design::Sobol {
+        points: ASKED,
+        seed: 1,
+    };
+    let points: Vec<Point> = sample.points(&plan.axes).unwrap_or_default();
+    let mut found: Vec<Option<Option<Reason>>> = vec![None; plan.axes.len()];
+    for point in &points {
+        let mut sets = plan.sets.clone();
+        sets.extend(plan.overrides(point));
+        let Ok((_, report)) = base.with(&sets) else {
+            continue;
+        };
+        for (axis, found) in plan.axes.iter().zip(&mut found) {
+            let reason = report.problems.iter().find(|problem| is_about(axis, problem));
+            let reason = reason.map(|problem| Reason {
+                code: problem.code,
+                message: problem.message.clone(),
+                hint: problem.hint.clone(),
+            });
+            // One configuration in which it has an effect is enough.
+            *found = match found.take() {
+                None => Some(reason),
+                Some(before) => Some(before.filter(|_| reason.is_some())),
+            };
+        }
+    }
+    found.into_iter().map(Option::flatten).collect()
+}
+
+/// Whether advice says that the only field of an axis is without effect.
+fn is_about(axis: &Axis, problem: &Diagnostic) -> bool {
+    let title = model::scenario::codes()
+        .into_iter()
+        .find(|(code, _)| *code == problem.code);
+    let says_so = title.is_some_and(|(_, title)| title.ends_with("without effect"));
+    let [field] = axis.fields.as_slice() else {
+        return false;
+    };
+    says_so && is_same_field(field, &problem.field)
+}
+
+/// Whether two names mean the same field; one may leave out the namespace.
+fn is_same_field(one: &str, other: &str) -> bool {
+    let (Some((object, path)), Some((other_object, other_path))) = (parse_field(one), parse_field(other))
+    else {
+        return false;
+    };
+    let short = |object: Option<&str>| {
+        object.map(|object| {
+            let mut parts = object.split('/');
+            (
+                parts.next().map(str::to_owned),
+                parts.next_back().map(str::to_owned),
+            )
+        })
+    };
+    path == other_path && short(object) == short(other_object)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_are_the_same_whatever_they_are_called() {
+        let check = |one, other, expected| assert_eq!(is_same_field(one, other), expected, "{one} {other}");
+        check("ScaledObject/a: spec.x", "ScaledObject/a: spec.x", true);
+        check("ScaledObject/ns/a:spec.x", "ScaledObject/a: spec.x", true);
+        check("ScaledObject/b: spec.x", "ScaledObject/a: spec.x", false);
+        check("duration", "duration", true);
+        check("duration", "ScaledObject/a: duration", false);
+    }
+}

@@ -1,0 +1,428 @@
+//! Sweeps: the same bytes however they are run, and clear words where they cannot be.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use super::{Said, directory, path, repository, scaletwin};
+
+/// Two axes that matter a little within minutes, one that has no effect, and a race.
+const SMALL: &str = "
+replications = 4
+objectives = ['cost', 'pending']
+set = ['duration = \"9m\"']
+[race]
+first = 2
+[[axis]]
+name = 'threshold'
+field = 'ScaledObject/keda-prometheus-hpa: spec.triggers[0].metadata.threshold'
+values = [1, 2, 4]
+[[axis]]
+name = 'replicas'
+field = 'start.replicas.\"hpa-example/php-apache\"'
+values = [20, 39]
+[[axis]]
+name = 'cooldown'
+field = 'ScaledObject/keda-prometheus-hpa: spec.cooldownPeriod'
+values = [30, 300]
+";
+
+/// A sweep over php-apache in a directory of its own.
+fn file(name: &str, text: &str) -> PathBuf {
+    let dir = directory(name);
+    let scenario = repository().join("scenarios/php-apache");
+    let file = dir.join("small.toml");
+    fs::write(
+        &file,
+        format!("name = 'small'\nscenario = '{}'\n{text}", scenario.display()),
+    )
+    .expect("writes");
+    file
+}
+
+fn sweep(file: &Path, out: &Path, more: &[&str]) -> Said {
+    let mut args = vec!["sweep", path(file), "--out", path(out)];
+    args.extend(more);
+    scaletwin(&args)
+}
+
+/// All files of a directory but the journal, whose lines come in the order in which runs end.
+fn results(dir: &Path) -> BTreeMap<String, Vec<u8>> {
+    let entries = fs::read_dir(dir)
+        .expect("lists")
+        .map(|entry| entry.expect("lists"));
+    entries
+        .filter(|entry| entry.path().is_file() && entry.file_name() != "journal.txt")
+        .map(|entry| {
+            (
+                entry.file_name().into_string().expect("a name"),
+                fs::read(entry.path()).expect("reads"),
+            )
+        })
+        .collect()
+}
+
+fn assert_same(one: &Path, two: &Path, what: &str) {
+    let (one, two) = (results(one), results(two));
+    let names = |files: &BTreeMap<String, Vec<u8>>| files.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(names(&one), names(&two), "{what}");
+    for (name, bytes) in &one {
+        assert!(two[name] == *bytes, "{what}: {name} differs");
+    }
+}
+
+#[test]
+fn killed_ten_times_and_resumed_the_bytes_are_the_same() {
+    let file = file("sweep-killed", SMALL);
+    let dir = file.parent().expect("a directory").to_owned();
+    let (whole, killed) = (dir.join("whole"), dir.join("killed"));
+    let said = sweep(&file, &whole, &[]);
+    assert_eq!(said.status, 0, "{}", said.stderr);
+    let lines =
+        |out: &Path| fs::read_to_string(out.join("journal.txt")).map_or(0, |text| text.lines().count());
+    let all = lines(&whole);
+    // Moments are drawn by the clock: what is tested is that none of them matters.
+    let mut luck = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .expect("after 1970")
+        .subsec_nanos() as usize
+        | 1;
+    let mut interrupted = 0;
+    for kill in 0..10 {
+        luck = luck.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        // After so many lines more, and some milliseconds, so that a line may be half-written.
+        let until = lines(&killed) + 1 + luck / 1024 % (all / 12).max(1);
+        let mut child = Command::new(env!("CARGO_BIN_EXE_scaletwin"))
+            .args([
+                "sweep",
+                path(&file),
+                "--out",
+                path(&killed),
+                "--resume",
+                "--no-plots",
+            ])
+            .current_dir(repository())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("starts");
+        while lines(&killed) < until && child.try_wait().expect("is known").is_none() {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        std::thread::sleep(Duration::from_micros((luck % 5000) as u64));
+        child.kill().expect("can be killed");
+        let status = child.wait().expect("ends");
+        interrupted += usize::from(!status.success());
+        assert!(lines(&killed) <= all, "kill {kill}: nothing is run twice");
+    }
+    assert!(
+        interrupted >= 5,
+        "only {interrupted} of 10 were killed before their end"
+    );
+    let said = sweep(&file, &killed, &["--resume"]);
+    assert_eq!(said.status, 0, "{}", said.stderr);
+    assert_same(&whole, &killed, "killed ten times");
+    assert_eq!(lines(&killed), all, "every run is kept once");
+}
+
+#[test]
+fn one_thread_two_threads_and_four_shards_give_the_same_bytes() {
+    let file = file("sweep-same", SMALL);
+    let dir = file.parent().expect("a directory").to_owned();
+    let run = |name: &str, more: &[&str]| {
+        let out = dir.join(name);
+        let said = sweep(&file, &out, more);
+        assert_eq!(said.status, 0, "{name}: {}", said.stderr);
+        out
+    };
+    let one = run("one", &["--threads", "1"]);
+    let two = run("two", &["--threads", "2"]);
+    assert!(results(&one).len() > 4, "there are results and figures");
+    assert_same(&one, &two, "one and two threads");
+
+    let shards: Vec<PathBuf> = (0..4)
+        .map(|index| run(&format!("shard{index}"), &["--shard", &format!("{index}/4")]))
+        .collect();
+    let merged = dir.join("merged");
+    let mut args = vec!["sweep", "merge", path(&file)];
+    args.extend(shards.iter().map(|shard| path(shard)));
+    args.extend(["--out", path(&merged)]);
+    let said = scaletwin(&args);
+    assert_eq!(said.status, 0, "{}", said.stderr);
+    assert_same(&one, &merged, "four shards merged");
+
+    // A shard is missing: said, and nothing written.
+    let none = dir.join("none");
+    let said = scaletwin(&[
+        "sweep",
+        "merge",
+        path(&file),
+        path(&shards[1]),
+        "--out",
+        path(&none),
+    ]);
+    assert_eq!(said.status, 2);
+    assert!(
+        said.stderr.contains("not complete") && said.stderr.contains("all shards"),
+        "{}",
+        said.stderr
+    );
+    assert!(results(&none).is_empty());
+}
+
+#[test]
+fn the_answer_says_what_has_no_effect_and_why() {
+    let file = file("sweep-answer", SMALL);
+    let out = file.parent().expect("a directory").join("out");
+    let said = sweep(&file, &out, &[]);
+    assert_eq!(said.status, 0, "{}", said.stderr);
+    for expected in [
+        "Pareto front",
+        "now",
+        "no effect",
+        "cooldown: the same results to the last digit",
+        "[K001]",
+        "next",
+    ] {
+        assert!(
+            said.stdout.contains(expected),
+            "expected {expected:?} in\n{}",
+            said.stdout
+        );
+    }
+    assert!(
+        said.stderr.contains("12 configurations (grid), seeds 1 to 4"),
+        "{}",
+        said.stderr
+    );
+    let header = fs::read_to_string(out.join("results.csv")).expect("reads");
+    assert!(
+        header.starts_with("configuration,fate,seed,threshold,replicas,cooldown,cost,"),
+        "{header}"
+    );
+
+    let said = scaletwin(&["recommend", path(&file), "--results", path(&out), "--seeds", "3"]);
+    assert_eq!(said.status, 0, "{}", said.stderr);
+    for expected in [
+        "recommended",
+        "saves",
+        "fresh seeds",
+        "kubectl patch scaledobject keda-prometheus-hpa --namespace hpa-example",
+        "+++ b/manifests/scaled-object.yaml",
+    ] {
+        assert!(
+            said.stdout.contains(expected),
+            "expected {expected:?} in\n{}",
+            said.stdout
+        );
+    }
+    assert!(
+        !said.stdout.contains("cooldownPeriod\",\"value"),
+        "what has no effect is left alone"
+    );
+    let json = scaletwin(&[
+        "recommend",
+        path(&file),
+        "--results",
+        path(&out),
+        "--seeds",
+        "3",
+        "--format",
+        "json",
+    ]);
+    let value: serde_json::Value = serde_json::from_str(&json.stdout).expect("is JSON");
+    assert_eq!(value["type"], "recommendation");
+    assert!(value["data"]["differences"]["cost"]["low"].is_number(), "{value}");
+}
+
+/// A sweep that cannot be, and what must be said of it.
+fn check(name: &str, text: &str, more: &[&str], expected: &[&str]) {
+    let file = file(&format!("sweep-bad-{name}"), text);
+    let out = file.parent().expect("a directory").join("out");
+    let said = sweep(&file, &out, more);
+    assert_eq!(said.status, 2, "{name}: {}", said.stderr);
+    assert_eq!(said.stdout, "", "{name}: nothing is data");
+    assert!(!out.exists(), "{name}: nothing is left behind");
+    for expected in expected {
+        assert!(
+            said.stderr.contains(expected),
+            "{name}: expected {expected:?} in\n{}",
+            said.stderr
+        );
+    }
+}
+
+fn axis(field: &str, values: &str) -> String {
+    format!("[[axis]]\nname = 'a'\nfield = '{field}'\nvalues = {values}\n")
+}
+
+#[test]
+fn axes_that_are_none_are_told_with_their_place() {
+    let scaled = "ScaledObject/keda-prometheus-hpa: spec";
+    check(
+        "field",
+        &axis(&format!("{scaled}.triggers[0].metadata.treshold"), "[1]"),
+        &[],
+        &["small.toml:3:", "did you mean \"threshold\"?"],
+    );
+    check(
+        "object",
+        &axis("ScaledObject/keda: spec.cooldownPeriod", "[1]"),
+        &[],
+        &["small.toml:3:", "there is no object \"ScaledObject/keda\""],
+    );
+    check(
+        "scenario-field",
+        &axis("stak.keda", "['2.12']"),
+        &[],
+        &["unknown field \"stak\"", "did you mean \"stack\"?"],
+    );
+    check(
+        "type",
+        &axis(&format!("{scaled}.cooldownPeriod"), "['soon']"),
+        &[],
+        &["the axis \"a\" with the value soon", "expected a whole number"],
+    );
+    check("empty", &axis("seed", "[]"), &[], &["the grid is empty"]);
+    let wide = |name: &str| {
+        format!("[[axis]]\nname = '{name}'\nfield = 'seed'\nfrom = 1\nto = 1000\nsteps = 1000\n")
+    };
+    let wide = ["a", "b", "c"].map(wide).concat();
+    check(
+        "billion",
+        &wide,
+        &[],
+        &["1,000,000,000 configurations", "budget = 500"],
+    );
+    check(
+        "constraint",
+        &format!("constraints = ['latency <= 1s']\n{}", axis("seed", "[1]")),
+        &[],
+        &["small.toml:3:", "no measure \"latency\""],
+    );
+}
+
+#[test]
+fn shards_and_options_out_of_range_are_told() {
+    let good = axis("seed", "[1, 2]");
+    check(
+        "shard",
+        &good,
+        &["--shard", "4/4"],
+        &["there is no shard 4 of 4", "0 to 3"],
+    );
+    check("shard-words", &good, &["--shard", "first"], &["expected I/N"]);
+    check(
+        "threads",
+        &good,
+        &["--threads", "0"],
+        &["expected a number from 1"],
+    );
+    check(
+        "heatmap",
+        &good,
+        &["--heatmap", "a,b,cost"],
+        &["there is no axis \"b\""],
+    );
+    check(
+        "nowhere",
+        &good,
+        &["--on-cluster"],
+        &["nowhere to put their results", "--claim"],
+    );
+    let optimizer = format!("[design]\nkind = 'optimize'\nbudget = 10\n{good}");
+    check(
+        "optimizer",
+        &optimizer,
+        &["--on-cluster", "--claim", "c"],
+        &["cannot be split"],
+    );
+}
+
+#[test]
+fn results_of_another_sweep_are_left_alone() {
+    let file = file(
+        "sweep-other",
+        &format!(
+            "replications = 2\nset = ['duration = \"6m\"']\nobjectives = ['cost']\n{}",
+            axis("start.settled", "[true]")
+        ),
+    );
+    let out = file.parent().expect("a directory").join("out");
+    assert_eq!(sweep(&file, &out, &["--no-plots"]).status, 0);
+    let before = fs::read(out.join("journal.txt")).expect("reads");
+
+    let said = sweep(&file, &out, &["--no-plots"]);
+    assert_eq!(said.status, 2);
+    assert!(
+        said.stderr.contains("4 runs of this sweep already") && said.stderr.contains("--resume"),
+        "{}",
+        said.stderr
+    );
+
+    let text = fs::read_to_string(&file).expect("reads");
+    fs::write(&file, text.replace("[true]", "[false]")).expect("writes");
+    for more in [&["--resume", "--no-plots"][..], &["--no-plots"]] {
+        let said = sweep(&file, &out, more);
+        assert_eq!(said.status, 2);
+        assert!(
+            said.stderr.contains("is of another sweep") && said.stderr.contains("--restart"),
+            "{}",
+            said.stderr
+        );
+    }
+    assert_eq!(fs::read(out.join("journal.txt")).expect("reads"), before);
+    assert_eq!(sweep(&file, &out, &["--restart", "--no-plots"]).status, 0);
+}
+
+#[test]
+fn a_job_for_a_cluster_is_printed() {
+    let sweeps = "scenarios/sweeps/threshold-cooldown.toml";
+    let said = scaletwin(&[
+        "sweep",
+        sweeps,
+        "--on-cluster",
+        "--dry-run",
+        "--shards",
+        "3",
+        "--claim",
+        "results",
+    ]);
+    assert_eq!(said.status, 0, "{}", said.stderr);
+    let documents: Vec<serde_json::Value> = said
+        .stdout
+        .split("---\n")
+        .skip(1)
+        .map(|text| serde_json::from_str(text).expect("is JSON"))
+        .collect();
+    let kinds: Vec<&str> = documents.iter().filter_map(|own| own["kind"].as_str()).collect();
+    assert_eq!(kinds, ["ConfigMap", "Job"]);
+    assert_eq!(documents[1]["spec"]["completions"], 3);
+    // What lies in the pod is the same sweep: its shards would merge with those of this machine.
+    let dir = directory("sweep-pod");
+    let items = documents[1]["spec"]["template"]["spec"]["volumes"][0]["configMap"]["items"]
+        .as_array()
+        .expect("items")
+        .clone();
+    for item in &items {
+        let target = dir.join(item["path"].as_str().expect("a path"));
+        fs::create_dir_all(target.parent().expect("a directory")).expect("can be made");
+        let text = documents[0]["data"][item["key"].as_str().expect("a key")]
+            .as_str()
+            .expect("a text");
+        fs::write(target, text).expect("writes");
+    }
+    let again = scaletwin(&[
+        "sweep",
+        path(&dir.join("sweep/sweep.toml")),
+        "--on-cluster",
+        "--dry-run",
+        "--claim",
+        "results",
+        "--shards",
+        "3",
+    ]);
+    assert_eq!(again.stdout, said.stdout, "{}", again.stderr);
+}

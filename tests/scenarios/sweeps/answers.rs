@@ -1,0 +1,115 @@
+//! What the README says of each sweep, as bounds that hold for other seeds and for no other answer.
+
+use sweep::Measure::{Cost, Evictions, LatencyP95, Served, TimeToCapacity};
+
+use super::Swept;
+use crate::within;
+
+pub(super) fn threshold_cooldown(swept: &Swept) {
+    // Half a request a second: dearer than two, cheaper than one, and a third more is served than now.
+    assert_eq!(swept.recommended()[0], "0.5");
+    within("cost against now", swept.then(Cost) / swept.now(Cost), 0.6..=0.95);
+    within(
+        "served against now",
+        swept.then(Served) / swept.now(Served),
+        1.15..=1.6,
+    );
+
+    // From 1.25 on a full pod asks for no other: nothing grows.
+    let served = |level| swept.with("threshold", level, Served);
+    let cost = |level| swept.with("threshold", level, Cost);
+    within("served at 2 against 0.5", served("2") / served("0.5"), 0.4..=0.65);
+    within("cost at 2", cost("2"), 0.31..=0.34);
+    assert!(
+        cost("1") > cost("0.5") && cost("1") > cost("2"),
+        "one is the dearest of the three"
+    );
+
+    // Everything else is small beside it.
+    for (axis, one, other) in [
+        ("stabilization", "0", "300"),
+        ("scrape", "60s", "15s"),
+        ("scale-down", "all at once", "10 % a minute"),
+    ] {
+        let difference = swept.with(axis, other, Cost) - swept.with(axis, one, Cost);
+        within(axis, difference, 0.0..=0.06);
+        within(
+            axis,
+            swept.with(axis, other, Served) / swept.with(axis, one, Served),
+            0.97..=1.03,
+        );
+    }
+}
+
+pub(super) fn gpu_families(swept: &Swept) {
+    // Spot with a way out is half the price of on demand, and spot without is dearer than with.
+    let spot = |level, measure| swept.with("spot", level, measure);
+    within(
+        "spot if there is against none",
+        spot("if there is", Cost) / spot("none", Cost),
+        0.35..=0.6,
+    );
+    within(
+        "spot only against if there is",
+        spot("only", Cost) / spot("if there is", Cost),
+        1.15..=1.8,
+    );
+
+    // A choice of families is as good as the best of them, and no quicker.
+    let family = |level, measure| swept.with("families", level, measure);
+    within(
+        "all against g5",
+        family("g4dn, g5, g6", Cost) / family("g5", Cost),
+        0.4..=0.8,
+    );
+    within(
+        "g6 against g5, to capacity",
+        family("g6", TimeToCapacity) / family("g5", TimeToCapacity),
+        0.99..=1.01,
+    );
+
+    // The recommended one buys more at once than it needs, and serves the burst sooner.
+    assert_eq!(swept.recommended()[..2], ["g4dn", "only"]);
+    within(
+        "latency against now",
+        swept.then(LatencyP95) / swept.now(LatencyP95),
+        0.2..=0.7,
+    );
+    within(
+        "time against now",
+        swept.then(TimeToCapacity) / swept.now(TimeToCapacity),
+        0.3..=0.8,
+    );
+}
+
+pub(super) fn consolidation_churn(swept: &Swept) {
+    // Patience buys quiet: evictions fall and dollars rise with each step.
+    let after = |level, measure| swept.with("consolidateAfter", level, measure);
+    for pair in ["0s", "30s", "1m", "2m", "5m", "Never"].windows(2) {
+        assert!(after(pair[0], Evictions) >= after(pair[1], Evictions), "{pair:?}");
+        assert!(after(pair[0], Cost) <= after(pair[1], Cost) + 0.005, "{pair:?}");
+    }
+    assert_eq!(after("Never", Evictions), 0.0);
+
+    // A short stabilization empties machines, which costs no eviction.
+    let wait = |level, measure| swept.with("stabilization", level, measure);
+    within(
+        "stabilization 60 against 300",
+        wait("60", Cost) / wait("300", Cost),
+        0.9..=0.98,
+    );
+    assert_eq!(swept.with("policy", "WhenEmpty", Evictions), 0.0);
+
+    // Balanced at once: cheaper than now, with fewer evictions, and nothing is lost.
+    assert_eq!(swept.recommended(), ["0s", "Balanced", "60"]);
+    within(
+        "cost against now",
+        swept.then(Cost) / swept.now(Cost),
+        0.85..=0.97,
+    );
+    within(
+        "evictions against now",
+        swept.then(Evictions) / swept.now(Evictions),
+        0.3..=0.95,
+    );
+}

@@ -1,0 +1,146 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// A binary is what is built of a module beside this one (tests/stack/parts).
+type binary struct {
+	name, module, pkg string
+	flags             []string
+}
+
+const kubernetes = "v1.35.4"
+
+// The heaviest is last: what came before can be used meanwhile.
+var binaries = []binary{
+	{"etcd", "etcd", "go.etcd.io/etcd/server/v3", nil},
+	{"kube-apiserver", "kubernetes", "k8s.io/kubernetes/cmd/kube-apiserver", stamp()},
+	{"kube-controller-manager", "kubernetes", "k8s.io/kubernetes/cmd/kube-controller-manager", stamp()},
+	{"kube-scheduler", "kubernetes", "k8s.io/kubernetes/cmd/kube-scheduler", stamp()},
+	{"kwok", "kwok", "sigs.k8s.io/kwok/cmd/kwok", nil},
+	// Without the discoveries of every cloud, which this Prometheus has no use for.
+	{"prometheus", "prometheus", "github.com/prometheus/prometheus/cmd/prometheus", []string{"-tags=remove_all_sd"}},
+	// Its main package is called kwok as well.
+	{"karpenter-kwok", "karpenter", "sigs.k8s.io/karpenter/kwok", nil},
+	{"keda-operator", "keda", "github.com/kedacore/keda/v2/cmd/operator", nil},
+	{"keda-adapter", "keda", "github.com/kedacore/keda/v2/cmd/adapter", nil},
+}
+
+// stamp is the release that /version tells: a build of a module knows none by itself.
+func stamp() []string {
+	parts := strings.Split(strings.TrimPrefix(kubernetes, "v"), ".")
+	flags := "-s -w"
+	for _, where := range []string{"k8s.io/component-base/version", "k8s.io/client-go/pkg/version"} {
+		flags += fmt.Sprintf(" -X %s.gitVersion=%s -X %s.gitMajor=%s -X %s.gitMinor=%s",
+			where, kubernetes, where, parts[0], where, parts[1])
+	}
+	return []string{"-ldflags=" + flags}
+}
+
+// build makes what is missing or older than its module's go.sum.
+func (s *Stack) build(names []string) error {
+	sources, err := sources()
+	if err != nil {
+		return err
+	}
+	for _, b := range binaries {
+		if len(names) > 0 && !slices.Contains(names, b.name) {
+			continue
+		}
+		target := s.bin(b.name)
+		module := filepath.Join(sources, "parts", b.module)
+		if newer(target, filepath.Join(module, "go.sum")) {
+			continue
+		}
+		started := time.Now()
+		fmt.Fprintf(os.Stderr, "stack: building %s\n", b.name)
+		arguments := append([]string{"build", "-mod=readonly", "-o", target}, b.flags...)
+		if b.flags == nil || !strings.HasPrefix(b.flags[0], "-ldflags") {
+			arguments = append(arguments, "-ldflags=-s -w")
+		}
+		command := exec.Command("go", append(arguments, b.pkg)...)
+		command.Dir = module
+		command.Stdout, command.Stderr = os.Stderr, os.Stderr
+		if err := command.Run(); err != nil {
+			return fmt.Errorf("%s does not build: %w", b.name, err)
+		}
+		fmt.Fprintf(os.Stderr, "stack: built %s in %.0f s\n", b.name, time.Since(started).Seconds())
+	}
+	if len(names) == 0 || slices.Contains(names, "moto") {
+		return s.buildMoto(filepath.Join(sources, "parts", "moto", "requirements.txt"))
+	}
+	return nil
+}
+
+// buildMoto installs moto's server into a virtual environment.
+func (s *Stack) buildMoto(requirements string) error {
+	environment := s.bin("moto")
+	if newer(filepath.Join(environment, "bin", "moto_server"), requirements) {
+		return nil
+	}
+	fmt.Fprintln(os.Stderr, "stack: installing moto")
+	for _, arguments := range [][]string{
+		{"python3", "-m", "venv", environment},
+		{filepath.Join(environment, "bin", "pip"), "install", "--quiet", "--disable-pip-version-check", "-r", requirements},
+	} {
+		command := exec.Command(arguments[0], arguments[1:]...)
+		command.Stdout, command.Stderr = os.Stderr, os.Stderr
+		if err := command.Run(); err != nil {
+			return fmt.Errorf("moto does not install: %w", err)
+		}
+	}
+	now := time.Now()
+	return os.Chtimes(filepath.Join(environment, "bin", "moto_server"), now, now)
+}
+
+// moduleDir is where Go keeps the files of a part's main module: its CRDs are read from there.
+func moduleDir(part, module string) (string, error) {
+	sources, err := sources()
+	if err != nil {
+		return "", err
+	}
+	command := exec.Command("go", "list", "-mod=readonly", "-m", "-f", "{{.Dir}}", module)
+	command.Dir = filepath.Join(sources, "parts", part)
+	out, err := command.Output()
+	dir := strings.TrimSpace(string(out))
+	if err != nil || dir == "" {
+		return "", fmt.Errorf("the files of %s are not there: run 'just stack-build'", module)
+	}
+	return dir, nil
+}
+
+// sources is tests/stack: the folder that this module's folder lies in.
+func sources() (string, error) {
+	if dir := os.Getenv("SCALETWIN_STACK_SOURCES"); dir != "" {
+		return dir, nil
+	}
+	here, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for dir := here; ; dir = filepath.Dir(dir) {
+		candidate := filepath.Join(dir, "tests", "stack")
+		if _, err := os.Stat(filepath.Join(candidate, "parts", "etcd", "go.mod")); err == nil {
+			return candidate, nil
+		}
+		if dir == filepath.Dir(dir) {
+			return "", fmt.Errorf("run this inside the repository: tests/stack/parts is not above %s", here)
+		}
+	}
+}
+
+func newer(file, than string) bool {
+	a, err := os.Stat(file)
+	if err != nil {
+		return false
+	}
+	b, err := os.Stat(than)
+	return err == nil && a.ModTime().After(b.ModTime())
+}

@@ -1,0 +1,3 @@
+module scaletwin.dev/stack/launcher
+
+go 1.26
