@@ -57,7 +57,8 @@ mod tests {
 
     #[test]
     fn roots_are_found_in_few_looks() {
-        let functions: [(fn(f64) -> f64, f64); 4] = [
+        type Case = (fn(f64) -> f64, f64);
+        let functions: [Case; 4] = [
             (|x| 0.7 - x, 0.7),
             (|x| 2.0 - x * x * x, 1.259_921_049_894_873),
             (
