@@ -41,3 +41,4 @@ pub use engine::{Configuration, Engine, Fate, Halt, Model, Shard, Store, Watch};
 pub use measure::Measure;
 pub use plan::Plan;
 pub use simulate::Simulator;
+#[cfg(test)]
