@@ -41,4 +41,3 @@ pub use engine::{Configuration, Engine, Fate, Halt, Model, Shard, Store, Watch};
 pub use measure::Measure;
 pub use plan::Plan;
 pub use simulate::Simulator;
-#[cfg(test)]
