@@ -354,7 +354,7 @@ fn what_is_cited_exists() {
     let mut problems = Vec::new();
     for (ours, own) in &all {
         for (source, function) in &own.whole {
-            if !exists(&sources, source, function).is_some_and(|found| !found.is_empty()) {
+            if exists(&sources, source, function).is_none_or(|found| found.is_empty()) {
                 problems.push(format!(
                     "{ours}: {} {} {} {function}",
                     source.project, source.version, source.path
