@@ -89,7 +89,7 @@ pub(super) fn consolidation_churn(swept: &Swept) {
         assert!(after(pair[0], Evictions) >= after(pair[1], Evictions), "{pair:?}");
         assert!(after(pair[0], Cost) <= after(pair[1], Cost) + 0.005, "{pair:?}");
     }
-    assert_eq!(after("Never", Evictions), 0.0);
+    within("evictions with Never", after("Never", Evictions), 0.0..=1e-9);
 
     // A short stabilization empties machines, which costs no eviction.
     let wait = |level, measure| swept.with("stabilization", level, measure);
