@@ -241,7 +241,7 @@ impl<'r> Shadow<'r> {
     ) -> Option<Option<bool>> {
         let reading = match &trigger.kind {
             TriggerKind::Resource { .. } => return None,
-            TriggerKind::Cron(metadata) => scaler::cron(metadata, seconds).ok(),
+            TriggerKind::Cron(metadata) => scaler::cron(metadata, seconds, &self.profile).ok(),
             TriggerKind::Prometheus(metadata) => {
                 let name = scaler::metric_name(n, trigger, &self.profile)?;
                 let value = *values.get(name.as_str())?;
