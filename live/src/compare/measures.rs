@@ -11,6 +11,12 @@ use crate::accuracy::{
     quantile, relative, return_to, shape, time_to, wasserstein, within,
 };
 
+/// When something happens on a curve.
+type Moment<'a> = &'a dyn Fn(&StepSeries) -> Option<Instant>;
+
+/// Seconds between two times of a life.
+type Span = fn(&Life) -> Option<f64>;
+
 /// What is asked of a simulation.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Bounds {
@@ -298,7 +304,7 @@ impl Table<'_> {
         let mut lines = Vec::new();
         for name in [self.replicas(), self.nodes()] {
             let lowest = self.lowest(name);
-            let of: [(&str, &dyn Fn(&StepSeries) -> Option<Instant>); 3] = [
+            let of: [(&str, Moment<'_>); 3] = [
                 (FIRST_RISE, &|curve| first_rise(curve, from)),
                 ("first scale-down after the peak, error", &|curve| {
                     let peak = curve.max(from, self.window.to);
@@ -358,7 +364,7 @@ impl Table<'_> {
             let whole = |span: f64| (span * 1000.0).round() / 1000.0;
             run.lives.iter().filter(new).filter_map(span).map(whole).collect()
         };
-        let spans: [(&str, Kind, fn(&Life) -> Option<f64>); 4] = [
+        let spans: [(&str, Kind, Span); 4] = [
             ("pods, created to bound", Kind::Pod, |life| {
                 Some(life.placed? - life.created)
             }),
@@ -486,12 +492,12 @@ fn stage_ends(run: &Run, step: Instant, end: Instant) -> [Option<Instant>; 4] {
     let peak = desired.max(first, falls);
     let decided = time_to(desired, peak, first);
     let joined = run.curve(names::NODES).and_then(|nodes| {
-        let climbs = nodes
+        let mut climbs = nodes
             .changes()
             .windows(2)
             .filter(|two| two[1].1 > two[0].1)
             .map(|two| two[1].0);
-        climbs.filter(|at| *at > first && *at < falls).next_back()
+        climbs.rfind(|at| *at > first && *at < falls)
     });
     let ready = run
         .curve(names::READY)

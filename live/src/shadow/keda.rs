@@ -206,7 +206,7 @@ impl<'r> Shadow<'r> {
             &Situation {
                 now: wall,
                 current,
-                active: readings.iter().any(|active| *active == Some(true)),
+                active: readings.contains(&Some(true)),
                 error: readings.contains(&None),
                 last_active,
                 created: created.map_or(0, Timestamp::as_second),
