@@ -99,11 +99,12 @@ fn field(text: &str, least: u32, most: u32, names: &[&str]) -> Option<u64> {
 
 impl Schedule {
     /// Whether the schedule fired within the last `duration` before or at `seconds` after 1970 began
-    /// (karpenter v1.14 pkg/apis/v1/nodepool.go `IsActive`).
+    /// (karpenter v1.14 pkg/apis/v1/nodepool.go `IsActive`). One that never fires has always fired: upstream's
+    /// "never" is the beginning of time.
     #[must_use]
     pub fn is_within(&self, seconds: i64, duration: Duration) -> bool {
         let since = seconds.saturating_sub_unsigned(duration.as_secs());
-        self.next(since).is_some_and(|next| next <= seconds)
+        self.next(since).is_none_or(|next| next <= seconds)
     }
 
     /// The first time after `seconds` at which it fires, in seconds since 1970 began; `None` if there is none
@@ -223,6 +224,8 @@ mod tests {
         assert!(nine.is_within(at("2026-01-01T09:00:00Z"), hour));
         assert!(nine.is_within(at("2026-01-01T09:59:59Z"), hour));
         assert!(!nine.is_within(at("2026-01-01T10:00:00Z"), hour));
+        let never: Schedule = "0 0 30 2 *".parse().unwrap();
+        assert!(never.is_within(at("2026-01-01T10:00:00Z"), hour));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use std::str::Lines;
 use std::time::Duration;
 
 use model::prometheus::{Labels, Query, Settings, Storage, Value, Version};
-use support::golden_dir;
+use support::{Outcome, golden_dir};
 
 const STALE: f64 = f64::from_bits(0x7ff0_0000_0000_0002);
 
@@ -429,11 +429,6 @@ fn scripts_hold() {
         skipped,
         failures,
     } = tally;
-    eprintln!("promqltest: {checked} queries, {skipped} skipped (native histograms)");
-    assert!(
-        failures.is_empty(),
-        "{} of {checked} fail:\n{}",
-        failures.len(),
-        failures.join("\n")
-    );
+    eprintln!("promqltest: {skipped} queries of native histograms are skipped");
+    Outcome::new("promqltest", "3.5", checked, failures).settle();
 }

@@ -15,7 +15,7 @@ use model::quantity::Resources;
 use model::workload::victims::{Candidate, candidates, compare, pods_to_delete};
 use serde::Deserialize;
 use sim::{Instant, Streams};
-use support::golden;
+use support::{Outcome, golden};
 
 const NOW: Instant = Instant::from_secs(1_000_000_000);
 
@@ -283,15 +283,5 @@ fn check_choice(case: &Case, api: &Api, set: ReplicaSetId, ids: &[PodId]) -> Opt
 fn victims_are_upstreams() {
     let cases: Vec<Case> = golden("workload/pod-deletion.jsonl");
     let wrong: Vec<String> = cases.iter().filter_map(check).collect();
-    println!(
-        "workload/pod-deletion.jsonl: {} of {} agree",
-        cases.len() - wrong.len(),
-        cases.len()
-    );
-    assert!(
-        wrong.is_empty(),
-        "{} differ, first: {:?}",
-        wrong.len(),
-        wrong.first()
-    );
+    Outcome::new("workload/pod-deletion.jsonl", "1.35", cases.len(), wrong).settle();
 }

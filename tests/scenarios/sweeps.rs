@@ -208,7 +208,7 @@ fn threshold_and_cooldown() {
         let plan = Plan {
             design: Design::Optimize {
                 budget,
-                population: 8,
+                population: 10,
                 seed,
             },
             ..swept.plan.clone()

@@ -1,11 +1,15 @@
 //! What several test binaries share.
 
+mod outcome;
+
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
 
 use flate2::read::GzDecoder;
 use serde::de::DeserializeOwned;
+
+pub use outcome::{OUTCOMES, Outcome};
 
 /// The directory of golden vectors: `SCALETWIN_GOLDEN`, or the committed set.
 #[must_use]

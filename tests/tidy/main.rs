@@ -1,5 +1,7 @@
 //! The repository as code: what a reviewer would otherwise have to look for.
 
+mod citations;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;

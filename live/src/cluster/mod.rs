@@ -17,6 +17,7 @@ pub mod clean;
 mod client;
 mod error;
 pub mod finding;
+pub mod import;
 pub mod journal;
 mod kinds;
 pub mod listen;

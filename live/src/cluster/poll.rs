@@ -32,7 +32,7 @@ pub(super) async fn poll_prometheus(
 ) {
     let mut ticks = tokio::time::interval(period);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut gap = Silence::new(PROMETHEUS, &recorder);
+    let mut gap = Silence::new(PROMETHEUS, recorder.clone());
     loop {
         ticks.tick().await;
         let ask = |(name, query): &(String, String)| {
@@ -207,23 +207,24 @@ fn quantity(text: &str) -> Option<f64> {
 }
 
 /// A source that answers or does not.
-struct Silence<'a> {
+struct Silence {
     source: &'static str,
-    recorder: &'a Recorder,
+    recorder: Recorder,
     last_ok: f64,
     open: Option<(f64, String)>,
 }
 
-impl<'a> Silence<'a> {
-    fn new(source: &'static str, recorder: &'a Recorder) -> Self {
+impl Silence {
+    fn new(source: &'static str, recorder: Recorder) -> Self {
         Silence {
             source,
-            recorder,
             last_ok: recorder.now(),
+            recorder,
             open: None,
         }
     }
 
+    /// An answer, or why there was none.
     fn step(&mut self, failed: Option<&str>) {
         match (failed, self.open.take()) {
             (None, None) => {}

@@ -35,6 +35,8 @@ pub struct Write {
     pub kind: String,
     /// metadata.namespace; empty for objects of the whole cluster, and where none was written.
     pub namespace: String,
+    /// metadata.name
+    pub name: String,
     /// What will be done: `create`, `patch`, `delete`; or of a subresource, `scale:patch`.
     pub verbs: Vec<&'static str>,
 }
@@ -236,6 +238,10 @@ impl Preflight {
                 unknown.insert((write.kind.clone(), write.api_version.clone()));
                 continue;
             };
+            if write.kind == "Namespace" {
+                wanted.append(&mut self.for_namespace(client, &write.name).await);
+                continue;
+            }
             wanted.extend(write.verbs.iter().map(|verb| permission_of(kind, write, verb)));
         }
         for (kind, api_version) in unknown {
@@ -251,6 +257,25 @@ impl Preflight {
             ));
         }
         Ok(())
+    }
+
+    /// What a namespace takes: nothing if it is there, since it stays as it is. Else to make it, and to prove at the
+    /// end that it holds nothing of others.
+    async fn for_namespace(&self, client: &Client, name: &str) -> Vec<Permission> {
+        let api: Api<k8s_openapi::api::core::v1::Namespace> = Api::all(client.clone());
+        if let Ok(Some(_)) = api.get_metadata_opt(name).await {
+            return Vec::new();
+        }
+        let own = ["get", "create", "delete"].map(|verb| Permission::everywhere(verb, "", "namespaces"));
+        let inside = self
+            .served
+            .kinds
+            .iter()
+            .filter(|kind| kind.namespaced && kind.can("list") && kind.can("create"))
+            .map(|kind| {
+                Permission::everywhere("list", &kind.resource.group, &kind.resource.plural).within(name)
+            });
+        own.into_iter().chain(inside).collect()
     }
 
     /// A kind that is in a manifest and not in the cluster.
@@ -483,6 +508,7 @@ mod tests {
                 api_version: "karpenter.sh/v1".to_owned(),
                 kind: "NodePool".to_owned(),
                 namespace: String::new(),
+                name: "pool".to_owned(),
                 verbs: vec!["create"],
             }],
             parts: vec!["KEDA", "Karpenter"],

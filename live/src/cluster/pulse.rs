@@ -1,4 +1,4 @@
-//! The pulse: whether the API server answers, asked every two seconds.
+//! The pulse: whether the API server answers, asked every few seconds.
 //!
 //! A watch over a connection that died without a word looks like a quiet cluster. So somebody asks a plain
 //! question all the time: what was not answered is a gap of `api`. The answer also says what time it is there.
@@ -16,14 +16,16 @@ use super::preflight::date_of;
 use super::recorder::Recorder;
 use crate::recording::{Clock, Entry};
 
-/// Between two questions.
-const PERIOD: Duration = Duration::from_secs(2);
+/// Between two questions. No whole seconds: each answer's `Date` then falls on another part of its second.
+const PERIOD: Duration = Duration::from_millis(2300);
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Watches may pause for so long after a failure: until then they may not hear, though the server answers.
 const RECOVERY: f64 = 6.0;
 /// Each `Date` is cut to a whole second; so many together tell the clock much finer.
 const DATES: usize = 60;
+/// What is known of a clock must be narrower than this, in seconds, before it is told.
+const NARROW: f64 = 0.3;
 /// A clock that moved by less is not told again.
 const DRIFT: f64 = 0.5;
 
@@ -86,8 +88,9 @@ pub(super) async fn beat(client: Client, recorder: Recorder, pulse: Pulse) {
         }
         if let Ok(Some(date)) = answer {
             clock.read(recorder.at(date), asked, now);
-            let ahead = clock.ahead();
-            if clock.is_settled() && told.is_none_or(|told| (told - ahead).abs() > DRIFT) {
+            if let Some(ahead) = clock.ahead()
+                && told.is_none_or(|told| (told - ahead).abs() > DRIFT)
+            {
                 told = Some(ahead);
                 recorder.hear(Entry::Clock(Clock {
                     source: "api".to_owned(),
@@ -172,8 +175,8 @@ impl ClockReading {
         self.bounds.push_back((date - answered, date + 1.0 - asked));
     }
 
-    /// So far ahead: the middle of what no reading speaks against.
-    fn ahead(&self) -> f64 {
+    /// So far ahead: the middle of what no reading speaks against, once that is narrow enough.
+    fn ahead(&self) -> Option<f64> {
         let low = self
             .bounds
             .iter()
@@ -184,12 +187,9 @@ impl ClockReading {
             .iter()
             .map(|(_, high)| *high)
             .fold(f64::INFINITY, f64::min);
-        (low + high) / 2.0
-    }
-
-    /// Whether there are enough readings to tell.
-    fn is_settled(&self) -> bool {
-        self.bounds.len() >= 5
+        // A clock that was set in between: old readings speak against new ones.
+        let width = (high - low).max(0.0);
+        (width <= NARROW).then_some((low + high) / 2.0)
     }
 }
 
@@ -220,11 +220,14 @@ mod tests {
     fn whole_seconds_together_tell_a_clock() {
         let mut clock = ClockReading::default();
         // A clock 3.3 s ahead, read every 2.17 s, each time cut to the second; an answer takes 10 ms.
-        for n in 0..40 {
+        let read = |clock: &mut ClockReading, n: u32| {
             let asked = f64::from(n) * 2.17;
             clock.read((asked + 0.005 + 3.3).floor(), asked, asked + 0.01);
-        }
-        assert!((clock.ahead() - 3.3).abs() < 0.1, "{}", clock.ahead());
-        assert!(clock.is_settled());
+        };
+        read(&mut clock, 0);
+        assert_eq!(clock.ahead(), None, "one reading says little");
+        (1..40).for_each(|n| read(&mut clock, n));
+        let ahead = clock.ahead().unwrap();
+        assert!((ahead - 3.3).abs() < 0.1, "{ahead}");
     }
 }

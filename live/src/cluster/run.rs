@@ -281,8 +281,8 @@ impl Driver<'_> {
             )));
         }
         if self.started.elapsed() > caps.duration {
-            let minutes = caps.duration.as_secs() / 60;
-            return Err(Ending::Capped(format!("{minutes} minutes, the --max-duration")));
+            let seconds = caps.duration.as_secs();
+            return Err(Ending::Capped(format!("{seconds} s, the --max-duration")));
         }
         Ok(())
     }

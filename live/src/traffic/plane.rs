@@ -18,6 +18,8 @@ use super::exposition;
 /// How far a pod's kubelet is: what KWOK waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Mark {
+    /// The kubelet has taken it on: network, sandbox and images come first.
+    Accepted,
     /// The containers run.
     Running,
     /// The pod is Ready.
@@ -33,6 +35,7 @@ impl Mark {
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
+            Mark::Accepted => "accepted",
             Mark::Running => "running",
             Mark::Ready => "ready",
             Mark::Stopped => "stopped",
@@ -432,6 +435,8 @@ impl DataPlane {
                 self.write(id, Mark::Ready);
             }
         } else {
+            // Else KWOK would take it for a pod that nobody speaks for.
+            self.write(id, Mark::Accepted);
             self.tell_kubelets(now, kubelet::Input::Bound(id));
         }
     }

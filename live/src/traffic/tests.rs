@@ -211,7 +211,10 @@ fn a_deleted_pod_stops_and_goes() {
     assert_eq!(world.plane.servers(), 0);
     let from = world.now.as_secs_f64();
     world.run(10);
-    assert_eq!(world.marks_of("server")[1..], [Mark::Stopped, Mark::Removed]);
+    assert_eq!(
+        world.marks_of("server"),
+        [Mark::Accepted, Mark::Ready, Mark::Stopped, Mark::Removed]
+    );
     let stopped = world
         .marks
         .iter()

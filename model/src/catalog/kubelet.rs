@@ -2,7 +2,8 @@
 //!
 //! One set of rules for two users: the kubelet itself, and Karpenter's estimate before there is one
 //! (karpenter-provider-aws v1.14 pkg/providers/instancetype/types.go `pods`, `kubeReservedResources`,
-//! `evictionThreshold`; awslabs/amazon-eks-ami nodeadm/internal/kubelet/config.go).
+//! `evictionThreshold`, and pkg/providers/amifamily/bottlerocket.go). The machine images do the same
+//! (awslabs/amazon-eks-ami nodeadm/internal/kubelet/config.go).
 
 use super::capacity::{eni_limited_pods, kube_reserved_cpu, kube_reserved_memory};
 use super::spec::InstanceSpec;

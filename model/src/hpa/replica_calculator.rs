@@ -1,5 +1,5 @@
 //! From one metric's reading to a proposal
-//! (kubernetes 1.35 pkg/controller/podautoscaler/replica_calculator.go, metrics/utilization.go).
+//! (kubernetes 1.35 pkg/controller/podautoscaler/{replica_calculator.go,metrics/utilization.go}).
 //!
 //! The expressions are upstream's to the bit: values are whole thousandths, ratios are `f64` in the same
 //! order of operations, utilization is truncated to whole per cent before it is compared. Conversions

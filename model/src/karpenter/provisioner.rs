@@ -315,7 +315,7 @@ impl Provisioner {
             let target = Target::NewClaim(name.clone());
             out.emit(Output::Publish(Event::Nominated(*pod, target)));
         }
-        let object = Box::new(claim.object(pool, name, now));
+        let object = Box::new(claim.object(pool, name, now, &self.profile));
         out.emit(Output::CreateNodeClaim(object, claim.pods.clone()));
     }
 }

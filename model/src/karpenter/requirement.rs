@@ -227,7 +227,7 @@ impl Requirement {
     }
 
     /// Whether two requirements on one key can both be met, absence of the label included
-    /// (`Requirements.Intersects`).
+    /// (karpenter v1.14 pkg/scheduling/requirements.go `Requirements.Intersects`).
     #[must_use]
     pub fn meets(&self, incoming: &Requirement) -> bool {
         self.has_intersection(incoming) || self.allows_absence() && incoming.allows_absence()

@@ -72,7 +72,7 @@ impl Conditions {
         *conditions.slot(name)
     }
 
-    /// Sets a condition to True or False, or takes it away (`None`). Its time is that of its last change.
+    /// Sets a condition to True or False, or takes it away if there is no status. Its time is that of its last change.
     pub fn set(&mut self, name: ConditionType, status: Option<bool>, now: Instant) {
         let slot = self.slot(name);
         *slot = status.map(|status| match *slot {

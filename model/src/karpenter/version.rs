@@ -163,6 +163,8 @@ pub struct Profile {
     pub daemon_preferences_required: bool,
     /// How many instance types a NodeClaim may carry.
     pub max_instance_types: usize,
+    /// A claim names the capacity types in which its instance types can be had (v1.9).
+    pub claims_name_capacity_types: bool,
     /// NodePools may have replicas (v1.8).
     pub static_capacity: bool,
     /// NodePool limits may count nodes (v1.11).
@@ -310,6 +312,7 @@ impl Profile {
             daemon_groups: v(14),
             daemon_preferences_required: !v(2),
             max_instance_types: max_instance_types(version),
+            claims_name_capacity_types: v(9),
             static_capacity: v(8),
             node_limits: v(11),
             no_types_fail: v(7),

@@ -38,7 +38,8 @@ impl Formula {
     ///
     /// When it cannot be parsed, or names what is no trigger, or is no number.
     pub fn compile<'a>(text: &str, names: impl IntoIterator<Item = &'a str>) -> Result<Self, Error> {
-        // A whole number that comes out becomes a float (`castToFloatIfNecessary`): `evaluate` does that.
+        // A whole number that comes out becomes a float (keda 2.20
+        // apis/keda/v1alpha1/scaledobject_webhook.go `castToFloatIfNecessary`): that is done in the end.
         let program = expr::compile(text).map_err(|error| refuse(text, &error))?;
         let formula = Formula {
             program,

@@ -195,7 +195,8 @@ pub(crate) fn read_ingress_route(reading: &Reading<'_>) -> Vec<Route> {
 
 impl Route {
     /// A route, with the name that Traefik gives its service
-    /// (traefik 2.10 pkg/provider/kubernetes/ingress/kubernetes.go, crd/kubernetes_http.go `fullServiceName`).
+    /// (traefik 2.10 pkg/provider/kubernetes/ingress/kubernetes.go,
+    /// pkg/provider/kubernetes/crd/kubernetes_http.go `fullServiceName`).
     fn new(route: ObjectName, provider: RouteProvider, namespace: &str, service: &str, port: &str) -> Self {
         let suffix = match provider {
             RouteProvider::Kubernetes => "kubernetes",

@@ -145,7 +145,7 @@ impl PartialOrd for Labels {
 }
 
 /// By name, then value, label by label; a set comes before its extensions
-/// (prometheus 3.5 model/labels/labels_slicelabels.go `Compare`).
+/// (prometheus 3.5 model/labels/labels.go `Compare`).
 impl Ord for Labels {
     fn cmp(&self, other: &Labels) -> Ordering {
         if self.same(other) {

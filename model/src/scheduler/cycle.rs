@@ -189,7 +189,8 @@ pub fn score(cache: &Cache, pod: PodRef, feasible: &[NodeId]) -> Scores {
 
 /// The position of the winner among the totals.
 ///
-/// Until 1.34 it is drawn from the best (`selectHost`, reservoir sampling). From 1.35 on it is the root of a
+/// Until 1.34 it is drawn from the best (kubernetes 1.31 pkg/scheduler/schedule_one.go
+/// `selectHost`, reservoir sampling). From 1.35 on it is the root of a
 /// binary heap over the list, so that the list decides among equals.
 #[must_use]
 pub fn select_host(cache: &Cache, totals: &[i64], stream: &mut Stream) -> usize {

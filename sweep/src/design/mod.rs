@@ -6,6 +6,7 @@
 mod morris;
 mod optimizer;
 mod sample;
+mod surrogate;
 
 use model::document::Cursor;
 
@@ -169,7 +170,7 @@ pub(crate) fn read(at: &Cursor<'_>) -> Option<Design> {
             budget: count("budget", 4)?,
             population: match at.get("population").is_given() {
                 true => count("population", 4)?,
-                false => 16,
+                false => 10,
             },
             seed,
         },

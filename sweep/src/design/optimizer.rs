@@ -3,9 +3,9 @@
 //! K. Deb, A. Pratap, S. Agarwal, T. Meyarivan, "A fast and elitist multiobjective genetic algorithm: NSGA-II",
 //! IEEE Transactions on Evolutionary Computation 6, 2002: parents are the best of all that was ever run, by front,
 //! then by crowding; what breaks a constraint less beats what breaks it more. As runs are dear and levels few, no
-//! configuration is proposed twice, and half of each generation are neighbours of the front, one step along one
-//! axis away (Pareto local search: L. Paquete, M. Chiarandini, T. Stützle, "Pareto local optimum sets in the
-//! biobjective traveling salesman problem", 2004).
+//! configuration is proposed twice, and of all candidates (every one that is left of a small space; else children, and
+//! neighbours of the front, one step along one axis away) most of a generation are those that by an additive guess
+//! would add most to the hypervolume (as J. Knowles's ParEGO, 2006, and its kin choose by a model), the rest is chance.
 //!
 //! Own and small, because the crates that there are bring linear algebra, draw from generators that are not named
 //! and cannot be resumed.
@@ -16,9 +16,13 @@ use std::collections::BTreeSet;
 use rand::RngExt;
 use sim::{Stream, Streams};
 
+use super::surrogate::Surrogate;
 use super::{Point, sample};
 use crate::axis::Axis;
-use crate::front::{crowding, dominates, front};
+use crate::front::{crowding, dominates, front, hypervolume};
+
+/// Of a space up to this size everything is a candidate.
+const WHOLE: u128 = 2_000;
 
 /// What was found of a configuration.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,8 +36,10 @@ pub struct Score {
 /// Proposes configurations, generation by generation.
 #[derive(Debug)]
 pub struct Optimizer {
-    /// The number of levels of each axis.
+    /// The number of levels of each axis; 1 if it is held.
     sizes: Vec<u32>,
+    /// The number of levels of each axis, held or not.
+    levels: Vec<usize>,
     /// Whether the neighbours of a level are the levels beside it.
     ordered: Vec<bool>,
     population: usize,
@@ -62,6 +68,7 @@ impl Optimizer {
         };
         Optimizer {
             sizes: axes.iter().zip(held).map(size).collect(),
+            levels: axes.iter().map(|axis| axis.levels.len()).collect(),
             ordered: axes.iter().map(|axis| axis.numeric).collect(),
             population,
             budget,
@@ -74,12 +81,7 @@ impl Optimizer {
 
     /// Whether a space is explored to its end or the budget spent.
     fn left(&self) -> usize {
-        let all = self
-            .sizes
-            .iter()
-            .map(|size| u128::from(*size))
-            .fold(1, u128::saturating_mul);
-        let all = usize::try_from(all).unwrap_or(usize::MAX);
+        let all = usize::try_from(self.space()).unwrap_or(usize::MAX);
         self.budget.min(all).saturating_sub(self.seen.len())
     }
 
@@ -89,10 +91,16 @@ impl Optimizer {
         let mut generation: Vec<Point> = std::mem::take(&mut self.first);
         generation.truncate(wanted);
         generation.retain(|point| self.seen.insert(point.clone()));
-        if !self.archive.is_empty() {
-            let ranked = self.ranked();
-            self.add_neighbours(&ranked, wanted.div_ceil(2), &mut generation);
-            self.add_offspring(&ranked, wanted, &mut generation);
+        if !self.archive.is_empty() && generation.len() < wanted {
+            let mut candidates = self.candidates(wanted);
+            sample::shuffle(&mut candidates, &mut self.stream);
+            // Chance has its part, or a wrong guess would never be found out.
+            let guessed = (wanted * 3).div_ceil(4);
+            for point in self.promising(&candidates, guessed).into_iter().chain(candidates) {
+                if generation.len() < wanted && self.seen.insert(point.clone()) {
+                    generation.push(point);
+                }
+            }
         }
         // A space that is nearly explored is filled up in order of chance.
         let mut tries = 0;
@@ -207,8 +215,120 @@ impl Optimizer {
         beside.into_iter().flatten().collect()
     }
 
-    /// Neighbours of the front, the lonely members' first.
-    fn add_neighbours(&mut self, ranked: &[usize], wanted: usize, generation: &mut Vec<Point>) {
+    /// What may be proposed, none of it proposed before.
+    fn candidates(&mut self, wanted: usize) -> Vec<Point> {
+        if self.space() <= WHOLE {
+            return self.everything();
+        }
+        let ranked = self.ranked();
+        let mut found: BTreeSet<Point> = self.neighbours(&ranked).into_iter().collect();
+        for _ in 0..wanted * 20 {
+            found.insert(self.child(&ranked));
+        }
+        found.retain(|point| !self.seen.contains(point));
+        found.into_iter().collect()
+    }
+
+    /// Configurations of the whole space.
+    fn space(&self) -> u128 {
+        self.sizes
+            .iter()
+            .map(|size| u128::from(*size))
+            .fold(1, u128::saturating_mul)
+    }
+
+    /// Every configuration that was not proposed.
+    fn everything(&self) -> Vec<Point> {
+        let mut points = vec![self.parent_or_first()];
+        for axis in (0..self.sizes.len()).filter(|axis| self.sizes[*axis] > 1) {
+            let with = |point: &Point| {
+                (0..self.sizes[axis])
+                    .map(|level| {
+                        let mut point = point.clone();
+                        point[axis] = level;
+                        point
+                    })
+                    .collect::<Vec<Point>>()
+            };
+            points = points.iter().flat_map(with).collect();
+        }
+        points.retain(|point| !self.seen.contains(point));
+        points
+    }
+
+    /// The candidates that by a guess would add most to what the front dominates, each given those before it.
+    fn promising(&self, candidates: &[Point], wanted: usize) -> Vec<Point> {
+        let usable: Vec<&(Point, Score)> = self
+            .archive
+            .iter()
+            .filter(|(_, score)| score.objectives.iter().all(|value| value.is_finite()))
+            .collect();
+        let Some(width) = usable.first().map(|(_, score)| score.objectives.len()) else {
+            return Vec::new();
+        };
+        let guesses = |of: &dyn Fn(&Score) -> f64| -> Vec<f64> {
+            let found: Vec<(&Point, f64)> = usable.iter().map(|(point, score)| (point, of(score))).collect();
+            let model = Surrogate::fit(&self.levels, &self.ordered, &found);
+            candidates.iter().map(|point| model.guess(point)).collect()
+        };
+        let violation = guesses(&|score| score.violation.min(1e3));
+        let mut columns: Vec<Vec<f64>> = Vec::new();
+        let mut known: Vec<Vec<f64>> = vec![Vec::new(); usable.len()];
+        for objective in 0..width {
+            let values = usable.iter().map(|(_, score)| score.objectives[objective]);
+            let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| {
+                (low.min(value), high.max(value))
+            });
+            let range = (high - low).max(1e-12);
+            for (known, (_, score)) in known.iter_mut().zip(&usable) {
+                known.push((score.objectives[objective] - low) / range);
+            }
+            let column = guesses(&|score| score.objectives[objective]);
+            columns.push(column.into_iter().map(|value| (value - low) / range).collect());
+        }
+        let reference = vec![1.1; width];
+        let kept = known
+            .into_iter()
+            .zip(&usable)
+            .filter(|(_, (_, score))| score.violation <= 0.0);
+        let mut held: Vec<Vec<f64>> = kept.map(|(value, _)| value).collect();
+        held = front(&held)
+            .into_iter()
+            .map(|index| held[index].clone())
+            .collect();
+        let mut chosen: Vec<usize> = Vec::new();
+        while chosen.len() < wanted.min(candidates.len()) {
+            let before = hypervolume(&held, &reference);
+            let gain = |index: usize| {
+                // What is guessed to break a constraint comes last, the worst breach at the end.
+                if violation[index] > 1e-9 && !held.is_empty() {
+                    return -violation[index];
+                }
+                if held.is_empty() {
+                    return -violation[index].max(0.0);
+                }
+                let mut with = held.clone();
+                with.push(columns.iter().map(|column| column[index]).collect());
+                hypervolume(&with, &reference) - before
+            };
+            let left = (0..candidates.len()).filter(|index| !chosen.contains(index));
+            let best = left
+                .map(|index| (gain(index), index))
+                .max_by(|a, b| a.0.total_cmp(&b.0).then(b.1.cmp(&a.1)));
+            let Some((_, index)) = best else { break };
+            if !held.is_empty() {
+                held.push(columns.iter().map(|column| column[index]).collect());
+            }
+            chosen.push(index);
+        }
+        chosen
+            .into_iter()
+            .map(|index| candidates[index].clone())
+            .collect()
+    }
+
+    /// Neighbours of the front.
+    fn neighbours(&self, ranked: &[usize]) -> Vec<Point> {
         let best = &self.archive[ranked[0]].1;
         let on_front = |index: &&usize| {
             let score = &self.archive[**index].1;
@@ -218,10 +338,8 @@ impl Optimizer {
                         && dominates(&self.archive[*other].1.objectives, &score.objectives)
                 })
         };
-        let members: Vec<usize> = ranked.iter().filter(on_front).copied().collect();
-        let mut neighbours: Vec<Vec<Point>> = Vec::new();
-        for member in members {
-            let point = self.archive[member].0.clone();
+        let of = |member: &usize| {
+            let point = &self.archive[*member].0;
             let mut own = Vec::new();
             for axis in 0..point.len() {
                 for level in self.steps(axis, point[axis]) {
@@ -230,44 +348,24 @@ impl Optimizer {
                     own.push(neighbour);
                 }
             }
-            sample::shuffle(&mut own, &mut self.stream);
-            neighbours.push(own);
-        }
-        // One of each member in turn.
-        let most = neighbours.iter().map(Vec::len).max().unwrap_or(0);
-        for turn in 0..most {
-            for own in &neighbours {
-                if generation.len() >= wanted {
-                    return;
-                }
-                if let Some(point) = own.get(turn).filter(|point| self.seen.insert((*point).clone())) {
-                    generation.push(point.clone());
-                }
-            }
-        }
+            own
+        };
+        ranked.iter().filter(on_front).flat_map(of).collect()
     }
 
-    /// Children of two parents each: levels of either, some of them moved.
-    fn add_offspring(&mut self, ranked: &[usize], wanted: usize, generation: &mut Vec<Point>) {
-        for _ in 0..wanted * 20 {
-            if generation.len() >= wanted {
-                return;
+    /// A child of two parents: levels of either, some of them moved.
+    fn child(&mut self, ranked: &[usize]) -> Point {
+        let (mut child, father) = (self.winner(ranked), self.winner(ranked));
+        let free = self.sizes.iter().filter(|size| **size > 1).count().max(1);
+        for axis in 0..child.len() {
+            if self.stream.random::<f64>() < 0.5 {
+                child[axis] = father[axis];
             }
-            let (mother, father) = (self.winner(ranked), self.winner(ranked));
-            let mut child = mother.clone();
-            for axis in 0..child.len() {
-                if self.stream.random::<f64>() < 0.5 {
-                    child[axis] = father[axis];
-                }
-                let free = self.sizes.iter().filter(|size| **size > 1).count().max(1);
-                if self.sizes[axis] > 1 && self.stream.random::<f64>() < 1.0 / free as f64 {
-                    child[axis] = self.moved(axis, child[axis]);
-                }
-            }
-            if self.seen.insert(child.clone()) {
-                generation.push(child);
+            if self.sizes[axis] > 1 && self.stream.random::<f64>() < 1.0 / free as f64 {
+                child[axis] = self.moved(axis, child[axis]);
             }
         }
+        child
     }
 
     /// A level near another, the farther the rarer; any, if levels have no order.

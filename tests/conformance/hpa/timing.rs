@@ -16,7 +16,7 @@ use model::id::{DeploymentId, HpaId, Table};
 use model::quantity::Quantity;
 use serde::Deserialize;
 use sim::{Action, Agenda, Component, Instant, Outbox, Streams};
-use support::golden;
+use support::{Outcome, golden};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -277,10 +277,5 @@ const SEEDS: u64 = 3000;
 fn syncs_start_when_upstreams_do() {
     let cases: Vec<Case> = golden("hpa/sync-timing.jsonl");
     let wrong: Vec<String> = cases.iter().filter_map(|case| agrees(case).err()).collect();
-    println!(
-        "hpa/sync-timing.jsonl: {} of {} agree",
-        cases.len() - wrong.len(),
-        cases.len()
-    );
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    Outcome::new("hpa/sync-timing.jsonl", super::RECORDED, cases.len(), wrong).settle();
 }

@@ -1,8 +1,8 @@
-//! What a vector of provisioning holds: a question, and every answer that upstream was seen to give.
+//! What a vector holds: a question, and every answer that upstream was seen to give.
 
 use std::collections::BTreeMap;
 
-use model::api::{Labels, Operator, TaintEffect};
+use model::api::{self, IntOrPercent, LabelSelector, Labels, Operator, PodDisruptionBudget, TaintEffect};
 use model::karpenter::requirement::{Name, Requirement};
 use serde::Deserialize;
 
@@ -101,12 +101,42 @@ pub(super) struct Case {
     pub nodes: Vec<Node>,
     #[serde(default)]
     pub bound: Vec<Pod>,
+    #[serde(default, deserialize_with = "nothing_is_empty")]
     pub pods: Vec<Pod>,
-    pub answers: Vec<Answer>,
+    /// Answers of a case of provisioning, or lists of commands of a case of disruption.
+    pub answers: Vec<serde_json::Value>,
+    /// What only cases of disruption have.
+    #[serde(default)]
+    pub spot_to_spot: bool,
+    /// Upstream's nominations go by the clock on the wall, so that none ends.
+    #[serde(default)]
+    pub nominations_last: bool,
+    #[serde(default)]
+    pub guards: Vec<Guard>,
+    #[serde(default)]
+    pub changes: Vec<Change>,
+    #[serde(default)]
+    pub until: u64,
+}
+
+impl Case {
+    pub(super) fn answers<A: for<'de> Deserialize<'de>>(&self) -> Vec<A> {
+        let answers = self.answers.iter();
+        answers
+            .map(|own| A::deserialize(own).unwrap_or_else(|error| panic!("{}: {error}", self.id)))
+            .collect()
+    }
+}
+
+/// Go writes null for a list of nothing.
+fn nothing_is_empty<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(
+    from: D,
+) -> Result<Vec<T>, D::Error> {
+    Ok(Option::<Vec<T>>::deserialize(from)?.unwrap_or_default())
 }
 
 /// A NodePool.
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Pool {
     pub name: String,
@@ -120,6 +150,33 @@ pub(super) struct Pool {
     pub taints: Vec<Taint>,
     #[serde(default)]
     pub limits: Amounts,
+    #[serde(default)]
+    pub disruption: Option<Disruption>,
+}
+
+/// spec.disruption of a NodePool.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Disruption {
+    pub policy: String,
+    /// In seconds; none is Never.
+    #[serde(default)]
+    pub after: Option<u64>,
+    #[serde(default)]
+    pub budgets: Vec<Budget>,
+}
+
+/// One of spec.disruption.budgets; `duration` is in seconds.
+#[derive(Deserialize, Clone)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Budget {
+    #[serde(default)]
+    pub reasons: Vec<String>,
+    pub nodes: String,
+    #[serde(default)]
+    pub schedule: Option<String>,
+    #[serde(default)]
+    pub duration: u64,
 }
 
 /// A taint.
@@ -153,12 +210,14 @@ impl Taint {
 #[serde(deny_unknown_fields)]
 pub(super) struct Template {
     pub labels: Labels,
+    #[serde(default)]
+    pub annotations: Labels,
     pub spec: PodSpec,
 }
 
 /// A pod; `created` is in seconds.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Pod {
     pub name: String,
     pub uid: String,
@@ -167,6 +226,8 @@ pub(super) struct Pod {
     pub created: u64,
     #[serde(default)]
     pub node: Option<String>,
+    #[serde(default)]
+    pub not_ready: bool,
 }
 
 /// A node that is there or on its way.
@@ -186,6 +247,97 @@ pub(super) struct Node {
     pub startup_taints: Vec<Taint>,
     pub capacity: Amounts,
     pub allocatable: Amounts,
+    /// What a node of a case of disruption has been through, in seconds.
+    #[serde(default)]
+    pub created: u64,
+    #[serde(default)]
+    pub initialized: u64,
+    /// 0 is never.
+    #[serde(default)]
+    pub last_pod_event: u64,
+    #[serde(default)]
+    pub consolidatable: bool,
+    /// Since when; 0 is not at all.
+    #[serde(default)]
+    pub drifted: u64,
+    /// 0 is Never.
+    #[serde(default)]
+    pub expire_after: u64,
+    /// 0 is none.
+    #[serde(default)]
+    pub grace_period: u64,
+    #[serde(default)]
+    pub annotations: Labels,
+    #[serde(default)]
+    pub not_ready: bool,
+    #[serde(default)]
+    pub nominated: bool,
+}
+
+/// A PodDisruptionBudget for all pods of an app.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Guard {
+    pub name: String,
+    pub app: String,
+    /// minAvailable; none is maxUnavailable 0.
+    #[serde(default)]
+    pub least: Option<i32>,
+    #[serde(default)]
+    pub always_allow: bool,
+}
+
+impl Guard {
+    pub(super) fn to_model(&self) -> PodDisruptionBudget {
+        let labels = Labels::from([("app".to_owned(), self.app.clone())]);
+        PodDisruptionBudget {
+            name: self.name.clone(),
+            namespace: "default".to_owned(),
+            selector: Some(LabelSelector::from_labels(&labels)),
+            budget: match self.least {
+                Some(least) => api::Budget::MinAvailable(IntOrPercent::Int(least)),
+                None => api::Budget::MaxUnavailable(IntOrPercent::Int(0)),
+            },
+            always_allow_unhealthy: self.always_allow,
+        }
+    }
+}
+
+/// Something that happens beside the controller.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Change {
+    pub at: u64,
+    /// bind, delete, nominate, consolidatable, unconsolidatable, drifted, notReady, or gone: a node that is
+    /// going is gone.
+    pub what: String,
+    #[serde(default)]
+    pub node: Option<String>,
+    #[serde(default)]
+    pub pod: Option<Pod>,
+}
+
+/// What a pass began.
+#[derive(Deserialize, Debug, Clone, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Command {
+    pub at: u64,
+    /// empty, drift, multi or single
+    pub method: String,
+    /// By name.
+    pub nodes: Vec<String>,
+    #[serde(default)]
+    pub replacements: Vec<Replacement>,
+}
+
+/// A claim that a command made. Types are by name.
+#[derive(Deserialize, Debug, Clone, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Replacement {
+    pub pool: String,
+    pub types: Vec<String>,
+    pub requests: Amounts,
+    pub requirements: Vec<Label>,
 }
 
 /// Where the pods go.

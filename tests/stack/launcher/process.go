@@ -121,7 +121,7 @@ func (s *Stack) end(name string) error {
 		time.Sleep(50 * time.Millisecond)
 	}
 	_ = syscall.Kill(pid, syscall.SIGKILL)
-	for range 100 {
+	for range 600 {
 		if _, ok := s.running(name); !ok {
 			return s.forget(name)
 		}

@@ -3,9 +3,15 @@ package main
 
 import (
 	"context"
+	"reflect"
+	"time"
 
+	"sigs.k8s.io/karpenter/pkg/controllers/disruption"
+	"sigs.k8s.io/karpenter/pkg/controllers/disruption/orchestration"
+	"sigs.k8s.io/karpenter/pkg/controllers/provisioning"
 	"sigs.k8s.io/karpenter/pkg/controllers/provisioning/scheduling"
 	"sigs.k8s.io/karpenter/pkg/controllers/state"
+	"sigs.k8s.io/karpenter/pkg/operator/options"
 
 	oracle "scaletwin/upstream/karpenter"
 )
@@ -19,6 +25,50 @@ func main() {
 		Truncate: func(_ context.Context, results scheduling.Results) scheduling.Results {
 			return results.TruncateInstanceTypes(scheduling.MaxInstanceTypes)
 		},
-		Active: func(cluster *state.Cluster) []*state.StateNode { return cluster.Nodes().Active() },
+		Active:          func(cluster *state.Cluster) []*state.StateNode { return cluster.Nodes().Active() },
+		Disruption:      disruptor,
+		NominationsLast: true,
+		Policies:        []string{"WhenEmpty", "WhenEmptyOrUnderutilized", "WhenEmptyOrUnderutilized", "WhenEmptyOrUnderutilized"},
+		Defaults:        func(*options.Options) {},
 	})
+}
+
+func disruptor(_ context.Context, p oracle.Parts) oracle.Disruptor {
+	provisioner := provisioning.NewProvisioner(p.Client, p.Recorder, p.Provider, p.Cluster, p.Clock)
+	queue := orchestration.NewQueue(p.Client, p.Recorder, p.Cluster, p.Clock, provisioner)
+	controller := disruption.NewController(p.Clock, p.Client, provisioner, p.Provider, p.Recorder, p.Cluster, queue)
+	return oracle.Disruptor{
+		Pass: func(ctx context.Context) (time.Duration, error) {
+			result, err := controller.Reconcile(ctx)
+			return result.RequeueAfter, err
+		},
+		Commands: func() map[string]string {
+			commands := map[string]string{}
+			// The queue does not say what it holds.
+			held := reflect.ValueOf(queue).Elem().FieldByName("providerIDToCommand").MapRange()
+			for held.Next() {
+				commands[held.Key().String()] = method(
+					held.Value().Elem().FieldByName("consolidationType").String(),
+				)
+			}
+			return commands
+		},
+		Execute: func(ctx context.Context) error {
+			for range queue.Len() {
+				if _, err := queue.Reconcile(ctx); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+		Close: queue.ShutDown,
+	}
+}
+
+// method names drift, which has no type of consolidation.
+func method(consolidation string) string {
+	if consolidation == "" {
+		return "drift"
+	}
+	return consolidation
 }

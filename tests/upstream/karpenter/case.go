@@ -41,6 +41,7 @@ type Pool struct {
 	Requirements []Requirement     `json:"requirements,omitempty"`
 	Taints       []corev1.Taint    `json:"taints,omitempty"`
 	Limits       map[string]string `json:"limits,omitempty"`
+	Disruption   *Disruption       `json:"disruption,omitempty"`
 }
 
 // A Requirement is one of a NodePool or of a claim.
@@ -53,8 +54,9 @@ type Requirement struct {
 
 // A Template is what pods are made from.
 type Template struct {
-	Labels map[string]string `json:"labels"`
-	Spec   corev1.PodSpec    `json:"spec"`
+	Labels      map[string]string `json:"labels"`
+	Annotations map[string]string `json:"annotations,omitempty"`
+	Spec        corev1.PodSpec    `json:"spec"`
 }
 
 // A Pod is one of a template. Created is in seconds.
@@ -64,6 +66,8 @@ type Pod struct {
 	Template string `json:"template"`
 	Created  int64  `json:"created,omitempty"`
 	Node     string `json:"node,omitempty"`
+	// NotReady is a pod that runs and is not ready.
+	NotReady bool `json:"notReady,omitempty"`
 }
 
 // A Node is one that is there, or on its way.
@@ -79,6 +83,7 @@ type Node struct {
 	Startup     []corev1.Taint    `json:"startupTaints,omitempty"`
 	Capacity    map[string]string `json:"capacity"`
 	Allocatable map[string]string `json:"allocatable"`
+	*Life
 }
 
 // An Answer is where the pods go.

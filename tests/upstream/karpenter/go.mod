@@ -3,6 +3,7 @@ module scaletwin/upstream/karpenter
 go 1.26.4
 
 require (
+	github.com/awslabs/operatorpkg v0.0.0-20250616190804-f562c7d91bac
 	github.com/go-logr/logr v1.4.3
 	k8s.io/api v0.33.1
 	k8s.io/apimachinery v0.33.1
@@ -13,7 +14,6 @@ require (
 )
 
 require (
-	github.com/awslabs/operatorpkg v0.0.0-20250616190804-f562c7d91bac // indirect
 	github.com/beorn7/perks v1.0.1 // indirect
 	github.com/cespare/xxhash/v2 v2.3.0 // indirect
 	github.com/davecgh/go-spew v1.1.2-0.20180830191138-d8f796af33cc // indirect

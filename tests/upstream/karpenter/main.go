@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"math/rand"
 	"os"
+	"slices"
+	"strings"
 
 	"github.com/go-logr/logr"
 	"sigs.k8s.io/controller-runtime/pkg/log"
@@ -15,10 +17,17 @@ import (
 // Main is the program `gen PART --seed N --cases M [--types FILE]`: it writes cases, one a line.
 func Main(v Version) {
 	log.SetLogger(logr.Discard())
-	if len(os.Args) < 2 || os.Args[1] != "solve" {
-		fail("usage: gen solve [--seed N] [--cases M] [--types FILE]")
+	parts := []string{"solve", "disruption", "budget", "cost", "quiet"}
+	if v.Launch != nil {
+		parts = []string{"launch"}
+	} else {
+		registerNodeClass()
 	}
-	flags := flag.NewFlagSet("gen solve", flag.ExitOnError)
+	if len(os.Args) < 2 || !slices.Contains(parts, os.Args[1]) {
+		fail("usage: gen " + strings.Join(parts, "|") + " [--seed N] [--cases M] [--types FILE]")
+	}
+	part := os.Args[1]
+	flags := flag.NewFlagSet("gen "+part, flag.ExitOnError)
 	seed := flags.Int64("seed", 1, "what the cases are drawn from")
 	cases := flags.Int("cases", 200, "how many")
 	types := flags.String("types", "../../golden/karpenter/types.json", "the instance types")
@@ -39,8 +48,27 @@ func Main(v Version) {
 	out := bufio.NewWriter(os.Stdout)
 	drawn := 0
 	for written := 0; written < *cases; drawn++ {
-		c := d.newCase(fmt.Sprintf("%d-%d", *seed, drawn))
-		if !c.Solve(v, d.byName) {
+		id := fmt.Sprintf("%d-%d", *seed, drawn)
+		var c interface {
+			Solve(v Version, catalog map[string]Type) bool
+			// dull is a case in which nothing happens: a few of those will do.
+			dull() bool
+		}
+		switch part {
+		case "solve":
+			c = d.newCase(id)
+		case "launch":
+			c = d.newLaunchCase(id)
+		case "budget":
+			c = d.newBudgetCase(id)
+		case "cost":
+			c = d.newCostCase(id)
+		case "quiet":
+			c = d.newQuietCase(id)
+		case "disruption":
+			c = d.newDisruptionCase(id, v.Policies)
+		}
+		if !c.Solve(v, d.byName) || c.dull() && d.chance(0.8) {
 			continue
 		}
 		line, err := json.Marshal(c)

@@ -53,6 +53,16 @@ type Version struct {
 	// MatchLabelKeys says whether matchLabelKeys are drawn. Versions that add them to the selector again each
 	// time a pod is looked at start to count anew; the model does not follow them there.
 	MatchLabelKeys bool
+	// Disruption makes a disruption controller.
+	Disruption func(ctx context.Context, p Parts) Disruptor
+	// NominationsLast says that nominations go by the computer's clock, so that none ends in a run.
+	NominationsLast bool
+	// Launch asks the provider's AWS part for a fleet; nil if there is none to be had.
+	Launch func(ctx context.Context, claim *v1.NodeClaim, types []*cloudprovider.InstanceType) *Fleet
+	// Policies are those of consolidation.
+	Policies []string
+	// Defaults are options that other versions do not have.
+	Defaults func(o *options.Options)
 }
 
 type silent struct{}
@@ -397,3 +407,5 @@ func (c *Case) Solve(v Version, catalog map[string]Type) bool {
 	c.Version = v.Name
 	return true
 }
+
+func (c *Case) dull() bool { return false }

@@ -24,6 +24,8 @@ pub(crate) enum LiveCommand {
     Run(RunArgs),
     /// Record a cluster that is busy already, without touching anything
     Record(RecordArgs),
+    /// Write a scenario from what runs in a cluster, without touching anything
+    Import(ImportArgs),
     /// Take away what a run left, after it was killed
     Clean(CleanArgs),
     /// Write what a cluster of made-up nodes needs to stand in for EKS: for KWOK, Karpenter and Prometheus
@@ -139,6 +141,42 @@ pub(crate) struct RecordArgs {
     /// Between two questions to Prometheus and KEDA
     #[arg(long, value_name = "TIME", default_value = "15s", value_parser = duration)]
     pub(crate) poll: Duration,
+    /// How the outcome is printed
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+}
+
+/// Arguments of `live import`.
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    /// The workload's namespace
+    #[arg(long, value_name = "NAMESPACE")]
+    pub(crate) namespace: String,
+    /// Where the scenario goes; nothing may be there yet
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    #[command(flatten)]
+    pub(crate) cluster: ClusterArgs,
+    /// The Deployment whose pods answer [default: what the namespace's autoscaler scales]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) deployment: Option<String>,
+    /// The Deployment whose pods send the load, as NAMESPACE/NAME, if it runs in the cluster; then the load is
+    /// its replicas, and no curve of the past
+    #[arg(long, value_name = "NAME")]
+    pub(crate) clients: Option<String>,
+    /// The Deployment that is Traefik, as NAMESPACE/NAME [default: the one labelled or named so]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) proxy: Option<String>,
+    /// Where the load of the past comes from: a URL, or NAMESPACE/SERVICE:PORT, asked through the API server
+    /// [default: as the ScaledObject says]
+    #[arg(long, value_name = "URL")]
+    pub(crate) prometheus: Option<String>,
+    /// The PromQL of requests a second [default: what Traefik counts for the namespace's services]
+    #[arg(long, value_name = "PROMQL")]
+    pub(crate) query: Option<String>,
+    /// How much of the past is the load
+    #[arg(long, value_name = "TIME", default_value = "3h", value_parser = duration)]
+    pub(crate) past: Duration,
     /// How the outcome is printed
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,

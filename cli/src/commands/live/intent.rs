@@ -9,9 +9,10 @@ use live::cluster::plan::{Act as Does, Step};
 use live::cluster::preflight::{Wishes, Write};
 use live::cluster::prometheus::Place;
 use live::cluster::site::{Site, Sorted};
-use model::document::{Scalar, Shape, Value as Tree, go_duration, parse_toml, parse_yaml};
+use live::objects::write::document;
+use model::document::{Shape, Value as Tree, go_duration, parse_toml, parse_yaml};
 use model::scenario::{self, Act, Action, Files, ObjectName, Report, Scenario};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use sim::Instant;
 
 use crate::failure::Failure;
@@ -134,6 +135,7 @@ impl Scene {
             api_version: object.api_version.clone(),
             kind: object.name.kind.clone(),
             namespace: object.name.namespace.clone(),
+            name: object.name.name.clone(),
             verbs: verbs.to_vec(),
         };
         let made = |object| of(object, &["get", "list", "create", "patch", "delete"]);
@@ -147,6 +149,7 @@ impl Scene {
                 api_version: "apps/v1".to_owned(),
                 kind: "Deployment".to_owned(),
                 namespace: name.namespace,
+                name: name.name,
                 verbs: vec!["get", "scale:patch"],
             });
         }
@@ -243,7 +246,7 @@ fn name(kind: &str, object: &ObjectName) -> Name {
     }
 }
 
-fn server_address(object: &Object) -> Option<&str> {
+pub(super) fn server_address(object: &Object) -> Option<&str> {
     let triggers = object.body["spec"]["triggers"].as_array()?;
     triggers
         .iter()
@@ -277,7 +280,7 @@ fn also(dir: &Path, file: &str) -> Result<Vec<Object>, Failure> {
 }
 
 fn documents(text: &str, file: &str) -> Result<Vec<Object>, Failure> {
-    let (documents, failure) = parse_yaml(text);
+    let (trees, failure) = parse_yaml(text);
     if let Some((place, message)) = failure {
         return Err(Failure::new(format!(
             "{file}:{}:{}: {message}",
@@ -285,28 +288,10 @@ fn documents(text: &str, file: &str) -> Result<Vec<Object>, Failure> {
         )));
     }
     let mut all = Vec::new();
-    for document in documents {
-        all.append(&mut Object::all_of(json_of(&document), file).map_err(Failure::new)?);
+    for tree in trees {
+        all.append(&mut Object::all_of(document(&tree), file).map_err(Failure::new)?);
     }
     Ok(all)
-}
-
-/// A document as JSON, which is what an API server takes.
-fn json_of(tree: &Tree) -> Value {
-    match &tree.shape {
-        Shape::Scalar(Scalar::Null, _) => Value::Null,
-        Shape::Scalar(Scalar::Bool(value), _) => Value::from(*value),
-        Shape::Scalar(Scalar::Int(value), _) => Value::from(*value),
-        Shape::Scalar(Scalar::Float(value), _) => Value::from(*value),
-        Shape::Scalar(Scalar::Text, text) => Value::from(text.as_str()),
-        Shape::List(items) => items.iter().map(json_of).collect(),
-        Shape::Map(entries) => {
-            let fields = entries
-                .iter()
-                .map(|entry| (entry.key.clone(), json_of(&entry.value)));
-            Value::Object(fields.collect::<Map<String, Value>>())
-        }
-    }
 }
 
 /// The file of each action that applies one, in order of time.

@@ -2,7 +2,9 @@
 
 pub(crate) mod args;
 mod clean;
+mod draft;
 mod expect;
+mod import;
 mod intent;
 mod kwok;
 mod preflight;
@@ -30,6 +32,7 @@ pub(crate) fn live(args: &LiveArgs) -> Result<Answer, Failure> {
         LiveCommand::Preflight(args) => preflight::preflight(args),
         LiveCommand::Run(args) => run::run(args),
         LiveCommand::Record(args) => record::record(args),
+        LiveCommand::Import(args) => import::import(args),
         LiveCommand::Clean(args) => clean::clean(args),
         LiveCommand::Kwok(args) => kwok::kwok(args),
         LiveCommand::Traffic(args) => traffic::traffic(args),

@@ -117,6 +117,7 @@ fn wishes(args: &RecordArgs, scene: Option<&Scene>, named: Option<&str>) -> Resu
     let mut wishes = match scene {
         Some(scene) => Wishes {
             writes: Vec::new(),
+            parts: Vec::new(),
             ..scene.wishes(named)?
         },
         None => Wishes {

@@ -201,6 +201,8 @@ fn spark(points: &[(f64, f64)], span: f64, top: f64) -> String {
 }
 
 fn number(value: f64) -> String {
+    // Minus zero is zero.
+    let value = value + 0.0;
     match value.fract() == 0.0 {
         true => format!("{value:.0}"),
         false => format!("{value:.1}"),
@@ -236,6 +238,6 @@ mod tests {
             [clock(5.0), clock(725.9), clock(3725.0)],
             ["00:05", "12:05", "1:02:05"]
         );
-        assert_eq!([number(3.0), number(2.34)], ["3", "2.3"]);
+        assert_eq!([number(3.0), number(2.34), number(-0.0)], ["3", "2.3", "0"]);
     }
 }

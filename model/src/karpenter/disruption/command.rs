@@ -1,6 +1,6 @@
 //! Commands that run beside the loop: replacements are made, then the nodes go
-//! (karpenter v1.14 pkg/controllers/disruption/queue.go; v1.5.0 pkg/controllers/disruption/orchestration/queue.go
-//! and controller.go `executeCommand`).
+//! (karpenter v1.14 pkg/controllers/disruption/queue.go; v1.5.0 pkg/controllers/disruption/orchestration/queue.go,
+//! pkg/controllers/disruption/controller.go `executeCommand`).
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -218,7 +218,13 @@ impl Disruption {
         if plan.found.replacements.is_empty() {
             return Ok(Vec::new());
         }
-        let used = usage(&view.snapshot());
+        let mut snapshot = view.snapshot();
+        // Nodes that are marked by then do not count any more.
+        if self.profile.replacement == Order::MarkThenCreate && self.profile.limits_from_memory {
+            let goes = |id| plan.found.candidates.contains(&id);
+            snapshot.nodes.retain(|state| !state.claim_id().is_some_and(goes));
+        }
+        let used = usage(&snapshot);
         let mut claims = Vec::new();
         for claim in &plan.found.replacements {
             let pool = view.pools.get(claim.pool).ok_or(claim.pool)?;
@@ -229,7 +235,7 @@ impl Disruption {
                 return Err(claim.pool);
             }
             let name = generate_name(&format!("{}-", pool.name), &mut self.names);
-            claims.push(claim.object(pool, name, now));
+            claims.push(claim.object(pool, name, now, &self.profile));
         }
         Ok(claims)
     }

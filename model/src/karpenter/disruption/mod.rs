@@ -71,7 +71,7 @@ pub const POLLING_PERIOD: Duration = Duration::from_secs(10);
 pub const UNSYNCED: Duration = Duration::from_secs(1);
 
 /// How long a proposed command must stand
-/// (karpenter v1.14 pkg/controllers/disruption/consolidation.go `commandValidationDelay`; in older releases
+/// (karpenter v1.14 pkg/controllers/disruption/consolidation.go `commandValidationDelay`; v1.5.0
 /// `consolidationTTL`).
 pub const VALIDATION_DELAY: Duration = Duration::from_secs(15);
 

@@ -1,6 +1,6 @@
 //! From a NodeClaim to one CreateFleet call
 //! (karpenter-provider-aws v1.14 pkg/providers/instance/{instance.go,filter/filter.go},
-//! pkg/cloudprovider/cloudprovider.go `Create`).
+//! pkg/cloudprovider/cloudprovider.go `Create`; v0.32.4 pkg/providers/instance/instance.go).
 
 use std::sync::Arc;
 
@@ -296,7 +296,8 @@ pub struct Details {
     pub allocatable: Resources,
 }
 
-/// What a launch puts on the claim (`instanceToNodeClaim`, `PopulateNodeClaimDetails`).
+/// What a launch puts on the claim (`instanceToNodeClaim`; karpenter v1.14
+/// pkg/controllers/nodeclaim/lifecycle/launch.go `PopulateNodeClaimDetails`).
 #[must_use]
 pub fn details(
     claim: &NodeClaim,

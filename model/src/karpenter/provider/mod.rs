@@ -261,7 +261,8 @@ impl Provider {
         }
     }
 
-    /// Takes offerings to be unavailable for three minutes from now on (`MarkUnavailable`).
+    /// Takes offerings to be unavailable for three minutes from now on (karpenter-provider-aws v1.14
+    /// pkg/cache/unavailableofferings.go `MarkUnavailable`).
     pub fn mark_unavailable(&mut self, now: Instant, offers: impl IntoIterator<Item = Offer>) {
         let mut changed = false;
         for offer in offers {
@@ -292,8 +293,8 @@ impl Provider {
         &self.unavailable
     }
 
-    /// Takes note of the memory that a node reported: the least counts
-    /// (`UpdateInstanceTypeCapacityFromNode`). Before v1.1 nobody does.
+    /// Takes note of the memory that a node reported: the least counts (karpenter-provider-aws v1.14
+    /// pkg/providers/instancetype/instancetype.go `UpdateInstanceTypeCapacityFromNode`). Before v1.1 nobody does.
     pub fn discover(&mut self, instance_type: &str, class: &NodeClass, memory: Bytes) {
         if !self.profile.memory_discovered {
             return;
@@ -321,13 +322,15 @@ impl Provider {
         self.refresh();
     }
 
-    /// Takes note of an instance in a capacity reservation (`MarkLaunched`).
+    /// Takes note of an instance in a capacity reservation (karpenter-provider-aws v1.14
+    /// pkg/providers/capacityreservation/provider.go `MarkLaunched`).
     pub fn reserve(&mut self, reservation: Name, instance: InstanceId) {
         self.reserved.entry(reservation).or_default().push(instance);
         self.refresh();
     }
 
-    /// Takes note that an instance ended (`MarkTerminated`).
+    /// Takes note that an instance ended (karpenter-provider-aws v1.14
+    /// pkg/providers/capacityreservation/provider.go `MarkTerminated`).
     pub fn release(&mut self, instance: InstanceId) {
         let mut changed = false;
         for held in self.reserved.values_mut() {

@@ -92,7 +92,8 @@ impl NodeClass {
         }
     }
 
-    /// The node's ephemeral storage (`ephemeralStorage`).
+    /// The node's ephemeral storage (karpenter-provider-aws v1.14 pkg/providers/instancetype/types.go
+    /// `ephemeralStorage`).
     #[must_use]
     pub fn ephemeral_storage(&self, instance_store_gb: u32) -> Bytes {
         if self.instance_store_raid0 && instance_store_gb > 0 {

@@ -100,7 +100,8 @@ impl Catalog {
     }
 
     /// The types of a set, cheapest available offering first that requirements admit, and in the order of the
-    /// list where prices are equal (`OrderByPrice`; upstream's sort is unstable).
+    /// list where prices are equal (karpenter v1.14 pkg/cloudprovider/types.go `OrderByPrice`; upstream's sort is
+    /// unstable).
     pub(crate) fn order_by_price(
         &self,
         set: &TypeSet,

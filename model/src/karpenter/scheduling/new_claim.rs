@@ -25,6 +25,7 @@ use crate::karpenter::node_pool::NodePool;
 use crate::karpenter::requirement::{Name, Requirement};
 use crate::karpenter::requirements::Requirements;
 use crate::karpenter::state::{Conditions, NodeClaim};
+use crate::karpenter::version::Profile;
 use crate::quantity::{Bytes, MilliCpu, Resources};
 
 /// A claim that is forming.
@@ -469,7 +470,7 @@ impl NewClaim {
 
     /// The NodeClaim object (`ToNodeClaim`), its types in their present order.
     #[must_use]
-    pub fn object(&self, pool: &NodePool, name: String, now: Instant) -> NodeClaim {
+    pub fn object(&self, pool: &NodePool, name: String, now: Instant, profile: &Profile) -> NodeClaim {
         let mut requirements = self.requirements.clone();
         // These are for the simulation only (`schedulingSimulationKeys`).
         for key in [labels::REGISTERED, labels::INITIALIZED] {
@@ -482,7 +483,7 @@ impl NewClaim {
         let listed = Requirement::any_of(names.iter().cloned()).with_min_values(min_values);
         requirements.add(labels::INSTANCE_TYPE, listed);
         let capacity_types = self.capacity_types(&requirements);
-        if !capacity_types.is_empty() {
+        if profile.claims_name_capacity_types && !capacity_types.is_empty() {
             let names = capacity_types.iter().map(|capacity_type| capacity_type.as_str());
             requirements.add(labels::CAPACITY_TYPE, Requirement::any_of(names));
         }

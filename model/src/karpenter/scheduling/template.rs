@@ -1,6 +1,6 @@
 //! What a NodePool can make, prepared once and used until something about it changes
-//! (karpenter v1.14 pkg/controllers/provisioning/scheduling/{nodeclaimtemplate,scheduler}.go
-//! `NewNodeClaimTemplate`, `NewScheduler`, `buildDaemonOverheadGroups`).
+//! (karpenter v1.14 pkg/controllers/provisioning/scheduling/nodeclaimtemplate.go `NewNodeClaimTemplate`,
+//! pkg/controllers/provisioning/scheduling/scheduler.go `NewScheduler`, `buildDaemonOverheadGroups`).
 
 use std::cmp::Reverse;
 use std::sync::Arc;
@@ -151,7 +151,7 @@ fn daemon_group(types: TypeSet, daemons: &[&Arc<PodTemplate>], profile: &Profile
 }
 
 /// The keys whose minValues a set of types does not span, with how many values it does
-/// (`SatisfiesMinValues`).
+/// (karpenter v1.14 pkg/cloudprovider/types.go `SatisfiesMinValues`).
 pub(crate) fn unmet_min_values<'a>(
     catalog: &'a Catalog,
     types: &'a TypeSet,

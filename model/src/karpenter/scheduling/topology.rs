@@ -288,7 +288,7 @@ impl<'a> Topology<'a> {
 
     /// Affinity has no policy for taints, and what is not "Ignore" heeds them: such a group begins with the
     /// domains of the NodePools that its first pod tolerates, preferences to avoid them included
-    /// (`TopologyDomainGroup.ForEachDomain`).
+    /// (karpenter v1.14 pkg/controllers/provisioning/scheduling/topologydomaingroup.go `ForEachDomain`).
     fn tolerating<'s>(&self, spec: &'s PodSpec) -> Option<&'s PodSpec> {
         self.world.profile.node_inclusion_policies.then_some(spec)
     }

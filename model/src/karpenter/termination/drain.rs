@@ -36,8 +36,8 @@ fn gone_by(pod: &Pod) -> Option<Instant> {
     pod.deletion.map(|deletion| deletion.at + deletion.grace)
 }
 
-/// Whether a pod's time is over, because the node's nearly is (`needsForceDelete`): it could not end in time
-/// if it were left alone.
+/// Whether a pod's time is over, because the node's nearly is (`podDeleteTimeWithGracePeriod`): it could not
+/// end in time if it were left alone.
 #[must_use]
 pub fn needs_force_delete(pod: &Pod, deadline: Option<Instant>, now: Instant) -> bool {
     match (gone_by(pod), deadline) {
@@ -47,7 +47,7 @@ pub fn needs_force_delete(pod: &Pod, deadline: Option<Instant>, now: Instant) ->
 }
 
 /// The grace of a pod whose time is over: what the node has left, in whole seconds. From v1.14 on it is at
-/// least one second, so that a pod is never just forgotten (`forceDelete`).
+/// least one second, so that a pod is never just forgotten (`DeleteExpiringPods`).
 #[must_use]
 pub fn forced_grace(deadline: Instant, now: Instant, profile: &Profile) -> Duration {
     let least = u64::from(profile.force_across_groups);

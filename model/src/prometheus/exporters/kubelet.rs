@@ -1,5 +1,6 @@
 //! What each node exposes: the kubelet of itself, and cAdvisor of the pods
-//! (kubernetes 1.35 pkg/kubelet/metrics/metrics.go; google/cadvisor metrics/prometheus.go, containerd).
+//! (kubernetes 1.35 pkg/kubelet/metrics/metrics.go). The latter's are of google/cadvisor metrics/prometheus.go,
+//! for containerd.
 
 use std::collections::BTreeMap;
 

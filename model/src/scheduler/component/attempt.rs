@@ -252,7 +252,8 @@ impl Scheduler {
     }
 
     /// Has victims deleted, each by two writes, and says when the loop may go on: at once, if that is done in
-    /// the background (`prepareCandidate`, `prepareCandidateAsync`).
+    /// the background (kubernetes 1.35 pkg/scheduler/framework/preemption/preemption.go
+    /// `prepareCandidate`, `prepareCandidateAsync`).
     fn prepare(&mut self, now: Instant, pod: PodRef, candidate: Candidate, out: &mut Out) -> Instant {
         let priority = self.cache.kind(pod.kind).priority();
         let lesser = |other: &&PodRef| self.cache.kind(other.kind).priority() < priority;

@@ -1,0 +1,397 @@
+//! What of a running cluster a scenario needs: its objects, its machines, its load. Only reads.
+//!
+//! Objects come without what the API server and controllers added, and without environments, commands and
+//! volumes, which may hold secrets and decide nothing in a simulation. What a scenario cannot say is listed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use kube::Client;
+use kube::api::ListParams;
+use serde_json::Value;
+
+use super::error::{Error, Result};
+use super::kinds::{Served, ServedKind};
+use super::prometheus::{Prometheus, series};
+use crate::recording::trimmed;
+
+/// Kinds whose objects are read, in the order of files; those of the workload's namespace only, or of all.
+const KINDS: [(&str, &str, Where); 14] = [
+    ("", "Namespace", Where::Named),
+    ("scheduling.k8s.io", "PriorityClass", Where::Cluster),
+    ("apps", "Deployment", Where::Everywhere),
+    ("apps", "DaemonSet", Where::Everywhere),
+    ("", "Service", Where::Namespace),
+    ("networking.k8s.io", "Ingress", Where::Namespace),
+    ("traefik.io", "IngressRoute", Where::Namespace),
+    ("policy", "PodDisruptionBudget", Where::Everywhere),
+    ("autoscaling", "HorizontalPodAutoscaler", Where::Namespace),
+    ("keda.sh", "ScaledObject", Where::Namespace),
+    ("karpenter.sh", "NodePool", Where::Cluster),
+    ("karpenter.k8s.aws", "EC2NodeClass", Where::Cluster),
+    ("karpenter.kwok.sh", "KWOKNodeClass", Where::Cluster),
+    ("apps", "StatefulSet", Where::Everywhere),
+];
+
+/// Which of a kind's objects matter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Where {
+    /// Those of the workload's namespace.
+    Namespace,
+    /// All: their pods take room on nodes.
+    Everywhere,
+    /// Objects of the whole cluster.
+    Cluster,
+    /// Namespaces that another object lies in.
+    Named,
+}
+
+/// Machines of one kind that Karpenter did not bring.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Group {
+    /// The node group's name, or how the machines are called for want of one.
+    pub name: String,
+    /// `m5.large`
+    pub instance_type: String,
+    /// `on-demand` or `spot`
+    pub capacity_type: String,
+    /// The zones they are in.
+    pub zones: BTreeSet<String>,
+    /// The most pods that one takes.
+    pub max_pods: Option<u32>,
+}
+
+/// What was found.
+#[derive(Debug, Clone, Default)]
+pub struct Found {
+    /// Objects as one would apply them.
+    pub objects: Vec<Value>,
+    /// Machines and how many there are.
+    pub groups: BTreeMap<Group, u32>,
+    /// Nodes that Karpenter brought: the scenario's Karpenter will bring its own.
+    pub karpenter_nodes: usize,
+    /// The region of the nodes, if they say it.
+    pub region: Option<String>,
+    /// Zones of all nodes.
+    pub zones: BTreeSet<String>,
+    /// What could not be taken along, and why.
+    pub left_out: Vec<String>,
+}
+
+/// Reads what a scenario of a namespace's workload needs.
+///
+/// # Errors
+///
+/// When the API server cannot be used, or may not be asked for Deployments.
+pub async fn find(client: &Client, served: &Served, namespace: &str) -> Result<Found> {
+    let mut found = Found::default();
+    for (group, name, reach) in KINDS {
+        let Some(kind) = served.find(group, name) else {
+            continue;
+        };
+        let within = if reach == Where::Namespace { namespace } else { "" };
+        let objects = match list(client, kind, within).await {
+            Ok(objects) => objects,
+            Err(kube::Error::Api(status)) if status.is_forbidden() && name != "Deployment" => {
+                found.left_out.push(format!("{name}: {}", status.message));
+                continue;
+            }
+            Err(error) => return Err(Error::request(format!("list {}", kind.resource.plural), &error)),
+        };
+        objects.into_iter().for_each(|object| found.object(object, reach));
+    }
+    found.keep_namespaces(namespace);
+    found.nodes(client, served).await?;
+    Ok(found)
+}
+
+async fn list(client: &Client, kind: &ServedKind, namespace: &str) -> Result<Vec<Value>, kube::Error> {
+    let list = kind.api(client, namespace).list(&ListParams::default()).await?;
+    let typed = |object| {
+        let mut value = serde_json::to_value(object).ok()?;
+        value["apiVersion"] = Value::from(kind.resource.api_version.as_str());
+        value["kind"] = Value::from(kind.resource.kind.as_str());
+        Some(value)
+    };
+    Ok(list.items.into_iter().filter_map(typed).collect())
+}
+
+impl Found {
+    fn object(&mut self, object: Value, reach: Where) {
+        let text = |path: &str| {
+            object
+                .pointer(path)
+                .and_then(Value::as_str)
+                .unwrap_or("")
+                .to_owned()
+        };
+        let (kind, name) = (text("/kind"), text("/metadata/name"));
+        // What KEDA made for a ScaledObject, it makes again.
+        if let Some(owner) = object.pointer("/metadata/ownerReferences/0") {
+            let by_keda = owner["kind"] == "ScaledObject" && kind == "HorizontalPodAutoscaler";
+            if !by_keda {
+                let owner = owner["kind"].as_str().unwrap_or("another object");
+                self.left_out.push(format!(
+                    "{kind} {name}: it belongs to a {owner}, which is not simulated"
+                ));
+            }
+            return;
+        }
+        if kind == "StatefulSet" {
+            let replicas = object["spec"]["replicas"].as_i64().unwrap_or(1);
+            self.left_out.push(format!(
+                "{kind} {}/{name}: its {replicas} pods take room on nodes and are not simulated",
+                text("/metadata/namespace")
+            ));
+            return;
+        }
+        // Every cluster has these.
+        let own = matches!(name.as_str(), "system-cluster-critical" | "system-node-critical");
+        if (kind == "PriorityClass" && own) || (kind == "Service" && name == "kubernetes") {
+            return;
+        }
+        debug_assert!(reach != Where::Named || kind == "Namespace");
+        self.objects.push(as_applied(object));
+    }
+
+    /// Namespaces in which nothing lies are of no use.
+    fn keep_namespaces(&mut self, own: &str) {
+        let lies_in = |object: &Value| object["metadata"]["namespace"].as_str().map(str::to_owned);
+        let used: BTreeSet<String> = self.objects.iter().filter_map(lies_in).collect();
+        self.objects.retain(|object| {
+            let name = object["metadata"]["name"].as_str().unwrap_or("");
+            object["kind"] != "Namespace" || name == own || used.contains(name)
+        });
+    }
+
+    async fn nodes(&mut self, client: &Client, served: &Served) -> Result<()> {
+        let Some(kind) = served.find("", "Node") else {
+            return Ok(());
+        };
+        let nodes = match list(client, kind, "").await {
+            Ok(nodes) => nodes,
+            Err(kube::Error::Api(status)) if status.is_forbidden() => {
+                self.left_out.push(format!("nodes: {}", status.message));
+                return Ok(());
+            }
+            Err(error) => return Err(Error::request("list nodes", &error)),
+        };
+        for node in &nodes {
+            let label = |name: &str| node["metadata"]["labels"][name].as_str().unwrap_or("");
+            let zone = label("topology.kubernetes.io/zone");
+            if !zone.is_empty() {
+                self.zones.insert(zone.to_owned());
+            }
+            match label("topology.kubernetes.io/region") {
+                "" => {}
+                region => self.region = Some(region.to_owned()),
+            }
+            if !label("karpenter.sh/nodepool").is_empty() {
+                self.karpenter_nodes += 1;
+                continue;
+            }
+            let instance_type = label("node.kubernetes.io/instance-type");
+            let name = node["metadata"]["name"].as_str().unwrap_or("");
+            if instance_type.is_empty() {
+                self.left_out
+                    .push(format!("Node {name}: no label tells its instance type"));
+                continue;
+            }
+            let group = match (
+                label("eks.amazonaws.com/nodegroup"),
+                label("alpha.eksctl.io/nodegroup-name"),
+            ) {
+                ("", "") => instance_type.replace('.', "-"),
+                ("", name) | (name, _) => name.to_owned(),
+            };
+            let spot = label("eks.amazonaws.com/capacityType") == "SPOT";
+            let pods = node["status"]["allocatable"]["pods"].as_str();
+            let group = Group {
+                name: group,
+                instance_type: instance_type.to_owned(),
+                capacity_type: if spot { "spot" } else { "on-demand" }.to_owned(),
+                zones: BTreeSet::new(),
+                max_pods: pods.and_then(|pods| pods.parse().ok()),
+            };
+            *self.groups.entry(group).or_default() += 1;
+        }
+        Ok(())
+    }
+}
+
+/// An object as one would apply it: without what the API server and controllers wrote.
+fn as_applied(object: Value) -> Value {
+    let mut object = trimmed(object);
+    if let Some(fields) = object.as_object_mut() {
+        fields.remove("status");
+    }
+    if let Some(metadata) = object["metadata"].as_object_mut() {
+        for field in [
+            "uid",
+            "resourceVersion",
+            "generation",
+            "creationTimestamp",
+            "deletionTimestamp",
+            "deletionGracePeriodSeconds",
+            "ownerReferences",
+        ] {
+            metadata.remove(field);
+        }
+        // What Karpenter wrote about the object itself.
+        if let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut) {
+            annotations.retain(|key, _| !key.contains("-hash"));
+        }
+        metadata.retain(|_, value| !value.as_object().is_some_and(serde_json::Map::is_empty));
+        if let Some(labels) = metadata.get_mut("labels").and_then(Value::as_object_mut) {
+            labels.remove(super::RUN_LABEL);
+            labels.remove("kubernetes.io/metadata.name");
+        }
+        if metadata
+            .get("labels")
+            .is_some_and(|labels| labels.as_object().is_some_and(|l| l.is_empty()))
+        {
+            metadata.remove("labels");
+        }
+    }
+    for path in ["/spec/template/spec", "/spec/template"] {
+        if let Some(spec) = object.pointer_mut(path).and_then(Value::as_object_mut) {
+            without_defaults(spec);
+        }
+    }
+    if let Some(Value::Object(metadata)) = object.pointer_mut("/spec/template/metadata") {
+        metadata.retain(|_, value| !value.as_object().is_some_and(serde_json::Map::is_empty));
+    }
+    if let Some(spec) = object["spec"].as_object_mut() {
+        for field in [
+            "progressDeadlineSeconds",
+            "revisionHistoryLimit",
+            "clusterIP",
+            "clusterIPs",
+            "ipFamilies",
+            "ipFamilyPolicy",
+            "internalTrafficPolicy",
+            "finalizers",
+        ] {
+            spec.remove(field);
+        }
+    }
+    object
+}
+
+/// What every pod template has without anybody writing it.
+fn without_defaults(spec: &mut serde_json::Map<String, Value>) {
+    let is_default = |key: &str, value: &Value| match key {
+        "dnsPolicy" => value == "ClusterFirst",
+        "restartPolicy" => value == "Always",
+        "schedulerName" => value == "default-scheduler",
+        "securityContext" => true,
+        "serviceAccount" | "serviceAccountName" | "automountServiceAccountToken" => true,
+        _ => false,
+    };
+    spec.retain(|key, value| !is_default(key, value));
+    for list in ["containers", "initContainers"] {
+        let containers = spec.get_mut(list).and_then(Value::as_array_mut);
+        for container in containers.into_iter().flatten().filter_map(Value::as_object_mut) {
+            container.remove("terminationMessagePath");
+            container.remove("terminationMessagePolicy");
+        }
+    }
+}
+
+/// The load of the last so many seconds: seconds from the first reading on, and requests a second.
+///
+/// # Errors
+///
+/// When Prometheus has no answer, or nothing.
+pub async fn load(
+    prometheus: &Prometheus,
+    query: &str,
+    now: f64,
+    seconds: f64,
+    step: f64,
+) -> Result<Vec<(f64, f64)>> {
+    let start = now - seconds;
+    let data = prometheus.query_range(query, start, now, step).await?;
+    let mut sums = BTreeMap::<i64, f64>::new();
+    for series in series(&data) {
+        for (at, value) in series.points {
+            if value.is_finite() {
+                let row = ((at - start) / step).round();
+                *sums.entry(row as i64).or_default() += value.max(0.0);
+            }
+        }
+    }
+    if sums.is_empty() {
+        return Err(Error::Input(format!("Prometheus has nothing for {query}")));
+    }
+    Ok(sums
+        .into_iter()
+        .map(|(row, rate)| (row as f64 * step, rate))
+        .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_object_is_as_it_was_applied() {
+        let stored = json!({
+            "apiVersion": "apps/v1", "kind": "Deployment",
+            "metadata": { "name": "web", "namespace": "shop", "uid": "u", "resourceVersion": "1",
+                          "labels": { "scaletwin.dev/run": "r1" }, "managedFields": [] },
+            "spec": { "replicas": 2, "revisionHistoryLimit": 10,
+                      "template": { "metadata": { "labels": { "app": "web" }, "annotations": {} },
+                        "spec": { "dnsPolicy": "ClusterFirst", "securityContext": {},
+                          "containers": [{ "name": "web", "image": "a", "env": [{ "name": "TOKEN" }],
+                                           "terminationMessagePath": "/dev/termination-log" }] } } },
+            "status": { "replicas": 2 },
+        });
+        assert_eq!(
+            as_applied(stored),
+            json!({ "apiVersion": "apps/v1", "kind": "Deployment",
+                    "metadata": { "name": "web", "namespace": "shop" },
+                    "spec": { "replicas": 2, "template": { "metadata": { "labels": { "app": "web" } },
+                              "spec": { "containers": [{ "name": "web", "image": "a" }] } } } })
+        );
+    }
+
+    #[test]
+    fn what_others_made_is_not_taken_along() {
+        let mut found = Found::default();
+        let object = |kind: &str, name: &str, owner: Option<&str>| {
+            let owners = owner.map_or(json!([]), |kind| json!([{ "kind": kind }]));
+            let mut object = json!({ "kind": kind, "metadata": { "name": name, "namespace": "shop" } });
+            if owner.is_some() {
+                object["metadata"]["ownerReferences"] = owners;
+            }
+            object
+        };
+        found.object(
+            object("HorizontalPodAutoscaler", "keda-hpa-web", Some("ScaledObject")),
+            Where::Namespace,
+        );
+        found.object(
+            object("Deployment", "operated", Some("Database")),
+            Where::Everywhere,
+        );
+        found.object(object("StatefulSet", "db", None), Where::Everywhere);
+        found.object(object("Namespace", "empty", None), Where::Named);
+        found.object(object("Deployment", "web", None), Where::Everywhere);
+        found.keep_namespaces("shop");
+        let names: Vec<&str> = found
+            .objects
+            .iter()
+            .filter_map(|o| o["metadata"]["name"].as_str())
+            .collect();
+        assert_eq!(names, ["web"]);
+        assert_eq!(
+            found.left_out,
+            [
+                "Deployment operated: it belongs to a Database, which is not simulated",
+                "StatefulSet shop/db: its 1 pods take room on nodes and are not simulated",
+            ]
+        );
+    }
+}

@@ -1,0 +1,13 @@
+//! `scaletwin live` against a real API server, and what it must survive.
+//!
+//! Needs etcd and kube-apiserver, as `tests/stack` builds them, in `bin` of `SCALETWIN_STACK` (else
+//! `~/.cache/scaletwin/stack`); without them the tests say so and pass. No controllers run, so that every change is
+//! somebody's doing: ours, or the test's. `SCALETWIN_PATIENCE=1` plays the faults at full length.
+
+mod control_plane;
+mod faults;
+mod prometheus;
+mod proxy;
+mod roles;
+mod scaletwin;
+mod throttled;
