@@ -10,27 +10,17 @@ mod sequence;
 mod value;
 
 use serde::de::DeserializeOwned;
-use support::golden;
+use support::{Outcome, golden};
 
 /// The releases that answered, and upstream's own test tables: the file's name and the minor.
 const VERSIONS: [(&str, u32); 3] = [("2.12", 12), ("2.20", 20), ("2.20-tables", 20)];
 
 /// Runs all cases of a part, each of which says what is wrong with the model's answer.
 fn check_part<C: DeserializeOwned>(part: &str, check: impl Fn(&C, u32) -> Option<String>) {
-    let mut failures = Vec::new();
     for (version, minor) in VERSIONS {
         let file = format!("keda/{part}-{version}.jsonl");
         let cases: Vec<C> = golden(&file);
-        let wrong: Vec<String> = cases.iter().filter_map(|case| check(case, minor)).collect();
-        println!("{file}: {} of {} agree", cases.len() - wrong.len(), cases.len());
-        if !wrong.is_empty() {
-            let first = wrong.iter().take(5).cloned().collect::<Vec<_>>().join("\n");
-            failures.push(format!(
-                "{file}: {} of {} differ, first:\n{first}",
-                wrong.len(),
-                cases.len()
-            ));
-        }
+        let wrong = cases.iter().filter_map(|case| check(case, minor)).collect();
+        Outcome::new(&file, &format!("2.{minor}"), cases.len(), wrong).settle();
     }
-    assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
