@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use model::scenario::{ObjectName, Scenario};
-use sim::{Instant, StepSeries};
+use sim::Instant;
 
 use super::run::{Gap, Kind, Life, Run, names};
 use crate::heard::Heard;
