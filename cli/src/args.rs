@@ -33,6 +33,10 @@ pub(crate) enum Command {
     Catalog(CatalogArgs),
     /// Compare a simulated scenario with its measured run, and hold it against the stated objectives
     Accuracy(AccuracyArgs),
+    /// Lay a simulated run over a recorded one: every measure, and which decisions differ
+    Compare(CompareArgs),
+    /// Fit a scenario's physical constants to a recording, with intervals
+    Calibrate(CalibrateArgs),
     /// Draw the dashboard again from a finished run's files
     Plot(PlotArgs),
     /// Run the same scenario on a real cluster, record one, import one
@@ -105,6 +109,9 @@ pub(crate) struct RunArgs {
     /// Override a scenario field, or a manifest field as KIND/NAME: FIELD=VALUE; may be repeated
     #[arg(long = "set", value_name = "FIELD=VALUE")]
     pub(crate) sets: Vec<String>,
+    /// Take a file of scenario fields in place of the scenario's own, such as `calibrate` writes
+    #[arg(long, value_name = "FILE")]
+    pub(crate) with: Option<PathBuf>,
     /// How the summary is printed
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,
@@ -112,6 +119,9 @@ pub(crate) struct RunArgs {
     /// DIR/PREFIX for one of several runs in it [default: the scenario's]
     #[arg(long, value_name = "DIR")]
     pub(crate) overlay: Option<PathBuf>,
+    /// Write the first seed down as a recording, as if a cluster had been watched; a new directory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) record: Option<PathBuf>,
     /// The colours of the dashboard
     #[arg(long, value_enum, default_value_t = Colors::Dark)]
     pub(crate) theme: Colors,
@@ -393,6 +403,85 @@ pub(crate) struct AccuracyArgs {
     /// How the table is printed
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,
+}
+
+/// Arguments of `compare`.
+#[derive(Debug, Args)]
+pub(crate) struct CompareArgs {
+    /// A directory that `run` wrote; with --replications, all its seeds are compared
+    pub(crate) sim: PathBuf,
+    /// What it is compared with: a recording, another directory that `run` wrote, or a directory of
+    /// *-rps.csv, *-pods.csv, *-nodes.csv
+    pub(crate) rec: PathBuf,
+    /// Give one part the recorded inputs, and list the decisions that differ; may be repeated
+    #[arg(long, value_enum, value_name = "PART")]
+    pub(crate) shadow: Vec<ShadowPart>,
+    /// The scenario, for what a recording does not say [default: the copy beside the recording]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) scenario: Option<PathBuf>,
+    /// The Deployment that is scaled [default: the scenario's service, or what the only HPA scales]
+    #[arg(long, value_name = "NAMESPACE/NAME")]
+    pub(crate) target: Option<String>,
+    /// Objective: the greatest nMAE of replicas, a share
+    #[arg(long, value_name = "SHARE", default_value_t = 0.05)]
+    pub(crate) replicas_nmae: f64,
+    /// Objective: the least share of time within one replica
+    #[arg(long, value_name = "SHARE", default_value_t = 0.95)]
+    pub(crate) replicas_within: f64,
+    /// Objective: the least share of time within one node
+    #[arg(long, value_name = "SHARE", default_value_t = 0.95)]
+    pub(crate) nodes_within: f64,
+    /// Objective: the greatest error of the first scale-up and of the return to the minimum, seconds
+    /// [default: one sync of the scenario's HPA controller, 15 if there is no scenario]
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) sync: Option<f64>,
+    /// Where the report and the figures go [default: SIM/compare]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// How the report is printed
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+    /// The colours of the dashboard
+    #[arg(long, value_enum, default_value_t = Colors::Dark)]
+    pub(crate) theme: Colors,
+    /// Draw no figures
+    #[arg(long)]
+    pub(crate) no_plots: bool,
+}
+
+/// Arguments of `calibrate`.
+#[derive(Debug, Args)]
+pub(crate) struct CalibrateArgs {
+    /// The recording
+    pub(crate) rec: PathBuf,
+    /// The scenario whose constants are fitted [default: the copy beside the recording]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) scenario: Option<PathBuf>,
+    /// Override a field of the scenario before fitting; may be repeated
+    #[arg(long = "set", value_name = "FIELD=VALUE")]
+    pub(crate) sets: Vec<String>,
+    /// The seed of the bootstrap
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// The file that the constants go to, for `run --with` [default: REC/calibration.toml]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// How the constants are printed
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+}
+
+/// A part whose decisions are made again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub(crate) enum ShadowPart {
+    /// The HPA controller: sizes
+    Hpa,
+    /// KEDA: generated HPAs, and steps from and to zero
+    Keda,
+    /// Karpenter: which machines waiting pods get
+    KarpenterProvisioning,
+    /// Karpenter: which nodes go
+    Consolidation,
 }
 
 #[cfg(test)]

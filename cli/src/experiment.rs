@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use live::accuracy::Simulated;
+use live::compare::{Run, observe};
 use live::curves::step_curve;
 use live::measured::{CurveName, Measured};
 use model::cluster::record::LogEntry;
@@ -17,13 +18,56 @@ use crate::args::Fidelity;
 use crate::export::summary::{About, Summary, summarize};
 use crate::export::table::{SEEN_NODES, Table};
 use crate::failure::Failure;
-use crate::files::read_scenario;
+use crate::files::{read_scenario, read_text};
 use crate::talk;
 
 /// A scenario that can run, and what there is to say about it.
 pub(crate) fn load(dir: &Path, sets: &[String]) -> Result<(Scenario, Report), Failure> {
     let files = read_scenario(dir)?;
     scenario::load(&files, sets).map_err(|report| Failure::reported(report, &dir.display().to_string()))
+}
+
+/// Overrides: those of a file of scenario fields, then those that were typed.
+pub(crate) fn sets(with: Option<&Path>, typed: &[String]) -> Result<Vec<String>, Failure> {
+    let Some(path) = with else {
+        return Ok(typed.to_vec());
+    };
+    let text = read_text(path)?;
+    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
+        Failure::new(format!("{}: {}", path.display(), error.to_string().trim_end()))
+            .hint("expected fields of scenario.toml, as `scaletwin calibrate` writes them")
+    })?;
+    let mut found = Vec::new();
+    flatten(&toml::Value::Table(table), &mut Vec::new(), &mut found);
+    found.extend_from_slice(typed);
+    Ok(found)
+}
+
+/// Fields that are whole in themselves: a distribution, a list, a number.
+fn flatten(value: &toml::Value, path: &mut Vec<String>, found: &mut Vec<String>) {
+    let whole = |table: &toml::Table| {
+        let keys = [
+            "min",
+            "max",
+            "median",
+            "sigma",
+            "mean",
+            "sd",
+            "compressed",
+            "unpacked",
+        ];
+        table.keys().all(|key| keys.contains(&key.as_str()))
+    };
+    match value {
+        toml::Value::Table(table) if path.is_empty() || !whole(table) => {
+            for (key, value) in table {
+                path.push(format!("\"{key}\""));
+                flatten(value, path, found);
+                path.pop();
+            }
+        }
+        _ => found.push(format!("{}={value}", path.join("."))),
+    }
 }
 
 /// Measured curves, and the run's second at their second zero.
@@ -68,6 +112,17 @@ pub(crate) struct Outcome {
     pub(crate) table: Table,
     /// Every decision; of many runs, only the first keeps them.
     pub(crate) log: Vec<LogEntry>,
+    /// What comparisons take, if it was to be kept.
+    pub(crate) run: Run,
+}
+
+/// What of runs is kept beside their numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Keep {
+    /// Rows.
+    Rows,
+    /// Exact curves and lives too, and the decisions of the first.
+    Everything,
 }
 
 /// Runs seeds from `seed` on, side by side. What comes back is in the order of seeds, whatever the number of
@@ -77,11 +132,16 @@ pub(crate) fn run(
     seed: u64,
     runs: usize,
     fidelity: Fidelity,
-    log: bool,
+    keep: Keep,
 ) -> Vec<Outcome> {
     let progress = talk::progress(runs);
     let one = |n: usize| {
-        let outcome = run_one(scenario, seed.wrapping_add(n as u64), fidelity, log && n == 0);
+        let log = keep == Keep::Everything && n == 0;
+        let outcome = run_one(
+            scenario,
+            options(seed.wrapping_add(n as u64), fidelity, log),
+            keep,
+        );
         progress.inc(1);
         outcome
     };
@@ -94,25 +154,33 @@ pub(crate) fn run(
     outcomes
 }
 
-fn run_one(scenario: &Scenario, seed: u64, fidelity: Fidelity, log: bool) -> Outcome {
-    let level = match fidelity {
-        Fidelity::Flow => traffic::Fidelity::Flow,
-        Fidelity::Requests => traffic::Fidelity::Requests,
-    };
-    let record = cluster::run(
-        scenario,
-        Options {
-            seed,
-            fidelity: level,
-            log,
-            latencies: true,
-            dashboard: true,
-            audit: false,
+/// What of a run is not the scenario's.
+pub(crate) fn options(seed: u64, fidelity: Fidelity, log: bool) -> Options {
+    Options {
+        seed,
+        fidelity: match fidelity {
+            Fidelity::Flow => traffic::Fidelity::Flow,
+            Fidelity::Requests => traffic::Fidelity::Requests,
         },
-    );
+        log,
+        latencies: true,
+        dashboard: true,
+        audit: false,
+    }
+}
+
+fn run_one(scenario: &Scenario, options: Options, keep: Keep) -> Outcome {
+    let (record, run) = match keep {
+        Keep::Rows => (cluster::run(scenario, options), Run::default()),
+        Keep::Everything => observe(scenario, options),
+    };
+    let fidelity = match options.fidelity {
+        traffic::Fidelity::Flow => Fidelity::Flow,
+        traffic::Fidelity::Requests => Fidelity::Requests,
+    };
     let about = About {
         scenario: scenario.name.clone(),
-        seed,
+        seed: options.seed,
         fidelity: fidelity.as_str().to_owned(),
         epoch: (scenario.epoch + scenario.warm_up).to_string(),
     };
@@ -121,6 +189,7 @@ fn run_one(scenario: &Scenario, seed: u64, fidelity: Fidelity, log: bool) -> Out
         table: Table::of(&record),
         summary,
         log: record.log,
+        run,
     }
 }
 

@@ -5,12 +5,18 @@
 //! [`traffic`] are for a cluster of made-up nodes, whose pods do nothing by themselves.
 
 pub mod accuracy;
+pub mod calibrate;
 #[cfg(feature = "kube")]
 pub mod cluster;
+pub mod compare;
 pub mod curves;
+pub mod heard;
 pub mod measured;
 pub mod objects;
 pub mod recording;
 pub mod rehearsal;
+pub mod shadow;
 pub mod simulated;
+#[cfg(test)]
+mod testing;
 pub mod traffic;

@@ -329,16 +329,10 @@ impl Recorder {
         for (id, pool) in seen.pools.iter() {
             let is = |objects: &Objects| objects.node_pools.iter().any(|own| own == pool);
             let said = self.document("NodePool", "", &pool.name, is).cloned();
-            let class = self
-                .document("EC2NodeClass", "", &pool.node_class, |_| true)
-                .cloned();
-            if let Some(class) = class {
-                self.object(
-                    now,
-                    "EC2NodeClass",
-                    format!("EC2NodeClass/{}", pool.node_class),
-                    class,
-                );
+            for kind in ["EC2NodeClass", "KWOKNodeClass"] {
+                if let Some(class) = self.document(kind, "", &pool.node_class, |_| true).cloned() {
+                    self.object(now, kind, format!("{kind}/{}", pool.node_class), class);
+                }
             }
             if let Some(said) = said {
                 self.object(now, "NodePool", format!("{id:?}"), said);
@@ -348,12 +342,15 @@ impl Recorder {
 
     /// What DescribeInstances says, if it is not what it said last.
     fn machines(&mut self, now: Instant, seen: Seen<'_>) {
-        let states: BTreeMap<InstanceId, ec2::State> =
-            seen.instances.iter().map(|(id, own)| (id, own.state)).collect();
-        if states == self.states {
+        let same = seen.instances.len() == self.states.len()
+            && seen
+                .instances
+                .iter()
+                .all(|(id, own)| self.states.get(&id) == Some(&own.state));
+        if same {
             return;
         }
-        self.states = states;
+        self.states = seen.instances.iter().map(|(id, own)| (id, own.state)).collect();
         let recent = |own: &ec2::Instance| own.gone.is_none_or(|gone| now.since(gone).as_secs() < 3600);
         let told = seen
             .instances
@@ -510,7 +507,7 @@ fn machine(own: &ec2::Instance, clock: Clock) -> Instance {
 }
 
 impl Watcher for Recorder {
-    fn look(&mut self, now: Instant, notice: Option<Notice>, seen: Seen<'_>) {
+    fn look(&mut self, now: Instant, seen: Seen<'_>) {
         self.machines(now, seen);
         let changed: Vec<HpaId> = seen
             .hpas
@@ -521,26 +518,26 @@ impl Watcher for Recorder {
         for id in changed {
             self.hpa(now, id, seen);
         }
+    }
+
+    fn hear(&mut self, now: Instant, notice: Notice, seen: Seen<'_>) {
         match notice {
-            None => {}
-            Some(
-                Notice::PodCreated(id)
-                | Notice::PodBound(id)
-                | Notice::PodUnschedulable(id)
-                | Notice::PodStatus(id)
-                | Notice::PodDeleting(id)
-                | Notice::PodEnded(id),
-            ) => self.pod(now, id, seen),
-            Some(Notice::PodGone { pod, .. }) => self.gone(now, "Pod", format!("{pod:?}")),
-            Some(Notice::NodeCreated(id) | Notice::NodeChanged(id)) => self.node(now, id, seen),
-            Some(Notice::NodeGone(id)) => self.gone(now, "Node", format!("{id:?}")),
-            Some(Notice::ClaimChanged(id)) => self.claim(now, id, seen),
-            Some(Notice::Deployment(id)) => self.deployment(now, id, seen),
-            Some(Notice::ReplicaSet(_)) => {}
-            Some(Notice::DaemonSet(id)) => self.daemon_set(now, id, seen),
-            Some(Notice::Hpa(id)) => self.hpa(now, id, seen),
-            Some(Notice::ScaledObject(id)) => self.scaled_object(now, id, seen),
-            Some(Notice::Pools) => self.pools(now, seen),
+            Notice::PodCreated(id)
+            | Notice::PodBound(id)
+            | Notice::PodUnschedulable(id)
+            | Notice::PodStatus(id)
+            | Notice::PodDeleting(id)
+            | Notice::PodEnded(id) => self.pod(now, id, seen),
+            Notice::PodGone { pod, .. } => self.gone(now, "Pod", format!("{pod:?}")),
+            Notice::NodeCreated(id) | Notice::NodeChanged(id) => self.node(now, id, seen),
+            Notice::NodeGone(id) => self.gone(now, "Node", format!("{id:?}")),
+            Notice::ClaimChanged(id) => self.claim(now, id, seen),
+            Notice::Deployment(id) => self.deployment(now, id, seen),
+            Notice::ReplicaSet(_) => {}
+            Notice::DaemonSet(id) => self.daemon_set(now, id, seen),
+            Notice::Hpa(id) => self.hpa(now, id, seen),
+            Notice::ScaledObject(id) => self.scaled_object(now, id, seen),
+            Notice::Pools => self.pools(now, seen),
         }
     }
 }

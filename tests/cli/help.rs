@@ -6,7 +6,15 @@ use super::scaletwin;
 fn every_verb_explains_itself() {
     let all = scaletwin(&["--help"]);
     assert_eq!(all.status, 0);
-    for verb in ["run", "check", "catalog", "accuracy", "plot"] {
+    for verb in [
+        "run",
+        "check",
+        "catalog",
+        "accuracy",
+        "compare",
+        "calibrate",
+        "plot",
+    ] {
         assert!(all.stdout.contains(&format!("\n  {verb} ")), "{verb} is listed");
         let help = scaletwin(&[verb, "--help"]);
         assert_eq!(help.status, 0, "{verb}");

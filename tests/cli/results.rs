@@ -7,10 +7,12 @@ use serde_json::Value;
 
 use super::{directory, path, scaletwin, with_environment};
 
-const FILES: [&str; 5] = [
+const FILES: [&str; 7] = [
+    "curves.csv",
     "dashboard.png",
     "dashboard.svg",
     "events.jsonl",
+    "lives.csv",
     "series.csv",
     "summary.json",
 ];

@@ -1,8 +1,10 @@
 //! The verbs, one file each.
 
 mod accuracy;
+mod calibrate;
 mod catalog;
 mod check;
+mod compare;
 #[cfg(feature = "live")]
 pub(crate) mod live;
 mod plot;
@@ -31,6 +33,8 @@ pub(crate) fn execute(command: Command) -> Result<Answer, Failure> {
         Command::Check(args) => check::check(&args),
         Command::Catalog(args) => catalog::catalog(&args),
         Command::Accuracy(args) => accuracy::accuracy(&args),
+        Command::Calibrate(args) => calibrate::calibrate(&args),
+        Command::Compare(args) => compare::compare(&args),
         Command::Plot(args) => plot::plot(&args),
         #[cfg(feature = "live")]
         Command::Live(args) => live::live(&args),

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::Answer;
 use crate::args::{Colors, Format, PlotArgs};
-use crate::export::dashboard::Dashboard;
+use crate::export::dashboard::{Dashboard, Laid};
 use crate::export::summary::Summary;
 use crate::export::table::Table;
 use crate::failure::Failure;
@@ -31,7 +31,7 @@ pub(crate) fn plot(args: &PlotArgs) -> Result<Answer, Failure> {
     let measured = measured.map_err(|error| Failure::new(error.to_string()))?;
     let overlay = measured
         .as_ref()
-        .map(|measured| (measured, measured.zero(summary.clock_s())));
+        .map(|measured| Laid::of(measured, measured.zero(summary.clock_s())));
     let out = OutputDir::open(args.out.as_ref().unwrap_or(&args.dir))?;
     let figure = Dashboard {
         table: &table,
@@ -52,7 +52,11 @@ pub(crate) fn plot(args: &PlotArgs) -> Result<Answer, Failure> {
     Ok(Answer::Done)
 }
 
-fn read<T>(dir: &Path, name: &str, parse: impl Fn(&str) -> Result<T, String>) -> Result<T, Failure> {
+pub(super) fn read<T>(
+    dir: &Path,
+    name: &str,
+    parse: impl Fn(&str) -> Result<T, String>,
+) -> Result<T, Failure> {
     let path = dir.join(name);
     parse(&read_text(&path)?).map_err(|message| Failure::new(format!("{}: {message}", path.display())))
 }

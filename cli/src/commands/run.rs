@@ -2,22 +2,25 @@
 
 use std::path::{Path, PathBuf};
 
+use live::compare::{CURVES, LIVES, curves_csv, lives_csv};
 use serde_json::json;
 
 use super::Answer;
 use super::plot::{FIGURES, draw};
 use crate::args::{Colors, Format, RunArgs};
-use crate::experiment::{self, Outcome, Overlay};
-use crate::export::dashboard::Dashboard;
+use crate::experiment::{self, Keep, Outcome, Overlay};
+use crate::export::dashboard::{Dashboard, Laid};
 use crate::export::events::events_jsonl;
 use crate::export::summary::Summary;
 use crate::export::table::Table;
 use crate::failure::Failure;
+use crate::files::read_scenario;
 use crate::output::{OutputDir, print, print_json};
 use crate::talk;
 
 pub(crate) fn run(args: &RunArgs) -> Result<Answer, Failure> {
-    let (scenario, report) = experiment::load(&args.dir, &args.sets)?;
+    let sets = experiment::sets(args.with.as_deref(), &args.sets)?;
+    let (scenario, report) = experiment::load(&args.dir, &sets)?;
     let overlay = experiment::overlay(&scenario, &args.dir, args.overlay.as_ref())?;
     let out = args
         .out
@@ -34,8 +37,15 @@ pub(crate) fn run(args: &RunArgs) -> Result<Answer, Failure> {
         args.fidelity.as_str(),
         seeds(seed, runs)
     ));
-    let outcomes = experiment::run(&scenario, seed, runs, args.fidelity, true);
+    let outcomes = experiment::run(&scenario, seed, runs, args.fidelity, Keep::Everything);
     let (summary, table) = together(&outcomes);
+    if let Some(dir) = &args.record {
+        let options = experiment::options(seed, args.fidelity, true);
+        live::simulated::record(&scenario, &read_scenario(&args.dir)?, &sets, options, dir).map_err(
+            |error| Failure::new(error.to_string()).hint("choose another directory with --record"),
+        )?;
+        talk::say(&format!("recorded seed {seed} in {}", dir.display()));
+    }
 
     let (json, csv) = (summary.to_json(), table.to_csv());
     let mut stale = FIGURES.to_vec();
@@ -45,10 +55,16 @@ pub(crate) fn run(args: &RunArgs) -> Result<Answer, Failure> {
         stale.clear();
     }
     let events = events_jsonl(&outcomes[0].log);
+    let observed: Vec<_> = outcomes
+        .iter()
+        .map(|outcome| (outcome.summary.seed, &outcome.run))
+        .collect();
     let mut files = vec![
         ("summary.json", json.into_bytes()),
         ("series.csv", csv.into_bytes()),
         ("events.jsonl", events),
+        (CURVES, curves_csv(&observed).into_bytes()),
+        (LIVES, lives_csv(&observed).into_bytes()),
     ];
     files.append(&mut figures);
     let written = out.write(&files, &stale)?;
@@ -65,7 +81,7 @@ fn draw_exported(
 ) -> Result<[(&'static str, Vec<u8>); 2], Failure> {
     let summary = Summary::from_json(json).expect("what was exported can be read");
     let table = Table::from_csv(csv).expect("what was exported can be read");
-    let overlay = overlay.map(|(measured, zero)| (measured, *zero));
+    let overlay = overlay.map(|(measured, zero)| Laid::of(measured, *zero));
     draw(
         &Dashboard {
             table: &table,
@@ -93,7 +109,7 @@ fn tell(summary: &Summary, written: &[PathBuf], format: Format) -> Result<(), Fa
                 .unwrap_or(Path::new("."));
             let mut text = summary.text();
             text.push_str(&format!(
-                "{:<18} summary.json, series.csv, events.jsonl in {}\n",
+                "{:<18} summary.json, series.csv, events.jsonl, curves.csv, lives.csv in {}\n",
                 "files",
                 folder.display()
             ));

@@ -1,5 +1,8 @@
 //! The dashboard people know, drawn from a run's files: nodes by type, request rate, pods, cost, latency.
 
+use std::collections::BTreeMap;
+
+use live::compare::{Run, names};
 use live::measured::{CurveName, Measured};
 use plots::{Curve, Figure, Layer, Mark, Panel, Place, Stroke};
 
@@ -13,8 +16,61 @@ const SIZE: (u32, u32) = (960, 1020);
 pub(crate) struct Dashboard<'a> {
     pub(crate) table: &'a Table,
     pub(crate) summary: &'a Summary,
-    /// Curves measured elsewhere, and the run's second at their second zero.
-    pub(crate) overlay: Option<(&'a Measured, f64)>,
+    /// Curves measured elsewhere.
+    pub(crate) overlay: Option<Laid>,
+}
+
+/// Measured readings that are laid over simulated curves: time of the run, value.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Laid {
+    readings: BTreeMap<&'static str, Vec<(f64, f64)>>,
+}
+
+impl Laid {
+    /// Curves of files; `zero` is the run's second at their second zero.
+    pub(crate) fn of(measured: &Measured, zero: f64) -> Self {
+        let name = |curve: CurveName| match curve {
+            CurveName::Rps => names::SEEN_RPS,
+            CurveName::Pods => names::SEEN_PODS,
+            CurveName::Nodes => names::NODES,
+        };
+        let moved =
+            |readings: &Vec<(f64, f64)>| readings.iter().map(|&(at, value)| (zero + at, value)).collect();
+        let readings = measured
+            .curves
+            .iter()
+            .map(|(curve, own)| (name(*curve), moved(own)));
+        Laid {
+            readings: readings.collect(),
+        }
+    }
+
+    /// Curves of a recorded run, at the given times as far as it reaches.
+    pub(crate) fn of_run(run: &Run, times: &[f64]) -> Self {
+        let end = run.end.as_secs_f64();
+        let heard = |at: &f64| {
+            let gap = run.gaps.iter().any(|gap| gap.from <= *at && *at <= gap.to);
+            run.from <= *at && *at <= end && !gap
+        };
+        let at = |seconds: f64| sim::Instant::ZERO + std::time::Duration::from_secs_f64(seconds.max(0.0));
+        let readings = |name: &str| -> Option<Vec<(f64, f64)>> {
+            let curve = run.curve(name)?;
+            let heard = times.iter().filter(|at| heard(at));
+            Some(heard.map(|&seconds| (seconds, curve.at(at(seconds)))).collect())
+        };
+        let mut laid: BTreeMap<&'static str, Vec<(f64, f64)>> = BTreeMap::new();
+        for name in [names::SEEN_RPS, names::SEEN_PODS, names::DESIRED] {
+            laid.extend(readings(name).map(|own| (name, own)));
+        }
+        // Like is laid over like: what a dashboard shows, if it was asked.
+        let nodes = readings("seen.nodes").or_else(|| readings(names::NODES));
+        laid.extend(nodes.map(|own| (names::NODES, own)));
+        // Without an answer there is no response time.
+        let mut latency = readings(names::LATENCY).unwrap_or_default();
+        latency.retain(|reading| reading.1 > 0.0);
+        laid.insert(names::LATENCY, latency);
+        Laid { readings: laid }
+    }
 }
 
 impl Dashboard<'_> {
@@ -73,7 +129,7 @@ impl Dashboard<'_> {
         if seen && self.summary.replications == 1 {
             layers.push(self.line("joined", "nodes", Stroke::Thin(7)));
         }
-        self.measured(&mut layers, "measured, all types", CurveName::Nodes);
+        self.measured(&mut layers, "measured, all types", names::NODES);
         panel("Nodes by instance type", true, 0, None, layers)
     }
 
@@ -87,7 +143,7 @@ impl Dashboard<'_> {
         if self.summary.requests_failed > 0.5 {
             layers.push(self.line("failed", "rps_failed", Stroke::Series(3)));
         }
-        self.measured(&mut layers, "measured", CurveName::Rps);
+        self.measured(&mut layers, "measured", names::SEEN_RPS);
         panel("Request rate (requests/s)", false, 1, Some(0), layers)
     }
 
@@ -100,7 +156,8 @@ impl Dashboard<'_> {
         if self.any("seen.pods") {
             layers.push(self.line("all pods", "seen.pods", Stroke::Series(4)));
         }
-        self.measured(&mut layers, "measured, all pods", CurveName::Pods);
+        self.measured(&mut layers, "measured, all pods", names::SEEN_PODS);
+        self.measured(&mut layers, "measured, desired", names::DESIRED);
         panel("Pods and replicas", true, 1, Some(1), layers)
     }
 
@@ -115,6 +172,7 @@ impl Dashboard<'_> {
         let mut layers = Vec::new();
         self.band(&mut layers, "latency_p95_s", 6);
         layers.push(self.line("95th percentile", "latency_p95_s", Stroke::Series(6)));
+        self.measured(&mut layers, "measured", names::LATENCY);
         panel("Response time (s)", false, 2, Some(1), layers)
     }
 
@@ -136,19 +194,18 @@ impl Dashboard<'_> {
         }
     }
 
-    fn measured(&self, layers: &mut Vec<Layer>, label: &str, curve: CurveName) {
-        let Some((measured, zero)) = self.overlay else {
-            return;
-        };
-        let Some(readings) = measured.curves.get(&curve) else {
-            return;
-        };
-        let curve = Curve::new(readings.iter().map(|&(at, value)| (zero + at, value)).collect());
-        layers.push(Layer::Line {
-            label: label.into(),
-            curve,
-            stroke: Stroke::Measured,
-        });
+    fn measured(&self, layers: &mut Vec<Layer>, label: &str, curve: &str) {
+        let readings = self
+            .overlay
+            .as_ref()
+            .and_then(|overlay| overlay.readings.get(curve));
+        if let Some(readings) = readings.filter(|readings| !readings.is_empty()) {
+            layers.push(Layer::Line {
+                label: label.into(),
+                curve: Curve::new(readings.clone()),
+                stroke: Stroke::Measured,
+            });
+        }
     }
 
     /// The 5–95 % band over replications, if there are any.
@@ -219,7 +276,7 @@ mod tests {
             end_s: 30.0,
             ..Summary::default()
         };
-        let labels = |overlay: Option<(&Measured, f64)>| -> Vec<String> {
+        let labels = |overlay: Option<Laid>| -> Vec<String> {
             let figure = Dashboard {
                 table: &table,
                 summary: &summary,
@@ -238,6 +295,9 @@ mod tests {
             curves,
             ..Measured::default()
         };
-        assert_eq!(labels(Some((&measured, 15.0))).last().unwrap(), "measured");
+        assert_eq!(
+            labels(Some(Laid::of(&measured, 15.0))).last().unwrap(),
+            "measured"
+        );
     }
 }

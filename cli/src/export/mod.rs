@@ -3,5 +3,6 @@
 
 pub(crate) mod dashboard;
 pub(crate) mod events;
+pub(crate) mod measures;
 pub(crate) mod summary;
 pub(crate) mod table;

@@ -42,6 +42,17 @@ pub enum Unit {
     Seconds,
     /// So many.
     Count,
+    /// Hours.
+    Hours,
+}
+
+/// What is asked of a number.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Bound {
+    /// No more than this.
+    pub at_most: Option<f64>,
+    /// No less than this.
+    pub at_least: Option<f64>,
 }
 
 /// One measure over all seeds.
@@ -60,7 +71,7 @@ pub struct Line {
     /// Whether all seeds together make one number.
     pub together: bool,
     /// What was asked for.
-    pub objective: Option<Objective>,
+    pub objective: Option<Bound>,
     /// Whether it was met; lines without an objective are.
     pub met: bool,
 }
@@ -201,10 +212,14 @@ impl Table<'_> {
             (Some(from), Some(until)) => format!("{words}, {from} to {until}"),
         };
         let mut line = line(curve.series(), words, unit, &values);
-        line.met = objective.is_none_or(|objective| meets(objective, unit, line.median));
         line.together = measure.of_all_seeds();
-        line.objective = objective.cloned();
-        line
+        match objective {
+            None => line,
+            Some(objective) => line.bounded(Bound {
+                at_most: objective.at_most,
+                at_least: objective.at_least,
+            }),
+        }
     }
 
     fn values(&self, curve: CurveName, measure: Measure, real: &StepSeries, window: Window) -> Vec<f64> {
@@ -359,24 +374,43 @@ fn of_one_seed(measure: Measure, simulated: &StepSeries, real: &StepSeries, wind
 }
 
 fn line(subject: &str, measure: String, unit: Unit, values: &[f64]) -> Line {
-    let at = |q| quantile(values, q);
-    Line {
-        subject: subject.to_owned(),
-        measure,
-        unit,
-        median: at(0.5),
-        band: (at(0.05), at(0.95)),
-        together: false,
-        objective: None,
-        met: true,
-    }
+    Line::of(subject, measure, unit, values)
 }
 
-/// An error in seconds counts without its sign. What could not be measured meets nothing.
-fn meets(objective: &Objective, unit: Unit, value: f64) -> bool {
-    let value = if unit == Unit::Seconds { value.abs() } else { value };
-    objective.at_most.is_none_or(|most| value <= most)
-        && objective.at_least.is_none_or(|least| value >= least)
+impl Line {
+    /// A measure by its values, one for each seed.
+    #[must_use]
+    pub fn of(subject: &str, measure: String, unit: Unit, values: &[f64]) -> Self {
+        let at = |q| quantile(values, q);
+        Line {
+            subject: subject.to_owned(),
+            measure,
+            unit,
+            median: at(0.5),
+            band: (at(0.05), at(0.95)),
+            together: false,
+            objective: None,
+            met: true,
+        }
+    }
+
+    /// The same with something asked of its median. An error in seconds counts without its sign. What could not be
+    /// measured meets nothing.
+    #[must_use]
+    pub fn bounded(self, bound: Bound) -> Self {
+        let value = if self.unit == Unit::Seconds {
+            self.median.abs()
+        } else {
+            self.median
+        };
+        let met = bound.at_most.is_none_or(|most| value <= most)
+            && bound.at_least.is_none_or(|least| value >= least);
+        Line {
+            objective: Some(bound),
+            met,
+            ..self
+        }
+    }
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ mod moments;
 mod samples;
 mod warp;
 
-pub use compare::{Comparison, Line, Scope, Simulated, Unit, compare};
+pub use compare::{Bound, Comparison, Line, Scope, Simulated, Unit, compare};
 pub use curve::{coverage, nmae, within};
 pub use moments::{first_fall, first_rise, return_to, time_to};
 pub use samples::{kendall_tau, kolmogorov_smirnov, quantile, relative, wasserstein};

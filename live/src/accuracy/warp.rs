@@ -6,8 +6,12 @@ use sim::{Instant, StepSeries};
 
 use super::{Window, nmae};
 
-/// Curves are compared at the dashboard's resolution.
-const STEP: Duration = Duration::from_secs(15);
+/// Curves are compared at the dashboard's resolution, short ones more finely and long ones more coarsely.
+fn step(window: Window) -> Duration {
+    let length = window.to.since(window.from);
+    let finest = Duration::from_secs(1).max(length / 100);
+    Duration::from_secs(15).min(finest).max(length / 1500)
+}
 
 /// The mean lag of the simulated curve behind the real one, in seconds, along the cheapest warping path:
 /// positive when the simulation is late.
@@ -16,7 +20,7 @@ pub fn lag(simulated: &StepSeries, real: &StepSeries, window: Window) -> f64 {
     let (a, b) = (samples(simulated, window), samples(real, window));
     let path = warping_path(&a, &b);
     let total: f64 = path.iter().map(|&(i, j)| i as f64 - j as f64).sum();
-    total / path.len() as f64 * STEP.as_secs_f64()
+    total / path.len() as f64 * step(window).as_secs_f64()
 }
 
 /// nMAE after the simulated curve was moved by its lag.
@@ -36,7 +40,7 @@ fn samples(curve: &StepSeries, window: Window) -> Vec<f64> {
     let mut at: Instant = window.from;
     while at < window.to {
         values.push(curve.at(at));
-        at += STEP;
+        at += step(window);
     }
     values
 }

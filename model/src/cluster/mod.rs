@@ -115,21 +115,22 @@ fn run_before(scenario: &Scenario, options: Options, mut watcher: Option<&mut dy
     cluster.begin();
     let end = Instant::ZERO + scenario.duration;
     while let Some((now, event)) = cluster.next(end) {
-        if let Some(watcher) = &mut watcher {
-            let notice = if let Event::Watch(notice) = event {
-                Some(notice)
-            } else {
-                None
-            };
-            watcher.look(now, notice, cluster.seen());
+        if let (Some(watcher), Event::Watch(notice)) = (&mut watcher, &event) {
+            watcher.hear(now, *notice, cluster.seen());
         }
         cluster.step(now, event);
+        if let Some(watcher) = &mut watcher {
+            watcher.look(now, cluster.seen());
+        }
         cluster.recorder.note(now, &cluster.api, &cluster.objects);
         if options.audit {
             let mut auditor = std::mem::take(&mut cluster.auditor);
             auditor.audit(now, &mut cluster);
             cluster.auditor = auditor;
         }
+    }
+    if let Some(watcher) = watcher {
+        watcher.end(end, cluster.seen());
     }
     cluster.finish(end)
 }

@@ -12,10 +12,16 @@ use crate::keda::ScaledObject;
 
 /// Somebody who watches a run and changes nothing.
 pub trait Watcher {
-    /// Something is about to happen; `notice` is what all watches deliver now, if that is it. Objects are as
-    /// they are when their notice is delivered, which is later than what it was about by the watch delay. Status
-    /// writes of the HPA controller and states of machines have no notice: compare them.
-    fn look(&mut self, now: Instant, notice: Option<Notice>, seen: Seen<'_>);
+    /// All watches deliver `notice` now. Objects are as they are at its delivery, which is later than what it was
+    /// about by the watch delay.
+    fn hear(&mut self, now: Instant, notice: Notice, seen: Seen<'_>);
+
+    /// Something has happened. Status writes of the HPA controller and states of machines have no notice: compare
+    /// them with what they were.
+    fn look(&mut self, _now: Instant, _seen: Seen<'_>) {}
+
+    /// The run is over.
+    fn end(&mut self, _now: Instant, _seen: Seen<'_>) {}
 }
 
 /// What a watcher sees.

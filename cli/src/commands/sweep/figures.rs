@@ -538,7 +538,13 @@ fn dashboards(answer: &Answered<'_>) -> Result<Option<(Figure, Figure)>, Failure
             .with(&all)
             .map_err(|report| Failure::reported(report, "the configuration"))?;
         let seeds = SEEDS.min(plan.replications as usize);
-        let outcomes = experiment::run(&scenario, answer.sweep.seed, seeds, fidelity, false);
+        let outcomes = experiment::run(
+            &scenario,
+            answer.sweep.seed,
+            seeds,
+            fidelity,
+            experiment::Keep::Rows,
+        );
         let summaries: Vec<Summary> = outcomes.iter().map(|outcome| outcome.summary.clone()).collect();
         let tables: Vec<Table> = outcomes.iter().map(|outcome| outcome.table.clone()).collect();
         let figure = Dashboard {

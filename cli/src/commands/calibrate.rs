@@ -1,0 +1,179 @@
+//! `scaletwin calibrate`
+
+use std::path::{Path, PathBuf};
+
+use live::calibrate::{Calibration, Fit, calibrate as fit};
+use live::recording::Recording;
+use serde_json::{Value, json};
+
+use super::Answer;
+use crate::args::{CalibrateArgs, Format};
+use crate::experiment;
+use crate::failure::Failure;
+use crate::output::{OutputDir, print, print_json};
+
+pub(crate) fn calibrate(args: &CalibrateArgs) -> Result<Answer, Failure> {
+    let recording = Recording::read(&args.rec).map_err(|error| Failure::new(error.to_string()))?;
+    let Some(dir) = args.scenario.clone().or_else(|| recording.scenario()) else {
+        return Err(Failure::new(
+            "the recording has no copy of a scenario: nothing says which constants there are",
+        )
+        .hint("name the scenario with --scenario DIR"));
+    };
+    let sets = if args.scenario.is_some() {
+        &[][..]
+    } else {
+        &recording.header.sets
+    };
+    let (scenario, _) = experiment::load(&dir, &[sets, &args.sets].concat())?;
+    let calibration = fit(&recording, &scenario, args.seed);
+    let written = match calibration.fits.is_empty() {
+        true => None,
+        false => {
+            let path = args
+                .out
+                .clone()
+                .unwrap_or_else(|| args.rec.join("calibration.toml"));
+            Some(write(&path, &overlay(&calibration, &recording))?)
+        }
+    };
+    match args.format {
+        Format::Text => print(&text(&calibration, written.as_deref()))?,
+        Format::Json => {
+            for own in &calibration.fits {
+                print_json("fit", as_json(own))?;
+            }
+            for own in &calibration.unfixed {
+                print_json("unfixed", json!({ "field": own.field, "why": own.why }))?;
+            }
+            print_json("files", json!(written))?;
+        }
+    }
+    Ok(if written.is_some() {
+        Answer::Done
+    } else {
+        Answer::No
+    })
+}
+
+/// Writes a file whole or not at all.
+fn write(path: &Path, text: &str) -> Result<PathBuf, Failure> {
+    let name = path.file_name().and_then(|name| name.to_str());
+    let name = name.ok_or_else(|| Failure::new(format!("{} is no name of a file", path.display())))?;
+    let dir = path
+        .parent()
+        .filter(|dir| !dir.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    let written = OutputDir::open(dir)?.write(&[(name, text.as_bytes().to_vec())], &[])?;
+    Ok(written.into_iter().next().unwrap_or_else(|| path.to_owned()))
+}
+
+/// The fields as `--with` takes them, with what is known of each as a comment.
+fn overlay(calibration: &Calibration, recording: &Recording) -> String {
+    let mut text = format!(
+        "# Constants fitted to the recording {}; 95 % intervals by bootstrap.\n\
+         # `scaletwin run DIR --with` this file takes them in place of the scenario's.\n",
+        recording.header.run
+    );
+    for own in &calibration.fits {
+        text.push_str(&format!(
+            "\n# {}: {} to {}, from {} observations; the scenario has {}\n{} = {}\n",
+            own.of,
+            short(own.interval.low),
+            short(own.interval.high),
+            own.observations,
+            short(own.before),
+            own.field,
+            own.toml
+        ));
+    }
+    if !calibration.unfixed.is_empty() {
+        text.push_str("\n# Not fixed by the recording:\n");
+    }
+    for own in &calibration.unfixed {
+        text.push_str(&format!("# {}: {}\n", own.field, own.why));
+    }
+    text
+}
+
+fn text(calibration: &Calibration, written: Option<&Path>) -> String {
+    let rows: Vec<[String; 5]> = calibration
+        .fits
+        .iter()
+        .map(|own| {
+            let interval = format!("{} … {}", short(own.interval.low), short(own.interval.high));
+            let estimate = format!("{} ({})", short(own.estimate), own.of);
+            [
+                own.field.clone(),
+                estimate,
+                interval,
+                own.observations.to_string(),
+                short(own.before),
+            ]
+        })
+        .collect();
+    let header = ["constant", "fitted", "95 % interval", "of", "scenario"].map(str::to_owned);
+    let width = |n: usize| {
+        let cells = rows.iter().chain([&header]).map(|row| row[n].chars().count());
+        cells.max().unwrap_or(0)
+    };
+    let [w0, w1, w2, w3, _] = [0, 1, 2, 3, 4].map(width);
+    let mut text = String::new();
+    if !rows.is_empty() {
+        for [field, estimate, interval, observations, before] in [&header].into_iter().chain(&rows) {
+            let line =
+                format!("{field:<w0$}  {estimate:<w1$}  {interval:<w2$}  {observations:>w3$}  {before}");
+            text.push_str(line.trim_end());
+            text.push('\n');
+        }
+        text.push('\n');
+    }
+    text.push_str("not fixed by the recording\n");
+    for own in &calibration.unfixed {
+        text.push_str(&format!("  {}: {}\n", own.field, own.why));
+    }
+    match written {
+        Some(path) => text.push_str(&format!("\n{}\n", path.display())),
+        None => text.push_str("\nnothing could be fitted\n"),
+    }
+    text
+}
+
+/// Four significant digits.
+fn short(value: f64) -> String {
+    if value == 0.0 || !value.is_finite() {
+        return "0".to_owned();
+    }
+    let digits = (3 - value.abs().log10().floor() as i32).max(0) as usize;
+    let text = format!("{value:.digits$}");
+    match text.contains('.') {
+        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
+        false => text,
+    }
+}
+
+fn as_json(own: &Fit) -> Value {
+    json!({
+        "field": own.field,
+        "toml": own.toml,
+        "of": own.of,
+        "estimate": own.estimate,
+        "low": own.interval.low,
+        "high": own.interval.high,
+        "scenario": own.before,
+        "observations": own.observations,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_have_four_digits() {
+        assert_eq!(
+            [0.0625, 79_999_999.6, 12.0, 0.000_123_456].map(short),
+            ["0.0625", "80000000", "12", "0.0001235"]
+        );
+    }
+}

@@ -1,0 +1,139 @@
+//! Tables of measures, for a terminal, for a document, for a program.
+
+use live::accuracy::{Line, Unit};
+use serde_json::{Value, json};
+
+const HEADER: [&str; 5] = ["curve", "measure", "median", "5–95 %", "objective"];
+
+/// Aligned lines for a terminal.
+pub(crate) fn table(lines: &[Line]) -> String {
+    let rows: Vec<[String; 5]> = lines.iter().map(row).collect();
+    let header = HEADER.map(str::to_owned);
+    let width = |n: usize| {
+        let cells = rows.iter().chain([&header]).map(|row| row[n].chars().count());
+        cells.max().unwrap_or(0)
+    };
+    let [w0, w1, w2, w3, _] = [0, 1, 2, 3, 4].map(width);
+    let mut text = String::new();
+    for [curve, measure, median, band, objective] in [&header].into_iter().chain(&rows) {
+        let cells = format!("{curve:<w0$}  {measure:<w1$}  {median:>w2$}  {band:>w3$}  {objective}");
+        text.push_str(cells.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// The same as a table of Markdown.
+pub(crate) fn markdown(lines: &[Line]) -> String {
+    let mut text = format!("| {} |\n| --- | --- | ---: | ---: | --- |\n", HEADER.join(" | "));
+    for cells in lines.iter().map(row) {
+        let cells = cells.map(|cell| cell.trim_end().replace('|', "\\|"));
+        text.push_str(&format!("| {} |\n", cells.join(" | ")));
+    }
+    text
+}
+
+/// How many objectives are met, if there are any.
+pub(crate) fn objectives(lines: &[Line]) -> Option<String> {
+    let objectives = || lines.iter().filter(|line| line.objective.is_some());
+    let (met, all) = (objectives().filter(|line| line.met).count(), objectives().count());
+    (all > 0).then(|| format!("{met} of {all} objectives met"))
+}
+
+fn row(line: &Line) -> [String; 5] {
+    let (low, high) = line.band;
+    let band = if low == high || low.is_nan() || line.together {
+        String::new()
+    } else {
+        format!("{} … {}", number(low, line.unit), number(high, line.unit))
+    };
+    let objective = line.objective.as_ref().map_or_else(String::new, |objective| {
+        let bound = match (objective.at_most, objective.at_least) {
+            (Some(most), _) => format!("≤ {}", number(most, line.unit)),
+            (_, Some(least)) => format!("≥ {}", number(least, line.unit)),
+            (None, None) => String::new(),
+        };
+        format!("{bound:<9} {}", if line.met { "met" } else { "MISSED" })
+    });
+    [
+        line.subject.clone(),
+        line.measure.clone(),
+        number(line.median, line.unit),
+        band,
+        objective,
+    ]
+}
+
+fn number(value: f64, unit: Unit) -> String {
+    match unit {
+        _ if value.is_nan() => "–".to_owned(),
+        _ if value.is_infinite() => "never".to_owned(),
+        Unit::Share => format!("{} %", rounded(value * 100.0, 1)),
+        Unit::Seconds => format!("{} s", rounded(value, 0)),
+        Unit::Count => rounded(value, 1),
+        Unit::Hours => format!("{} h", rounded(value, 2)),
+    }
+}
+
+/// What rounds to nothing has no sign.
+fn rounded(value: f64, digits: usize) -> String {
+    let text = format!("{value:.digits$}");
+    match text.strip_prefix('-') {
+        Some(rest) if rest.chars().all(|digit| matches!(digit, '0' | '.')) => rest.to_owned(),
+        _ => text,
+    }
+}
+
+/// One measure, for a program.
+pub(crate) fn as_json(line: &Line) -> Value {
+    let finite = |value: f64| value.is_finite().then_some(value);
+    json!({
+        "curve": line.subject,
+        "measure": line.measure,
+        "unit": match line.unit {
+            Unit::Share => "share",
+            Unit::Seconds => "s",
+            Unit::Count => "count",
+            Unit::Hours => "h",
+        },
+        "median": finite(line.median),
+        "p05": finite(line.band.0),
+        "p95": finite(line.band.1),
+        "at_most": line.objective.as_ref().and_then(|objective| objective.at_most),
+        "at_least": line.objective.as_ref().and_then(|objective| objective.at_least),
+        "met": line.met,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_written_for_people() {
+        assert_eq!(number(-0.0004, Unit::Share), "0.0 %");
+        assert_eq!(number(0.004, Unit::Share), "0.4 %");
+        assert_eq!(number(-0.3, Unit::Seconds), "0 s");
+        assert_eq!(number(-12.0, Unit::Seconds), "-12 s");
+        assert_eq!(number(f64::INFINITY, Unit::Seconds), "never");
+        assert_eq!(number(f64::NAN, Unit::Hours), "–");
+    }
+
+    #[test]
+    fn a_missed_objective_is_seen_in_both_tables() {
+        let bound = live::accuracy::Bound {
+            at_most: Some(0.05),
+            at_least: None,
+        };
+        let line = Line::of("pods", "nMAE".into(), Unit::Share, &[0.1]).bounded(bound);
+        assert!(
+            table(std::slice::from_ref(&line))
+                .lines()
+                .nth(1)
+                .unwrap()
+                .ends_with("≤ 5.0 %   MISSED")
+        );
+        let row = "| pods | nMAE | 10.0 % |  | ≤ 5.0 %   MISSED |";
+        assert_eq!(markdown(&[line]).lines().nth(2), Some(row));
+    }
+}

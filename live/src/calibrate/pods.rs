@@ -1,0 +1,400 @@
+//! How long pods take: sandboxes, pulls, start-up.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use model::document::go_duration;
+use model::scenario::Scenario;
+use model::workload::kubelet::ImageSize;
+use serde_json::Value;
+
+use super::machines::middle;
+use super::{Calibration, Fit, Interval, Resampling, short};
+use crate::recording::{Change, Entry, Object, Recording};
+
+/// The moments of one pod, seconds on the recording's clock.
+#[derive(Debug, Clone)]
+struct Times<'r> {
+    pod: &'r Object,
+    node: &'r str,
+    bound: f64,
+    running: Option<f64>,
+    ready: Option<f64>,
+}
+
+pub(super) fn fit(
+    recording: &Recording,
+    scenario: &Scenario,
+    resampling: &Resampling,
+    into: &mut Calibration,
+) {
+    let pods = times(recording);
+    let joined = joined(recording);
+    let base = sandbox(&pods, &joined, scenario, resampling, into);
+    pull(recording, &pods, &joined, base, scenario, resampling, into);
+    start_up(&pods, scenario, resampling, into);
+}
+
+/// No container starts within this, seconds.
+const AT_ONCE: f64 = 0.1;
+
+/// Pods that were made in the recording.
+fn times(recording: &Recording) -> Vec<Times<'_>> {
+    let mut all: BTreeMap<&str, Times<'_>> = BTreeMap::new();
+    let mut made: BTreeSet<&str> = BTreeSet::new();
+    for line in &recording.lines {
+        let Entry::Object(object) = &line.entry else {
+            continue;
+        };
+        if object.kind != "Pod" || object.change == Change::Deleted {
+            continue;
+        }
+        if object.change == Change::Added && line.t > 0.0 {
+            made.insert(&object.uid);
+        }
+        let node = object.text("/spec/nodeName");
+        if !made.contains(object.uid.as_str()) || node.is_empty() {
+            continue;
+        }
+        let own = all.entry(&object.uid).or_insert(Times {
+            pod: object,
+            node,
+            bound: line.t,
+            running: None,
+            ready: None,
+        });
+        if object.text("/status/phase") == "Running" {
+            own.running.get_or_insert(line.t);
+        }
+        if object.is("Ready") {
+            own.ready.get_or_insert(line.t);
+        }
+    }
+    // A simulated run may begin with pods that have been running all along: they run as soon as they are bound.
+    let started = |own: &Times<'_>| own.running.is_none_or(|running| running - own.bound > AT_ONCE);
+    let mut all: Vec<Times<'_>> = all.into_values().filter(started).collect();
+    all.sort_by(|a, b| a.bound.total_cmp(&b.bound));
+    all
+}
+
+/// When each node joined that did so in the recording: it had no image then.
+fn joined(recording: &Recording) -> BTreeMap<&str, f64> {
+    let mut joined = BTreeMap::new();
+    for line in &recording.lines {
+        if let Entry::Object(object) = &line.entry
+            && object.kind == "Node"
+            && object.change == Change::Added
+            && line.t > 0.0
+        {
+            joined.entry(object.name.as_str()).or_insert(line.t);
+        }
+    }
+    joined
+}
+
+fn images(pod: &Object) -> Vec<&str> {
+    let of = |list: &str| {
+        pod.object
+            .pointer(list)
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+    };
+    of("/spec/initContainers")
+        .chain(of("/spec/containers"))
+        .filter_map(|container| container["image"].as_str())
+        .collect()
+}
+
+/// From bound to running with all images there; returns its mean.
+fn sandbox(
+    pods: &[Times<'_>],
+    joined: &BTreeMap<&str, f64>,
+    scenario: &Scenario,
+    resampling: &Resampling,
+    into: &mut Calibration,
+) -> Option<f64> {
+    const FIELD: &str = "timing.kubelet.sandbox";
+    let kubelet = &scenario.config.kubelet;
+    let mut there: BTreeSet<(&str, &str)> = BTreeSet::new();
+    let mut sample = Vec::new();
+    for own in pods {
+        // Later pods of a node wait for what an earlier one pulls.
+        let all_there = images(own.pod)
+            .iter()
+            .all(|image| there.contains(&(own.node, *image)));
+        let settled = pods.iter().all(|other| {
+            other.node != own.node
+                || other.bound >= own.bound
+                || other.running.is_some_and(|at| at < own.bound)
+        });
+        if (all_there || !joined.contains_key(own.node)) && settled {
+            sample.extend(own.running.map(|running| running - own.bound));
+        }
+        there.extend(images(own.pod).into_iter().map(|image| (own.node, image)));
+    }
+    let relist = kubelet.relist.as_secs_f64() / 2.0;
+    let rest = middle(&kubelet.container_start) + relist + kubelet.status_latency.as_secs_f64();
+    let Some((mean, interval)) = resampling.mean(FIELD, &sample) else {
+        into.leave(
+            FIELD,
+            format!(
+                "{} pods started with their images there; three are needed",
+                sample.len()
+            ),
+        );
+        return None;
+    };
+    let value = (mean - rest).max(0.0);
+    let half = match kubelet.sandbox {
+        model::distribution::Distribution::Uniform { min, max } => ((max - min) / 2.0).min(value),
+        _ => 0.0,
+    };
+    into.fits.push(Fit {
+        field: FIELD.to_owned(),
+        toml: format!(
+            "{{ min = {}, max = {} }}",
+            short(value - half),
+            short(value + half)
+        ),
+        of: "mean, s",
+        estimate: value,
+        interval: interval.map(|own| (own - rest).max(0.0)),
+        before: middle(&kubelet.sandbox),
+        observations: sample.len(),
+    });
+    into.leave(
+        "timing.kubelet.container_start",
+        "only its sum with the sandbox shows: it is left as it is",
+    );
+    Some(mean)
+}
+
+/// A stretch in which a node pulls, and the seconds that the scenario's rates give it for that.
+struct Pulling {
+    length: f64,
+    /// What every pull pays before the first byte.
+    fixed: f64,
+    bytes: f64,
+}
+
+fn pull(
+    recording: &Recording,
+    pods: &[Times<'_>],
+    joined: &BTreeMap<&str, f64>,
+    base: Option<f64>,
+    scenario: &Scenario,
+    resampling: &Resampling,
+    into: &mut Calibration,
+) {
+    const FIELDS: [&str; 2] = ["timing.kubelet.download", "timing.kubelet.unpack"];
+    let told = told_pulls(recording);
+    let kubelet = &scenario.config.kubelet;
+    let size = |image: &str| -> ImageSize {
+        let name = image.rsplit_once('@').map_or(image, |(name, _)| name);
+        let last = name.rfind('/').map_or(0, |at| at + 1);
+        let bare = name[last..].find(':').map_or(name, |at| &name[..last + at]);
+        let known = [name, bare].iter().find_map(|name| kubelet.images.get(*name));
+        known.copied().unwrap_or(kubelet.default_image)
+    };
+    let intervals: Vec<(String, String, f64, f64)> = match (told.is_empty(), base) {
+        (false, _) => told,
+        (true, Some(base)) => waits(pods, joined, base),
+        (true, None) => {
+            for field in FIELDS {
+                into.leave(
+                    field,
+                    "no event tells a pull, and no pod without one shows what else a start takes",
+                );
+            }
+            return;
+        }
+    };
+    let stretches = merged(intervals, |image| {
+        kubelet.pull_rate.alone(size(image)).as_secs_f64()
+    });
+    let factor = |drawn: &[usize]| {
+        let sum = |of: fn(&Pulling) -> f64| drawn.iter().map(|&n| of(&stretches[n])).sum::<f64>();
+        let left = sum(|own| own.length - own.fixed);
+        (left > 0.0).then(|| sum(|own| own.bytes) / left)
+    };
+    let all: Vec<usize> = (0..stretches.len()).collect();
+    let fitted = factor(&all).zip(resampling.interval(FIELDS[0], stretches.len().max(1), |drawn| {
+        if stretches.is_empty() { None } else { factor(drawn) }
+    }));
+    let Some((factor, interval)) = fitted.filter(|_| stretches.len() >= 3) else {
+        for field in FIELDS {
+            into.leave(
+                field,
+                format!("{} nodes pulled something; three are needed", stretches.len()),
+            );
+        }
+        return;
+    };
+    let rates = [kubelet.pull_rate.download, kubelet.pull_rate.unpack];
+    for (field, rate) in FIELDS.into_iter().zip(rates) {
+        into.fits.push(Fit {
+            field: field.to_owned(),
+            toml: format!("{:.0}", rate * factor),
+            of: "bytes/s",
+            estimate: rate * factor,
+            interval: interval.map(|own| rate * own),
+            before: rate,
+            observations: stretches.len(),
+        });
+    }
+    into.leave(
+        "the ratio of timing.kubelet.download to unpack",
+        "a pull's length shows one rate: both are changed by one factor",
+    );
+}
+
+/// Pulls that events tell: image, node, begin, end.
+fn told_pulls(recording: &Recording) -> Vec<(String, String, f64, f64)> {
+    let mut found = Vec::new();
+    for line in &recording.lines {
+        let Entry::Object(event) = &line.entry else {
+            continue;
+        };
+        if event.kind != "Event" || event.text("/reason") != "Pulled" {
+            continue;
+        }
+        // Successfully pulled image "IMAGE" in 2.345s (3.2s including waiting). …
+        let message = event.text("/message").split('"').collect::<Vec<_>>();
+        let [_, image, rest, ..] = message[..] else {
+            continue;
+        };
+        let seconds = rest
+            .trim_start()
+            .strip_prefix("in ")
+            .and_then(|rest| go_duration(rest.split(' ').next()?));
+        let node = event.text("/source/host");
+        if let Some(seconds) = seconds {
+            found.push((
+                image.to_owned(),
+                node.to_owned(),
+                line.t - seconds.as_secs_f64(),
+                line.t,
+            ));
+        }
+    }
+    found
+}
+
+/// Pulls that pods show by waiting: the first pod of an image on a node that joined in the recording.
+fn waits(pods: &[Times<'_>], joined: &BTreeMap<&str, f64>, base: f64) -> Vec<(String, String, f64, f64)> {
+    let mut there: BTreeSet<(&str, &str)> = BTreeSet::new();
+    let mut found = Vec::new();
+    for own in pods.iter().filter(|own| joined.contains_key(own.node)) {
+        let new: Vec<&str> = images(own.pod)
+            .into_iter()
+            .filter(|image| there.insert((own.node, *image)))
+            .collect();
+        let Some(running) = own.running else { continue };
+        // A pod waits for all of its images together.
+        for image in &new {
+            found.push((
+                (*image).to_owned(),
+                own.node.to_owned(),
+                own.bound,
+                running - base,
+            ));
+        }
+    }
+    found.retain(|(_, _, from, to)| to > from);
+    found
+}
+
+/// Pulls of a node that overlap share it: they are one stretch, with the work of all.
+fn merged(mut pulls: Vec<(String, String, f64, f64)>, alone: impl Fn(&str) -> f64) -> Vec<Pulling> {
+    pulls.sort_by(|a, b| a.1.cmp(&b.1).then(a.2.total_cmp(&b.2)));
+    let mut found: Vec<Pulling> = Vec::new();
+    let mut last: Option<(String, f64)> = None;
+    for (image, node, from, to) in pulls {
+        let work = alone(&image);
+        match (&mut last, found.last_mut()) {
+            (Some((own, end)), Some(stretch)) if *own == node && from < *end => {
+                stretch.length += (to - *end).max(0.0);
+                stretch.fixed += FIXED;
+                stretch.bytes += work;
+                *end = end.max(to);
+            }
+            _ => {
+                found.push(Pulling {
+                    length: to - from,
+                    fixed: FIXED,
+                    bytes: work,
+                });
+                last = Some((node, to));
+            }
+        }
+    }
+    found
+}
+
+/// What the model has every pull pay before the first byte, seconds.
+const FIXED: f64 = 1.0;
+
+/// From running to Ready, by application.
+fn start_up(pods: &[Times<'_>], scenario: &Scenario, resampling: &Resampling, into: &mut Calibration) {
+    let mut applications: BTreeMap<String, Vec<&Times<'_>>> = BTreeMap::new();
+    for own in pods {
+        let name = match own.pod.owner() {
+            Some(("DaemonSet", name)) => Some(name),
+            _ => own.pod.deployment(),
+        };
+        if let Some(name) = name {
+            applications
+                .entry(format!("{}/{name}", own.pod.namespace))
+                .or_default()
+                .push(own);
+        }
+    }
+    let mut unprobed = Vec::new();
+    for (name, pods) in applications {
+        let field = format!("application.\"{name}\".startup");
+        let probe = pods[0].pod.object.pointer("/spec/containers/0/readinessProbe");
+        let Some(probe) = probe else {
+            unprobed.push(name);
+            continue;
+        };
+        let period = probe["periodSeconds"].as_f64().unwrap_or(10.0);
+        let sample: Vec<f64> = pods
+            .iter()
+            .filter_map(|own| Some(own.ready? - own.running?))
+            .collect();
+        let Some((mean, interval)) = resampling.mean(&field, &sample) else {
+            into.leave(
+                &field,
+                format!("{} pods became Ready; three are needed", sample.len()),
+            );
+            continue;
+        };
+        let before = scenario
+            .config
+            .lifecycles
+            .iter()
+            .find(|(own, _)| own.to_string() == name)
+            .map_or(0.0, |(_, own)| middle(&own.startup));
+        // The application answered some time within the period before the attempt that saw it.
+        let value = (mean - period / 2.0).max(0.0);
+        into.fits.push(Fit {
+            field,
+            toml: short(value),
+            of: "mean, s",
+            estimate: value,
+            interval: Interval {
+                low: (interval.low - period).max(0.0),
+                high: interval.high,
+            },
+            before,
+            observations: sample.len(),
+        });
+    }
+    if !unprobed.is_empty() {
+        let why = format!(
+            "without a readinessProbe pods are Ready when they run: {}",
+            unprobed.join(", ")
+        );
+        into.leave("application.*.startup", why);
+    }
+}

@@ -1,0 +1,292 @@
+//! The provisioner's shadow: from the pods that waited to the claims that were made.
+//!
+//! Claims that are made within a second are one pass. The shadow makes the pass again on each state that was heard in
+//! the seconds before, the latest first: a pass looks at the cluster when its batch window ends, and what it decides
+//! is heard later.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use model::karpenter::provisioner::{Input, Output, Provisioner};
+use model::karpenter::{labels, pod};
+use model::scenario::Scenario;
+use sim::Streams;
+
+use super::world::{Lately, World, Worlds, at, drive};
+use super::{Agreement, Divergence, Part};
+use crate::heard::Heard;
+use crate::objects::read;
+use crate::recording::{Change, Entry, Object, Recording};
+
+/// A pass and its batch window take no longer, seconds.
+const LATE: f64 = 12.0;
+/// Claims of one pass are made within this, seconds.
+const TOGETHER: f64 = 1.0;
+/// Pods that have waited so long, seconds, have been looked at.
+const PATIENCE: f64 = 20.0;
+
+pub(super) fn shadow(recording: &Recording, scenario: &Scenario) -> Agreement {
+    let made: Vec<f64> = recording
+        .lines
+        .iter()
+        .filter_map(|line| new_claim(&line.entry).map(|_| line.t))
+        .collect();
+    let mut shadow = Shadow {
+        worlds: Worlds::new(recording, scenario),
+        made,
+        lately: Lately::default(),
+        batch: None,
+        waiting: BTreeMap::new(),
+        checked: f64::NEG_INFINITY,
+        told: BTreeSet::new(),
+        replacements: 0,
+        agreement: Agreement::new(Part::Provisioning),
+    };
+    let mut heard = Heard::default();
+    for line in &recording.lines {
+        let Entry::Object(object) = &line.entry else {
+            continue;
+        };
+        if shadow
+            .batch
+            .as_ref()
+            .is_some_and(|batch| line.t > batch.t + TOGETHER)
+        {
+            shadow.judge();
+        }
+        if new_claim(&line.entry).is_some() {
+            let states = &shadow.lately.states;
+            let batch = shadow.batch.get_or_insert_with(|| Batch {
+                t: line.t,
+                states: states.iter().filter(|state| state.0 <= line.t).cloned().collect(),
+                claims: Vec::new(),
+            });
+            batch.claims.push(object);
+        }
+        heard.apply(object);
+        shadow.lately.keep(line.t, &heard, LATE);
+        shadow.wait(line.t, &heard);
+    }
+    shadow.judge();
+    if shadow.replacements > 0 {
+        let note = format!(
+            "{} passes made claims though no pod waited: they replace nodes",
+            shadow.replacements
+        );
+        shadow.agreement.notes.push(note);
+    }
+    let note = "offerings that EC2 refused are not recorded: they are taken to be available";
+    shadow.agreement.notes.push(note.to_owned());
+    shadow.agreement
+}
+
+fn new_claim(entry: &Entry) -> Option<&Object> {
+    match entry {
+        Entry::Object(object) if object.kind == "NodeClaim" && object.change == Change::Added => Some(object),
+        _ => None,
+    }
+}
+
+struct Batch<'r> {
+    t: f64,
+    states: Vec<(f64, Heard<'r>)>,
+    claims: Vec<&'r Object>,
+}
+
+struct Shadow<'r, 's> {
+    worlds: Worlds<'s>,
+    /// When claims were made.
+    made: Vec<f64>,
+    lately: Lately<'r>,
+    batch: Option<Batch<'r>>,
+    /// Since when each pod waits.
+    waiting: BTreeMap<String, f64>,
+    checked: f64,
+    /// Sets of pods for which a divergence was told.
+    told: BTreeSet<Vec<String>>,
+    replacements: usize,
+    agreement: Agreement,
+}
+
+/// What a claim allows: its pool, its instance types, and what it was sized for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Wanted {
+    pool: String,
+    types: BTreeSet<String>,
+    cpu: i64,
+    memory: i64,
+    pods: i64,
+}
+
+impl<'r> Shadow<'r, '_> {
+    fn judge(&mut self) {
+        let Some(batch) = self.batch.take() else { return };
+        let mut actual: Vec<Wanted> = batch.claims.iter().map(|claim| wanted(claim)).collect();
+        actual.sort();
+        let mut nominal: Option<(Vec<Wanted>, usize)> = None;
+        for (t, state) in batch.states.iter().rev().filter(|(t, _)| *t >= batch.t - LATE) {
+            let (expected, pods) = self.pass(*t, state);
+            if pods == 0 {
+                continue;
+            }
+            if expected == actual {
+                self.agreement.decisions += 1;
+                return;
+            }
+            nominal.get_or_insert((expected, pods));
+        }
+        let Some((expected, pods)) = nominal else {
+            self.replacements += 1;
+            return;
+        };
+        self.agreement.decisions += 1;
+        self.agreement.divergences.push(Divergence {
+            t: batch.t,
+            object: names(&batch.claims),
+            expected: describe(&expected, &actual),
+            actual: describe(&actual, &expected),
+            inputs: format!("{pods} pods that wait"),
+        });
+    }
+
+    /// A pass on a state: the claims that it makes, and how many pods waited.
+    fn pass(&mut self, t: f64, heard: &Heard<'r>) -> (Vec<Wanted>, usize) {
+        let now = at(t);
+        let world = self.worlds.make(heard, now);
+        let pods: Vec<_> = world
+            .api
+            .pods
+            .iter()
+            .filter(|(_, own)| pod::is_provisionable(own) && pod::validate(own).is_ok())
+            .map(|(id, _)| id)
+            .collect();
+        if pods.is_empty() {
+            return (Vec::new(), 0);
+        }
+        let settings = self.worlds.scenario.config.karpenter;
+        let streams = Streams::new(0);
+        let mut provisioner = Provisioner::new(self.worlds.profile, settings, &streams);
+        let inputs = pods.iter().map(|pod| Input::PodChanged(*pod)).collect();
+        // One window and one pass; the next retry would look at claims that are not there.
+        let span = settings.batch_idle_duration + Duration::from_secs(8);
+        let asked = drive(&mut provisioner, now, inputs, world.view(), span);
+        (claims(asked, &world), pods.len())
+    }
+
+    /// Pods that wait although the model would make room for them.
+    fn wait(&mut self, t: f64, heard: &Heard<'r>) {
+        let waits = |own: &&Object| {
+            own.text("/spec/nodeName").is_empty()
+                && own.is_active()
+                && own
+                    .condition("PodScheduled")
+                    .is_some_and(|(status, _)| status == "False")
+        };
+        let names: Vec<String> = heard
+            .kind("Pod")
+            .filter(waits)
+            .map(|own| format!("{}/{}", own.namespace, own.name))
+            .collect();
+        self.waiting.retain(|name, _| names.contains(name));
+        for name in names {
+            self.waiting.entry(name).or_insert(t);
+        }
+        let long: Vec<String> = self
+            .waiting
+            .iter()
+            .filter(|(_, since)| **since <= t - PATIENCE)
+            .map(|(name, _)| name.clone())
+            .collect();
+        let quiet = !self.made.iter().any(|made| (made - t).abs() <= PATIENCE);
+        if long.is_empty() || !quiet || t < self.checked + PATIENCE {
+            return;
+        }
+        self.checked = t;
+        let (expected, pods) = self.pass(t, heard);
+        if !expected.is_empty() && self.told.insert(long) {
+            self.agreement.decisions += 1;
+            self.agreement.divergences.push(Divergence {
+                t,
+                object: format!("{} pods", self.waiting.len()),
+                expected: describe(&expected, &[]),
+                actual: "no claim".into(),
+                inputs: format!("{pods} pods that wait"),
+            });
+        }
+    }
+}
+
+fn claims(asked: Vec<Output>, world: &World) -> Vec<Wanted> {
+    let mut found: Vec<Wanted> = asked
+        .into_iter()
+        .filter_map(|output| match output {
+            Output::CreateNodeClaim(claim, _) => Some(claim),
+            _ => None,
+        })
+        .map(|claim| Wanted {
+            pool: world
+                .pools
+                .get(claim.pool)
+                .map_or(String::new(), |pool| pool.name.to_string()),
+            types: claim.instance_types.iter().map(ToString::to_string).collect(),
+            cpu: claim.requests.cpu.0,
+            memory: claim.requests.memory.0,
+            pods: claim.requests.pods,
+        })
+        .collect();
+    found.sort();
+    found
+}
+
+fn wanted(claim: &Object) -> Wanted {
+    let requests = read::resources(claim.object.pointer("/spec/resources/requests"));
+    let own = read::labels_of(claim.object.pointer("/metadata/labels"));
+    Wanted {
+        pool: own.get(labels::NODE_POOL).cloned().unwrap_or_default(),
+        types: read::instance_types(claim)
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
+        cpu: requests.cpu.0,
+        memory: requests.memory.0,
+        pods: requests.pods,
+    }
+}
+
+fn names(claims: &[&Object]) -> String {
+    claims
+        .iter()
+        .map(|claim| claim.name.as_str())
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+/// Claims in words, and the instance types that the others have not.
+fn describe(claims: &[Wanted], others: &[Wanted]) -> String {
+    if claims.is_empty() {
+        return "no claim".to_owned();
+    }
+    let one = |(n, own): (usize, &Wanted)| {
+        let mut text = format!(
+            "{} for {} pods, {}m CPU, {} MiB, {} types",
+            own.pool,
+            own.pods,
+            own.cpu,
+            own.memory >> 20,
+            own.types.len()
+        );
+        if let Some(other) = others.get(n) {
+            let only: Vec<&str> = own
+                .types
+                .difference(&other.types)
+                .map(String::as_str)
+                .take(5)
+                .collect();
+            if !only.is_empty() {
+                text.push_str(&format!(" ({} only here)", only.join(" ")));
+            }
+        }
+        text
+    };
+    claims.iter().enumerate().map(one).collect::<Vec<_>>().join("; ")
+}

@@ -1,0 +1,389 @@
+//! What Karpenter saw: the recorded objects as the model's components take them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use model::api::{Api, Deployment, LabelSelector, Labels, Owner, PodTemplate, ReplicaSet, Strategy};
+use model::id::{
+    DaemonSetId, DeploymentId, InstanceId, NodeClaimId, NodeId, NodePoolId, ReplicaSetId, Table,
+};
+use model::karpenter::provider::Classes;
+use model::karpenter::provisioner::View;
+use model::karpenter::{
+    ClusterState, InstanceTypes, NodeClaim, NodeClass, NodePool, Profile, Provider, labels,
+};
+use model::scenario::{Act, Objects, Scenario};
+use sim::{Action, Component, Instant, Outbox};
+
+use crate::heard::Heard;
+use crate::objects::{Clock, read};
+use crate::recording::{Entry, Object, Recording};
+
+/// The API server's clock, as the recording's second zero shows it.
+pub(super) fn clock(recording: &Recording) -> Clock {
+    let epoch = recording
+        .header
+        .epoch
+        .parse()
+        .unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    let ahead = recording.lines.iter().find_map(|line| match &line.entry {
+        Entry::Clock(clock) if clock.source == "api" => Some(clock.ahead_s),
+        _ => None,
+    });
+    Clock(epoch + SignedDuration::from_millis((ahead.unwrap_or(0.0) * 1000.0) as i64))
+}
+
+/// A moment of the recording.
+pub(super) fn at(t: f64) -> Instant {
+    Instant::ZERO + Duration::from_secs_f64(t.max(0.0))
+}
+
+/// All that Karpenter's provisioner and disruption see.
+pub(super) struct World {
+    pub(super) api: Api,
+    pub(super) claims: Table<NodeClaimId, NodeClaim>,
+    pub(super) pools: Table<NodePoolId, NodePool>,
+    state: ClusterState,
+    instance_types: BTreeMap<NodePoolId, InstanceTypes>,
+    daemons: Vec<Arc<PodTemplate>>,
+    namespaces: BTreeMap<String, Labels>,
+}
+
+impl World {
+    pub(super) fn view(&self) -> View<'_> {
+        View {
+            api: &self.api,
+            claims: &self.claims,
+            state: &self.state,
+            pools: &self.pools,
+            instance_types: &self.instance_types,
+            daemons: &self.daemons,
+            namespaces: &self.namespaces,
+        }
+    }
+}
+
+/// Makes worlds; what is dear to make is kept from one to the next.
+pub(super) struct Worlds<'s> {
+    pub(super) scenario: &'s Scenario,
+    pub(super) profile: Profile,
+    clock: Clock,
+    /// NodePools were recorded: those of the scenario's manifests do not count.
+    pools_heard: bool,
+    templates: read::Templates,
+    /// What pools and classes said when the provider was made.
+    offered: Option<(Vec<String>, Objects, Provider, Classes)>,
+}
+
+impl<'s> Worlds<'s> {
+    pub(super) fn new(recording: &Recording, scenario: &'s Scenario) -> Self {
+        let is_pool = |entry: &Entry| matches!(entry, Entry::Object(object) if object.kind == "NodePool");
+        Worlds {
+            scenario,
+            profile: scenario.stack.karpenter.profile(),
+            clock: clock(recording),
+            pools_heard: recording.lines.iter().any(|line| is_pool(&line.entry)),
+            templates: read::Templates::default(),
+            offered: None,
+        }
+    }
+
+    /// Seconds of the Unix epoch at the recording's second zero.
+    pub(super) fn epoch_seconds(&self) -> i64 {
+        self.clock.0.as_second()
+    }
+
+    /// The world as it was heard by a moment.
+    pub(super) fn make(&mut self, heard: &Heard<'_>, now: Instant) -> World {
+        self.offer(heard);
+        let (_, objects, provider, _) = self.offered.as_mut().expect("offers were made just now");
+        let mut pools: Table<NodePoolId, NodePool> = Table::new();
+        let mut by_name: BTreeMap<String, NodePoolId> = BTreeMap::new();
+        for pool in &objects.node_pools {
+            by_name.insert(pool.name.to_string(), pools.insert(pool.clone()));
+        }
+        let mut machines = Machines::default();
+        let mut api = Api::default();
+        let mut claims: Table<NodeClaimId, NodeClaim> = Table::new();
+        let mut claim_of: BTreeMap<InstanceId, NodeClaimId> = BTreeMap::new();
+        let heard_nodes = heard.by_age("Node");
+        // Nodes come second, and claims point at them: ids count from zero.
+        let node_of: BTreeMap<InstanceId, NodeId> = heard_nodes
+            .iter()
+            .enumerate()
+            .filter_map(|(n, node)| Some((machines.id(node.text("/spec/providerID"))?, NodeId(n as u32))))
+            .collect();
+        for claim in heard.by_age("NodeClaim") {
+            let own = read::labels_of(claim.object.pointer("/metadata/labels"));
+            let pool = own.get(labels::NODE_POOL).and_then(|name| by_name.get(name));
+            let Some(pool) = pool else { continue };
+            let instance = machines.id(claim.text("/status/providerID"));
+            let node = instance.and_then(|instance| node_of.get(&instance)).copied();
+            let id = claims.insert(read::claim(claim, *pool, node, instance, self.clock));
+            claim_of.extend(instance.map(|instance| (instance, id)));
+        }
+        let mut names: BTreeMap<&str, NodeId> = BTreeMap::new();
+        for node in &heard_nodes {
+            let instance = machines.id(node.text("/spec/providerID"));
+            let claim = instance.and_then(|instance| claim_of.get(&instance)).copied();
+            let own = read::node(node, claim, instance, self.clock);
+            if let Some(class) = claim
+                .and_then(|claim| claims.get(claim))
+                .map(|claim| &claim.node_class)
+            {
+                let class = objects.node_classes.iter().find(|own| own.name == *class);
+                if let Some(class) = class {
+                    provider.discover(own.instance_type(), class, own.capacity.memory);
+                }
+            }
+            names.insert(&node.name, api.nodes.insert(own));
+        }
+        let instance_types = provider.instance_types().clone();
+        let before = &self.scenario.objects;
+        workloads(heard, &names, &mut api, &mut self.templates, before, self.clock);
+        let daemons: Vec<Arc<PodTemplate>> = api
+            .daemon_sets
+            .iter()
+            .map(|(_, set)| set.template.clone())
+            .collect();
+        let state = state(&claims, &api, now, &self.profile, self.scenario);
+        World {
+            api,
+            claims,
+            pools,
+            state,
+            instance_types,
+            daemons,
+            namespaces: self.scenario.objects.namespaces.clone(),
+        }
+    }
+
+    /// What can be launched, unless it is known already.
+    fn offer(&mut self, heard: &Heard<'_>) {
+        let all: Vec<&Object> = ["NodePool", "EC2NodeClass", "KWOKNodeClass"]
+            .iter()
+            .flat_map(|kind| heard.by_age(kind))
+            .collect();
+        let key: Vec<String> = all
+            .iter()
+            .map(|object| object.object["spec"].to_string() + &object.name)
+            .collect();
+        if self.offered.as_ref().is_some_and(|(known, ..)| *known == key) {
+            return;
+        }
+        let scenario = self.scenario;
+        let mut objects = if self.pools_heard {
+            read::objects(all, &scenario.objects)
+        } else {
+            Objects {
+                node_pools: scenario.objects.node_pools.clone(),
+                node_classes: scenario.objects.node_classes.clone(),
+                ..Objects::default()
+            }
+        };
+        // Another provider's classes, such as KWOK's, say nothing of EC2: the scenario's stand in for them.
+        let applied = scenario.actions.iter().filter_map(|action| match &action.act {
+            Act::Apply(objects) => Some(&objects.node_classes),
+            _ => None,
+        });
+        let own: Vec<NodeClass> = applied
+            .chain([&scenario.objects.node_classes])
+            .flatten()
+            .cloned()
+            .collect();
+        for pool in &objects.node_pools {
+            if objects
+                .node_classes
+                .iter()
+                .any(|class| class.name == pool.node_class)
+            {
+                continue;
+            }
+            let named = own.iter().find(|class| class.name == pool.node_class);
+            if let Some(class) = named.or_else(|| own.first()) {
+                objects.node_classes.push(NodeClass {
+                    name: pool.node_class.clone(),
+                    ..class.clone()
+                });
+            }
+        }
+        for class in &mut objects.node_classes {
+            class.zones.clone_from(&scenario.zones);
+        }
+        let (settings, lists) = (
+            scenario.config.provider.clone(),
+            scenario.shared.instance_types.clone(),
+        );
+        let mut provider = Provider::new(self.profile, settings, scenario.catalog.clone(), lists);
+        let classes: Classes = objects
+            .node_pools
+            .iter()
+            .enumerate()
+            .filter_map(|(n, pool)| {
+                let class = objects
+                    .node_classes
+                    .iter()
+                    .find(|class| class.name == pool.node_class)?;
+                Some((NodePoolId(n as u32), Arc::new(class.clone())))
+            })
+            .collect();
+        provider.set_classes(&classes);
+        self.offered = Some((key, objects, provider, classes));
+    }
+}
+
+/// Machines by what the cloud calls them.
+#[derive(Default)]
+struct Machines<'a> {
+    known: BTreeMap<&'a str, InstanceId>,
+}
+
+impl<'a> Machines<'a> {
+    fn id(&mut self, provider: &'a str) -> Option<InstanceId> {
+        let next = InstanceId(self.known.len() as u32);
+        (!provider.is_empty()).then(|| *self.known.entry(provider).or_insert(next))
+    }
+}
+
+/// Pods, and the workloads that they are of.
+fn workloads(
+    heard: &Heard<'_>,
+    nodes: &BTreeMap<&str, NodeId>,
+    api: &mut Api,
+    templates: &mut read::Templates,
+    before: &Objects,
+    clock: Clock,
+) {
+    let budgets = read::objects(heard.by_age("PodDisruptionBudget"), before).pod_disruption_budgets;
+    api.pdbs = if budgets.is_empty() {
+        before.pod_disruption_budgets.clone()
+    } else {
+        budgets
+    };
+    let mut daemons: BTreeMap<(&str, &str), DaemonSetId> = BTreeMap::new();
+    for own in heard.by_age("DaemonSet") {
+        if let Some(set) = read::objects([own], before).daemon_sets.pop() {
+            daemons.insert((&own.namespace, &own.name), api.daemon_sets.insert(set));
+        }
+    }
+    let mut sets: BTreeMap<(&str, &str), (ReplicaSetId, DeploymentId)> = BTreeMap::new();
+    let mut deployments: BTreeMap<(&str, &str), DeploymentId> = BTreeMap::new();
+    for pod in heard.by_age("Pod") {
+        let template = templates.of(pod, before);
+        let owner = match pod.owner() {
+            Some(("DaemonSet", name)) => Owner::DaemonSet(
+                daemons
+                    .get(&(pod.namespace.as_str(), name))
+                    .copied()
+                    .unwrap_or(DaemonSetId(u32::MAX)),
+            ),
+            Some(("ReplicaSet", name)) => {
+                let parent = pod.deployment().unwrap_or(name);
+                let deployment = *deployments.entry((&pod.namespace, parent)).or_insert_with(|| {
+                    let replicas = heard.named("Deployment", &pod.namespace, parent);
+                    let replicas = replicas.and_then(|own| own.number("/spec/replicas")).unwrap_or(0);
+                    api.deployments.insert(Deployment {
+                        name: parent.to_owned(),
+                        replicas: replicas as i32,
+                        selector: LabelSelector::from_labels(&template.labels),
+                        strategy: Strategy::default(),
+                        min_ready: Duration::ZERO,
+                        template: template.clone(),
+                    })
+                });
+                let (set, deployment) = *sets.entry((&pod.namespace, name)).or_insert_with(|| {
+                    let replicas = api.deployments.get(deployment).map_or(0, |own| own.replicas);
+                    let set = api.replica_sets.insert(ReplicaSet {
+                        name: name.to_owned(),
+                        deployment,
+                        replicas,
+                        desired: replicas,
+                        template: template.clone(),
+                        created: Instant::ZERO,
+                    });
+                    (set, deployment)
+                });
+                Owner::ReplicaSet(set, deployment)
+            }
+            _ => Owner::None,
+        };
+        let node = nodes.get(pod.text("/spec/nodeName")).copied();
+        api.add_pod(read::pod(pod, template, owner, node, clock));
+    }
+}
+
+/// Karpenter's memory, as far as objects betray it: nodes that a command holds, and nodes that pods were meant for.
+fn state(
+    claims: &Table<NodeClaimId, NodeClaim>,
+    api: &Api,
+    now: Instant,
+    profile: &Profile,
+    scenario: &Scenario,
+) -> ClusterState {
+    let taint = model::karpenter::disruption::disrupted_taint(profile).key;
+    let mut state = ClusterState::default();
+    for (id, claim) in claims.iter() {
+        let node = claim.node.and_then(|node| api.nodes.get(node));
+        let tainted = node.is_some_and(|node| node.taints.iter().any(|own| own.key == taint));
+        if tainted || claim.conditions.disruption_reason.is_some_and(|own| own.status) {
+            state.mark(id);
+        }
+        // Every pass names the node again until its pods are bound.
+        match claim.conditions.initialized.filter(|own| own.status) {
+            None => state.nominate(id, now + scenario.config.karpenter.nomination_window()),
+            Some(own) => state.nominate(id, own.since + scenario.config.karpenter.nomination_window() / 2),
+        }
+    }
+    state
+}
+
+/// Gives a component inputs at a moment, and its own alarms for a while after it, the world standing still; what
+/// it asks for.
+pub(super) fn drive<C>(
+    part: &mut C,
+    now: Instant,
+    inputs: Vec<C::Input>,
+    view: View<'_>,
+    span: Duration,
+) -> Vec<C::Output>
+where
+    C: for<'a> Component<View<'a> = View<'a>>,
+{
+    let mut due: Vec<(Instant, C::Input)> = inputs.into_iter().map(|input| (now, input)).collect();
+    let mut asked = Vec::new();
+    let mut out = Outbox::new();
+    while let Some(first) = (0..due.len()).min_by_key(|&n| (due[n].0, n)) {
+        let (at, input) = due.remove(first);
+        if at > now + span {
+            break;
+        }
+        part.handle(at, input, view, &mut out);
+        for action in out.drain() {
+            match action {
+                Action::WakeAt(at, input) => due.push((at, input)),
+                Action::Emit(output) => asked.push(output),
+            }
+        }
+    }
+    asked
+}
+
+/// States of the last while, the oldest first.
+#[derive(Default)]
+pub(super) struct Lately<'r> {
+    pub(super) states: Vec<(f64, Heard<'r>)>,
+}
+
+impl<'r> Lately<'r> {
+    /// Keeps a state, and forgets what is older than `span` seconds, but for the one that held then.
+    pub(super) fn keep(&mut self, t: f64, heard: &Heard<'r>, span: f64) {
+        match self.states.last_mut() {
+            Some(last) if last.0 == t => last.1 = heard.clone(),
+            _ => self.states.push((t, heard.clone())),
+        }
+        let old = self.states.iter().filter(|state| state.0 < t - span).count();
+        self.states.drain(..old.saturating_sub(1));
+    }
+}
