@@ -64,7 +64,8 @@ pub(crate) fn compare(args: &CompareArgs) -> Result<Answer, Failure> {
     }
     let written = out.write(&files, &stale)?;
     report.tell(&written, args.format)?;
-    Ok(if comparison.met() {
+    let agreed = agreements.iter().all(|own| own.divergences.is_empty());
+    Ok(if comparison.met() && agreed {
         Answer::Done
     } else {
         Answer::No

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sim::{Instant, StepSeries};
 
 use super::gaps::{concerns, joined, moved, without};
-use super::run::{Gap, Kind, Life, Run, names};
+use super::run::{Gap, Kind, Life, Run, milliseconds, names};
 use crate::accuracy::{
     Bound, Comparison, Line, Unit, Window, coverage, first_fall, first_rise, kolmogorov_smirnov, lag, nmae,
     quantile, relative, return_to, shape, time_to, wasserstein, within,
@@ -360,9 +360,8 @@ impl Table<'_> {
         let of = |run: &Run, kind: Kind, span: fn(&Life) -> Option<f64>| -> Vec<f64> {
             let (from, to) = (self.window.from.as_secs_f64(), self.window.to.as_secs_f64());
             let new = |life: &&Life| life.kind == kind && life.created > from && life.created < to;
-            // Recordings keep milliseconds.
-            let whole = |span: f64| (span * 1000.0).round() / 1000.0;
-            run.lives.iter().filter(new).filter_map(span).map(whole).collect()
+            let rounded = run.lives.iter().filter(new).map(Life::in_milliseconds);
+            rounded.filter_map(|life| span(&life)).map(milliseconds).collect()
         };
         let spans: [(&str, Kind, Span); 4] = [
             ("pods, created to bound", Kind::Pod, |life| {

@@ -98,7 +98,11 @@ pub(super) fn consolidation_churn(swept: &Swept) {
         wait("60", Cost) / wait("300", Cost),
         0.9..=0.98,
     );
-    assert_eq!(swept.with("policy", "WhenEmpty", Evictions), 0.0);
+    within(
+        "evictions with WhenEmpty",
+        swept.with("policy", "WhenEmpty", Evictions),
+        0.0..=1e-9,
+    );
 
     // Balanced at once: cheaper than now, with fewer evictions, and nothing is lost.
     assert_eq!(swept.recommended(), ["0s", "Balanced", "60"]);
