@@ -546,6 +546,9 @@ impl Report<'_> {
                 for line in &self.comparison.lines {
                     print_json("measure", measures::as_json(line))?;
                 }
+                for agreement in self.agreements {
+                    print_json("shadow", self.shadow(agreement))?;
+                }
                 print_json(
                     "result",
                     json!({ "met": self.comparison.met(), "against": self.rec.what }),

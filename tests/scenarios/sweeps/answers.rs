@@ -104,8 +104,10 @@ pub(super) fn consolidation_churn(swept: &Swept) {
         0.0..=1e-9,
     );
 
-    // Balanced at once: cheaper than now, with fewer evictions, and nothing is lost.
-    assert_eq!(swept.recommended(), ["0s", "Balanced", "60"]);
+    // Balanced, soon: cheaper than now, with fewer evictions, and nothing is lost.
+    let recommended = swept.recommended();
+    assert_eq!(recommended[1..], ["Balanced", "60"]);
+    assert!(["0s", "1m"].contains(&recommended[0]), "{recommended:?}");
     within(
         "cost against now",
         swept.then(Cost) / swept.now(Cost),
