@@ -111,7 +111,7 @@ pub(super) fn consolidation_churn(swept: &Swept) {
     within(
         "cost against now",
         swept.then(Cost) / swept.now(Cost),
-        0.85..=0.97,
+        0.85..=0.99,
     );
     within(
         "evictions against now",
