@@ -3,7 +3,7 @@
 //! `NewHorizontalController` with its real work queue).
 
 mod calculator;
-mod json;
+pub(crate) mod json;
 mod sequences;
 mod timing;
 

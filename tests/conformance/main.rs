@@ -5,6 +5,7 @@
 mod ec2;
 mod hpa;
 mod karpenter;
+mod keda;
 mod manifest;
 mod promql;
 mod promqltest;

@@ -184,6 +184,8 @@ fn same_vector(case: &Case, ours: &[(Labels, f64)], theirs: &[Element]) -> bool 
 #[test]
 fn answers_are_the_servers() {
     let mut cases: Vec<Case> = golden("promql/cases.jsonl");
+    // Drawn by tests/upstream/prometheus, one version a line.
+    cases.extend(golden::<Case>("promql/drawn.jsonl"));
     cases.sort_by(|a, b| a.data.cmp(&b.data));
     let mut failures = Vec::new();
     let mut checked = 0;

@@ -12,12 +12,9 @@ fn value<'a>(object: &'a ScaledObject, name: &str) -> Option<&'a str> {
         .map(String::as_str)
 }
 
-/// Go's `strconv.ParseBool`; what it does not know is no pause (`getBoolAnnotation`).
+/// Go's `strconv.ParseBool`; what it does not know counts as true (`getBoolAnnotation`).
 fn is_true(object: &ScaledObject, name: &str) -> bool {
-    matches!(
-        value(object, name),
-        Some("1" | "t" | "T" | "true" | "TRUE" | "True")
-    )
+    value(object, name).is_some_and(|text| !matches!(text, "0" | "f" | "F" | "false" | "FALSE" | "False"))
 }
 
 /// `paused-replicas`: freeze at so many.
@@ -52,4 +49,28 @@ pub fn pauses_scale_out(object: &ScaledObject, profile: &Profile) -> bool {
 #[must_use]
 pub fn forces_activation(object: &ScaledObject, profile: &Profile) -> bool {
     profile.partial_pause && is_true(object, "force-activation")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_reads_as_false_is_false() {
+        let check = |text: &str, expected: bool| {
+            let mut object = crate::keda::tests::object(Vec::new());
+            object
+                .annotations
+                .insert(format!("{PREFIX}paused"), text.to_owned());
+            assert_eq!(is_paused(&object, &Profile::of(13)), expected, "{text}");
+            // Before 2.13 it is enough that it is there.
+            assert!(is_paused(&object, &Profile::of(12)), "{text}");
+        };
+        check("true", true);
+        check("T", true);
+        check("yes", true);
+        check("", true);
+        check("false", false);
+        check("0", false);
+    }
 }

@@ -45,8 +45,10 @@ pub(super) fn pulled(
         state.cached.clear();
     }
     let value = match fallen_back {
-        None if failed => None,
-        Some(value) if composite => Some(value),
+        None if failed && profile.composite_needs_all => None,
+        Some(value) if composite && profile.composite_needs_all => Some(value),
+        Some(_) if composite => Some(sum(&reported)),
+        None if reported.iter().all(|one| *one == Reported::Failed) => None,
         _ if composite => compose(object, state, task, &reported),
         _ => match reported[0] {
             Reported::Value(value) | Reported::Fallback(value) => Some(value),
@@ -132,6 +134,7 @@ fn store(
             Reported::Fallback(value) => Outcome {
                 value: Ok(*value),
                 active: true,
+                composite: state.formula.is_some(),
             },
             _ => outcome,
         };
@@ -190,6 +193,15 @@ fn look_at_target(object: &ScaledObject, api: &Api) -> Target {
     }
 }
 
+/// What the HPA makes of several values of one metric.
+fn sum(reported: &[Reported]) -> Quantity {
+    let milli = reported.iter().map(|one| match one {
+        Reported::Value(value) | Reported::Fallback(value) => value.milli(),
+        Reported::Nil | Reported::Failed => 0,
+    });
+    Quantity::from_milli(milli.fold(0, i64::wrapping_add))
+}
+
 fn fallback_of(reported: &[Reported]) -> Option<Quantity> {
     reported.iter().find_map(|one| match one {
         Reported::Fallback(value) => Some(*value),
@@ -209,9 +221,10 @@ fn compose(object: &ScaledObject, state: &State, task: &Task, reported: &[Report
         .filter_map(|(one, reported)| {
             let name = object.spec.triggers.get(one.trigger)?.name.as_deref()?;
             match reported {
+                _ if one.result.is_some_and(|outcome| outcome.composite) => None,
                 Reported::Value(value) | Reported::Fallback(value) => Some((name, Some(value.as_f64()))),
                 Reported::Nil => Some((name, None)),
-                Reported::Failed => None,
+                Reported::Failed => Some((name, Some(0.0))),
             }
         });
     let number = match formula.evaluate(values).ok()? {

@@ -38,15 +38,9 @@ impl Formula {
     ///
     /// When it cannot be parsed, or names what is no trigger, or is no number.
     pub fn compile<'a>(text: &str, names: impl IntoIterator<Item = &'a str>) -> Result<Self, Error> {
-        // Whole numbers become floats (keda 2.20 apis/keda/v1alpha1/scaledobject_webhook.go
-        // `castToFloatIfNecessary`); with `??` that is done to the result.
-        let whole = text.contains("??") || text.starts_with("float(");
-        let source = if whole {
-            text.to_owned()
-        } else {
-            format!("float({text})")
-        };
-        let program = expr::compile(&source).map_err(|error| refuse(text, &error))?;
+        // A whole number that comes out becomes a float (keda 2.20
+        // apis/keda/v1alpha1/scaledobject_webhook.go `castToFloatIfNecessary`): that is done in the end.
+        let program = expr::compile(text).map_err(|error| refuse(text, &error))?;
         let formula = Formula {
             program,
             text: text.to_owned(),
@@ -112,6 +106,7 @@ mod tests {
         check("max(rps, queue * 3)", 7.5);
         check("ceil(queue)", 3.0);
         check("rps > 5 && queue < 2 ? 10 : 3", 3.0);
+        check("let x = queue; x + x", 5.0);
     }
 
     #[test]

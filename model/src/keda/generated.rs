@@ -48,7 +48,7 @@ pub fn hpa_spec(object: &ScaledObject, profile: &Profile) -> hpa::Spec {
     let spec = &object.spec;
     let mut min = spec.min_replica_count.filter(|min| *min > 0).unwrap_or(1);
     let mut max = spec.max_replica_count.unwrap_or(DEFAULT_MAX_REPLICAS);
-    if !profile.pause_deletes_hpa
+    if !profile.pause_by_reconciler
         && let Some(paused) = annotation::paused_replicas(object)
     {
         // An HPA's minimum cannot be 0.

@@ -291,7 +291,8 @@ impl Operator {
                 );
             }
             Some(TriggerKind::Cron(metadata)) => {
-                evaluation.set(scaler::cron(metadata, seconds), &self.config.profile);
+                let profile = &self.config.profile;
+                evaluation.set(scaler::cron(metadata, seconds, profile), profile);
             }
             // The object has changed under the task: as good as no answer.
             Some(TriggerKind::Resource { .. }) | None => {

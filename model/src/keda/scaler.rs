@@ -79,7 +79,7 @@ pub fn prometheus(metadata: &Prometheus, answer: &Answer, profile: &Profile) -> 
 /// # Errors
 ///
 /// When a schedule or the time zone cannot be read.
-pub fn cron(metadata: &Cron, seconds: i64) -> Result<Reading, Error> {
+pub fn cron(metadata: &Cron, seconds: i64, profile: &Profile) -> Result<Reading, Error> {
     let zone = TimeZoneDatabase::bundled()
         .get(&metadata.timezone)
         .map_err(|_| Error::Schedule)?;
@@ -93,8 +93,10 @@ pub fn cron(metadata: &Cron, seconds: i64) -> Result<Reading, Error> {
     Ok(Reading {
         value: if active {
             metadata.desired_replicas as f64
-        } else {
+        } else if profile.cron_idles_at_zero {
             0.0
+        } else {
+            1.0
         },
         active,
     })
@@ -262,7 +264,13 @@ mod tests {
             end: "0 18 * * *".to_owned(),
             desired_replicas: 5,
         };
-        let at = |hour: i64, second: i64| cron(&metadata, hour * 3600 + second).unwrap().value;
+        let value = |minor, hour: i64, second: i64| {
+            cron(&metadata, hour * 3600 + second, &Profile::of(minor))
+                .unwrap()
+                .value
+        };
+        let at = |hour, second| value(20, hour, second);
+        assert_eq!((value(17, 7, 0), value(17, 8, 0)), (1.0, 5.0));
         assert_eq!(
             (at(7, 3599), at(8, 0), at(17, 3599), at(18, 0)),
             (0.0, 5.0, 5.0, 0.0)

@@ -11,6 +11,8 @@ use crate::quantity::Quantity;
 pub(super) struct Outcome {
     pub(super) value: Result<Quantity, Error>,
     pub(super) active: bool,
+    /// It is a fallback's value for the composite metric: no trigger's, so that no formula finds it.
+    pub(super) composite: bool,
 }
 
 /// One trigger to be asked.
@@ -47,6 +49,7 @@ impl Evaluation {
         self.result = Some(Outcome {
             value: reading.map(|reading| scaler::quantity(reading.value, profile)),
             active: reading.is_ok_and(|reading| reading.active),
+            composite: false,
         });
     }
 }

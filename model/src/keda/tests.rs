@@ -37,7 +37,7 @@ fn prometheus(threshold: f64) -> Trigger {
     }
 }
 
-fn object(triggers: Vec<Trigger>) -> ScaledObject {
+pub(super) fn object(triggers: Vec<Trigger>) -> ScaledObject {
     ScaledObject {
         name: "web".to_owned(),
         namespace: "default".to_owned(),

@@ -11,11 +11,11 @@ pub struct Profile {
     /// `paused: "false"` does not pause (2.13, apis/keda/v1alpha1/scaledobject_types.go
     /// `NeedToBePausedByAnnotation`).
     pub paused_value: bool,
-    /// A paused object loses its HPA and its scale loop (2.11); before, its HPA stays with
-    /// min = max = the paused replicas.
+    /// A paused object loses its HPA and its scale loop (2.11); before, its HPA stays.
     pub pause_deletes_hpa: bool,
     /// The reconciler, not the scale loop, sets the paused replicas (2.20,
-    /// controllers/keda/scaledobject_controller.go).
+    /// controllers/keda/scaledobject_controller.go); before, the HPA of a paused object has
+    /// min = max = the paused replicas for as long as it is there.
     pub pause_by_reconciler: bool,
     /// Annotations `paused-scale-in`, `paused-scale-out` and `force-activation` exist (2.18).
     pub partial_pause: bool,
@@ -26,6 +26,14 @@ pub struct Profile {
     pub resource_triggers_activate: bool,
     /// All triggers of an object are queried at once (2.13).
     pub parallel_triggers: bool,
+    /// One failed trigger fails the composite metric, and one that has fallen back is the composite metric
+    /// (2.14, pkg/scaling/scale_handler.go `GetScaledObjectMetrics`, pkg/scaling/modifiers/formula.go
+    /// `HandleScalingModifiers`); before, a failed one is 0 in the formula, and with one that has fallen
+    /// back the HPA gets all values, which it adds up.
+    pub composite_needs_all: bool,
+    /// A cron trigger reports 0 outside of its window (2.18, pkg/scalers/cron_scaler.go
+    /// `GetMetricsAndActivity`); before, 1.
+    pub cron_idles_at_zero: bool,
     /// `initialCooldownPeriod` exists (2.14); before, an object that was never active cools down at once.
     pub initial_cooldown: bool,
     /// `fallback.behavior` exists (2.17).
@@ -80,6 +88,8 @@ impl Profile {
             scaling_modifiers: minor >= 12,
             resource_triggers_activate: minor <= 10,
             parallel_triggers: minor >= 13,
+            composite_needs_all: minor >= 14,
+            cron_idles_at_zero: minor >= 18,
             initial_cooldown: minor >= 14,
             fallback_behavior: minor >= 17,
             fallback_by_hpa: minor >= 17,

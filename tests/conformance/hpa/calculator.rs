@@ -108,6 +108,13 @@ fn worked_examples_come_out() {
     check_file("examples-replica-calculator.jsonl");
 }
 
+/// The cases of upstream's own unit tests (kubernetes 1.35
+/// pkg/controller/podautoscaler/replica_calculator_test.go), re-expressed: each names its test.
+#[test]
+fn upstreams_own_tests_come_out() {
+    check_file("tables-replica-calculator.jsonl");
+}
+
 /// Older releases differ exactly where the vectors say so: a case that is not listed has 1.35's proposal,
 /// if not always its value for the status.
 #[test]

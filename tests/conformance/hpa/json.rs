@@ -43,6 +43,8 @@ struct NamedJson {
 #[serde(deny_unknown_fields)]
 struct NameJson {
     name: String,
+    #[serde(rename = "selector")]
+    _selector: Option<serde_json::Value>,
 }
 
 #[derive(Deserialize)]

@@ -1,0 +1,4 @@
+package scalers
+
+// externalMetricType is defined beside another scaler.
+const externalMetricType = "External"

@@ -1,0 +1,3 @@
+module scaletwin/upstream/narrow
+
+go 1.26

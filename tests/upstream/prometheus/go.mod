@@ -1,0 +1,3 @@
+module scaletwin/upstream/prometheus
+
+go 1.26

@@ -1,0 +1,95 @@
+// Package prometheus draws series and queries. The versions' own modules evaluate them with the real engine.
+package prometheus
+
+import (
+	"bufio"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+)
+
+// Evaluate answers an instant query, in milliseconds, over series that are sorted by their labels.
+type Evaluate func(data []Series, query string, time int64) map[string]any
+
+// Case is one question and its answer; the format is that of tests/golden/promql.
+type Case struct {
+	ID        string                    `json:"id"`
+	Kind      string                    `json:"kind"`
+	Data      string                    `json:"data"`
+	Query     string                    `json:"query"`
+	Time      int64                     `json:"time"`
+	Expect    map[string]map[string]any `json:"expect"`
+	Ordered   bool                      `json:"ordered,omitempty"`
+	Ties      bool                      `json:"ties,omitempty"`
+	Tolerance float64                   `json:"tolerance,omitempty"`
+}
+
+// sets of series, each asked by its share of the queries.
+const sets = 4
+
+// Main is the program: `gen promql --seed N --cases M --out DIR` writes the cases to stdout and their series to
+// DIR/series.
+func Main(version string, evaluate Evaluate) {
+	flags := flag.NewFlagSet("gen", flag.ExitOnError)
+	seed := flags.Uint64("seed", 1, "the questions drawn")
+	cases := flags.Int("cases", 100, "how many")
+	out := flags.String("out", "", "where series/ is made")
+	if len(os.Args) < 2 || os.Args[1] != "promql" || flags.Parse(os.Args[2:]) != nil || flags.NArg() > 0 || *out == "" {
+		fmt.Fprintln(os.Stderr, "usage: gen promql --seed N --cases M --out DIR")
+		os.Exit(2)
+	}
+	if err := write(version, evaluate, *seed, *cases, *out); err != nil {
+		fmt.Fprintln(os.Stderr, "gen:", err)
+		os.Exit(2)
+	}
+}
+
+func write(version string, evaluate Evaluate, seed uint64, cases int, out string) error {
+	var drawn []Data
+	for number := range sets {
+		data := draw(rand.New(rand.NewPCG(seed, uint64(number))), fmt.Sprintf("drawn-%d-%d", seed, number))
+		if err := save(data, filepath.Join(out, "series")); err != nil {
+			return err
+		}
+		drawn = append(drawn, data)
+	}
+	stdout := bufio.NewWriter(os.Stdout)
+	for number := range cases {
+		data := drawn[number%sets]
+		one := data.ask(rand.New(rand.NewPCG(seed, uint64(1000+number))))
+		one.ID = fmt.Sprintf("drawn-%d-%d-%s", seed, number, version)
+		answer := evaluate(data.Series, one.Query, one.Time)
+		one.Expect = map[string]map[string]any{version: answer}
+		text, err := json.Marshal(one)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(stdout, "%s\n", text)
+	}
+	return stdout.Flush()
+}
+
+func save(data Data, dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	file, err := os.Create(filepath.Join(dir, data.Name+".jsonl"))
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	encoder := json.NewEncoder(file)
+	for _, series := range data.Series {
+		samples := [][2]any{}
+		for _, sample := range series.Samples {
+			samples = append(samples, [2]any{sample.T, written(sample.V)})
+		}
+		if err := encoder.Encode(map[string]any{"labels": series.Labels, "samples": samples}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
