@@ -288,7 +288,7 @@ fn pull(
             estimate: rate * factor,
             interval: interval.map(|own| rate * own),
             before: rate,
-            observations: stretches.len(),
+            observations: seen,
         });
     }
     into.leave(

@@ -34,10 +34,8 @@ struct Observer {
 }
 
 impl Observer {
-    /// To the millisecond, as recordings have it.
     fn seconds(&self, at: Instant) -> f64 {
-        let seconds = at.as_secs_f64() - self.start.as_secs_f64();
-        (seconds * 1000.0).round() / 1000.0
+        at.as_secs_f64() - self.start.as_secs_f64()
     }
 
     fn pod(&mut self, now: Instant, id: PodId, seen: Seen<'_>) {
