@@ -67,6 +67,8 @@ pub(super) fn shadow(recording: &Recording, scenario: &Scenario) -> Agreement {
         heard.apply(object);
         lately.keep(line.t, &heard, f64::from(LATE) + STANDS);
     }
+    let note = "for nodes that should have gone it is not looked within 45 s of a command; nominations are not recorded";
+    shadow.agreement.notes.push(note.to_owned());
     if commands.is_empty() {
         shadow
             .agreement

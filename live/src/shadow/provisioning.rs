@@ -70,7 +70,7 @@ pub(super) fn shadow(recording: &Recording, scenario: &Scenario) -> Agreement {
     shadow.judge();
     if shadow.replacements > 0 {
         let note = format!(
-            "{} passes made claims though no pod waited: they replace nodes",
+            "{} passes are not judged and not counted: no pod was heard to wait before them, as when claims replace nodes",
             shadow.replacements
         );
         shadow.agreement.notes.push(note);
