@@ -64,7 +64,8 @@ pub(crate) fn compare(args: &CompareArgs) -> Result<Answer, Failure> {
     }
     let written = out.write(&files, &stale)?;
     report.tell(&written, args.format)?;
-    Ok(if comparison.met() {
+    let agreed = agreements.iter().all(|own| own.divergences.is_empty());
+    Ok(if comparison.met() && agreed {
         Answer::Done
     } else {
         Answer::No
@@ -544,6 +545,9 @@ impl Report<'_> {
             Format::Json => {
                 for line in &self.comparison.lines {
                     print_json("measure", measures::as_json(line))?;
+                }
+                for agreement in self.agreements {
+                    print_json("shadow", self.shadow(agreement))?;
                 }
                 print_json(
                     "result",

@@ -10,6 +10,9 @@ use super::{Calibration, Fit, Resampling, short};
 use crate::heard::Heard;
 use crate::recording::{Change, Entry, Object, Recording};
 
+/// Seconds between two of a machine's times.
+type Span = fn(&Times) -> Option<f64>;
+
 /// The moments of one claim and its machine, seconds on the recording's clock.
 #[derive(Debug, Default, Clone)]
 struct Times {
@@ -36,7 +39,7 @@ pub(super) fn fit(
         all.into_iter().partition(|own| is_plain(&own.instance_type));
     let config = &scenario.config.ec2.times;
     let delay = scenario.config.watch_delay.as_secs_f64();
-    let spans: [(&str, &Distribution, fn(&Times) -> Option<f64>, f64); 4] = [
+    let spans: [(&str, &Distribution, Span, f64); 4] = [
         (
             "fleet_call",
             &config.fleet_call,

@@ -5,11 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use sim::{Instant, StepSeries};
 
 use super::gaps::{concerns, joined, moved, without};
-use super::run::{Gap, Kind, Life, Run, names};
+use super::run::{Gap, Kind, Life, Run, milliseconds, names};
 use crate::accuracy::{
     Bound, Comparison, Line, Unit, Window, coverage, first_fall, first_rise, kolmogorov_smirnov, lag, nmae,
     quantile, relative, return_to, shape, time_to, wasserstein, within,
 };
+
+/// When something happens on a curve.
+type Moment<'a> = &'a dyn Fn(&StepSeries) -> Option<Instant>;
+
+/// Seconds between two times of a life.
+type Span = fn(&Life) -> Option<f64>;
 
 /// What is asked of a simulation.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -298,7 +304,7 @@ impl Table<'_> {
         let mut lines = Vec::new();
         for name in [self.replicas(), self.nodes()] {
             let lowest = self.lowest(name);
-            let of: [(&str, &dyn Fn(&StepSeries) -> Option<Instant>); 3] = [
+            let of: [(&str, Moment<'_>); 3] = [
                 (FIRST_RISE, &|curve| first_rise(curve, from)),
                 ("first scale-down after the peak, error", &|curve| {
                     let peak = curve.max(from, self.window.to);
@@ -354,11 +360,10 @@ impl Table<'_> {
         let of = |run: &Run, kind: Kind, span: fn(&Life) -> Option<f64>| -> Vec<f64> {
             let (from, to) = (self.window.from.as_secs_f64(), self.window.to.as_secs_f64());
             let new = |life: &&Life| life.kind == kind && life.created > from && life.created < to;
-            // Recordings keep milliseconds.
-            let whole = |span: f64| (span * 1000.0).round() / 1000.0;
-            run.lives.iter().filter(new).filter_map(span).map(whole).collect()
+            let rounded = run.lives.iter().filter(new).map(Life::in_milliseconds);
+            rounded.filter_map(|life| span(&life)).map(milliseconds).collect()
         };
-        let spans: [(&str, Kind, fn(&Life) -> Option<f64>); 4] = [
+        let spans: [(&str, Kind, Span); 4] = [
             ("pods, created to bound", Kind::Pod, |life| {
                 Some(life.placed? - life.created)
             }),
@@ -486,12 +491,12 @@ fn stage_ends(run: &Run, step: Instant, end: Instant) -> [Option<Instant>; 4] {
     let peak = desired.max(first, falls);
     let decided = time_to(desired, peak, first);
     let joined = run.curve(names::NODES).and_then(|nodes| {
-        let climbs = nodes
+        let mut climbs = nodes
             .changes()
             .windows(2)
             .filter(|two| two[1].1 > two[0].1)
             .map(|two| two[1].0);
-        climbs.filter(|at| *at > first && *at < falls).next_back()
+        climbs.rfind(|at| *at > first && *at < falls)
     });
     let ready = run
         .curve(names::READY)

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use model::scenario::{ObjectName, Scenario};
-use sim::{Instant, StepSeries};
+use sim::Instant;
 
 use super::run::{Gap, Kind, Life, Run, names};
 use crate::heard::Heard;
@@ -156,11 +156,7 @@ struct Replay<'r> {
 impl<'r> Replay<'r> {
     fn set(&mut self, name: &str, t: f64, value: f64) {
         let at = instant(t - self.zero);
-        let curve = self
-            .run
-            .curves
-            .entry(name.to_owned())
-            .or_insert_with(StepSeries::new);
+        let curve = self.run.curves.entry(name.to_owned()).or_default();
         // A range query may tell what was before.
         if curve.changes().last().is_none_or(|last| last.0 <= at) {
             curve.set(at, value);

@@ -81,6 +81,25 @@ pub struct Life {
     pub gone: Option<f64>,
 }
 
+impl Life {
+    /// With its times as a recording keeps them: else two of the same would differ by how they were rounded.
+    pub(super) fn in_milliseconds(&self) -> Life {
+        Life {
+            kind: self.kind,
+            name: self.name.clone(),
+            created: milliseconds(self.created),
+            placed: self.placed.map(milliseconds),
+            ready: self.ready.map(milliseconds),
+            gone: self.gone.map(milliseconds),
+        }
+    }
+}
+
+/// Seconds to the millisecond.
+pub(super) fn milliseconds(seconds: f64) -> f64 {
+    (seconds * 1000.0).round() / 1000.0
+}
+
 /// A stretch in which a source could not be heard, on the run's clock.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Gap {

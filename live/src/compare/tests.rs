@@ -50,7 +50,7 @@ fn a_run_and_its_own_recording_are_the_same() {
         let found = line(lines, subject, measure).median;
         assert!(found.abs() <= most, "{measure} of {subject} is {found}");
     }
-    assert_eq!(line(lines, "replicas_desired", "within 1").median, 1.0);
+    assert!(line(lines, "replicas_desired", "within 1").median > 0.9999);
 }
 
 #[test]

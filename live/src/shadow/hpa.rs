@@ -53,10 +53,13 @@ pub(super) fn shadow(recording: &Recording, scenario: &Scenario) -> Agreement {
     shadow.agreement
 }
 
+/// Active pods by namespace and name of their Deployment.
+type Sizes = BTreeMap<(String, String), i32>;
+
 /// How many active pods each Deployment had, lately.
 #[derive(Default)]
 struct Counts {
-    lately: Vec<(f64, BTreeMap<(String, String), i32>)>,
+    lately: Vec<(f64, Sizes)>,
 }
 
 /// A status may be heard that long after its sync read the scale.
@@ -211,12 +214,12 @@ impl<'r> Shadow<'r> {
             let t = since + f64::from(n) * (until - since) / syncs;
             let variants = self.variants(t, object, said, current, counts);
             let held = variants.iter().position(|made| made.desired == current);
-            if let Some(controller) = self.controllers.get_mut(object.uid.as_str()) {
-                if let Some(made) = held.or((!variants.is_empty()).then_some(0)).map(|n| &variants[n]) {
-                    controller.history = made.history.clone();
-                    if held.is_none() && controller.early.is_none() {
-                        controller.early = Some((t, made.desired));
-                    }
+            if let Some(controller) = self.controllers.get_mut(object.uid.as_str())
+                && let Some(made) = held.map_or(variants.first(), |n| variants.get(n))
+            {
+                controller.history = made.history.clone();
+                if held.is_none() && controller.early.is_none() {
+                    controller.early = Some((t, made.desired));
                 }
             }
         }

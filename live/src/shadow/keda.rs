@@ -206,7 +206,7 @@ impl<'r> Shadow<'r> {
             &Situation {
                 now: wall,
                 current,
-                active: readings.iter().any(|active| *active == Some(true)),
+                active: readings.contains(&Some(true)),
                 error: readings.contains(&None),
                 last_active,
                 created: created.map_or(0, Timestamp::as_second),
@@ -241,7 +241,7 @@ impl<'r> Shadow<'r> {
     ) -> Option<Option<bool>> {
         let reading = match &trigger.kind {
             TriggerKind::Resource { .. } => return None,
-            TriggerKind::Cron(metadata) => scaler::cron(metadata, seconds).ok(),
+            TriggerKind::Cron(metadata) => scaler::cron(metadata, seconds, &self.profile).ok(),
             TriggerKind::Prometheus(metadata) => {
                 let name = scaler::metric_name(n, trigger, &self.profile)?;
                 let value = *values.get(name.as_str())?;

@@ -8,9 +8,12 @@ use model::traffic::Sample;
 /// The content type of what [`text`] returns; Prometheus 3 refuses an exposition without one.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
+/// The labels of a process, and what it counts.
+pub type Process = (Vec<(&'static str, String)>, Vec<Sample>);
+
 /// What several processes answer, each with labels of its own, as one exposition.
 #[must_use]
-pub fn text(processes: &[(Vec<(&'static str, String)>, Vec<Sample>)]) -> String {
+pub fn text(processes: &[Process]) -> String {
     // The lines of a metric must stand together.
     let mut families: BTreeMap<&str, String> = BTreeMap::new();
     for (own, samples) in processes {

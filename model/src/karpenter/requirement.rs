@@ -219,11 +219,21 @@ impl Requirement {
         if crossed(gte, lte) {
             return false;
         }
-        match (self.complement, other.complement) {
-            (true, true) => true,
-            (false, _) => self.values.iter().any(|v| other.has(v) && self.has(v)),
-            (true, false) => other.values.iter().any(|v| self.has(v) && other.has(v)),
+        if self.complement && other.complement {
+            return true;
         }
+        // A claim names hundreds of types, a type has one name: the shorter list is walked.
+        if !self.complement && (other.complement || self.values.len() <= other.values.len()) {
+            self.shares_listed_value_with(other)
+        } else {
+            other.shares_listed_value_with(self)
+        }
+    }
+
+    fn shares_listed_value_with(&self, other: &Requirement) -> bool {
+        self.values
+            .iter()
+            .any(|value| self.has(value) && other.has(value))
     }
 
     /// Whether two requirements on one key can both be met, absence of the label included

