@@ -136,6 +136,12 @@ fn store(
                 active: true,
                 composite: state.formula.is_some(),
             },
+            // Nil is stored as the number that stands for it, and read back as that number.
+            Reported::Nil => Outcome {
+                value: Ok(Quantity::from_whole(-1)),
+                active: false,
+                composite: false,
+            },
             _ => outcome,
         };
         state.cached.insert(one.name.clone(), kept);

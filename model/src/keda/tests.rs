@@ -495,3 +495,65 @@ fn polls_count_failures_from_2_19_on() {
     assert_eq!(failing(19), Some(60_000));
     assert_eq!(failing(18), None);
 }
+
+/// What a pull gets of the formula over two triggers that only ever fail.
+fn composite(minor: u32, formula: &str, edit: impl FnOnce(&mut ScaledObject)) -> Option<i64> {
+    let second = Trigger {
+        name: Some("queue".to_owned()),
+        ..prometheus(10.0)
+    };
+    let mut object = object(vec![prometheus(10.0), second]);
+    object.spec.min_replica_count = Some(1);
+    object.spec.advanced.scaling_modifiers = Some(ScalingModifiers {
+        formula: formula.to_owned(),
+        target: 2.0,
+        activation_target: 0.0,
+        metric_type: MetricType::AverageValue,
+    });
+    edit(&mut object);
+    let mut world = World::new(minor, 1, object);
+    world.answer = Answer::Error;
+    world.run(95);
+    world.pull()
+}
+
+#[test]
+fn a_stored_fallback_is_found_by_no_formula() {
+    let cached = |behavior| {
+        move |object: &mut ScaledObject| {
+            object.spec.fallback = Some(Fallback {
+                failure_threshold: 0,
+                replicas: 3,
+                behavior,
+            });
+            for trigger in &mut object.spec.triggers {
+                trigger.use_cached_metrics = true;
+            }
+        }
+    };
+    assert_eq!(
+        composite(20, "rps + queue", cached(FallbackBehavior::Static)),
+        None
+    );
+    // Nil was stored as -1.
+    let nil = cached(FallbackBehavior::ScalingModifiers);
+    assert_eq!(composite(20, "rps ?? queue", nil), Some(-1_000));
+}
+
+#[test]
+fn before_2_14_the_hpa_adds_up_what_has_fallen_back() {
+    let fall = |object: &mut ScaledObject| object.spec.fallback = fallback(3);
+    // The third pull is the first beyond the threshold; both fall back to 3 x 10 then.
+    assert_eq!(composite(13, "rps + queue", fall), None);
+    let at_once = |object: &mut ScaledObject| {
+        object.spec.fallback = fallback(3);
+        object
+            .spec
+            .fallback
+            .as_mut()
+            .expect("set above")
+            .failure_threshold = 0;
+    };
+    assert_eq!(composite(13, "rps + queue", at_once), Some(60_000));
+    assert_eq!(composite(14, "rps + queue", at_once), Some(6_000));
+}

@@ -208,11 +208,12 @@ impl World {
             self.set_ready(ready, now);
         }
         if let Some(annotations) = &step.annotations {
-            self.scaled_objects
-                .get_mut(OBJECT)
-                .expect("an object")
-                .annotations = annotations.clone();
-            self.agenda.at(now, Input::Changed(OBJECT));
+            let object = self.scaled_objects.get_mut(OBJECT).expect("an object");
+            // What changes nothing is no event.
+            if object.annotations != *annotations {
+                object.annotations = annotations.clone();
+                self.agenda.at(now, Input::Changed(OBJECT));
+            }
         }
         if let Some(pull) = &step.pull {
             let named = |source: &Source| matches!(source, Source::External { name, .. } if name == pull);

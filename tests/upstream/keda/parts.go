@@ -149,7 +149,7 @@ func sequence(r *rand.Rand, version Version, id string) any {
 	operator := version.Operator(w)
 	w.wake()
 	go w.reconcile(ctx, operator)
-	at := int64(0)
+	at, paused := int64(0), false
 	collect := func() {
 		for _, one := range takeAsked() {
 			asked.Queries = append(asked.Queries, [2]int64{one[1] - start, one[0]})
@@ -181,6 +181,12 @@ func sequence(r *rand.Rand, version Version, id string) any {
 			if version.Minor < 20 {
 				// When the HPA of an object with this goes depends on how often the reconciler has failed before.
 				delete(*step.Annotations, prefix+"paused-replicas")
+				// Two writers race for the condition Paused when a pause ends, so that a second one may do nothing.
+				if paused {
+					delete(*step.Annotations, prefix+"paused")
+				}
+				_, now := (*step.Annotations)[prefix+"paused"]
+				paused = paused || now
 			}
 			edited := w.object(ctx)
 			edited.Annotations = *step.Annotations

@@ -102,7 +102,9 @@ func newWorld(version Version, object *kedav1alpha1.ScaledObject, replicas int32
 	w.Client = interceptor.NewClient(base, interceptor.Funcs{
 		// A call to the API server takes long enough for what was begun before it to be done.
 		Get: func(ctx context.Context, inner client.WithWatch, key client.ObjectKey, it client.Object, options ...client.GetOption) error {
-			runtime.Gosched()
+			for range 4 {
+				runtime.Gosched()
+			}
 			return inner.Get(ctx, key, it, options...)
 		},
 		Update: func(ctx context.Context, inner client.WithWatch, it client.Object, options ...client.UpdateOption) error {
