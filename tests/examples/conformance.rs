@@ -1,4 +1,4 @@
-//! The conformance report: `cargo run -p scaletwin-tests --bin conformance [-- --format json]`.
+//! The conformance report: `cargo run -p scaletwin-tests --example conformance [-- --format json]`.
 //!
 //! Runs the conformance tests and says, for each part and version, how many cases agree with upstream and which
 //! is the first that does not. `SCALETWIN_GOLDEN=DIR` reports on another set of vectors.
