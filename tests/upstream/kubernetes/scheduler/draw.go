@@ -23,7 +23,7 @@ func draw(r *rand.Rand, adaptive bool) cluster {
 	if adaptive {
 		it.Percentage, count = 0, 101+r.IntN(160)
 	}
-	full := !adaptive && chance(r, 25)
+	full := !adaptive && chance(r, 35)
 	zones := []string{"us-east-1a", "us-east-1b", "us-east-1c"}[:1+r.IntN(3)]
 	for number := range count {
 		it.Nodes = append(it.Nodes, drawNode(r, number, zones))
@@ -51,7 +51,7 @@ func draw(r *rand.Rand, adaptive bool) cluster {
 	last := 0
 	per := pick(r, 1, 2, 4)
 	if full {
-		per = 6
+		per = 14
 	}
 	if adaptive {
 		per = 1
