@@ -15,6 +15,8 @@ const (
 	// Few is how often where it could.
 	Few  = 24
 	many = 60 // where it does
+	// patient is how often where there are many answers already, so that none of them is missed.
+	patient = 300
 	// Most is how many answers a case may have.
 	Most = 8
 )
@@ -51,7 +53,7 @@ func (c *Case) Ask(once func() Answer) bool {
 		least = Few
 	}
 	seen := map[string]bool{}
-	for i := 0; i < least || i < many && len(seen) > 1; i++ {
+	for i := 0; i < least || i < many && len(seen) > 1 || i < patient && len(seen) > Most/2; i++ {
 		a := once()
 		// Up to twelve, Go's sort is an insertion sort, which is stable.
 		if len(a.Claims) > 12 {

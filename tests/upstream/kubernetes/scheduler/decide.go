@@ -113,6 +113,9 @@ func decide(it *cluster) {
 		one.Expect.PlacedOn = best[0]
 		placed := pod.DeepCopy()
 		placed.Spec.NodeName = best[0]
+		// Later than all that are bound. Of two pods without a start upstream takes the time of now, one after the
+		// other, so that the order of victims would depend on how they are sorted.
+		placed.Status.StartTime = &metav1.Time{Time: now.Add(time.Second)}
 		if err := sched.Cache.AssumePod(logger, placed); err != nil {
 			panic(err)
 		}

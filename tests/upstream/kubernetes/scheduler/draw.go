@@ -58,11 +58,20 @@ func draw(r *rand.Rand, adaptive bool) cluster {
 	}
 	for _, node := range it.Nodes {
 		left := resource.MustParse(node.Allocatable["cpu"])
+		port := false
 		for range r.IntN(per + 1) {
 			app := fmt.Sprintf("app%d", r.IntN(apps))
-			cpu := it.Templates[app].Spec.Containers[0].Resources.Requests.Cpu()
+			container := it.Templates[app].Spec.Containers[0]
+			cpu := container.Resources.Requests.Cpu()
 			if cpu.Cmp(left) > 0 {
 				break
+			}
+			// All ask for one host port, which only one pod of a node can have.
+			if len(container.Ports) > 0 {
+				if port {
+					continue
+				}
+				port = true
 			}
 			left.Sub(*cpu)
 			last++
