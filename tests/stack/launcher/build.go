@@ -1,6 +1,7 @@
 package main
 
 import (
+	"debug/buildinfo"
 	"fmt"
 	"os"
 	"os/exec"
@@ -44,7 +45,7 @@ func stamp() []string {
 	return []string{"-ldflags=" + flags}
 }
 
-// build makes what is missing or older than its module's go.sum.
+// build makes what is missing or of another release than its module says.
 func (s *Stack) build(names []string) error {
 	sources, err := sources()
 	if err != nil {
@@ -56,7 +57,7 @@ func (s *Stack) build(names []string) error {
 		}
 		target := s.bin(b.name)
 		module := filepath.Join(sources, "parts", b.module)
-		if newer(target, filepath.Join(module, "go.sum")) {
+		if current(target, filepath.Join(module, "go.sum")) {
 			continue
 		}
 		started := time.Now()
@@ -134,6 +135,20 @@ func sources() (string, error) {
 			return "", fmt.Errorf("run this inside the repository: tests/stack/parts is not above %s", here)
 		}
 	}
+}
+
+// current tells whether a program was built of the release that a go.sum names: Go writes it into the program.
+func current(program, sums string) bool {
+	info, err := buildinfo.ReadFile(program)
+	if err != nil {
+		return false
+	}
+	data, err := os.ReadFile(sums)
+	if err != nil {
+		return false
+	}
+	line := fmt.Sprintf("%s %s %s", info.Main.Path, info.Main.Version, info.Main.Sum)
+	return info.Main.Sum != "" && slices.Contains(strings.Split(string(data), "\n"), line)
 }
 
 func newer(file, than string) bool {
