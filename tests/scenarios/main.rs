@@ -6,6 +6,7 @@
 mod bert_gpu;
 mod capacity_shortage;
 mod consolidation_churn;
+mod memory;
 mod php_apache;
 mod php_apache_gpu;
 mod prometheus_outage;

@@ -4,6 +4,7 @@
 //! of KEDA, which asks Prometheus; resource metrics of metrics-server. Metrics of an adapter other than
 //! KEDA's come from rules of the scenario: a PromQL query for each metric's name.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use sim::Instant;
@@ -18,6 +19,7 @@ use crate::keda::{self, Answer, QueryId, Trigger};
 use crate::prometheus::Value;
 use crate::quantity::Quantity;
 use crate::scenario::Part;
+use crate::workload::metrics_server::Found;
 
 /// A metric that an HPA's sync waits for.
 #[derive(Debug, Clone, Copy)]
@@ -152,17 +154,12 @@ impl Cluster<'_> {
     ) -> (Reading, crate::distribution::Distribution) {
         let config = &self.scenario.config;
         let reading = match source {
-            Source::Resource(Resource::Cpu) => {
-                return (self.cpu_of(hpa, None), config.resource_metrics.clone());
+            Source::Resource(resource) => {
+                return (self.use_of(hpa, *resource, None), config.resource_metrics.clone());
             }
-            Source::ContainerResource {
-                resource: Resource::Cpu,
-                container,
-            } => {
-                return (self.cpu_of(hpa, Some(container)), config.resource_metrics.clone());
-            }
-            Source::Resource(Resource::Memory) | Source::ContainerResource { .. } => {
-                Reading::Pods(Err(Failure::Empty))
+            Source::ContainerResource { resource, container } => {
+                let reading = self.use_of(hpa, *resource, Some(container));
+                return (reading, config.resource_metrics.clone());
             }
             Source::External { name, .. } => Reading::External(
                 self.rule(now, name)
@@ -209,8 +206,8 @@ impl Cluster<'_> {
         values.into_iter().filter_map(sample).collect()
     }
 
-    /// The CPU use of a target's pods, as metrics-server knows it.
-    fn cpu_of(&self, hpa: &hpa::Hpa, container: Option<&String>) -> Reading {
+    /// What a target's pods use of a resource, as metrics-server knows it.
+    fn use_of(&self, hpa: &hpa::Hpa, resource: Resource, container: Option<&String>) -> Reading {
         if self.stopped.contains(&Part::MetricsServer) {
             return Reading::Pods(Err(Failure::Unavailable));
         }
@@ -220,8 +217,15 @@ impl Cluster<'_> {
             let Some(usage) = self.parts.metrics_server.usage(id) else {
                 continue;
             };
+            let whole = match resource {
+                Resource::Cpu => usage.cpu,
+                Resource::Memory => match usage.memory {
+                    Some(memory) => memory,
+                    None => continue,
+                },
+            };
             // What a pod uses is its first container's: the others are idle in this model.
-            let share = |place: usize| if place == 0 { usage.cpu } else { 0.0 };
+            let share = |place: usize| if place == 0 { whole } else { 0.0 };
             let used = pod
                 .spec()
                 .containers
@@ -261,9 +265,24 @@ impl Cluster<'_> {
             .filter(|(_, pod)| running(pod))
             .map(|(id, _)| id)
             .collect();
+        let working_sets = self.working_sets(now);
         let traffic = &mut self.parts.traffic;
-        let readings = pods.into_iter().map(|pod| (pod, traffic.cpu_seconds(now, pod)));
+        let mut found = |pod| Found {
+            cpu_seconds: traffic.cpu_seconds(now, pod),
+            memory: working_sets.get(&pod).copied(),
+        };
+        let readings: Vec<(PodId, Found)> = pods.into_iter().map(|pod| (pod, found(pod))).collect();
         self.parts.metrics_server.scrape(now, readings);
+    }
+
+    /// The working sets of those pods whose memory the scenario knows, bytes: the service's.
+    pub(super) fn working_sets(&mut self, now: Instant) -> BTreeMap<PodId, f64> {
+        let Some(memory) = self.scenario.traffic.service.memory else {
+            return BTreeMap::new();
+        };
+        let held = self.parts.traffic.held(now).into_iter();
+        held.map(|(pod, requests)| (pod, memory.working_set(requests)))
+            .collect()
     }
 }
 

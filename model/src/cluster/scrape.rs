@@ -32,10 +32,11 @@ impl Cluster<'_> {
             }
             Source::Cadvisor(node) => {
                 self.reach(node)?;
+                let working_sets = self.working_sets(now);
                 let traffic = RefCell::new(&mut self.parts.traffic);
                 let usage = |pod: PodId| PodUsage {
                     cpu_seconds: traffic.borrow_mut().cpu_seconds(now, pod),
-                    memory: 0.0,
+                    memory: working_sets.get(&pod).copied(),
                 };
                 Ok(self.exporters.cadvisor(&self.api, node, &usage))
             }

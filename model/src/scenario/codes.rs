@@ -152,8 +152,9 @@ The action's time is at or after the end of the run.",
         "W005",
         "a metric without a value",
         "\
-The simulation has no memory use of pods. A metric that never has a value keeps an HPA from scaling in as long \
-as it is there, and never scales it out.",
+A memory metric has values where the scenario says what the service's pods use: `service.memory.idle` and \
+`service.memory.per_request`. Of other pods nobody knows. A metric that never has a value keeps an HPA from \
+scaling in as long as it is there, and never scales it out.",
     ),
     code(
         "S001",

@@ -206,6 +206,14 @@ const SERVICE: &[Field] = &[
     ),
     noted("gpu.other", "on any other model: distribution, seconds"),
     noted("gpu.concurrency", "requests that a pod's GPU works on at once"),
+    noted(
+        "memory.idle",
+        "working set of a pod without requests, as a quantity: 64Mi",
+    ),
+    noted(
+        "memory.per_request",
+        "more for each request that a pod has, as a quantity",
+    ),
 ];
 
 const PROXY: &[Field] = &[

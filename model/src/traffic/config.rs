@@ -68,6 +68,8 @@ pub struct Service {
     pub request_timeout: Option<Duration>,
     /// GPU work, for a service that computes there.
     pub gpu: Option<Gpu>,
+    /// What a pod keeps in memory. `None`: nobody knows, and metrics-server does not say.
+    pub memory: Option<Memory>,
 }
 
 impl Default for Service {
@@ -77,7 +79,26 @@ impl Default for Service {
             concurrency: None,
             request_timeout: None,
             gpu: None,
+            memory: None,
         }
+    }
+}
+
+/// The working set of a service's pod: so much, and for each request that it has more. An assumption of this
+/// model: caches, leaks and what a garbage collector gives back late are not in it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Memory {
+    /// Of a pod without requests, bytes.
+    pub idle: f64,
+    /// For each request that the pod works on or has in line, bytes.
+    pub per_request: f64,
+}
+
+impl Memory {
+    /// The working set of a pod with so many requests, bytes.
+    #[must_use]
+    pub fn working_set(&self, requests: f64) -> f64 {
+        self.idle + self.per_request * requests
     }
 }
 

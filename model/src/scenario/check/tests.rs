@@ -324,7 +324,10 @@ fn rules_about_hpas_and_workloads() {
     check(
         "W005",
         &["HorizontalPodAutoscaler/web: spec.metrics[0].resource.name=memory"],
-        &[],
+        &[
+            "HorizontalPodAutoscaler/web: spec.metrics[0].resource.name=memory",
+            "service.memory.idle=64Mi",
+        ],
     );
     check(
         "N002",

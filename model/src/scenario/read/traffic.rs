@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::super::{Files, Roles};
 use super::values::Values;
 use crate::document::Cursor;
-use crate::traffic::config::{Clients, Config, Cpu, Gpu, Service, Traefik};
+use crate::traffic::config::{Clients, Config, Cpu, Gpu, Memory, Service, Traefik};
 use crate::traffic::{Arrivals, Process, Shape, traefik};
 
 /// Requests a second that no run needs more of.
@@ -94,7 +94,20 @@ fn service(at: &Cursor<'_>) -> Service {
         concurrency: number_of(&at.get("concurrency"), 1),
         request_timeout: positive(&at.get("timeout")),
         gpu: if gpu.is_given() { read_gpu(&gpu) } else { None },
+        memory: read_memory(&at.get("memory")),
     }
+}
+
+fn read_memory(at: &Cursor<'_>) -> Option<Memory> {
+    if !at.is_given() {
+        return None;
+    }
+    let idle = at.get("idle").required().bytes();
+    let per_request = at.get("per_request").bytes();
+    Some(Memory {
+        idle: idle? as f64,
+        per_request: per_request.unwrap_or(0) as f64,
+    })
 }
 
 fn read_gpu(at: &Cursor<'_>) -> Option<Gpu> {

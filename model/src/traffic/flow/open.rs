@@ -24,6 +24,11 @@ impl Line {
         self.alive
     }
 
+    /// What its servers have to work on.
+    pub(super) fn held(&self) -> f64 {
+        self.alive + self.abandoned
+    }
+
     /// Whether it is longer than the rate of arrivals makes it.
     pub(super) fn waits(&self) -> bool {
         self.abandoned > 1e-9 || (self.alive - self.usual).abs() > 1e-9 * (1.0 + self.usual)

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::open::Line;
-use super::{Flow, Stretch};
-use crate::id::PodId;
+use super::{Flow, Pod, Stretch};
+use crate::id::{NodeId, PodId};
 use crate::traffic::latency::Histogram;
 use crate::traffic::probe::{Aspect, Finding};
-use crate::traffic::{Sample, Stats};
+use crate::traffic::{Role, Sample, Stats};
 
 impl Flow {
     pub(in crate::traffic) fn cpu_seconds(&self, id: PodId) -> f64 {
@@ -16,6 +16,20 @@ impl Flow {
         self.pods
             .get(&id)
             .map_or(0.0, |pod| pod.used + pod.rate * seconds)
+    }
+
+    pub(in crate::traffic) fn held(&self) -> BTreeMap<PodId, f64> {
+        let servers = |(_, pod): &(&PodId, &Pod)| pod.role == Role::Server && pod.alive;
+        let mut on: BTreeMap<NodeId, f64> = BTreeMap::new();
+        for (_, pod) in self.pods.iter().filter(servers) {
+            *on.entry(pod.node).or_default() += 1.0;
+        }
+        let all: f64 = on.values().sum();
+        let of_pod = |(&id, pod): (&PodId, &Pod)| {
+            let line = self.lines.get(&pod.node).map_or(0.0, Line::held);
+            (id, self.flying / all + line / on[&pod.node])
+        };
+        self.pods.iter().filter(servers).map(of_pod).collect()
     }
 
     pub(in crate::traffic) fn exposition(&mut self, proxy: PodId) -> Vec<Sample> {

@@ -394,6 +394,18 @@ impl Requests {
         pod.cpu + node.map_or(0.0, |node| node.used_by(pod.group, slot))
     }
 
+    pub(super) fn held(&self) -> BTreeMap<PodId, f64> {
+        let of_pod = |(id, &slot): (usize, &u32)| {
+            let pod = self
+                .pods
+                .get(slot as usize)
+                .filter(|pod| pod.role == Role::Server && pod.alive)?;
+            let requests = f64::from(pod.busy) + pod.line.len() as f64;
+            Some((PodId(u32::try_from(id).ok()?), requests))
+        };
+        self.slots.iter().enumerate().filter_map(of_pod).collect()
+    }
+
     pub(super) fn exposition(&mut self, proxy: PodId) -> Vec<Sample> {
         let config = &self.config.traefik;
         let running = self
