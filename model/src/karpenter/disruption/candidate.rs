@@ -83,32 +83,41 @@ pub(crate) fn instance_type<'a>(state: &StateNode<'_>, view: &View<'a>) -> Optio
 }
 
 /// What a node costs; offerings count even if EC2 is out of them. From v1.14 on zone and capacity type say which one
-/// it has (`resolveNodePrice`); before, it is the cheapest that its labels admit, so that a node which names a
-/// reservation has no other (karpenter v1.5.5 pkg/controllers/disruption/consolidation.go `getCandidatePrices`).
+/// it has (`resolveNodePrice`); before, all its labels do.
 pub(crate) fn node_price(
     state: &StateNode<'_>,
     instance_type: &InstanceType,
     profile: &Profile,
 ) -> Option<Price> {
-    let value = |key: &str| state.labels().get(key);
     if !profile.balanced {
-        let keys = [
-            labels::ZONE,
-            labels::CAPACITY_TYPE,
-            labels::CAPACITY_RESERVATION_ID,
-        ];
-        let known = keys.iter().filter_map(|key| Some((*key, value(key)?)));
-        let own: Requirements = known
-            .map(|(key, value)| (Name::from(key), Requirement::only(value.as_str())))
-            .collect();
-        let compatible = instance_type.offerings.iter().filter(|o| o.is_compatible(&own));
-        return compatible.map(|offering| offering.price).min();
+        return labelled_price(state, instance_type);
     }
-    let (zone, capacity_type) = (value(labels::ZONE)?, value(labels::CAPACITY_TYPE)?);
+    let (zone, capacity_type) = (
+        state.labels().get(labels::ZONE)?,
+        state.labels().get(labels::CAPACITY_TYPE)?,
+    );
     let capacity_type: CapacityType = capacity_type.parse().ok()?;
     let mut offerings = instance_type.offerings.iter();
     let own = offerings.find(|o| o.capacity_type == capacity_type && *o.zone == **zone)?;
     Some(own.price)
+}
+
+/// The cheapest offering that a node's labels admit, so that one which names a reservation has no other
+/// (karpenter v1.5.5 pkg/controllers/disruption/consolidation.go `getCandidatePrices`).
+pub(crate) fn labelled_price(state: &StateNode<'_>, instance_type: &InstanceType) -> Option<Price> {
+    let keys = [
+        labels::ZONE,
+        labels::CAPACITY_TYPE,
+        labels::CAPACITY_RESERVATION_ID,
+    ];
+    let known = keys
+        .iter()
+        .filter_map(|key| Some((Name::from(*key), state.labels().get(*key)?)));
+    let own: Requirements = known
+        .map(|(key, value)| (key, Requirement::only(value.as_str())))
+        .collect();
+    let compatible = instance_type.offerings.iter().filter(|o| o.is_compatible(&own));
+    compatible.map(|offering| offering.price).min()
 }
 
 impl<'a> Candidate<'a> {
