@@ -6,11 +6,14 @@
 
 pub mod accuracy;
 pub mod calibrate;
+pub mod catalog;
 #[cfg(feature = "kube")]
 pub mod cluster;
 pub mod compare;
 pub mod curves;
 pub mod heard;
+#[cfg(feature = "ec2")]
+pub mod ec2;
 pub mod measured;
 pub mod objects;
 pub mod recording;

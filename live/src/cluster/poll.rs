@@ -207,7 +207,7 @@ fn quantity(text: &str) -> Option<f64> {
 }
 
 /// A source that answers or does not.
-struct Silence {
+pub(super) struct Silence {
     source: &'static str,
     recorder: Recorder,
     last_ok: f64,
@@ -215,7 +215,7 @@ struct Silence {
 }
 
 impl Silence {
-    fn new(source: &'static str, recorder: Recorder) -> Self {
+    pub(super) fn new(source: &'static str, recorder: Recorder) -> Self {
         Silence {
             source,
             last_ok: recorder.now(),
@@ -225,7 +225,7 @@ impl Silence {
     }
 
     /// An answer, or why there was none.
-    fn step(&mut self, failed: Option<&str>) {
+    pub(super) fn step(&mut self, failed: Option<&str>) {
         match (failed, self.open.take()) {
             (None, None) => {}
             (None, Some((from, reason))) => self.recorder.hear_gap(self.source, from, true, &reason),
