@@ -1,8 +1,8 @@
 # The image of `scaletwin sweep --on-cluster`: docker build -t scaletwin:0.1.0 .
 FROM rust:1-slim-bookworm AS build
 WORKDIR /src
-RUN apt-get update && apt-get install --yes --no-install-recommends pkg-config && rm -rf /var/lib/apt/lists/*
 COPY . .
+# Needs the C compiler that the image has, and nothing else of the system.
 RUN cargo build --locked --profile dist --package scaletwin --features cluster,parquet
 
 FROM debian:bookworm-slim

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use plots::Theme;
 
 #[cfg(feature = "live")]
 use crate::commands::live::args::LiveArgs;
@@ -89,6 +90,34 @@ pub(crate) enum Colors {
     Light,
 }
 
+impl Colors {
+    /// The theme that has them.
+    pub(crate) fn theme(self) -> &'static Theme {
+        match self {
+            Colors::Dark => &Theme::DARK,
+            Colors::Light => &Theme::LIGHT,
+        }
+    }
+}
+
+/// Whether figures are drawn, and how.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct FigureArgs {
+    /// The colours of figures
+    #[arg(long, value_enum, default_value_t = Colors::Dark)]
+    theme: Colors,
+    /// Draw no figures
+    #[arg(long)]
+    no_plots: bool,
+}
+
+impl FigureArgs {
+    /// The colours of figures, if any are to be drawn.
+    pub(crate) fn wanted(self) -> Option<Colors> {
+        (!self.no_plots).then_some(self.theme)
+    }
+}
+
 /// Arguments of `run`.
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
@@ -122,12 +151,8 @@ pub(crate) struct RunArgs {
     /// Write the first seed down as a recording, as if a cluster had been watched; a new directory
     #[arg(long, value_name = "DIR")]
     pub(crate) record: Option<PathBuf>,
-    /// The colours of the dashboard
-    #[arg(long, value_enum, default_value_t = Colors::Dark)]
-    pub(crate) theme: Colors,
-    /// Draw no figures
-    #[arg(long)]
-    pub(crate) no_plots: bool,
+    #[command(flatten)]
+    pub(crate) figures: FigureArgs,
 }
 
 /// Arguments of `sweep`.
@@ -154,20 +179,17 @@ pub(crate) struct SweepArgs {
     /// Run one of several parts only, counted from 0: 0/4, 1/4, …
     #[arg(long, value_name = "I/N", value_parser = shard)]
     pub(crate) shard: Option<sweep::Shard>,
-    #[command(flatten)]
-    pub(crate) cluster: ClusterArgs,
     /// Draw a heatmap of two axes and a measure, in place of the file's; may be repeated
     #[arg(long = "heatmap", value_name = "X,Y,MEASURE")]
     pub(crate) heatmaps: Vec<String>,
     /// How the answer is printed
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,
-    /// The colours of figures
-    #[arg(long, value_enum, default_value_t = Colors::Dark)]
-    pub(crate) theme: Colors,
-    /// Draw no figures
-    #[arg(long)]
-    pub(crate) no_plots: bool,
+    #[command(flatten)]
+    pub(crate) figures: FigureArgs,
+    // Last: a heading holds for all that follows.
+    #[command(flatten)]
+    pub(crate) cluster: ClusterArgs,
 }
 
 /// How a sweep runs on a cluster.
@@ -227,12 +249,8 @@ pub(crate) struct MergeArgs {
     /// How the answer is printed
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,
-    /// The colours of figures
-    #[arg(long, value_enum, default_value_t = Colors::Dark)]
-    pub(crate) theme: Colors,
-    /// Draw no figures
-    #[arg(long)]
-    pub(crate) no_plots: bool,
+    #[command(flatten)]
+    pub(crate) figures: FigureArgs,
 }
 
 /// Arguments of `recommend`.
@@ -468,12 +486,8 @@ pub(crate) struct CompareArgs {
     /// How the report is printed
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,
-    /// The colours of the dashboard
-    #[arg(long, value_enum, default_value_t = Colors::Dark)]
-    pub(crate) theme: Colors,
-    /// Draw no figures
-    #[arg(long)]
-    pub(crate) no_plots: bool,
+    #[command(flatten)]
+    pub(crate) figures: FigureArgs,
 }
 
 /// Arguments of `calibrate`.

@@ -32,22 +32,28 @@ impl OutputDir {
     /// Writes files that belong together. Each is written whole under another name first; only when all are
     /// there they get their own names, so that a full disk leaves what was there before. Files of `stale`,
     /// which an earlier run may have left and this one does not write, are removed.
-    pub(crate) fn write(&self, files: &[(&str, Vec<u8>)], stale: &[&str]) -> Result<Vec<PathBuf>, Failure> {
+    pub(crate) fn write(
+        &self,
+        files: &[(impl AsRef<str>, Vec<u8>)],
+        stale: &[&str],
+    ) -> Result<Vec<PathBuf>, Failure> {
         let partial = |name: &str| self.path.join(format!(".{name}.{}.tmp", std::process::id()));
         let fail = |name: &str, error: &io::Error| {
             files
                 .iter()
-                .for_each(|(name, _)| drop(fs::remove_file(partial(name))));
+                .for_each(|(name, _)| drop(fs::remove_file(partial(name.as_ref()))));
             Failure::new(format!(
                 "cannot write {}: {error}",
                 self.path.join(name).display()
             ))
         };
         for (name, bytes) in files {
+            let name = name.as_ref();
             fs::write(partial(name), bytes).map_err(|error| fail(name, &error))?;
         }
         let mut written = Vec::new();
         for (name, _) in files {
+            let name = name.as_ref();
             let target = self.path.join(name);
             fs::rename(partial(name), &target).map_err(|error| fail(name, &error))?;
             written.push(target);

@@ -12,9 +12,10 @@ use crate::words::{Align, Type};
 
 pub(crate) type Outcome<DB> = Result<(), DrawingAreaErrorKind<<DB as DrawingBackend>::ErrorType>>;
 
-/// The height of the head, and the space between and around panels.
-const HEAD: f64 = 60.0;
-const GAP: f64 = 10.0;
+/// The space between and around panels.
+pub(crate) const GAP: f64 = 10.0;
+/// From one line of notes below the title to the next.
+const NOTE: f64 = 18.0;
 
 pub(crate) fn rgb(color: Color) -> RGBColor {
     RGBColor(color.0, color.1, color.2)
@@ -53,6 +54,25 @@ impl Pen<'_> {
     }
 }
 
+/// Fills the background and writes title and notes; the height of both.
+pub(crate) fn draw_head<'a, DB: DrawingBackend>(
+    area: &DrawingArea<DB, Shift>,
+    title: &str,
+    notes: impl Iterator<Item = &'a str>,
+    pen: &Pen<'_>,
+) -> Result<f64, DrawingAreaErrorKind<DB::ErrorType>> {
+    area.fill(&rgb(pen.theme.background))?;
+    let at = |y: f64| (pen.px(GAP + 4.0), pen.px(y));
+    pen.bold(19.0, pen.theme.text).write(area, title, at(12.0))?;
+    let mut height = 42.0;
+    for note in notes {
+        pen.text(13.0, pen.theme.faint)
+            .write(area, note, at(height - 2.0))?;
+        height += NOTE;
+    }
+    Ok(height)
+}
+
 /// Draws a figure on an area that is `scale` times its size.
 pub(crate) fn draw<DB: DrawingBackend>(
     area: &DrawingArea<DB, Shift>,
@@ -61,12 +81,8 @@ pub(crate) fn draw<DB: DrawingBackend>(
     scale: f64,
 ) -> Outcome<DB> {
     let pen = Pen { theme, scale };
-    area.fill(&rgb(theme.background))?;
+    let head = draw_head(area, &figure.title, figure.subtitle.lines(), &pen)?;
     let at = |x: f64, y: f64| (pen.px(x), pen.px(y));
-    pen.bold(19.0, theme.text)
-        .write(area, &figure.title, at(GAP + 4.0, 12.0))?;
-    pen.text(13.0, theme.faint)
-        .write(area, &figure.subtitle, at(GAP + 4.0, 40.0))?;
 
     let rows = figure
         .panels
@@ -75,9 +91,9 @@ pub(crate) fn draw<DB: DrawingBackend>(
         .max()
         .unwrap_or(1);
     let (width, height) = (f64::from(figure.size.0), f64::from(figure.size.1));
-    let row_height = (height - HEAD - GAP * (rows as f64 + 1.0)) / rows as f64;
+    let row_height = (height - head - GAP * (rows as f64 + 1.0)) / rows as f64;
     for panel in &figure.panels {
-        let y = HEAD + GAP + panel.place.row as f64 * (row_height + GAP);
+        let y = head + GAP + panel.place.row as f64 * (row_height + GAP);
         let half = (width - 3.0 * GAP) / 2.0;
         let (x, w) = match panel.place.half {
             None => (GAP, width - 2.0 * GAP),

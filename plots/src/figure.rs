@@ -69,7 +69,8 @@ pub enum Layer {
     },
     /// Areas on top of one another.
     Stack {
-        /// Label and height of each, from the bottom up.
+        /// Label and height of each, from the bottom up. One without points only keeps its colour, so that figures
+        /// side by side give the same label the same one.
         parts: Vec<(String, Curve)>,
     },
 }
@@ -112,7 +113,7 @@ pub struct Mark {
 pub struct Figure {
     /// What it is about.
     pub title: String,
-    /// What one must know to read it.
+    /// What one must know to read it, one line or several.
     pub subtitle: String,
     /// The stretch of time shown, seconds.
     pub span: (f64, f64),

@@ -4,26 +4,25 @@ use plotters::chart::{ChartBuilder, ChartContext};
 use plotters::coord::Shift;
 use plotters::coord::cartesian::Cartesian2d;
 use plotters::drawing::DrawingArea;
-use plotters::element::{Circle, PathElement, Rectangle};
+use plotters::element::PathElement;
 use plotters::prelude::DrawingBackend;
-use plotters::style::Color as _;
 
 use crate::draw::{Outcome, Pen, rgb};
-use crate::figure::{Figure, Layer, Mark, Panel, Stroke};
+use crate::figure::{Curve, Figure, Layer, Mark, Panel, Stroke};
 use crate::layers::{draw_layer, greatest, stroke_color};
+use crate::legend::{ROW, Swatch, draw_legend};
 use crate::scale::{Axis, time_label, time_ticks, value_label, value_ticks};
-use crate::theme::Color;
 use crate::words::{Align, Type};
 
 pub(crate) type Chart<'a, DB> = ChartContext<'a, DB, Cartesian2d<Axis, Axis>>;
 
 const TITLE_SIZE: f64 = 13.5;
-const LEGEND_SIZE: f64 = 12.0;
 const AXIS_SIZE: f64 = 11.5;
 const MARK_SIZE: f64 = 11.5;
-/// From the panel's upper edge to the legend, and from one row of it to the next.
+/// The width that a time on the axis has.
+const TIME: f64 = 78.0;
+/// From the panel's upper edge to the legend.
 const LEGEND_TOP: f64 = 33.0;
-const LEGEND_ROW: f64 = 18.0;
 const MARK_ROW: f64 = 16.0;
 /// What is left around the axes for their labels.
 const LEFT: f64 = 44.0;
@@ -45,7 +44,9 @@ pub(crate) fn draw_panel<DB: DrawingBackend>(
     cell.fill(&rgb(pen.theme.panel))?;
     pen.bold(TITLE_SIZE, pen.theme.text)
         .write(cell, &panel.title, (pen.px(12.0), pen.px(10.0)))?;
-    let legend_rows = draw_legend(cell, panel, pen)?;
+    let entries = panel.layers.iter().flat_map(|layer| entries(layer, pen));
+    let entries = entries.filter(|(label, _)| !label.is_empty());
+    let legend_rows = draw_legend(cell, entries, pen.px(LEGEND_TOP), pen)?.max(1);
     let words = if panel.place.half.is_none() {
         place_words(cell, figure, pen)
     } else {
@@ -54,10 +55,11 @@ pub(crate) fn draw_panel<DB: DrawingBackend>(
     let word_rows = words.iter().map(|words| words.row + 1).max().unwrap_or(0);
 
     let values = value_ticks(greatest_of(panel).max(panel.at_least), panel.whole);
-    let times = time_ticks(figure, if panel.place.half.is_some() { 6 } else { 12 });
+    let room = f64::from(width(cell)) / f64::from(pen.px(TIME));
+    let times = time_ticks(figure, room.round().max(2.0) as usize);
     let ticks = Ticks { values, times };
     let top = *ticks.values.last().expect("an axis has ticks");
-    let above = LEGEND_TOP + legend_rows as f64 * LEGEND_ROW + 8.0 + word_rows as f64 * MARK_ROW;
+    let above = LEGEND_TOP + legend_rows as f64 * ROW + 8.0 + word_rows as f64 * MARK_ROW;
     let mut chart = ChartBuilder::on(cell)
         .margin_top(pen.px(above))
         .margin_right(pen.px(RIGHT))
@@ -116,61 +118,6 @@ fn draw_axes<DB: DrawingBackend>(
     Ok(())
 }
 
-/// What stands beside a label in the legend.
-enum Swatch {
-    Line(Color),
-    Box(Color),
-    Dots(Color),
-}
-
-/// Swatches and labels under the title, in as many rows as they need.
-fn draw_legend<DB: DrawingBackend>(
-    cell: &DrawingArea<DB, Shift>,
-    panel: &Panel,
-    pen: &Pen<'_>,
-) -> Result<usize, plotters::drawing::DrawingAreaErrorKind<DB::ErrorType>> {
-    let style = pen.text(LEGEND_SIZE, pen.theme.faint);
-    let right = width(cell) - pen.px(12.0);
-    let (mut x, mut row) = (pen.px(12.0), 0);
-    let entries = panel.layers.iter().flat_map(|layer| entries(layer, pen));
-    for (label, swatch) in entries.filter(|(label, _)| !label.is_empty()) {
-        let needed = pen.px(19.0) + style.width(label);
-        if x + needed > right && x > pen.px(12.0) {
-            (x, row) = (pen.px(12.0), row + 1);
-        }
-        let y = pen.px(LEGEND_TOP + row as f64 * LEGEND_ROW);
-        let middle = y + pen.px(6.0);
-        match swatch {
-            Swatch::Line(color) => {
-                let corners = [
-                    (x, middle - pen.px(1.0)),
-                    (x + pen.px(14.0), middle + pen.px(1.0)),
-                ];
-                cell.draw(&Rectangle::new(corners, rgb(color).filled()))?;
-            }
-            Swatch::Box(color) => {
-                let corners = [
-                    (x + pen.px(2.0), middle - pen.px(5.0)),
-                    (x + pen.px(12.0), middle + pen.px(5.0)),
-                ];
-                cell.draw(&Rectangle::new(corners, rgb(color).filled()))?;
-            }
-            Swatch::Dots(color) => {
-                for dx in [3.0, 10.0] {
-                    cell.draw(&Circle::new(
-                        (x + pen.px(dx), middle),
-                        pen.px(2.0),
-                        rgb(color).filled(),
-                    ))?;
-                }
-            }
-        }
-        style.write(cell, label, (x + pen.px(19.0), y))?;
-        x += needed + pen.px(16.0);
-    }
-    Ok(row + 1)
-}
-
 fn width<DB: DrawingBackend>(cell: &DrawingArea<DB, Shift>) -> i32 {
     i32::try_from(cell.dim_in_pixel().0).unwrap_or(i32::MAX)
 }
@@ -195,13 +142,14 @@ fn entries<'a>(layer: &'a Layer, pen: &Pen<'_>) -> Vec<(&'a str, Swatch)> {
             )]
         }
         Layer::Stack { parts } => {
-            let entry = |(n, (label, _)): (usize, &'a (String, _))| {
+            let entry = |(n, (label, _)): (usize, &'a (String, Curve))| {
                 (
                     label.as_str(),
                     Swatch::Box(pen.theme.nth(n).over(pen.theme.panel, 0.8)),
                 )
             };
-            parts.iter().enumerate().map(entry).collect()
+            let drawn = |(_, (_, curve)): &(usize, &(String, Curve))| !curve.points.is_empty();
+            parts.iter().enumerate().filter(drawn).map(entry).collect()
         }
     }
 }

@@ -79,6 +79,27 @@ impl Type {
         self.layout(text).1.ceil() as i32
     }
 
+    /// The text, or its beginning and end where all of it is wider than so many pixels.
+    pub(crate) fn shortened(&self, text: &str, room: i32) -> String {
+        let letters: Vec<char> = text.chars().collect();
+        let cut = |kept: usize| -> String {
+            let (head, tail) = (kept.div_ceil(2), kept / 2);
+            letters[..head]
+                .iter()
+                .chain(&['…'])
+                .chain(&letters[letters.len() - tail..])
+                .collect()
+        };
+        if self.width(text) <= room {
+            return text.to_owned();
+        }
+        (2..letters.len())
+            .rev()
+            .map(cut)
+            .find(|short| self.width(short) <= room)
+            .unwrap_or_else(|| text.to_owned())
+    }
+
     /// Writes a text.
     pub(crate) fn write<DB: DrawingBackend>(
         self,

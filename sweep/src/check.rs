@@ -62,13 +62,13 @@ fn tried(axis: &Axis) -> Vec<&Level> {
 }
 
 fn about_axis(axis: &Axis, level: &Level, problem: Diagnostic, base: &Base, file: &str) -> Diagnostic {
-    let message = if problem.code == "E011" {
-        format!("the axis {:?}: {}", axis.name, problem.message)
-    } else {
-        format!(
-            "the axis {:?} with the value {}: {}: {}",
-            axis.name, level.label, problem.field, problem.message
-        )
+    let message = match problem.code {
+        "E011" => problem.message,
+        "E002" => format!("{}: {}", problem.field, problem.message),
+        _ => format!(
+            "the value {}: {}: {}",
+            level.label, problem.field, problem.message
+        ),
     };
     let hint = match (problem.hint.is_empty(), fields_hint(axis, base)) {
         (false, _) => problem.hint,

@@ -8,6 +8,41 @@ use rayon::prelude::*;
 use crate::engine::{CURRENT, Configuration, Fate, Model};
 use crate::plan::Plan;
 
+/// Axes, of those given, whose settings the chosen configuration can do without, one after the other: with the field
+/// left as it is, every run on the fresh seeds ends in the same numbers. `chosen` is what [`confirm`] returned.
+pub fn superfluous<M: Model>(
+    plan: &Plan,
+    model: &M,
+    chosen: &Configuration,
+    first_seed: u64,
+    axes: &[usize],
+) -> Vec<usize> {
+    let Some(point) = &chosen.point else {
+        return Vec::new();
+    };
+    let mut without = Vec::new();
+    for &axis in axes {
+        let kept = |own: &usize| *own != axis && !without.contains(own);
+        let sets = (0..plan.axes.len())
+            .filter(kept)
+            .flat_map(|own| plan.axes[own].levels[point[own] as usize].sets.iter().cloned());
+        let sets: Vec<String> = plan.sets.iter().cloned().chain(sets).collect();
+        let Ok(prepared) = model.prepare(&sets) else {
+            continue;
+        };
+        let same = |(seed, run): (u64, &Vec<f64>)| {
+            let own = model.run(&prepared, first_seed.wrapping_add(APART).wrapping_add(seed));
+            own.iter()
+                .map(|value| value.to_bits())
+                .eq(run.iter().map(|value| value.to_bits()))
+        };
+        if (0..).zip(&chosen.runs).all(same) {
+            without.push(axis);
+        }
+    }
+    without
+}
+
 /// From a sweep's first seed to the first fresh one: farther than any sweep has replications.
 const APART: u64 = 1_000_000;
 
@@ -43,4 +78,54 @@ pub fn confirm<M: Model>(
         || fresh(chosen.number, chosen.point.as_ref()),
     );
     Ok([current?, chosen?])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::plan;
+
+    /// Adds what is set up; what is not set is 2.
+    struct Sum;
+
+    impl Model for Sum {
+        type Prepared = f64;
+
+        fn prepare(&self, sets: &[String]) -> Result<f64, String> {
+            let value = |field: &str| {
+                let set = sets
+                    .iter()
+                    .find_map(|set| set.strip_prefix(field)?.strip_prefix('='));
+                set.map_or(2.0, |value| value.parse().expect("a number"))
+            };
+            Ok(value("x") + value("y"))
+        }
+
+        fn run(&self, sum: &f64, seed: u64) -> Vec<f64> {
+            vec![sum + seed as f64, f64::NAN]
+        }
+    }
+
+    #[test]
+    fn a_change_without_which_all_is_the_same_is_found() {
+        let plan = plan("objectives = ['cost']");
+        let check = |labels: [&str; 2], expected: &[usize]| {
+            let level = |axis: usize| plan.axes[axis].labelled(labels[axis]).expect("a level") as u32;
+            let chosen = Configuration {
+                number: 1,
+                point: Some(vec![level(0), level(1)]),
+                fate: Fate::Ran,
+                runs: Vec::new(),
+            };
+            let [_, fresh] = confirm(&plan, &Sum, &chosen, 1).expect("runs");
+            assert_eq!(
+                superfluous(&plan, &Sum, &fresh, 1, &[0, 1]),
+                expected,
+                "{labels:?}"
+            );
+        };
+        check(["1", "3"], &[]);
+        check(["1", "2"], &[1]);
+        check(["2", "2"], &[0, 1]);
+    }
 }

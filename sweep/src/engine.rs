@@ -494,7 +494,7 @@ mod tests {
 
     use super::*;
     use crate::journal;
-    use crate::tests::plan;
+    use crate::tests::{Dir, plan};
 
     /// Cost and latency of made-up settings: `x=3`, `y=1`, and luck that all configurations share.
     struct Toy;
@@ -555,23 +555,6 @@ mod tests {
         to = 9
         steps = 10
     ";
-
-    struct Dir(PathBuf);
-
-    impl Dir {
-        fn new(name: &str) -> Self {
-            let path = std::env::temp_dir().join(format!("scaletwin-engine-{name}-{}", std::process::id()));
-            let _ = std::fs::remove_dir_all(&path);
-            std::fs::create_dir_all(&path).expect("a directory can be made");
-            Dir(path)
-        }
-    }
-
-    impl Drop for Dir {
-        fn drop(&mut self) {
-            let _ = std::fs::remove_dir_all(&self.0);
-        }
-    }
 
     fn run(plan: &Plan, dir: &Dir, shard: Shard, threads: usize) -> (Vec<Configuration>, usize) {
         let (journal, known) = Journal::open(&dir.0, 1, plan.width()).expect("opens");

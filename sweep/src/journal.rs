@@ -247,23 +247,7 @@ fn run(content: &str, width: usize) -> Option<(Key, Box<[f64]>)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    struct Dir(PathBuf);
-
-    impl Dir {
-        fn new(name: &str) -> Self {
-            let path = std::env::temp_dir().join(format!("scaletwin-journal-{name}-{}", std::process::id()));
-            let _ = std::fs::remove_dir_all(&path);
-            std::fs::create_dir_all(&path).expect("a directory can be made");
-            Dir(path)
-        }
-    }
-
-    impl Drop for Dir {
-        fn drop(&mut self) {
-            let _ = std::fs::remove_dir_all(&self.0);
-        }
-    }
+    use crate::tests::Dir;
 
     const VALUES: [f64; 3] = [0.1 + 0.2, f64::NAN, -1e-17];
 

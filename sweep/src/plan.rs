@@ -290,6 +290,13 @@ pub fn grouped(number: u128) -> String {
     text
 }
 
+/// A number of things: "1 seed", "12,000 seeds".
+#[must_use]
+pub fn counted(number: usize, thing: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{} {thing}{plural}", grouped(number as u128))
+}
+
 fn objectives(at: &Cursor<'_>) -> Vec<Measure> {
     if !at.is_given() {
         return vec![Measure::Cost, Measure::LatencyP95];

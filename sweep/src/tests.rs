@@ -1,11 +1,31 @@
 //! What several modules' tests need.
 
+use std::path::PathBuf;
+
 use model::document::Source;
 
 use crate::design::{Design, Point};
 use crate::engine::{Configuration, Fate};
 use crate::measure::Measure;
 use crate::plan::Plan;
+
+/// A directory that ends with the test.
+pub(crate) struct Dir(pub(crate) PathBuf);
+
+impl Dir {
+    pub(crate) fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("scaletwin-sweep-{name}-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&path);
+        std::fs::create_dir_all(&path).expect("a directory can be made");
+        Dir(path)
+    }
+}
+
+impl Drop for Dir {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
 
 /// A plan with two small axes, unless the text brings its own.
 pub(crate) fn plan(text: &str) -> Plan {

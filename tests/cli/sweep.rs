@@ -170,6 +170,21 @@ fn one_thread_two_threads_and_four_shards_give_the_same_bytes() {
         said.stderr
     );
     assert!(results(&none).is_empty());
+    // Shards of an object store need a build that knows some; a directory of that name is not looked for.
+    let said = scaletwin(&[
+        "sweep",
+        "merge",
+        path(&file),
+        "nowhere://bucket",
+        "--out",
+        path(&none),
+    ]);
+    assert_eq!(said.status, 2);
+    assert!(
+        said.stderr.contains("object store") && !said.stderr.contains("journal"),
+        "{}",
+        said.stderr
+    );
 }
 
 #[test]
@@ -283,7 +298,7 @@ fn axes_that_are_none_are_told_with_their_place() {
         "type",
         &axis(&format!("{scaled}.cooldownPeriod"), "['soon']"),
         &[],
-        &["the axis \"a\" with the value soon", "expected a whole number"],
+        &["axis a: the value soon", "expected a whole number"],
     );
     check("empty", &axis("seed", "[]"), &[], &["the grid is empty"]);
     let wide = |name: &str| {
@@ -374,7 +389,60 @@ fn results_of_another_sweep_are_left_alone() {
         );
     }
     assert_eq!(fs::read(out.join("journal.txt")).expect("reads"), before);
+    let said = scaletwin(&["recommend", path(&file), "--results", path(&out)]);
+    assert_eq!(said.status, 2);
+    assert!(said.stderr.contains("is of another sweep"), "{}", said.stderr);
+    let none = out.join("none");
+    let said = scaletwin(&["recommend", path(&file), "--results", path(&none)]);
+    assert!(
+        said.stderr.contains("has no results of a sweep"),
+        "{}",
+        said.stderr
+    );
     assert_eq!(sweep(&file, &out, &["--restart", "--no-plots"]).status, 0);
+}
+
+/// What an axis sets to what is set already is no change, and what makes no difference is left out of the patch.
+#[test]
+fn a_recommendation_changes_nothing_in_vain() {
+    let file = file(
+        "sweep-vain",
+        "replications = 2
+objectives = ['cost', 'pending']
+set = ['duration = \"12m\"']
+[[axis]]
+name = 'threshold'
+field = 'ScaledObject/keda-prometheus-hpa: spec.triggers[0].metadata.threshold'
+values = [4]
+[[axis]]
+name = 'window'
+field = 'ScaledObject/keda-prometheus-hpa: spec.advanced.horizontalPodAutoscalerConfig.behavior.scaleDown.stabilizationWindowSeconds'
+values = [300]
+",
+    );
+    let out = file.parent().expect("a directory").join("out");
+    assert_eq!(sweep(&file, &out, &["--no-plots"]).status, 0);
+    let said = scaletwin(&[
+        "recommend",
+        path(&file),
+        "--results",
+        path(&out),
+        "--configuration",
+        "1",
+        "--seeds",
+        "2",
+    ]);
+    assert_eq!(said.status, 0, "{}", said.stderr);
+    assert!(
+        said.stdout.contains("left as it is      window"),
+        "{}",
+        said.stdout
+    );
+    assert!(
+        !said.stdout.contains("stabilizationWindowSeconds"),
+        "{}",
+        said.stdout
+    );
 }
 
 #[test]

@@ -391,6 +391,16 @@ fn adaptive() {
 }
 
 #[test]
+fn drawn_clusters() {
+    run("scheduler/drawn-clusters.jsonl", profile(35), |_| {});
+}
+
+#[test]
+fn drawn_adaptive() {
+    run("scheduler/drawn-adaptive.jsonl", profile(35), |_| {});
+}
+
+#[test]
 fn examples() {
     run("scheduler/examples.jsonl", profile(35), |_| {});
 }

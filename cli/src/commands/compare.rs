@@ -51,7 +51,7 @@ pub(crate) fn compare(args: &CompareArgs) -> Result<Answer, Failure> {
         ("compare.md", report.markdown().into_bytes()),
     ];
     let mut stale = FIGURES.to_vec();
-    if !args.no_plots {
+    if let Some(colors) = args.figures.wanted() {
         let overlay = Some(Laid::of_run(&rec.run, sim.table.times()));
         let figure = Dashboard {
             table: &sim.table,
@@ -59,7 +59,7 @@ pub(crate) fn compare(args: &CompareArgs) -> Result<Answer, Failure> {
             overlay,
         }
         .figure();
-        files.extend(draw(&figure, args.theme)?);
+        files.extend(draw(&figure, colors)?);
         stale.clear();
     }
     let written = out.write(&files, &stale)?;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use live::measured::Measured;
-use plots::{Figure, Theme};
+use plots::Figure;
 use serde_json::json;
 
 use super::Answer;
@@ -63,11 +63,8 @@ pub(super) fn read<T>(
 
 /// The figure in both formats, side by side.
 pub(super) fn draw(figure: &Figure, colors: Colors) -> Result<[(&'static str, Vec<u8>); 2], Failure> {
-    let theme = match colors {
-        Colors::Dark => Theme::DARK,
-        Colors::Light => Theme::LIGHT,
-    };
-    let (svg, png) = rayon::join(|| plots::svg(figure, &theme), || plots::png(figure, &theme));
+    let theme = colors.theme();
+    let (svg, png) = rayon::join(|| plots::svg(figure, theme), || plots::png(figure, theme));
     let fail = |error: plots::Error| Failure::new(error.to_string());
     Ok([
         (FIGURES[0], svg.map_err(fail)?.into_bytes()),

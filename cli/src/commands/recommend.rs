@@ -4,13 +4,14 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 use sweep::answer::Keeping;
-use sweep::confirm::confirm;
+use sweep::confirm::{confirm, superfluous};
+use sweep::journal::JOURNAL;
 use sweep::patch::{Change, Home, changes, diff, kubectl};
 use sweep::statistics::{CONFIDENCE, Estimate, mean};
-use sweep::{Configuration, Engine, Measure, Shard, Simulator, Store};
+use sweep::{Configuration, Measure, Shard, Simulator};
 
 use super::Answer;
-use super::sweep::{Answered, Bar, Sweep, halted, read_journal, spread};
+use super::sweep::{Answered, Sweep, assembled, halted, read_journal, spread};
 use crate::args::{Format, RecommendArgs};
 use crate::failure::Failure;
 use crate::output::{print, print_json};
@@ -28,14 +29,17 @@ pub(crate) fn recommend(args: &RecommendArgs) -> Result<Answer, Failure> {
         .results
         .clone()
         .unwrap_or_else(|| sweep.default_out(Shard::WHOLE));
-    let known = read_journal(&sweep, &path)
-        .map_err(|failure| failure.hint(format!("run `scaletwin sweep {}` first", args.file.display())))?;
+    if !path.join(JOURNAL).exists() {
+        return Err(
+            Failure::new(format!("{} has no results of a sweep", path.display())).hint(format!(
+                "run `scaletwin sweep {}` first, or name its directory with --results",
+                args.file.display()
+            )),
+        );
+    }
+    let known = read_journal(&sweep, &path)?;
     let model = Simulator::new(&sweep.plan, &sweep.base);
-    let reasons = sweep::check::without_effect(&sweep.plan, &sweep.base);
-    let bar = Bar::hidden();
-    let store = Store { known, journal: None };
-    let engine = Engine::new(&sweep.plan, &model, store, &bar, sweep.seed, sweep.held(&reasons));
-    let found = engine.run(Shard::WHOLE).map_err(|halt| {
+    let (found, reasons) = assembled(&sweep, known).map_err(|halt| {
         halted(&halt, &path).hint(format!(
             "finish it: `scaletwin sweep {} --resume`",
             args.file.display()
@@ -66,10 +70,18 @@ pub(crate) fn recommend(args: &RecommendArgs) -> Result<Answer, Failure> {
         chosen.number
     ));
     let both = confirm(&sweep.plan, &model, chosen, sweep.seed).map_err(Failure::new)?;
+    let point = chosen.point.as_deref().unwrap_or_default();
+    let mut changing: Vec<usize> = changes(&sweep.plan, &sweep.base, point)
+        .iter()
+        .map(|change| change.axis)
+        .collect();
+    changing.dedup();
+    changing.retain(|axis| !answer.is_without_effect(*axis));
     let advice = Advice {
         answer: &answer,
         chosen,
         fresh: &both,
+        superfluous: superfluous(&sweep.plan, &model, &both[1], sweep.seed, &changing),
     };
     match args.format {
         Format::Text => print(&advice.text())?,
@@ -92,6 +104,8 @@ struct Advice<'a> {
     chosen: &'a Configuration,
     /// The current and the chosen configuration on fresh seeds.
     fresh: &'a [Configuration; 2],
+    /// Axes without whose changes the chosen one has the same results on fresh seeds.
+    superfluous: Vec<usize>,
 }
 
 impl Advice<'_> {
@@ -100,14 +114,14 @@ impl Advice<'_> {
         Estimate::difference(&chosen.values(measure), &current.values(measure), CONFIDENCE)
     }
 
-    /// Fields that change, without those of axes that have no effect: they are left as they are.
+    /// Fields that change, without those of axes that have no effect; and the names of those, which stay as they are.
     fn changes(&self) -> (Vec<Change>, Vec<String>) {
         let sweep = self.answer.sweep;
         let point = self.chosen.point.as_deref().unwrap_or_default();
         let all = changes(&sweep.plan, &sweep.base, point);
-        let (idle, real): (Vec<Change>, Vec<Change>) = all
-            .into_iter()
-            .partition(|change| self.answer.is_without_effect(change.axis));
+        let (idle, real): (Vec<Change>, Vec<Change>) = all.into_iter().partition(|change| {
+            self.answer.is_without_effect(change.axis) || self.superfluous.contains(&change.axis)
+        });
         let mut names: Vec<String> = idle
             .iter()
             .map(|change| sweep.plan.axes[change.axis].name.clone())
@@ -132,10 +146,7 @@ impl Advice<'_> {
                 self.answer.named(self.chosen)
             ),
         );
-        let now: Vec<String> = (0..plan.axes.len())
-            .map(|axis| format!("{} {}", plan.axes[axis].name, self.answer.now(axis)))
-            .collect();
-        line("now", now.join(", "));
+        line("now", self.answer.settings(None).join(", "));
         line(
             "compared",
             format!(
@@ -167,7 +178,10 @@ impl Advice<'_> {
         }
         let (changed, idle) = self.changes();
         if !idle.is_empty() {
-            line("left as it is", format!("{}: without effect", idle.join(", ")));
+            line(
+                "left as it is",
+                format!("{}: the same results without the change", idle.join(", ")),
+            );
         }
         self.answer
             .as_good(self.chosen)

@@ -50,8 +50,8 @@ pub(crate) fn run(args: &RunArgs) -> Result<Answer, Failure> {
     let (json, csv) = (summary.to_json(), table.to_csv());
     let mut stale = FIGURES.to_vec();
     let mut figures = Vec::new();
-    if !args.no_plots {
-        figures.extend(draw_exported(&json, &csv, overlay.as_ref(), args.theme)?);
+    if let Some(colors) = args.figures.wanted() {
+        figures.extend(draw_exported(&json, &csv, overlay.as_ref(), colors)?);
         stale.clear();
     }
     let events = events_jsonl(&outcomes[0].log);

@@ -128,3 +128,28 @@ pub fn is_ephemeral(taint: &Taint, readiness_prefix: bool) -> bool {
         key => readiness_prefix && key.starts_with("readiness.k8s.io/"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::karpenter::requirement::Requirement;
+    use crate::karpenter::requirements::Requirements;
+
+    #[test]
+    fn former_names_are_translated() {
+        for (former, name) in [
+            ("failure-domain.beta.kubernetes.io/zone", ZONE),
+            ("topology.ebs.csi.aws.com/zone", ZONE),
+            ("failure-domain.beta.kubernetes.io/region", REGION),
+            ("beta.kubernetes.io/arch", ARCH),
+            ("beta.kubernetes.io/os", OS),
+            ("beta.kubernetes.io/instance-type", INSTANCE_TYPE),
+            ("team", "team"),
+        ] {
+            assert_eq!(normalized(former), name);
+            let mut requirements = Requirements::new();
+            requirements.add(former, Requirement::only("x"));
+            assert!(requirements.allows(name, "x") && !requirements.allows(name, "y"));
+        }
+    }
+}

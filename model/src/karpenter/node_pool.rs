@@ -190,3 +190,24 @@ pub struct Window {
     /// duration
     pub duration: Duration,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nodes_have_is_taken_off_the_limits() {
+        let limits = Limits {
+            cpu: Some(MilliCpu(10_000)),
+            nodes: Some(10),
+            ..Limits::default()
+        };
+        let capacity = Resources {
+            cpu: MilliCpu(12_000),
+            ..Resources::default()
+        };
+        let left = limits.less(&capacity, 3);
+        assert_eq!((left.cpu, left.nodes), (Some(MilliCpu(-2_000)), Some(7)));
+        assert_eq!(left.memory, None, "what is not limited stays so");
+    }
+}

@@ -172,3 +172,44 @@ fn validate_expression(expression: &Expression) -> Result<(), Rejection> {
         Err(Rejection::BadExpression(expression.key.as_str().into()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::karpenter::fixture::{World, owned, template};
+    use crate::karpenter::version::Version;
+
+    /// A running pod that tolerates so much.
+    fn pod(tolerations: Vec<Toleration>) -> Pod {
+        let mut world = World::new(&[4]);
+        let node = world.add_node(4, "spot");
+        let mut template = template(100, "web");
+        template.spec.tolerations = tolerations;
+        let id = world.add_pod_like(Some(node), std::sync::Arc::new(template), owned());
+        world.api.pods.get(id).expect("the pod").clone()
+    }
+
+    /// Karpenter evicts what does not put up with its own taint, karpenter.sh/disrupted:NoSchedule.
+    #[test]
+    fn what_tolerates_the_taint_stays() {
+        let profile = Version::new(1, 14, 1).profile();
+        let tolerates = |key: &str, value: Option<&str>, effect| {
+            let own = pod(vec![Toleration {
+                key: key.to_owned(),
+                value: value.map(str::to_owned),
+                effect,
+                seconds: None,
+            }]);
+            let tolerates = tolerates_disruption(&own, &profile);
+            assert_eq!(is_evictable(&own, Instant::ZERO, &profile), !tolerates);
+            tolerates
+        };
+        assert!(tolerates(labels::DISRUPTED, None, Some(TaintEffect::NoSchedule)));
+        assert!(tolerates(labels::DISRUPTED, None, None));
+        assert!(tolerates("", None, None));
+        assert!(!tolerates(labels::DISRUPTED, None, Some(TaintEffect::NoExecute)));
+        assert!(!tolerates(labels::DISRUPTED, Some("no"), None));
+        assert!(!tolerates("other", None, None));
+        assert!(is_evictable(&pod(Vec::new()), Instant::ZERO, &profile));
+    }
+}

@@ -274,8 +274,10 @@ pub struct Profile {
     pub drain_groups_strict: bool,
     /// A drain waits for pods that may not be disrupted; before, it evicts them.
     pub do_not_disrupt_awaited: bool,
-    /// Pods whose time is over are deleted whatever their drain group (v1.14).
-    pub force_across_groups: bool,
+    /// A pod that is being deleted with more grace than its node has left is deleted again with less (v1.6).
+    pub forced_again: bool,
+    /// The least grace of a forced deletion: later patches leave a second.
+    pub forced_grace_least: Duration,
     /// A node whose machine is gone is given up before its drain; before, only when the drain waits (v1.6).
     pub machine_checked_first: bool,
     /// The shortest drain (v1.10).
@@ -379,7 +381,8 @@ impl Profile {
             termination_grace_period: v(0),
             drain_groups_strict: v(1),
             do_not_disrupt_awaited: v(0),
-            force_across_groups: v(14),
+            forced_again: v(6),
+            forced_grace_least: seconds(forced_grace_is_bounded(version), 1),
             machine_checked_first: v(6),
             minimum_drain: seconds(v(10), 5),
             awaits_instance_gone: v(0),
@@ -406,6 +409,20 @@ fn reserved_capacity(version: Version) -> ReservedCapacity {
     } else {
         ReservedCapacity::Unknown
     }
+}
+
+/// The bound came to each minor release with a patch of its own, to v1.13 and later with the first.
+fn forced_grace_is_bounded(version: Version) -> bool {
+    let patch = match version.minor {
+        0 => 9,
+        1 | 2 | 3 | 5 => 5,
+        4 | 7 | 11 => 2,
+        6 => 4,
+        8 => 3,
+        9 | 10 | 12 => 1,
+        _ => 0,
+    };
+    version.since(1, 0) && (version.major > 1 || version.patch >= patch)
 }
 
 fn drifted_empty(version: Version) -> DriftedEmpty {
@@ -440,6 +457,11 @@ mod tests {
         assert!(profile("1.4").full_relaxation && !profile("1.3").full_relaxation);
         assert_eq!(b.drifted_empty, DriftedEmpty::Skipped);
         assert_eq!(b.minimum_drain, Duration::ZERO);
+        let least = |text| profile(text).forced_grace_least;
+        assert_eq!(
+            ["1.5.4", "1.5.5", "1.7.1", "1.7.2", "1.13"].map(least),
+            [0, 1, 0, 1, 1].map(Duration::from_secs)
+        );
     }
 
     #[test]

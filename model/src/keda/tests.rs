@@ -216,6 +216,12 @@ fn the_generated_hpa_has_a_metric_for_each_trigger_sorted_by_type() {
         matches!(&composed[1].source, Source::External { name, .. } if name == generated::COMPOSITE_METRIC)
     );
     assert_eq!(composed[1].target, HpaTarget::Value(Quantity::from_milli(2500)));
+    // Without a target there is nothing to compose: each trigger keeps its metric.
+    object.spec.advanced.scaling_modifiers.as_mut().unwrap().target = 0.0;
+    assert_eq!(
+        generated::hpa_spec(&object, &Profile::of(20)).metrics,
+        spec.metrics
+    );
 }
 
 #[test]

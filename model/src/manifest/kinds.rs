@@ -1,8 +1,16 @@
 //! Which kinds of objects there are, and what becomes of each.
 
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
 use super::{network, node_class, node_pool, policy, scaling, workload};
 use crate::document::closest;
 use crate::document::fields::{Field, Schema};
+
+static SCHEMAS: LazyLock<BTreeMap<(&str, &str), Schema>> = LazyLock::new(|| {
+    let one = |kind: &Kind| ((kind.name, kind.version()), Schema::new(kind.fields));
+    KINDS.iter().map(one).collect()
+});
 
 /// What becomes of a kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,10 +43,10 @@ pub struct Kind {
 }
 
 impl Kind {
-    /// The table as a tree.
+    /// The table as a tree; made once, because a sweep asks for it with each configuration.
     #[must_use]
-    pub fn schema(&self) -> Schema {
-        Schema::new(self.fields)
+    pub fn schema(&self) -> &'static Schema {
+        &SCHEMAS[&(self.name, self.version())]
     }
 
     /// The kind in its group, so that manifests of several versions can be told apart: `karpenter.sh/v1`.

@@ -447,6 +447,42 @@ mod tests {
         assert_eq!(waits, [1, 2, 4, 8, 10, 10]);
     }
 
+    /// What an API error costs is counted apart from 1.34 on, and a rejection ends the row.
+    #[test]
+    fn from_1_34_rejections_and_errors_have_backoffs_of_their_own() {
+        let mut queue = queue(34);
+        queue.add(at(0.0), pod(0), 0, false);
+        let (mut now, mut waits) = (at(0.0), Vec::new());
+        for rejectors in [FIT, FIT, FIT, PluginSet::EMPTY, PluginSet::EMPTY, FIT] {
+            queue.pop().unwrap();
+            queue.failed(now, PodId(0), rejectors, FIT, true);
+            let end = queue.next_backoff_end().unwrap();
+            waits.push((end - now).as_secs());
+            now = end + Duration::from_secs(1);
+            queue.flush_backoff(now);
+        }
+        assert_eq!(waits, [1, 2, 4, 1, 2, 8]);
+    }
+
+    /// Before hints an attempt that ended in an error is tried again by itself, a rejected one waits for an event.
+    #[test]
+    fn before_hints_errors_are_tried_again() {
+        let mut queue = Queue::new(super::super::profile::Profile {
+            queueing_hints: false,
+            ..Version::minor(32).unwrap().profile()
+        });
+        queue.add(at(0.0), pod(0), 0, false);
+        queue.add(at(0.0), pod(1), 0, false);
+        for (id, rejectors) in [(0, PluginSet::EMPTY), (1, FIT)] {
+            queue.pop().unwrap();
+            queue.failed(at(0.0), PodId(id), rejectors, PluginSet::EMPTY, false);
+        }
+        queue.flush_backoff(at(30.0));
+        assert_eq!([(); 2].map(|()| popped(&mut queue)), [Some(0), None]);
+        queue.activate(PodId(1));
+        assert_eq!(popped(&mut queue), Some(1), "whoever is activated waits no more");
+    }
+
     /// Third rejection at 60.4 s, an event that helps at 61.0 s.
     fn third_rejection(minor: u16) -> Queue {
         let mut queue = queue(minor);

@@ -267,6 +267,36 @@ mod tests {
         assert_eq!(moves, [(0, 15), (1, 10)]);
     }
 
+    /// 10 replicas, of which 8 must stay available. Two of the five new pods are not: of the 13 pods 3 may go,
+    /// 11 are available and so 3 healthy ones are spare, and the oldest set's go first.
+    #[test]
+    fn the_oldest_set_goes_first_as_far_as_availability_allows() {
+        let sets = [
+            set(5, 5, 10, 5, false),
+            set(3, 3, 10, 0, false),
+            set(5, 3, 10, 9, true),
+        ];
+        assert_eq!(sync(rolling(), 10, &sets), Some(Step::Scale(vec![(1, 0)])));
+        // Two of the older set's are unhealthy: they go first and cost no availability, and one more may.
+        let sets = [
+            set(5, 5, 10, 0, false),
+            set(3, 1, 10, 5, false),
+            set(5, 3, 10, 9, true),
+        ];
+        let step = Step::Scale(vec![(0, 4), (1, 1)]);
+        assert_eq!(sync(rolling(), 10, &sets), Some(step));
+    }
+
+    #[test]
+    fn recreate_rests_when_the_new_set_is_whole() {
+        let old = SetView {
+            pods: 0,
+            ..set(0, 0, 4, 0, false)
+        };
+        let step = |new| sync(Strategy::Recreate, 4, &[old, new]);
+        assert_eq!(step(set(4, 4, 4, 9, true)), None);
+    }
+
     #[test]
     fn recreate_waits_until_the_last_old_pod_has_ended() {
         let step = |old| sync(Strategy::Recreate, 4, &[old]);

@@ -1,21 +1,24 @@
 //! One panel of a chart: title, legend, rulers, and then what is drawn between them.
 
 use plotters::coord::Shift;
-use plotters::drawing::DrawingArea;
-use plotters::element::{Circle, PathElement, Rectangle};
+use plotters::drawing::{DrawingArea, DrawingAreaErrorKind};
+use plotters::element::{PathElement, Rectangle};
 use plotters::prelude::DrawingBackend;
 use plotters::style::Color as _;
 
-use super::marks::{draw_ink, heat};
-use super::ruler::Laid;
+use super::marks::{draw_ink, heat, span};
+use super::ruler::{Laid, digits_of};
 use super::{ChartPanel, Dot, Ink, Ruler};
 use crate::draw::{Outcome, Pen, rgb};
+use crate::legend::{ROW, Swatch, draw_legend};
+use crate::theme::Theme;
 use crate::words::{Align, Type};
 
 const TITLE: f64 = 13.5;
 const LEGEND: f64 = 12.0;
 const AXIS: f64 = 11.5;
-const ROW: f64 = 18.0;
+/// From one row of names to the next.
+const NAME: f64 = 15.0;
 
 /// Where coordinates are in pixels of the panel's cell.
 pub(super) struct Field {
@@ -68,16 +71,12 @@ pub(super) fn draw_panel<DB: DrawingBackend>(
             .write(cell, &panel.title, (pen.px(12.0), pen.px(10.0)))?;
         top = pen.px(33.0);
     }
-    top = draw_legend(cell, panel, pen, top, width)?;
+    top = draw_legends(cell, panel, pen, top)?;
     let style = pen.text(AXIS, pen.theme.faint);
     let (xs, ys) = (reach(panel, true), reach(panel, false));
     let y = Laid::new(&panel.y, &ys, 5);
-    let widest = y
-        .ticks
-        .iter()
-        .map(|(_, label)| style.width(label))
-        .max()
-        .unwrap_or(0);
+    let widest = y.ticks.iter().map(|(_, label)| style.width(label)).max();
+    let widest = widest.unwrap_or(0).min(width * 2 / 5);
     let y_label = label(&panel.y);
     if !y_label.is_empty() {
         style.write(cell, y_label, (pen.px(12.0), top))?;
@@ -88,10 +87,15 @@ pub(super) fn draw_panel<DB: DrawingBackend>(
     let x = Laid::new(
         &panel.x,
         &xs,
-        (f64::from(right - left) / f64::from(pen.px(75.0))) as usize,
+        (f64::from(right - left) / f64::from(pen.px(62.0))) as usize,
     );
     let x_label = label(&panel.x);
-    let below = if x_label.is_empty() { 27.0 } else { 45.0 };
+    let rows = match &panel.x {
+        Ruler::Names { names, .. } => name_rows(names, right - left, &style, pen),
+        Ruler::Numbers { .. } => 1,
+    };
+    let label_row = if x_label.is_empty() { 0.0 } else { ROW };
+    let below = 27.0 + (rows - 1) as f64 * NAME + label_row;
     let field = Field {
         x,
         y,
@@ -101,7 +105,7 @@ pub(super) fn draw_panel<DB: DrawingBackend>(
         bottom: height - pen.px(below),
         downwards: matches!(panel.y, Ruler::Names { .. }),
     };
-    draw_rulers(cell, &field, panel, pen)?;
+    draw_rulers(cell, &field, panel, rows, pen)?;
     if !x_label.is_empty() {
         let centered = Type {
             align: Align::Center,
@@ -135,10 +139,27 @@ fn reach(panel: &ChartPanel, across: bool) -> Vec<f64> {
     panel.inks.iter().flat_map(of).collect()
 }
 
+/// The rows that names need below a panel, one where they have room side by side: with two, each may be as wide as
+/// two names' parts.
+fn name_rows(names: &[String], across: i32, style: &Type, pen: &Pen<'_>) -> usize {
+    let widest = names.iter().map(|name| style.width(name)).max().unwrap_or(0);
+    if widest <= room(names.len(), across, 1, pen) {
+        1
+    } else {
+        2
+    }
+}
+
+/// The width that one of so many names has.
+fn room(names: usize, across: i32, rows: usize, pen: &Pen<'_>) -> i32 {
+    across * rows as i32 / names.max(1) as i32 - pen.px(6.0)
+}
+
 fn draw_rulers<DB: DrawingBackend>(
     cell: &DrawingArea<DB, Shift>,
     field: &Field,
     panel: &ChartPanel,
+    rows: usize,
     pen: &Pen<'_>,
 ) -> Outcome<DB> {
     let grid = pen.line(pen.theme.grid, 1.0);
@@ -148,18 +169,25 @@ fn draw_rulers<DB: DrawingBackend>(
         align: Align::Center,
         ..style
     };
-    let mut free = i32::MIN;
-    for (value, label) in &field.x.ticks {
+    let across = (field.right - field.left).max(1);
+    let room = room(field.x.ticks.len(), across, rows, pen);
+    let mut free = vec![i32::MIN; rows];
+    for (n, (value, label)) in field.x.ticks.iter().enumerate() {
         let x = field.across(*value);
         if !is_heat && matches!(panel.x, Ruler::Numbers { .. }) {
             cell.draw(&PathElement::new(vec![(x, field.top), (x, field.bottom)], grid))?;
         }
-        // A label that would run into the one before it is left out.
-        let half = style.width(label) / 2;
-        let x = x.min(field.right + pen.px(12.0) - half);
-        if x - half > free {
-            centered.write(cell, label, (x, field.bottom + pen.px(7.0)))?;
-            free = x + half + pen.px(6.0);
+        let label = match &panel.x {
+            Ruler::Names { .. } => style.shortened(label, room),
+            Ruler::Numbers { .. } => label.clone(),
+        };
+        // A number that would run into the one before it is left out, and none leaves the panel.
+        let half = style.width(&label) / 2;
+        let x = x.min(field.right + pen.px(12.0) - half).max(pen.px(6.0) + half);
+        if x - half > free[n % rows] {
+            let y = field.bottom + pen.px(7.0 + (n % rows) as f64 * NAME);
+            centered.write(cell, &label, (x, y))?;
+            free[n % rows] = x + half + pen.px(2.0);
         }
     }
     let right = Type {
@@ -171,137 +199,76 @@ fn draw_rulers<DB: DrawingBackend>(
         if !is_heat && matches!(panel.y, Ruler::Numbers { .. }) {
             cell.draw(&PathElement::new(vec![(field.left, y), (field.right, y)], grid))?;
         }
-        right.write(cell, label, (field.left - pen.px(7.0), y - pen.px(5.0)))?;
+        let label = style.shortened(label, field.left - pen.px(20.0));
+        right.write(cell, &label, (field.left - pen.px(7.0), y - pen.px(5.0)))?;
     }
     Ok(())
 }
 
-/// What stands beside a label.
-enum Swatch {
-    Dot(i32, usize, bool),
-    Line(usize),
-    Box(usize),
-    Rule,
-}
-
-fn entries(panel: &ChartPanel) -> Vec<(&str, Swatch)> {
-    let entry = |ink: &'_ Ink| match ink {
-        Ink::Dots { dot, .. } => match dot {
-            Dot::Faint => Swatch::Dot(2, 7, false),
-            Dot::Plain(n) => Swatch::Dot(3, *n, false),
-            Dot::Ringed(n) => Swatch::Dot(4, *n, true),
-            Dot::Hidden => Swatch::Rule,
-        },
-        Ink::Path { color, .. } | Ink::Intervals { color, .. } => Swatch::Line(*color),
-        Ink::Bars { color, .. } => Swatch::Box(*color),
-        Ink::Cells { .. } | Ink::Upright { .. } | Ink::Level { .. } => Swatch::Rule,
-    };
-    let label = |ink: &'_ Ink| -> Option<usize> {
+/// Labels and what stands beside them; what has no label, and what has no points, is left out.
+fn entries<'a>(panel: &'a ChartPanel, theme: &Theme) -> impl Iterator<Item = (&'a str, Swatch)> {
+    let entry = |ink: &'a Ink| -> Option<(&'a str, Swatch)> {
         match ink {
-            Ink::Dots { label, .. }
-            | Ink::Path { label, .. }
-            | Ink::Intervals { label, .. }
-            | Ink::Bars { label, .. }
-            | Ink::Upright { label, .. }
-            | Ink::Level { label, .. } => (!label.is_empty()).then_some(label.len()),
-            Ink::Cells { .. } => None,
+            Ink::Dots { label, at, dot } if !at.is_empty() => {
+                let swatch = match dot {
+                    Dot::Faint => Swatch::Dot(2.0, theme.nth(7), None),
+                    Dot::Plain(n) => Swatch::Dot(3.0, theme.nth(*n), None),
+                    Dot::Ringed(n) => Swatch::Dot(4.0, theme.nth(*n), Some(theme.text)),
+                    Dot::Hidden => return None,
+                };
+                Some((label, swatch))
+            }
+            Ink::Path { label, color, .. } | Ink::Intervals { label, color, .. } => {
+                Some((label, Swatch::Line(theme.nth(*color))))
+            }
+            Ink::Bars { label, color, .. } => Some((label, Swatch::Box(theme.nth(*color)))),
+            Ink::Upright { label, .. } | Ink::Level { label, .. } => Some((label, Swatch::Rule(theme.mark))),
+            Ink::Dots { .. } | Ink::Cells { .. } => None,
         }
     };
-    panel
-        .inks
-        .iter()
-        .filter(|ink| label(ink).is_some())
-        .map(|ink| (name(ink), entry(ink)))
-        .collect()
+    let entries: Vec<(&str, Swatch)> = panel.inks.iter().filter_map(entry).collect();
+    entries.into_iter().filter(|(label, _)| !label.is_empty())
 }
 
-fn name(ink: &Ink) -> &str {
-    match ink {
-        Ink::Dots { label, .. }
-        | Ink::Path { label, .. }
-        | Ink::Intervals { label, .. }
-        | Ink::Bars { label, .. }
-        | Ink::Upright { label, .. }
-        | Ink::Level { label, .. } => label,
-        Ink::Cells { unit, .. } => unit,
-    }
-}
-
-/// The legend; returns where it ends.
-fn draw_legend<DB: DrawingBackend>(
+/// The legend and the scale of a heatmap; returns where they end.
+fn draw_legends<DB: DrawingBackend>(
     cell: &DrawingArea<DB, Shift>,
     panel: &ChartPanel,
     pen: &Pen<'_>,
     top: i32,
-    width: i32,
-) -> Result<i32, plotters::drawing::DrawingAreaErrorKind<DB::ErrorType>> {
-    let style = pen.text(LEGEND, pen.theme.faint);
-    let (mut x, mut y) = (pen.px(12.0), top);
-    let mut any = false;
-    for (label, swatch) in entries(panel) {
-        let needed = pen.px(19.0) + style.width(label);
-        if x + needed > width - pen.px(12.0) && x > pen.px(12.0) {
-            (x, y) = (pen.px(12.0), y + pen.px(ROW));
-        }
-        any = true;
-        let middle = y + pen.px(6.0);
-        match swatch {
-            Swatch::Dot(radius, color, ringed) => {
-                let center = (x + pen.px(7.0), middle);
-                let radius = pen.px(f64::from(radius));
-                if ringed {
-                    cell.draw(&Circle::new(
-                        center,
-                        radius + pen.px(1.5),
-                        rgb(pen.theme.text).filled(),
-                    ))?;
-                }
-                cell.draw(&Circle::new(center, radius, rgb(pen.theme.nth(color)).filled()))?;
-            }
-            Swatch::Line(color) => {
-                let corners = [
-                    (x, middle - pen.px(1.0)),
-                    (x + pen.px(14.0), middle + pen.px(1.0)),
-                ];
-                cell.draw(&Rectangle::new(corners, rgb(pen.theme.nth(color)).filled()))?;
-            }
-            Swatch::Box(color) => {
-                let corners = [
-                    (x + pen.px(2.0), middle - pen.px(5.0)),
-                    (x + pen.px(12.0), middle + pen.px(5.0)),
-                ];
-                cell.draw(&Rectangle::new(corners, rgb(pen.theme.nth(color)).filled()))?;
-            }
-            Swatch::Rule => {
-                let line = pen.line(pen.theme.mark, 1.0);
-                cell.draw(&PathElement::new(
-                    vec![(x, middle), (x + pen.px(14.0), middle)],
-                    line,
-                ))?;
-            }
-        }
-        style.write(cell, label, (x + pen.px(19.0), y))?;
-        x += needed + pen.px(16.0);
-    }
+) -> Result<i32, DrawingAreaErrorKind<DB::ErrorType>> {
+    let rows = draw_legend(cell, entries(panel, pen.theme), top, pen)?;
+    let mut y = top + pen.px(rows as f64 * ROW);
     for ink in &panel.inks {
         if let Ink::Cells {
             values, digits, unit, ..
         } = ink
         {
-            any = true;
-            let (low, high) = super::marks::span(values);
-            let words = format!("{low:.digits$}");
-            style.write(cell, &words, (x, y))?;
-            x += style.width(&words) + pen.px(6.0);
-            for step in 0..24 {
-                let corners = [(x, y), (x + pen.px(5.0), y + pen.px(12.0))];
-                let color = heat(f64::from(step) / 23.0, pen.theme);
-                cell.draw(&Rectangle::new(corners, rgb(color).filled()))?;
-                x += pen.px(5.0);
-            }
-            let words = format!("{high:.digits$} {unit}");
-            style.write(cell, &words, (x + pen.px(6.0), y))?;
+            draw_scale(cell, (span(values), *digits, unit), y, pen)?;
+            y += pen.px(ROW);
         }
     }
-    Ok(if any { y + pen.px(ROW + 6.0) } else { y })
+    Ok(if y > top { y + pen.px(6.0) } else { y })
+}
+
+/// From the least to the greatest value, in the colours of cells.
+fn draw_scale<DB: DrawingBackend>(
+    cell: &DrawingArea<DB, Shift>,
+    ((low, high), digits, unit): ((f64, f64), usize, &str),
+    y: i32,
+    pen: &Pen<'_>,
+) -> Outcome<DB> {
+    const STEPS: u32 = 60;
+    let style = pen.text(LEGEND, pen.theme.faint);
+    let words = digits_of(low, digits);
+    style.write(cell, &words, (pen.px(12.0), y))?;
+    let mut x = pen.px(12.0) + style.width(&words) + pen.px(6.0);
+    for step in 0..STEPS {
+        let corners = [(x, y), (x + pen.px(2.0), y + pen.px(12.0))];
+        let color = heat(f64::from(step) / f64::from(STEPS - 1), pen.theme);
+        cell.draw(&Rectangle::new(corners, rgb(color).filled()))?;
+        x += pen.px(2.0);
+    }
+    let words = format!("{} {unit}", digits_of(high, digits));
+    style.write(cell, &words, (x + pen.px(6.0), y))
 }

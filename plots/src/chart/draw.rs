@@ -6,11 +6,8 @@ use plotters::prelude::DrawingBackend;
 
 use super::Chart;
 use super::axes::draw_panel;
-use crate::draw::{Outcome, Pen, rgb};
+use crate::draw::{GAP, Outcome, Pen, draw_head};
 use crate::theme::Theme;
-
-const GAP: f64 = 10.0;
-const NOTE: f64 = 18.0;
 
 pub(crate) fn draw_chart<DB: DrawingBackend>(
     area: &DrawingArea<DB, Shift>,
@@ -19,15 +16,7 @@ pub(crate) fn draw_chart<DB: DrawingBackend>(
     scale: f64,
 ) -> Outcome<DB> {
     let pen = Pen { theme, scale };
-    area.fill(&rgb(theme.background))?;
-    let at = |x: f64, y: f64| (pen.px(x), pen.px(y));
-    pen.bold(19.0, theme.text)
-        .write(area, &chart.title, at(GAP + 4.0, 12.0))?;
-    for (n, note) in chart.notes.iter().enumerate() {
-        pen.text(13.0, theme.faint)
-            .write(area, note, at(GAP + 4.0, 40.0 + n as f64 * NOTE))?;
-    }
-    let head = 42.0 + chart.notes.len() as f64 * NOTE;
+    let head = draw_head(area, &chart.title, chart.notes.iter().map(String::as_str), &pen)?;
     let columns = chart.columns.max(1);
     let rows = chart.panels.len().div_ceil(columns).max(1);
     let (width, height) = (f64::from(chart.size.0), f64::from(chart.size.1));
@@ -36,6 +25,7 @@ pub(crate) fn draw_chart<DB: DrawingBackend>(
     for (n, panel) in chart.panels.iter().enumerate() {
         let x = GAP + (n % columns) as f64 * (w + GAP);
         let y = head + GAP + (n / columns) as f64 * (h + GAP);
+        let at = |x: f64, y: f64| (pen.px(x), pen.px(y));
         draw_panel(&area.clone().shrink(at(x, y), at(w, h)), panel, &pen)?;
     }
     area.present()

@@ -7,6 +7,7 @@ use plotters::prelude::DrawingBackend;
 use plotters::style::Color as _;
 
 use super::axes::Field;
+use super::ruler::digits_of;
 use super::{Dot, Ink};
 use crate::draw::{Outcome, Pen, rgb};
 use crate::theme::{Color, Theme};
@@ -179,7 +180,7 @@ fn draw_cells<DB: DrawingBackend>(
             let color = heat(share, pen.theme);
             let [from, to] = corners(x, y);
             cell.draw(&Rectangle::new([from, to], rgb(color).filled()))?;
-            let words = format!("{value:.digits$}");
+            let words = digits_of(*value, digits);
             let room = to.0 - from.0 > style.width(&words) + pen.px(4.0) && to.1 - from.1 > pen.px(14.0);
             if room {
                 let style = Type {

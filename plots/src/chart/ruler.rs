@@ -87,7 +87,7 @@ fn numbers(low: f64, high: f64, wanted: usize) -> Laid {
         .map(|n| n as f64 * step)
         .take_while(|value| *value <= end)
         .take(40)
-        .map(|value| (value, value_label(value + 0.0, step)))
+        .map(|value| (value, thousands(&value_label(value + 0.0, step))))
         .collect();
     Laid {
         low: start,
@@ -117,6 +117,25 @@ fn logarithms(low: f64, high: f64) -> Laid {
         logarithmic: true,
         ticks,
     }
+}
+
+/// A number with so many decimals.
+pub(super) fn digits_of(value: f64, digits: usize) -> String {
+    thousands(&format!("{value:.digits$}"))
+}
+
+/// 1250000 as 1,250,000, and all shorter numbers as they are.
+fn thousands(text: &str) -> String {
+    let (sign, text) = text.strip_prefix('-').map_or(("", text), |rest| ("-", rest));
+    let (whole, rest) = text.split_at(text.find('.').unwrap_or(text.len()));
+    let mut grouped = String::new();
+    for (n, digit) in whole.chars().enumerate() {
+        if n > 0 && (whole.len() - n).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    format!("{sign}{grouped}{rest}")
 }
 
 fn plain(value: f64) -> String {
@@ -150,6 +169,19 @@ mod tests {
         assert_eq!(ruler.share(0.0), 0.0);
         let ruler = laid(&[-1.0, 1.0], false, false);
         assert!(labels(&ruler).contains(&"0.0"), "{ruler:?}");
+    }
+
+    #[test]
+    fn large_numbers_are_grouped() {
+        for (text, expected) in [
+            ("1250000", "1,250,000"),
+            ("-1250.5", "-1,250.5"),
+            ("999", "999"),
+            ("-100", "-100"),
+            ("0.25", "0.25"),
+        ] {
+            assert_eq!(thousands(text), expected);
+        }
     }
 
     #[test]

@@ -104,6 +104,11 @@ fn proposals_are_upstreams() {
 }
 
 #[test]
+fn drawn_proposals_are_upstreams() {
+    check_file("drawn-replica-calculator.jsonl");
+}
+
+#[test]
 fn worked_examples_come_out() {
     check_file("examples-replica-calculator.jsonl");
 }

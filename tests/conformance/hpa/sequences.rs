@@ -346,6 +346,11 @@ fn behavior_sequences_are_upstreams() {
 }
 
 #[test]
+fn drawn_sequences_are_upstreams() {
+    check_file("drawn-behavior.jsonl");
+}
+
+#[test]
 fn reconciles_of_several_metrics_are_upstreams() {
     check_file("reconcile.jsonl");
 }

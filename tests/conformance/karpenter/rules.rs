@@ -12,6 +12,7 @@ use model::karpenter::state::{ClusterState, ConditionType, Conditions, NodeClaim
 use model::karpenter::{NodePool, Version, labels};
 use model::quantity::Resources;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use sim::{Action, Agenda, Component, Instant, Outbox};
 use support::Outcome;
 
@@ -344,48 +345,27 @@ fn check_quiet(case: &Quiet) -> Option<String> {
     })
 }
 
-fn settle(file: &str, version: Option<&String>, cases: usize, differences: Vec<String>) {
-    Outcome::new(file, version.map_or("", String::as_str), cases, differences).settle();
+/// Runs the cases of one rule, of both releases.
+fn run<C: DeserializeOwned>(rule: &str, version: fn(&C) -> &str, check: fn(&C) -> Option<String>) {
+    for minor in ["1.5", "1.14"] {
+        let file = format!("karpenter/{rule}-{minor}.jsonl");
+        let cases: Vec<C> = support::golden(&file);
+        let differences = cases.iter().filter_map(check).collect();
+        Outcome::new(&file, cases.first().map_or("", version), cases.len(), differences).settle();
+    }
 }
 
 #[test]
 fn budgets() {
-    for file in ["karpenter/budget-1.5.jsonl", "karpenter/budget-1.14.jsonl"] {
-        let cases: Vec<Budgets> = support::golden(file);
-        let differences = cases.iter().filter_map(check_budgets).collect();
-        settle(
-            file,
-            cases.first().map(|case| &case.version),
-            cases.len(),
-            differences,
-        );
-    }
+    run("budget", |case: &Budgets| &case.version, check_budgets);
 }
 
 #[test]
 fn costs() {
-    for file in ["karpenter/cost-1.5.jsonl", "karpenter/cost-1.14.jsonl"] {
-        let cases: Vec<Costs> = support::golden(file);
-        let differences = cases.iter().filter_map(check_costs).collect();
-        settle(
-            file,
-            cases.first().map(|case| &case.version),
-            cases.len(),
-            differences,
-        );
-    }
+    run("cost", |case: &Costs| &case.version, check_costs);
 }
 
 #[test]
 fn quiet() {
-    for file in ["karpenter/quiet-1.5.jsonl", "karpenter/quiet-1.14.jsonl"] {
-        let cases: Vec<Quiet> = support::golden(file);
-        let differences = cases.iter().filter_map(check_quiet).collect();
-        settle(
-            file,
-            cases.first().map(|case| &case.version),
-            cases.len(),
-            differences,
-        );
-    }
+    run("quiet", |case: &Quiet| &case.version, check_quiet);
 }

@@ -96,6 +96,10 @@ require (
 	sigs.k8s.io/randfill v1.0.0 // indirect
 	sigs.k8s.io/structured-merge-diff/v6 v6.3.2-0.20260122202528-d9cc6641c482 // indirect
 	sigs.k8s.io/yaml v1.6.0 // indirect
+	scaletwin/upstream/karpenter/question v0.0.0 // indirect
 )
 
-replace scaletwin/upstream/karpenter => ../karpenter
+replace (
+	scaletwin/upstream/karpenter => ../karpenter
+	scaletwin/upstream/karpenter/question => ../karpenter/question
+)

@@ -74,6 +74,10 @@ require (
 	sigs.k8s.io/randfill v1.0.0 // indirect
 	sigs.k8s.io/structured-merge-diff/v4 v4.6.0 // indirect
 	sigs.k8s.io/yaml v1.4.0 // indirect
+	scaletwin/upstream/karpenter/question v0.0.0 // indirect
 )
 
-replace scaletwin/upstream/karpenter => ../karpenter
+replace (
+	scaletwin/upstream/karpenter => ../karpenter
+	scaletwin/upstream/karpenter/question => ../karpenter/question
+)

@@ -26,6 +26,8 @@ import (
 	"sigs.k8s.io/karpenter/pkg/events"
 	"sigs.k8s.io/karpenter/pkg/operator/options"
 	core "sigs.k8s.io/karpenter/pkg/scheduling"
+
+	"scaletwin/upstream/karpenter/question"
 )
 
 // Parts are what a disruption controller is made of.
@@ -161,7 +163,7 @@ func lived(n Node, node *corev1.Node, claim *v1.NodeClaim) {
 }
 
 func (c *DisruptionCase) pod(p Pod) *corev1.Pod {
-	pod := c.Case.pod(p, c.isDaemon(p.Template))
+	pod := c.Case.pod(p, c.IsDaemon(p.Template))
 	pod.Annotations = c.Templates[p.Template].Annotations
 	if p.Node != "" {
 		started := at(p.Created)
@@ -510,8 +512,8 @@ func (c *DisruptionCase) Solve(v Version, catalog map[string]Type) bool {
 	c.Version, c.NominationsLast = v.Name, v.NominationsLast
 	least := disruptionFew
 	// Groups of DaemonSets come in the order of a map.
-	if c.chancy() || len(c.Daemons) > 0 {
-		least = few
+	if c.Chancy() || len(c.Daemons) > 0 {
+		least = question.Few
 	}
 	seen := map[string]bool{}
 	for i := 0; i < least || i < disruptionMany && len(seen) > 1; i++ {
@@ -522,7 +524,7 @@ func (c *DisruptionCase) Solve(v Version, catalog map[string]Type) bool {
 		}
 		text, err := json.Marshal(said)
 		must(err)
-		if seen[string(text)] = true; len(seen) > most {
+		if seen[string(text)] = true; len(seen) > question.Most {
 			return false
 		}
 	}

@@ -10,39 +10,41 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	v1 "sigs.k8s.io/karpenter/pkg/apis/v1"
+
+	"scaletwin/upstream/karpenter/question"
 )
 
 // newDisruptionCase draws a cluster that leaves something to be desired.
-func (d *draw) newDisruptionCase(id string, policies []string) *DisruptionCase {
+func (d draw) newDisruptionCase(id string, policies []string) *DisruptionCase {
 	level := func() float64 { return pick(d, 0, 0, 0, 0, 0.25) }
-	d.selector, d.affinity, d.spread, d.podAffinity, d.taint = level(), level(), level(), level(), level()
-	c := &DisruptionCase{SpotToSpot: d.chance(0.4), Until: begin + int64(pick(d, 25, 25, 25, 45, 45, 45, 90, 90, 90, 330))}
+	d.Selector, d.Affinity, d.Spread, d.PodAffinity, d.Taint = level(), level(), level(), level(), level()
+	c := &DisruptionCase{SpotToSpot: d.Chance(0.4), Until: begin + int64(pick(d, 25, 25, 25, 45, 45, 45, 90, 90, 90, 330))}
 	c.ID, c.Templates = id, map[string]Template{}
-	c.Reserved = d.chance(0.1)
-	d.types(&c.Case)
-	drifting := d.chance(0.2)
-	for i, name := range d.some([]string{"alpha", "bravo", "charlie"}, 1, pick(d, 1, 2, 3)) {
-		p := d.pool(name, i == 0 && d.chance(0.8))
-		if d.chance(0.7) {
+	c.Reserved = d.Chance(0.1)
+	d.Types(&c.Case.Case)
+	drifting := d.Chance(0.2)
+	for i, name := range d.Some([]string{"alpha", "bravo", "charlie"}, 1, pick(d, 1, 2, 3)) {
+		p := d.Pool(name, i == 0 && d.Chance(0.8))
+		if d.Chance(0.7) {
 			p.Limits = nil
 		}
 		p.Disruption = d.disruption(policies)
 		c.Pools = append(c.Pools, p)
 	}
 	// Where pods differ in what they cost, few orders are left to chance.
-	distinct := d.chance(0.8)
+	distinct := d.Chance(0.8)
 	for i := range 2 + d.Intn(4) {
-		t := d.template(i)
+		t := d.Template(i)
 		t.Spec.Containers[0].Ports = nil
 		if distinct {
 			t.Annotations = map[string]string{corev1.PodDeletionCost: strconv.Itoa((i*1000 + d.Intn(999)) * pick(d, 1, 1000, 10000))}
-		} else if d.chance(0.3) {
+		} else if d.Chance(0.3) {
 			t.Annotations = map[string]string{corev1.PodDeletionCost: pick(d, "-134217728", "-300000000", "2147483647", "none", "0.5")}
 		}
-		if d.chance(0.1) {
+		if d.Chance(0.1) {
 			t.Spec.Priority = pick(d, ptr(int32(1000000)), ptr(int32(-2147483648)), ptr(int32(33554432)))
 		}
-		if d.chance(0.04) {
+		if d.Chance(0.04) {
 			if t.Annotations == nil {
 				t.Annotations = map[string]string{}
 			}
@@ -53,17 +55,17 @@ func (d *draw) newDisruptionCase(id string, policies []string) *DisruptionCase {
 	apps := slices.Sorted(maps.Keys(c.Templates))
 	for i := range d.Intn(2) {
 		name := fmt.Sprintf("daemon-%d", i)
-		c.Templates[name] = d.daemon(i)
+		c.Templates[name] = d.Daemon(i)
 		c.Daemons = append(c.Daemons, name)
 	}
 	d.livedNodes(c, apps, drifting)
 	for i := range d.Intn(pick(d, 1, 1, 1, 3)) {
-		c.Pods = append(c.Pods, Pod{Name: fmt.Sprintf("pod-%d", i), UID: d.uid(), Template: pick(d, apps...)})
+		c.Pods = append(c.Pods, Pod{Name: fmt.Sprintf("pod-%d", i), UID: d.UID(), Template: pick(d, apps...)})
 	}
-	if d.chance(0.2) {
+	if d.Chance(0.2) {
 		for i := range 1 + d.Intn(2) {
-			g := Guard{Name: fmt.Sprintf("guard-%d", i), App: fmt.Sprintf("app-%d", d.Intn(3)), AlwaysAllow: d.chance(0.3)}
-			if d.chance(0.7) {
+			g := Guard{Name: fmt.Sprintf("guard-%d", i), App: fmt.Sprintf("app-%d", d.Intn(3)), AlwaysAllow: d.Chance(0.3)}
+			if d.Chance(0.7) {
 				g.Least = ptr(int32(d.Intn(5)))
 			}
 			c.Guards = append(c.Guards, g)
@@ -75,9 +77,9 @@ func (d *draw) newDisruptionCase(id string, policies []string) *DisruptionCase {
 
 func ptr[T any](value T) *T { return &value }
 
-func (d *draw) disruption(policies []string) *Disruption {
+func (d draw) disruption(policies []string) *Disruption {
 	own := &Disruption{Policy: pick(d, policies...), After: ptr(int64(pick(d, 0, 0, 0, 30, 60, 300)))}
-	if d.chance(0.05) {
+	if d.Chance(0.05) {
 		own.After = nil
 	}
 	switch d.Intn(4) {
@@ -91,12 +93,12 @@ func (d *draw) disruption(policies []string) *Disruption {
 	return own
 }
 
-func (d *draw) budget() Budget {
+func (d draw) budget() Budget {
 	own := Budget{Nodes: pick(d, "0", "1", "2", "3", "10%", "20%", "34%", "50%", "67%", "100%")}
-	if d.chance(0.5) {
-		own.Reasons = d.some([]string{"Empty", "Underutilized", "Drifted"}, 1, 2)
+	if d.Chance(0.5) {
+		own.Reasons = d.Some([]string{"Empty", "Underutilized", "Drifted"}, 1, 2)
 	}
-	if d.chance(0.3) {
+	if d.Chance(0.3) {
 		own.Schedule = pick(d, "0 1 * * *", "30 0 * * *", "@hourly", "@daily", "*/20 * * * *", "0 2 * * *", "1 1 * * 4", "0 0 1 * *", "0 9 * * mon-fri")
 		own.Duration = int64(60 * pick(d, 1, 5, 10, 30, 60, 90, 600))
 	}
@@ -104,14 +106,14 @@ func (d *draw) budget() Budget {
 }
 
 // livedNodes puts nodes there that have lived for a while, with less on them than they could hold.
-func (d *draw) livedNodes(c *DisruptionCase, apps []string, drifting bool) {
+func (d draw) livedNodes(c *DisruptionCase, apps []string, drifting bool) {
 	spot := pick(d, 0, 0.2, 0.5, 1)
 	emptiness := pick(d, 0, 0, 0, 0.1, 0.5)
 	for i := range 1 + d.Intn(pick(d, 4, 7, 10)) {
-		t := d.byName[pick(d, c.Types...)]
+		t := d.ByName[pick(d, c.Types...)]
 		var offers []Offer
 		for _, o := range t.Offerings {
-			if o.Reservation == "" && (o.CapacityType == "spot") == d.chance(spot) {
+			if o.Reservation == "" && (o.CapacityType == "spot") == d.Chance(spot) {
 				offers = append(offers, o)
 			}
 		}
@@ -120,27 +122,27 @@ func (d *draw) livedNodes(c *DisruptionCase, apps []string, drifting bool) {
 		}
 		offer := pick(d, offers...)
 		n := Node{Name: fmt.Sprintf("node-%02d", 40-i), Stage: "initialized", Labels: map[string]string{
-			zone: offer.Zone, bought: offer.CapacityType, typeName: t.Name, corev1.LabelOSStable: "linux",
+			corev1.LabelTopologyZone: offer.Zone, v1.CapacityTypeLabelKey: offer.CapacityType, corev1.LabelInstanceTypeStable: t.Name, corev1.LabelOSStable: "linux",
 		}}
-		if d.chance(0.06) {
+		if d.Chance(0.06) {
 			n.Stage = pick(d, "launched", "registered")
 		}
 		for _, r := range t.Requirements {
-			if len(r.Values) == 1 && r.Key != zone && r.Key != bought {
+			if len(r.Values) == 1 && r.Key != corev1.LabelTopologyZone && r.Key != v1.CapacityTypeLabelKey {
 				n.Labels[r.Key] = r.Values[0]
 			}
 		}
 		n.Capacity, n.Allocatable = t.Capacity, map[string]string{}
-		overhead := amounts(t.Overhead)
+		overhead := question.Amounts(t.Overhead)
 		left := map[string]resource.Quantity{}
-		for name, amount := range amounts(t.Capacity) {
+		for name, amount := range question.Amounts(t.Capacity) {
 			amount.Sub(overhead[name])
 			n.Allocatable[string(name)] = amount.String()
 			left[string(name)] = amount
 		}
 		created := int64(d.Intn(3000))
 		n.Life = &Life{Created: created, Initialized: created + 40}
-		if d.chance(0.96) {
+		if d.Chance(0.96) {
 			p := pick(d, c.Pools...)
 			n.Pool = p.Name
 			n.Labels[v1.NodePoolLabelKey] = p.Name
@@ -151,40 +153,40 @@ func (d *draw) livedNodes(c *DisruptionCase, apps []string, drifting bool) {
 			n.Stage = "initialized"
 		}
 		if n.Stage != "launched" {
-			n.Labels[hostname] = n.Name
+			n.Labels[corev1.LabelHostname] = n.Name
 		}
 		l := n.Life
-		if d.chance(0.5) {
+		if d.Chance(0.5) {
 			l.ExpireAfter = int64(pick(d, 3700, 7200, 86400, 2592000))
 		}
-		if d.chance(0.15) {
+		if d.Chance(0.15) {
 			l.GracePeriod = 600
 		}
 		if n.Stage == "initialized" {
-			if d.chance(0.7) {
+			if d.Chance(0.7) {
 				l.LastPodEvent = l.Initialized + int64(d.Intn(3600-int(l.Initialized)))
 			}
-			l.Consolidatable = d.chance(0.95)
+			l.Consolidatable = d.Chance(0.95)
 		}
-		if drifting && d.chance(0.5) {
+		if drifting && d.Chance(0.5) {
 			l.Drifted = begin - 1 - int64(d.Intn(500))
 		}
-		if d.chance(0.03) {
+		if d.Chance(0.03) {
 			l.Annotations = map[string]string{v1.DoNotDisruptAnnotationKey: pick(d, "true", "false")}
 		}
-		l.NotReady = d.chance(0.05)
-		l.Nominated = d.chance(0.05)
-		if n.Stage != "launched" && !d.chance(emptiness) {
+		l.NotReady = d.Chance(0.05)
+		l.Nominated = d.Chance(0.05)
+		if n.Stage != "launched" && !d.Chance(emptiness) {
 			for range 1 + d.Intn(pick(d, 3, 5, 8)) {
 				app := pick(d, apps...)
 				if d.fits(c.Templates[app], left) {
-					c.Bound = append(c.Bound, Pod{Name: fmt.Sprintf("bound-%d", len(c.Bound)), UID: d.uid(), Template: app, Node: n.Name, NotReady: d.chance(0.05)})
+					c.Bound = append(c.Bound, Pod{Name: fmt.Sprintf("bound-%d", len(c.Bound)), UID: d.UID(), Template: app, Node: n.Name, NotReady: d.Chance(0.05)})
 				}
 			}
 		}
 		for _, daemon := range c.Daemons {
-			if n.Stage != "launched" && d.chance(0.7) && d.fits(c.Templates[daemon], left) {
-				c.Bound = append(c.Bound, Pod{Name: fmt.Sprintf("bound-%d", len(c.Bound)), UID: d.uid(), Template: daemon, Node: n.Name})
+			if n.Stage != "launched" && d.Chance(0.7) && d.fits(c.Templates[daemon], left) {
+				c.Bound = append(c.Bound, Pod{Name: fmt.Sprintf("bound-%d", len(c.Bound)), UID: d.UID(), Template: daemon, Node: n.Name})
 			}
 		}
 		c.Nodes = append(c.Nodes, n)
@@ -192,7 +194,7 @@ func (d *draw) livedNodes(c *DisruptionCase, apps []string, drifting bool) {
 }
 
 // fits takes a pod's part of what is left of a node, if there is enough.
-func (d *draw) fits(t Template, left map[string]resource.Quantity) bool {
+func (d draw) fits(t Template, left map[string]resource.Quantity) bool {
 	requests := t.Spec.Containers[0].Resources.Requests
 	for name, amount := range requests {
 		if own := left[string(name)]; own.Cmp(amount) < 0 {
@@ -208,7 +210,7 @@ func (d *draw) fits(t Template, left map[string]resource.Quantity) bool {
 }
 
 // changes lets something happen, often while a command has to stand.
-func (d *draw) changes(c *DisruptionCase, apps []string) {
+func (d draw) changes(c *DisruptionCase, apps []string) {
 	for range d.Intn(pick(d, 1, 1, 3, 5)) {
 		n := pick(d, c.Nodes...)
 		if n.Stage != "initialized" {
@@ -219,7 +221,7 @@ func (d *draw) changes(c *DisruptionCase, apps []string) {
 		change := Change{At: begin + 1 + int64(d.Intn(span)), Node: n.Name, What: pick(d, "bind", "delete", "nominate", "consolidatable", "unconsolidatable", "notReady", "gone", "gone", "drifted")}
 		switch change.What {
 		case "bind":
-			change.Pod = &Pod{Name: fmt.Sprintf("later-%d", len(c.Changes)), UID: d.uid(), Template: pick(d, apps...), Node: n.Name}
+			change.Pod = &Pod{Name: fmt.Sprintf("later-%d", len(c.Changes)), UID: d.UID(), Template: pick(d, apps...), Node: n.Name}
 		case "delete":
 			if len(c.Bound) == 0 {
 				continue

@@ -5,10 +5,13 @@ import (
 	"slices"
 	"sort"
 
+	corev1 "k8s.io/api/core/v1"
 	v1 "sigs.k8s.io/karpenter/pkg/apis/v1"
 	"sigs.k8s.io/karpenter/pkg/cloudprovider"
 	"sigs.k8s.io/karpenter/pkg/operator/options"
 	core "sigs.k8s.io/karpenter/pkg/scheduling"
+
+	"scaletwin/upstream/karpenter/question"
 )
 
 // A LaunchCase is a claim, what could be launched for it, and the fleet that was asked for.
@@ -32,32 +35,32 @@ type Fleet struct {
 	Overrides [][2]string `json:"overrides"`
 }
 
-func (d *draw) newLaunchCase(id string) *LaunchCase {
-	c := Case{Reserved: d.chance(0.2)}
-	d.types(&c)
-	if d.chance(0.3) {
+func (d draw) newLaunchCase(id string) *LaunchCase {
+	c := question.Case{Reserved: d.Chance(0.2)}
+	d.Types(&c)
+	if d.Chance(0.3) {
 		c.Types = nil
-		for _, t := range d.catalog {
+		for _, t := range d.Catalog {
 			c.Types = append(c.Types, t.Name)
 		}
 	}
 	own := &LaunchCase{ID: id, Types: c.Types, Reserved: c.Reserved, Requests: map[string]string{}}
-	d.taint = 0
-	own.Requirements = d.pool("alpha", d.chance(0.4)).Requirements
-	if d.chance(0.4) && !slices.ContainsFunc(own.Requirements, func(r Requirement) bool { return r.Key == typeName }) {
-		own.Requirements = append(own.Requirements, Requirement{Key: typeName, Operator: "In", Values: d.some(c.Types, 1, len(c.Types))})
+	d.Taint = 0
+	own.Requirements = d.Pool("alpha", d.Chance(0.4)).Requirements
+	if d.Chance(0.4) && !slices.ContainsFunc(own.Requirements, func(r Requirement) bool { return r.Key == corev1.LabelInstanceTypeStable }) {
+		own.Requirements = append(own.Requirements, Requirement{Key: corev1.LabelInstanceTypeStable, Operator: "In", Values: d.Some(c.Types, 1, len(c.Types))})
 	}
-	for name, amount := range d.container(someCPU, someMemory).Resources.Requests {
+	for name, amount := range d.Container(question.SomeCPU, question.SomeMemory).Resources.Requests {
 		own.Requests[string(name)] = amount.String()
 	}
 	own.Requests["pods"] = "1"
-	if d.chance(0.1) {
+	if d.Chance(0.1) {
 		own.Requests[pick(d, "nvidia.com/gpu", "aws.amazon.com/neuron", "vpc.amazonaws.com/efa")] = "1"
 	}
 	missing := pick(d, 0, 0, 0.1, 0.5, 0.9)
 	for _, name := range c.Types {
-		for _, o := range d.byName[name].Offerings {
-			if d.chance(missing) && (o.Reservation == "" || c.Reserved) {
+		for _, o := range d.ByName[name].Offerings {
+			if d.Chance(missing) && (o.Reservation == "" || c.Reserved) {
 				own.Unavailable = append(own.Unavailable, [3]string{name, o.Zone, o.CapacityType})
 			}
 		}
@@ -80,7 +83,7 @@ func (c *LaunchCase) Solve(v Version, catalog map[string]Type) bool {
 	claim := &v1.NodeClaim{}
 	claim.Name = "claim"
 	claim.Spec.Requirements = nodePool(Pool{Name: "alpha", Requirements: c.Requirements}).Spec.Template.Spec.Requirements
-	claim.Spec.Resources.Requests = amounts(c.Requests)
+	claim.Spec.Resources.Requests = question.Amounts(c.Requests)
 	ctx := options.ToContext(context.Background(), &options.Options{FeatureGates: options.FeatureGates{ReservedCapacity: c.Reserved}})
 	c.Version = v.Name
 	c.Fleet = v.Launch(ctx, claim, types)

@@ -1,90 +1,79 @@
+// Package oracle asks the real Karpenter core where pods would go and what its disruption controller would do, and
+// writes down question and answer.
+//
+// The package holds what the versions since 1.0 share; each version has a module of its own beside this one, which
+// pins its Karpenter and says how its parts are made there.
 package oracle
 
 import (
-	"bufio"
 	"encoding/json"
-	"flag"
-	"fmt"
-	"math/rand"
-	"os"
-	"slices"
-	"strings"
 
 	"github.com/go-logr/logr"
 	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"scaletwin/upstream/karpenter/question"
 )
 
-// Main is the program `gen PART --seed N --cases M [--types FILE]`: it writes cases, one a line.
+// What questions are made of.
+type (
+	Pool        = question.Pool
+	Requirement = question.Requirement
+	Template    = question.Template
+	Pod         = question.Pod
+	Node        = question.Node
+	Life        = question.Life
+	Answer      = question.Answer
+	Claim       = question.Claim
+	Type        = question.Type
+	Offer       = question.Offer
+	Disruption  = question.Disruption
+	Budget      = question.Budget
+)
+
+// draw makes questions at random.
+type draw struct{ *question.Draw }
+
+func pick[T any](d draw, from ...T) T { return question.Pick(d.Draw, from...) }
+
+// asked is a question to a version.
+type asked[C solver] struct {
+	c       C
+	version Version
+	catalog map[string]Type
+}
+
+type solver interface {
+	Solve(v Version, catalog map[string]Type) bool
+	dull() bool
+}
+
+func (a asked[C]) Solve() bool                  { return a.c.Solve(a.version, a.catalog) }
+func (a asked[C]) Dull() bool                   { return a.c.dull() }
+func (a asked[C]) MarshalJSON() ([]byte, error) { return json.Marshal(a.c) }
+
+// part is one whose cases are drawn so.
+func part[C solver](v Version, draws func(d draw, id string) C) question.Part {
+	return func(d *question.Draw, id string) question.Question {
+		return asked[C]{draws(draw{d}, id), v, d.ByName}
+	}
+}
+
+// Main is the program of a version.
 func Main(v Version) {
 	log.SetLogger(logr.Discard())
-	parts := []string{"solve", "disruption", "budget", "cost", "quiet"}
+	parts := map[string]question.Part{
+		"solve":  part(v, func(d draw, id string) *Case { return &Case{*d.NewCase(id)} }),
+		"budget": part(v, draw.newBudgetCase),
+		"cost":   part(v, draw.newCostCase),
+		"quiet":  part(v, draw.newQuietCase),
+		"disruption": part(v, func(d draw, id string) *DisruptionCase {
+			return d.newDisruptionCase(id, v.Policies)
+		}),
+	}
 	if v.Launch != nil {
-		parts = []string{"launch"}
+		parts = map[string]question.Part{"launch": part(v, draw.newLaunchCase)}
 	} else {
 		registerNodeClass()
 	}
-	if len(os.Args) < 2 || !slices.Contains(parts, os.Args[1]) {
-		fail("usage: gen " + strings.Join(parts, "|") + " [--seed N] [--cases M] [--types FILE]")
-	}
-	part := os.Args[1]
-	flags := flag.NewFlagSet("gen "+part, flag.ExitOnError)
-	seed := flags.Int64("seed", 1, "what the cases are drawn from")
-	cases := flags.Int("cases", 200, "how many")
-	types := flags.String("types", "../../golden/karpenter/types.json", "the instance types")
-	_ = flags.Parse(os.Args[2:])
-
-	text, err := os.ReadFile(*types)
-	if err != nil {
-		fail(err)
-	}
-	d := &draw{Rand: rand.New(rand.NewSource(*seed)), byName: map[string]Type{}, matchLabelKeys: v.MatchLabelKeys}
-	if err := json.Unmarshal(text, &d.catalog); err != nil {
-		fail(err)
-	}
-	for _, t := range d.catalog {
-		d.byName[t.Name] = t
-	}
-	register(d.catalog)
-	out := bufio.NewWriter(os.Stdout)
-	drawn := 0
-	for written := 0; written < *cases; drawn++ {
-		id := fmt.Sprintf("%d-%d", *seed, drawn)
-		var c interface {
-			Solve(v Version, catalog map[string]Type) bool
-			// dull is a case in which nothing happens: a few of those will do.
-			dull() bool
-		}
-		switch part {
-		case "solve":
-			c = d.newCase(id)
-		case "launch":
-			c = d.newLaunchCase(id)
-		case "budget":
-			c = d.newBudgetCase(id)
-		case "cost":
-			c = d.newCostCase(id)
-		case "quiet":
-			c = d.newQuietCase(id)
-		case "disruption":
-			c = d.newDisruptionCase(id, v.Policies)
-		}
-		if !c.Solve(v, d.byName) || c.dull() && d.chance(0.8) {
-			continue
-		}
-		line, err := json.Marshal(c)
-		if err != nil {
-			fail(err)
-		}
-		_, _ = out.Write(append(line, '\n'))
-		written++
-	}
-	if err := out.Flush(); err != nil {
-		fail(err)
-	}
-	fmt.Fprintf(os.Stderr, "%s: %d cases of %d drawn, seed %d\n", v.Name, *cases, drawn, *seed)
-}
-
-func fail(what any) {
-	fmt.Fprintln(os.Stderr, what)
-	os.Exit(1)
+	question.Main(v.Name, question.Features{MatchLabelKeys: v.MatchLabelKeys}, parts, register)
 }

@@ -34,13 +34,13 @@ type BudgetCase struct {
 	Allowed *int `json:"allowed,omitempty"`
 }
 
-func (d *draw) newBudgetCase(id string) *BudgetCase {
+func (d draw) newBudgetCase(id string) *BudgetCase {
 	c := &BudgetCase{ID: id, Nodes: d.Intn(pick(d, 3, 12, 101, 400)), Reason: pick(d, "Empty", "Drifted", "Underutilized"), Budgets: []Budget{}}
 	// Seconds around full minutes matter most: schedules are of minutes.
 	c.At = int64(d.Intn(2*365*24*60))*60 + int64(pick(d, 0, 0, 1, 59, d.Intn(60)))
 	for range d.Intn(4) {
 		own := d.budget()
-		if d.chance(0.6) {
+		if d.Chance(0.6) {
 			minute, hour := strconv.Itoa(d.Intn(60)), strconv.Itoa(d.Intn(24))
 			own.Schedule = pick(d, "@hourly", "@daily", "@midnight", "@weekly", "@monthly", "@yearly", "@annually",
 				minute+" "+hour+" * * *", "*/"+strconv.Itoa(1+d.Intn(30))+" * * * *", "0 "+hour+" * * mon-fri", "0 9-17 * * *",
@@ -87,17 +87,17 @@ type PodCost struct {
 	Cost       float64 `json:"cost,string"`
 }
 
-func (d *draw) newCostCase(id string) *CostCase {
+func (d draw) newCostCase(id string) *CostCase {
 	c := &CostCase{ID: id, Pods: []PodCost{}, Created: int64(d.Intn(1000)), At: int64(1000 + d.Intn(pick(d, 10, 5000, 3000000)))}
-	if d.chance(0.8) {
+	if d.Chance(0.8) {
 		c.ExpireAfter = ptr(int64(1 + d.Intn(pick(d, 100, 6000, 2592000))))
 	}
 	for range d.Intn(6) {
 		p := PodCost{}
-		if d.chance(0.7) {
+		if d.Chance(0.7) {
 			p.Annotation = ptr(pick(d, strconv.Itoa(d.Intn(1<<31)), strconv.Itoa(-d.Intn(1<<31)), strconv.Itoa(d.Intn(100000000)), "-134217728", "1207959552", "0", "-2147483648", "2147483647"))
 		}
-		if d.chance(0.6) {
+		if d.Chance(0.6) {
 			p.Priority = ptr(pick(d, int32(0), 1000, 1000000000, 2000000000, 2000001000, -2147483648, int32(d.Intn(1<<31)), -int32(d.Intn(1<<31))))
 		}
 		c.Pods = append(c.Pods, p)
@@ -159,16 +159,16 @@ type Turn struct {
 	Status bool  `json:"status"`
 }
 
-func (d *draw) newQuietCase(id string) *QuietCase {
+func (d draw) newQuietCase(id string) *QuietCase {
 	c := &QuietCase{ID: id, Until: int64(pick(d, 100, 600, 1500)), Turns: []Turn{}, Last: []int64{}, Events: []QuietEvent{}}
-	if d.chance(0.93) {
+	if d.Chance(0.93) {
 		c.After = ptr(int64(pick(d, 0, 1, 9, 10, 11, 30, 30, 60, 300, d.Intn(200))))
 	}
-	if d.chance(0.93) {
+	if d.Chance(0.93) {
 		c.Initialized = int64(1 + d.Intn(60))
 	}
 	for range d.Intn(pick(d, 3, 8, 20)) {
-		c.Events = append(c.Events, QuietEvent{At: int64(1 + d.Intn(int(c.Until))), Daemon: d.chance(0.15)})
+		c.Events = append(c.Events, QuietEvent{At: int64(1 + d.Intn(int(c.Until))), Daemon: d.Chance(0.15)})
 	}
 	sort.Slice(c.Events, func(i, j int) bool { return c.Events[i].At < c.Events[j].At })
 	return c

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes/scheme"
@@ -24,7 +23,12 @@ import (
 	"sigs.k8s.io/karpenter/pkg/operator/options"
 	core "sigs.k8s.io/karpenter/pkg/scheduling"
 	nodepoolutils "sigs.k8s.io/karpenter/pkg/utils/nodepool"
+
+	"scaletwin/upstream/karpenter/question"
 )
+
+// A Case is a question to Solve.
+type Case struct{ question.Case }
 
 // A World is what a scheduler is made from.
 type World struct {
@@ -81,14 +85,6 @@ func register(catalog []Type) {
 	}
 }
 
-func amounts(texts map[string]string) corev1.ResourceList {
-	list := corev1.ResourceList{}
-	for name, text := range texts {
-		list[corev1.ResourceName(name)] = resource.MustParse(text)
-	}
-	return list
-}
-
 func instanceType(t Type, reserved bool) *cloudprovider.InstanceType {
 	requirements := core.NewRequirements()
 	for _, r := range t.Requirements {
@@ -125,8 +121,8 @@ func instanceType(t Type, reserved bool) *cloudprovider.InstanceType {
 		Name:         t.Name,
 		Requirements: requirements,
 		Offerings:    offerings,
-		Capacity:     amounts(t.Capacity),
-		Overhead:     &cloudprovider.InstanceTypeOverhead{KubeReserved: amounts(t.Overhead)},
+		Capacity:     question.Amounts(t.Capacity),
+		Overhead:     &cloudprovider.InstanceTypeOverhead{KubeReserved: question.Amounts(t.Overhead)},
 	}
 }
 
@@ -139,7 +135,7 @@ func nodePool(p Pool) *v1.NodePool {
 	pool.Spec.Template.Spec.NodeClassRef = &v1.NodeClassReference{Group: "karpenter.k8s.aws", Kind: "EC2NodeClass", Name: "default"}
 	pool.Spec.Template.Spec.Taints = p.Taints
 	if len(p.Limits) > 0 {
-		pool.Spec.Limits = v1.Limits(amounts(p.Limits))
+		pool.Spec.Limits = v1.Limits(question.Amounts(p.Limits))
 	}
 	for _, r := range p.Requirements {
 		values := r.Values
@@ -181,8 +177,6 @@ func (c *Case) pod(p Pod, daemon bool) *corev1.Pod {
 	return pod
 }
 
-func (c *Case) isDaemon(template string) bool { return slices.Contains(c.Daemons, template) }
-
 var epoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // Objects of a node: its Node unless it is only launched, and its NodeClaim unless Karpenter did not make it.
@@ -203,7 +197,7 @@ func nodeObjects(n Node) (*corev1.Node, *v1.NodeClaim) {
 		node = &corev1.Node{
 			ObjectMeta: metav1.ObjectMeta{Name: n.Name, Labels: labels},
 			Spec:       corev1.NodeSpec{ProviderID: provider, Taints: n.Taints},
-			Status:     corev1.NodeStatus{Capacity: amounts(n.Capacity), Allocatable: amounts(n.Allocatable)},
+			Status:     corev1.NodeStatus{Capacity: question.Amounts(n.Capacity), Allocatable: question.Amounts(n.Allocatable)},
 		}
 	}
 	if n.Pool == "" {
@@ -214,8 +208,8 @@ func nodeObjects(n Node) (*corev1.Node, *v1.NodeClaim) {
 	claim.Spec.StartupTaints = n.Startup
 	claim.Status.ProviderID = provider
 	claim.Status.NodeName = n.Name
-	claim.Status.Capacity = amounts(n.Capacity)
-	claim.Status.Allocatable = amounts(n.Allocatable)
+	claim.Status.Capacity = question.Amounts(n.Capacity)
+	claim.Status.Allocatable = question.Amounts(n.Allocatable)
 	return node, claim
 }
 
@@ -256,7 +250,7 @@ func (c *Case) solve(v Version, all map[string]*cloudprovider.InstanceType, kube
 		}
 	}
 	for _, p := range c.Bound {
-		if err := w.Cluster.UpdatePod(ctx, c.pod(p, c.isDaemon(p.Template))); err != nil {
+		if err := w.Cluster.UpdatePod(ctx, c.pod(p, c.IsDaemon(p.Template))); err != nil {
 			panic(err)
 		}
 	}
@@ -286,17 +280,10 @@ func (c *Case) solve(v Version, all map[string]*cloudprovider.InstanceType, kube
 	return answer(v.Truncate(ctx, results))
 }
 
-func names(pods []*corev1.Pod) (names []string) {
-	for _, p := range pods {
-		names = append(names, p.Name)
-	}
-	return names
-}
-
 func answer(results scheduling.Results) Answer {
 	a := Answer{Existing: map[string][]string{}}
 	for _, claim := range results.NewNodeClaims {
-		own := Claim{Pool: claim.NodePoolName, Pods: names(claim.Pods), Requests: map[string]string{}}
+		own := Claim{Pool: claim.NodePoolName, Pods: question.Names(claim.Pods), Requests: map[string]string{}}
 		for _, t := range claim.InstanceTypeOptions.OrderByPrice(claim.Requirements) {
 			own.Types = append(own.Types, t.Name)
 		}
@@ -313,7 +300,7 @@ func answer(results scheduling.Results) Answer {
 	}
 	for _, node := range results.ExistingNodes {
 		if len(node.Pods) > 0 {
-			a.Existing[node.Name()] = names(node.Pods)
+			a.Existing[node.Name()] = question.Names(node.Pods)
 		}
 	}
 	for pod := range results.PodErrors {
@@ -323,41 +310,7 @@ func answer(results scheduling.Results) Answer {
 	return a
 }
 
-// How often a case is asked. The order of a Go map is random but favours what it holds first: of two entries
-// the second comes first one time in eight.
-const (
-	certain = 2  // where no constraint can depend on the order of a map
-	few     = 24 // where it could
-	many    = 60 // where it does
-	most    = 8  // answers
-)
-
-// chancy says whether the order of a map can matter: some pod depends on a topology other than the hostname.
-func (c *Case) chancy() bool {
-	for _, t := range c.Templates {
-		for _, s := range t.Spec.TopologySpreadConstraints {
-			if s.TopologyKey != corev1.LabelHostname {
-				return true
-			}
-		}
-		if a := t.Spec.Affinity; a != nil && a.PodAffinity != nil {
-			for _, term := range a.PodAffinity.RequiredDuringSchedulingIgnoredDuringExecution {
-				if term.TopologyKey != corev1.LabelHostname {
-					return true
-				}
-			}
-			for _, term := range a.PodAffinity.PreferredDuringSchedulingIgnoredDuringExecution {
-				if term.PodAffinityTerm.TopologyKey != corev1.LabelHostname {
-					return true
-				}
-			}
-		}
-	}
-	return false
-}
-
-// Solve asks until the answers are known, and says whether they are: where chance has too much of a say, or
-// claims are so many that an unstable sort orders them, a case is no use.
+// Solve asks the scheduler.
 func (c *Case) Solve(v Version, catalog map[string]Type) bool {
 	all := map[string]*cloudprovider.InstanceType{}
 	for _, name := range c.Types {
@@ -370,42 +323,11 @@ func (c *Case) Solve(v Version, catalog map[string]Type) bool {
 		}
 	}
 	for _, p := range c.Bound {
-		objects = append(objects, c.pod(p, c.isDaemon(p.Template)))
+		objects = append(objects, c.pod(p, c.IsDaemon(p.Template)))
 	}
 	kube := indexed(objects...)
-	least := certain
-	if c.chancy() {
-		least = few
-	}
-	seen := map[string]bool{}
-	for i := 0; i < least || i < many && len(seen) > 1; i++ {
-		a := c.solve(v, all, kube)
-		// Up to twelve, Go's sort is an insertion sort, which is stable.
-		if len(a.Claims) > 12 {
-			return false
-		}
-		text, err := json.Marshal(a)
-		if err != nil {
-			panic(err)
-		}
-		if seen[string(text)] = true; len(seen) > most {
-			return false
-		}
-	}
-	texts := make([]string, 0, len(seen))
-	for text := range seen {
-		texts = append(texts, text)
-	}
-	sort.Strings(texts)
-	for _, text := range texts {
-		var a Answer
-		if err := json.Unmarshal([]byte(text), &a); err != nil {
-			panic(err)
-		}
-		c.Answers = append(c.Answers, a)
-	}
 	c.Version = v.Name
-	return true
+	return c.Ask(func() Answer { return c.solve(v, all, kube) })
 }
 
 func (c *Case) dull() bool { return false }

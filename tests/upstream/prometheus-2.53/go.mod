@@ -28,6 +28,12 @@ require (
 	google.golang.org/protobuf v1.34.1 // indirect
 )
 
-require scaletwin/upstream/prometheus v0.0.0
+require (
+	scaletwin/upstream/prometheus v0.0.0 // indirect
+	scaletwin/upstream/prometheus/engine v0.0.0
+)
 
-replace scaletwin/upstream/prometheus => ../prometheus
+replace (
+	scaletwin/upstream/prometheus => ../prometheus
+	scaletwin/upstream/prometheus/engine => ../prometheus/engine
+)

@@ -1,7 +1,8 @@
 //! A sweep's figures: front, heatmaps, effects, sensitivity, and two dashboards side by side.
 
-use plots::{Beside, Chart, ChartPanel, Dot, Figure, Ink, Picture, Ruler, Theme};
+use plots::{Beside, Chart, ChartPanel, Curve, Dot, Figure, Ink, Layer, Picture, Place, Ruler, Theme};
 use sweep::effects::Effect;
+use sweep::plan::counted;
 use sweep::sensitivity::{Indices, Sensitivity};
 use sweep::statistics::{Estimate, mean};
 use sweep::{Configuration, Fate, Measure, Plan};
@@ -56,14 +57,11 @@ pub(super) fn draw(
     colors: Colors,
     typed: &[Heat],
 ) -> Result<Vec<(String, Vec<u8>)>, Failure> {
-    let theme = match colors {
-        Colors::Dark => Theme::DARK,
-        Colors::Light => Theme::LIGHT,
-    };
+    let theme = colors.theme();
     let mut files = Vec::new();
     let plan = &answer.sweep.plan;
     if plan.objectives.len() > 1 {
-        add(&mut files, "front", &front(answer), &theme)?;
+        add(&mut files, "front", &front(answer), theme)?;
     }
     let heats: Vec<Heat> = if typed.is_empty() {
         wanted(answer)
@@ -76,20 +74,20 @@ pub(super) fn draw(
         } else {
             format!("heatmap-{}", n + 1)
         };
-        add(&mut files, &name, &heatmap(answer, *heat), &theme)?;
+        add(&mut files, &name, &heatmap(answer, *heat), theme)?;
     }
     if !answer.effects.is_empty() {
-        add(&mut files, "effects", &effects(answer), &theme)?;
+        add(&mut files, "effects", &effects(answer), theme)?;
     }
     if !answer.sensitivity.is_empty() {
-        add(&mut files, "sensitivity", &sensitivities(answer), &theme)?;
+        add(&mut files, "sensitivity", &sensitivities(answer), theme)?;
     }
     if let Some((current, chosen)) = dashboards(answer)? {
         let both = Beside {
             left: &current,
             right: &chosen,
         };
-        add(&mut files, "dashboards", &both, &theme)?;
+        add(&mut files, "dashboards", &both, theme)?;
     }
     Ok(files)
 }
@@ -107,11 +105,13 @@ fn add(
     Ok(())
 }
 
-/// A measure's title with its unit.
+/// A measure's title with its unit, unless the title says it.
 fn titled(measure: Measure) -> String {
-    match measure.display().1 {
-        "" => measure.title().to_owned(),
-        unit => format!("{} ({unit})", measure.title()),
+    let (title, unit) = (measure.title(), measure.display().1);
+    if unit.is_empty() || title.to_lowercase().starts_with(unit) {
+        title.to_owned()
+    } else {
+        format!("{title} ({unit})")
     }
 }
 
@@ -130,11 +130,11 @@ fn shown(measure: Measure, value: f64) -> f64 {
 /// What every chart says of itself.
 fn about(answer: &Answered<'_>) -> String {
     let plan = &answer.sweep.plan;
-    let count = sweep::plan::grouped(answer.found.len() as u128 - 1);
     format!(
-        "{count} configurations ({}), {} seeds each, simulated in {}",
+        "{} ({}), {} each, simulated in {}",
+        counted(answer.found.len() - 1, "configuration"),
         plan.design.as_str(),
-        plan.replications,
+        counted(plan.replications as usize, "seed"),
         match plan.fidelity {
             model::traffic::Fidelity::Flow => "flow",
             model::traffic::Fidelity::Requests => "requests",
@@ -332,7 +332,7 @@ fn digits(values: &[Vec<f64>]) -> usize {
     (2.0 - range.log10().floor()).clamp(0.0, 5.0) as usize
 }
 
-/// A row for each objective, a panel for each axis.
+/// A panel for each axis and objective: axes below each other, unless they are fewer than objectives.
 fn effects(answer: &Answered<'_>) -> Chart {
     let plan = &answer.sweep.plan;
     let panel = |effect: &Effect| {
@@ -372,9 +372,10 @@ fn effects(answer: &Answered<'_>) -> Chart {
             ],
         }
     };
-    // The same measure has the same scale in all panels of its row, or small effects would look large.
-    let mut panels = Vec::new();
+    // The same measure has the same scale in all its panels, or small effects would look large.
+    let mut by_measure: Vec<Vec<ChartPanel>> = Vec::new();
     for measure in &plan.objectives {
+        let mut panels = Vec::new();
         let own: Vec<&Effect> = answer
             .effects
             .iter()
@@ -402,37 +403,36 @@ fn effects(answer: &Answered<'_>) -> Chart {
             );
             panels.push(panel);
         }
+        by_measure.push(panels);
     }
-    let rows = plan.objectives.len() as u32;
+    let across = plan.axes.len() < plan.objectives.len();
+    let grid = if across { by_measure } else { turned(by_measure) };
+    let (rows, columns) = (grid.len() as u32, grid.first().map_or(1, Vec::len));
     Chart {
         title: format!("{}: what each setting does by itself", plan.name),
         notes: vec![
             about(answer),
-            "mean over all configurations with the value; whiskers hold 95 % of the mean over seeds"
+            "dots: means over all configurations with the value; whiskers: 95 % of its distance from the mean of all, seed by seed"
                 .to_owned(),
         ],
-        columns: plan.axes.len(),
-        panels,
-        size: (960.max(widest(answer) * plan.axes.len() as u32), 90 + 240 * rows),
+        columns,
+        panels: grid.into_iter().flatten().collect(),
+        size: (960.max(300 * columns as u32), 90 + 200 * rows),
     }
 }
 
-/// The width that the labels of every axis find room in.
-fn widest(answer: &Answered<'_>) -> u32 {
-    let width = |effect: &Effect| {
-        let letters = effect
-            .levels
-            .iter()
-            .map(|level| level.label.chars().count() as u32);
-        90 + letters.map(|letters| 7 * letters + 14).sum::<u32>()
-    };
-    answer
-        .effects
-        .iter()
-        .map(width)
-        .max()
-        .unwrap_or(0)
-        .clamp(200, 420)
+/// Rows as columns.
+fn turned(rows: Vec<Vec<ChartPanel>>) -> Vec<Vec<ChartPanel>> {
+    let mut columns: Vec<Vec<ChartPanel>> = Vec::new();
+    for row in rows {
+        for (n, panel) in row.into_iter().enumerate() {
+            match columns.get_mut(n) {
+                Some(column) => column.push(panel),
+                None => columns.push(vec![panel]),
+            }
+        }
+    }
+    columns
 }
 
 fn ends(measure: Measure, estimate: Estimate) -> [f64; 3] {
@@ -517,7 +517,8 @@ fn sensitivities(answer: &Answered<'_>) -> Chart {
     }
 }
 
-/// The dashboards of the current and of the recommended configuration, of the same seeds.
+/// The dashboards of the current and of the recommended configuration, of the same seeds: narrow ones, so that both
+/// together are as wide as a README.
 fn dashboards(answer: &Answered<'_>) -> Result<Option<(Figure, Figure)>, Failure> {
     let Some(chosen) = answer.chosen.map(|index| &answer.found[index]) else {
         return Ok(None);
@@ -530,7 +531,9 @@ fn dashboards(answer: &Answered<'_>) -> Result<Option<(Figure, Figure)>, Failure
         model::traffic::Fidelity::Flow => Fidelity::Flow,
         model::traffic::Fidelity::Requests => Fidelity::Requests,
     };
-    let one = |title: String, sets: &[String]| -> Result<Figure, Failure> {
+    let settings = [None, Some(point.as_slice())].map(|point| lines(&answer.settings(point)));
+    let most = settings.iter().map(Vec::len).max().unwrap_or(0);
+    let one = |title: &str, mut notes: Vec<String>, sets: &[String]| -> Result<Figure, Failure> {
         let all: Vec<String> = plan.sets.iter().chain(sets).cloned().collect();
         let (scenario, _) = answer
             .sweep
@@ -553,31 +556,67 @@ fn dashboards(answer: &Answered<'_>) -> Result<Option<(Figure, Figure)>, Failure
             overlay: None,
         }
         .figure();
-        Ok(Figure { title, ..figure })
+        notes.resize(most, String::new());
+        let (_, results) = figure.subtitle.split_once(" · ").unwrap_or_default();
+        let band = if seeds > 1 { ", median and 5–95 %" } else { "" };
+        notes.push(format!("{}{band} · {results}", counted(seeds, "seed")));
+        let panel = |(row, panel): (usize, plots::Panel)| plots::Panel {
+            place: Place { row, half: None },
+            ..panel
+        };
+        Ok(Figure {
+            title: title.to_owned(),
+            subtitle: notes.join("\n"),
+            panels: figure.panels.into_iter().enumerate().map(panel).collect(),
+            size: (480, 1180),
+            ..figure
+        })
     };
-    let now = one("now".to_owned(), &[])?;
-    let then = one(
-        format!("recommended: {}", shortened(&answer.named(chosen))),
-        &plan.overrides(point),
-    )?;
-    let (now, then) = same_scales(now, then);
+    let [before, after] = settings;
+    let mut now = one("now", before, &[])?;
+    let title = format!("recommended: configuration {}", chosen.number);
+    let mut then = one(&title, after, &plan.overrides(point))?;
+    compare_fairly(&mut now, &mut then);
     Ok(Some((now, then)))
 }
 
-fn shortened(text: &str) -> String {
-    const LONGEST: usize = 90;
-    match text.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
+/// Pairs of names and values, as many in a line as a narrow dashboard has room for.
+fn lines(pairs: &[String]) -> Vec<String> {
+    const WIDEST: usize = 68;
+    let mut lines: Vec<String> = Vec::new();
+    for pair in pairs {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 2 + pair.chars().count() <= WIDEST => {
+                line.push_str(", ");
+                line.push_str(pair);
+            }
+            _ => lines.push(pair.clone()),
+        }
     }
+    lines
 }
 
-/// Panels of the same name reach equally high, or the eye would compare wrongly.
-fn same_scales(mut one: Figure, mut two: Figure) -> (Figure, Figure) {
+/// Panels of the same name reach equally high, and a machine type has the same colour in both, or the eye would
+/// compare wrongly.
+fn compare_fairly(one: &mut Figure, two: &mut Figure) {
     for (a, b) in one.panels.iter_mut().zip(&mut two.panels) {
         let most = plots::greatest(a).max(plots::greatest(b));
         a.at_least = most;
         b.at_least = most;
+        for (a, b) in a.layers.iter_mut().zip(&mut b.layers) {
+            if let (Layer::Stack { parts: a }, Layer::Stack { parts: b }) = (a, b) {
+                let mut labels: Vec<String> = Vec::new();
+                for (label, _) in a.iter().chain(b.iter()) {
+                    if !labels.contains(label) {
+                        labels.push(label.clone());
+                    }
+                }
+                for parts in [a, b] {
+                    let own = |label: &String| parts.iter().find(|(own, _)| own == label).cloned();
+                    let part = |label: &String| own(label).unwrap_or((label.clone(), Curve::default()));
+                    *parts = labels.iter().map(part).collect();
+                }
+            }
+        }
     }
-    (one, two)
 }

@@ -14,15 +14,15 @@ use sweep::journal::{self, Known};
 use sweep::{Configuration, Engine, Shard, Simulator, Store};
 
 use super::Answer;
-use crate::args::{MergeArgs, SweepArgs, SweepCommand};
+use crate::args::{FigureArgs, Format, MergeArgs, SweepArgs, SweepCommand};
 use crate::failure::Failure;
 use crate::output::OutputDir;
 use crate::talk;
 pub(super) use load::Sweep;
-pub(super) use run::{Bar, halted, read as read_journal};
+pub(super) use run::{assembled, halted, read as read_journal};
 pub(super) use text::{Answered, spread};
 
-use run::in_pool;
+use run::{Bar, in_pool};
 
 pub(crate) fn sweep(args: &SweepArgs) -> Result<Answer, Failure> {
     match (&args.command, &args.file) {
@@ -74,15 +74,7 @@ fn one(args: &SweepArgs, file: &Path) -> Result<Answer, Failure> {
         reasons: &reasons,
         pace: Some(bar.pace()),
     };
-    ends.tell(
-        &out,
-        args.format,
-        if args.no_plots {
-            None
-        } else {
-            Some((args.theme, &heatmaps))
-        },
-    )
+    ends.tell(&out, args.format, args.figures, &heatmaps)
 }
 
 /// Copies of the journal to an object store.
@@ -125,27 +117,25 @@ fn copies(args: &SweepArgs, _: Shard, _: &Path) -> Result<Option<Copies>, Failur
     }
 }
 
-/// The directories of shards: the directory itself, or what an object store has.
-fn fetched(shard: &Path, whole: &Path) -> Result<Vec<PathBuf>, Failure> {
-    let Some(url) = shard.to_str().filter(|text| text.contains("://")) else {
-        return Ok(vec![shard.to_owned()]);
-    };
-    #[cfg(feature = "cluster")]
-    return remote::Remote::open(url)?.fetch_all(&whole.join("shards"));
-    #[cfg(not(feature = "cluster"))]
-    {
-        let _ = (url, whole);
-        Err(no_store())
-    }
+/// Whether a shard lies in an object store.
+fn is_url(shard: &Path) -> bool {
+    shard.to_string_lossy().contains("://")
+}
+
+/// The directories that an object store's shards are brought to.
+#[cfg(feature = "cluster")]
+fn fetched(url: &Path, whole: &Path) -> Result<Vec<PathBuf>, Failure> {
+    remote::Remote::open(&url.to_string_lossy())?.fetch_all(&whole.join("shards"))
+}
+
+#[cfg(not(feature = "cluster"))]
+fn fetched(_: &Path, _: &Path) -> Result<Vec<PathBuf>, Failure> {
+    Err(no_store())
 }
 
 /// Puts shards together: what comes out is what one machine would have written.
 fn merge(args: &MergeArgs) -> Result<Answer, Failure> {
     let sweep = Sweep::load(&args.file)?;
-    let mut known = Known::new();
-    for dir in &args.shards {
-        known.extend(run::read(&sweep, dir)?);
-    }
     let path = args
         .out
         .clone()
@@ -154,21 +144,19 @@ fn merge(args: &MergeArgs) -> Result<Answer, Failure> {
         return Err(Failure::new(format!("{} is one of the shards", path.display()))
             .hint("choose another directory for the whole with --out"));
     }
+    // What lies here is read before anything is written.
+    let mut known = Known::new();
+    let (urls, dirs): (Vec<&PathBuf>, Vec<&PathBuf>) = args.shards.iter().partition(|shard| is_url(shard));
+    for dir in dirs {
+        known.extend(run::read(&sweep, dir)?);
+    }
     let out = OutputDir::open(&path)?;
-    for shard in &args.shards {
-        for dir in fetched(shard, &path)? {
+    for url in urls {
+        for dir in fetched(url, &path)? {
             known.extend(run::read(&sweep, &dir)?);
         }
     }
-    let reasons = sweep::check::without_effect(&sweep.plan, &sweep.base);
-    let model = Simulator::new(&sweep.plan, &sweep.base);
-    let bar = Bar::hidden();
-    let store = Store {
-        known: known.clone(),
-        journal: None,
-    };
-    let engine = Engine::new(&sweep.plan, &model, store, &bar, sweep.seed, sweep.held(&reasons));
-    let found = engine.run(Shard::WHOLE).map_err(|halt| halted(&halt, &path))?;
+    let (found, reasons) = run::assembled(&sweep, known.clone()).map_err(|halt| halted(&halt, &path))?;
     // The journals become one, so that the whole can be resumed, drawn again and asked for a recommendation.
     run::rewrite(&sweep, &path, &known)?;
     let ends = End {
@@ -177,15 +165,7 @@ fn merge(args: &MergeArgs) -> Result<Answer, Failure> {
         reasons: &reasons,
         pace: None,
     };
-    ends.tell(
-        &out,
-        args.format,
-        if args.no_plots {
-            None
-        } else {
-            Some((args.theme, &[]))
-        },
-    )
+    ends.tell(&out, args.format, args.figures, &[])
 }
 
 /// A sweep that has run.
@@ -201,8 +181,9 @@ impl End<'_> {
     fn tell(
         &self,
         out: &OutputDir,
-        format: crate::args::Format,
-        figures: Option<(crate::args::Colors, &[figures::Heat])>,
+        format: Format,
+        figures: FigureArgs,
+        heatmaps: &[figures::Heat],
     ) -> Result<Answer, Failure> {
         let plan = &self.sweep.plan;
         let mut files = vec![(
@@ -215,14 +196,12 @@ impl End<'_> {
             sweep::results::parquet(plan, self.found, self.sweep.seed),
         ));
         let answer = text::Answered::of(self.sweep, self.found, self.reasons);
-        if let Some((theme, heatmaps)) = figures {
-            files.extend(figures::draw(&answer, theme, heatmaps)?);
+        if let Some(colors) = figures.wanted() {
+            files.extend(figures::draw(&answer, colors, heatmaps)?);
         }
-        let named: Vec<(&str, Vec<u8>)> = files
-            .iter()
-            .map(|(name, bytes)| (name.as_str(), bytes.clone()))
-            .collect();
-        let written = out.write(&named, &[])?;
+        let written = out.write(&files, &[]).map_err(|failure| {
+            failure.hint("every run is kept in the journal: make room, and --resume writes what is missing")
+        })?;
         answer.print(format, self.pace, &written)?;
         Ok(Answer::Done)
     }

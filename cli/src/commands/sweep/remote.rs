@@ -40,6 +40,8 @@ impl Remote {
         let settings = std::env::vars().filter(|(name, _)| name.starts_with("AWS_"));
         let (store, prefix) =
             object_store::parse_url_opts(&parsed, settings).map_err(|error| fail(error.to_string()))?;
+        // An error says that there is one already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         Ok(Remote {
             store: store.into(),

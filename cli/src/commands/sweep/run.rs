@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use indicatif::ProgressBar;
+use sweep::check::{Reason, without_effect};
 use sweep::journal::{self, JOURNAL, Journal, Known};
-use sweep::{Halt, Watch};
+use sweep::{Configuration, Engine, Halt, Shard, Simulator, Store, Watch};
 
 use super::journal_of;
 use super::load::Sweep;
@@ -45,6 +46,19 @@ pub(crate) fn read(sweep: &Sweep, dir: &Path) -> Result<Known, Failure> {
     journal::read(dir, sweep.fingerprint(), sweep.plan.width()).map_err(|error| journal_failure(&error))
 }
 
+/// All configurations from runs that are known, with what `check` says of each axis. Nothing is run.
+pub(crate) fn assembled(
+    sweep: &Sweep,
+    known: Known,
+) -> Result<(Vec<Configuration>, Vec<Option<Reason>>), Halt> {
+    let reasons = without_effect(&sweep.plan, &sweep.base);
+    let model = Simulator::new(&sweep.plan, &sweep.base);
+    let bar = Bar::on(ProgressBar::hidden(), 0.0);
+    let store = Store { known, journal: None };
+    let engine = Engine::new(&sweep.plan, &model, store, &bar, sweep.seed, sweep.held(&reasons));
+    Ok((engine.run(Shard::WHOLE)?, reasons))
+}
+
 /// Writes a journal of all that is known, in order.
 pub(super) fn rewrite(sweep: &Sweep, dir: &Path, known: &Known) -> Result<(), Failure> {
     let fail = |error: journal::Error| journal_failure(&error);
@@ -58,10 +72,10 @@ pub(super) fn rewrite(sweep: &Sweep, dir: &Path, known: &Known) -> Result<(), Fa
 fn journal_failure(error: &journal::Error) -> Failure {
     let hint = match error {
         journal::Error::Other { .. } => {
-            "its scenario, axes, design or constraints are not those of this file; choose another directory with --out, or begin anew with --restart"
+            "its scenario, axes, design or constraints are not those of this file; name another directory, or begin anew with `sweep --restart`"
         }
         journal::Error::Damaged { .. } => {
-            "the file is no journal or was changed; choose another directory with --out, or begin anew with --restart"
+            "the file is no journal or was changed; name another directory, or begin anew with `sweep --restart`"
         }
         journal::Error::Busy { .. } => "wait for it, or choose another directory with --out",
         journal::Error::Io { .. } => "choose another directory with --out",
@@ -111,7 +125,7 @@ pub(super) struct Pace {
 }
 
 /// A bar with rate, time left and how many times faster than real time, on a terminal.
-pub(crate) struct Bar {
+pub(super) struct Bar {
     bar: ProgressBar,
     started: Instant,
     /// Simulated seconds of a run.
@@ -126,10 +140,6 @@ const REFRESH: usize = 16;
 impl Bar {
     pub(super) fn new(simulated: f64) -> Self {
         Bar::on(talk::sweep_progress(), simulated)
-    }
-
-    pub(crate) fn hidden() -> Self {
-        Bar::on(ProgressBar::hidden(), 0.0)
     }
 
     fn on(bar: ProgressBar, simulated: f64) -> Self {

@@ -8,6 +8,7 @@ use sweep::answer::{Keeping, alike, best, choose, eligible, keeping};
 use sweep::check::Reason;
 use sweep::effects::{Effect, Identical, effects, identical};
 use sweep::measure::significant;
+use sweep::plan::counted;
 use sweep::sensitivity::{Sensitivity, sensitivity};
 use sweep::statistics::{CONFIDENCE, Estimate};
 use sweep::{Configuration, Fate, Measure};
@@ -87,15 +88,20 @@ impl<'a> Answered<'a> {
     pub(crate) fn named(&self, configuration: &Configuration) -> String {
         match &configuration.point {
             None => "the scenario as it is".to_owned(),
-            Some(point) => {
-                let plan = &self.sweep.plan;
-                let pairs = plan.axes.iter().zip(plan.labels(point));
-                pairs
-                    .map(|(axis, label)| format!("{} {label}", axis.name))
-                    .collect::<Vec<_>>()
-                    .join(", ")
-            }
+            Some(point) => self.settings(Some(point)).join(", "),
         }
+    }
+
+    /// What the axes are set to at a point, or now, each in words.
+    pub(crate) fn settings(&self, point: Option<&[u32]>) -> Vec<String> {
+        let plan = &self.sweep.plan;
+        let label = |axis: usize| match point {
+            Some(point) => plan.axes[axis].levels[point[axis] as usize].label.clone(),
+            None => self.now(axis),
+        };
+        (0..plan.axes.len())
+            .map(|axis| format!("{} {}", plan.axes[axis].name, label(axis)))
+            .collect()
     }
 
     fn text(&self, pace: Option<Pace>, written: &[PathBuf]) -> String {
@@ -104,16 +110,16 @@ impl<'a> Answered<'a> {
         let mut line = |name: &str, value: String| {
             let _ = writeln!(text, "{name:<18} {value}");
         };
-        let count = self.found.len() - 1;
         let minutes = significant(self.sweep.counted.as_secs_f64() / 60.0, 3);
         line(
             "sweep",
             format!(
-                "{}: {count} configurations of {} ({}), {} seeds each, {minutes} min",
+                "{}: {} of {} ({}), {} each, {minutes} min",
                 plan.name,
+                counted(self.found.len() - 1, "configuration"),
                 plan.scenario.rsplit('/').next().unwrap_or(&plan.scenario),
                 plan.design.as_str(),
-                plan.replications
+                counted(plan.replications as usize, "seed")
             ),
         );
         if let Some(pace) = pace {
@@ -131,8 +137,8 @@ impl<'a> Answered<'a> {
         line(
             "Pareto front",
             format!(
-                "{} configurations{kept}; means over seeds ± 95 %",
-                self.front.len()
+                "{}{kept}; means over seeds ± 95 %",
+                counted(self.front.len(), "configuration")
             ),
         );
         text.push_str(&self.table());
@@ -300,8 +306,8 @@ impl<'a> Answered<'a> {
             }
             let seen = match seen {
                 Some(own) => format!(
-                    "the same results to the last digit in {} pairs that differ in nothing else",
-                    own.pairs
+                    "the same results to the last digit in {} of configurations that differ in nothing else",
+                    counted(own.pairs, "pair")
                 ),
                 None => "says check, for every configuration asked about".to_owned(),
             };
@@ -322,6 +328,14 @@ impl<'a> Answered<'a> {
                     );
                 }
             }
+        }
+        if plan.replications == 1 {
+            let _ = writeln!(
+                text,
+                "{:<18} with one seed no difference can be told from luck: ask for more replications",
+                "cannot tell apart"
+            );
+            return text + &self.nothing();
         }
         for effect in self.effects.iter().filter(|effect| !self.is_idle(effect.axis)) {
             let same = sweep::effects::alike(effect);
@@ -361,10 +375,15 @@ impl<'a> Answered<'a> {
                 pairs.join(", ")
             );
         }
-        if self.chosen.is_none() {
-            let _ = writeln!(text, "{:<18} no configuration keeps to the constraints", "none");
+        text + &self.nothing()
+    }
+
+    /// That nothing can be recommended, if so.
+    fn nothing(&self) -> String {
+        match self.chosen {
+            Some(_) => String::new(),
+            None => format!("{:<18} no configuration keeps to the constraints\n", "none"),
         }
-        text
     }
 
     fn json(&self) -> Value {

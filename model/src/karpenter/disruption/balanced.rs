@@ -71,7 +71,8 @@ impl Judge {
                 let Some(own) = state.pool().and_then(|pool| totals.get_mut(&pool)) else {
                     continue;
                 };
-                let price = instance_type(state, scene.view).and_then(|own| node_price(state, own));
+                let price =
+                    instance_type(state, scene.view).and_then(|own| node_price(state, own, scene.profile));
                 own.cost += price.unwrap_or_default().usd_per_hour();
                 let pods = state
                     .pods

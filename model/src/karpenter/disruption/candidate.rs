@@ -13,6 +13,8 @@ use crate::id::{NodeClaimId, NodePoolId, PodId};
 use crate::karpenter::instance_type::{CapacityType, InstanceType};
 use crate::karpenter::node_pool::{ConsolidationPolicy, NodePool};
 use crate::karpenter::pdb::{Limits, Verdict};
+use crate::karpenter::requirement::{Name, Requirement};
+use crate::karpenter::requirements::Requirements;
 use crate::karpenter::state::{NodeClaim, StateNode, is_true};
 use crate::karpenter::version::{Empty, Profile};
 use crate::karpenter::{labels, pod, provisioner::View};
@@ -80,14 +82,42 @@ pub(crate) fn instance_type<'a>(state: &StateNode<'_>, view: &View<'a>) -> Optio
     types.iter().find(|instance_type| *instance_type.name == **name)
 }
 
-/// What a node costs, by its zone and capacity type; offerings count even if EC2 is out of them
-/// (`resolveNodePrice`).
-pub(crate) fn node_price(state: &StateNode<'_>, instance_type: &InstanceType) -> Option<Price> {
-    let zone = state.labels().get(labels::ZONE)?;
-    let capacity_type: CapacityType = state.labels().get(labels::CAPACITY_TYPE)?.parse().ok()?;
+/// What a node costs; offerings count even if EC2 is out of them. From v1.14 on zone and capacity type say which one
+/// it has (`resolveNodePrice`); before, all its labels do.
+pub(crate) fn node_price(
+    state: &StateNode<'_>,
+    instance_type: &InstanceType,
+    profile: &Profile,
+) -> Option<Price> {
+    if !profile.balanced {
+        return labelled_price(state, instance_type);
+    }
+    let (zone, capacity_type) = (
+        state.labels().get(labels::ZONE)?,
+        state.labels().get(labels::CAPACITY_TYPE)?,
+    );
+    let capacity_type: CapacityType = capacity_type.parse().ok()?;
     let mut offerings = instance_type.offerings.iter();
     let own = offerings.find(|o| o.capacity_type == capacity_type && *o.zone == **zone)?;
     Some(own.price)
+}
+
+/// The cheapest offering that a node's labels admit, so that one which names a reservation has no other
+/// (karpenter v1.5.5 pkg/controllers/disruption/consolidation.go `getCandidatePrices`).
+pub(crate) fn labelled_price(state: &StateNode<'_>, instance_type: &InstanceType) -> Option<Price> {
+    let keys = [
+        labels::ZONE,
+        labels::CAPACITY_TYPE,
+        labels::CAPACITY_RESERVATION_ID,
+    ];
+    let known = keys
+        .iter()
+        .filter_map(|key| Some((Name::from(*key), state.labels().get(*key)?)));
+    let own: Requirements = known
+        .map(|(key, value)| (key, Requirement::only(value.as_str())))
+        .collect();
+    let compatible = instance_type.offerings.iter().filter(|o| o.is_compatible(&own));
+    compatible.map(|offering| offering.price).min()
 }
 
 impl<'a> Candidate<'a> {
@@ -142,7 +172,7 @@ impl<'a> Candidate<'a> {
             instance_type,
             missing_label,
             spot: state.labels().get(labels::CAPACITY_TYPE).map(String::as_str) == Some("spot"),
-            price: instance_type.and_then(|instance_type| node_price(state, instance_type)),
+            price: instance_type.and_then(|own| node_price(state, own, profile)),
             pods: reschedulable().map(|(id, _)| id).collect(),
             disruption_cost: cost * lifetime_remaining(created, expire_after, now),
             reschedule_cost: reschedule_cost(reschedulable().map(|(_, pod)| pod)),

@@ -11,7 +11,7 @@ use sim::Stream;
 
 use super::balanced::Judge;
 use super::budget::Allowances;
-use super::candidate::Candidate;
+use super::candidate::{Candidate, labelled_price};
 use super::consolidation::{self, Move, keep_cheaper};
 use super::event::{Blocked, Method, Score, Unconsolidatable};
 use super::simulate::{Scene, Solver};
@@ -288,12 +288,10 @@ fn drop_same_types(moved: &mut Move, candidates: &[&Candidate<'_>]) -> Result<()
     // A node of unknown price counts as free.
     let mut prices: BTreeMap<&Name, Option<Price>> = BTreeMap::new();
     for candidate in candidates {
-        let name = &candidate
-            .instance_type
-            .expect("consolidation knows the type")
-            .name;
-        let cheapest = prices.entry(name).or_default();
-        *cheapest = [*cheapest, candidate.price].into_iter().flatten().min();
+        let own = candidate.instance_type.expect("consolidation knows the type");
+        let price = labelled_price(candidate.state, own);
+        let cheapest = prices.entry(&own.name).or_default();
+        *cheapest = [*cheapest, price].into_iter().flatten().min();
     }
     let shared = replacement
         .types

@@ -5,11 +5,12 @@ use std::borrow::Cow;
 
 use sim::Stream;
 
+use super::daemons::Daemon;
 use super::host_port::{self, HostPort};
 use super::pod_kind::PodKind;
 use super::topology::{Place, Topology};
 use super::{Purpose, Request, World};
-use crate::api::{Labels, PodTemplate, Taint};
+use crate::api::{Labels, Taint};
 use crate::id::PodId;
 use crate::karpenter::labels;
 use crate::karpenter::requirement::{Name, Requirement};
@@ -25,7 +26,7 @@ pub(crate) struct ExistingNode<'a> {
     taints: Vec<&'a Taint>,
     labels: &'a Labels,
     hostname: Name,
-    /// What pods of this pass asked of labels that the node does not have.
+    /// What pods of this pass, and topology for their sake, asked of labels that the node does not have.
     extra: Requirements,
     remaining: Resources,
     overcommitted: bool,
@@ -33,28 +34,6 @@ pub(crate) struct ExistingNode<'a> {
     unsettled: bool,
     ports: Option<Vec<HostPort>>,
     pub(crate) pods: Vec<PodId>,
-}
-
-/// What a DaemonSet puts on a node, prepared.
-pub(crate) struct Daemon<'a> {
-    template: &'a PodTemplate,
-    requirements: Requirements,
-    requests: Resources,
-}
-
-impl<'a> Daemon<'a> {
-    pub(crate) fn all(world: &World<'a>) -> Vec<Daemon<'a>> {
-        let daemon = |template: &'a std::sync::Arc<PodTemplate>| Daemon {
-            template,
-            requirements: if world.profile.daemon_preferences_required {
-                Requirements::of_pod(&template.spec)
-            } else {
-                Requirements::strict_of_pod(&template.spec)
-            },
-            requests: template.spec.requests(),
-        };
-        world.daemons.iter().map(daemon).collect()
-    }
 }
 
 /// A node with a pod's requirements added to its own.
@@ -94,7 +73,7 @@ impl<'a> ExistingNode<'a> {
     pub(crate) fn new(
         at: usize,
         state: &'a StateNode<'a>,
-        daemons: &[Daemon<'_>],
+        daemons: &[Daemon],
         world: &World<'a>,
         request: &Request<'a>,
     ) -> Self {
@@ -116,13 +95,10 @@ impl<'a> ExistingNode<'a> {
     }
 
     /// Keeps room for DaemonSet pods that are not there yet; more of them than expected free nothing.
-    fn reserve_for_daemons(&mut self, daemons: &[Daemon<'_>]) {
+    fn reserve_for_daemons(&mut self, daemons: &[Daemon]) {
         let mut expected = Resources::default();
         for daemon in daemons {
-            let tolerated = self
-                .taints
-                .iter()
-                .all(|taint| daemon.template.spec.tolerates(taint));
+            let tolerated = self.taints.iter().all(|taint| daemon.spec.tolerates(taint));
             if tolerated && self.is_compatible(&daemon.requirements) {
                 expected += &daemon.requests;
             }
@@ -165,6 +141,10 @@ impl<'a> ExistingNode<'a> {
         label.or_else(|| self.extra.get(key).map(Cow::Borrowed))
     }
 
+    fn lacks(&self, key: &str) -> bool {
+        key != labels::HOSTNAME && !self.labels.contains_key(key)
+    }
+
     /// Whether the node's labels meet a pod's requirements; none may be undefined.
     fn is_compatible(&self, wanted: &Requirements) -> bool {
         wanted.iter().all(|(key, requirement)| {
@@ -202,18 +182,25 @@ impl<'a> ExistingNode<'a> {
             node: self,
             pod: &kind.requirements,
         };
-        if !kind.free
-            && topology
-                .add_requirements(&kind.membership, &kind.strict, &place, chance)
-                .is_err()
-        {
-            return false;
+        let mut asked = Cow::Borrowed(&kind.requirements);
+        if !kind.free {
+            let Ok(added) = topology.add_requirements(&kind.membership, &kind.strict, &place, chance) else {
+                return false;
+            };
+            // Of a label that the node does not have, topology may choose a value where the pod left several.
+            for (key, requirement) in added.iter().filter(|(key, _)| self.lacks(key)) {
+                asked.to_mut().add(key.clone(), requirement.clone());
+            }
         }
+        let place = Tried {
+            node: self,
+            pod: &asked,
+        };
         topology.record(&kind.membership, &place);
         self.pods.push(pod);
         self.remaining -= &kind.requests;
-        for (key, requirement) in kind.requirements.iter() {
-            if !self.labels.contains_key(&**key) {
+        for (key, requirement) in asked.iter() {
+            if self.lacks(key) {
                 self.extra.add(key.clone(), requirement.clone());
             }
         }

@@ -14,6 +14,7 @@
 //! follows a Go map, chance decides; where it follows an unstable sort, order of age.
 
 mod catalog;
+mod daemons;
 mod existing_node;
 mod failure;
 mod host_port;

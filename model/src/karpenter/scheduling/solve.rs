@@ -7,7 +7,8 @@ use std::time::Duration;
 use rand::RngExt;
 use sim::Stream;
 
-use super::existing_node::{Daemon, ExistingNode};
+use super::daemons::Daemon;
+use super::existing_node::ExistingNode;
 use super::failure::Failure;
 use super::host_port::HostPort;
 use super::new_claim::{Context, Forming};
@@ -49,7 +50,7 @@ pub fn solve(
         request,
         pools: &pools,
         remaining: remaining(world, request, &pools),
-        existing: existing_nodes(world, request, &mut topology),
+        existing: existing_nodes(world, request, templates.daemons(), &mut topology),
         reservations: Reservations::new(&pools),
         topology,
         kinds,
@@ -72,10 +73,10 @@ struct Waiting<'a> {
 fn existing_nodes<'a>(
     world: &World<'a>,
     request: &Request<'a>,
+    daemons: &[Daemon],
     topology: &mut Topology<'a>,
 ) -> Vec<ExistingNode<'a>> {
-    let daemons = Daemon::all(world);
-    let node = |(at, state)| ExistingNode::new(at, state, &daemons, world, request);
+    let node = |(at, state)| ExistingNode::new(at, state, daemons, world, request);
     let mut nodes: Vec<ExistingNode<'_>> = request.nodes.iter().copied().enumerate().map(node).collect();
     nodes.sort_by(|a, b| a.order().cmp(&b.order()));
     for node in &nodes {

@@ -17,18 +17,12 @@ const STUCK: Duration = Duration::from_secs(60);
 /// What a drain does next.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Step {
-    /// The pods that are to be evicted, or deleted if their time is over.
+    /// The pods that are to be evicted.
     pub evict: Vec<PodId>,
-    /// Pods whose time is over, to be deleted with that much grace: by the drain itself, until v1.13.
+    /// Pods whose time is over, to be deleted with that much grace, whatever their group.
     pub delete: Vec<(PodId, Duration)>,
     /// How many pods the drain waits for.
     pub waiting: usize,
-}
-
-/// When a pod has to be deleted to have all its grace before the node's time is over; `None` if the node has
-/// all the time in the world.
-fn delete_at(pod: &Pod, deadline: Option<Instant>) -> Option<Instant> {
-    Some(deadline?.saturating_sub(pod.spec().termination_grace))
 }
 
 /// When a pod that is being deleted has to be gone.
@@ -36,22 +30,19 @@ fn gone_by(pod: &Pod) -> Option<Instant> {
     pod.deletion.map(|deletion| deletion.at + deletion.grace)
 }
 
-/// Whether a pod's time is over, because the node's nearly is (`podDeleteTimeWithGracePeriod`): it could not
-/// end in time if it were left alone.
+/// Whether a pod has to be deleted, because it could not end before its node's time is over if it were left alone
+/// (`DeleteExpiringPods`). One that is being deleted is let be, unless it would take longer than the node has.
 #[must_use]
-pub fn needs_force_delete(pod: &Pod, deadline: Option<Instant>, now: Instant) -> bool {
-    match (gone_by(pod), deadline) {
-        (Some(gone_by), Some(deadline)) => gone_by > deadline,
-        _ => delete_at(pod, deadline).is_some_and(|at| now > at),
-    }
+pub fn needs_force_delete(pod: &Pod, deadline: Instant, now: Instant, profile: &Profile) -> bool {
+    let ends_in_time = gone_by(pod).is_some_and(|gone_by| !profile.forced_again || gone_by <= deadline);
+    let latest = deadline.saturating_sub(pod.spec().termination_grace);
+    !ends_in_time && now > latest
 }
 
-/// The grace of a pod whose time is over: what the node has left, in whole seconds. From v1.14 on it is at
-/// least one second, so that a pod is never just forgotten (`DeleteExpiringPods`).
+/// The grace of a pod whose time is over: what the node has left, in whole seconds.
 #[must_use]
 pub fn forced_grace(deadline: Instant, now: Instant, profile: &Profile) -> Duration {
-    let least = u64::from(profile.force_across_groups);
-    Duration::from_secs(deadline.since(now).as_secs().max(least))
+    Duration::from_secs(deadline.since(now).as_secs()).max(profile.forced_grace_least)
 }
 
 /// Whether a drain waits for a pod to go (`IsWaitingEviction`): not for those that have ended, that put up
@@ -72,7 +63,6 @@ pub fn group(pod: &Pod) -> u8 {
 
 /// What a drain does next with a node's pods, of which the node must be rid by `deadline`.
 ///
-/// - From v1.14 on pods whose time is over are dealt with first, whatever their group.
 /// - From v1.1 on a group has its turn when the former is gone; before, when it is on its way.
 /// - Until v0.37 annotations do not protect pods any more here.
 #[must_use]
@@ -87,33 +77,25 @@ pub fn step<'p>(
         waiting: waiting.len(),
         ..Step::default()
     };
-    let over = |pod: &Pod| needs_force_delete(pod, deadline, now);
-    if profile.force_across_groups {
-        let late = waiting.iter().filter(|(_, pod)| over(pod));
-        step.evict.extend(late.map(|(id, _)| *id));
-    } else if let Some(deadline) = deadline {
+    if let Some(deadline) = deadline {
         let late = waiting
             .iter()
-            .filter(|(_, pod)| pod.deletion.is_none() && over(pod));
+            .filter(|(_, pod)| needs_force_delete(pod, deadline, now, profile));
         let grace = forced_grace(deadline, now, profile);
         step.delete.extend(late.map(|(id, _)| (*id, grace)));
     }
-    let graceful = || {
-        waiting.iter().filter(|(_, pod)| {
-            let counts = profile.drain_groups_strict || pod.deletion.is_none();
-            counts && !(profile.force_across_groups && over(pod))
-        })
+    let groups = || {
+        let counts = |pod: &Pod| profile.drain_groups_strict || pod.deletion.is_none();
+        waiting.iter().filter(move |(_, pod)| counts(pod))
     };
-    let Some(turn) = graceful().map(|(_, pod)| group(pod)).min() else {
+    let Some(turn) = groups().map(|(_, pod)| group(pod)).min() else {
         return step;
     };
-    let own = graceful().filter(|(_, pod)| group(pod) == turn);
-    // Later releases put all of a group in the queue, which leaves alone what may not go.
+    let own = groups().filter(|(_, pod)| group(pod) == turn);
     let asked = own.filter(|(id, pod)| {
         let deleted = step.delete.iter().any(|(other, _)| other == id);
-        !deleted && (profile.force_across_groups || pod::is_evictable(pod, now, profile))
+        !deleted && pod::is_evictable(pod, now, profile)
     });
-    let asked: Vec<PodId> = asked.map(|(id, _)| *id).collect();
-    step.evict.extend(asked);
+    step.evict.extend(asked.map(|(id, _)| *id));
     step
 }

@@ -25,8 +25,6 @@ const IDLE: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone, Copy)]
 struct Entry {
     refusals: u32,
-    /// When its node must be rid of it.
-    deadline: Option<Instant>,
     due: Instant,
 }
 
@@ -39,25 +37,18 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    /// Puts a pod in, unless it is in, and says when it is due. Of two deadlines the earlier counts.
-    pub(super) fn add(&mut self, pod: PodId, deadline: Option<Instant>, due: Instant) -> Option<Instant> {
-        if let Some(entry) = self.entries.get_mut(&pod) {
-            entry.deadline = [entry.deadline, deadline].into_iter().flatten().min();
+    /// Puts a pod in, and says when it is due, unless it is in.
+    pub(super) fn add(&mut self, pod: PodId, due: Instant) -> Option<Instant> {
+        if self.entries.contains_key(&pod) {
             return None;
         }
-        let entry = Entry {
-            refusals: 0,
-            deadline,
-            due,
-        };
-        self.entries.insert(pod, entry);
+        self.entries.insert(pod, Entry { refusals: 0, due });
         Some(due)
     }
 
-    /// A pod's deadline, if it is its turn.
-    pub(super) fn turn(&self, now: Instant, pod: PodId) -> Option<Option<Instant>> {
-        let entry = self.entries.get(&pod)?;
-        (entry.due == now).then_some(entry.deadline)
+    /// Whether it is a pod's turn.
+    pub(super) fn is_turn(&self, now: Instant, pod: PodId) -> bool {
+        self.entries.get(&pod).is_some_and(|entry| entry.due == now)
     }
 
     /// The pod is done with.
@@ -83,11 +74,11 @@ impl Queue {
         self.look
     }
 
-    /// The one worker looks: the pod that has been due longest, with its deadline.
-    pub(super) fn next(&mut self, now: Instant) -> Option<(PodId, Option<Instant>)> {
+    /// The one worker looks: the pod that has been due longest.
+    pub(super) fn next(&mut self, now: Instant) -> Option<PodId> {
         let due = self.entries.iter().filter(|(_, entry)| entry.due <= now);
-        let (pod, entry) = due.min_by_key(|(pod, entry)| (entry.due, **pod))?;
-        Some((*pod, entry.deadline))
+        due.min_by_key(|(pod, entry)| (entry.due, **pod))
+            .map(|(pod, _)| *pod)
     }
 
     /// When the one worker looks again, after a call or in vain.

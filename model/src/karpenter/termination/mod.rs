@@ -19,7 +19,6 @@ use sim::{Component, Instant, Outbox};
 
 use self::eviction::Queue;
 use super::labels;
-use super::pod;
 use super::state::{ConditionType, NodeClaim, is_true};
 use super::version::Profile;
 use crate::api::{Api, Eviction, Node, may_evict};
@@ -315,7 +314,7 @@ impl Terminator {
             } else {
                 now
             };
-            if let Some(due) = self.queue.add(*pod, deadline, due).filter(|_| parallel) {
+            if let Some(due) = self.queue.add(*pod, due).filter(|_| parallel) {
                 out.wake_at(due, Input::Evict(*pod));
             }
         }
@@ -359,33 +358,16 @@ impl Terminator {
         }
     }
 
-    /// Asks the eviction API for one pod, or deletes it if its time is over (`Queue.Reconcile`). What the API
-    /// answers is worked out here; it is as good as done when it says yes.
-    fn evict(
-        &mut self,
-        now: Instant,
-        id: PodId,
-        deadline: Option<Instant>,
-        view: &View<'_>,
-        out: &mut Out,
-    ) -> Option<Instant> {
+    /// Asks the eviction API for one pod (`Queue.Reconcile`), and says when to ask again. What the API answers is
+    /// worked out here; it is as good as done when it says yes.
+    fn evict(&mut self, now: Instant, id: PodId, view: &View<'_>, out: &mut Out) -> Option<Instant> {
         let Some(own) = view.api.pods.get(id) else {
             self.queue.remove(id);
             return None;
         };
-        if self.profile.force_across_groups && needs_force_delete(own, deadline, now) {
-            let grace = forced_grace(deadline.unwrap_or(now), now, &self.profile);
-            out.emit(Output::DeletePod(id, grace));
-            out.emit(Output::Publish(Event::ForceDeleted(id, grace)));
-            self.queue.remove(id);
-            return None;
-        }
         if !own.is_active() {
             self.queue.remove(id);
             return None;
-        }
-        if !pod::is_evictable(own, now, &self.profile) {
-            return self.queue.refuse(now, id);
         }
         let refusal = match may_evict(view.api, id) {
             Eviction::Allowed => {
@@ -403,8 +385,8 @@ impl Terminator {
 
     /// The one worker looks for something to do.
     fn look(&mut self, now: Instant, view: &View<'_>, out: &mut Out) {
-        let call = self.queue.next(now).map(|(pod, deadline)| {
-            self.evict(now, pod, deadline, view, out);
+        let call = self.queue.next(now).map(|pod| {
+            self.evict(now, pod, view, out);
             self.config.eviction_call
         });
         if let Some(at) = self.queue.look_again(now, call) {
@@ -458,8 +440,8 @@ impl Component for Terminator {
                 }
             }
             Input::Evict(id) => {
-                if let Some(deadline) = self.queue.turn(now, id)
-                    && let Some(again) = self.evict(now, id, deadline, &view, out)
+                if self.queue.is_turn(now, id)
+                    && let Some(again) = self.evict(now, id, &view, out)
                 {
                     out.wake_at(again, Input::Evict(id));
                 }

@@ -329,9 +329,8 @@ fn a_grace_period_ends_all_patience() {
         let mut run = Run::new(version, world);
         run.run(claim, 200);
         let deletion = |output: &Output| matches!(output, Output::DeletePod(id, _) if *id == pod);
-        // "After" 70 s: the look at 70 s is not yet after it. The queue of v1.14 has its own looks.
-        let at = run.when(deletion).expect("a deletion");
-        assert!((70.0..=81.0).contains(&at), "{version}: {at}");
+        // "After" 70 s: the look at 70 s is not yet after it.
+        assert_eq!(run.when(deletion), Some(71.0), "{version}");
         assert!(
             run.when(is_terminate).is_some_and(|end| end <= 101.0),
             "{version}"
@@ -339,7 +338,41 @@ fn a_grace_period_ends_all_patience() {
     }
 }
 
-// T7: the grace is what the node has left; v1.14 leaves at least a second.
+// T7: a pod whose time is over goes whatever its group, and one that takes longer than the node has is told again;
+// the others wait for their turn.
+#[test]
+fn pods_whose_time_is_over_are_deleted() {
+    let seconds = Instant::from_secs;
+    let (mut world, claim) = world();
+    let mut daemon = template(100, "daemon");
+    daemon.spec.termination_grace = Duration::from_secs(60);
+    let quick = world.add_pod(claim, 100);
+    let slow = world.add_pod_like(Some(claim), Arc::new(daemon), Owner::DaemonSet(DaemonSetId(0)));
+    for (version, deletion, deleted) in [
+        (C, None, true),
+        // Gone by 100 s, and by 101.
+        (C, Some((40, 60)), false),
+        (C, Some((41, 60)), true),
+        (B, Some((41, 60)), false),
+    ] {
+        world.api.pods.get_mut(slow).unwrap().deletion = deletion.map(|(at, grace)| Deletion {
+            at: seconds(at),
+            grace: Duration::from_secs(grace),
+        });
+        let pods = world.api.pods.iter();
+        let step = step(pods, Some(seconds(100)), seconds(45), &profile(version));
+        assert_eq!(step.evict, [quick], "{version} {deletion:?}");
+        let expected: &[_] = if deleted {
+            &[(slow, Duration::from_secs(55))]
+        } else {
+            &[]
+        };
+        assert_eq!(step.delete, expected, "{version} {deletion:?}");
+        assert_eq!(step.waiting, 2);
+    }
+}
+
+// T7: the grace is what the node has left; later patches leave at least a second.
 #[test]
 fn forced_deletions_get_what_is_left() {
     let check = |version: &str, now: u64, expected: u64| {

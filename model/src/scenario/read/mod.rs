@@ -8,7 +8,7 @@ mod values;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use sim::Instant;
@@ -49,6 +49,9 @@ pub(super) fn read_all(files: &Files, problems: &RefCell<Vec<Diagnostic>>) -> Ve
         .collect()
 }
 
+/// The scenario's table as a tree; made once, because a sweep asks for it with each configuration.
+static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::new(SCENARIO));
+
 /// From what is written to what it means. The catalog is made anew unless it is known already.
 pub(super) fn resolve_all(
     files: &Files,
@@ -60,7 +63,7 @@ pub(super) fn resolve_all(
 ) -> Result<(Scenario, Report), Report> {
     let context = Context::new(&files.scenario.path, String::new(), &problems);
     let root = context.root(tree);
-    Schema::new(SCENARIO).check(&root);
+    SCHEMA.check(&root);
     let mut scenario = scenario(&root, files, documents, catalog, &problems);
     if let Some(scenario) = &mut scenario {
         scenario.shared = shared;

@@ -189,27 +189,34 @@ fn expired_nodes_were_replaced_in_the_loop() {
 // D18: a move that saves little for much disruption is turned down.
 #[test]
 fn balanced_pools_weigh_what_they_save() {
-    let check = |pods: usize, approved: bool| {
-        let mut world = World::new(&[2, 4, 8]);
-        let on_demand = Requirement::only("on-demand");
+    let check = |policy: ConsolidationPolicy, cpus: i64, pods: usize, approved: bool| {
+        let mut world = World::on_demand(&[2, 4, 8]);
         let own = world.pools.get_mut(NodePoolId(0)).unwrap();
-        own.disruption.consolidation_policy = ConsolidationPolicy::Balanced;
-        own.requirements.add(labels::CAPACITY_TYPE, on_demand);
-        // Another node, full, so that there is something to compare with.
+        own.disruption.consolidation_policy = policy;
+        // Another node, full, so that there is something to compare with, and no room for the pods.
         let other = world.add_node(8, "on-demand");
-        world.add_pod(other, 7900);
-        let node = world.add_node(4, "on-demand");
+        world.add_pod(other, 8000);
+        let node = world.add_node(cpus, "on-demand");
         for _ in 0..pods {
             world.add_pod(node, 100);
         }
         let mut run = Run::new(C, world);
         run.until(16);
-        assert_eq!(!run.created().is_empty(), approved, "{pods} pods");
+        assert_eq!(run.deleted(), [], "nothing goes without replacement");
+        assert_eq!(
+            !run.created().is_empty(),
+            approved,
+            "{policy:?}, m.{cpus}, {pods} pods"
+        );
     };
     // The pool costs 0.6 $/h. m.4 onto m.2 saves 0.1 of it, a sixth. With one pod on each, the move takes 2
     // of 4 units of disruption: a third of its share is saved, which is less than one half.
-    check(1, false);
-    check(10, false);
+    check(ConsolidationPolicy::WhenEmptyOrUnderutilized, 4, 1, true);
+    check(ConsolidationPolicy::Balanced, 4, 1, false);
+    check(ConsolidationPolicy::Balanced, 4, 10, false);
+    // m.8 onto m.2 saves 0.3 of 0.8 $/h for one half: three quarters. With ten pods it is 11 of 13 units.
+    check(ConsolidationPolicy::Balanced, 8, 1, true);
+    check(ConsolidationPolicy::Balanced, 8, 10, false);
     // Expected scores by hand: savings 1/6; disruption 2/4 and 11/13.
     assert!(
         !score(

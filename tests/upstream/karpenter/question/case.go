@@ -1,8 +1,6 @@
-// Package oracle asks the real Karpenter core where pods would go, and writes down question and answer.
-//
-// The package holds what all versions share; each version has a module of its own beside this one, which
-// pins its Karpenter and says how a scheduler is made there.
-package oracle
+// Package question draws questions for Karpenter and has the format of questions and answers. It knows no version
+// of Karpenter, and is a module of its own so that each version can be asked.
+package question
 
 import (
 	corev1 "k8s.io/api/core/v1"
@@ -122,4 +120,40 @@ type Offer struct {
 	Price               int64  `json:"price"`
 	Reservation         string `json:"reservation"`
 	ReservationCapacity int    `json:"reservationCapacity"`
+}
+
+// Disruption is spec.disruption of a NodePool.
+type Disruption struct {
+	Policy string `json:"policy"`
+	// After is consolidateAfter in seconds, or none for Never.
+	After   *int64   `json:"after,omitempty"`
+	Budgets []Budget `json:"budgets,omitempty"`
+}
+
+// A Budget is one of spec.disruption.budgets. Duration is in seconds.
+type Budget struct {
+	Reasons  []string `json:"reasons,omitempty"`
+	Nodes    string   `json:"nodes"`
+	Schedule string   `json:"schedule,omitempty"`
+	Duration int64    `json:"duration,omitempty"`
+}
+
+// A Life is what a node of a disruption case has been through.
+type Life struct {
+	Created     int64 `json:"created"`
+	Initialized int64 `json:"initialized"`
+	// LastPodEvent is none if there was none.
+	LastPodEvent int64 `json:"lastPodEvent,omitempty"`
+	// Consolidatable is the condition.
+	Consolidatable bool `json:"consolidatable,omitempty"`
+	// Drifted is since when, or none.
+	Drifted int64 `json:"drifted,omitempty"`
+	// ExpireAfter is none for Never.
+	ExpireAfter int64 `json:"expireAfter,omitempty"`
+	// GracePeriod is terminationGracePeriod, or none.
+	GracePeriod int64             `json:"gracePeriod,omitempty"`
+	Annotations map[string]string `json:"annotations,omitempty"`
+	NotReady    bool              `json:"notReady,omitempty"`
+	// Nominated is a node that was nominated at the beginning.
+	Nominated bool `json:"nominated,omitempty"`
 }

@@ -1,0 +1,249 @@
+package hpa
+
+import (
+	"fmt"
+	"math/rand/v2"
+
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	v1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/utils/ptr"
+)
+
+func pick[T any](r *rand.Rand, of ...T) T { return of[r.IntN(len(of))] }
+
+func chance(r *rand.Rand, percent int) bool { return r.IntN(100) < percent }
+
+func quantity(text string) *resource.Quantity { return ptr.To(resource.MustParse(text)) }
+
+// amount draws a quantity of about so many thousandths, in one of the ways to write it.
+func amount(r *rand.Rand, milli int64) string {
+	switch r.IntN(6) {
+	case 0:
+		return fmt.Sprintf("%d", milli/1000)
+	case 1:
+		return fmt.Sprintf("%du", milli*1000+r.Int64N(1000))
+	case 2:
+		return fmt.Sprintf("%d.%03d", milli/1000, milli%1000)
+	case 3:
+		return fmt.Sprintf("%dn", milli*1000_000+r.Int64N(1000_000))
+	}
+	return fmt.Sprintf("%dm", milli)
+}
+
+// near draws a factor: often on the edge of the tolerance.
+func near(r *rand.Rand) float64 {
+	switch r.IntN(5) {
+	case 0:
+		return pick(r, 1.1, 0.9, 1, 1.1001, 0.8999, 1.0999, 0.9001)
+	case 1:
+		return 0.8 + r.Float64()*0.4
+	case 2:
+		return 0
+	}
+	return r.Float64() * 4
+}
+
+// target draws a target and what of it is wanted, in thousandths.
+func target(r *rand.Rand, kinds ...autoscalingv2.MetricTargetType) (autoscalingv2.MetricTarget, int64) {
+	it := autoscalingv2.MetricTarget{Type: pick(r, kinds...)}
+	milli := pick(r, int64(1), 100, 333, 1000, 10_000, 100_000, 197_000, 1+r.Int64N(1_000_000))
+	switch it.Type {
+	case autoscalingv2.UtilizationMetricType:
+		it.AverageUtilization = ptr.To(int32(pick(r, 10, 50, 66, 70, 80, 100, 150)))
+		milli = int64(*it.AverageUtilization)
+	case autoscalingv2.ValueMetricType:
+		it.Value = quantity(fmt.Sprintf("%dm", milli))
+	default:
+		it.AverageValue = quantity(fmt.Sprintf("%dm", milli))
+	}
+	return it, milli
+}
+
+// rules draws one direction of a behavior.
+func rules(r *rand.Rand) *autoscalingv2.HPAScalingRules {
+	if chance(r, 25) {
+		return nil
+	}
+	it := &autoscalingv2.HPAScalingRules{}
+	if chance(r, 60) {
+		it.StabilizationWindowSeconds = ptr.To(int32(pick(r, 0, 15, 30, 60, 120, 300)))
+	}
+	if chance(r, 30) {
+		it.SelectPolicy = ptr.To(pick(r, autoscalingv2.MaxChangePolicySelect, autoscalingv2.MinChangePolicySelect, autoscalingv2.DisabledPolicySelect))
+	}
+	if chance(r, 70) {
+		for range 1 + r.IntN(3) {
+			it.Policies = append(it.Policies, autoscalingv2.HPAScalingPolicy{
+				Type:  pick(r, autoscalingv2.PodsScalingPolicy, autoscalingv2.PercentScalingPolicy),
+				Value: pick(r, int32(1), 4, 5, 10, 15, 50, 100, 200), PeriodSeconds: pick(r, int32(15), 30, 45, 60, 120, 300),
+			})
+		}
+	}
+	if chance(r, 20) {
+		it.Tolerance = quantity(pick(r, "0", "0.05", "0.1", "0.2", "0.5"))
+	}
+	return it
+}
+
+func behavior(r *rand.Rand) *autoscalingv2.HorizontalPodAutoscalerBehavior {
+	return &autoscalingv2.HorizontalPodAutoscalerBehavior{ScaleUp: rules(r), ScaleDown: rules(r)}
+}
+
+// externalMetric draws one with its reading: a list of values that add up to about a factor of what is wanted.
+func externalReading(r *rand.Rand, milli int64) *reading {
+	if chance(r, 4) {
+		return &reading{Error: "the server is currently unable to handle the request"}
+	}
+	count := pick(r, 0, 1, 1, 1, 1, 1, 2, 3)
+	values := []string{}
+	for range count {
+		values = append(values, amount(r, milli/int64(count)))
+	}
+	return &reading{Values: &values}
+}
+
+func external(name string, it autoscalingv2.MetricTarget) autoscalingv2.MetricSpec {
+	return autoscalingv2.MetricSpec{
+		Type:     autoscalingv2.ExternalMetricSourceType,
+		External: &autoscalingv2.ExternalMetricSource{Metric: autoscalingv2.MetricIdentifier{Name: name}, Target: it},
+	}
+}
+
+// question draws a metric, its reading and pods.
+func question(r *rand.Rand) calculationCase {
+	one := calculationCase{SpecReplicas: int32(1 + r.IntN(60))}
+	one.StatusReplicas = one.SpecReplicas
+	if chance(r, 25) {
+		one.StatusReplicas = int32(1 + r.IntN(70))
+	}
+	if chance(r, 25) {
+		one.Behavior = behavior(r)
+	}
+	const value, average, utilization = autoscalingv2.ValueMetricType, autoscalingv2.AverageValueMetricType, autoscalingv2.UtilizationMetricType
+	share := near(r)
+	switch r.IntN(6) {
+	case 0, 1:
+		it, milli := target(r, value, average, average)
+		if it.Type == average {
+			milli *= int64(one.StatusReplicas)
+		} else {
+			one.Pods = pods(r, "", "", 0)
+		}
+		one.Metric = external("rps", it)
+		one.Reading = externalReading(r, int64(share*float64(milli)))
+	case 2:
+		it, milli := target(r, value, average)
+		if it.Type == average {
+			milli *= int64(one.StatusReplicas)
+		} else {
+			one.Pods = pods(r, "", "", 0)
+		}
+		one.Metric = autoscalingv2.MetricSpec{Type: autoscalingv2.ObjectMetricSourceType, Object: &autoscalingv2.ObjectMetricSource{
+			DescribedObject: autoscalingv2.CrossVersionObjectReference{Kind: "Service", Name: "app", APIVersion: "v1"},
+			Metric:          autoscalingv2.MetricIdentifier{Name: "requests"}, Target: it,
+		}}
+		one.Reading = &reading{Value: amount(r, int64(share*float64(milli)))}
+		if chance(r, 4) {
+			one.Reading = &reading{Error: "not found"}
+		}
+	case 3:
+		it, milli := target(r, average)
+		one.Metric = autoscalingv2.MetricSpec{Type: autoscalingv2.PodsMetricSourceType, Pods: &autoscalingv2.PodsMetricSource{
+			Metric: autoscalingv2.MetricIdentifier{Name: "inflight"}, Target: it,
+		}}
+		one.Pods = pods(r, "value", "", int64(share*float64(milli)))
+	default:
+		name := pick(r, v1.ResourceCPU, v1.ResourceCPU, v1.ResourceMemory)
+		it, milli := target(r, utilization, utilization, average)
+		of := "web"
+		if it.Type == utilization {
+			// Requests are about 500 thousandths, or Mi.
+			milli = 5 * milli
+			if name == v1.ResourceMemory {
+				milli *= 1000 << 20
+			}
+		}
+		one.Metric = autoscalingv2.MetricSpec{Type: autoscalingv2.ResourceMetricSourceType, Resource: &autoscalingv2.ResourceMetricSource{Name: name, Target: it}}
+		if chance(r, 30) {
+			if chance(r, 10) {
+				of = "none"
+			}
+			one.Metric = autoscalingv2.MetricSpec{Type: autoscalingv2.ContainerResourceMetricSourceType, ContainerResource: &autoscalingv2.ContainerResourceMetricSource{Name: name, Container: of, Target: it}}
+		}
+		one.Pods = pods(r, "containers", string(name), int64(share*float64(milli)))
+	}
+	return one
+}
+
+// pods draws them: most are ready and measured, some young, unready, missing, failed or going.
+func pods(r *rand.Rand, kind, name string, milli int64) []pod {
+	var all []pod
+	trouble := pick(r, 0, 0, 10, 30)
+	for number := range pick(r, 1, 2, 3, 5, 8, 13) {
+		one := pod{Name: fmt.Sprintf("app-%d", number), Phase: "Running"}
+		started := float64(pick(r, 5, 20, 29, 30, 31, 60, 299, 300, 301, 1000, 5000))
+		if !chance(r, trouble) {
+			started = float64(400 + r.IntN(5000))
+		}
+		one.StartedSecondsAgo = &started
+		since := started - float64(r.IntN(40))
+		one.Ready = &ready{"True", max(0, since)}
+		if chance(r, trouble) {
+			one.Ready.Status = "False"
+			one.Ready.TransitionSecondsAgo = max(0, started-float64(pick(r, 0, 5, 29, 30, 31, 200)))
+		}
+		if chance(r, trouble/3) {
+			one.Ready = nil
+		}
+		if chance(r, trouble/2) {
+			one.Phase = pick(r, "Pending", "Failed", "Succeeded")
+		}
+		if one.Phase == "Pending" && chance(r, 50) {
+			one.StartedSecondsAgo = nil
+		}
+		one.Terminating = chance(r, trouble/4)
+		one.Containers = []container{{Name: "web"}}
+		if name != "" {
+			// A request of memory is a whole number of bytes.
+			unit := "m"
+			if name == string(v1.ResourceMemory) {
+				unit = "Mi"
+			}
+			one.Containers[0].Requests = quantities{name: pick(r, "500", "500", "250", "1000") + unit}
+			if chance(r, 3) {
+				one.Containers[0].Requests = nil
+			}
+			if chance(r, 25) {
+				one.Containers = append(one.Containers, container{Name: "log", Requests: quantities{name: "100" + unit}})
+			}
+			if chance(r, 15) {
+				one.InitContainers = []container{{Name: "side", Requests: quantities{name: "50" + unit}, RestartPolicy: pick(r, "", "Always")}}
+			}
+			if chance(r, 8) {
+				one.PodRequests = quantities{name: "700" + unit}
+			}
+		}
+		if kind != "" && !chance(r, trouble) {
+			one.Sample = &sample{AgeSeconds: float64(r.IntN(60))}
+			own := int64(float64(milli) * (0.7 + r.Float64()*0.6))
+			if chance(r, 40) {
+				own = milli
+			}
+			if kind == "value" {
+				one.Sample.Value = amount(r, own)
+			} else {
+				one.Sample.WindowSeconds = ptr.To(float64(pick(r, 10, 15, 30, 60)))
+				one.Sample.Containers = map[string]quantities{}
+				for _, it := range one.Containers {
+					one.Sample.Containers[it.Name] = quantities{name: amount(r, own)}
+				}
+				if chance(r, trouble/4) {
+					delete(one.Sample.Containers, "web")
+				}
+			}
+		}
+		all = append(all, one)
+	}
+	return all
+}
