@@ -58,7 +58,21 @@ pub(crate) fn scale_to_zero() -> &'static (Recording, Scenario) {
     ONCE.get_or_init(|| recorded("scale-to-zero"))
 }
 
-fn recorded(name: &str) -> (Recording, Scenario) {
+/// The rehearsal, recorded on the real control plane of `tests/stack`.
+pub(crate) fn rehearsed() -> &'static (Recording, Scenario) {
+    static ONCE: OnceLock<(Recording, Scenario)> = OnceLock::new();
+    ONCE.get_or_init(|| {
+        let (scenario, _) = scenario("php-apache-rehearsal", &[]);
+        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/php-apache-rehearsal/recording");
+        (
+            Recording::read(&dir).expect("a shipped recording can be read"),
+            scenario,
+        )
+    })
+}
+
+/// A shipped scenario, run and recorded.
+pub(crate) fn recorded(name: &str) -> (Recording, Scenario) {
     let (scenario, files) = scenario(name, &[]);
     let dir = directory(name);
     simulated::record(&scenario, &files, &[], Options::of(&scenario), &dir)

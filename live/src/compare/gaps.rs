@@ -17,6 +17,8 @@ pub(super) fn concerns(gap: &Gap, curve: &str) -> bool {
     };
     match gap.source.as_str() {
         "all" => true,
+        // What triggers say is no curve.
+        "keda" => false,
         "prometheus" => seen,
         "ec2" => machines,
         "api" => !seen && !machines,

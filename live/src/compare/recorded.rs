@@ -102,7 +102,7 @@ pub fn zero(recording: &Recording, epoch: Timestamp, scenario: Option<&Scenario>
 /// heard, but for the creation of what was there before the recording began.
 #[must_use]
 pub fn recorded(recording: &Recording, target: &Target, zero: f64) -> Run {
-    let clock = recording.header.epoch.parse().map(Clock).ok();
+    let clock = Clock::of(recording);
     let mut replay = Replay {
         target,
         zero,

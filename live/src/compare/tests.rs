@@ -3,7 +3,7 @@ use model::cluster::Options;
 use super::*;
 use crate::accuracy::Line;
 use crate::recording::Recording;
-use crate::testing::php_apache;
+use crate::testing::{php_apache, rehearsed};
 
 fn sides() -> (Run, Run) {
     let (recording, scenario) = php_apache();
@@ -51,6 +51,34 @@ fn a_run_and_its_own_recording_are_the_same() {
         assert!(found.abs() <= most, "{measure} of {subject} is {found}");
     }
     assert!(line(lines, "replicas_desired", "within 1").median > 0.9999);
+}
+
+#[test]
+fn a_rehearsal_on_a_real_control_plane_goes_as_simulated() {
+    let (recording, scenario) = rehearsed();
+    let seeds: Vec<Run> = (1..=10)
+        .map(|seed| {
+            let options = Options {
+                seed,
+                ..Options::of(scenario)
+            };
+            observe(scenario, options).1
+        })
+        .collect();
+    let zero = zero(recording, scenario.epoch + scenario.warm_up, Some(scenario)).unwrap();
+    let real = recorded(recording, &(&scenario.roles.server).into(), zero);
+    let bounds = Bounds {
+        sync: scenario.config.hpa.sync_period.as_secs_f64(),
+        ..Bounds::default()
+    };
+    let comparison = compare(&seeds, &real, &bounds, &[]);
+    let objectives: Vec<&Line> = comparison
+        .lines
+        .iter()
+        .filter(|line| line.objective.is_some())
+        .collect();
+    assert_eq!(objectives.len(), 5);
+    assert!(comparison.met(), "{objectives:#?}");
 }
 
 #[test]

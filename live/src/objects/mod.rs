@@ -10,11 +10,26 @@ pub mod write;
 use jiff::{SignedDuration, Timestamp};
 use sim::Instant;
 
+use crate::recording::{Entry, Recording};
+
 /// A clock: what it shows at the run's time zero.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Clock(pub Timestamp);
 
 impl Clock {
+    /// The API server's clock, as a recording's second zero shows it; none if its epoch is no time. The recorder's own
+    /// clock is mended by what it heard of the server's.
+    #[must_use]
+    pub fn of(recording: &Recording) -> Option<Self> {
+        let epoch: Timestamp = recording.header.epoch.parse().ok()?;
+        let ahead = recording.lines.iter().find_map(|line| match &line.entry {
+            Entry::Clock(clock) if clock.source == "api" => Some(clock.ahead_s),
+            _ => None,
+        });
+        let ahead = SignedDuration::from_millis((ahead.unwrap_or(0.0) * 1000.0) as i64);
+        Some(Clock(epoch + ahead))
+    }
+
     /// A moment of the run as the API writes it.
     #[must_use]
     pub fn stamp(&self, at: Instant) -> String {

@@ -236,7 +236,7 @@ pub struct Action {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Gap {
-    /// `api` for all watches or `api/Pod` for one; `prometheus`, `ec2`, `all`.
+    /// `api` for all watches or `api/Pod` for one; `prometheus`, `keda`, `ec2`, `all`.
     pub source: String,
     /// Since when, on the recording's clock: when the source was heard last.
     pub from: f64,

@@ -4,8 +4,9 @@
 //! not deleted yet. Releases that have no such condition show the deletion alone; there, claims that went for
 //! another reason (an interruption, a person) are found as a divergence. The shadow lets the
 //! controller look at the cluster as it was at each second of the half minute before: a command stands for fifteen
-//! seconds before it is carried out. Where the model would take nodes away, now and fifteen seconds later, and
-//! nothing happens, that is told too. Between candidates that are equal chance decides, so nodes of the same type with as
+//! seconds before it is carried out. Where the model would take nodes away at every look for six minutes,
+//! and nothing happens, that is told too: a controller that found nothing to do rests for five minutes unless the cluster
+//! changes, and what changed it in its eyes is not all recorded. Between candidates that are equal chance decides, so nodes of the same type with as
 //! many pods are as good.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,19 +31,28 @@ const TOGETHER: f64 = 1.0;
 const PERIOD: f64 = 10.0;
 /// How long a command has to stand, seconds.
 const STANDS: f64 = 15.0;
+/// Of candidates that save as much for as much disruption, whatever their types, chance takes one: so many orders are tried.
+const ORDERS: u64 = 6;
+/// So many nodes at most are taken to be meant for pods.
+const MEANT: usize = 3;
+/// What a controller should have done for so long, it should have done, seconds: it rests five minutes at most, and a
+/// command stands.
+const PATIENCE: f64 = 345.0;
 
 pub(super) fn shadow(recording: &Recording, scenario: &Scenario) -> Agreement {
     let mut shadow = Shadow {
         worlds: Worlds::new(recording, scenario),
         agreement: Agreement::new(Part::Consolidation),
+        meant: 0,
     };
     let taint = disrupted_taint(&shadow.worlds.profile).key;
     let commands = commands(recording, &taint);
+    let window = scenario.config.karpenter.nomination_window().as_secs_f64();
     let mut lately = Lately::default();
     let mut heard = Heard::default();
     let mut next = commands.iter().peekable();
     let mut look = PERIOD;
-    let mut told: BTreeSet<Vec<String>> = BTreeSet::new();
+    let mut open: BTreeMap<Vec<(String, usize)>, Open> = BTreeMap::new();
     let busy = |t: f64| {
         commands
             .iter()
@@ -58,17 +68,29 @@ pub(super) fn shadow(recording: &Recording, scenario: &Scenario) -> Agreement {
             }
         }
         while look < line.t {
-            // Both looks must find the same, or it is nothing that would have stood.
-            if !busy(look) && has_claims(&heard) {
-                shadow.miss(look, &lately, &mut told);
+            if busy(look) || !has_claims(&heard) {
+                open.clear();
+            } else {
+                shadow.miss(look, &lately, &mut open);
             }
             look += PERIOD;
         }
         heard.apply(object);
-        lately.keep(line.t, &heard, f64::from(LATE) + STANDS);
+        lately.keep(line.t, &heard, f64::from(LATE) + window);
     }
-    let note = "for nodes that should have gone it is not looked within 45 s of a command; nominations are not recorded";
-    shadow.agreement.notes.push(note.to_owned());
+    for note in [
+        "for nodes that should have gone it is not looked within 45 s of a command, and they must be so for six minutes",
+        "what a claim asked for that went before it was launched is taken to be refused by EC2",
+    ] {
+        shadow.agreement.notes.push(note.to_owned());
+    }
+    if shadow.meant > 0 {
+        let note = format!(
+            "{} commands agree if other nodes were meant for pods that were to be placed just then, which is not recorded",
+            shadow.meant
+        );
+        shadow.agreement.notes.push(note);
+    }
     if commands.is_empty() {
         shadow
             .agreement
@@ -83,15 +105,16 @@ fn has_claims(heard: &Heard<'_>) -> bool {
 }
 
 /// Nodes that a command took away, by claim.
-struct Command {
-    t: f64,
+pub(super) struct Command {
+    pub(super) t: f64,
     claims: BTreeSet<String>,
 }
 
-fn commands(recording: &Recording, taint: &str) -> Vec<Command> {
+pub(super) fn commands(recording: &Recording, taint: &str) -> Vec<Command> {
     let mut commands: Vec<Command> = Vec::new();
     let mut heard = Heard::default();
-    let mut seen: BTreeSet<&str> = BTreeSet::new();
+    // A command that failed lets go of its nodes, and another may take them.
+    let mut held: BTreeSet<&str> = BTreeSet::new();
     let has_reason =
         |entry: &Entry| matches!(entry, Entry::Object(own) if own.condition("DisruptionReason").is_some());
     let reasons = recording.lines.iter().any(|line| has_reason(&line.entry));
@@ -100,17 +123,25 @@ fn commands(recording: &Recording, taint: &str) -> Vec<Command> {
             continue;
         };
         heard.apply(object);
-        let claim = match object.kind.as_str() {
-            "NodeClaim" if object.is("DisruptionReason") => Some(object),
-            "NodeClaim" if !reasons && object.is_deleting() => Some(object),
-            // A claim that is deleted first was not a command's: its node is tainted by its own end.
-            "Node" if has_taint(object, taint) => {
-                claim_of(&heard, object).filter(|claim| !claim.is_deleting())
-            }
-            _ => None,
+        let (claim, node) = match object.kind.as_str() {
+            "NodeClaim" => (Some(object), node_of(&heard, object)),
+            "Node" => (claim_of(&heard, object), Some(object)),
+            _ => continue,
         };
         let Some(claim) = claim else { continue };
-        if !seen.insert(&claim.uid) {
+        // A claim that is deleted first was not a command's: its node is tainted by its own end.
+        let tainted = node.is_some_and(|node| has_taint(node, taint));
+        let taken = match object.kind.as_str() {
+            "NodeClaim" => object.is("DisruptionReason") || (!reasons && object.is_deleting()),
+            _ => tainted && !claim.is_deleting(),
+        };
+        if !taken {
+            if !tainted && !claim.is("DisruptionReason") {
+                held.remove(claim.uid.as_str());
+            }
+            continue;
+        }
+        if !held.insert(&claim.uid) {
             continue;
         }
         match commands.last_mut() {
@@ -138,9 +169,24 @@ fn claim_of<'r>(heard: &Heard<'r>, node: &Object) -> Option<&'r Object> {
         .find(|claim| !machine.is_empty() && claim.text("/status/providerID") == machine)
 }
 
+fn node_of<'r>(heard: &Heard<'r>, claim: &Object) -> Option<&'r Object> {
+    let machine = claim.text("/status/providerID");
+    heard
+        .kind("Node")
+        .find(|node| !machine.is_empty() && node.text("/spec/providerID") == machine)
+}
+
 struct Shadow<'s> {
     worlds: Worlds<'s>,
     agreement: Agreement,
+    /// Commands that are explained if pods were meant for other nodes.
+    meant: usize,
+}
+
+/// What the model would do and the controller did not.
+struct Open {
+    since: f64,
+    told: bool,
 }
 
 /// A proposal: the nodes' claims, and what they are like.
@@ -154,20 +200,46 @@ impl Shadow<'_> {
     fn judge(&mut self, command: &Command, lately: &Lately<'_>) {
         self.agreement.decisions += 1;
         let mut nominal: Option<String> = None;
-        let offsets = [15, 16, 17, 14].into_iter().chain(0..LATE);
-        for offset in offsets {
-            let t = command.t - 0.02 - f64::from(offset);
-            let Some(state) = lately.states.iter().rev().find(|state| state.0 <= t) else {
-                continue;
-            };
-            let (proposals, actual) = self.look(t, &state.1, Some(&command.claims));
+        let seconds = [15, 16, 17, 14].into_iter().chain(0..LATE);
+        let seconds = seconds.map(|offset| command.t - 0.02 - f64::from(offset));
+        // What was decided between two changes a moment apart, no whole second tells: those near to when it was, first.
+        let mut changes: Vec<f64> = lately
+            .states
+            .iter()
+            .map(|state| state.0)
+            .filter(|t| *t < command.t && *t > command.t - f64::from(LATE))
+            .collect();
+        let far = |t: &f64| (command.t - STANDS - t).abs();
+        changes.sort_by(|a, b| far(a).total_cmp(&far(b)));
+        let moments: Vec<f64> = seconds.chain(changes).collect();
+        let before = |t: f64| lately.states.iter().rev().find(move |state| state.0 <= t);
+        let orders = |order: u64| moments.iter().map(move |t| (order, *t));
+        for (order, t) in (0..ORDERS).flat_map(orders) {
+            let Some(state) = before(t) else { continue };
+            let nobody = BTreeSet::new();
+            let (proposals, actual) = self.look(t, &state.1, Some(&command.claims), order, &nobody);
             for proposal in proposals {
-                if proposal.claims == command.claims
-                    || actual.as_ref().is_some_and(|like| *like == proposal.like)
-                {
+                if proposal.explains(command, actual.as_ref()) {
                     return;
                 }
                 nominal.get_or_insert(proposal.words);
+            }
+        }
+        // Perhaps those that would have gone first were meant for pods that were about to move.
+        let window = self.worlds.scenario.config.karpenter.nomination_window();
+        for &t in moments
+            .iter()
+            .filter(|t| were_placed(lately, **t, window.as_secs_f64()))
+        {
+            let Some(state) = before(t) else { continue };
+            let mut meant = BTreeSet::new();
+            for _ in 0..MEANT {
+                let (proposals, actual) = self.look(t, &state.1, Some(&command.claims), 0, &meant);
+                if proposals.iter().any(|own| own.explains(command, actual.as_ref())) {
+                    self.meant += 1;
+                    return;
+                }
+                meant.extend(proposals.into_iter().flat_map(|own| own.claims));
             }
         }
         self.agreement.divergences.push(Divergence {
@@ -179,52 +251,51 @@ impl Shadow<'_> {
         });
     }
 
-    /// Whether nodes would go at `t`, and had done so for as long as a command must stand.
-    fn miss(&mut self, t: f64, lately: &Lately<'_>, told: &mut BTreeSet<Vec<String>>) {
-        let state = |t: f64| lately.states.iter().rev().find(|state| state.0 <= t);
-        let Some((_, now)) = state(t) else { return };
-        let (found, _) = self.look(t, now, None);
-        if found.is_empty() {
-            return;
-        }
-        let Some((_, before)) = state(t - 2.0 * STANDS) else {
+    /// Whether nodes would go at `t`, and would have gone at every look for a while.
+    fn miss(&mut self, t: f64, lately: &Lately<'_>, open: &mut BTreeMap<Vec<(String, usize)>, Open>) {
+        let Some((_, now)) = lately.states.iter().rev().find(|state| state.0 <= t) else {
             return;
         };
-        let (before, _) = self.look(t - 2.0 * STANDS, before, None);
+        let (found, _) = self.look(t, now, None, 0, &BTreeSet::new());
+        open.retain(|like, _| found.iter().any(|own| own.like == *like));
         for proposal in found {
-            let stood = before
-                .iter()
-                .any(|own| own.claims == proposal.claims || own.like == proposal.like);
-            let names: Vec<String> = proposal.claims.iter().cloned().collect();
-            if stood && told.insert(names.clone()) {
+            let own = open.entry(proposal.like).or_insert(Open {
+                since: t,
+                told: false,
+            });
+            if t - own.since >= PATIENCE && !std::mem::replace(&mut own.told, true) {
+                let names: Vec<String> = proposal.claims.into_iter().collect();
                 self.agreement.decisions += 1;
                 self.agreement.divergences.push(Divergence {
                     t,
                     object: names.join(", "),
                     expected: proposal.words,
                     actual: "no node went".into(),
-                    inputs: "the cluster, now and half a minute before".into(),
+                    inputs: format!("the cluster of the last {PATIENCE:.0} s"),
                 });
             }
         }
     }
 
-    /// What the controller proposes at a moment; and what `actual` claims are like then.
+    /// What the controller proposes at a moment, by one order of candidates; and what `actual` claims are like then.
     fn look(
         &mut self,
         t: f64,
         heard: &Heard<'_>,
         actual: Option<&BTreeSet<String>>,
+        order: u64,
+        meant: &BTreeSet<String>,
     ) -> (Vec<Proposal>, Option<Vec<(String, usize)>>) {
         let now = at(t);
-        let world = self.worlds.make(heard, now);
+        let mut world = self.worlds.make(heard, now);
+        world.nominate(meant, now + Duration::from_secs(1));
         let config = &self.worlds.scenario.config;
         // Budgets have schedules: they go by the recording's own clock.
         let disruption = model::karpenter::disruption::Config {
             epoch: self.worlds.epoch_seconds(),
             ..config.disruption
         };
-        let streams = Streams::new(0);
+        let streams = Streams::new(order);
         let mut controller = Disruption::new(self.worlds.profile, config.karpenter, disruption, &streams);
         let asked = drive(
             &mut controller,
@@ -248,6 +319,32 @@ impl Shadow<'_> {
         });
         (proposals, like)
     }
+}
+
+impl Proposal {
+    /// Whether a command is this, or takes nodes that are as good.
+    fn explains(&self, command: &Command, like: Option<&Vec<(String, usize)>>) -> bool {
+        self.claims == command.claims || like == Some(&self.like)
+    }
+}
+
+/// Whether pods were to be placed in the seconds before `t`: those without a node, and those whose node was going.
+fn were_placed(lately: &Lately<'_>, t: f64, seconds: f64) -> bool {
+    let places = |heard: &Heard<'_>| {
+        let going: BTreeSet<&str> = heard
+            .kind("NodeClaim")
+            .filter(|claim| claim.is_deleting() || claim.is("DisruptionReason"))
+            .map(|claim| claim.text("/status/nodeName"))
+            .collect();
+        heard.kind("Pod").any(|pod| {
+            let node = pod.text("/spec/nodeName");
+            let of_daemons = matches!(pod.owner(), Some(("DaemonSet", _)));
+            !of_daemons && pod.is_active() && (node.is_empty() || going.contains(node))
+        })
+    };
+    let states = lately.states.iter().filter(|state| state.0 <= t);
+    let old = states.clone().filter(|state| state.0 < t - seconds).count();
+    states.skip(old.saturating_sub(1)).any(|state| places(&state.1))
 }
 
 fn proposal(decision: &Decision, world: &World) -> Proposal {

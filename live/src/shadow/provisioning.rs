@@ -7,11 +7,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use model::karpenter::disruption::disrupted_taint;
 use model::karpenter::provisioner::{Input, Output, Provisioner};
 use model::karpenter::{labels, pod};
 use model::scenario::Scenario;
 use sim::Streams;
 
+use super::consolidation::commands;
 use super::world::{Lately, World, Worlds, at, drive};
 use super::{Agreement, Divergence, Part};
 use crate::heard::Heard;
@@ -34,6 +36,7 @@ pub(super) fn shadow(recording: &Recording, scenario: &Scenario) -> Agreement {
     let mut shadow = Shadow {
         worlds: Worlds::new(recording, scenario),
         made,
+        commands: Vec::new(),
         lately: Lately::default(),
         batch: None,
         waiting: BTreeMap::new(),
@@ -42,6 +45,8 @@ pub(super) fn shadow(recording: &Recording, scenario: &Scenario) -> Agreement {
         replacements: 0,
         agreement: Agreement::new(Part::Provisioning),
     };
+    let taint = disrupted_taint(&shadow.worlds.profile).key;
+    shadow.commands = commands(recording, &taint).into_iter().map(|own| own.t).collect();
     let mut heard = Heard::default();
     for line in &recording.lines {
         let Entry::Object(object) = &line.entry else {
@@ -70,12 +75,13 @@ pub(super) fn shadow(recording: &Recording, scenario: &Scenario) -> Agreement {
     shadow.judge();
     if shadow.replacements > 0 {
         let note = format!(
-            "{} passes are not judged and not counted: no pod was heard to wait before them, as when claims replace nodes",
+            "{} passes are not judged and not counted: no pod was heard to wait before them, or they came with a command \
+             that takes nodes away, whose replacements they are",
             shadow.replacements
         );
         shadow.agreement.notes.push(note);
     }
-    let note = "offerings that EC2 refused are not recorded: they are taken to be available";
+    let note = "what a claim asked for that went before it was launched is taken to be refused by EC2 for three minutes";
     shadow.agreement.notes.push(note.to_owned());
     shadow.agreement
 }
@@ -97,6 +103,8 @@ struct Shadow<'r, 's> {
     worlds: Worlds<'s>,
     /// When claims were made.
     made: Vec<f64>,
+    /// When commands took nodes away.
+    commands: Vec<f64>,
     lately: Lately<'r>,
     batch: Option<Batch<'r>>,
     /// Since when each pod waits.
@@ -135,7 +143,8 @@ impl<'r> Shadow<'r, '_> {
             }
             nominal.get_or_insert((expected, pods));
         }
-        let Some((expected, pods)) = nominal else {
+        let replaces = self.commands.iter().any(|t| (t - batch.t).abs() <= TOGETHER);
+        let Some((expected, pods)) = nominal.filter(|_| !replaces) else {
             self.replacements += 1;
             return;
         };

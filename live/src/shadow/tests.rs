@@ -2,7 +2,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::recording::{Change, Entry, Object};
-use crate::testing::{php_apache, scale_to_zero};
+use crate::testing::{php_apache, recorded, rehearsed, scale_to_zero};
 
 #[track_caller]
 fn agrees(part: Part, of: &(Recording, Scenario), least: usize) {
@@ -21,10 +21,39 @@ fn every_part_agrees_with_a_run_of_itself() {
 }
 
 #[test]
+fn every_part_agrees_with_the_real_ones() {
+    agrees(Part::Hpa, rehearsed(), 30);
+    agrees(Part::Keda, rehearsed(), 60);
+    agrees(Part::Provisioning, rehearsed(), 2);
+    agrees(Part::Consolidation, rehearsed(), 2);
+}
+
+#[test]
 fn every_part_agrees_where_a_service_sleeps_at_zero() {
     agrees(Part::Hpa, scale_to_zero(), 5);
     agrees(Part::Keda, scale_to_zero(), 50);
     agrees(Part::Provisioning, scale_to_zero(), 1);
+}
+
+#[test]
+fn karpenter_agrees_where_offerings_are_refused() {
+    let run = recorded("capacity-shortage");
+    agrees(Part::Provisioning, &run, 10);
+    agrees(Part::Consolidation, &run, 4);
+}
+
+#[test]
+fn karpenter_agrees_where_nodes_come_and_go() {
+    let run = recorded("consolidation-churn");
+    agrees(Part::Provisioning, &run, 15);
+    agrees(Part::Consolidation, &run, 15);
+}
+
+#[test]
+fn karpenter_agrees_where_it_rests() {
+    let run = recorded("prometheus-outage");
+    agrees(Part::Provisioning, &run, 4);
+    agrees(Part::Consolidation, &run, 1);
 }
 
 /// What objects of a kind were, changed.

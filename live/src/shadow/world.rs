@@ -1,15 +1,16 @@
 //! What Karpenter saw: the recorded objects as the model's components take them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::SignedDuration;
 use model::api::{Api, Deployment, LabelSelector, Labels, Owner, PodTemplate, ReplicaSet, Strategy};
 use model::id::{
     DaemonSetId, DeploymentId, InstanceId, NodeClaimId, NodeId, NodePoolId, ReplicaSetId, Table,
 };
-use model::karpenter::provider::Classes;
+use model::karpenter::provider::launch::fleet_request;
+use model::karpenter::provider::unavailable::TTL;
+use model::karpenter::provider::{Classes, offer};
 use model::karpenter::provisioner::View;
 use model::karpenter::{
     ClusterState, InstanceTypes, NodeClaim, NodeClass, NodePool, Profile, Provider, labels,
@@ -19,20 +20,11 @@ use sim::{Action, Component, Instant, Outbox};
 
 use crate::heard::Heard;
 use crate::objects::{Clock, read};
-use crate::recording::{Entry, Object, Recording};
+use crate::recording::{Change, Entry, Object, Recording};
 
 /// The API server's clock, as the recording's second zero shows it.
 pub(super) fn clock(recording: &Recording) -> Clock {
-    let epoch = recording
-        .header
-        .epoch
-        .parse()
-        .unwrap_or(jiff::Timestamp::UNIX_EPOCH);
-    let ahead = recording.lines.iter().find_map(|line| match &line.entry {
-        Entry::Clock(clock) if clock.source == "api" => Some(clock.ahead_s),
-        _ => None,
-    });
-    Clock(epoch + SignedDuration::from_millis((ahead.unwrap_or(0.0) * 1000.0) as i64))
+    Clock::of(recording).unwrap_or(Clock(jiff::Timestamp::UNIX_EPOCH))
 }
 
 /// A moment of the recording.
@@ -52,6 +44,17 @@ pub(super) struct World {
 }
 
 impl World {
+    /// Takes claims, by name, to be meant for pods that are about to come.
+    pub(super) fn nominate(&mut self, names: &BTreeSet<String>, until: Instant) {
+        for (id, _) in self
+            .claims
+            .iter()
+            .filter(|(_, claim)| names.contains(&claim.name))
+        {
+            self.state.nominate(id, until);
+        }
+    }
+
     pub(super) fn view(&self) -> View<'_> {
         View {
             api: &self.api,
@@ -73,6 +76,10 @@ pub(super) struct Worlds<'s> {
     /// NodePools were recorded: those of the scenario's manifests do not count.
     pools_heard: bool,
     templates: read::Templates,
+    /// Claims that went before they were launched, and when: what they asked for was refused.
+    refused: Vec<(f64, Object)>,
+    /// Those of them that the provider knows of now.
+    known: Vec<usize>,
     /// What pools and classes said when the provider was made.
     offered: Option<(Vec<String>, Objects, Provider, Classes)>,
 }
@@ -86,6 +93,8 @@ impl<'s> Worlds<'s> {
             clock: clock(recording),
             pools_heard: recording.lines.iter().any(|line| is_pool(&line.entry)),
             templates: read::Templates::default(),
+            refused: refused(recording),
+            known: Vec::new(),
             offered: None,
         }
     }
@@ -98,6 +107,7 @@ impl<'s> Worlds<'s> {
     /// The world as it was heard by a moment.
     pub(super) fn make(&mut self, heard: &Heard<'_>, now: Instant) -> World {
         self.offer(heard);
+        self.refuse(now);
         let (_, objects, provider, _) = self.offered.as_mut().expect("offers were made just now");
         let mut pools: Table<NodePoolId, NodePool> = Table::new();
         let mut by_name: BTreeMap<String, NodePoolId> = BTreeMap::new();
@@ -231,7 +241,66 @@ impl<'s> Worlds<'s> {
             .collect();
         provider.set_classes(&classes);
         self.offered = Some((key, objects, provider, classes));
+        self.known.clear();
     }
+
+    /// Lets the provider know what was refused in the three minutes before `now`, and nothing else.
+    fn refuse(&mut self, now: Instant) {
+        let recent = |t: f64| at(t) <= now && now.since(at(t)) < TTL;
+        let recent: Vec<usize> = (0..self.refused.len())
+            .filter(|n| recent(self.refused[*n].0))
+            .collect();
+        let Some((_, objects, provider, classes)) = &mut self.offered else {
+            return;
+        };
+        if self.known == recent {
+            return;
+        }
+        provider.sweep(Instant::from_nanos(u64::MAX));
+        for (t, claim) in recent.iter().map(|n| &self.refused[*n]) {
+            let own = read::labels_of(claim.object.pointer("/metadata/labels"));
+            let name = own.get(labels::NODE_POOL).cloned().unwrap_or_default();
+            let pool = objects
+                .node_pools
+                .iter()
+                .position(|pool| pool.name.to_string() == name);
+            let Some(pool) = pool else { continue };
+            let pool = NodePoolId(pool as u32);
+            let claim = read::claim(claim, pool, None, None, self.clock);
+            let (Some(types), Some(class)) = (provider.of_pool(pool), classes.get(&pool)) else {
+                continue;
+            };
+            if let Ok(request) = fleet_request(&claim, types, class, &self.profile) {
+                let offers = request
+                    .overrides
+                    .iter()
+                    .map(|own| offer(request.capacity_type, own));
+                let offers: Vec<_> = offers.collect();
+                provider.mark_unavailable(at(*t), offers);
+            }
+        }
+        self.known = recent;
+    }
+}
+
+/// Claims that went without ever having had a machine.
+fn refused(recording: &Recording) -> Vec<(f64, Object)> {
+    let mut launched: BTreeSet<&str> = BTreeSet::new();
+    let mut refused = Vec::new();
+    for line in &recording.lines {
+        let Entry::Object(object) = &line.entry else {
+            continue;
+        };
+        if object.kind != "NodeClaim" {
+            continue;
+        }
+        if !object.text("/status/providerID").is_empty() {
+            launched.insert(&object.uid);
+        } else if object.change == Change::Deleted && !launched.contains(object.uid.as_str()) {
+            refused.push((line.t, object.clone()));
+        }
+    }
+    refused
 }
 
 /// Machines by what the cloud calls them.
