@@ -70,7 +70,7 @@ pub(super) fn expect(scenario: &Scenario, replications: u32) -> Expected {
         scenario.seed,
         replications as usize,
         Fidelity::Flow,
-        false,
+        experiment::Keep::Rows,
     );
     let summaries: Vec<Summary> = outcomes.iter().map(|outcome| outcome.summary.clone()).collect();
     let tables: Vec<Table> = outcomes.into_iter().map(|outcome| outcome.table).collect();
