@@ -11,9 +11,9 @@ pub mod catalog;
 pub mod cluster;
 pub mod compare;
 pub mod curves;
-pub mod heard;
 #[cfg(feature = "ec2")]
 pub mod ec2;
+pub mod heard;
 pub mod measured;
 pub mod objects;
 pub mod recording;

@@ -73,3 +73,37 @@ where
     };
     Error { call, why }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Asks whoever listens at `AWS_ENDPOINT_URL_EC2` for everything, such as the stack's moto
+    /// (`tests/stack/README.md`); with no such endpoint there is nobody to ask.
+    #[tokio::test]
+    async fn a_stand_in_answers_all_calls() {
+        if std::env::var_os("AWS_ENDPOINT_URL_EC2").is_none() {
+            eprintln!("skipped: AWS_ENDPOINT_URL_EC2 names no stand-in for EC2");
+            return;
+        }
+        let client = connect(Some("us-west-2")).await;
+        let mut asked = Vec::new();
+        let said = read_catalog(&client, "us-west-2", "2026-11-26", &mut |what| {
+            asked.push(what.to_owned())
+        })
+        .await
+        .unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(said.zones.get("us-west-2a").map(String::as_str), Some("usw2-az2"));
+        let large = &said.types["m5.large"];
+        assert_eq!((&*large["vcpus"], &*large["memory_mib"]), ("2", "8192"));
+        assert!(said.offered["m5.large"].contains("us-west-2a"), "{asked:?}");
+
+        let tag: Tag = "kubernetes.io/cluster/nobody=owned".parse().expect("a tag");
+        let mut heard = None;
+        let hear = |answer| heard = Some(answer);
+        let listen = record_machines(client, tag, Duration::from_millis(50), hear);
+        let _ = tokio::time::timeout(Duration::from_secs(2), listen).await;
+        let entry = heard.expect("it asks at once");
+        assert!(entry.is_ok(), "{entry:?}");
+    }
+}
