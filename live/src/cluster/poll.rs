@@ -108,14 +108,17 @@ fn sample(
 pub(super) async fn poll_triggers(client: Client, period: Duration, recorder: Recorder) {
     let mut ticks = tokio::time::interval(period);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut gap = Silence::new(KEDA, recorder.clone());
     loop {
         ticks.tick().await;
+        let mut failed = None;
         let triggers = recorder.with_state(|state| state.triggers().cloned().collect::<Vec<Trigger>>());
         for trigger in triggers {
             let (value, error) = match ask(&client, &trigger).await {
                 Ok(value) => (value, None),
                 Err(error) => (None, Some(explain(&error))),
             };
+            failed = failed.or_else(|| error.clone());
             let point = value.map(|value| (recorder.now(), Some(value)));
             let labels = [
                 (
@@ -135,6 +138,7 @@ pub(super) async fn poll_triggers(client: Client, period: Duration, recorder: Re
                 error,
             }));
         }
+        gap.step(failed.as_deref());
     }
 }
 

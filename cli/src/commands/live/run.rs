@@ -85,6 +85,7 @@ pub(super) fn run(args: &RunArgs) -> Result<Answer, Failure> {
         let setup = Setup {
             dir: dir.clone(),
             header: header(&run, &scene, &look, &connection),
+            clock: scene.scenario.epoch,
             duration: scene.scenario.duration,
             settle: scene.scenario.start.settled.then_some(args.settle),
             caps,
