@@ -51,6 +51,10 @@ stack-up scenario="php-apache-rehearsal" *parts:
 stack-traffic scenario="php-apache-rehearsal":
     cargo run --release --features live -- live traffic scenarios/{{scenario}} --kubeconfig "${SCALETWIN_STACK:-$HOME/.cache/scaletwin/stack}/run/pki/admin.kubeconfig"
 
+# All of it: a stack of its own, a live run, its simulation, the comparison with every shadow; some nine minutes.
+rehearse out="out/rehearsal":
+    STRICT=1 tests/stack/rehearse {{out}}
+
 # Stop it and throw its data away.
 stack-down:
     cd tests/stack/launcher && go run . down

@@ -318,9 +318,36 @@ pub(crate) struct CheckArgs {
     pub(crate) format: Format,
 }
 
+/// What can be done with the catalog besides listing it.
+#[cfg(feature = "ec2")]
+#[derive(Debug, Subcommand)]
+pub(crate) enum CatalogCommand {
+    /// Bring the catalog's files up to date with what EC2 says of a region
+    Refresh(RefreshArgs),
+}
+
+/// Arguments of `catalog refresh`.
+#[cfg(feature = "ec2")]
+#[derive(Debug, Args)]
+pub(crate) struct RefreshArgs {
+    /// The AWS region
+    #[arg(long, value_name = "REGION", default_value = "us-west-2")]
+    pub(crate) region: String,
+    /// Where the files lie: types.csv, zones.csv, regions/REGION.csv.gz. They are embedded at the next build
+    #[arg(long, value_name = "DIR", default_value = "model/src/catalog/data")]
+    pub(crate) data: PathBuf,
+    /// How the outcome is printed
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+}
+
 /// Arguments of `catalog`.
 #[derive(Debug, Args)]
+#[cfg_attr(feature = "ec2", command(args_conflicts_with_subcommands = true))]
 pub(crate) struct CatalogArgs {
+    #[cfg(feature = "ec2")]
+    #[command(subcommand)]
+    pub(crate) command: Option<CatalogCommand>,
     /// Only these families or types: m5, g4dn.xlarge, c5.x
     #[arg(value_name = "NAME")]
     pub(crate) names: Vec<String>,

@@ -6,10 +6,13 @@
 
 pub mod accuracy;
 pub mod calibrate;
+pub mod catalog;
 #[cfg(feature = "kube")]
 pub mod cluster;
 pub mod compare;
 pub mod curves;
+#[cfg(feature = "ec2")]
+pub mod ec2;
 pub mod heard;
 pub mod measured;
 pub mod objects;

@@ -219,11 +219,16 @@ impl Drop for ControlPlane {
     }
 }
 
-/// Where the programs are; a message if they are nowhere.
-fn programs() -> Option<PathBuf> {
+/// Where `tests/stack` builds to.
+pub(crate) fn stack_home() -> Option<PathBuf> {
     let home = std::env::var_os("SCALETWIN_STACK").map(PathBuf::from);
     let default = || Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache/scaletwin/stack"));
-    let bin = home.or_else(default)?.join("bin");
+    home.or_else(default)
+}
+
+/// Where the programs are; a message if they are nowhere.
+fn programs() -> Option<PathBuf> {
+    let bin = stack_home()?.join("bin");
     let openssl = Command::new("openssl").arg("version").output().is_ok();
     let there = ["etcd", "kube-apiserver"]
         .iter()

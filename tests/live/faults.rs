@@ -11,12 +11,6 @@ use super::prometheus::Prometheus;
 use super::proxy::{Line, Proxy};
 use super::scaletwin::{Run, Strangers, actions, clean, gaps, live, scenario};
 
-/// A fault's length: that of the issue, or as short as shows the same.
-fn length(whole: u64, short: u64) -> Duration {
-    let patience = std::env::var_os("SCALETWIN_PATIENCE").is_some();
-    Duration::from_secs(if patience { whole } else { short })
-}
-
 /// One control plane for all that leaves it as it was.
 #[test]
 fn whatever_ends_a_run_it_leaves_nothing_and_touches_nobody() {
@@ -29,8 +23,6 @@ fn whatever_ends_a_run_it_leaves_nothing_and_touches_nobody() {
     a_whole_run(&plane);
     strangers.check(&plane, "a whole run");
     an_object_in_the_way(&plane);
-    a_cut_line(&plane);
-    strangers.check(&plane, "a cut line");
     signals(&plane, &strangers);
     a_cap(&plane);
     strangers.check(&plane, "a cap");
@@ -128,40 +120,54 @@ fn an_object_in_the_way(plane: &ControlPlane) {
     plane.delete("v1", "Service", "live-test", "web");
 }
 
-fn a_cut_line(plane: &ControlPlane) {
-    for (name, line) in [("cut", Line::Cut), ("stalled", Line::Stalled)] {
-        let proxy = Proxy::before(plane.port());
-        let outage = length(60, 10);
-        let seconds = u32::try_from(outage.as_secs()).unwrap() + 45;
-        let mut run = Run::start(plane, &plane.admin_by(proxy.port()), name, seconds, &[]);
-        run.wait_for_recording();
-        sleep(Duration::from_secs(10));
-        proxy.set(line);
-        // Something happens that cannot be heard, and is over before it can.
-        plane.create(&serde_json::json!({ "apiVersion": "apps/v1", "kind": "Deployment",
-            "metadata": { "name": "unheard", "namespace": "default" },
-            "spec": { "selector": { "matchLabels": { "a": "b" } }, "template": {
-                "metadata": { "labels": { "a": "b" } }, "spec": { "containers": [{ "name": "a", "image": "a" }] } } } }));
-        sleep(outage);
-        proxy.set(Line::Open);
-        assert_eq!(run.end(), Some(0), "{name}: {}", run.said());
-        let recording = run.recording();
-        assert!(recording.ended, "{name}");
-        let unheard = gaps(&recording, "api");
-        let [gap] = &unheard[..] else {
-            panic!("{name}: expected one gap of the API, found {unheard:?}");
-        };
-        let to = gap.to.expect("it was heard again");
-        assert!(to - gap.from >= outage.as_secs_f64(), "{name}: {gap:?}");
-        assert!(to - gap.from <= outage.as_secs_f64() + 40.0, "{name}: {gap:?}");
-        // A watch that resumes hears it late.
-        let late = recording.lines.iter().any(|line| match &line.entry {
-            Entry::Object(object) => object.name == "unheard" && line.t > gap.from,
-            _ => false,
-        });
-        assert!(late, "{name}: what happened in between is heard afterwards");
-        plane.delete("apps/v1", "Deployment", "default", "unheard");
-    }
+/// Connections are reset, and new ones refused, for a minute.
+#[test]
+fn a_line_that_is_cut_for_a_minute_is_a_gap() {
+    an_outage("cut", Line::Cut);
+}
+
+/// Connections stay, and nothing comes through them for a minute.
+#[test]
+fn a_line_that_is_silent_for_a_minute_is_a_gap() {
+    an_outage("stalled", Line::Stalled);
+}
+
+fn an_outage(name: &str, line: Line) {
+    let Some(plane) = ControlPlane::start(name, &[]) else {
+        return;
+    };
+    let strangers = Strangers::settle(&plane);
+    let proxy = Proxy::before(plane.port());
+    let outage = Duration::from_secs(60);
+    let mut run = Run::start(&plane, &plane.admin_by(proxy.port()), "run", 105, &[]);
+    run.wait_for_recording();
+    sleep(Duration::from_secs(10));
+    proxy.set(line);
+    // Something happens that cannot be heard, and is over before it can.
+    plane.create(&serde_json::json!({ "apiVersion": "apps/v1", "kind": "Deployment",
+        "metadata": { "name": "unheard", "namespace": "default" },
+        "spec": { "selector": { "matchLabels": { "a": "b" } }, "template": {
+            "metadata": { "labels": { "a": "b" } }, "spec": { "containers": [{ "name": "a", "image": "a" }] } } } }));
+    sleep(outage);
+    proxy.set(Line::Open);
+    assert_eq!(run.end(), Some(0), "{}", run.said());
+    let recording = run.recording();
+    assert!(recording.ended);
+    let unheard = gaps(&recording, "api");
+    let [gap] = &unheard[..] else {
+        panic!("expected one gap of the API, found {unheard:?}");
+    };
+    let to = gap.to.expect("it was heard again");
+    assert!(to - gap.from >= outage.as_secs_f64(), "{gap:?}");
+    assert!(to - gap.from <= outage.as_secs_f64() + 40.0, "{gap:?}");
+    // A watch that resumes hears it late.
+    let late = recording.lines.iter().any(|line| match &line.entry {
+        Entry::Object(object) => object.name == "unheard" && line.t > gap.from,
+        _ => false,
+    });
+    assert!(late, "what happened in between is heard afterwards");
+    plane.delete("apps/v1", "Deployment", "default", "unheard");
+    strangers.check(&plane, "an outage");
 }
 
 fn signals(plane: &ControlPlane, strangers: &Strangers) {

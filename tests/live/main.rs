@@ -2,12 +2,16 @@
 //!
 //! Needs etcd and kube-apiserver, as `tests/stack` builds them, in `bin` of `SCALETWIN_STACK` (else
 //! `~/.cache/scaletwin/stack`); without them the tests say so and pass. No controllers run, so that every change is
-//! somebody's doing: ours, or the test's. `SCALETWIN_PATIENCE=1` plays the faults at full length.
+//! somebody's doing: ours, or the test's. One test needs the controller manager and KEDA besides, and Go for the
+//! launcher.
 
 mod control_plane;
 mod faults;
+mod keda;
 mod prometheus;
 mod proxy;
 mod roles;
 mod scaletwin;
+mod skew;
+mod stack;
 mod throttled;

@@ -13,15 +13,20 @@ use super::control_plane::ControlPlane;
 /// The scenario's namespace. It is made beforehand: nobody here could take it away.
 pub(crate) const NAMESPACE: &str = "live-test";
 
-/// A command of `scaletwin live`.
+/// A command of `scaletwin live` to the cluster of the tests.
 pub(crate) fn live(kubeconfig: &Path, arguments: &[&str]) -> Command {
+    live_in("test", kubeconfig, arguments)
+}
+
+/// A command of `scaletwin live` to a context.
+pub(crate) fn live_in(context: &str, kubeconfig: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_scaletwin"));
     let (verb, rest) = arguments.split_first().expect("a verb");
     command.args(["live", verb]).args(rest);
     command
         .arg("--kubeconfig")
         .arg(kubeconfig)
-        .args(["--context", "test"]);
+        .args(["--context", context]);
     command.stdin(Stdio::null());
     command
 }
@@ -42,27 +47,24 @@ impl Run {
         seconds: u32,
         more: &[&str],
     ) -> Self {
-        let dir = plane.dir().join(name);
-        let log = plane.dir().join(format!("{name}.log"));
         let scenario = scenario(plane, seconds);
+        let mut command = live(kubeconfig, &["run", scenario.to_str().unwrap()]);
+        command.args(more);
+        Run::spawn(command, plane.dir(), name)
+    }
+
+    /// Starts one by a command of `live run`: its files and its log go into `dir`.
+    pub(crate) fn spawn(mut command: Command, dir: &Path, name: &str) -> Self {
+        let log = dir.join(format!("{name}.log"));
+        let dir = dir.join(name);
         let output = fs::File::create(&log).unwrap();
-        let child = live(
-            kubeconfig,
-            &[
-                "run",
-                scenario.to_str().unwrap(),
-                "--yes",
-                "--replications=1",
-                "--poll=1s",
-            ],
-        )
-        .arg("--out")
-        .arg(&dir)
-        .args(more)
-        .stdout(output.try_clone().unwrap())
-        .stderr(output)
-        .spawn()
-        .expect("scaletwin runs");
+        let child = command
+            .args(["--yes", "--replications=1", "--poll=1s", "--out"])
+            .arg(&dir)
+            .stdout(output.try_clone().unwrap())
+            .stderr(output)
+            .spawn()
+            .expect("scaletwin runs");
         Run { child, dir, log }
     }
 
@@ -116,8 +118,13 @@ impl Drop for Run {
 
 /// A copy of the scenario that lasts so many seconds.
 pub(crate) fn scenario(plane: &ControlPlane, seconds: u32) -> PathBuf {
+    copy(plane.dir(), seconds)
+}
+
+/// The same below `dir`.
+pub(crate) fn copy(dir: &Path, seconds: u32) -> PathBuf {
     let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/live/scenario");
-    let to = plane.dir().join(format!("scenario-{seconds}"));
+    let to = dir.join(format!("scenario-{seconds}"));
     fs::create_dir_all(to.join("manifests")).unwrap();
     for file in ["manifests/web.yaml", "manifests/later.yaml"] {
         fs::copy(from.join(file), to.join(file)).unwrap();

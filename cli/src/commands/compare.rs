@@ -215,7 +215,18 @@ impl Rec {
                 sim.summary.epoch
             ))
         })?;
-        let zero = compare::zero(&recording, epoch, scenario.as_ref()).ok_or_else(|| {
+        // Another scenario's times mean another day: the two have only the wall clock in common.
+        let same = recording
+            .header
+            .scenario
+            .as_ref()
+            .is_none_or(|name| *name == sim.summary.scenario);
+        let zero = match same {
+            true => compare::zero(&recording, epoch, scenario.as_ref()),
+            false => compare::wall_zero(&recording, epoch, sim.summary.end_s)
+                .or_else(|| compare::zero(&recording, epoch, scenario.as_ref())),
+        };
+        let zero = zero.ok_or_else(|| {
             Failure::new(format!(
                 "{}: expected a time in the header's epoch",
                 args.rec.display()

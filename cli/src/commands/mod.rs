@@ -9,10 +9,14 @@ mod compare;
 pub(crate) mod live;
 mod plot;
 mod recommend;
+#[cfg(feature = "ec2")]
+mod refresh;
 mod run;
 mod sweep;
 
 use crate::args::Command;
+#[cfg(feature = "ec2")]
+use crate::args::{CatalogArgs, CatalogCommand};
 use crate::failure::Failure;
 
 /// How a command that ran ended.
@@ -31,6 +35,11 @@ pub(crate) fn execute(command: Command) -> Result<Answer, Failure> {
         Command::Sweep(args) => sweep::sweep(&args),
         Command::Recommend(args) => recommend::recommend(&args),
         Command::Check(args) => check::check(&args),
+        #[cfg(feature = "ec2")]
+        Command::Catalog(CatalogArgs {
+            command: Some(CatalogCommand::Refresh(args)),
+            ..
+        }) => refresh::refresh(&args),
         Command::Catalog(args) => catalog::catalog(&args),
         Command::Accuracy(args) => accuracy::accuracy(&args),
         Command::Calibrate(args) => calibrate::calibrate(&args),

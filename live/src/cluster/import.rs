@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
 use kube::Client;
 use kube::api::ListParams;
 use serde_json::Value;
@@ -71,6 +72,8 @@ pub struct Found {
     pub karpenter_nodes: usize,
     /// The region of the nodes, if they say it.
     pub region: Option<String>,
+    /// From joining to Ready, seconds, the middle one of the nodes that Karpenter brought.
+    pub until_ready: Option<f64>,
     /// Zones of all nodes.
     pub zones: BTreeSet<String>,
     /// What could not be taken along, and why.
@@ -175,6 +178,7 @@ impl Found {
             }
             Err(error) => return Err(Error::request("list nodes", &error)),
         };
+        let mut until_ready = Vec::new();
         for node in &nodes {
             let label = |name: &str| node["metadata"]["labels"][name].as_str().unwrap_or("");
             let zone = label("topology.kubernetes.io/zone");
@@ -187,6 +191,7 @@ impl Found {
             }
             if !label("karpenter.sh/nodepool").is_empty() {
                 self.karpenter_nodes += 1;
+                until_ready.extend(until_ready_of(node));
                 continue;
             }
             let instance_type = label("node.kubernetes.io/instance-type");
@@ -214,8 +219,25 @@ impl Found {
             };
             *self.groups.entry(group).or_default() += 1;
         }
+        until_ready.sort_by(f64::total_cmp);
+        self.until_ready = until_ready.get(until_ready.len() / 2).copied();
         Ok(())
     }
+}
+
+/// How long a node took from joining until it was Ready, seconds, if it still is since then.
+fn until_ready_of(node: &Value) -> Option<f64> {
+    let conditions = node["status"]["conditions"].as_array()?;
+    let ready = conditions
+        .iter()
+        .find(|own| own["type"] == "Ready" && own["status"] == "True")?;
+    let time = |value: &Value| value.as_str()?.parse::<Timestamp>().ok();
+    let joined = time(&node["metadata"]["creationTimestamp"])?;
+    let seconds = time(&ready["lastTransitionTime"])?
+        .duration_since(joined)
+        .as_secs_f64();
+    // One that was not Ready for a while since says nothing of its beginning.
+    (0.0..300.0).contains(&seconds).then_some(seconds)
 }
 
 /// An object as one would apply it: without what the API server and controllers wrote.
@@ -297,7 +319,17 @@ fn without_defaults(spec: &mut serde_json::Map<String, Value>) {
     }
 }
 
-/// The load of the last so many seconds: seconds from the first reading on, and requests a second.
+/// A load of the past.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Load {
+    /// When its second zero was, Unix seconds.
+    pub began: f64,
+    /// Seconds since then, and requests a second.
+    pub readings: Vec<(f64, f64)>,
+}
+
+/// The load of the last so many seconds. `window` is that of the query's `rate`: what it says of a moment is the mean of
+/// that long before it, and so is taken for the middle of that.
 ///
 /// # Errors
 ///
@@ -308,7 +340,8 @@ pub async fn load(
     now: f64,
     seconds: f64,
     step: f64,
-) -> Result<Vec<(f64, f64)>> {
+    window: f64,
+) -> Result<Load> {
     let start = now - seconds;
     let data = prometheus.query_range(query, start, now, step).await?;
     let mut sums = BTreeMap::<i64, f64>::new();
@@ -320,19 +353,23 @@ pub async fn load(
             }
         }
     }
-    if sums.is_empty() {
+    let Some((&first, _)) = sums.first_key_value() else {
         return Err(Error::Input(format!("Prometheus has nothing for {query}")));
-    }
-    Ok(sums
-        .into_iter()
-        .map(|(row, rate)| (row as f64 * step, rate))
-        .collect())
+    };
+    Ok(Load {
+        began: start + first as f64 * step - window / 2.0,
+        readings: sums
+            .into_iter()
+            .map(|(row, rate)| ((row - first) as f64 * step, rate))
+            .collect(),
+    })
 }
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
+    use super::super::prometheus::Place;
+    use super::super::testing::{Fake, block_on};
     use super::*;
 
     #[test]
@@ -393,5 +430,44 @@ mod tests {
                 "StatefulSet shop/db: its 1 pods take room on nodes and are not simulated",
             ]
         );
+    }
+
+    #[test]
+    fn a_load_begins_with_its_first_reading_in_the_middle_of_its_window() {
+        let values = json!([[1040.0, "2"], [1050.0, "NaN"], [1060.0, "4"]]);
+        let fake = Fake::new(move |_| {
+            let result =
+                json!([{ "metric": {}, "values": values }, { "metric": {}, "values": [[1060.0, "1"]] }]);
+            (
+                200,
+                json!({ "status": "success", "data": { "resultType": "matrix", "result": result } }),
+            )
+        });
+        let place = Place::Service {
+            namespace: "m".to_owned(),
+            name: "p".to_owned(),
+            port: 80,
+        };
+        let prometheus = Prometheus::new(&place, &fake.client()).unwrap();
+        let found = block_on(load(&prometheus, "q", 1100.0, 100.0, 10.0, 30.0)).unwrap();
+        assert_eq!(
+            found,
+            Load {
+                began: 1025.0,
+                readings: vec![(0.0, 2.0), (20.0, 5.0)]
+            }
+        );
+    }
+
+    #[test]
+    fn a_node_tells_how_long_it_took_to_be_ready() {
+        let node = |status: &str, since: &str| {
+            json!({ "metadata": { "creationTimestamp": "2026-01-31T12:00:00Z" },
+                    "status": { "conditions": [{ "type": "Ready", "status": status, "lastTransitionTime": since }] } })
+        };
+        assert_eq!(until_ready_of(&node("True", "2026-01-31T12:00:05Z")), Some(5.0));
+        assert_eq!(until_ready_of(&node("False", "2026-01-31T12:00:05Z")), None);
+        assert_eq!(until_ready_of(&node("True", "2026-01-31T13:00:05Z")), None);
+        assert_eq!(until_ready_of(&json!({})), None);
     }
 }

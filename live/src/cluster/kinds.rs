@@ -18,8 +18,19 @@ pub struct Watched {
     pub group: &'static str,
     /// Its plural, for permissions.
     pub plural: &'static str,
-    /// Whose it is, if a cluster may do without it.
-    pub part: Option<&'static str>,
+    /// Which clusters have it.
+    pub there: There,
+}
+
+/// Which clusters have a kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum There {
+    /// All.
+    Always,
+    /// Those with a part of the stack, by its name.
+    With(&'static str),
+    /// Those of one provider among several: nobody misses it.
+    Perhaps,
 }
 
 const fn watched(kind: &'static str, group: &'static str, plural: &'static str) -> Watched {
@@ -27,33 +38,44 @@ const fn watched(kind: &'static str, group: &'static str, plural: &'static str) 
         kind,
         group,
         plural,
-        part: None,
+        there: There::Always,
     }
 }
 
 impl Watched {
     /// All that is watched.
-    pub const ALL: [Watched; 9] = [
+    pub const ALL: [Watched; 13] = [
         watched("Pod", "", "pods"),
         watched("Node", "", "nodes"),
         watched("Event", "", "events"),
         watched("Deployment", "apps", "deployments"),
         watched("ReplicaSet", "apps", "replicasets"),
+        // What Karpenter looks at besides: what runs on every node, what may not be evicted, how machines are made.
+        watched("DaemonSet", "apps", "daemonsets"),
+        watched("PodDisruptionBudget", "policy", "poddisruptionbudgets"),
+        Watched {
+            there: There::Perhaps,
+            ..watched("EC2NodeClass", "karpenter.k8s.aws", "ec2nodeclasses")
+        },
+        Watched {
+            there: There::Perhaps,
+            ..watched("KWOKNodeClass", "karpenter.kwok.sh", "kwoknodeclasses")
+        },
         watched(
             "HorizontalPodAutoscaler",
             "autoscaling",
             "horizontalpodautoscalers",
         ),
         Watched {
-            part: Some("KEDA"),
+            there: There::With("KEDA"),
             ..watched("ScaledObject", "keda.sh", "scaledobjects")
         },
         Watched {
-            part: Some("Karpenter"),
+            there: There::With("Karpenter"),
             ..watched("NodeClaim", "karpenter.sh", "nodeclaims")
         },
         Watched {
-            part: Some("Karpenter"),
+            there: There::With("Karpenter"),
             ..watched("NodePool", "karpenter.sh", "nodepools")
         },
     ];

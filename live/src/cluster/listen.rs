@@ -7,6 +7,8 @@ use tokio::task::JoinSet;
 
 use super::error::Result;
 use super::kinds::{Served, Watched};
+#[cfg(feature = "ec2")]
+use super::poll::Silence;
 use super::poll::{fetch_all, poll_prometheus, poll_triggers};
 use super::prometheus::{Place, Prometheus};
 use super::pulse::{Pulse, beat};
@@ -23,6 +25,9 @@ pub struct Hear {
     pub queries: Vec<(String, String)>,
     /// Between two questions.
     pub period: Duration,
+    /// EC2, and the tag of the cluster's machines there.
+    #[cfg(feature = "ec2")]
+    pub machines: Option<(aws_sdk_ec2::Client, crate::ec2::Tag)>,
 }
 
 /// Someone who hears a cluster until dropped.
@@ -69,6 +74,23 @@ impl Listener {
         }
         if served.find("keda.sh", "ScaledObject").is_some() {
             tasks.spawn(poll_triggers(client.clone(), hear.period, recorder.clone()));
+        }
+        #[cfg(feature = "ec2")]
+        if let Some((ec2, tag)) = &hear.machines {
+            let mut silence = Silence::new("ec2", recorder.clone());
+            let own = recorder.clone();
+            let hear_machines = move |heard: std::result::Result<Entry, String>| {
+                silence.step(heard.as_ref().err().map(String::as_str));
+                if let Ok(entry) = heard {
+                    own.hear(entry);
+                }
+            };
+            tasks.spawn(crate::ec2::record_machines(
+                ec2.clone(),
+                tag.clone(),
+                hear.period,
+                hear_machines,
+            ));
         }
         Ok(Listener {
             recorder: recorder.clone(),

@@ -39,7 +39,7 @@ mod watch;
 pub use apply::{Applied, FIELD_MANAGER, RUN_LABEL};
 pub use client::{Access, Connection, connect};
 pub use error::{Error, Result, explain};
-pub use kinds::{Served, ServedKind, Watched, discover};
+pub use kinds::{Served, ServedKind, There, Watched, discover};
 pub use recorder::Recorder;
 pub use state::{Node, PriceOf, State};
 

@@ -108,14 +108,17 @@ fn sample(
 pub(super) async fn poll_triggers(client: Client, period: Duration, recorder: Recorder) {
     let mut ticks = tokio::time::interval(period);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut gap = Silence::new(KEDA, recorder.clone());
     loop {
         ticks.tick().await;
+        let mut failed = None;
         let triggers = recorder.with_state(|state| state.triggers().cloned().collect::<Vec<Trigger>>());
         for trigger in triggers {
             let (value, error) = match ask(&client, &trigger).await {
                 Ok(value) => (value, None),
                 Err(error) => (None, Some(explain(&error))),
             };
+            failed = failed.or_else(|| error.clone());
             let point = value.map(|value| (recorder.now(), Some(value)));
             let labels = [
                 (
@@ -135,6 +138,7 @@ pub(super) async fn poll_triggers(client: Client, period: Duration, recorder: Re
                 error,
             }));
         }
+        gap.step(failed.as_deref());
     }
 }
 
@@ -207,7 +211,7 @@ fn quantity(text: &str) -> Option<f64> {
 }
 
 /// A source that answers or does not.
-struct Silence {
+pub(super) struct Silence {
     source: &'static str,
     recorder: Recorder,
     last_ok: f64,
@@ -215,7 +219,7 @@ struct Silence {
 }
 
 impl Silence {
-    fn new(source: &'static str, recorder: Recorder) -> Self {
+    pub(super) fn new(source: &'static str, recorder: Recorder) -> Self {
         Silence {
             source,
             last_ok: recorder.now(),
@@ -225,7 +229,7 @@ impl Silence {
     }
 
     /// An answer, or why there was none.
-    fn step(&mut self, failed: Option<&str>) {
+    pub(super) fn step(&mut self, failed: Option<&str>) {
         match (failed, self.open.take()) {
             (None, None) => {}
             (None, Some((from, reason))) => self.recorder.hear_gap(self.source, from, true, &reason),

@@ -17,7 +17,7 @@ use serde::Serialize;
 use super::client::Connection;
 use super::error::{Result, explain};
 use super::finding::Finding;
-use super::kinds::{Served, ServedKind, Watched, discover};
+use super::kinds::{Served, ServedKind, There, Watched, discover};
 use super::permission::{self, Permission};
 use super::prometheus::{Place, Prometheus, series};
 
@@ -212,7 +212,9 @@ impl Preflight {
     /// Kinds without which a part is not there.
     fn parts(&mut self, wishes: &Wishes) {
         for watched in Watched::ALL {
-            let Some(part) = watched.part else { continue };
+            let There::With(part) = watched.there else {
+                continue;
+            };
             if self.served.find(watched.group, watched.kind).is_some() {
                 continue;
             }
@@ -405,7 +407,9 @@ pub fn watching(served: &Served) -> Vec<Permission> {
     };
     Watched::ALL
         .into_iter()
-        .filter(|watched| watched.part.is_none() || served.find(watched.group, watched.kind).is_some())
+        .filter(|watched| {
+            watched.there == There::Always || served.find(watched.group, watched.kind).is_some()
+        })
         .flat_map(of)
         .collect()
 }

@@ -215,6 +215,31 @@ impl Prometheus {
         .await
     }
 
+    /// How often it scrapes: the interval and the time-out of most of its targets, as it writes them (`15s`).
+    ///
+    /// # Errors
+    ///
+    /// When there is no answer, or no target.
+    pub async fn scraping(&self) -> Result<(String, String)> {
+        let data = self.get("targets", &[("state", "active".to_owned())]).await?;
+        let mut counts = BTreeMap::<(String, String), usize>::new();
+        for target in data["activeTargets"].as_array().into_iter().flatten() {
+            if let (Some(interval), Some(timeout)) = (
+                target["scrapeInterval"].as_str(),
+                target["scrapeTimeout"].as_str(),
+            ) {
+                *counts
+                    .entry((interval.to_owned(), timeout.to_owned()))
+                    .or_default() += 1;
+            }
+        }
+        counts
+            .into_iter()
+            .max_by_key(|(_, count)| *count)
+            .map(|(times, _)| times)
+            .ok_or_else(|| Error::Input("the Prometheus has no target".to_owned()))
+    }
+
     async fn get(&self, endpoint: &str, arguments: &[(&str, String)]) -> Result<Value> {
         let what = || format!("ask Prometheus for {endpoint}");
         let fail = |why: String| Error::Request { what: what(), why };
@@ -367,6 +392,21 @@ mod tests {
             error.to_string(),
             "cannot ask Prometheus for query_range: parse error"
         );
+    }
+
+    #[test]
+    fn most_targets_tell_how_often_it_scrapes() {
+        let target = |interval: &str| json!({ "scrapeInterval": interval, "scrapeTimeout": "2s" });
+        let targets = json!([target("5s"), target("1m"), target("5s")]);
+        let fake = Fake::new(move |_| {
+            (
+                200,
+                json!({ "status": "success", "data": { "activeTargets": targets } }),
+            )
+        });
+        let prometheus = Prometheus::new(&service("m", "p", 80), &fake.client()).unwrap();
+        let scraping = block_on(prometheus.scraping()).unwrap();
+        assert_eq!(scraping, ("5s".to_owned(), "2s".to_owned()));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use kube::Client;
 use kube::api::{DynamicObject, ListParams};
 use serde::Serialize;
@@ -25,7 +26,7 @@ use super::manifest::{Name, acts};
 use super::plan::{Plan, Planned, PlannedAct, PlannedStep};
 use super::recorder::Recorder;
 use super::state::{PriceOf, State};
-use crate::recording::{Entry, Header, Price, Prices};
+use crate::recording::{Entry, Header, Price, Prices, Start};
 
 /// How often caps are looked at and progress is told.
 const TICK: Duration = Duration::from_secs(1);
@@ -58,6 +59,8 @@ pub struct Setup {
     pub dir: PathBuf,
     /// The recording's header; its epoch is set when the recording begins.
     pub header: Header,
+    /// The scenario's own clock at time zero.
+    pub clock: Timestamp,
     /// How long the scenario is, from time zero.
     pub duration: Duration,
     /// How long workloads may take to settle before time zero; none if the scenario starts in an empty cluster.
@@ -212,6 +215,9 @@ impl Driver<'_> {
         // Time zero.
         let state = State::new(plan.pools(), self.setup.prices.clone());
         let recorder = Recorder::begin(&self.setup.dir, self.setup.header.clone(), state).map_err(failed)?;
+        recorder.hear(Entry::Start(Start {
+            clock: self.setup.clock.to_string(),
+        }));
         let listener =
             Listener::start(self.client, self.served, &recorder, self.setup.hear.clone()).map_err(failed)?;
         let going = self.timeline(&recorder, &later).await;

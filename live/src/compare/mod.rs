@@ -17,5 +17,5 @@ pub use files::{CURVES, LIVES, curves_csv, lives_csv, read_curves, read_lives};
 pub use gaps::without;
 pub use measures::{Bounds, compare};
 pub use observed::observe;
-pub use recorded::{Target, TargetError, recorded, zero};
+pub use recorded::{Target, TargetError, recorded, wall_zero, zero};
 pub use run::{Gap, Kind, Life, Run, names};

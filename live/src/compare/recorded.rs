@@ -98,6 +98,15 @@ pub fn zero(recording: &Recording, epoch: Timestamp, scenario: Option<&Scenario>
     Some(t + epoch.duration_since(clock).as_secs_f64())
 }
 
+/// The recording's second at the second zero of a run that begins at `epoch` and lasts `seconds`, both by the wall
+/// clock; none if the two have no time in common.
+#[must_use]
+pub fn wall_zero(recording: &Recording, epoch: Timestamp, seconds: f64) -> Option<f64> {
+    let began: Timestamp = recording.header.epoch.parse().ok()?;
+    let zero = epoch.duration_since(began).as_secs_f64();
+    (zero < recording.end() && zero + seconds > 0.0).then_some(zero)
+}
+
 /// A recording as a run whose second zero is the recording's second `zero`. Times of objects are when they were
 /// heard, but for the creation of what was there before the recording began.
 #[must_use]

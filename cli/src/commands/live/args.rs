@@ -104,6 +104,10 @@ pub(crate) struct RunArgs {
     /// Between two questions to Prometheus and KEDA
     #[arg(long, value_name = "TIME", default_value = "15s", value_parser = duration)]
     pub(crate) poll: Duration,
+    /// Record machines and spot prices from EC2: those with this tag, as kubernetes.io/cluster/NAME=owned
+    #[cfg(feature = "ec2")]
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) ec2: Option<live::ec2::Tag>,
     /// Seeds behind the expected curves
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) replications: u32,
@@ -141,6 +145,10 @@ pub(crate) struct RecordArgs {
     /// Between two questions to Prometheus and KEDA
     #[arg(long, value_name = "TIME", default_value = "15s", value_parser = duration)]
     pub(crate) poll: Duration,
+    /// Record machines and spot prices from EC2: those with this tag, as kubernetes.io/cluster/NAME=owned
+    #[cfg(feature = "ec2")]
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) ec2: Option<live::ec2::Tag>,
     /// How the outcome is printed
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,

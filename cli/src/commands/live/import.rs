@@ -5,12 +5,14 @@ use std::fs;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use jiff::Timestamp;
 use live::cluster::finding::{Finding, Level};
-use live::cluster::import::{Found, find, load};
+use live::cluster::import::{Found, Load, find, load};
 use live::cluster::manifest::Object;
 use live::cluster::preflight::{Facts, Wishes, preflight};
 use live::cluster::prometheus::{Place, Prometheus};
 use live::cluster::{Connection, connect};
+use model::document::go_duration;
 use serde_json::{Value, json};
 
 use super::args::ImportArgs;
@@ -23,10 +25,15 @@ use crate::failure::Failure;
 use crate::output::{print, print_json};
 use crate::talk;
 
-/// Between two readings of the load, seconds.
-const STEP: f64 = 15.0;
-/// Results count from here on: rate windows fill, and what was there settles.
+/// Between two scrapes, if Prometheus does not tell, seconds.
+const SCRAPE: f64 = 15.0;
+/// A rate over so many scrapes has two of them although one failed.
+const SCRAPES: f64 = 3.0;
+/// Results count from here on, seconds, or from a sixth of the time if that is less: rate windows fill, and what was
+/// there settles.
 const WARM_UP: f64 = 300.0;
+/// Without a load, a scenario is so long, seconds.
+const LENGTH: f64 = 3600.0;
 /// What is simulated of a part whose release nothing tells.
 const RELEASES: [(&str, &str); 5] = [
     ("kubernetes", "1.35"),
@@ -41,7 +48,8 @@ pub(super) fn import(args: &ImportArgs) -> Result<Answer, Failure> {
         return Err(Failure::new(format!("{} exists already", args.out.display()))
             .hint("name a new directory with --out: nothing is overwritten"));
     }
-    let (facts, found, load, findings) = block_on(read(args))??;
+    let (facts, found, past, findings) = block_on(read(args))??;
+    let load = past.load.as_ref();
     if findings.iter().any(|finding| finding.level == Level::Problem) {
         print_findings(&findings, args.format)?;
         return Ok(Answer::No);
@@ -54,7 +62,7 @@ pub(super) fn import(args: &ImportArgs) -> Result<Answer, Failure> {
     let roles = Roles::of(args, &draft)?;
     roles.stand_ins(&mut draft);
     node_classes(&mut draft);
-    if let Some(load) = &load {
+    if let Some(load) = load {
         draft.traces.insert("traces/load.csv".to_owned(), trace(load));
     } else if args.clients.is_none() {
         draft
@@ -65,15 +73,28 @@ pub(super) fn import(args: &ImportArgs) -> Result<Answer, Failure> {
         "environments, commands, arguments and volumes of containers: they may hold secrets, and decide nothing in a simulation"
             .to_owned(),
     );
-    draft.scenario = scenario_toml(args, &facts, &found, &roles, load.as_deref(), &mut draft.left_out);
+    draft.left_out.push(
+        "the HPA controller's flags (sync period, tolerance, stabilization): no API tells them, a cluster's defaults are \
+         simulated; `run --set timing.hpa.sync_period=5s` says otherwise"
+            .to_owned(),
+    );
+    draft.scenario = scenario_toml(args, &facts, &found, &roles, &past, &mut draft.left_out);
     let report = draft.settle()?;
     talk::report(&report);
     write(&args.out, &draft)?;
     tell(args, &draft)
 }
 
+/// What Prometheus tells.
+#[derive(Default)]
+struct Past {
+    load: Option<Load>,
+    /// Scrape interval and time-out, as in its configuration.
+    scraping: Option<(String, String)>,
+}
+
 /// Everything that is asked of the cluster.
-type Read = (Facts, Found, Option<Vec<(f64, f64)>>, Vec<Finding>);
+type Read = (Facts, Found, Past, Vec<Finding>);
 
 async fn read(args: &ImportArgs) -> Result<Read, Failure> {
     let connection = connect(&args.cluster.access()).await?;
@@ -85,30 +106,25 @@ async fn read(args: &ImportArgs) -> Result<Read, Failure> {
         .filter(|finding| !noise(finding))
         .collect();
     if look.served.kinds.is_empty() {
-        return Ok((look.facts, Found::default(), None, findings));
+        return Ok((look.facts, Found::default(), Past::default(), findings));
     }
     let mut found = find(&connection.client, &look.served, &args.namespace).await?;
     let mut facts = look.facts;
-    let load = match &args.clients {
-        Some(_) => None,
-        None => match past(args, &connection, &found, &mut facts).await {
-            Ok(load) => Some(load),
-            Err(why) => {
-                found.left_out.push(format!("the load of the past: {why}"));
-                None
-            }
-        },
-    };
-    Ok((facts, found, load, findings))
+    let mut past = Past::default();
+    if let Err(why) = ask(args, &connection, &found, &mut facts, &mut past).await {
+        found.left_out.push(format!("what Prometheus knows: {why}"));
+    }
+    Ok((facts, found, past, findings))
 }
 
-/// The load of the past, as Prometheus has it.
-async fn past(
+/// Its release, how often it scrapes, and the load of the past.
+async fn ask(
     args: &ImportArgs,
     connection: &Connection,
     found: &Found,
     facts: &mut Facts,
-) -> Result<Vec<(f64, f64)>, String> {
+    past: &mut Past,
+) -> Result<(), String> {
     let of_objects = || {
         let objects = found.objects.iter().cloned();
         let address = |body| {
@@ -126,22 +142,38 @@ async fn past(
     if let Ok(version) = prometheus.version().await {
         facts.versions.insert("prometheus".to_owned(), version);
     }
-    let query = args.query.clone().unwrap_or_else(|| {
-        format!(
-            "sum(rate(traefik_service_requests_total{{service=~\"{}-.*\"}}[2m]))",
-            args.namespace
-        )
-    });
+    past.scraping = Some(prometheus.scraping().await.map_err(|error| error.to_string())?);
+    if args.clients.is_some() {
+        return Ok(());
+    }
+    let interval = past
+        .scraping
+        .as_ref()
+        .and_then(|(interval, _)| go_duration(interval));
+    let interval = interval.map_or(SCRAPE, |interval| interval.as_secs_f64());
+    let window = interval * SCRAPES;
+    // Of a query of one's own nothing tells the window.
+    let (query, window) = match &args.query {
+        Some(query) => (query.clone(), 0.0),
+        None => (
+            format!(
+                "sum(rate(traefik_service_requests_total{{service=~\"{}-.*\"}}[{window:.0}s]))",
+                args.namespace
+            ),
+            window,
+        ),
+    };
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    load(
+    let found = load(
         &prometheus,
         &query,
         now.as_secs_f64(),
         args.past.as_secs_f64(),
-        STEP,
-    )
-    .await
-    .map_err(|error| error.to_string())
+        interval,
+        window,
+    );
+    past.load = Some(found.await.map_err(|error| error.to_string())?);
+    Ok(())
 }
 
 /// Who plays which role, as NAMESPACE/NAME.
@@ -344,9 +376,9 @@ fn node_classes(draft: &mut Draft) {
     }
 }
 
-fn trace(load: &[(f64, f64)]) -> String {
+fn trace(load: &Load) -> String {
     let mut text = "seconds,rate\n".to_owned();
-    for (at, rate) in load {
+    for (at, rate) in &load.readings {
         text.push_str(&format!("{at},{rate:.4}\n"));
     }
     text
@@ -362,25 +394,33 @@ fn scenario_toml(
     facts: &Facts,
     found: &Found,
     roles: &Roles,
-    load: Option<&[(f64, f64)]>,
+    past: &Past,
     left_out: &mut Vec<String>,
 ) -> String {
+    let load = past.load.as_ref();
     let length = load
-        .and_then(|load| load.last())
-        .map_or(3600.0, |(last, _)| *last);
-    let length = length.max(WARM_UP * 2.0).round();
+        .and_then(|load| load.readings.last())
+        .map_or(LENGTH, |(last, _)| last.max(1.0).round());
+    let warm_up = WARM_UP.min((length / 6.0).floor());
     let name = format!("imported-{}", args.namespace);
     let mut text = format!(
         "# What ran in namespace {} of context {}. IMPORT.md lists what could not be taken along.\n\n\
          name = {}\nquestion = \"What does the cluster as it is make of this load?\"\nseed = 1\n\
-         duration = \"{length}s\"\nwarm_up = \"{WARM_UP}s\"\n\n[stack]\n",
+         duration = \"{length}s\"\nwarm_up = \"{warm_up}s\"\n",
         args.namespace,
         facts.context,
         quoted(&name)
     );
+    // The load's own time: a recording of it can be compared.
+    if let Some(began) = load.and_then(|load| Timestamp::from_millisecond((load.began * 1000.0) as i64).ok())
+    {
+        text.push_str(&format!("epoch = {began}\n"));
+    }
+    text.push_str("\n[stack]\n");
     for (part, default) in RELEASES {
         let release = match facts.versions.get(part) {
-            Some(version) => version.clone(),
+            // Without what whoever built it added, as in 2.42.0+ds.
+            Some(version) => plain(version).to_owned(),
             None => {
                 left_out.push(format!(
                     "which release of {part} runs: nothing tells, {default} is simulated"
@@ -394,6 +434,9 @@ fn scenario_toml(
     match &found.region {
         Some(region) => text.push_str(&format!("region = {}\n", quoted(region))),
         None => left_out.push("the region: no node tells it, us-west-2 is simulated".to_owned()),
+    }
+    if let Some(seconds) = found.until_ready {
+        text.push_str(&format!("# From joining to Ready: the middle one of the nodes that are there.\nboot = {{ network = {seconds} }}\n"));
     }
     for (group, count) in &found.groups {
         text.push_str(&format!(
@@ -424,7 +467,20 @@ fn scenario_toml(
         }
         (None, None) => text.push_str("\n[[load.arrivals]]\nshape = \"constant\"\nrate = 0\n"),
     }
+    if let Some((interval, timeout)) = &past.scraping {
+        text.push_str(&format!(
+            "\n[timing.prometheus]\nscrape_interval = {}\nscrape_timeout = {}\n",
+            quoted(interval),
+            quoted(timeout)
+        ));
+    }
     text
+}
+
+/// The numbers that a release begins with.
+fn plain(release: &str) -> &str {
+    let end = release.find(|c: char| !(c.is_ascii_digit() || c == '.'));
+    &release[..end.unwrap_or(release.len())]
 }
 
 /// Writes a scenario under another name first: it is there whole, or not at all.

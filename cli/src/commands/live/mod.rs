@@ -40,12 +40,22 @@ pub(crate) fn live(args: &LiveArgs) -> Result<Answer, Failure> {
 }
 
 /// Runs what waits for a network, to its end.
-fn block_on<T>(future: impl Future<Output = T>) -> Result<T, Failure> {
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::new(format!("cannot wait for a network: {error}")))?;
     Ok(runtime.block_on(future))
+}
+
+/// EC2 and the tag of the cluster's machines, if they are to be recorded.
+#[cfg(feature = "ec2")]
+async fn machines(
+    tag: Option<&live::ec2::Tag>,
+    region: Option<&str>,
+) -> Option<(live::ec2::Client, live::ec2::Tag)> {
+    let tag = tag?;
+    Some((live::ec2::connect(region).await, tag.clone()))
 }
 
 impl From<live::cluster::Error> for Failure {

@@ -16,6 +16,8 @@ use tokio::time::{Duration, timeout};
 use super::args::RecordArgs;
 use super::expect::prices;
 use super::intent::Scene;
+#[cfg(feature = "ec2")]
+use super::machines;
 use super::preflight::facts_text;
 use super::run::copy_scenario;
 use super::signals::stop;
@@ -67,6 +69,12 @@ pub(super) fn record(args: &RecordArgs) -> Result<Answer, Failure> {
             prometheus: wishes.prometheus.clone(),
             queries: wishes.queries.clone(),
             period: args.poll,
+            #[cfg(feature = "ec2")]
+            machines: machines(
+                args.ec2.as_ref(),
+                scene.as_ref().map(|scene| scene.scenario.region.as_str()),
+            )
+            .await,
         };
         let listener = Listener::start(&connection.client, &look.served, &recorder, hear)?;
         let mut view = View::new(None, None, args.duration);

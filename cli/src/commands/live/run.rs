@@ -19,6 +19,8 @@ use serde_json::json;
 use super::args::RunArgs;
 use super::expect::{Bill, expect, prices};
 use super::intent::Scene;
+#[cfg(feature = "ec2")]
+use super::machines;
 use super::preflight::facts_text;
 use super::signals::stop;
 use super::view::{View, clock};
@@ -83,6 +85,7 @@ pub(super) fn run(args: &RunArgs) -> Result<Answer, Failure> {
         let setup = Setup {
             dir: dir.clone(),
             header: header(&run, &scene, &look, &connection),
+            clock: scene.scenario.epoch,
             duration: scene.scenario.duration,
             settle: scene.scenario.start.settled.then_some(args.settle),
             caps,
@@ -90,6 +93,8 @@ pub(super) fn run(args: &RunArgs) -> Result<Answer, Failure> {
                 prometheus: wishes.prometheus.clone(),
                 queries: scene.queries(),
                 period: args.poll,
+                #[cfg(feature = "ec2")]
+                machines: machines(args.ec2.as_ref(), Some(&scene.scenario.region)).await,
             },
             prices: prices(scene.scenario.catalog.clone()),
             clean: Options::default(),
