@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use model::traffic;
 use plots::Theme;
 
 #[cfg(feature = "live")]
@@ -77,6 +78,24 @@ impl Fidelity {
         match self {
             Fidelity::Flow => "flow",
             Fidelity::Requests => "requests",
+        }
+    }
+}
+
+impl From<Fidelity> for traffic::Fidelity {
+    fn from(own: Fidelity) -> Self {
+        match own {
+            Fidelity::Flow => traffic::Fidelity::Flow,
+            Fidelity::Requests => traffic::Fidelity::Requests,
+        }
+    }
+}
+
+impl From<traffic::Fidelity> for Fidelity {
+    fn from(model: traffic::Fidelity) -> Self {
+        match model {
+            traffic::Fidelity::Flow => Fidelity::Flow,
+            traffic::Fidelity::Requests => Fidelity::Requests,
         }
     }
 }

@@ -10,7 +10,6 @@ use live::measured::{CurveName, Measured};
 use model::cluster::record::LogEntry;
 use model::cluster::{self, Options};
 use model::scenario::{self, Report, Scenario};
-use model::traffic;
 use rayon::prelude::*;
 use sim::Instant;
 
@@ -158,10 +157,7 @@ pub(crate) fn run(
 pub(crate) fn options(seed: u64, fidelity: Fidelity, log: bool) -> Options {
     Options {
         seed,
-        fidelity: match fidelity {
-            Fidelity::Flow => traffic::Fidelity::Flow,
-            Fidelity::Requests => traffic::Fidelity::Requests,
-        },
+        fidelity: fidelity.into(),
         log,
         latencies: true,
         dashboard: true,
@@ -174,14 +170,10 @@ fn run_one(scenario: &Scenario, options: Options, keep: Keep) -> Outcome {
         Keep::Rows => (cluster::run(scenario, options), Run::default()),
         Keep::Everything => observe(scenario, options),
     };
-    let fidelity = match options.fidelity {
-        traffic::Fidelity::Flow => Fidelity::Flow,
-        traffic::Fidelity::Requests => Fidelity::Requests,
-    };
     let about = About {
         scenario: scenario.name.clone(),
         seed: options.seed,
-        fidelity: fidelity.as_str().to_owned(),
+        fidelity: Fidelity::from(options.fidelity).as_str().to_owned(),
         epoch: (scenario.epoch + scenario.warm_up).to_string(),
     };
     let summary = summarize(&record, &about);

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::Answer;
 use crate::args::{CalibrateArgs, Format};
+use crate::columns::aligned;
 use crate::experiment;
 use crate::failure::Failure;
 use crate::output::{OutputDir, print, print_json};
@@ -97,35 +98,20 @@ fn overlay(calibration: &Calibration, recording: &Recording) -> String {
 }
 
 fn text(calibration: &Calibration, written: Option<&Path>) -> String {
-    let rows: Vec<[String; 5]> = calibration
-        .fits
-        .iter()
-        .map(|own| {
-            let interval = format!("{} … {}", short(own.interval.low), short(own.interval.high));
-            let estimate = format!("{} ({})", short(own.estimate), own.of);
-            [
-                own.field.clone(),
-                estimate,
-                interval,
-                own.observations.to_string(),
-                short(own.before),
-            ]
-        })
-        .collect();
-    let header = ["constant", "fitted", "95 % interval", "of", "scenario"].map(str::to_owned);
-    let width = |n: usize| {
-        let cells = rows.iter().chain([&header]).map(|row| row[n].chars().count());
-        cells.max().unwrap_or(0)
+    let row = |own: &Fit| {
+        [
+            own.field.clone(),
+            format!("{} ({})", short(own.estimate), own.of),
+            format!("{} … {}", short(own.interval.low), short(own.interval.high)),
+            own.observations.to_string(),
+            short(own.before),
+        ]
     };
-    let [w0, w1, w2, w3, _] = [0, 1, 2, 3, 4].map(width);
     let mut text = String::new();
-    if !rows.is_empty() {
-        for [field, estimate, interval, observations, before] in [&header].into_iter().chain(&rows) {
-            let line =
-                format!("{field:<w0$}  {estimate:<w1$}  {interval:<w2$}  {observations:>w3$}  {before}");
-            text.push_str(line.trim_end());
-            text.push('\n');
-        }
+    if !calibration.fits.is_empty() {
+        let header = ["constant", "fitted", "95 % interval", "of", "scenario"].map(str::to_owned);
+        let rows = std::iter::once(header).chain(calibration.fits.iter().map(row));
+        text.push_str(&aligned(&rows.collect::<Vec<_>>(), &[3]));
         text.push('\n');
     }
     text.push_str("not fixed by the recording\n");

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::Answer;
 use crate::args::{Arch, CatalogArgs, Format};
+use crate::columns::aligned;
 use crate::failure::Failure;
 use crate::output::{print, print_json};
 use crate::talk;
@@ -81,31 +82,14 @@ const HEADER: [&str; 11] = [
     "price of",
     "zones",
 ];
-/// Columns of numbers stand at the right.
-const RIGHT: [bool; 11] = [
-    false, true, true, false, false, true, true, false, true, false, true,
-];
+/// The columns of numbers.
+const NUMBERS: [usize; 6] = [1, 2, 5, 6, 8, 10];
 
 fn text(listed: &[&Entry]) -> String {
     let rows: Vec<[String; 11]> = std::iter::once(HEADER.map(str::to_owned))
         .chain(listed.iter().map(|e| row(e)))
         .collect();
-    let width = |n: usize| rows.iter().map(|row| row[n].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..HEADER.len()).map(width).collect();
-    let mut text = String::new();
-    for row in &rows {
-        let cells = row
-            .iter()
-            .zip(&widths)
-            .zip(RIGHT)
-            .map(|((cell, width), right)| match right {
-                true => format!("{cell:>width$}"),
-                false => format!("{cell:<width$}"),
-            });
-        text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
-        text.push('\n');
-    }
-    text
+    aligned(&rows, &NUMBERS)
 }
 
 fn row(entry: &Entry) -> [String; 11] {

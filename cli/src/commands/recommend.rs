@@ -71,17 +71,20 @@ pub(crate) fn recommend(args: &RecommendArgs) -> Result<Answer, Failure> {
     ));
     let both = confirm(&sweep.plan, &model, chosen, sweep.seed).map_err(Failure::new)?;
     let point = chosen.point.as_deref().unwrap_or_default();
-    let mut changing: Vec<usize> = changes(&sweep.plan, &sweep.base, point)
-        .iter()
-        .map(|change| change.axis)
-        .collect();
+    let changes = changes(&sweep.plan, &sweep.base, point);
+    let mut changing: Vec<usize> = changes.iter().map(|change| change.axis).collect();
     changing.dedup();
     changing.retain(|axis| !answer.is_without_effect(*axis));
+    let superfluous = superfluous(&sweep.plan, &model, &both[1], sweep.seed, &changing);
+    let (changed, kept) = changes
+        .into_iter()
+        .partition(|change| changing.contains(&change.axis) && !superfluous.contains(&change.axis));
     let advice = Advice {
         answer: &answer,
         chosen,
         fresh: &both,
-        superfluous: superfluous(&sweep.plan, &model, &both[1], sweep.seed, &changing),
+        changed,
+        kept,
     };
     match args.format {
         Format::Text => print(&advice.text())?,
@@ -104,8 +107,11 @@ struct Advice<'a> {
     chosen: &'a Configuration,
     /// The current and the chosen configuration on fresh seeds.
     fresh: &'a [Configuration; 2],
-    /// Axes without whose changes the chosen one has the same results on fresh seeds.
-    superfluous: Vec<usize>,
+    /// Fields that change.
+    changed: Vec<Change>,
+    /// Fields that may stay as they are: their axes have no effect, or the chosen configuration has the same results
+    /// on fresh seeds without the change.
+    kept: Vec<Change>,
 }
 
 impl Advice<'_> {
@@ -114,20 +120,16 @@ impl Advice<'_> {
         Estimate::difference(&chosen.values(measure), &current.values(measure), CONFIDENCE)
     }
 
-    /// Fields that change, without those of axes that have no effect; and the names of those, which stay as they are.
-    fn changes(&self) -> (Vec<Change>, Vec<String>) {
-        let sweep = self.answer.sweep;
-        let point = self.chosen.point.as_deref().unwrap_or_default();
-        let all = changes(&sweep.plan, &sweep.base, point);
-        let (idle, real): (Vec<Change>, Vec<Change>) = all.into_iter().partition(|change| {
-            self.answer.is_without_effect(change.axis) || self.superfluous.contains(&change.axis)
-        });
-        let mut names: Vec<String> = idle
+    /// The axes of what may stay as it is.
+    fn idle(&self) -> Vec<&str> {
+        let axes = &self.answer.sweep.plan.axes;
+        let mut names: Vec<&str> = self
+            .kept
             .iter()
-            .map(|change| sweep.plan.axes[change.axis].name.clone())
+            .map(|change| axes[change.axis].name.as_str())
             .collect();
         names.dedup();
-        (real, names)
+        names
     }
 
     fn text(&self) -> String {
@@ -176,7 +178,7 @@ impl Advice<'_> {
                 ),
             );
         }
-        let (changed, idle) = self.changes();
+        let idle = self.idle();
         if !idle.is_empty() {
             line(
                 "left as it is",
@@ -188,10 +190,10 @@ impl Advice<'_> {
             .into_iter()
             .for_each(|value| line("as good", value));
         let _ = writeln!(text);
-        for command in kubectl(&sweep.base, plan, &changed) {
+        for command in kubectl(&sweep.base, plan, &self.changed) {
             let _ = writeln!(text, "{command}");
         }
-        for change in changed.iter().filter(|change| change.home == Home::Scenario) {
+        for change in self.changed.iter().filter(|change| change.home == Home::Scenario) {
             let _ = writeln!(
                 text,
                 "# not in a manifest: {} from {} to {}",
@@ -203,7 +205,7 @@ impl Advice<'_> {
                 sweep::patch::json_of(&change.after)
             );
         }
-        let (unified, left) = diff(&sweep.base, &changed);
+        let (unified, left) = diff(&sweep.base, &self.changed);
         if !unified.is_empty() {
             let _ = write!(text, "\n{unified}");
         }
@@ -283,8 +285,7 @@ impl Advice<'_> {
 
     fn json(&self) -> Value {
         let sweep = self.answer.sweep;
-        let (changed, idle) = self.changes();
-        let (unified, _) = diff(&sweep.base, &changed);
+        let (unified, _) = diff(&sweep.base, &self.changed);
         let differences: serde_json::Map<String, Value> = self
             .measures()
             .into_iter()
@@ -299,7 +300,8 @@ impl Advice<'_> {
                 (measure.name().to_owned(), value)
             })
             .collect();
-        let fields: Vec<Value> = changed
+        let fields: Vec<Value> = self
+            .changed
             .iter()
             .map(|change| {
                 json!({
@@ -313,9 +315,9 @@ impl Advice<'_> {
             "configuration": self.chosen.number,
             "seeds": sweep.plan.recommend.confirm,
             "changes": fields,
-            "without_effect": idle,
+            "without_effect": self.idle(),
             "differences": differences,
-            "kubectl": kubectl(&sweep.base, &sweep.plan, &changed),
+            "kubectl": kubectl(&sweep.base, &sweep.plan, &self.changed),
             "diff": unified,
         })
     }

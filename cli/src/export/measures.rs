@@ -3,24 +3,14 @@
 use live::accuracy::{Line, Unit};
 use serde_json::{Value, json};
 
+use crate::columns::aligned;
+
 const HEADER: [&str; 5] = ["curve", "measure", "median", "5–95 %", "objective"];
 
 /// Aligned lines for a terminal.
 pub(crate) fn table(lines: &[Line]) -> String {
-    let rows: Vec<[String; 5]> = lines.iter().map(row).collect();
-    let header = HEADER.map(str::to_owned);
-    let width = |n: usize| {
-        let cells = rows.iter().chain([&header]).map(|row| row[n].chars().count());
-        cells.max().unwrap_or(0)
-    };
-    let [w0, w1, w2, w3, _] = [0, 1, 2, 3, 4].map(width);
-    let mut text = String::new();
-    for [curve, measure, median, band, objective] in [&header].into_iter().chain(&rows) {
-        let cells = format!("{curve:<w0$}  {measure:<w1$}  {median:>w2$}  {band:>w3$}  {objective}");
-        text.push_str(cells.trim_end());
-        text.push('\n');
-    }
-    text
+    let rows = std::iter::once(HEADER.map(str::to_owned)).chain(lines.iter().map(row));
+    aligned(&rows.collect::<Vec<_>>(), &[2, 3])
 }
 
 /// The same as a table of Markdown.

@@ -267,12 +267,16 @@ impl Cluster<'_> {
             .collect();
         let working_sets = self.working_sets(now);
         let traffic = &mut self.parts.traffic;
-        let mut found = |pod| Found {
-            cpu_seconds: traffic.cpu_seconds(now, pod),
-            memory: working_sets.get(&pod).copied(),
+        let found = |pod| {
+            let found = Found {
+                cpu_seconds: traffic.cpu_seconds(now, pod),
+                memory: working_sets.get(&pod).copied(),
+            };
+            (pod, found)
         };
-        let readings: Vec<(PodId, Found)> = pods.into_iter().map(|pod| (pod, found(pod))).collect();
-        self.parts.metrics_server.scrape(now, readings);
+        self.parts
+            .metrics_server
+            .scrape(now, pods.into_iter().map(found));
     }
 
     /// The working sets of those pods whose memory the scenario knows, bytes: the service's.

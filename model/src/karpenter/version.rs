@@ -248,8 +248,9 @@ pub struct Profile {
     pub consolidatable: bool,
     /// Nodes within `consolidate_after` are no destination for candidates' pods (v1.14).
     pub settled_destinations: bool,
-    /// The Balanced policy (v1.14).
-    pub balanced: bool,
+    /// Zone and capacity type say what a node costs, and one of unknown price counts as free (v1.14); before, all its
+    /// labels do, and nothing is cheaper than an unknown price.
+    pub price_by_offering: bool,
     /// The gate SpotToSpotConsolidation exists (v0.34).
     pub spot_to_spot: bool,
     /// The order of candidates (v1.14).
@@ -351,7 +352,7 @@ impl Profile {
             not_ready_uses_budget: v(0),
             consolidatable: v(0),
             settled_destinations: v(14),
-            balanced: v(14),
+            price_by_offering: v(14),
             spot_to_spot: beta(34),
             candidate_order: if v(14) {
                 CandidateOrder::PriceOverCostDescending

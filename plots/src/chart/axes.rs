@@ -207,7 +207,7 @@ fn draw_rulers<DB: DrawingBackend>(
 
 /// Labels and what stands beside them; what has no label, and what has no points, is left out.
 fn entries<'a>(panel: &'a ChartPanel, theme: &Theme) -> impl Iterator<Item = (&'a str, Swatch)> {
-    let entry = |ink: &'a Ink| -> Option<(&'a str, Swatch)> {
+    let entry = move |ink: &'a Ink| -> Option<(&'a str, Swatch)> {
         match ink {
             Ink::Dots { label, at, dot } if !at.is_empty() => {
                 let swatch = match dot {
@@ -226,8 +226,8 @@ fn entries<'a>(panel: &'a ChartPanel, theme: &Theme) -> impl Iterator<Item = (&'
             Ink::Dots { .. } | Ink::Cells { .. } => None,
         }
     };
-    let entries: Vec<(&str, Swatch)> = panel.inks.iter().filter_map(entry).collect();
-    entries.into_iter().filter(|(label, _)| !label.is_empty())
+    let entries = panel.inks.iter().filter_map(entry);
+    entries.filter(|(label, _)| !label.is_empty())
 }
 
 /// The legend and the scale of a heatmap; returns where they end.

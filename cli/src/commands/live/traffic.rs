@@ -6,11 +6,10 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use live::cluster::{Access, connect};
 use live::traffic::{Progress, Settings, emulate};
-use model::traffic::Fidelity;
 use serde_json::{Value, json};
 
 use super::args::TrafficArgs;
-use crate::args::{self, Format};
+use crate::args::Format;
 use crate::commands::Answer;
 use crate::experiment;
 use crate::failure::Failure;
@@ -23,10 +22,7 @@ pub(crate) fn traffic(args: &TrafficArgs) -> Result<Answer, Failure> {
     talk::report(&report);
     let settings = Settings {
         listen: args.listen,
-        fidelity: match args.fidelity {
-            args::Fidelity::Flow => Fidelity::Flow,
-            args::Fidelity::Requests => Fidelity::Requests,
-        },
+        fidelity: args.fidelity.into(),
         seed: args.seed.unwrap_or(scenario.seed),
         start: args.start,
     };

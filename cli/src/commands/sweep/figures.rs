@@ -135,10 +135,7 @@ fn about(answer: &Answered<'_>) -> String {
         counted(answer.found.len() - 1, "configuration"),
         plan.design.as_str(),
         counted(plan.replications as usize, "seed"),
-        match plan.fidelity {
-            model::traffic::Fidelity::Flow => "flow",
-            model::traffic::Fidelity::Requests => "requests",
-        }
+        Fidelity::from(plan.fidelity).as_str()
     )
 }
 
@@ -527,10 +524,6 @@ fn dashboards(answer: &Answered<'_>) -> Result<Option<(Figure, Figure)>, Failure
         return Ok(None);
     };
     let plan = &answer.sweep.plan;
-    let fidelity = match plan.fidelity {
-        model::traffic::Fidelity::Flow => Fidelity::Flow,
-        model::traffic::Fidelity::Requests => Fidelity::Requests,
-    };
     let settings = [None, Some(point.as_slice())].map(|point| lines(&answer.settings(point)));
     let most = settings.iter().map(Vec::len).max().unwrap_or(0);
     let one = |title: &str, mut notes: Vec<String>, sets: &[String]| -> Result<Figure, Failure> {
@@ -545,7 +538,7 @@ fn dashboards(answer: &Answered<'_>) -> Result<Option<(Figure, Figure)>, Failure
             &scenario,
             answer.sweep.seed,
             seeds,
-            fidelity,
+            plan.fidelity.into(),
             experiment::Keep::Rows,
         );
         let summaries: Vec<Summary> = outcomes.iter().map(|outcome| outcome.summary.clone()).collect();

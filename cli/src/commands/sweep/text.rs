@@ -16,6 +16,7 @@ use sweep::{Configuration, Fate, Measure};
 use super::load::Sweep;
 use super::run::Pace;
 use crate::args::Format;
+use crate::columns::aligned;
 use crate::failure::Failure;
 use crate::output::{print, print_json};
 
@@ -223,7 +224,7 @@ impl<'a> Answered<'a> {
                 rows.push(self.row(&name, own, &shown));
             }
         }
-        let mut text = aligned(&rows);
+        let mut text = indented(&rows);
         if self.front.len() > ROWS {
             let _ = writeln!(text, "  and {} more in results.csv", self.front.len() - ROWS);
         }
@@ -477,31 +478,10 @@ pub(crate) fn spread(measure: Measure, estimate: Estimate) -> String {
     format!("{mean:.decimals$} ± {half:.decimals$}")
 }
 
-/// Columns as wide as their widest cell, texts to the left, the first one too.
-pub(super) fn aligned(rows: &[Vec<String>]) -> String {
-    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |column: usize| {
-        let cells = rows.iter().filter_map(|row| row.get(column));
-        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..columns).map(width).collect();
-    let mut text = String::new();
-    for row in rows {
-        let cells: Vec<String> = row
-            .iter()
-            .zip(&widths)
-            .enumerate()
-            .map(|(column, (cell, width))| {
-                if column == 0 {
-                    format!("  {cell:>width$}")
-                } else {
-                    format!("{cell:<width$}")
-                }
-            })
-            .collect();
-        let _ = writeln!(text, "{}", cells.join("  ").trim_end());
-    }
-    text
+/// A table below a line of the answer, numbered in its first column.
+pub(super) fn indented(rows: &[Vec<String>]) -> String {
+    let table = aligned(rows, &[0]);
+    table.lines().map(|line| format!("  {line}\n")).collect()
 }
 
 #[cfg(test)]
@@ -527,6 +507,6 @@ mod tests {
             vec!["".to_owned(), "cost".to_owned()],
             vec!["12".to_owned(), "0.1 ± 0.2".to_owned()],
         ];
-        assert_eq!(aligned(&rows), "      cost\n  12  0.1 ± 0.2\n");
+        assert_eq!(indented(&rows), "      cost\n  12  0.1 ± 0.2\n");
     }
 }

@@ -89,7 +89,7 @@ pub(crate) fn node_price(
     instance_type: &InstanceType,
     profile: &Profile,
 ) -> Option<Price> {
-    if !profile.balanced {
+    if !profile.price_by_offering {
         return labelled_price(state, instance_type);
     }
     let (zone, capacity_type) = (

@@ -22,19 +22,17 @@ pub(super) fn check(facts: &Facts<'_>, document: &Document, root: &Cursor<'_>) {
     behavior(&context, &root.at("spec.behavior"), hpa.spec.behavior.as_ref());
     same_target(facts, &context, &root.at("spec.scaleTargetRef"), &hpa.target);
     for (metric, at) in hpa.spec.metrics.iter().zip(root.at("spec.metrics").items()) {
-        let resource = match &metric.source {
-            Source::Resource(resource) => Some((*resource, None)),
-            Source::ContainerResource { resource, container } => Some((*resource, Some(container.as_str()))),
-            Source::External { .. } | Source::Object { .. } | Source::Pods { .. } => None,
+        let (resource, container) = match &metric.source {
+            Source::Resource(resource) => (*resource, None),
+            Source::ContainerResource { resource, container } => (*resource, Some(container.as_str())),
+            Source::External { .. } | Source::Object { .. } | Source::Pods { .. } => continue,
         };
-        if let Some((resource, container)) = resource {
-            let asked = Asked {
-                resource,
-                container,
-                target: &metric.target,
-            };
-            resource_metric(facts, &context, &at, &hpa.target, asked);
-        }
+        let asked = Asked {
+            resource,
+            container,
+            target: &metric.target,
+        };
+        resource_metric(facts, &context, &at, &hpa.target, asked);
     }
     for key in ["scaleUp", "scaleDown"] {
         let at = root.at("spec.behavior").get(key).get("tolerance");
