@@ -7,5 +7,11 @@ pub(crate) mod json;
 mod sequences;
 mod timing;
 
+use support::Outcome;
+
+fn outcome(file: &str, version: &str, cases: usize, wrong: Vec<String>) -> Outcome {
+    Outcome::new(&format!("hpa/{file}"), version, cases, wrong)
+}
+
 /// The release that most vectors were recorded with.
 const RECORDED: &str = "1.35.6";

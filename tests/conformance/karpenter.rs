@@ -39,7 +39,7 @@ use self::vectors::{Amounts, Answer, Case, Claim, Label, Offer, Type};
 use super::manifest;
 
 /// With how many seeds ours is asked at least, and at most until every answer of upstream has come.
-const SEEDS: [usize; 2] = [2, 1000];
+const SEEDS: [u64; 2] = [2, 1000];
 
 /// A case in the model's own objects.
 struct Question<'a> {
@@ -434,6 +434,47 @@ fn types() -> Vec<Type> {
     serde_json::from_str(&text).expect("a list of instance types")
 }
 
+/// What became of cases to which upstream gives several answers by chance.
+#[derive(Default)]
+struct Verdicts {
+    /// Cases of which an answer of upstream's never came.
+    differences: Vec<String>,
+    /// Cases with one answer, which came, and another too.
+    strays: Vec<String>,
+}
+
+impl Verdicts {
+    /// Asks ours with at least so many seeds, and at most so many until every answer of upstream has come.
+    fn judge<A: PartialEq>(
+        &mut self,
+        id: &str,
+        theirs: &[A],
+        [least, most]: [u64; 2],
+        mut ours: impl FnMut(u64) -> A,
+        difference: impl Fn(&A, &A) -> String,
+    ) {
+        let mut missing: Vec<&A> = theirs.iter().collect();
+        let mut stray = None;
+        for seed in 0..most {
+            if seed >= least && missing.is_empty() {
+                break;
+            }
+            let ours = ours(seed);
+            missing.retain(|answer| **answer != ours);
+            if !theirs.contains(&ours) && stray.is_none() {
+                stray = Some(difference(&ours, &theirs[0]));
+            }
+        }
+        let described = |what: &str| format!("{id} of {}: {what}", theirs.len());
+        if !missing.is_empty() {
+            let found = stray.as_deref().unwrap_or("some answers, never that");
+            self.differences.push(described(found));
+        } else if let Some(stray) = stray.filter(|_| theirs.len() == 1) {
+            self.strays.push(described(&stray));
+        }
+    }
+}
+
 /// Runs one file.
 fn run(file: &str) {
     let cases: Vec<Case> = support::golden(file);
@@ -442,7 +483,7 @@ fn run(file: &str) {
     }
     let types = types();
     let catalog: BTreeMap<&str, &Type> = types.iter().map(|own| (own.name.as_str(), own)).collect();
-    let (mut differences, mut strays) = (Vec::new(), Vec::new());
+    let mut verdicts = Verdicts::default();
     for case in &cases {
         let question = Question::new(case, &catalog);
         let theirs: Vec<Answer> = case
@@ -450,27 +491,11 @@ fn run(file: &str) {
             .into_iter()
             .map(|answer| question.normalize(answer))
             .collect();
-        let mut missing: Vec<&Answer> = theirs.iter().collect();
         let mut templates = Templates::new();
-        let mut stray = None;
-        for seed in 0..SEEDS[1] {
-            if seed >= SEEDS[0] && missing.is_empty() {
-                break;
-            }
-            let ours = question.normalize(question.answer(&mut templates, seed as u64));
-            missing.retain(|answer| **answer != ours);
-            if !theirs.contains(&ours) && stray.is_none() {
-                stray = Some(difference(&ours, &theirs[0]));
-            }
-        }
-        let described = |what: &str| format!("{} of {}: {what}", case.id, theirs.len());
-        let found = stray.as_deref().unwrap_or("some answers, never that");
-        if !missing.is_empty() {
-            differences.push(described(found));
-        } else if stray.is_some() && theirs.len() == 1 {
-            strays.push(described(found));
-        }
+        let ours = |seed| question.normalize(question.answer(&mut templates, seed));
+        verdicts.judge(&case.id, &theirs, SEEDS, ours, difference);
     }
+    let Verdicts { differences, strays } = verdicts;
     assert!(
         100 * strays.len() <= cases.len(),
         "{} strays, the first:\n{}",

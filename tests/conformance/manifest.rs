@@ -350,12 +350,7 @@ impl Toleration {
                 .effect
                 .as_deref()
                 .filter(|effect| !effect.is_empty())
-                .map(|effect| match effect {
-                    "NoSchedule" => api::TaintEffect::NoSchedule,
-                    "PreferNoSchedule" => api::TaintEffect::PreferNoSchedule,
-                    "NoExecute" => api::TaintEffect::NoExecute,
-                    other => panic!("{other} is no taint effect"),
-                }),
+                .map(taint_effect),
             seconds: self.toleration_seconds,
         }
     }
@@ -436,5 +431,14 @@ impl Spread {
             honor_node_taints: self.node_taints_policy.as_deref() == Some("Honor"),
             match_label_keys: self.match_label_keys.clone(),
         }
+    }
+}
+
+pub(crate) fn taint_effect(effect: &str) -> api::TaintEffect {
+    match effect {
+        "NoSchedule" => api::TaintEffect::NoSchedule,
+        "PreferNoSchedule" => api::TaintEffect::PreferNoSchedule,
+        "NoExecute" => api::TaintEffect::NoExecute,
+        other => panic!("{other} is no taint effect"),
     }
 }

@@ -9,7 +9,7 @@ mod vectors;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use model::api::{LabelSelector, Labels, Node, PodTemplate, Taint, TaintEffect};
+use model::api::{LabelSelector, Labels, Node, PodTemplate, Taint};
 use model::id::{NodeId, PodId};
 use model::quantity::Bytes;
 use model::scheduler::cycle::{Found, Sampling, find_nodes_that_fit, score, select_host};
@@ -312,16 +312,10 @@ fn budget(pdb: &Pdb) -> Budget {
 }
 
 fn node_object(spec: &NodeSpec) -> Node {
-    let effect = |effect: &str| match effect {
-        "NoSchedule" => TaintEffect::NoSchedule,
-        "PreferNoSchedule" => TaintEffect::PreferNoSchedule,
-        "NoExecute" => TaintEffect::NoExecute,
-        other => panic!("{other} is no taint effect"),
-    };
     let taint = |taint: &TaintSpec| Taint {
         key: taint.key.clone(),
         value: taint.value.clone(),
-        effect: effect(&taint.effect),
+        effect: manifest::taint_effect(&taint.effect),
     };
     let names = |image: &Image| {
         image

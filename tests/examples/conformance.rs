@@ -25,7 +25,6 @@ struct Row<'a> {
     version: &'a str,
     cases: usize,
     agree: usize,
-    explained: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     first: Option<&'a str>,
 }
@@ -37,7 +36,6 @@ impl<'a> Row<'a> {
             version: &outcome.version,
             cases: outcome.cases,
             agree: outcome.agree(),
-            explained: outcome.explained.len(),
             first: outcome.first(),
         }
     }

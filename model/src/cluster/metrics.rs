@@ -274,9 +274,7 @@ impl Cluster<'_> {
             };
             (pod, found)
         };
-        self.parts
-            .metrics_server
-            .scrape(now, pods.into_iter().map(found));
+        self.parts.metrics_server.scrape(now, pods.into_iter().map(found));
     }
 
     /// The working sets of those pods whose memory the scenario knows, bytes: the service's.

@@ -19,6 +19,7 @@ use sim::Instant;
 use support::{Outcome, golden};
 
 use super::json::{BehaviorJson, CurrentJson, MetricJson, PodJson, ReadingJson, START, minor};
+use super::outcome;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -330,14 +331,10 @@ fn check(case: &Case) -> Option<String> {
     None
 }
 
-fn report(file: &str, version: &str, cases: usize, wrong: Vec<String>) {
-    Outcome::new(&format!("hpa/{file}"), version, cases, wrong).settle();
-}
-
 fn check_file(file: &str) {
     let cases: Vec<Case> = golden(&format!("hpa/{file}"));
     let wrong: Vec<String> = cases.iter().filter_map(check).collect();
-    report(file, super::RECORDED, cases.len(), wrong);
+    outcome(file, super::RECORDED, cases.len(), wrong).settle();
 }
 
 #[test]
@@ -379,7 +376,7 @@ fn older_releases_differ_where_they_should() {
             continue;
         }
         let cases: Vec<Case> = golden(&format!("hpa/{file}"));
-        for minor in [28, 32, 33] {
+        let outcomes = [28, 32, 33].map(|minor| {
             let check = |case: &Case| {
                 let difference = listed.get(&(minor, case.id.clone()));
                 let mut runner = Runner::new(case, Profile::of(minor));
@@ -402,7 +399,8 @@ fn older_releases_differ_where_they_should() {
                 None
             };
             let wrong: Vec<String> = cases.iter().filter_map(check).collect();
-            report(file, &format!("1.{minor}"), cases.len(), wrong);
-        }
+            outcome(file, &format!("1.{minor}"), cases.len(), wrong)
+        });
+        Outcome::settle_all(&outcomes);
     }
 }

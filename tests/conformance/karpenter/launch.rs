@@ -126,6 +126,9 @@ fn difference(ours: &Option<Fleet>, theirs: &Option<Fleet>) -> String {
 fn launch_1_14() {
     let file = "karpenter/launch-1.14.jsonl";
     let cases: Vec<Case> = support::golden(file);
+    if cases.is_empty() {
+        return;
+    }
     let types = super::types();
     let catalog: BTreeMap<&str, &Type> = types.iter().map(|own| (own.name.as_str(), own)).collect();
     let mut differences = Vec::new();
@@ -135,6 +138,5 @@ fn launch_1_14() {
             differences.push(format!("{}: {}", case.id, difference(&ours, &case.fleet)));
         }
     }
-    let version = cases.first().map_or("", |case| &case.version);
-    Outcome::new(file, version, cases.len(), differences).settle();
+    Outcome::new(file, &cases[0].version, cases.len(), differences).settle();
 }

@@ -347,12 +347,13 @@ fn check_quiet(case: &Quiet) -> Option<String> {
 
 /// Runs the cases of one rule, of both releases.
 fn run<C: DeserializeOwned>(rule: &str, version: fn(&C) -> &str, check: fn(&C) -> Option<String>) {
-    for minor in ["1.5", "1.14"] {
+    let outcomes = ["1.5", "1.14"].map(|minor| {
         let file = format!("karpenter/{rule}-{minor}.jsonl");
         let cases: Vec<C> = support::golden(&file);
         let differences = cases.iter().filter_map(check).collect();
-        Outcome::new(&file, cases.first().map_or("", version), cases.len(), differences).settle();
-    }
+        Outcome::new(&file, cases.first().map_or("", version), cases.len(), differences)
+    });
+    Outcome::settle_all(&outcomes);
 }
 
 #[test]

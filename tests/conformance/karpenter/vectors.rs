@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use model::api::{self, IntOrPercent, LabelSelector, Labels, Operator, PodDisruptionBudget, TaintEffect};
+use model::api::{self, IntOrPercent, LabelSelector, Labels, Operator, PodDisruptionBudget};
 use model::karpenter::requirement::{Name, Requirement};
 use serde::Deserialize;
 
-use super::super::manifest::PodSpec;
+use super::super::manifest::{PodSpec, taint_effect};
 
 pub(super) type Amounts = BTreeMap<String, String>;
 
@@ -191,16 +191,10 @@ pub(super) struct Taint {
 
 impl Taint {
     pub(super) fn to_model(&self) -> model::api::Taint {
-        let effect = match self.effect.as_str() {
-            "NoSchedule" => TaintEffect::NoSchedule,
-            "PreferNoSchedule" => TaintEffect::PreferNoSchedule,
-            "NoExecute" => TaintEffect::NoExecute,
-            other => panic!("{other} is no taint effect"),
-        };
         model::api::Taint {
             key: self.key.clone(),
             value: self.value.clone(),
-            effect,
+            effect: taint_effect(&self.effect),
         }
     }
 }
