@@ -17,6 +17,7 @@ mod machines;
 mod pods;
 mod traffic;
 
+use model::distribution::Distribution;
 use model::scenario::Scenario;
 
 use crate::recording::Recording;
@@ -78,6 +79,17 @@ pub fn calibrate(recording: &Recording, scenario: &Scenario, seed: u64) -> Calib
     pods::fit(recording, scenario, &resampling, &mut calibration);
     traffic::fit(recording, scenario, &resampling, &mut calibration);
     calibration
+}
+
+/// The median of a distribution.
+fn middle(distribution: &Distribution) -> f64 {
+    match *distribution {
+        Distribution::Constant(value) => value,
+        Distribution::Uniform { min, max } => (min + max) / 2.0,
+        Distribution::Exponential { mean } => mean * std::f64::consts::LN_2,
+        Distribution::Normal { mean, .. } => mean,
+        Distribution::LogNormal { median, .. } => median,
+    }
 }
 
 /// At most four significant digits, as a scenario has them.

@@ -8,8 +8,7 @@ use model::scenario::Scenario;
 use model::workload::kubelet::{Config, ImageSize};
 use serde_json::Value;
 
-use super::machines::middle;
-use super::{Calibration, Fit, Interval, Resampling, short};
+use super::{Calibration, Fit, Interval, Resampling, middle, short};
 use crate::objects::read::Templates;
 use crate::recording::{Change, Entry, Object, Recording};
 

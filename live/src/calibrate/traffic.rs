@@ -63,7 +63,7 @@ pub(super) fn fit(
         return why(into, &text);
     }
     let before = [
-        mean(&scenario.traffic.service.cpu_per_request),
+        scenario.traffic.service.cpu_per_request.mean(),
         clients.client_cpu,
     ];
     let Some(found) = least_squares(scenario, &plateaus, before) else {
@@ -97,15 +97,6 @@ pub(super) fn fit(
             before: before[n],
             observations: plateaus.len(),
         });
-    }
-}
-
-fn mean(distribution: &Distribution) -> f64 {
-    match *distribution {
-        Distribution::Constant(value) => value,
-        Distribution::Uniform { min, max } => (min + max) / 2.0,
-        Distribution::Exponential { mean } | Distribution::Normal { mean, .. } => mean,
-        Distribution::LogNormal { median, sigma } => median * (sigma * sigma / 2.0).exp(),
     }
 }
 
