@@ -92,8 +92,9 @@ fn middle(distribution: &Distribution) -> f64 {
     }
 }
 
-/// At most four significant digits, as a scenario has them.
-fn short(value: f64) -> String {
+/// A number with at most four significant digits, as a scenario has them; what is no finite number is `0`.
+#[must_use]
+pub fn short(value: f64) -> String {
     if value == 0.0 || !value.is_finite() {
         return "0".to_owned();
     }
