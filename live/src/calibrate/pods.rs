@@ -6,7 +6,6 @@ use model::distribution::Distribution;
 use model::document::go_duration;
 use model::scenario::Scenario;
 use model::workload::kubelet::{Config, ImageSize};
-use serde_json::Value;
 
 use super::{Calibration, Fit, Interval, Resampling, middle, short};
 use crate::objects::read::Templates;
@@ -136,15 +135,8 @@ fn joined(recording: &Recording) -> BTreeMap<&str, f64> {
 }
 
 fn images(pod: &Object) -> Vec<&str> {
-    let of = |list: &str| {
-        pod.object
-            .pointer(list)
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-    };
-    of("/spec/initContainers")
-        .chain(of("/spec/containers"))
+    pod.items("/spec/initContainers")
+        .chain(pod.items("/spec/containers"))
         .filter_map(|container| container["image"].as_str())
         .collect()
 }

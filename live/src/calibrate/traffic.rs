@@ -211,10 +211,11 @@ fn state(heard: &Heard<'_>, scenario: &Scenario, templates: &mut Templates) -> S
             .insert(pod.uid.clone(), member(pod, role, &scenario.objects, templates));
     }
     for node in heard.kind("Node") {
-        let labels = node.object.pointer("/metadata/labels");
-        let label = |key: &str| labels.and_then(|own| own.get(key)).and_then(|own| own.as_str());
-        let instance_type = label("node.kubernetes.io/instance-type").unwrap_or("").to_owned();
-        let of_karpenter = label("karpenter.sh/nodepool").is_some();
+        let instance_type = node
+            .label("node.kubernetes.io/instance-type")
+            .unwrap_or("")
+            .to_owned();
+        let of_karpenter = node.label("karpenter.sh/nodepool").is_some();
         if state.pods.values().any(|pod| pod.node == node.name) {
             state
                 .nodes

@@ -13,6 +13,7 @@ use serde_json::Value;
 use super::error::{Error, Result};
 use super::kinds::{Served, ServedKind};
 use super::prometheus::{Prometheus, series};
+use crate::heard::text;
 use crate::recording::trimmed;
 
 /// Kinds whose objects are read, in the order of files, and whether only those of the workload's namespace matter:
@@ -104,14 +105,7 @@ async fn list(client: &Client, kind: &ServedKind, namespace: &str) -> Result<Vec
 
 impl Found {
     fn object(&mut self, object: Value) {
-        let text = |path: &str| {
-            object
-                .pointer(path)
-                .and_then(Value::as_str)
-                .unwrap_or("")
-                .to_owned()
-        };
-        let (kind, name) = (text("/kind"), text("/metadata/name"));
+        let (kind, name) = (text(&object, "/kind"), text(&object, "/metadata/name"));
         // What KEDA made for a ScaledObject, it makes again.
         if let Some(owner) = object.pointer("/metadata/ownerReferences/0") {
             let by_keda = owner["kind"] == "ScaledObject" && kind == "HorizontalPodAutoscaler";
@@ -127,12 +121,12 @@ impl Found {
             let replicas = object["spec"]["replicas"].as_i64().unwrap_or(1);
             self.left_out.push(format!(
                 "{kind} {}/{name}: its {replicas} pods take room on nodes and are not simulated",
-                text("/metadata/namespace")
+                text(&object, "/metadata/namespace")
             ));
             return;
         }
         // Every cluster has these.
-        let own = matches!(name.as_str(), "system-cluster-critical" | "system-node-critical");
+        let own = matches!(name, "system-cluster-critical" | "system-node-critical");
         if (kind == "PriorityClass" && own) || (kind == "Service" && name == "kubernetes") {
             return;
         }

@@ -211,7 +211,8 @@ impl<'r> Replay<'r> {
     fn nodes(&mut self, t: f64) {
         let mut counts: BTreeMap<&str, f64> = BTreeMap::new();
         for node in self.heard.kind("Node") {
-            *counts.entry(instance_type(node)).or_default() += 1.0;
+            let name = node.label("node.kubernetes.io/instance-type").unwrap_or("");
+            *counts.entry(name).or_default() += 1.0;
         }
         let known: Vec<String> = self.run.types(names::NODES_OF).map(str::to_owned).collect();
         let mut all: BTreeMap<String, f64> = known.into_iter().map(|name| (name, 0.0)).collect();
@@ -356,22 +357,8 @@ impl<'r> Replay<'r> {
     }
 }
 
-/// `node.kubernetes.io/instance-type`
-fn instance_type(node: &Object) -> &str {
-    node.text("/metadata/labels/node.kubernetes.io~1instance-type")
-}
-
 /// Whether a node is being drained.
 fn is_going(node: &Object) -> bool {
-    let taints = node
-        .object
-        .pointer("/spec/taints")
-        .and_then(|taints| taints.as_array());
-    let going = |taint: &serde_json::Value| {
-        matches!(
-            taint["key"].as_str(),
-            Some("karpenter.sh/disrupted" | "karpenter.sh/disruption")
-        )
-    };
-    node.is_deleting() || taints.is_some_and(|taints| taints.iter().any(going))
+    let taints = ["karpenter.sh/disrupted", "karpenter.sh/disruption"];
+    node.is_deleting() || taints.iter().any(|key| node.has_taint(key))
 }

@@ -15,7 +15,6 @@ use std::time::Duration;
 use model::id::NodeClaimId;
 use model::karpenter::disruption::{Decision, Disruption, Event, Input, Output, disrupted_taint};
 use model::scenario::Scenario;
-use serde_json::Value;
 use sim::Streams;
 
 use super::world::{Lately, World, Worlds, at, drive};
@@ -130,7 +129,7 @@ pub(super) fn commands(recording: &Recording, taint: &str) -> Vec<Command> {
         };
         let Some(claim) = claim else { continue };
         // A claim that is deleted first was not a command's: its node is tainted by its own end.
-        let tainted = node.is_some_and(|node| has_taint(node, taint));
+        let tainted = node.is_some_and(|node| node.has_taint(taint));
         let taken = match object.kind.as_str() {
             "NodeClaim" => object.is("DisruptionReason") || (!reasons && object.is_deleting()),
             _ => tainted && !claim.is_deleting(),
@@ -155,11 +154,6 @@ pub(super) fn commands(recording: &Recording, taint: &str) -> Vec<Command> {
         }
     }
     commands
-}
-
-fn has_taint(node: &Object, taint: &str) -> bool {
-    let taints = node.object.pointer("/spec/taints").and_then(Value::as_array);
-    taints.into_iter().flatten().any(|own| own["key"] == *taint)
 }
 
 fn claim_of<'r>(heard: &Heard<'r>, node: &Object) -> Option<&'r Object> {

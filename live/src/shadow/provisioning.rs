@@ -249,9 +249,8 @@ fn claims(asked: Vec<Output>, world: &World) -> Vec<Wanted> {
 
 fn wanted(claim: &Object) -> Wanted {
     let requests = read::resources(claim.object.pointer("/spec/resources/requests"));
-    let own = read::labels_of(claim.object.pointer("/metadata/labels"));
     Wanted {
-        pool: own.get(labels::NODE_POOL).cloned().unwrap_or_default(),
+        pool: claim.label(labels::NODE_POOL).unwrap_or("").to_owned(),
         types: read::instance_types(claim)
             .iter()
             .map(ToString::to_string)

@@ -126,8 +126,7 @@ impl<'s> Worlds<'s> {
             .filter_map(|(n, node)| Some((machines.id(node.text("/spec/providerID"))?, NodeId(n as u32))))
             .collect();
         for claim in heard.by_age("NodeClaim") {
-            let own = read::labels_of(claim.object.pointer("/metadata/labels"));
-            let pool = own.get(labels::NODE_POOL).and_then(|name| by_name.get(name));
+            let pool = claim.label(labels::NODE_POOL).and_then(|name| by_name.get(name));
             let Some(pool) = pool else { continue };
             let instance = machines.id(claim.text("/status/providerID"));
             let node = instance.and_then(|instance| node_of.get(&instance)).copied();
@@ -258,8 +257,7 @@ impl<'s> Worlds<'s> {
         }
         provider.sweep(Instant::from_nanos(u64::MAX));
         for (t, claim) in recent.iter().map(|n| &self.refused[*n]) {
-            let own = read::labels_of(claim.object.pointer("/metadata/labels"));
-            let name = own.get(labels::NODE_POOL).cloned().unwrap_or_default();
+            let name = claim.label(labels::NODE_POOL).unwrap_or("");
             let pool = objects
                 .node_pools
                 .iter()
