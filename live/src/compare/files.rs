@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use sim::Instant;
 
-use super::run::{Kind, Life, Run};
+use super::run::{Kind, Life, Run, milliseconds};
 
 /// The file of curves.
 pub const CURVES: &str = "curves.csv";
@@ -40,7 +40,7 @@ pub fn curves_csv(runs: &[(u64, &Run)]) -> String {
 #[must_use]
 pub fn lives_csv(runs: &[(u64, &Run)]) -> String {
     let mut text = String::from("seed,kind,name,created_s,placed_s,ready_s,gone_s\n");
-    let time = |at: f64| number((at * 1000.0).round() / 1000.0);
+    let time = |at: f64| number(milliseconds(at));
     let maybe = |at: Option<f64>| at.map_or(String::new(), time);
     for (seed, run) in runs {
         for life in &run.lives {

@@ -233,14 +233,11 @@ impl<'r> Replay<'r> {
                 .and_then(|clock| clock.seconds(stamp))
                 .map(|at| at - self.zero),
         };
-        let life = self.lives.entry((kind, &object.uid)).or_insert_with(|| Life {
-            kind,
-            name: object.name.clone(),
-            created: created.unwrap_or(now).min(now),
-            placed: None,
-            ready: None,
-            gone: None,
-        });
+        let created = created.unwrap_or(now).min(now);
+        let life = self
+            .lives
+            .entry((kind, &object.uid))
+            .or_insert_with(|| Life::new(kind, &object.name, created));
         let (placed, ready) = match kind {
             Kind::Pod => (!object.text("/spec/nodeName").is_empty(), object.is("Ready")),
             Kind::Node => (true, object.is("Ready")),
@@ -253,12 +250,7 @@ impl<'r> Replay<'r> {
             life.gone.get_or_insert(now);
             return;
         }
-        if placed {
-            life.placed.get_or_insert(now);
-        }
-        if ready {
-            life.ready.get_or_insert(now);
-        }
+        life.see(now, placed, ready);
     }
 
     /// A pod that is deleted while its node is being drained was evicted, unless it is a DaemonSet's.

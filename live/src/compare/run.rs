@@ -82,6 +82,28 @@ pub struct Life {
 }
 
 impl Life {
+    /// One that began: nothing else is known of it yet.
+    pub(super) fn new(kind: Kind, name: &str, created: f64) -> Self {
+        Life {
+            kind,
+            name: name.to_owned(),
+            created,
+            placed: None,
+            ready: None,
+            gone: None,
+        }
+    }
+
+    /// Takes in what it is at a moment: what it was first counts.
+    pub(super) fn see(&mut self, now: f64, placed: bool, ready: bool) {
+        if placed {
+            self.placed.get_or_insert(now);
+        }
+        if ready {
+            self.ready.get_or_insert(now);
+        }
+    }
+
     /// With its times as a recording keeps them: else two of the same would differ by how they were rounded.
     pub(super) fn in_milliseconds(&self) -> Life {
         Life {
