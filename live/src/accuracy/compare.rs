@@ -1,14 +1,13 @@
 //! Many seeds against one measured run: a table of measures, objectives first.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use sim::{Instant, StepSeries};
 
 use super::{
     Window, coverage, first_fall, first_rise, lag, nmae, quantile, relative, return_to, shape, within,
 };
-use crate::curves::step_curve;
+use crate::curves::{instant, step_curve};
 use crate::measured::{CurveName, Measure, Measured, Objective};
 
 /// One seed's curves as its dashboard showed them, in the run's time.
@@ -181,8 +180,7 @@ impl Table<'_> {
         span: (f64, f64),
     ) -> Option<(Instant, Instant)> {
         let moment = |time: Option<&str>| time.and_then(|time| self.measured.seconds_at(time));
-        let run =
-            |seconds: f64| Instant::ZERO + Duration::from_secs_f64((self.scope.zero + seconds).max(0.0));
+        let run = |seconds: f64| instant(self.scope.zero + seconds);
         let from = run(moment(from).unwrap_or(span.0).max(span.0));
         let until = run(moment(until).unwrap_or(span.1).min(span.1)).min(self.scope.end);
         (from < until).then_some((from, until))

@@ -10,6 +10,7 @@ use crate::accuracy::{
     Bound, Comparison, Line, Unit, Window, coverage, first_fall, first_rise, kolmogorov_smirnov, lag, nmae,
     quantile, relative, return_to, shape, time_to, wasserstein, within,
 };
+use crate::curves::instant;
 
 /// When something happens on a curve.
 type Moment<'a> = &'a dyn Fn(&StepSeries) -> Option<Instant>;
@@ -94,10 +95,6 @@ pub fn compare(seeds: &[Run], real: &Run, bounds: &Bounds, steps: &[(f64, String
         line.objective.is_some() || !said.contains(&(line.subject.clone(), line.measure.clone()))
     });
     comparison
-}
-
-fn instant(seconds: f64) -> Instant {
-    Instant::ZERO + std::time::Duration::from_secs_f64(seconds.max(0.0))
 }
 
 struct Table<'a> {

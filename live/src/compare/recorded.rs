@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use model::scenario::{ObjectName, Scenario};
-use sim::Instant;
 
 use super::run::{Gap, Kind, Life, Run, names};
+use crate::curves::instant;
 use crate::heard::Heard;
 use crate::objects::Clock;
 use crate::recording::{Change, Entry, Object, Recording, Sample};
@@ -145,10 +145,6 @@ pub fn recorded(recording: &Recording, target: &Target, zero: f64) -> Run {
         }
     }
     replay.finish(recording)
-}
-
-fn instant(seconds: f64) -> Instant {
-    Instant::ZERO + std::time::Duration::from_secs_f64(seconds.max(0.0))
 }
 
 struct Replay<'r> {

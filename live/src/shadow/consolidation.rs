@@ -17,8 +17,9 @@ use model::karpenter::disruption::{Decision, Disruption, Event, Input, Output, d
 use model::scenario::Scenario;
 use sim::Streams;
 
-use super::world::{Lately, World, Worlds, at, drive};
+use super::world::{Lately, World, Worlds, drive};
 use super::{Agreement, Divergence, Part};
+use crate::curves::instant;
 use crate::heard::Heard;
 use crate::recording::{Entry, Object, Recording};
 
@@ -280,7 +281,7 @@ impl Shadow<'_> {
         order: u64,
         meant: &BTreeSet<String>,
     ) -> (Vec<Proposal>, Option<Vec<(String, usize)>>) {
-        let now = at(t);
+        let now = instant(t);
         let mut world = self.worlds.make(heard, now);
         world.nominate(meant, now + Duration::from_secs(1));
         let config = &self.worlds.scenario.config;

@@ -25,6 +25,7 @@ use serde_json::Value;
 use sim::Instant;
 
 use super::{Agreement, Divergence, Part};
+use crate::curves::instant;
 use crate::heard::Heard;
 use crate::objects::{Clock, read};
 use crate::recording::{Change, Entry, Object, Recording};
@@ -475,7 +476,7 @@ fn succeeded(status: &Value) -> bool {
 const BEFORE: f64 = 4000.0;
 
 fn at(t: f64) -> Instant {
-    Instant::ZERO + Duration::from_secs_f64((t + BEFORE).max(0.0))
+    instant(t + BEFORE)
 }
 
 fn title(object: &Object) -> String {

@@ -18,6 +18,7 @@ use model::karpenter::{
 use model::scenario::{Act, Objects, Scenario};
 use sim::{Action, Component, Instant, Outbox};
 
+use crate::curves::instant;
 use crate::heard::Heard;
 use crate::objects::{Clock, read};
 use crate::recording::{Change, Entry, Object, Recording};
@@ -25,11 +26,6 @@ use crate::recording::{Change, Entry, Object, Recording};
 /// The API server's clock, as the recording's second zero shows it.
 pub(super) fn clock(recording: &Recording) -> Clock {
     Clock::of(recording).unwrap_or(Clock(jiff::Timestamp::UNIX_EPOCH))
-}
-
-/// A moment of the recording.
-pub(super) fn at(t: f64) -> Instant {
-    Instant::ZERO + Duration::from_secs_f64(t.max(0.0))
 }
 
 /// All that Karpenter's provisioner and disruption see.
@@ -245,7 +241,7 @@ impl<'s> Worlds<'s> {
 
     /// Lets the provider know what was refused in the three minutes before `now`, and nothing else.
     fn refuse(&mut self, now: Instant) {
-        let recent = |t: f64| at(t) <= now && now.since(at(t)) < TTL;
+        let recent = |t: f64| instant(t) <= now && now.since(instant(t)) < TTL;
         let recent: Vec<usize> = (0..self.refused.len())
             .filter(|n| recent(self.refused[*n].0))
             .collect();
@@ -274,7 +270,7 @@ impl<'s> Worlds<'s> {
                     .iter()
                     .map(|own| offer(request.capacity_type, own));
                 let offers: Vec<_> = offers.collect();
-                provider.mark_unavailable(at(*t), offers);
+                provider.mark_unavailable(instant(*t), offers);
             }
         }
         self.known = recent;
