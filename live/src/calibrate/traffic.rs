@@ -308,18 +308,20 @@ impl Found {
 /// Two constants are told apart if their effects are not parallel: the cosine between them is less than this.
 const PARALLEL: f64 = 0.9995;
 
+/// The normal matrix of two unknowns: of its four elements two are the same.
+fn normal(slopes: &[[f64; 2]]) -> (f64, f64, f64) {
+    let sum = |of: &dyn Fn(&[f64; 2]) -> f64| slopes.iter().map(of).sum::<f64>();
+    (
+        sum(&|s| s[0] * s[0]),
+        sum(&|s| s[0] * s[1]),
+        sum(&|s| s[1] * s[1]),
+    )
+}
+
 /// The least squares of two unknowns.
 fn solve(slopes: &[[f64; 2]], residuals: &[f64]) -> Option<[f64; 2]> {
-    let sum = |of: &dyn Fn(usize) -> f64| (0..slopes.len()).map(of).sum::<f64>();
-    let (a, b, c) = (
-        sum(&|n| slopes[n][0] * slopes[n][0]),
-        sum(&|n| slopes[n][0] * slopes[n][1]),
-        sum(&|n| slopes[n][1] * slopes[n][1]),
-    );
-    let (x, y) = (
-        sum(&|n| slopes[n][0] * residuals[n]),
-        sum(&|n| slopes[n][1] * residuals[n]),
-    );
+    let (a, b, c) = normal(slopes);
+    let [x, y] = [0, 1].map(|m| slopes.iter().zip(residuals).map(|(s, r)| s[m] * r).sum::<f64>());
     let apart = b * b < PARALLEL * PARALLEL * a * c;
     let determinant = a * c - b * b;
     apart.then(|| [(c * x - b * y) / determinant, (a * y - b * x) / determinant])
@@ -371,12 +373,7 @@ fn least_squares(scenario: &Scenario, plateaus: &[Plateau], start: [f64; 2]) -> 
 
 /// Standard errors of a fit.
 fn errors(slopes: &[[f64; 2]], spread: f64) -> [f64; 2] {
-    let sum = |of: &dyn Fn(&[f64; 2]) -> f64| slopes.iter().map(of).sum::<f64>();
-    let (a, b, c) = (
-        sum(&|s| s[0] * s[0]),
-        sum(&|s| s[0] * s[1]),
-        sum(&|s| s[1] * s[1]),
-    );
+    let (a, b, c) = normal(slopes);
     let determinant = a * c - b * b;
     [
         (c / determinant).sqrt() * spread,
