@@ -207,12 +207,11 @@ impl Shadow<'_> {
         let far = |t: &f64| (command.t - STANDS - t).abs();
         changes.sort_by(|a, b| far(a).total_cmp(&far(b)));
         let moments: Vec<f64> = seconds.chain(changes).collect();
-        let before = |t: f64| lately.states.iter().rev().find(move |state| state.0 <= t);
         let orders = |order: u64| moments.iter().map(move |t| (order, *t));
         for (order, t) in (0..ORDERS).flat_map(orders) {
-            let Some(state) = before(t) else { continue };
+            let Some(heard) = lately.at(t) else { continue };
             let nobody = BTreeSet::new();
-            let (proposals, actual) = self.look(t, &state.1, Some(&command.claims), order, &nobody);
+            let (proposals, actual) = self.look(t, heard, Some(&command.claims), order, &nobody);
             for proposal in proposals {
                 if proposal.explains(command, actual.as_ref()) {
                     return;
@@ -226,10 +225,10 @@ impl Shadow<'_> {
             .iter()
             .filter(|t| were_placed(lately, **t, window.as_secs_f64()))
         {
-            let Some(state) = before(t) else { continue };
+            let Some(heard) = lately.at(t) else { continue };
             let mut meant = BTreeSet::new();
             for _ in 0..MEANT {
-                let (proposals, actual) = self.look(t, &state.1, Some(&command.claims), 0, &meant);
+                let (proposals, actual) = self.look(t, heard, Some(&command.claims), 0, &meant);
                 if proposals.iter().any(|own| own.explains(command, actual.as_ref())) {
                     self.meant += 1;
                     return;
@@ -248,9 +247,7 @@ impl Shadow<'_> {
 
     /// Whether nodes would go at `t`, and would have gone at every look for a while.
     fn miss(&mut self, t: f64, lately: &Lately<'_>, open: &mut BTreeMap<Vec<(String, usize)>, Open>) {
-        let Some((_, now)) = lately.states.iter().rev().find(|state| state.0 <= t) else {
-            return;
-        };
+        let Some(now) = lately.at(t) else { return };
         let (found, _) = self.look(t, now, None, 0, &BTreeSet::new());
         open.retain(|like, _| found.iter().any(|own| own.like == *like));
         for proposal in found {

@@ -440,6 +440,12 @@ pub(super) struct Lately<'r> {
 }
 
 impl<'r> Lately<'r> {
+    /// The state that held at a moment, if it is still known.
+    pub(super) fn at(&self, t: f64) -> Option<&Heard<'r>> {
+        let held = self.states.iter().rev().find(|state| state.0 <= t);
+        held.map(|state| &state.1)
+    }
+
     /// Keeps a state, and forgets what is older than `span` seconds, but for the one that held then.
     pub(super) fn keep(&mut self, t: f64, heard: &Heard<'r>, span: f64) {
         match self.states.last_mut() {
