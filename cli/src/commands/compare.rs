@@ -133,7 +133,7 @@ fn seeds(dir: &Path) -> Result<Vec<Run>, Failure> {
     compare::read_lives(&read_text(&path)?, &mut runs)
         .map_err(|message| Failure::new(format!("{}: {message}", path.display())))?;
     let with_nodes = runs.into_values().map(|mut run| {
-        run.add_up(names::SEEN_NODES_OF, "seen.nodes");
+        run.add_up(names::SEEN_NODES_OF, names::SEEN_NODES);
         run
     });
     Ok(with_nodes.collect())
@@ -233,7 +233,7 @@ impl Rec {
             ))
         })?;
         let mut run = compare::recorded(&recording, &target, zero);
-        run.add_up(names::SEEN_NODES_OF, "seen.nodes");
+        run.add_up(names::SEEN_NODES_OF, names::SEEN_NODES);
         let header = &recording.header;
         let versions: Vec<String> = header
             .versions
@@ -340,7 +340,7 @@ fn as_shown(run: &Run) -> Simulated {
     let curves = [
         (CurveName::Rps, curve(names::SEEN_RPS)),
         (CurveName::Pods, curve(names::SEEN_PODS)),
-        (CurveName::Nodes, curve("seen.nodes")),
+        (CurveName::Nodes, curve(names::SEEN_NODES)),
     ];
     let types = run.types(names::SEEN_NODES_OF);
     Simulated {

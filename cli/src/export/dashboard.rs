@@ -67,7 +67,7 @@ impl Laid {
             laid.extend(readings(name).map(|own| (name, own)));
         }
         // Like is laid over like: what a dashboard shows, if it was asked.
-        let nodes = readings("seen.nodes").or_else(|| readings(names::NODES));
+        let nodes = readings(names::SEEN_NODES).or_else(|| readings(names::NODES));
         laid.extend(nodes.map(|own| (names::NODES, own)));
         // Without an answer there is no response time.
         let mut latency = readings(names::LATENCY).unwrap_or_default();

@@ -51,7 +51,7 @@ const CURVES: [(&str, bool); 9] = [
     (names::USD_PER_HOUR, false),
     (names::SEEN_RPS, false),
     (names::SEEN_PODS, true),
-    ("seen.nodes", true),
+    (names::SEEN_NODES, true),
     (names::LATENCY, false),
 ];
 
@@ -121,7 +121,7 @@ impl<'a> Table<'a> {
             real,
             window,
             replicas: names::SEEN_PODS,
-            nodes: "seen.nodes",
+            nodes: names::SEEN_NODES,
         };
         if table.pair(names::DESIRED).is_some() {
             table.replicas = names::DESIRED;

@@ -278,7 +278,7 @@ impl<'r> Replay<'r> {
                 self.set(&sample.name, at, value);
             }
         }
-        if sample.name == "seen.nodes" {
+        if sample.name == names::SEEN_NODES {
             let known: Vec<String> = self.run.types(names::SEEN_NODES_OF).map(str::to_owned).collect();
             let mut times: BTreeMap<u64, (f64, BTreeMap<String, f64>)> = BTreeMap::new();
             for series in &sample.series {

@@ -24,6 +24,8 @@ pub mod names {
     pub const SEEN_RPS: &str = "seen.rps";
     /// Pods of the target's namespace as Prometheus sees them.
     pub const SEEN_PODS: &str = "seen.pods";
+    /// Nodes as Prometheus sees them.
+    pub const SEEN_NODES: &str = "seen.nodes";
     /// Nodes of one type as Prometheus sees them follow.
     pub const SEEN_NODES_OF: &str = "seen.nodes.";
     /// Requests that were answered, a second.
