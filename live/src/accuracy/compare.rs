@@ -209,7 +209,7 @@ impl Table<'_> {
             (None, Some(until)) => format!("{words}, before {until}"),
             (Some(from), Some(until)) => format!("{words}, {from} to {until}"),
         };
-        let mut line = line(curve.series(), words, unit, &values);
+        let mut line = Line::of(curve.series(), words, unit, &values);
         line.together = measure.of_all_seeds();
         match objective {
             None => line,
@@ -271,7 +271,7 @@ impl Table<'_> {
         };
         let values: Vec<f64> = self.seeds.windows(2).map(pair).collect();
         let words = "nMAE, seed against seed".to_owned();
-        (!values.is_empty()).then(|| line(curve.series(), words, Unit::Share, &values))
+        (!values.is_empty()).then(|| Line::of(curve.series(), words, Unit::Share, &values))
     }
 
     /// Node-hours by instance type, dollars, and how often curves changed.
@@ -294,7 +294,7 @@ impl Table<'_> {
                 .iter()
                 .map(|seed| relative(simulated(seed, name), real))
                 .collect();
-            lines.push(line(
+            lines.push(Line::of(
                 &format!("seen.nodes.{name}"),
                 "node-hours, error".to_owned(),
                 Unit::Share,
@@ -317,7 +317,7 @@ impl Table<'_> {
                 )
             };
             let values: Vec<f64> = self.seeds.iter().map(error).collect();
-            lines.push(line(
+            lines.push(Line::of(
                 "cost",
                 "dollars for machines, error".to_owned(),
                 Unit::Share,
@@ -338,7 +338,7 @@ impl Table<'_> {
             let real = changes(&step_curve(readings, self.scope.zero));
             let own = |seed: &Simulated| seed.curves.get(&curve).map_or(0.0, changes);
             let values: Vec<f64> = self.seeds.iter().map(|seed| relative(own(seed), real)).collect();
-            lines.push(line(
+            lines.push(Line::of(
                 curve.series(),
                 "churn: number of changes, error".to_owned(),
                 Unit::Share,
@@ -369,10 +369,6 @@ fn of_one_seed(measure: Measure, simulated: &StepSeries, real: &StepSeries, wind
         Measure::Shape => shape(simulated, real, window),
         Measure::Coverage | Measure::FinalInBand => unreachable!("a measure of all seeds together"),
     }
-}
-
-fn line(subject: &str, measure: String, unit: Unit, values: &[f64]) -> Line {
-    Line::of(subject, measure, unit, values)
 }
 
 impl Line {
