@@ -128,14 +128,19 @@ pub fn time_of_day(text: &str) -> Option<f64> {
     }
 }
 
+/// A moment by its seconds since second zero; what was before that is at zero.
+#[must_use]
+pub fn instant(seconds: f64) -> Instant {
+    Instant::ZERO + Duration::from_secs_f64(seconds.max(0.0))
+}
+
 /// Readings as a step curve: each holds until the next. `zero` is the run's second at the file's second zero;
 /// of readings before the run's start the last one counts. What is not there is zero, as on a dashboard.
 #[must_use]
 pub fn step_curve(readings: &[(f64, f64)], zero: f64) -> StepSeries {
     let mut series = StepSeries::new();
     for &(at, value) in readings {
-        let at = Instant::ZERO + Duration::from_secs_f64((zero + at).max(0.0));
-        series.set(at, if value.is_finite() { value } else { 0.0 });
+        series.set(instant(zero + at), if value.is_finite() { value } else { 0.0 });
     }
     series
 }

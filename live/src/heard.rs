@@ -58,11 +58,35 @@ impl<'r> Heard<'r> {
     }
 }
 
+/// A text in an object; empty if there is none.
+#[must_use]
+pub fn text<'v>(object: &'v Value, path: &str) -> &'v str {
+    object.pointer(path).and_then(Value::as_str).unwrap_or("")
+}
+
 impl Object {
-    /// A text in the object.
+    /// A text in the object; empty if there is none.
     #[must_use]
     pub fn text(&self, path: &str) -> &str {
-        self.object.pointer(path).and_then(Value::as_str).unwrap_or("")
+        text(&self.object, path)
+    }
+
+    /// The elements of a list in the object; none if there is no list.
+    pub fn items(&self, path: &str) -> impl Iterator<Item = &Value> {
+        let list = self.object.pointer(path).and_then(Value::as_array);
+        list.into_iter().flatten()
+    }
+
+    /// A label's value.
+    #[must_use]
+    pub fn label(&self, key: &str) -> Option<&str> {
+        self.object.pointer("/metadata/labels")?.get(key)?.as_str()
+    }
+
+    /// Whether a node has a taint with this key.
+    #[must_use]
+    pub fn has_taint(&self, key: &str) -> bool {
+        self.items("/spec/taints").any(|taint| taint["key"] == *key)
     }
 
     /// A whole number in the object.
@@ -74,8 +98,7 @@ impl Object {
     /// A condition's status, and since when.
     #[must_use]
     pub fn condition(&self, name: &str) -> Option<(&str, &str)> {
-        let conditions = self.object.pointer("/status/conditions")?.as_array()?;
-        let own = conditions.iter().find(|own| own["type"] == name)?;
+        let own = self.items("/status/conditions").find(|own| own["type"] == name)?;
         let of = |key| own.get(key).and_then(Value::as_str).unwrap_or("");
         Some((of("status"), of("lastTransitionTime")))
     }

@@ -21,6 +21,7 @@ use model::scenario::{self, Files, Objects, Scenario};
 use serde_json::{Value, json};
 use sim::Instant;
 
+use crate::heard::text;
 use crate::objects::{Clock, write};
 use crate::recording::{
     Action, Change, Durability, End, Entry, Error, Header, Instance, Instances, Line, Maker, Object, Price,
@@ -155,13 +156,6 @@ impl Recorder {
 
     /// Tells an object, unless it is as it was.
     fn object(&mut self, now: Instant, kind: &'static str, uid: String, object: Value) {
-        let text = |path: &str| {
-            object
-                .pointer(path)
-                .and_then(Value::as_str)
-                .unwrap_or("")
-                .to_owned()
-        };
         let key = (kind, uid.clone());
         let change = match self.said.get(&key) {
             Some(known) if known.object == object => return,
@@ -171,8 +165,8 @@ impl Recorder {
         let entry = Object {
             change,
             kind: kind.to_owned(),
-            namespace: text("/metadata/namespace"),
-            name: text("/metadata/name"),
+            namespace: text(&object, "/metadata/namespace").to_owned(),
+            name: text(&object, "/metadata/name").to_owned(),
             uid,
             object,
         };

@@ -306,15 +306,18 @@ fn constants_are_fitted_written_and_taken() {
         "{text}"
     );
     let out = dir.join("out");
-    let said = scaletwin(&[
-        "run",
-        "scenarios/php-apache",
-        "--no-plots",
-        "--out",
-        path(&out),
-        "--with",
-        path(&file),
-    ]);
+    let run = || {
+        scaletwin(&[
+            "run",
+            "scenarios/php-apache",
+            "--no-plots",
+            "--out",
+            path(&out),
+            "--with",
+            path(&file),
+        ])
+    };
+    let said = run();
     assert_eq!(said.status, 0, "{}", said.stderr);
     let said = scaletwin(&["calibrate", path(rec), "--format", "json", "--out", path(&file)]);
     let fits = said
@@ -325,16 +328,7 @@ fn constants_are_fitted_written_and_taken() {
     assert!(fits >= 6, "{}", said.stdout);
 
     fs::write(&file, "service = [").unwrap();
-    let said = scaletwin(&[
-        "run",
-        "scenarios/php-apache",
-        "--no-plots",
-        "--out",
-        path(&out),
-        "--with",
-        path(&file),
-    ]);
-    refused(&said, &["fitted.toml", "hint: "]);
+    refused(&run(), &["fitted.toml", "hint: "]);
     refused(
         &scaletwin(&["calibrate", "no/such/recording"]),
         &["no/such/recording"],

@@ -93,20 +93,26 @@ fn a_whole_run(plane: &ControlPlane) {
     );
 }
 
+/// What a run of a scenario of so many seconds says that is refused.
+fn refused(plane: &ControlPlane, seconds: u32, flag: &str) -> String {
+    let scenario = scenario(plane, seconds);
+    let refused = live(
+        &plane.admin(),
+        &["run", scenario.to_str().unwrap(), "--yes", flag],
+    )
+    .output()
+    .unwrap();
+    let text = String::from_utf8_lossy(&refused.stdout).into_owned();
+    assert_eq!(refused.status.code(), Some(1), "{text}");
+    text
+}
+
 /// What the scenario would make is there already: the plan says so, and nothing else happens.
 fn an_object_in_the_way(plane: &ControlPlane) {
     let object = serde_json::json!({ "apiVersion": "v1", "kind": "Service",
         "metadata": { "name": "web", "namespace": "live-test" }, "spec": { "ports": [{ "port": 1 }] } });
     plane.create(&object);
-    let scenario = scenario(plane, 12);
-    let refused = live(
-        &plane.admin(),
-        &["run", scenario.to_str().unwrap(), "--yes", "--replications=1"],
-    )
-    .output()
-    .unwrap();
-    let text = String::from_utf8_lossy(&refused.stdout);
-    assert_eq!(refused.status.code(), Some(1), "{text}");
+    let text = refused(plane, 12, "--replications=1");
     assert!(
         text.contains("Service/live-test/web of manifests/web.yaml exists already, and is not ours"),
         "{text}"
@@ -227,15 +233,7 @@ fn a_cap(plane: &ControlPlane) {
         "{}",
         run.said()
     );
-    let scenario = scenario(plane, 40);
-    let refused = live(
-        &plane.admin(),
-        &["run", scenario.to_str().unwrap(), "--yes", "--max-duration=5s"],
-    )
-    .output()
-    .unwrap();
-    assert_eq!(refused.status.code(), Some(1));
-    let text = String::from_utf8_lossy(&refused.stdout);
+    let text = refused(plane, 40, "--max-duration=5s");
     assert!(
         text.contains("the scenario takes 00:40, above --max-duration"),
         "{text}"

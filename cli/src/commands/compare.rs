@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 
 use live::accuracy::{Comparison, Simulated};
 use live::compare::{self, Bounds, CURVES, Gap, LIVES, Run, Target, names};
+use live::curves::{instant, step_curve};
 use live::measured::{CurveName, Measured};
 use live::recording::{self, Recording};
 use live::shadow::{Agreement, Divergence, Part, shadow};
 use model::scenario::Scenario;
 use serde_json::{Value, json};
-use sim::Instant;
 
 use super::Answer;
 use super::plot::{FIGURES, draw, read};
@@ -133,7 +133,7 @@ fn seeds(dir: &Path) -> Result<Vec<Run>, Failure> {
     compare::read_lives(&read_text(&path)?, &mut runs)
         .map_err(|message| Failure::new(format!("{}: {message}", path.display())))?;
     let with_nodes = runs.into_values().map(|mut run| {
-        run.add_up(names::SEEN_NODES_OF, "seen.nodes");
+        run.add_up(names::SEEN_NODES_OF, names::SEEN_NODES);
         run
     });
     Ok(with_nodes.collect())
@@ -233,7 +233,7 @@ impl Rec {
             ))
         })?;
         let mut run = compare::recorded(&recording, &target, zero);
-        run.add_up(names::SEEN_NODES_OF, "seen.nodes");
+        run.add_up(names::SEEN_NODES_OF, names::SEEN_NODES);
         let header = &recording.header;
         let versions: Vec<String> = header
             .versions
@@ -340,7 +340,7 @@ fn as_shown(run: &Run) -> Simulated {
     let curves = [
         (CurveName::Rps, curve(names::SEEN_RPS)),
         (CurveName::Pods, curve(names::SEEN_PODS)),
-        (CurveName::Nodes, curve("seen.nodes")),
+        (CurveName::Nodes, curve(names::SEEN_NODES)),
     ];
     let types = run.types(names::SEEN_NODES_OF);
     Simulated {
@@ -356,18 +356,18 @@ fn of_curves(measured: &Measured, zero: f64) -> Run {
     let (first, last) = measured.span();
     let mut run = Run {
         from: zero + first,
-        end: Instant::ZERO + std::time::Duration::from_secs_f64((zero + last).max(0.0)),
+        end: instant(zero + last),
         ..Run::default()
     };
     for (curve, readings) in &measured.curves {
-        let own = live::curves::step_curve(readings, zero);
+        let own = step_curve(readings, zero);
         if *curve == CurveName::Nodes {
             run.curves.insert(names::NODES.into(), own.clone());
         }
         run.curves.insert(curve.series().to_owned(), own);
     }
     for (name, readings) in &measured.nodes {
-        let own = live::curves::step_curve(readings, zero);
+        let own = step_curve(readings, zero);
         run.curves.insert(format!("{}{name}", names::SEEN_NODES_OF), own);
     }
     run

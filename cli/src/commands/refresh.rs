@@ -1,7 +1,6 @@
 //! `scaletwin catalog refresh`
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
+use jiff::Timestamp;
 use live::catalog::refresh as bring_up_to_date;
 use live::ec2::{connect, read_catalog};
 use serde_json::json;
@@ -20,9 +19,7 @@ pub(crate) fn refresh(args: &RefreshArgs) -> Result<Answer, Failure> {
                 .hint("name the catalog's directory with --data: model/src/catalog/data in a checkout"),
         );
     }
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let today = live::cluster::time_label(now.as_secs());
-    let date = format!("{}-{}-{}", &today[..4], &today[4..6], &today[6..8]);
+    let date = Timestamp::now().strftime("%Y-%m-%d").to_string();
     let said = block_on(async {
         let client = connect(Some(&args.region)).await;
         let tell = &mut |what: &str| talk::say(&format!("asking EC2 for {what}"));

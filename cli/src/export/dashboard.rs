@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use live::compare::{Run, names};
+use live::curves::instant;
 use live::measured::{CurveName, Measured};
 use plots::{Curve, Figure, Layer, Mark, Panel, Place, Stroke};
 
@@ -52,18 +53,21 @@ impl Laid {
             let gap = run.gaps.iter().any(|gap| gap.from <= *at && *at <= gap.to);
             run.from <= *at && *at <= end && !gap
         };
-        let at = |seconds: f64| sim::Instant::ZERO + std::time::Duration::from_secs_f64(seconds.max(0.0));
         let readings = |name: &str| -> Option<Vec<(f64, f64)>> {
             let curve = run.curve(name)?;
             let heard = times.iter().filter(|at| heard(at));
-            Some(heard.map(|&seconds| (seconds, curve.at(at(seconds)))).collect())
+            Some(
+                heard
+                    .map(|&seconds| (seconds, curve.at(instant(seconds))))
+                    .collect(),
+            )
         };
         let mut laid: BTreeMap<&'static str, Vec<(f64, f64)>> = BTreeMap::new();
         for name in [names::SEEN_RPS, names::SEEN_PODS, names::DESIRED] {
             laid.extend(readings(name).map(|own| (name, own)));
         }
         // Like is laid over like: what a dashboard shows, if it was asked.
-        let nodes = readings("seen.nodes").or_else(|| readings(names::NODES));
+        let nodes = readings(names::SEEN_NODES).or_else(|| readings(names::NODES));
         laid.extend(nodes.map(|own| (names::NODES, own)));
         // Without an answer there is no response time.
         let mut latency = readings(names::LATENCY).unwrap_or_default();

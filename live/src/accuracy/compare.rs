@@ -1,14 +1,13 @@
 //! Many seeds against one measured run: a table of measures, objectives first.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use sim::{Instant, StepSeries};
 
 use super::{
     Window, coverage, first_fall, first_rise, lag, nmae, quantile, relative, return_to, shape, within,
 };
-use crate::curves::step_curve;
+use crate::curves::{instant, step_curve};
 use crate::measured::{CurveName, Measure, Measured, Objective};
 
 /// One seed's curves as its dashboard showed them, in the run's time.
@@ -181,8 +180,7 @@ impl Table<'_> {
         span: (f64, f64),
     ) -> Option<(Instant, Instant)> {
         let moment = |time: Option<&str>| time.and_then(|time| self.measured.seconds_at(time));
-        let run =
-            |seconds: f64| Instant::ZERO + Duration::from_secs_f64((self.scope.zero + seconds).max(0.0));
+        let run = |seconds: f64| instant(self.scope.zero + seconds);
         let from = run(moment(from).unwrap_or(span.0).max(span.0));
         let until = run(moment(until).unwrap_or(span.1).min(span.1)).min(self.scope.end);
         (from < until).then_some((from, until))
@@ -211,7 +209,7 @@ impl Table<'_> {
             (None, Some(until)) => format!("{words}, before {until}"),
             (Some(from), Some(until)) => format!("{words}, {from} to {until}"),
         };
-        let mut line = line(curve.series(), words, unit, &values);
+        let mut line = Line::of(curve.series(), words, unit, &values);
         line.together = measure.of_all_seeds();
         match objective {
             None => line,
@@ -273,7 +271,7 @@ impl Table<'_> {
         };
         let values: Vec<f64> = self.seeds.windows(2).map(pair).collect();
         let words = "nMAE, seed against seed".to_owned();
-        (!values.is_empty()).then(|| line(curve.series(), words, Unit::Share, &values))
+        (!values.is_empty()).then(|| Line::of(curve.series(), words, Unit::Share, &values))
     }
 
     /// Node-hours by instance type, dollars, and how often curves changed.
@@ -296,7 +294,7 @@ impl Table<'_> {
                 .iter()
                 .map(|seed| relative(simulated(seed, name), real))
                 .collect();
-            lines.push(line(
+            lines.push(Line::of(
                 &format!("seen.nodes.{name}"),
                 "node-hours, error".to_owned(),
                 Unit::Share,
@@ -319,7 +317,7 @@ impl Table<'_> {
                 )
             };
             let values: Vec<f64> = self.seeds.iter().map(error).collect();
-            lines.push(line(
+            lines.push(Line::of(
                 "cost",
                 "dollars for machines, error".to_owned(),
                 Unit::Share,
@@ -340,7 +338,7 @@ impl Table<'_> {
             let real = changes(&step_curve(readings, self.scope.zero));
             let own = |seed: &Simulated| seed.curves.get(&curve).map_or(0.0, changes);
             let values: Vec<f64> = self.seeds.iter().map(|seed| relative(own(seed), real)).collect();
-            lines.push(line(
+            lines.push(Line::of(
                 curve.series(),
                 "churn: number of changes, error".to_owned(),
                 Unit::Share,
@@ -371,10 +369,6 @@ fn of_one_seed(measure: Measure, simulated: &StepSeries, real: &StepSeries, wind
         Measure::Shape => shape(simulated, real, window),
         Measure::Coverage | Measure::FinalInBand => unreachable!("a measure of all seeds together"),
     }
-}
-
-fn line(subject: &str, measure: String, unit: Unit, values: &[f64]) -> Line {
-    Line::of(subject, measure, unit, values)
 }
 
 impl Line {

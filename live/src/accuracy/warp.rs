@@ -36,11 +36,12 @@ pub fn shape(simulated: &StepSeries, real: &StepSeries, window: Window) -> f64 {
 }
 
 fn samples(curve: &StepSeries, window: Window) -> Vec<f64> {
+    let step = step(window);
     let mut values = Vec::new();
     let mut at: Instant = window.from;
     while at < window.to {
         values.push(curve.at(at));
-        at += step(window);
+        at += step;
     }
     values
 }

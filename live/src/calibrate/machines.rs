@@ -6,7 +6,7 @@ use model::catalog;
 use model::distribution::Distribution;
 use model::scenario::Scenario;
 
-use super::{Calibration, Fit, Resampling, short};
+use super::{Calibration, Fit, Resampling, middle, short};
 use crate::heard::Heard;
 use crate::recording::{Change, Entry, Object, Recording};
 
@@ -172,15 +172,4 @@ fn log_normal(field: &str, sample: &[f64], before: &Distribution, resampling: &R
         before: middle(before),
         observations: sample.len(),
     })
-}
-
-/// The median of a distribution.
-pub(super) fn middle(distribution: &Distribution) -> f64 {
-    match *distribution {
-        Distribution::Constant(value) => value,
-        Distribution::Uniform { min, max } => (min + max) / 2.0,
-        Distribution::Exponential { mean } => mean * std::f64::consts::LN_2,
-        Distribution::Normal { mean, .. } => mean,
-        Distribution::LogNormal { median, .. } => median,
-    }
 }

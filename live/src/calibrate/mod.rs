@@ -17,6 +17,7 @@ mod machines;
 mod pods;
 mod traffic;
 
+use model::distribution::Distribution;
 use model::scenario::Scenario;
 
 use crate::recording::Recording;
@@ -80,8 +81,20 @@ pub fn calibrate(recording: &Recording, scenario: &Scenario, seed: u64) -> Calib
     calibration
 }
 
-/// At most four significant digits, as a scenario has them.
-fn short(value: f64) -> String {
+/// The median of a distribution.
+fn middle(distribution: &Distribution) -> f64 {
+    match *distribution {
+        Distribution::Constant(value) => value,
+        Distribution::Uniform { min, max } => (min + max) / 2.0,
+        Distribution::Exponential { mean } => mean * std::f64::consts::LN_2,
+        Distribution::Normal { mean, .. } => mean,
+        Distribution::LogNormal { median, .. } => median,
+    }
+}
+
+/// A number with at most four significant digits, as a scenario has them; what is no finite number is `0`.
+#[must_use]
+pub fn short(value: f64) -> String {
     if value == 0.0 || !value.is_finite() {
         return "0".to_owned();
     }

@@ -5,11 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use model::distribution::Distribution;
 use model::document::go_duration;
 use model::scenario::Scenario;
-use model::workload::kubelet::{Config, ImageSize};
-use serde_json::Value;
+use model::workload::kubelet::{Config, ImageSize, PULL_FIXED};
 
-use super::machines::middle;
-use super::{Calibration, Fit, Interval, Resampling, short};
+use super::{Calibration, Fit, Interval, Resampling, middle, short};
 use crate::objects::read::Templates;
 use crate::recording::{Change, Entry, Object, Recording};
 
@@ -42,8 +40,8 @@ pub(super) fn fit(
     resampling: &Resampling,
     into: &mut Calibration,
 ) {
-    let pods = times(recording, scenario);
     let joined = joined(recording);
+    let pods = times(recording, scenario, &joined);
     let sandbox = sandbox(&pods, &joined, scenario, resampling, into);
     pull(recording, &pods, &joined, sandbox, scenario, resampling, into);
     start_up(&pods, scenario, resampling, into);
@@ -53,8 +51,8 @@ pub(super) fn fit(
 const AT_ONCE: f64 = 0.1;
 
 /// Pods that were made in the recording.
-fn times<'r>(recording: &'r Recording, scenario: &Scenario) -> Vec<Times<'r>> {
-    let networks = networks(recording);
+fn times<'r>(recording: &'r Recording, scenario: &Scenario, joined: &BTreeMap<&str, f64>) -> Vec<Times<'r>> {
+    let networks = networks(recording, joined);
     let mut templates = Templates::default();
     let mut all: BTreeMap<&str, Times<'_>> = BTreeMap::new();
     let mut made: BTreeSet<&str> = BTreeSet::new();
@@ -106,8 +104,7 @@ fn times<'r>(recording: &'r Recording, scenario: &Scenario) -> Vec<Times<'r>> {
 }
 
 /// When the network of each node was up that joined in the recording: when it was Ready.
-fn networks(recording: &Recording) -> BTreeMap<&str, f64> {
-    let joined = joined(recording);
+fn networks<'r>(recording: &'r Recording, joined: &BTreeMap<&str, f64>) -> BTreeMap<&'r str, f64> {
     let mut up = BTreeMap::new();
     for line in &recording.lines {
         if let Entry::Object(object) = &line.entry
@@ -137,15 +134,8 @@ fn joined(recording: &Recording) -> BTreeMap<&str, f64> {
 }
 
 fn images(pod: &Object) -> Vec<&str> {
-    let of = |list: &str| {
-        pod.object
-            .pointer(list)
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-    };
-    of("/spec/initContainers")
-        .chain(of("/spec/containers"))
+    pod.items("/spec/initContainers")
+        .chain(pod.items("/spec/containers"))
         .filter_map(|container| container["image"].as_str())
         .collect()
 }
@@ -167,12 +157,14 @@ fn sandbox(
         let all_there = images(own.pod)
             .iter()
             .all(|image| there.contains(&(own.node, *image)));
-        let settled = pods.iter().all(|other| {
-            other.node != own.node
-                || other.begun >= own.begun
-                || other.running.is_some_and(|at| at < own.begun)
-        });
-        if (all_there || !joined.contains_key(own.node)) && settled {
+        let settled = || {
+            pods.iter().all(|other| {
+                other.node != own.node
+                    || other.begun >= own.begun
+                    || other.running.is_some_and(|at| at < own.begun)
+            })
+        };
+        if (all_there || !joined.contains_key(own.node)) && settled() {
             let rest = own.rest(kubelet) + own.checks * middle(&kubelet.image_check);
             sample.extend(own.running.map(|running| running - own.begun - rest));
         }
@@ -399,6 +391,7 @@ fn half_width(kubelet: &Config, mean: f64) -> f64 {
 /// Pulls of a node that overlap share it: they are one stretch, with the work of all.
 fn merged(mut pulls: Vec<(String, String, f64, f64)>, alone: impl Fn(&str) -> f64) -> Vec<Pulling> {
     pulls.sort_by(|a, b| a.1.cmp(&b.1).then(a.2.total_cmp(&b.2)));
+    let fixed = PULL_FIXED.as_secs_f64();
     let mut found: Vec<Pulling> = Vec::new();
     let mut last: Option<(String, f64)> = None;
     for (image, node, from, to) in pulls {
@@ -406,14 +399,14 @@ fn merged(mut pulls: Vec<(String, String, f64, f64)>, alone: impl Fn(&str) -> f6
         match (&mut last, found.last_mut()) {
             (Some((own, end)), Some(stretch)) if *own == node && from < *end => {
                 stretch.length += (to - *end).max(0.0);
-                stretch.fixed += FIXED;
+                stretch.fixed += fixed;
                 stretch.bytes += work;
                 *end = end.max(to);
             }
             _ => {
                 found.push(Pulling {
                     length: to - from,
-                    fixed: FIXED,
+                    fixed,
                     bytes: work,
                 });
                 last = Some((node, to));
@@ -422,9 +415,6 @@ fn merged(mut pulls: Vec<(String, String, f64, f64)>, alone: impl Fn(&str) -> f6
     }
     found
 }
-
-/// What the model has every pull pay before the first byte, seconds.
-const FIXED: f64 = 1.0;
 
 /// From running to Ready, by application.
 fn start_up(pods: &[Times<'_>], scenario: &Scenario, resampling: &Resampling, into: &mut Calibration) {

@@ -63,7 +63,7 @@ pub(super) fn fit(
         return why(into, &text);
     }
     let before = [
-        mean(&scenario.traffic.service.cpu_per_request),
+        scenario.traffic.service.cpu_per_request.mean(),
         clients.client_cpu,
     ];
     let Some(found) = least_squares(scenario, &plateaus, before) else {
@@ -97,15 +97,6 @@ pub(super) fn fit(
             before: before[n],
             observations: plateaus.len(),
         });
-    }
-}
-
-fn mean(distribution: &Distribution) -> f64 {
-    match *distribution {
-        Distribution::Constant(value) => value,
-        Distribution::Uniform { min, max } => (min + max) / 2.0,
-        Distribution::Exponential { mean } | Distribution::Normal { mean, .. } => mean,
-        Distribution::LogNormal { median, sigma } => median * (sigma * sigma / 2.0).exp(),
     }
 }
 
@@ -220,10 +211,11 @@ fn state(heard: &Heard<'_>, scenario: &Scenario, templates: &mut Templates) -> S
             .insert(pod.uid.clone(), member(pod, role, &scenario.objects, templates));
     }
     for node in heard.kind("Node") {
-        let labels = node.object.pointer("/metadata/labels");
-        let label = |key: &str| labels.and_then(|own| own.get(key)).and_then(|own| own.as_str());
-        let instance_type = label("node.kubernetes.io/instance-type").unwrap_or("").to_owned();
-        let of_karpenter = label("karpenter.sh/nodepool").is_some();
+        let instance_type = node
+            .label("node.kubernetes.io/instance-type")
+            .unwrap_or("")
+            .to_owned();
+        let of_karpenter = node.label("karpenter.sh/nodepool").is_some();
         if state.pods.values().any(|pod| pod.node == node.name) {
             state
                 .nodes
@@ -316,18 +308,20 @@ impl Found {
 /// Two constants are told apart if their effects are not parallel: the cosine between them is less than this.
 const PARALLEL: f64 = 0.9995;
 
+/// The normal matrix of two unknowns: of its four elements two are the same.
+fn normal(slopes: &[[f64; 2]]) -> (f64, f64, f64) {
+    let sum = |of: &dyn Fn(&[f64; 2]) -> f64| slopes.iter().map(of).sum::<f64>();
+    (
+        sum(&|s| s[0] * s[0]),
+        sum(&|s| s[0] * s[1]),
+        sum(&|s| s[1] * s[1]),
+    )
+}
+
 /// The least squares of two unknowns.
 fn solve(slopes: &[[f64; 2]], residuals: &[f64]) -> Option<[f64; 2]> {
-    let sum = |of: &dyn Fn(usize) -> f64| (0..slopes.len()).map(of).sum::<f64>();
-    let (a, b, c) = (
-        sum(&|n| slopes[n][0] * slopes[n][0]),
-        sum(&|n| slopes[n][0] * slopes[n][1]),
-        sum(&|n| slopes[n][1] * slopes[n][1]),
-    );
-    let (x, y) = (
-        sum(&|n| slopes[n][0] * residuals[n]),
-        sum(&|n| slopes[n][1] * residuals[n]),
-    );
+    let (a, b, c) = normal(slopes);
+    let [x, y] = [0, 1].map(|m| slopes.iter().zip(residuals).map(|(s, r)| s[m] * r).sum::<f64>());
     let apart = b * b < PARALLEL * PARALLEL * a * c;
     let determinant = a * c - b * b;
     apart.then(|| [(c * x - b * y) / determinant, (a * y - b * x) / determinant])
@@ -379,12 +373,7 @@ fn least_squares(scenario: &Scenario, plateaus: &[Plateau], start: [f64; 2]) -> 
 
 /// Standard errors of a fit.
 fn errors(slopes: &[[f64; 2]], spread: f64) -> [f64; 2] {
-    let sum = |of: &dyn Fn(&[f64; 2]) -> f64| slopes.iter().map(of).sum::<f64>();
-    let (a, b, c) = (
-        sum(&|s| s[0] * s[0]),
-        sum(&|s| s[0] * s[1]),
-        sum(&|s| s[1] * s[1]),
-    );
+    let (a, b, c) = normal(slopes);
     let determinant = a * c - b * b;
     [
         (c / determinant).sqrt() * spread,

@@ -13,38 +13,27 @@ use serde_json::Value;
 use super::error::{Error, Result};
 use super::kinds::{Served, ServedKind};
 use super::prometheus::{Prometheus, series};
+use crate::heard::text;
 use crate::recording::trimmed;
 
-/// Kinds whose objects are read, in the order of files; those of the workload's namespace only, or of all.
-const KINDS: [(&str, &str, Where); 14] = [
-    ("", "Namespace", Where::Named),
-    ("scheduling.k8s.io", "PriorityClass", Where::Cluster),
-    ("apps", "Deployment", Where::Everywhere),
-    ("apps", "DaemonSet", Where::Everywhere),
-    ("", "Service", Where::Namespace),
-    ("networking.k8s.io", "Ingress", Where::Namespace),
-    ("traefik.io", "IngressRoute", Where::Namespace),
-    ("policy", "PodDisruptionBudget", Where::Everywhere),
-    ("autoscaling", "HorizontalPodAutoscaler", Where::Namespace),
-    ("keda.sh", "ScaledObject", Where::Namespace),
-    ("karpenter.sh", "NodePool", Where::Cluster),
-    ("karpenter.k8s.aws", "EC2NodeClass", Where::Cluster),
-    ("karpenter.kwok.sh", "KWOKNodeClass", Where::Cluster),
-    ("apps", "StatefulSet", Where::Everywhere),
+/// Kinds whose objects are read, in the order of files, and whether only those of the workload's namespace matter:
+/// the pods of all namespaces take room on nodes.
+const KINDS: [(&str, &str, bool); 14] = [
+    ("", "Namespace", false),
+    ("scheduling.k8s.io", "PriorityClass", false),
+    ("apps", "Deployment", false),
+    ("apps", "DaemonSet", false),
+    ("", "Service", true),
+    ("networking.k8s.io", "Ingress", true),
+    ("traefik.io", "IngressRoute", true),
+    ("policy", "PodDisruptionBudget", false),
+    ("autoscaling", "HorizontalPodAutoscaler", true),
+    ("keda.sh", "ScaledObject", true),
+    ("karpenter.sh", "NodePool", false),
+    ("karpenter.k8s.aws", "EC2NodeClass", false),
+    ("karpenter.kwok.sh", "KWOKNodeClass", false),
+    ("apps", "StatefulSet", false),
 ];
-
-/// Which of a kind's objects matter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Where {
-    /// Those of the workload's namespace.
-    Namespace,
-    /// All: their pods take room on nodes.
-    Everywhere,
-    /// Objects of the whole cluster.
-    Cluster,
-    /// Namespaces that another object lies in.
-    Named,
-}
 
 /// Machines of one kind that Karpenter did not bring.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,8 +44,6 @@ pub struct Group {
     pub instance_type: String,
     /// `on-demand` or `spot`
     pub capacity_type: String,
-    /// The zones they are in.
-    pub zones: BTreeSet<String>,
     /// The most pods that one takes.
     pub max_pods: Option<u32>,
 }
@@ -74,8 +61,6 @@ pub struct Found {
     pub region: Option<String>,
     /// From joining to Ready, seconds, the middle one of the nodes that Karpenter brought.
     pub until_ready: Option<f64>,
-    /// Zones of all nodes.
-    pub zones: BTreeSet<String>,
     /// What could not be taken along, and why.
     pub left_out: Vec<String>,
 }
@@ -87,11 +72,11 @@ pub struct Found {
 /// When the API server cannot be used, or may not be asked for Deployments.
 pub async fn find(client: &Client, served: &Served, namespace: &str) -> Result<Found> {
     let mut found = Found::default();
-    for (group, name, reach) in KINDS {
+    for (group, name, own) in KINDS {
         let Some(kind) = served.find(group, name) else {
             continue;
         };
-        let within = if reach == Where::Namespace { namespace } else { "" };
+        let within = if own { namespace } else { "" };
         let objects = match list(client, kind, within).await {
             Ok(objects) => objects,
             Err(kube::Error::Api(status)) if status.is_forbidden() && name != "Deployment" => {
@@ -100,7 +85,7 @@ pub async fn find(client: &Client, served: &Served, namespace: &str) -> Result<F
             }
             Err(error) => return Err(Error::request(format!("list {}", kind.resource.plural), &error)),
         };
-        objects.into_iter().for_each(|object| found.object(object, reach));
+        objects.into_iter().for_each(|object| found.object(object));
     }
     found.keep_namespaces(namespace);
     found.nodes(client, served).await?;
@@ -119,15 +104,8 @@ async fn list(client: &Client, kind: &ServedKind, namespace: &str) -> Result<Vec
 }
 
 impl Found {
-    fn object(&mut self, object: Value, reach: Where) {
-        let text = |path: &str| {
-            object
-                .pointer(path)
-                .and_then(Value::as_str)
-                .unwrap_or("")
-                .to_owned()
-        };
-        let (kind, name) = (text("/kind"), text("/metadata/name"));
+    fn object(&mut self, object: Value) {
+        let (kind, name) = (text(&object, "/kind"), text(&object, "/metadata/name"));
         // What KEDA made for a ScaledObject, it makes again.
         if let Some(owner) = object.pointer("/metadata/ownerReferences/0") {
             let by_keda = owner["kind"] == "ScaledObject" && kind == "HorizontalPodAutoscaler";
@@ -143,16 +121,15 @@ impl Found {
             let replicas = object["spec"]["replicas"].as_i64().unwrap_or(1);
             self.left_out.push(format!(
                 "{kind} {}/{name}: its {replicas} pods take room on nodes and are not simulated",
-                text("/metadata/namespace")
+                text(&object, "/metadata/namespace")
             ));
             return;
         }
         // Every cluster has these.
-        let own = matches!(name.as_str(), "system-cluster-critical" | "system-node-critical");
+        let own = matches!(name, "system-cluster-critical" | "system-node-critical");
         if (kind == "PriorityClass" && own) || (kind == "Service" && name == "kubernetes") {
             return;
         }
-        debug_assert!(reach != Where::Named || kind == "Namespace");
         self.objects.push(as_applied(object));
     }
 
@@ -181,10 +158,6 @@ impl Found {
         let mut until_ready = Vec::new();
         for node in &nodes {
             let label = |name: &str| node["metadata"]["labels"][name].as_str().unwrap_or("");
-            let zone = label("topology.kubernetes.io/zone");
-            if !zone.is_empty() {
-                self.zones.insert(zone.to_owned());
-            }
             match label("topology.kubernetes.io/region") {
                 "" => {}
                 region => self.region = Some(region.to_owned()),
@@ -214,7 +187,6 @@ impl Found {
                 name: group,
                 instance_type: instance_type.to_owned(),
                 capacity_type: if spot { "spot" } else { "on-demand" }.to_owned(),
-                zones: BTreeSet::new(),
                 max_pods: pods.and_then(|pods| pods.parse().ok()),
             };
             *self.groups.entry(group).or_default() += 1;
@@ -262,25 +234,17 @@ fn as_applied(object: Value) -> Value {
         if let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut) {
             annotations.retain(|key, _| !key.contains("-hash"));
         }
-        metadata.retain(|_, value| !value.as_object().is_some_and(serde_json::Map::is_empty));
         if let Some(labels) = metadata.get_mut("labels").and_then(Value::as_object_mut) {
             labels.remove(super::RUN_LABEL);
             labels.remove("kubernetes.io/metadata.name");
         }
-        if metadata
-            .get("labels")
-            .is_some_and(|labels| labels.as_object().is_some_and(|l| l.is_empty()))
-        {
-            metadata.remove("labels");
-        }
+        metadata.retain(|_, value| !is_empty(value));
     }
-    for path in ["/spec/template/spec", "/spec/template"] {
-        if let Some(spec) = object.pointer_mut(path).and_then(Value::as_object_mut) {
-            without_defaults(spec);
-        }
+    if let Some(Value::Object(spec)) = object.pointer_mut("/spec/template/spec") {
+        without_defaults(spec);
     }
     if let Some(Value::Object(metadata)) = object.pointer_mut("/spec/template/metadata") {
-        metadata.retain(|_, value| !value.as_object().is_some_and(serde_json::Map::is_empty));
+        metadata.retain(|_, value| !is_empty(value));
     }
     if let Some(spec) = object["spec"].as_object_mut() {
         for field in [
@@ -297,6 +261,10 @@ fn as_applied(object: Value) -> Value {
         }
     }
     object
+}
+
+fn is_empty(value: &Value) -> bool {
+    value.as_object().is_some_and(serde_json::Map::is_empty)
 }
 
 /// What every pod template has without anybody writing it.
@@ -405,17 +373,15 @@ mod tests {
             }
             object
         };
-        found.object(
-            object("HorizontalPodAutoscaler", "keda-hpa-web", Some("ScaledObject")),
-            Where::Namespace,
-        );
-        found.object(
-            object("Deployment", "operated", Some("Database")),
-            Where::Everywhere,
-        );
-        found.object(object("StatefulSet", "db", None), Where::Everywhere);
-        found.object(object("Namespace", "empty", None), Where::Named);
-        found.object(object("Deployment", "web", None), Where::Everywhere);
+        found.object(object(
+            "HorizontalPodAutoscaler",
+            "keda-hpa-web",
+            Some("ScaledObject"),
+        ));
+        found.object(object("Deployment", "operated", Some("Database")));
+        found.object(object("StatefulSet", "db", None));
+        found.object(object("Namespace", "empty", None));
+        found.object(object("Deployment", "web", None));
         found.keep_namespaces("shop");
         let names: Vec<&str> = found
             .objects

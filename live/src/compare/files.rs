@@ -5,11 +5,9 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::time::Duration;
 
-use sim::Instant;
-
-use super::run::{Kind, Life, Run};
+use super::run::{Kind, Life, Run, milliseconds};
+use crate::curves::instant;
 
 /// The file of curves.
 pub const CURVES: &str = "curves.csv";
@@ -40,7 +38,7 @@ pub fn curves_csv(runs: &[(u64, &Run)]) -> String {
 #[must_use]
 pub fn lives_csv(runs: &[(u64, &Run)]) -> String {
     let mut text = String::from("seed,kind,name,created_s,placed_s,ready_s,gone_s\n");
-    let time = |at: f64| number((at * 1000.0).round() / 1000.0);
+    let time = |at: f64| number(milliseconds(at));
     let maybe = |at: Option<f64>| at.map_or(String::new(), time);
     for (seed, run) in runs {
         for life in &run.lives {
@@ -90,7 +88,7 @@ pub fn read_curves(text: &str) -> Result<BTreeMap<u64, Run>, String> {
             if !(at >= 0.0 && at.is_finite()) {
                 return Err(format!("line {line}: expected seconds in time_s, found {time:?}"));
             }
-            let at = Instant::ZERO + Duration::from_secs_f64(at);
+            let at = instant(at);
             if curve == "end" {
                 run.end = at;
                 return Ok(());
@@ -183,7 +181,7 @@ fn rows<const N: usize>(
 
 #[cfg(test)]
 mod tests {
-    use sim::StepSeries;
+    use sim::{Instant, StepSeries};
 
     use super::*;
 

@@ -1,6 +1,6 @@
 //! Every measure of every curve.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use sim::{Instant, StepSeries};
 
@@ -10,6 +10,7 @@ use crate::accuracy::{
     Bound, Comparison, Line, Unit, Window, coverage, first_fall, first_rise, kolmogorov_smirnov, lag, nmae,
     quantile, relative, return_to, shape, time_to, wasserstein, within,
 };
+use crate::curves::instant;
 
 /// When something happens on a curve.
 type Moment<'a> = &'a dyn Fn(&StepSeries) -> Option<Instant>;
@@ -50,7 +51,7 @@ const CURVES: [(&str, bool); 9] = [
     (names::USD_PER_HOUR, false),
     (names::SEEN_RPS, false),
     (names::SEEN_PODS, true),
-    ("seen.nodes", true),
+    (names::SEEN_NODES, true),
     (names::LATENCY, false),
 ];
 
@@ -72,11 +73,7 @@ pub fn compare(seeds: &[Run], real: &Run, bounds: &Bounds, steps: &[(f64, String
     if seeds.is_empty() || from >= end {
         return comparison;
     }
-    let table = Table {
-        seeds,
-        real,
-        window: Window { from, to: end },
-    };
+    let table = Table::new(seeds, real, Window { from, to: end });
     comparison.window = Some((from, end));
     comparison.lines.extend(table.objectives(bounds));
     for (name, counts) in CURVES {
@@ -100,14 +97,14 @@ pub fn compare(seeds: &[Run], real: &Run, bounds: &Bounds, steps: &[(f64, String
     comparison
 }
 
-fn instant(seconds: f64) -> Instant {
-    Instant::ZERO + std::time::Duration::from_secs_f64(seconds.max(0.0))
-}
-
 struct Table<'a> {
     seeds: &'a [Run],
     real: &'a Run,
     window: Window,
+    /// What replicas are judged by: their curve, or pods as a dashboard shows them.
+    replicas: &'static str,
+    /// What nodes are judged by, likewise.
+    nodes: &'static str,
 }
 
 /// A curve of both sides, gaps cut out.
@@ -117,7 +114,24 @@ struct Pair {
     window: Window,
 }
 
-impl Table<'_> {
+impl<'a> Table<'a> {
+    fn new(seeds: &'a [Run], real: &'a Run, window: Window) -> Self {
+        let mut table = Table {
+            seeds,
+            real,
+            window,
+            replicas: names::SEEN_PODS,
+            nodes: names::SEEN_NODES,
+        };
+        if table.pair(names::DESIRED).is_some() {
+            table.replicas = names::DESIRED;
+        }
+        if table.pair(names::NODES).is_some() {
+            table.nodes = names::NODES;
+        }
+        table
+    }
+
     /// The stretches in which a curve was not heard.
     fn unheard(&self, name: &str) -> Vec<(Instant, Instant)> {
         let stretch = |gap: &Gap| {
@@ -155,25 +169,8 @@ impl Table<'_> {
         })
     }
 
-    /// What replicas are judged by: their curve, or pods as a dashboard shows them.
-    fn replicas(&self) -> &'static str {
-        if self.pair(names::DESIRED).is_some() {
-            names::DESIRED
-        } else {
-            names::SEEN_PODS
-        }
-    }
-
-    fn nodes(&self) -> &'static str {
-        if self.pair(names::NODES).is_some() {
-            names::NODES
-        } else {
-            "seen.nodes"
-        }
-    }
-
     fn objectives(&self, bounds: &Bounds) -> Vec<Line> {
-        let (replicas, nodes) = (self.replicas(), self.nodes());
+        let (replicas, nodes) = (self.replicas, self.nodes);
         let share = |name: &str, measure: &str, of: &dyn Fn(&StepSeries, &Pair) -> f64, bound: Bound| {
             let values = self
                 .pair(name)
@@ -278,7 +275,7 @@ impl Table<'_> {
                 .collect();
             lines.push(line(name, "nMAE, seed against seed", Unit::Share, floor));
         }
-        if [self.replicas(), self.nodes()].contains(&name) {
+        if [self.replicas, self.nodes].contains(&name) {
             let changes = |curve: &StepSeries, rises: bool| {
                 let mut last = curve.at(window.from);
                 let mut changes = 0.0;
@@ -302,7 +299,7 @@ impl Table<'_> {
     fn moments(&self) -> Vec<Line> {
         let from = self.window.from;
         let mut lines = Vec::new();
-        for name in [self.replicas(), self.nodes()] {
+        for name in [self.replicas, self.nodes] {
             let lowest = self.lowest(name);
             let of: [(&str, Moment<'_>); 3] = [
                 (FIRST_RISE, &|curve| first_rise(curve, from)),
@@ -357,7 +354,7 @@ impl Table<'_> {
     }
 
     fn lives(&self) -> Vec<Line> {
-        let of = |run: &Run, kind: Kind, span: fn(&Life) -> Option<f64>| -> Vec<f64> {
+        let of = |run: &Run, kind: Kind, span: Span| -> Vec<f64> {
             let (from, to) = (self.window.from.as_secs_f64(), self.window.to.as_secs_f64());
             let new = |life: &&Life| life.kind == kind && life.created > from && life.created < to;
             let rounded = run.lives.iter().filter(new).map(Life::in_milliseconds);
@@ -383,25 +380,22 @@ impl Table<'_> {
             if real.is_empty() {
                 continue;
             }
-            let each = |distance: fn(&[f64], &[f64]) -> f64| {
-                let one = |seed: &Run| distance(&of(seed, kind, span), &real);
-                self.seeds.iter().map(one).collect::<Vec<f64>>()
-            };
+            let seeds: Vec<Vec<f64>> = self.seeds.iter().map(|seed| of(seed, kind, span)).collect();
+            let each = |error: &dyn Fn(&[f64]) -> f64| seeds.iter().map(|own| error(own)).collect();
             lines.push(line(
                 subject,
                 "Wasserstein distance",
                 Unit::Seconds,
-                each(wasserstein),
+                each(&|own| wasserstein(own, &real)),
             ));
             lines.push(line(
                 subject,
                 "Kolmogorov–Smirnov",
                 Unit::Share,
-                each(kolmogorov_smirnov),
+                each(&|own| kolmogorov_smirnov(own, &real)),
             ));
             let median = quantile(&real, 0.5);
-            let medians = |seed: &Run| quantile(&of(seed, kind, span), 0.5) - median;
-            let medians = self.seeds.iter().map(medians).collect();
+            let medians = each(&|own| quantile(own, 0.5) - median);
             lines.push(line(subject, "median, error", Unit::Seconds, medians));
         }
         lines
@@ -435,32 +429,18 @@ impl Table<'_> {
                 values.collect(),
             ));
         }
-        let prefix = if self.real.types(names::MACHINES_OF).next().is_some() {
-            names::MACHINES_OF
-        } else {
-            names::SEEN_NODES_OF
-        };
-        let all = self
-            .seeds
-            .iter()
-            .chain([self.real])
-            .flat_map(|run| run.types(prefix));
-        let types: BTreeSet<&str> = all.collect();
-        let real_has_any = self.real.types(prefix).next().is_some();
-        for name in types.into_iter().filter(|_| real_has_any) {
-            let curve = format!("{prefix}{name}");
-            let real = hours(self.real, &curve);
-            let values: Vec<f64> = self.seeds.iter().map(|seed| hours(seed, &curve) - real).collect();
-            lines.push(line(&curve, "machine-hours, difference", Unit::Hours, values));
+        let known = |prefix: &&'static str| self.real.types(prefix).next().is_some();
+        if let Some(prefix) = [names::MACHINES_OF, names::SEEN_NODES_OF].into_iter().find(known) {
+            let all = self.seeds.iter().chain([self.real]);
+            let types: BTreeSet<&str> = all.flat_map(|run| run.types(prefix)).collect();
+            for name in types {
+                let curve = format!("{prefix}{name}");
+                let real = hours(self.real, &curve);
+                let values: Vec<f64> = self.seeds.iter().map(|seed| hours(seed, &curve) - real).collect();
+                lines.push(line(&curve, "machine-hours, difference", Unit::Hours, values));
+            }
         }
-        let mut counts: BTreeMap<&str, f64> = BTreeMap::new();
-        counts.extend(
-            self.real
-                .counts
-                .iter()
-                .map(|(name, count)| (name.as_str(), *count)),
-        );
-        for (name, real) in counts {
+        for (name, real) in &self.real.counts {
             let values: Vec<f64> = self
                 .seeds
                 .iter()

@@ -46,13 +46,8 @@ impl Observer {
         let life = self
             .pods
             .entry(id)
-            .or_insert_with(|| life(Kind::Pod, &pod.name, now));
-        if pod.node.is_some() {
-            life.placed.get_or_insert(now);
-        }
-        if pod.is_ready() {
-            life.ready.get_or_insert(now);
-        }
+            .or_insert_with(|| Life::new(Kind::Pod, &pod.name, now));
+        life.see(now, pod.node.is_some(), pod.is_ready());
     }
 
     fn node(&mut self, now: Instant, id: NodeId, seen: Seen<'_>) {
@@ -61,13 +56,10 @@ impl Observer {
         };
         let now = self.seconds(now);
         let (life, _) = self.nodes.entry(id).or_insert_with(|| {
-            let mut life = life(Kind::Node, &node.name, now);
-            life.placed = Some(now);
+            let life = Life::new(Kind::Node, &node.name, now);
             (life, node.instance_type().to_owned())
         });
-        if node.ready {
-            life.ready.get_or_insert(now);
-        }
+        life.see(now, true, node.ready);
     }
 
     fn claim(&mut self, now: Instant, id: NodeClaimId, seen: Seen<'_>) {
@@ -81,13 +73,9 @@ impl Observer {
         let life = self
             .claims
             .entry(id)
-            .or_insert_with(|| life(Kind::Claim, &claim.name, now));
-        if claim.instance.is_some() {
-            life.placed.get_or_insert(now);
-        }
-        if claim.conditions.initialized.is_some_and(|own| own.status) {
-            life.ready.get_or_insert(now);
-        }
+            .or_insert_with(|| Life::new(Kind::Claim, &claim.name, now));
+        let initialized = claim.conditions.initialized.is_some_and(|own| own.status);
+        life.see(now, claim.instance.is_some(), initialized);
     }
 
     /// The machines that EC2 bills: from running to shutting down.
@@ -159,17 +147,6 @@ impl Observer {
         run.counts
             .insert("launches".into(), f64::from(record.counts.launches));
         run
-    }
-}
-
-fn life(kind: Kind, name: &str, created: f64) -> Life {
-    Life {
-        kind,
-        name: name.to_owned(),
-        created,
-        placed: None,
-        ready: None,
-        gone: None,
     }
 }
 

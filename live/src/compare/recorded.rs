@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use model::scenario::{ObjectName, Scenario};
-use sim::Instant;
 
 use super::run::{Gap, Kind, Life, Run, names};
+use crate::curves::instant;
 use crate::heard::Heard;
 use crate::objects::Clock;
 use crate::recording::{Change, Entry, Object, Recording, Sample};
@@ -147,10 +147,6 @@ pub fn recorded(recording: &Recording, target: &Target, zero: f64) -> Run {
     replay.finish(recording)
 }
 
-fn instant(seconds: f64) -> Instant {
-    Instant::ZERO + std::time::Duration::from_secs_f64(seconds.max(0.0))
-}
-
 struct Replay<'r> {
     target: &'r Target,
     zero: f64,
@@ -211,7 +207,8 @@ impl<'r> Replay<'r> {
     fn nodes(&mut self, t: f64) {
         let mut counts: BTreeMap<&str, f64> = BTreeMap::new();
         for node in self.heard.kind("Node") {
-            *counts.entry(instance_type(node)).or_default() += 1.0;
+            let name = node.label("node.kubernetes.io/instance-type").unwrap_or("");
+            *counts.entry(name).or_default() += 1.0;
         }
         let known: Vec<String> = self.run.types(names::NODES_OF).map(str::to_owned).collect();
         let mut all: BTreeMap<String, f64> = known.into_iter().map(|name| (name, 0.0)).collect();
@@ -232,14 +229,11 @@ impl<'r> Replay<'r> {
                 .and_then(|clock| clock.seconds(stamp))
                 .map(|at| at - self.zero),
         };
-        let life = self.lives.entry((kind, &object.uid)).or_insert_with(|| Life {
-            kind,
-            name: object.name.clone(),
-            created: created.unwrap_or(now).min(now),
-            placed: None,
-            ready: None,
-            gone: None,
-        });
+        let created = created.unwrap_or(now).min(now);
+        let life = self
+            .lives
+            .entry((kind, &object.uid))
+            .or_insert_with(|| Life::new(kind, &object.name, created));
         let (placed, ready) = match kind {
             Kind::Pod => (!object.text("/spec/nodeName").is_empty(), object.is("Ready")),
             Kind::Node => (true, object.is("Ready")),
@@ -252,12 +246,7 @@ impl<'r> Replay<'r> {
             life.gone.get_or_insert(now);
             return;
         }
-        if placed {
-            life.placed.get_or_insert(now);
-        }
-        if ready {
-            life.ready.get_or_insert(now);
-        }
+        life.see(now, placed, ready);
     }
 
     /// A pod that is deleted while its node is being drained was evicted, unless it is a DaemonSet's.
@@ -289,7 +278,7 @@ impl<'r> Replay<'r> {
                 self.set(&sample.name, at, value);
             }
         }
-        if sample.name == "seen.nodes" {
+        if sample.name == names::SEEN_NODES {
             let known: Vec<String> = self.run.types(names::SEEN_NODES_OF).map(str::to_owned).collect();
             let mut times: BTreeMap<u64, (f64, BTreeMap<String, f64>)> = BTreeMap::new();
             for series in &sample.series {
@@ -356,22 +345,8 @@ impl<'r> Replay<'r> {
     }
 }
 
-/// `node.kubernetes.io/instance-type`
-fn instance_type(node: &Object) -> &str {
-    node.text("/metadata/labels/node.kubernetes.io~1instance-type")
-}
-
 /// Whether a node is being drained.
 fn is_going(node: &Object) -> bool {
-    let taints = node
-        .object
-        .pointer("/spec/taints")
-        .and_then(|taints| taints.as_array());
-    let going = |taint: &serde_json::Value| {
-        matches!(
-            taint["key"].as_str(),
-            Some("karpenter.sh/disrupted" | "karpenter.sh/disruption")
-        )
-    };
-    node.is_deleting() || taints.is_some_and(|taints| taints.iter().any(going))
+    let taints = ["karpenter.sh/disrupted", "karpenter.sh/disruption"];
+    node.is_deleting() || taints.iter().any(|key| node.has_taint(key))
 }

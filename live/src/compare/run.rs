@@ -24,6 +24,8 @@ pub mod names {
     pub const SEEN_RPS: &str = "seen.rps";
     /// Pods of the target's namespace as Prometheus sees them.
     pub const SEEN_PODS: &str = "seen.pods";
+    /// Nodes as Prometheus sees them.
+    pub const SEEN_NODES: &str = "seen.nodes";
     /// Nodes of one type as Prometheus sees them follow.
     pub const SEEN_NODES_OF: &str = "seen.nodes.";
     /// Requests that were answered, a second.
@@ -82,6 +84,28 @@ pub struct Life {
 }
 
 impl Life {
+    /// One that began: nothing else is known of it yet.
+    pub(super) fn new(kind: Kind, name: &str, created: f64) -> Self {
+        Life {
+            kind,
+            name: name.to_owned(),
+            created,
+            placed: None,
+            ready: None,
+            gone: None,
+        }
+    }
+
+    /// Takes in what it is at a moment: what it was first counts.
+    pub(super) fn see(&mut self, now: f64, placed: bool, ready: bool) {
+        if placed {
+            self.placed.get_or_insert(now);
+        }
+        if ready {
+            self.ready.get_or_insert(now);
+        }
+    }
+
     /// With its times as a recording keeps them: else two of the same would differ by how they were rounded.
     pub(super) fn in_milliseconds(&self) -> Life {
         Life {

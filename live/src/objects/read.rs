@@ -163,7 +163,7 @@ pub fn quantity(value: &Value) -> Option<Quantity> {
     }
 }
 
-fn taints(value: Option<&Value>) -> Vec<Taint> {
+fn taints<'v>(all: impl Iterator<Item = &'v Value>) -> Vec<Taint> {
     let one = |value: &Value| {
         Some(Taint {
             key: value["key"].as_str()?.to_owned(),
@@ -175,12 +175,7 @@ fn taints(value: Option<&Value>) -> Vec<Taint> {
             },
         })
     };
-    value
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .filter_map(one)
-        .collect()
+    all.filter_map(one).collect()
 }
 
 /// status.phase of a pod.
@@ -261,7 +256,7 @@ pub fn node(object: &Object, claim: Option<NodeClaimId>, instance: Option<Instan
         annotations: labels_of(object.object.pointer("/metadata/annotations")),
         created: at("/metadata/creationTimestamp").unwrap_or(Instant::ZERO),
         deleting: at("/metadata/deletionTimestamp"),
-        taints: taints(object.object.pointer("/spec/taints")),
+        taints: taints(object.items("/spec/taints")),
         unschedulable: object.object.pointer("/spec/unschedulable") == Some(&Value::Bool(true)),
         capacity: resources(object.object.pointer("/status/capacity")),
         allocatable: resources(object.object.pointer("/status/allocatable")),
@@ -273,9 +268,9 @@ pub fn node(object: &Object, claim: Option<NodeClaimId>, instance: Option<Instan
     }
 }
 
-fn requirements(value: Option<&Value>) -> Requirements {
+fn requirements<'v>(all: impl Iterator<Item = &'v Value>) -> Requirements {
     let mut found = Requirements::new();
-    for own in value.and_then(Value::as_array).into_iter().flatten() {
+    for own in all {
         let Some(key) = own["key"].as_str() else { continue };
         let values = own["values"].as_array().into_iter().flatten();
         let expression = Expression {
@@ -302,13 +297,8 @@ fn requirements(value: Option<&Value>) -> Requirements {
 /// The instance types that a NodeClaim allows, as it lists them.
 #[must_use]
 pub fn instance_types(claim: &Object) -> Vec<Arc<str>> {
-    let listed = claim
-        .object
-        .pointer("/spec/requirements")
-        .and_then(Value::as_array);
-    let types = listed
-        .into_iter()
-        .flatten()
+    let types = claim
+        .items("/spec/requirements")
         .find(|own| own["key"] == labels::INSTANCE_TYPE);
     let values = types
         .and_then(|own| own["values"].as_array())
@@ -341,11 +331,11 @@ pub fn claim(
         annotations: labels_of(object.object.pointer("/metadata/annotations")),
         created: at("/metadata/creationTimestamp").unwrap_or(Instant::ZERO),
         deleting: at("/metadata/deletionTimestamp"),
-        requirements: requirements(object.object.pointer("/spec/requirements")),
+        requirements: requirements(object.items("/spec/requirements")),
         instance_types: instance_types(object).into(),
         requests: resources(object.object.pointer("/spec/resources/requests")),
-        taints: taints(object.object.pointer("/spec/taints")).into(),
-        startup_taints: taints(object.object.pointer("/spec/startupTaints")).into(),
+        taints: taints(object.items("/spec/taints")).into(),
+        startup_taints: taints(object.items("/spec/startupTaints")).into(),
         node_class: object.text("/spec/nodeClassRef/name").into(),
         expire_after: duration("/spec/expireAfter"),
         termination_grace_period: duration("/spec/terminationGracePeriod"),

@@ -4,12 +4,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use super::*;
-
-fn directory(name: &str) -> PathBuf {
-    let dir = std::env::temp_dir().join(format!("scaletwin-recording-{name}-{}", std::process::id()));
-    let _ = fs::remove_dir_all(&dir);
-    dir
-}
+use crate::testing::directory;
 
 fn header() -> Header {
     Header {

@@ -15,11 +15,11 @@ use std::time::Duration;
 use model::id::NodeClaimId;
 use model::karpenter::disruption::{Decision, Disruption, Event, Input, Output, disrupted_taint};
 use model::scenario::Scenario;
-use serde_json::Value;
 use sim::Streams;
 
-use super::world::{Lately, World, Worlds, at, drive};
+use super::world::{Lately, World, Worlds, drive};
 use super::{Agreement, Divergence, Part};
+use crate::curves::instant;
 use crate::heard::Heard;
 use crate::recording::{Entry, Object, Recording};
 
@@ -130,7 +130,7 @@ pub(super) fn commands(recording: &Recording, taint: &str) -> Vec<Command> {
         };
         let Some(claim) = claim else { continue };
         // A claim that is deleted first was not a command's: its node is tainted by its own end.
-        let tainted = node.is_some_and(|node| has_taint(node, taint));
+        let tainted = node.is_some_and(|node| node.has_taint(taint));
         let taken = match object.kind.as_str() {
             "NodeClaim" => object.is("DisruptionReason") || (!reasons && object.is_deleting()),
             _ => tainted && !claim.is_deleting(),
@@ -155,11 +155,6 @@ pub(super) fn commands(recording: &Recording, taint: &str) -> Vec<Command> {
         }
     }
     commands
-}
-
-fn has_taint(node: &Object, taint: &str) -> bool {
-    let taints = node.object.pointer("/spec/taints").and_then(Value::as_array);
-    taints.into_iter().flatten().any(|own| own["key"] == *taint)
 }
 
 fn claim_of<'r>(heard: &Heard<'r>, node: &Object) -> Option<&'r Object> {
@@ -212,12 +207,11 @@ impl Shadow<'_> {
         let far = |t: &f64| (command.t - STANDS - t).abs();
         changes.sort_by(|a, b| far(a).total_cmp(&far(b)));
         let moments: Vec<f64> = seconds.chain(changes).collect();
-        let before = |t: f64| lately.states.iter().rev().find(move |state| state.0 <= t);
         let orders = |order: u64| moments.iter().map(move |t| (order, *t));
         for (order, t) in (0..ORDERS).flat_map(orders) {
-            let Some(state) = before(t) else { continue };
+            let Some(heard) = lately.at(t) else { continue };
             let nobody = BTreeSet::new();
-            let (proposals, actual) = self.look(t, &state.1, Some(&command.claims), order, &nobody);
+            let (proposals, actual) = self.look(t, heard, Some(&command.claims), order, &nobody);
             for proposal in proposals {
                 if proposal.explains(command, actual.as_ref()) {
                     return;
@@ -231,10 +225,10 @@ impl Shadow<'_> {
             .iter()
             .filter(|t| were_placed(lately, **t, window.as_secs_f64()))
         {
-            let Some(state) = before(t) else { continue };
+            let Some(heard) = lately.at(t) else { continue };
             let mut meant = BTreeSet::new();
             for _ in 0..MEANT {
-                let (proposals, actual) = self.look(t, &state.1, Some(&command.claims), 0, &meant);
+                let (proposals, actual) = self.look(t, heard, Some(&command.claims), 0, &meant);
                 if proposals.iter().any(|own| own.explains(command, actual.as_ref())) {
                     self.meant += 1;
                     return;
@@ -253,9 +247,7 @@ impl Shadow<'_> {
 
     /// Whether nodes would go at `t`, and would have gone at every look for a while.
     fn miss(&mut self, t: f64, lately: &Lately<'_>, open: &mut BTreeMap<Vec<(String, usize)>, Open>) {
-        let Some((_, now)) = lately.states.iter().rev().find(|state| state.0 <= t) else {
-            return;
-        };
+        let Some(now) = lately.at(t) else { return };
         let (found, _) = self.look(t, now, None, 0, &BTreeSet::new());
         open.retain(|like, _| found.iter().any(|own| own.like == *like));
         for proposal in found {
@@ -286,7 +278,7 @@ impl Shadow<'_> {
         order: u64,
         meant: &BTreeSet<String>,
     ) -> (Vec<Proposal>, Option<Vec<(String, usize)>>) {
-        let now = at(t);
+        let now = instant(t);
         let mut world = self.worlds.make(heard, now);
         world.nominate(meant, now + Duration::from_secs(1));
         let config = &self.worlds.scenario.config;

@@ -6,9 +6,11 @@
 //! shadow must hold in them too.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::SignedDuration;
+use model::api::PodTemplate;
 use model::hpa::history::History;
 use model::hpa::metrics::{Scale, Surroundings};
 use model::hpa::pods::{Initialization, PodView};
@@ -23,6 +25,7 @@ use serde_json::Value;
 use sim::Instant;
 
 use super::{Agreement, Divergence, Part};
+use crate::curves::instant;
 use crate::heard::Heard;
 use crate::objects::{Clock, read};
 use crate::recording::{Change, Entry, Object, Recording};
@@ -100,12 +103,12 @@ impl Counts {
 }
 
 /// One HPA's controller.
-struct Controller {
-    spec_said: Value,
+struct Controller<'r> {
+    spec_said: &'r Value,
     spec: Spec,
     history: History,
     /// The last sync: when, and what its status said.
-    last: Option<(f64, Value)>,
+    last: Option<(f64, &'r Value)>,
     /// A hold in which the shadow would have acted.
     early: Option<(f64, i32)>,
 }
@@ -116,8 +119,15 @@ struct Shadow<'r> {
     clock: Clock,
     heard: Heard<'r>,
     templates: read::Templates,
-    controllers: BTreeMap<&'r str, Controller>,
+    controllers: BTreeMap<&'r str, Controller<'r>>,
     agreement: Agreement,
+}
+
+/// What a sync may have found beside what its status says.
+struct Found<'a> {
+    /// The target's pods by the API server's count, the latest first.
+    counts: Vec<i32>,
+    pods: Vec<PodView<'a>>,
 }
 
 /// A sync, made again.
@@ -129,7 +139,7 @@ struct Made {
 
 impl<'r> Shadow<'r> {
     fn heard_hpa(&mut self, t: f64, object: &'r Object, counts: &Counts) {
-        let Some(spec_said) = object.object.get("spec").cloned() else {
+        let Some(spec_said) = object.object.get("spec") else {
             return;
         };
         let known = self.controllers.get(object.uid.as_str());
@@ -141,7 +151,7 @@ impl<'r> Shadow<'r> {
                 return;
             };
             let history = known.map(|known| known.history.clone());
-            let last = known.and_then(|known| known.last.clone());
+            let last = known.and_then(|known| known.last);
             let found = i32::try_from(object.number("/status/currentReplicas").unwrap_or(0)).unwrap_or(0);
             let first = || match object.change {
                 Change::Listed => self.steady(found, t, &read.spec),
@@ -157,7 +167,7 @@ impl<'r> Shadow<'r> {
             };
             self.controllers.insert(&object.uid, controller);
         }
-        let Some(status) = object.object.get("status").cloned() else {
+        let Some(status) = object.object.get("status") else {
             return;
         };
         if object.number("/status/desiredReplicas").is_none() {
@@ -165,19 +175,24 @@ impl<'r> Shadow<'r> {
         }
         // Zero is not written.
         let current = object.number("/status/currentReplicas").unwrap_or(0);
-        let last = self.controllers[object.uid.as_str()].last.clone();
-        if last.as_ref().is_some_and(|(_, said)| *said == status) {
+        let last = self.controllers[object.uid.as_str()].last;
+        if last.is_some_and(|(_, said)| said == status) {
             return;
         }
-        let target = object.text("/spec/scaleTargetRef/name");
-        let counts = counts.of(t, &object.namespace, target);
-        match last {
-            // The first status is of a sync before the recording; what it was made of is not known.
-            None => {}
-            Some((since, said)) => {
-                self.holds(object, since, t, &said, &counts);
-                self.sync(t, object, &status, current as i32, &counts);
-            }
+        // The first status is of a sync before the recording; what it was made of is not known.
+        if let Some((since, said)) = last {
+            let target = object.text("/spec/scaleTargetRef/name");
+            let pods = self.heard.by_age("Pod").into_iter();
+            let pods: Vec<(&Object, Arc<PodTemplate>)> = pods
+                .filter(|pod| pod.namespace == object.namespace && pod.deployment() == Some(target))
+                .map(|pod| (pod, self.templates.of(pod, self.before)))
+                .collect();
+            let found = Found {
+                counts: counts.of(t, &object.namespace, target),
+                pods: views(&pods, self.clock),
+            };
+            self.holds(object, since, t, said, &found);
+            self.sync(t, object, status, current as i32, &found);
         }
         if let Some(controller) = self.controllers.get_mut(object.uid.as_str()) {
             controller.last = Some((t, status));
@@ -201,7 +216,7 @@ impl<'r> Shadow<'r> {
     }
 
     /// Syncs between two status writes: they said the same as the first of them, and held.
-    fn holds(&mut self, object: &'r Object, since: f64, until: f64, said: &Value, counts: &[i32]) {
+    fn holds(&mut self, object: &'r Object, since: f64, until: f64, said: &Value, found: &Found<'_>) {
         let period = self.config.sync_period.as_secs_f64();
         // A rescale's status names the size before it; a hold after it would have said the new one.
         let current = said["currentReplicas"].as_i64().unwrap_or(0) as i32;
@@ -212,14 +227,12 @@ impl<'r> Shadow<'r> {
         let syncs = ((until - since) / period).round().max(1.0);
         for n in 1..syncs as u32 {
             let t = since + f64::from(n) * (until - since) / syncs;
-            let variants = self.variants(t, object, said, current, counts);
-            let held = variants.iter().position(|made| made.desired == current);
             if let Some(controller) = self.controllers.get_mut(object.uid.as_str())
-                && let Some(made) = held.map_or(variants.first(), |n| variants.get(n))
+                && let Some(made) = again(self.config, controller, t, said, current, found, current)
             {
-                controller.history = made.history.clone();
-                if held.is_none() && controller.early.is_none() {
-                    controller.early = Some((t, made.desired));
+                controller.history = made.history;
+                if made.desired != current {
+                    controller.early.get_or_insert((t, made.desired));
                 }
             }
         }
@@ -240,30 +253,28 @@ impl<'r> Shadow<'r> {
         }
     }
 
-    fn sync(&mut self, t: f64, object: &'r Object, status: &Value, current: i32, counts: &[i32]) {
+    fn sync(&mut self, t: f64, object: &'r Object, status: &Value, current: i32, found: &Found<'_>) {
         let actual = match succeeded(status) {
             true => status["desiredReplicas"].as_i64().unwrap_or(0) as i32,
             false => current,
         };
-        let variants = self.variants(t, object, status, current, counts);
-        let Some(nominal) = variants.first() else {
-            return;
-        };
-        self.agreement.decisions += 1;
-        let agreed = variants.iter().find(|made| made.desired == actual);
-        if agreed.is_none() {
-            self.agreement.divergences.push(Divergence {
-                t,
-                object: title(object),
-                expected: replicas(nominal.desired),
-                actual: replicas(actual),
-                inputs: nominal.inputs.clone(),
-            });
-        }
-        let mut history = agreed.unwrap_or(nominal).history.clone();
         let Some(controller) = self.controllers.get_mut(object.uid.as_str()) else {
             return;
         };
+        let Some(made) = again(self.config, controller, t, status, current, found, actual) else {
+            return;
+        };
+        self.agreement.decisions += 1;
+        if made.desired != actual {
+            self.agreement.divergences.push(Divergence {
+                t,
+                object: title(object),
+                expected: replicas(made.desired),
+                actual: replicas(actual),
+                inputs: made.inputs,
+            });
+        }
+        let mut history = made.history;
         if actual != current
             && let Some(behavior) = &controller.spec.behavior
         {
@@ -272,68 +283,60 @@ impl<'r> Shadow<'r> {
         }
         controller.history = history;
     }
+}
 
-    /// The sync with every input that the status allows, the likeliest first.
-    fn variants(
-        &mut self,
-        t: f64,
-        object: &'r Object,
-        status: &Value,
-        current: i32,
-        counts: &[i32],
-    ) -> Vec<Made> {
-        let Some(controller) = self.controllers.get(object.uid.as_str()) else {
-            return Vec::new();
+/// Pods as a sync sees them.
+fn views<'a>(pods: &'a [(&'a Object, Arc<PodTemplate>)], clock: Clock) -> Vec<PodView<'a>> {
+    let view = |(n, (pod, template)): (usize, &'a (&'a Object, Arc<PodTemplate>))| PodView {
+        id: PodId::from_index(n as u32),
+        phase: read::phase(pod),
+        terminating: pod.is_deleting(),
+        ready: read::ready(pod, clock),
+        started: clock.instant(pod.text("/status/startTime")),
+        spec: &template.spec,
+    };
+    pods.iter().enumerate().map(view).collect()
+}
+
+/// The sync by the likeliest of all inputs that the status allows and that lead to `actual`; if none does, by the
+/// likeliest of all.
+fn again(
+    config: &Config,
+    controller: &Controller<'_>,
+    t: f64,
+    status: &Value,
+    current: i32,
+    found: &Found<'_>,
+    actual: i32,
+) -> Option<Made> {
+    let ends = [End::Highest, End::Lowest, End::Middle];
+    let shifts = [0.0, -0.5, 0.5];
+    let inputs = found
+        .counts
+        .iter()
+        .flat_map(|count| ends.map(|end| (*count, end)));
+    let inputs = inputs.flat_map(|(count, end)| shifts.map(|shift| (count, end, shift)));
+    let mut all = inputs.map(|(count, end, shift)| {
+        let scale = Scale {
+            spec_replicas: current,
+            status_replicas: count,
         };
-        let (spec, history) = (controller.spec.clone(), controller.history.clone());
-        let target = object.text("/spec/scaleTargetRef/name");
-        let pods: Vec<&Object> = self
-            .heard
-            .by_age("Pod")
-            .into_iter()
-            .filter(|pod| pod.namespace == object.namespace && pod.deployment() == Some(target))
-            .collect();
-        let templates: Vec<_> = pods
-            .iter()
-            .map(|pod| self.templates.of(pod, self.before))
-            .collect();
-        let views: Vec<PodView<'_>> = pods
-            .iter()
-            .zip(&templates)
-            .enumerate()
-            .map(|(n, (pod, template))| PodView {
-                id: PodId::from_index(n as u32),
-                phase: read::phase(pod),
-                terminating: pod.is_deleting(),
-                ready: read::ready(pod, self.clock),
-                started: self.clock.instant(pod.text("/status/startTime")),
-                spec: &template.spec,
-            })
-            .collect();
-        let mut made = Vec::new();
-        for &count in counts {
-            for end in [End::Highest, End::Lowest, End::Middle] {
-                for shift in [0.0, -0.5, 0.5] {
-                    let now = at(t + shift);
-                    let scale = Scale {
-                        spec_replicas: current,
-                        status_replicas: count,
-                    };
-                    made.push(make(
-                        self.config,
-                        &spec,
-                        history.clone(),
-                        now,
-                        scale,
-                        &views,
-                        status,
-                        end,
-                    ));
-                }
-            }
-        }
-        made
+        make(
+            config,
+            &controller.spec,
+            controller.history.clone(),
+            at(t + shift),
+            scale,
+            &found.pods,
+            status,
+            end,
+        )
+    });
+    let first = all.next()?;
+    if first.desired == actual {
+        return Some(first);
     }
+    Some(all.find(|made| made.desired == actual).unwrap_or(first))
 }
 
 /// Which of the values that round to what a status says.
@@ -473,7 +476,7 @@ fn succeeded(status: &Value) -> bool {
 const BEFORE: f64 = 4000.0;
 
 fn at(t: f64) -> Instant {
-    Instant::ZERO + Duration::from_secs_f64((t + BEFORE).max(0.0))
+    instant(t + BEFORE)
 }
 
 fn title(object: &Object) -> String {

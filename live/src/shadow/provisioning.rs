@@ -14,8 +14,9 @@ use model::scenario::Scenario;
 use sim::Streams;
 
 use super::consolidation::commands;
-use super::world::{Lately, World, Worlds, at, drive};
+use super::world::{Lately, World, Worlds, drive};
 use super::{Agreement, Divergence, Part};
+use crate::curves::instant;
 use crate::heard::Heard;
 use crate::objects::read;
 use crate::recording::{Change, Entry, Object, Recording};
@@ -160,7 +161,7 @@ impl<'r> Shadow<'r, '_> {
 
     /// A pass on a state: the claims that it makes, and how many pods waited.
     fn pass(&mut self, t: f64, heard: &Heard<'r>) -> (Vec<Wanted>, usize) {
-        let now = at(t);
+        let now = instant(t);
         let world = self.worlds.make(heard, now);
         let pods: Vec<_> = world
             .api
@@ -249,9 +250,8 @@ fn claims(asked: Vec<Output>, world: &World) -> Vec<Wanted> {
 
 fn wanted(claim: &Object) -> Wanted {
     let requests = read::resources(claim.object.pointer("/spec/resources/requests"));
-    let own = read::labels_of(claim.object.pointer("/metadata/labels"));
     Wanted {
-        pool: own.get(labels::NODE_POOL).cloned().unwrap_or_default(),
+        pool: claim.label(labels::NODE_POOL).unwrap_or("").to_owned(),
         types: read::instance_types(claim)
             .iter()
             .map(ToString::to_string)

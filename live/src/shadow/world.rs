@@ -18,6 +18,7 @@ use model::karpenter::{
 use model::scenario::{Act, Objects, Scenario};
 use sim::{Action, Component, Instant, Outbox};
 
+use crate::curves::instant;
 use crate::heard::Heard;
 use crate::objects::{Clock, read};
 use crate::recording::{Change, Entry, Object, Recording};
@@ -25,11 +26,6 @@ use crate::recording::{Change, Entry, Object, Recording};
 /// The API server's clock, as the recording's second zero shows it.
 pub(super) fn clock(recording: &Recording) -> Clock {
     Clock::of(recording).unwrap_or(Clock(jiff::Timestamp::UNIX_EPOCH))
-}
-
-/// A moment of the recording.
-pub(super) fn at(t: f64) -> Instant {
-    Instant::ZERO + Duration::from_secs_f64(t.max(0.0))
 }
 
 /// All that Karpenter's provisioner and disruption see.
@@ -126,8 +122,7 @@ impl<'s> Worlds<'s> {
             .filter_map(|(n, node)| Some((machines.id(node.text("/spec/providerID"))?, NodeId(n as u32))))
             .collect();
         for claim in heard.by_age("NodeClaim") {
-            let own = read::labels_of(claim.object.pointer("/metadata/labels"));
-            let pool = own.get(labels::NODE_POOL).and_then(|name| by_name.get(name));
+            let pool = claim.label(labels::NODE_POOL).and_then(|name| by_name.get(name));
             let Some(pool) = pool else { continue };
             let instance = machines.id(claim.text("/status/providerID"));
             let node = instance.and_then(|instance| node_of.get(&instance)).copied();
@@ -246,7 +241,7 @@ impl<'s> Worlds<'s> {
 
     /// Lets the provider know what was refused in the three minutes before `now`, and nothing else.
     fn refuse(&mut self, now: Instant) {
-        let recent = |t: f64| at(t) <= now && now.since(at(t)) < TTL;
+        let recent = |t: f64| instant(t) <= now && now.since(instant(t)) < TTL;
         let recent: Vec<usize> = (0..self.refused.len())
             .filter(|n| recent(self.refused[*n].0))
             .collect();
@@ -258,8 +253,7 @@ impl<'s> Worlds<'s> {
         }
         provider.sweep(Instant::from_nanos(u64::MAX));
         for (t, claim) in recent.iter().map(|n| &self.refused[*n]) {
-            let own = read::labels_of(claim.object.pointer("/metadata/labels"));
-            let name = own.get(labels::NODE_POOL).cloned().unwrap_or_default();
+            let name = claim.label(labels::NODE_POOL).unwrap_or("");
             let pool = objects
                 .node_pools
                 .iter()
@@ -276,7 +270,7 @@ impl<'s> Worlds<'s> {
                     .iter()
                     .map(|own| offer(request.capacity_type, own));
                 let offers: Vec<_> = offers.collect();
-                provider.mark_unavailable(at(*t), offers);
+                provider.mark_unavailable(instant(*t), offers);
             }
         }
         self.known = recent;
@@ -446,6 +440,12 @@ pub(super) struct Lately<'r> {
 }
 
 impl<'r> Lately<'r> {
+    /// The state that held at a moment, if it is still known.
+    pub(super) fn at(&self, t: f64) -> Option<&Heard<'r>> {
+        let held = self.states.iter().rev().find(|state| state.0 <= t);
+        held.map(|state| &state.1)
+    }
+
     /// Keeps a state, and forgets what is older than `span` seconds, but for the one that held then.
     pub(super) fn keep(&mut self, t: f64, heard: &Heard<'r>, span: f64) {
         match self.states.last_mut() {

@@ -215,12 +215,8 @@ pub(crate) struct CleanArgs {
 pub(crate) struct TrafficArgs {
     /// The scenario's directory
     pub(crate) dir: PathBuf,
-    /// The kubeconfig file [default: KUBECONFIG or ~/.kube/config]
-    #[arg(long, value_name = "FILE")]
-    pub(crate) kubeconfig: Option<PathBuf>,
-    /// Its context [default: the current one]
-    #[arg(long, value_name = "NAME")]
-    pub(crate) context: Option<String>,
+    #[command(flatten)]
+    pub(crate) cluster: ClusterArgs,
     /// Where Prometheus scrapes: /metrics
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9105")]
     pub(crate) listen: SocketAddr,

@@ -5,9 +5,10 @@
 
 use std::collections::BTreeMap;
 
+use live::heard::text;
 use model::document::{Diagnostic, Source};
 use model::scenario::{self, Files, Report, Severity};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::failure::Failure;
 
@@ -30,11 +31,10 @@ pub(super) struct Draft {
 impl Draft {
     /// Adds an object under a file name of its own.
     pub(super) fn add(&mut self, object: Value) {
-        let text = |path: &str| object.pointer(path).and_then(Value::as_str).unwrap_or("");
         let parts = [
-            text("/kind").to_lowercase(),
-            text("/metadata/namespace").to_owned(),
-            text("/metadata/name").to_owned(),
+            text(&object, "/kind").to_lowercase(),
+            text(&object, "/metadata/namespace").to_owned(),
+            text(&object, "/metadata/name").to_owned(),
         ];
         let name: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
         self.manifests
@@ -84,10 +84,9 @@ impl Draft {
                 Err(report) => report,
             };
             let is_error = |problem: &&Diagnostic| problem.severity == Severity::Error;
-            let errors: Vec<Diagnostic> = report.problems.iter().filter(is_error).cloned().collect();
             // Later fields first: taking out an element moves those after it.
             let mut changed = false;
-            for error in errors.iter().rev() {
+            for error in report.problems.iter().filter(is_error).rev() {
                 changed |= self.take_out(error);
             }
             if !changed {
@@ -128,8 +127,10 @@ fn remove(value: &mut Value, path: &str) -> bool {
     match (value, first) {
         (Value::Object(fields), Step::Key(key)) => match rest.is_empty() {
             true => fields.remove(&key).is_some(),
-            false => longest(fields, path)
-                .unwrap_or_else(|| fields.get_mut(&key).is_some_and(|inner| remove(inner, rest))),
+            // A key that itself has dots, such as an annotation's: the path from here on may be a key as it is.
+            false => {
+                fields.remove(path).is_some() || fields.get_mut(&key).is_some_and(|inner| remove(inner, rest))
+            }
         },
         (Value::Array(items), Step::Index(index)) if index < items.len() => match rest.is_empty() {
             true => {
@@ -140,11 +141,6 @@ fn remove(value: &mut Value, path: &str) -> bool {
         },
         _ => false,
     }
-}
-
-/// A key that itself has dots, such as an annotation's: the path from here on may be a key as it is.
-fn longest(fields: &mut Map<String, Value>, path: &str) -> Option<bool> {
-    fields.remove(path).map(|_| true)
 }
 
 enum Step {

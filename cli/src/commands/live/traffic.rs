@@ -4,7 +4,7 @@ use std::io::IsTerminal as _;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use live::cluster::{Access, connect};
+use live::cluster::connect;
 use live::traffic::{Progress, Settings, emulate};
 use serde_json::{Value, json};
 
@@ -26,12 +26,8 @@ pub(crate) fn traffic(args: &TrafficArgs) -> Result<Answer, Failure> {
         seed: args.seed.unwrap_or(scenario.seed),
         start: args.start,
     };
-    let access = Access {
-        kubeconfig: args.kubeconfig.clone(),
-        context: args.context.clone(),
-    };
     super::block_on(async {
-        let connection = connect(&access).await?;
+        let connection = connect(&args.cluster.access()).await?;
         talk::say(&format!(
             "emulating {} in {} for {}; Prometheus finds it at http://{}/metrics",
             scenario.name,

@@ -40,7 +40,7 @@ impl PullRate {
 }
 
 /// What every pull pays before the first byte.
-const FIXED: Duration = Duration::from_secs(1);
+pub const PULL_FIXED: Duration = Duration::from_secs(1);
 
 /// The images of one node.
 #[derive(Debug, Clone, Default)]
@@ -72,7 +72,7 @@ impl Images {
     pub(super) fn pull(&mut self, now: Instant, image: &str, alone: Duration, pod: PodId) {
         self.advance(now);
         let pull = self.pulls.entry(image.to_owned()).or_insert_with(|| Pull {
-            left: alone + FIXED,
+            left: alone + PULL_FIXED,
             waiting: Vec::new(),
         });
         pull.waiting.push(pod);

@@ -22,7 +22,7 @@ use crate::distribution::Distribution;
 use crate::id::{DaemonSetId, DeploymentId, NodeId, PodId};
 
 use images::Images;
-pub use images::{ImageSize, PullRate};
+pub use images::{ImageSize, PULL_FIXED, PullRate};
 use probe::Start;
 
 /// The delays of a kubelet. Those in the reference marked as estimates are parameters.
