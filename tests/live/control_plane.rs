@@ -150,6 +150,18 @@ impl ControlPlane {
         }
     }
 
+    /// Says of a Job what its controller would.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn set_job_status(&self, namespace: &str, name: &str, status: &Value) {
+        with(&self.admin(), async |connection, served| {
+            let kind = served.exactly("batch/v1", "Job").expect("the kind is served");
+            let api = kind.api(&connection.client, namespace);
+            let patch = kube::api::Patch::Merge(json!({ "status": status }));
+            let done = api.patch_status(name, &Default::default(), &patch).await;
+            done.map(drop).unwrap();
+        });
+    }
+
     /// Deletes an object.
     pub(crate) fn delete(&self, api_version: &str, kind: &str, namespace: &str, name: &str) {
         with(&self.admin(), async |connection, served| {
@@ -293,7 +305,7 @@ fn start_api(bin: &Path, dir: &Path, etcd: u16, port: u16, extra: &[&str]) -> Ch
         .expect("kube-apiserver starts")
 }
 
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().port()
 }

@@ -8,8 +8,14 @@
 mod control_plane;
 mod faults;
 mod keda;
+#[cfg(any(feature = "cluster", feature = "ec2"))]
+mod moto;
+#[cfg(feature = "cluster")]
+mod on_cluster;
 mod prometheus;
 mod proxy;
+#[cfg(feature = "ec2")]
+mod refresh;
 mod roles;
 mod scaletwin;
 mod skew;

@@ -36,12 +36,12 @@ impl Remote {
             Failure::new(format!("cannot use the object store {url:?}: {error}"))
                 .hint("write s3://BUCKET/PREFIX; region and credentials come from AWS_… variables or the pod's role")
         };
+        // Before the store makes its client. An error says that there is one already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let parsed = Url::parse(url).map_err(|error| fail(error.to_string()))?;
         let settings = std::env::vars().filter(|(name, _)| name.starts_with("AWS_"));
         let (store, prefix) =
             object_store::parse_url_opts(&parsed, settings).map_err(|error| fail(error.to_string()))?;
-        // An error says that there is one already.
-        let _ = rustls::crypto::ring::default_provider().install_default();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         Ok(Remote {
             store: store.into(),
