@@ -269,20 +269,29 @@ fn io(path: &Path, error: std::io::Error) -> Error {
     }
 }
 
-/// The letters that a family's name begins with, and the first number in it: `m` and 5 of `m5.large`. Newer Mac
-/// types have neither.
+/// The letters that a family's name begins with, and the number after them or after a size in terabytes: `m` and 5 of
+/// `m5.large`, `u` and 1 of `u-6tb1.metal`. Newer Mac types have neither.
+///
+/// karpenter-provider-aws 1.14.1 pkg/providers/instancetype/types.go instanceTypeScheme
 #[must_use]
-pub fn category(name: &str) -> (String, String) {
+pub fn category(name: &str) -> (&str, &str) {
     let family = name.split('.').next().unwrap_or("");
-    let letters: String = family.chars().take_while(char::is_ascii_alphabetic).collect();
-    let number: String = family[letters.len()..]
-        .chars()
-        .take_while(char::is_ascii_digit)
-        .collect();
-    match number.is_empty() {
-        true => (String::new(), String::new()),
-        false => (letters, number),
+    let (letters, rest) = family.split_at(leading(family, |letter| letter.is_ascii_lowercase()));
+    let digits = |text| leading(text, |letter| letter.is_ascii_digit());
+    let size = rest.strip_prefix('-').and_then(|size| {
+        let (terabytes, rest) = size.split_at(digits(size));
+        rest.strip_prefix("tb").filter(|_| !terabytes.is_empty())
+    });
+    let number = size.unwrap_or(rest);
+    match &number[..digits(number)] {
+        "" => ("", ""),
+        number => (letters, number),
     }
+}
+
+/// How many bytes at the beginning are such letters.
+fn leading(text: &str, of: impl Fn(char) -> bool) -> usize {
+    text.find(|letter| !of(letter)).unwrap_or(text.len())
 }
 
 #[cfg(test)]
@@ -353,10 +362,10 @@ mod tests {
 
     #[test]
     fn families_have_a_category_and_a_generation() {
-        let check = |name: &str| category(name);
-        let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
-        assert_eq!(check("m5.large"), pair("m", "5"));
-        assert_eq!(check("u-6tb1.metal"), pair("", ""));
-        assert_eq!(check("g4dn.xlarge"), pair("g", "4"));
+        assert_eq!(category("m5.large"), ("m", "5"));
+        assert_eq!(category("g4dn.xlarge"), ("g", "4"));
+        assert_eq!(category("u-12tb1.metal"), ("u", "1"));
+        assert_eq!(category("u7i-6tb.112xlarge"), ("u", "7"));
+        assert_eq!(category("mac-m4.metal"), ("", ""));
     }
 }

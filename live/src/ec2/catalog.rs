@@ -94,8 +94,8 @@ fn columns(name: &str, info: &InstanceTypeInfo) -> BTreeMap<&'static str, String
     };
     let flag = |value: Option<bool>| Some(value.unwrap_or(false).to_string());
     let (letters, generation) = category(name);
-    put("category", Some(letters));
-    put("generation", Some(generation));
+    put("category", Some(letters.to_owned()));
+    put("generation", Some(generation.to_owned()));
     processor(info, &mut put);
     let hypervisor = info.hypervisor().map(|hypervisor| hypervisor.as_str().to_owned());
     put("hypervisor", Some(hypervisor.unwrap_or_default()));
