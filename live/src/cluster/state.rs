@@ -37,7 +37,7 @@ pub struct State {
     pods: BTreeMap<String, (String, bool)>,
     /// spec.replicas of Deployments, by `namespace/name`.
     replicas: BTreeMap<String, i64>,
-    /// The last answer of each query, summed over its series.
+    /// The last answer of each query that had one, summed over its series.
     samples: BTreeMap<String, f64>,
     /// NodePools that are ours.
     pools: Vec<String>,
@@ -70,10 +70,17 @@ impl State {
             Entry::Object(object) => self.object(object.change, &object.kind, &object.uid, &object.object),
             Entry::Sample(sample) if sample.error.is_none() => {
                 let last = |series: &crate::recording::Series| series.points.last().and_then(|point| point.1);
-                let values: Vec<f64> = sample.series.iter().filter_map(last).collect();
+                let now = sample
+                    .series
+                    .iter()
+                    .filter_map(last)
+                    .reduce(|sum, value| sum + value);
                 // A range is the past: it says nothing about now.
                 if sample.series.iter().all(|series| series.points.len() < 2) {
-                    self.samples.insert(sample.name.clone(), values.iter().sum());
+                    match now {
+                        Some(now) => drop(self.samples.insert(sample.name.clone(), now)),
+                        None => drop(self.samples.remove(&sample.name)),
+                    }
                 }
             }
             Entry::Gap(gap) => match gap.to {
@@ -175,7 +182,7 @@ impl State {
         self.replicas.get(deployment).copied()
     }
 
-    /// The last answer of a query, summed over its series.
+    /// The last answer of a query, summed over its series; none if it had none.
     #[must_use]
     pub fn sample(&self, name: &str) -> Option<f64> {
         self.samples.get(name).copied()
@@ -274,8 +281,14 @@ mod tests {
             series: vec![series(2.0), series(3.0)],
             ..Sample::default()
         };
+        let nothing = Sample {
+            series: Vec::new(),
+            ..sample.clone()
+        };
         state.hear(1.0, &Entry::Sample(sample));
         assert_eq!(state.sample("seen.nodes"), Some(5.0));
+        state.hear(1.5, &Entry::Sample(nothing));
+        assert_eq!(state.sample("seen.nodes"), None);
         let mut gap = Gap {
             source: "api".to_owned(),
             from: 1.0,

@@ -77,7 +77,9 @@ pub(super) fn record(args: &RecordArgs) -> Result<Answer, Failure> {
             .await,
         };
         let listener = Listener::start(&connection.client, &look.served, &recorder, hear)?;
-        let mut view = View::new(None, None, args.duration);
+        let server = scene.as_ref().map(|scene| &scene.scenario.roles.server);
+        let namespace = server.map(|server| server.namespace.as_str());
+        let mut view = View::new(None, None, args.duration, namespace);
         let reason = loop {
             if let Some(why) = recorder.failure() {
                 return Err(Failure::new(why));

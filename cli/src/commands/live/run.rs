@@ -100,7 +100,8 @@ pub(super) fn run(args: &RunArgs) -> Result<Answer, Failure> {
             clean: Options::default(),
         };
         talk::say(&format!("run {run}, recorded in {}", dir.display()));
-        let mut view = View::new(Some(&expected), Some(caps), Some(setup.duration));
+        let namespace = Some(scene.scenario.roles.server.namespace.as_str());
+        let mut view = View::new(Some(&expected), Some(caps), Some(setup.duration), namespace);
         let outcome = run_live(&connection, &look.served, &plan, &setup, stop, &mut |progress| {
             view.tell(progress);
         })

@@ -4,8 +4,8 @@ use std::io::IsTerminal as _;
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use live::cluster::Recorder;
 use live::cluster::run::{Caps, Progress};
+use live::cluster::{Recorder, State};
 
 use super::expect::{Curve, Expected};
 use crate::talk;
@@ -22,6 +22,8 @@ pub(super) struct View<'a> {
     caps: Option<Caps>,
     /// How long the scenario is; none for a recording without an end.
     duration: Option<f64>,
+    /// Where the pods are counted if Prometheus does not know them.
+    namespace: Option<&'a str>,
     measured: [Vec<(f64, f64)>; 3],
     lines: Option<Lines>,
     said: f64,
@@ -40,11 +42,13 @@ impl<'a> View<'a> {
         expected: Option<&'a Expected>,
         caps: Option<Caps>,
         duration: Option<Duration>,
+        namespace: Option<&'a str>,
     ) -> Self {
         View {
             expected,
             caps,
             duration: duration.map(|duration| duration.as_secs_f64()),
+            namespace,
             measured: [const { Vec::new() }; 3],
             lines: None,
             said: f64::NEG_INFINITY,
@@ -73,7 +77,7 @@ impl<'a> View<'a> {
 
     fn running(&mut self, t: f64, recorder: &Recorder) {
         for (curve, measured) in Curve::ALL.into_iter().zip(&mut self.measured) {
-            if let Some(value) = recorder.with_state(|state| state.sample(curve.sample())) {
+            if let Some(value) = recorder.with_state(|state| now(curve, state, self.namespace)) {
                 measured.push((t, value));
             }
         }
@@ -181,6 +185,15 @@ impl Lines {
             _all: all,
         }
     }
+}
+
+/// What Prometheus answers, or what the API's objects say where it has no answer.
+fn now(curve: Curve, state: &State, namespace: Option<&str>) -> Option<f64> {
+    state.sample(curve.sample()).or_else(|| match curve {
+        Curve::Requests => None,
+        Curve::Pods => Some(state.pods(namespace?).0 as f64),
+        Curve::Nodes => Some(state.nodes().count() as f64),
+    })
 }
 
 /// A curve as blocks: each column shows the last value that it holds.
