@@ -175,17 +175,18 @@ impl Prometheus {
         }
     }
 
-    /// Its release: `2.48.1`.
+    /// Its release: `2.48.1`; none if its build was not told.
     ///
     /// # Errors
     ///
     /// When it does not answer, or is no Prometheus.
-    pub async fn version(&self) -> Result<String> {
+    pub async fn version(&self) -> Result<Option<String>> {
         let data = self.get("status/buildinfo", &[]).await?;
-        data["version"]
+        let version = data["version"]
             .as_str()
-            .map(str::to_owned)
-            .ok_or_else(|| Error::Input("the Prometheus does not tell its version".to_owned()))
+            .ok_or_else(|| Error::Input("the Prometheus does not tell its version".to_owned()))?;
+        // Built by other means than its makefile it knows none.
+        Ok(Some(version.to_owned()).filter(|version| !version.is_empty()))
     }
 
     /// The data of an instant query, as it was sent.

@@ -19,6 +19,9 @@ type binary struct {
 
 const kubernetes = "v1.35.4"
 
+// The release that parts/prometheus names, as Prometheus counts them.
+const prometheusRelease = "3.16.0"
+
 // The heaviest is last: what came before can be used meanwhile.
 var binaries = []binary{
 	{"etcd", "etcd", "go.etcd.io/etcd/server/v3", nil},
@@ -27,7 +30,8 @@ var binaries = []binary{
 	{"kube-scheduler", "kubernetes", "k8s.io/kubernetes/cmd/kube-scheduler", stamp()},
 	{"kwok", "kwok", "sigs.k8s.io/kwok/cmd/kwok", nil},
 	// Without the discoveries of every cloud, which this Prometheus has no use for.
-	{"prometheus", "prometheus", "github.com/prometheus/prometheus/cmd/prometheus", []string{"-tags=remove_all_sd"}},
+	{"prometheus", "prometheus", "github.com/prometheus/prometheus/cmd/prometheus",
+		[]string{"-ldflags=-s -w -X github.com/prometheus/common/version.Version=" + prometheusRelease, "-tags=remove_all_sd"}},
 	// Its main package is called kwok as well.
 	{"karpenter-kwok", "karpenter", "sigs.k8s.io/karpenter/kwok", nil},
 	{"keda-operator", "keda", "github.com/kedacore/keda/v2/cmd/operator", nil},
