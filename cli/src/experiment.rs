@@ -7,6 +7,7 @@ use live::accuracy::Simulated;
 use live::compare::{Run, observe};
 use live::curves::step_curve;
 use live::measured::{CurveName, Measured};
+use live::recording::Recording;
 use model::cluster::record::LogEntry;
 use model::cluster::{self, Options};
 use model::scenario::{self, Report, Scenario};
@@ -24,6 +25,14 @@ use crate::talk;
 pub(crate) fn load(dir: &Path, sets: &[String]) -> Result<(Scenario, Report), Failure> {
     let files = read_scenario(dir)?;
     scenario::load(&files, sets).map_err(|report| Failure::reported(report, &dir.display().to_string()))
+}
+
+/// The scenario of a recording, with the overrides of its run; one that is named is taken as it is.
+pub(crate) fn recorded(named: Option<&Path>, recording: &Recording) -> Option<(PathBuf, Vec<String>)> {
+    match named {
+        Some(dir) => Some((dir.to_owned(), Vec::new())),
+        None => Some((recording.scenario()?, recording.header.sets.clone())),
+    }
 }
 
 /// Overrides: those of a file of scenario fields, then those that were typed.

@@ -15,18 +15,14 @@ use crate::output::{OutputDir, print, print_json};
 
 pub(crate) fn calibrate(args: &CalibrateArgs) -> Result<Answer, Failure> {
     let recording = Recording::read(&args.rec).map_err(|error| Failure::new(error.to_string()))?;
-    let Some(dir) = args.scenario.clone().or_else(|| recording.scenario()) else {
+    let Some((dir, mut sets)) = experiment::recorded(args.scenario.as_deref(), &recording) else {
         return Err(Failure::new(
             "the recording has no copy of a scenario: nothing says which constants there are",
         )
         .hint("name the scenario with --scenario DIR"));
     };
-    let sets = if args.scenario.is_some() {
-        &[][..]
-    } else {
-        &recording.header.sets
-    };
-    let (scenario, _) = experiment::load(&dir, &[sets, &args.sets].concat())?;
+    sets.extend_from_slice(&args.sets);
+    let (scenario, _) = experiment::load(&dir, &sets)?;
     let calibration = fit(&recording, &scenario, args.seed);
     let written = match calibration.fits.is_empty() {
         true => None,

@@ -202,9 +202,8 @@ impl Rec {
 
     fn recording(args: &CompareArgs, sim: &Sim) -> Result<Self, Failure> {
         let recording = Recording::read(&args.rec).map_err(|error| Failure::new(error.to_string()))?;
-        let dir = args.scenario.clone().or_else(|| recording.scenario());
-        let scenario = dir
-            .map(|dir| experiment::load(&dir, &recording.header.sets))
+        let scenario = experiment::recorded(args.scenario.as_deref(), &recording)
+            .map(|(dir, sets)| experiment::load(&dir, &sets))
             .transpose()?;
         let scenario = scenario.map(|(scenario, _)| scenario);
         let target = target(args, scenario.as_ref(), &recording)?;

@@ -343,7 +343,9 @@ async fn persist<T, F: Future<Output = Result<T>>>(mut ask: impl FnMut() -> F) -
     }
 }
 
-async fn persist_kube<T, F: Future<Output = kube::Result<T>>>(mut ask: impl FnMut() -> F) -> kube::Result<T> {
+pub(super) async fn persist_kube<T, F: Future<Output = kube::Result<T>>>(
+    mut ask: impl FnMut() -> F,
+) -> kube::Result<T> {
     let started = Instant::now();
     loop {
         match ask().await {

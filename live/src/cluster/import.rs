@@ -10,6 +10,7 @@ use kube::Client;
 use kube::api::ListParams;
 use serde_json::Value;
 
+use super::clean::persist_kube;
 use super::error::{Error, Result};
 use super::kinds::{Served, ServedKind};
 use super::prometheus::{Prometheus, series};
@@ -93,7 +94,9 @@ pub async fn find(client: &Client, served: &Served, namespace: &str) -> Result<F
 }
 
 async fn list(client: &Client, kind: &ServedKind, namespace: &str) -> Result<Vec<Value>, kube::Error> {
-    let list = kind.api(client, namespace).list(&ListParams::default()).await?;
+    let api = kind.api(client, namespace);
+    let everything = ListParams::default();
+    let list = persist_kube(|| api.list(&everything)).await?;
     let typed = |object| {
         let mut value = serde_json::to_value(object).ok()?;
         value["apiVersion"] = Value::from(kind.resource.api_version.as_str());

@@ -52,6 +52,8 @@ pub struct Wishes {
     pub parts: Vec<&'static str>,
     /// Where measurements come from.
     pub prometheus: Option<Place>,
+    /// Nothing is measured: not to know a Prometheus is no finding.
+    pub unmeasured: bool,
     /// Queries that will be asked there: name and PromQL.
     pub queries: Vec<(String, String)>,
 }
@@ -331,6 +333,9 @@ impl Preflight {
     /// Prometheus, and whether it knows what will be asked.
     async fn measurements(&mut self, client: &Client, wishes: &Wishes) {
         let Some(place) = &wishes.prometheus else {
+            if wishes.unmeasured {
+                return;
+            }
             self.findings.push(Finding::warning(
                 "no Prometheus is known: requests a second will not be measured",
                 "name it with --prometheus URL or --prometheus NAMESPACE/SERVICE:PORT",
@@ -351,7 +356,9 @@ impl Preflight {
                 return;
             }
         };
-        self.facts.versions.insert("prometheus".to_owned(), version);
+        if let Some(version) = version {
+            self.facts.versions.insert("prometheus".to_owned(), version);
+        }
         self.facts.prometheus = Some(place.to_string());
         for (name, query) in &wishes.queries {
             match prometheus.query(query).await {
@@ -518,6 +525,7 @@ mod tests {
             parts: vec!["KEDA", "Karpenter"],
             prometheus: Some(Place::parse("mon/prom:9090").unwrap()),
             queries: vec![("rps".to_owned(), "rate(a[1m])".to_owned())],
+            unmeasured: false,
         };
         let look = block_on(preflight(&connection(&fake), &wishes)).unwrap();
         let told: Vec<(Level, &str)> = look

@@ -24,7 +24,7 @@ pub(super) fn shadow(recording: &Recording, scenario: &Scenario) -> Agreement {
     let mut shadow = Shadow {
         scenario,
         profile: scenario.config.keda.profile,
-        epoch: recording.header.epoch.parse().unwrap_or(Timestamp::UNIX_EPOCH),
+        epoch: super::world::clock(recording).0,
         heard: Heard::default(),
         generated: BTreeMap::new(),
         polls: Vec::new(),
@@ -68,6 +68,7 @@ struct Poll {
 struct Shadow<'r> {
     scenario: &'r Scenario,
     profile: Profile,
+    /// Time zero by the API server's clock, in which objects are stamped.
     epoch: Timestamp,
     heard: Heard<'r>,
     /// The spec last judged of each HPA.

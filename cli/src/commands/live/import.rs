@@ -98,13 +98,13 @@ type Read = (Facts, Found, Past, Vec<Finding>);
 
 async fn read(args: &ImportArgs) -> Result<Read, Failure> {
     let connection = connect(&args.cluster.access()).await?;
-    let look = preflight(&connection, &Wishes::default()).await?;
-    let noise = |finding: &Finding| finding.message.contains("Prometheus");
-    let findings: Vec<Finding> = look
-        .findings
-        .into_iter()
-        .filter(|finding| !noise(finding))
-        .collect();
+    // Which Prometheus is known when the objects are.
+    let wishes = Wishes {
+        unmeasured: true,
+        ..Wishes::default()
+    };
+    let look = preflight(&connection, &wishes).await?;
+    let findings = look.findings;
     if look.served.kinds.is_empty() {
         return Ok((look.facts, Found::default(), Past::default(), findings));
     }
@@ -139,7 +139,7 @@ async fn ask(
     };
     let place = place.ok_or("no Prometheus is known; name it with --prometheus")?;
     let prometheus = Prometheus::new(&place, &connection.client).map_err(|error| error.to_string())?;
-    if let Ok(version) = prometheus.version().await {
+    if let Ok(Some(version)) = prometheus.version().await {
         facts.versions.insert("prometheus".to_owned(), version);
     }
     past.scraping = Some(prometheus.scraping().await.map_err(|error| error.to_string())?);

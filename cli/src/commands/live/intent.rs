@@ -99,6 +99,7 @@ impl Scene {
             parts: self.parts(),
             prometheus: self.prometheus(named)?,
             queries: self.queries(),
+            unmeasured: false,
         })
     }
 
