@@ -268,6 +268,10 @@ fn triggers_that_cannot_work() {
         ))
     };
     check(&formula("rate / 2"), &[]);
+    // As KEDA stores it.
+    let none = "  advanced: {scalingModifiers: {}}\n  triggers:\n    - type: prometheus\n      \
+                metadata: {serverAddress: x, threshold: '20', query: vector(1)}\n";
+    check(&scaled(none), &[]);
     let said = said(&formula("rat / 2"));
     let place =
         "manifests/more.yaml:7:42: error[E004] ScaledObject/web: spec.advanced.scalingModifiers.formula: ";

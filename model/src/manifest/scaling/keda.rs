@@ -284,8 +284,13 @@ fn fallback(at: &Cursor<'_>) -> Option<Fallback> {
     })
 }
 
+/// Empty ones, which KEDA itself writes into what it stores, are none (kedacore/keda 2.20
+/// apis/keda/v1alpha1/scaledobject_types.go, `IsUsingModifiers`).
 fn scaling_modifiers(at: &Cursor<'_>) -> Option<ScalingModifiers> {
-    at.value()?;
+    let fields = ["formula", "target", "activationTarget", "metricType"];
+    if !fields.iter().any(|field| at.get(field).is_given()) {
+        return None;
+    }
     let target = at.get("target").required().number_text(0.0..=1e15);
     Some(ScalingModifiers {
         formula: at.get("formula").required().name()?.to_owned(),
