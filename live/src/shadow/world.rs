@@ -114,6 +114,7 @@ impl<'s> Worlds<'s> {
         let mut api = Api::default();
         let mut claims: Table<NodeClaimId, NodeClaim> = Table::new();
         let mut claim_of: BTreeMap<InstanceId, NodeClaimId> = BTreeMap::new();
+        let mut made_up: BTreeSet<NodeClaimId> = BTreeSet::new();
         let heard_nodes = heard.by_age("Node");
         // Nodes come second, and claims point at them: ids count from zero.
         let node_of: BTreeMap<InstanceId, NodeId> = heard_nodes
@@ -128,13 +129,18 @@ impl<'s> Worlds<'s> {
             let node = instance.and_then(|instance| node_of.get(&instance)).copied();
             let id = claims.insert(read::claim(claim, *pool, node, instance, self.clock));
             claim_of.extend(instance.map(|instance| (instance, id)));
+            if claim.text("/spec/nodeClassRef/kind") == "KWOKNodeClass" {
+                made_up.insert(id);
+            }
         }
         let mut names: BTreeMap<&str, NodeId> = BTreeMap::new();
         for node in &heard_nodes {
             let instance = machines.id(node.text("/spec/providerID"));
             let claim = instance.and_then(|instance| claim_of.get(&instance)).copied();
             let own = read::node(node, claim, instance, self.clock);
+            // KWOK's provider learns nothing of nodes, whose capacity is what their claims asked for.
             if let Some(class) = claim
+                .filter(|claim| !made_up.contains(claim))
                 .and_then(|claim| claims.get(claim))
                 .map(|claim| &claim.node_class)
             {
