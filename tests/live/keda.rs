@@ -62,7 +62,7 @@ fn keda_is_killed_and_started_again_in_the_middle_of_a_run() {
     )
     .unwrap();
     let command = live_in("stack", &stack.kubeconfig(), &["run", scenario.to_str().unwrap()]);
-    let mut run = Run::spawn(command, stack.dir(), "run");
+    let mut run = Run::spawn(command, stack.dir(), "recorded");
     run.wait_for_recording();
     sleep(Duration::from_secs(35));
     stack.launch("kill", &["keda-operator"]);

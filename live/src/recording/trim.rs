@@ -26,12 +26,15 @@ const CONTAINER: [&str; 8] = [
     "lifecycle",
     "securityContext",
 ];
-/// Annotations of these domains decide something: pausing KEDA, Karpenter's do-not-disrupt, the cost of a pod's deletion.
-const ANNOTATIONS: [&str; 4] = [
+/// Annotations of these domains decide something: pausing KEDA, Karpenter's do-not-disrupt, the cost of a pod's deletion,
+/// whether it may be evicted and is scraped.
+const ANNOTATIONS: [&str; 6] = [
+    "cluster-autoscaler.kubernetes.io",
     "keda.sh",
     "karpenter.sh",
     "karpenter.k8s.aws",
     "controller.kubernetes.io",
+    "prometheus.io",
 ];
 
 /// An object without what nobody needs: managed fields, foreign annotations, and in pods environments, commands,

@@ -29,6 +29,8 @@ use crate::talk;
 const SCRAPE: f64 = 15.0;
 /// A rate over so many scrapes has two of them although one failed.
 const SCRAPES: f64 = 3.0;
+/// Where Traefik's chart serves metrics.
+const METRICS: i64 = 9100;
 /// Results count from here on, seconds, or from a sixth of the time if that is less: rate windows fill, and what was
 /// there settles.
 const WARM_UP: f64 = 300.0;
@@ -61,6 +63,9 @@ pub(super) fn import(args: &ImportArgs) -> Result<Answer, Failure> {
     found.objects.iter().cloned().for_each(|object| draft.add(object));
     let roles = Roles::of(args, &draft)?;
     roles.stand_ins(&mut draft);
+    if load.is_some() {
+        roles.scrape_proxy(&mut draft);
+    }
     node_classes(&mut draft);
     if let Some(load) = load {
         draft.traces.insert("traces/load.csv".to_owned(), trace(load));
@@ -91,6 +96,8 @@ struct Past {
     load: Option<Load>,
     /// Scrape interval and time-out, as in its configuration.
     scraping: Option<(String, String)>,
+    /// The shortest mean response time, as Traefik saw it, seconds.
+    response_time: Option<f64>,
 }
 
 /// Everything that is asked of the cluster.
@@ -152,27 +159,36 @@ async fn ask(
         .and_then(|(interval, _)| go_duration(interval));
     let interval = interval.map_or(SCRAPE, |interval| interval.as_secs_f64());
     let window = interval * SCRAPES;
+    let of_services = |metric: &str| {
+        format!(
+            "sum(rate(traefik_service_{metric}{{service=~\"{}-.*\"}}[{window:.0}s]))",
+            args.namespace
+        )
+    };
     // Of a query of one's own nothing tells the window.
     let (query, window) = match &args.query {
         Some(query) => (query.clone(), 0.0),
-        None => (
-            format!(
-                "sum(rate(traefik_service_requests_total{{service=~\"{}-.*\"}}[{window:.0}s]))",
-                args.namespace
-            ),
-            window,
-        ),
+        None => (of_services("requests_total"), window),
     };
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let found = load(
+    let (now, seconds) = (now.as_secs_f64(), args.past.as_secs_f64());
+    let found = load(&prometheus, &query, now, seconds, interval, window);
+    past.load = Some(found.await.map_err(|error| error.to_string())?);
+    let [sum, count] = ["sum", "count"].map(|part| of_services(&format!("request_duration_seconds_{part}")));
+    let means = load(
         &prometheus,
-        &query,
-        now.as_secs_f64(),
-        args.past.as_secs_f64(),
+        &format!("{sum} / {count}"),
+        now,
+        seconds,
         interval,
         window,
-    );
-    past.load = Some(found.await.map_err(|error| error.to_string())?);
+    )
+    .await;
+    // Not every Traefik tells.
+    past.response_time = means.ok().and_then(|means| {
+        let seconds = means.readings.into_iter().map(|(_, seconds)| seconds);
+        seconds.filter(|seconds| *seconds > 0.0).reduce(f64::min)
+    });
     Ok(())
 }
 
@@ -288,6 +304,36 @@ impl Roles {
                 .left_out
                 .push(format!("no Ingress leads to {}: one was added", self.service));
         }
+    }
+}
+
+impl Roles {
+    /// The simulated Prometheus finds pods by annotations; a cluster's may do so by other means.
+    fn scrape_proxy(&self, draft: &mut Draft) {
+        let mut deployments = draft
+            .manifests
+            .values_mut()
+            .filter(|object| object["kind"] == "Deployment");
+        let Some(proxy) = deployments.find(|object| full_name(object) == self.proxy) else {
+            return;
+        };
+        let template = &mut proxy["spec"]["template"];
+        if template["metadata"]["annotations"]["prometheus.io/scrape"] == "true" {
+            return;
+        }
+        let ports = template
+            .pointer("/spec/containers/0/ports")
+            .and_then(Value::as_array);
+        let metrics = ports.into_iter().flatten().find(|port| port["name"] == "metrics");
+        let port = metrics
+            .and_then(|port| port["containerPort"].as_i64())
+            .unwrap_or(METRICS);
+        template["metadata"]["annotations"]["prometheus.io/scrape"] = json!("true");
+        template["metadata"]["annotations"]["prometheus.io/port"] = json!(port.to_string());
+        let title = &self.proxy;
+        draft.left_out.push(format!(
+            "how Prometheus finds the pods of {title}: by no annotations of theirs, so prometheus.io/scrape was added"
+        ));
     }
 }
 
@@ -456,7 +502,19 @@ fn scenario_toml(
         ));
     }
     text.push_str(&format!("\n[service]\ndeployment = {}\n", quoted(&roles.service)));
-    text.push_str("# Not measured: fit them with `scaletwin calibrate`, or write what is known.\n");
+    match past.response_time {
+        Some(seconds) => text.push_str(&format!(
+            "# The shortest mean response time of the past, as Traefik saw it: what waits and what is no CPU is in it.\n\
+             cpu_per_request = {seconds:.4}\n"
+        )),
+        None => {
+            left_out.push(
+                "the CPU of a request: Traefik's response times are not in Prometheus, and a constant stands in for it; \
+                 write what is known as service.cpu_per_request"
+                    .to_owned(),
+            );
+        }
+    }
     text.push_str(&format!("\n[proxy]\ndeployment = {}\n", quoted(&roles.proxy)));
     match (&roles.clients, load) {
         (Some(clients), _) => {
