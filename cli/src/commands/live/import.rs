@@ -84,6 +84,13 @@ pub(super) fn import(args: &ImportArgs) -> Result<Answer, Failure> {
             .to_owned(),
     );
     draft.scenario = scenario_toml(args, &facts, &found, &roles, &past, &mut draft.left_out);
+    if let Some(query) = asked(&draft, &roles.service) {
+        let table = format!(
+            "\n# What the autoscaler sees.\n[dashboard]\nrps = {}\n",
+            quoted(query)
+        );
+        draft.scenario.push_str(&table);
+    }
     let report = draft.settle()?;
     talk::report(&report);
     write(&args.out, &draft)?;
@@ -364,6 +371,18 @@ fn scaled(draft: &Draft, namespace: &str) -> Option<String> {
         ))
     };
     scalers.filter_map(target).next()
+}
+
+/// What a ScaledObject asks Prometheus to scale a Deployment.
+fn asked<'d>(draft: &'d Draft, deployment: &str) -> Option<&'d str> {
+    let of_it = |object: &&Value| {
+        let namespace = object["metadata"]["namespace"].as_str().unwrap_or("default");
+        let name = object["spec"]["scaleTargetRef"]["name"].as_str().unwrap_or("");
+        deployment == format!("{namespace}/{name}")
+    };
+    let triggers = draft.of_kind("ScaledObject").find(of_it)?["spec"]["triggers"].as_array()?;
+    let prometheus = triggers.iter().find(|trigger| trigger["type"] == "prometheus")?;
+    prometheus["metadata"]["query"].as_str()
 }
 
 /// The Deployment that is Traefik, by its label, name or image.
