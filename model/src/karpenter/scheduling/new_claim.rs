@@ -110,6 +110,10 @@ impl<'a> Forming<'a> {
         }
     }
 
+    pub(crate) fn hostname(&self) -> &Name {
+        &self.hostname
+    }
+
     fn tried<'t>(&'t self, requirements: &'t Requirements, world: &World<'_>) -> Tried<'t> {
         Tried {
             requirements,
