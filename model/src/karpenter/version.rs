@@ -165,6 +165,13 @@ pub struct Profile {
     pub max_instance_types: usize,
     /// A claim names the capacity types in which its instance types can be had (v1.9).
     pub claims_name_capacity_types: bool,
+    /// What a claim requires of labels includes its NodeClass (v1.1).
+    pub claims_name_node_class: bool,
+    /// Topology takes any hostname; before, only those that it heard of since it began to count, where a claim's is
+    /// told when the claim is begun (v1.5).
+    pub hostnames_as_they_come: bool,
+    /// The hostname of a claim that could not be opened is forgotten (v1.1).
+    pub hostnames_taken_back: bool,
     /// NodePools may have replicas (v1.8).
     pub static_capacity: bool,
     /// NodePool limits may count nodes (v1.11).
@@ -316,6 +323,9 @@ impl Profile {
             daemon_preferences_required: !v(2),
             max_instance_types: max_instance_types(version),
             claims_name_capacity_types: v(9),
+            claims_name_node_class: v(1),
+            hostnames_as_they_come: v(5),
+            hostnames_taken_back: v(1),
             static_capacity: v(8),
             node_limits: v(11),
             no_types_fail: v(7),

@@ -228,6 +228,15 @@ impl<'a> Topology<'a> {
         }
     }
 
+    /// Forgets a hostname, on which there is no pod (`Unregister`).
+    pub(crate) fn unregister_hostname(&mut self, hostname: &Name) {
+        for group in self.groups.iter_mut().chain(&mut self.inverse) {
+            if &**group.counts.key() == labels::HOSTNAME {
+                group.counts.unregister(hostname);
+            }
+        }
+    }
+
     fn template(&mut self, template: &'a PodTemplate) -> usize {
         if let Some(known) = self
             .templates
@@ -272,7 +281,9 @@ impl<'a> Topology<'a> {
             }),
         };
         let tolerating = honor_taints.then_some(spec);
-        self.group(TopologyGroup::new(identity, spread.min_domains), tolerating)
+        let any_hostname = self.world.profile.hostnames_as_they_come;
+        let counts = TopologyGroup::new(identity, spread.min_domains, any_hostname);
+        self.group(counts, tolerating)
     }
 
     fn affinity_group(
@@ -282,7 +293,8 @@ impl<'a> Topology<'a> {
         spec: &PodSpec,
         term: &PodAffinityTerm,
     ) -> usize {
-        let counts = TopologyGroup::new(identity_of(kind, template, term), None);
+        let any_hostname = self.world.profile.hostnames_as_they_come;
+        let counts = TopologyGroup::new(identity_of(kind, template, term), None, any_hostname);
         self.group(counts, self.tolerating(spec))
     }
 
@@ -314,7 +326,8 @@ impl<'a> Topology<'a> {
     }
 
     fn inverse_group(&mut self, template: &PodTemplate, spec: &PodSpec, term: &PodAffinityTerm) -> usize {
-        let mut counts = TopologyGroup::new(identity_of(Kind::AntiAffinity, template, term), None);
+        let identity = identity_of(Kind::AntiAffinity, template, term);
+        let mut counts = TopologyGroup::new(identity, None, self.world.profile.hostnames_as_they_come);
         let same = |group: &Group| group.counts.identity == counts.identity;
         if let Some(known) = self.inverse.iter().position(same) {
             return known;

@@ -153,15 +153,18 @@ pub(crate) struct TopologyGroup {
     domains: BTreeMap<Name, u32>,
     /// How many domains have a matching pod.
     occupied: usize,
+    /// Whether hostnames that were not registered are domains too.
+    any_hostname: bool,
 }
 
 impl TopologyGroup {
-    pub(crate) fn new(identity: Identity, min_domains: Option<i32>) -> Self {
+    pub(crate) fn new(identity: Identity, min_domains: Option<i32>, any_hostname: bool) -> Self {
         TopologyGroup {
             identity,
             min_domains,
             domains: BTreeMap::new(),
             occupied: 0,
+            any_hostname,
         }
     }
 
@@ -187,6 +190,13 @@ impl TopologyGroup {
         }
     }
 
+    /// Forgets a domain in which there is no pod.
+    pub(crate) fn unregister(&mut self, domain: &Name) {
+        if self.count(domain) == 0 {
+            self.domains.remove(domain);
+        }
+    }
+
     /// Counts a pod in each of these domains.
     pub(crate) fn record<'n>(&mut self, domains: impl IntoIterator<Item = &'n Name>) {
         for domain in domains {
@@ -208,11 +218,12 @@ impl TopologyGroup {
         node: Option<&Requirement>,
         chance: &mut Stream,
     ) -> Requirement {
-        // A forming claim's hostname is not registered before a pod is on it, and every node can have one.
+        // A forming claim's hostname need not be registered before a pod is on it, and every node can have one.
         if &**self.key() == labels::HOSTNAME
             && let Some([hostname]) = node.map(Requirement::values)
         {
-            return if self.admits_hostname(hostname, selects_itself, pod) {
+            let known = self.any_hostname || self.domains.contains_key(hostname);
+            return if known && self.admits_hostname(hostname, selects_itself, pod) {
                 Requirement::only(hostname.clone())
             } else {
                 Requirement::does_not_exist()
