@@ -170,13 +170,11 @@ pub struct Profile {
     /// Topology takes any hostname; before, only those that it heard of since it began to count, where a claim's is
     /// told when the claim is begun (v1.5).
     pub hostnames_as_they_come: bool,
-    /// The hostname of a claim that could not be opened is forgotten (v1.1).
-    pub hostnames_taken_back: bool,
     /// NodePools may have replicas (v1.8).
     pub static_capacity: bool,
     /// NodePool limits may count nodes (v1.11).
     pub node_limits: bool,
-    /// Pods fail where requirements leave no NodePool an instance type; before, they counted as placed (v1.7).
+    /// Pods fail where requirements leave no NodePool an instance type; from v1.1 to v1.6 they count as placed.
     pub no_types_fail: bool,
     /// New nodes count as registered and initialized, so that pods and DaemonSets may ask for these labels
     /// (v1.14).
@@ -325,10 +323,9 @@ impl Profile {
             claims_name_capacity_types: v(9),
             claims_name_node_class: v(1),
             hostnames_as_they_come: v(5),
-            hostnames_taken_back: v(1),
             static_capacity: v(8),
             node_limits: v(11),
-            no_types_fail: v(7),
+            no_types_fail: v(7) || !v(1),
             templates_initialized: v(14),
             reserved_capacity: reserved_capacity(version),
             currently_reschedulable: v(4),

@@ -274,7 +274,8 @@ impl<'a> Scheduler<'a, '_> {
             return Err(known.clone());
         }
         if self.pools.iter().all(|pool| pool.types.is_empty()) {
-            // Older releases combine the errors of no pool to no error: the pod goes nowhere and has not failed.
+            // Some releases leave out such pools and combine the errors of none to no error: the pod goes nowhere and
+            // has not failed.
             return if self.pools.is_empty() || self.world.profile.no_types_fail {
                 Err(Arc::new(Failure::NoPools))
             } else {
@@ -329,11 +330,7 @@ impl<'a> Scheduler<'a, '_> {
             request: self.request,
             reservations: &self.reservations,
         };
-        let narrowed = claim.can_add(own, &self.topology, &context, &taken, self.chance);
-        if narrowed.is_err() && self.world.profile.hostnames_taken_back {
-            self.topology.unregister_hostname(claim.hostname());
-        }
-        let narrowed = narrowed?;
+        let narrowed = claim.can_add(own, &self.topology, &context, &taken, self.chance)?;
         claim.add(
             pod,
             own,

@@ -228,15 +228,6 @@ impl<'a> Topology<'a> {
         }
     }
 
-    /// Forgets a hostname, on which there is no pod (`Unregister`).
-    pub(crate) fn unregister_hostname(&mut self, hostname: &Name) {
-        for group in self.groups.iter_mut().chain(&mut self.inverse) {
-            if &**group.counts.key() == labels::HOSTNAME {
-                group.counts.unregister(hostname);
-            }
-        }
-    }
-
     fn template(&mut self, template: &'a PodTemplate) -> usize {
         if let Some(known) = self
             .templates
@@ -314,11 +305,6 @@ impl<'a> Topology<'a> {
         self.register_universe(&mut counts, tolerating);
         if self.world.profile.node_inclusion_policies {
             self.register_live_domains(&mut counts);
-        } else if &**counts.key() == labels::HOSTNAME {
-            self.request
-                .nodes
-                .iter()
-                .for_each(|node| counts.register(&node.hostname().into()));
         }
         self.count_pods(&mut counts);
         self.groups.push(self.with_selection(counts));
@@ -380,7 +366,7 @@ impl<'a> Topology<'a> {
                 continue;
             }
             let address = std::sync::Arc::as_ptr(&pod.template) as usize;
-            let select = || counts.selects(&pod.template, self.world.namespaces);
+            let select = || counts.lists(&pod.template, self.world.namespaces);
             if !*selected.entry(address).or_insert_with(select) {
                 continue;
             }
