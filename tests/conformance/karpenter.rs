@@ -39,7 +39,7 @@ use self::vectors::{Amounts, Answer, Case, Claim, Label, Offer, Type};
 use super::manifest;
 
 /// With how many seeds ours is asked at least, and at most until every answer of upstream has come.
-const SEEDS: [u64; 2] = [2, 40000];
+const SEEDS: [u64; 2] = [2, 1000];
 
 /// A case in the model's own objects.
 struct Question<'a> {

@@ -161,6 +161,8 @@ pub struct Profile {
     pub daemon_groups: bool,
     /// A DaemonSet's preferred node affinity counts as required when its overhead is computed (until v1.1).
     pub daemon_preferences_required: bool,
+    /// `Gt 8` and `Lt 9` have something in common (until v1.8).
+    pub bounds_exclude: bool,
     /// How many instance types a NodeClaim may carry.
     pub max_instance_types: usize,
     /// A claim names the capacity types in which its instance types can be had (v1.9).
@@ -319,6 +321,7 @@ impl Profile {
             min_values_policy: v(6),
             daemon_groups: v(14),
             daemon_preferences_required: !v(2),
+            bounds_exclude: !v(9),
             max_instance_types: max_instance_types(version),
             claims_name_capacity_types: v(9),
             claims_name_node_class: v(1),

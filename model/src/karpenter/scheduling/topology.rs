@@ -159,6 +159,8 @@ impl<'a> Topology<'a> {
 
     /// What the groups add to a place's requirements (`AddRequirements`); `strict` is what the pod itself
     /// requires, preferences apart.
+    ///
+    /// Groups that have nothing in common ask together that the label be absent, which a node without it meets.
     pub(crate) fn add_requirements(
         &self,
         membership: &Membership,
@@ -172,26 +174,38 @@ impl<'a> Topology<'a> {
             .inverse
             .iter()
             .filter(|group| group.selects[membership.template]);
+        let mut undefined = Vec::new();
         for group in owned.chain(inverse) {
             let key = group.counts.key();
+            let unsatisfiable = || Unsatisfiable {
+                kind: group.counts.identity.kind,
+                key: key.clone(),
+            };
             let node = place.requirement(key);
             let selects_itself = group.selects[membership.template];
             let domains = group
                 .counts
                 .next(selects_itself, strict.get(key), node.as_deref(), chance);
-            let narrowed = node
-                .as_deref()
-                .map_or_else(|| domains.clone(), |node| domains.intersection(node));
-            let undefined = node.is_none() && !place.may_define(key);
-            if undefined || domains.values().is_empty() || narrowed.values().is_empty() {
-                return Err(Unsatisfiable {
-                    kind: group.counts.identity.kind,
-                    key: key.clone(),
-                });
+            if domains.values().is_empty() {
+                return Err(unsatisfiable());
             }
-            added.add(key.clone(), narrowed);
+            let Some(node) = node else {
+                added.add(key.clone(), domains);
+                if !place.may_define(key) {
+                    undefined.push(unsatisfiable());
+                }
+                continue;
+            };
+            added.add(key.clone(), domains.intersection(&node));
+            if !node.allows_absence() && !asks_for_something(&added, key) {
+                return Err(unsatisfiable());
+            }
         }
-        Ok(added)
+        let asked = |own: &Unsatisfiable| asks_for_something(&added, &own.key);
+        match undefined.into_iter().find(asked) {
+            Some(unsatisfiable) => Err(unsatisfiable),
+            None => Ok(added),
+        }
     }
 
     /// Counts a pod that was placed (`Record`): in spread and affinity groups only if it is known in which
@@ -379,6 +393,11 @@ impl<'a> Topology<'a> {
             }
         }
     }
+}
+
+/// Whether what is required of a label leaves it a value.
+fn asks_for_something(requirements: &Requirements, key: &str) -> bool {
+    requirements.get(key).is_none_or(|own| !own.values().is_empty())
 }
 
 /// The domain of a node. The hostname label falls back on the name: the kubelet may not have set it yet.

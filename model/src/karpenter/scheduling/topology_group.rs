@@ -195,7 +195,7 @@ impl TopologyGroup {
     }
 
     /// Whether pods of a template count that are on nodes when counting begins: where there is no selector, those of the
-    /// whole namespace (`TopologyListOptions`).
+    /// whole namespace (karpenter v1.14 pkg/controllers/provisioning/scheduling/topology.go `TopologyListOptions`).
     pub(crate) fn lists(&self, pod: &PodTemplate, namespaces: &BTreeMap<String, Labels>) -> bool {
         match self.identity.selector {
             None => self.identity.namespaces.has(&pod.namespace, namespaces),
