@@ -381,3 +381,6 @@ impl Component for Provisioner {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
