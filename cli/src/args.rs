@@ -480,7 +480,8 @@ pub(crate) struct CompareArgs {
     /// Give one part the recorded inputs, and list the decisions that differ; may be repeated
     #[arg(long, value_enum, value_name = "PART")]
     pub(crate) shadow: Vec<ShadowPart>,
-    /// The scenario, for what a recording does not say [default: the copy beside the recording]
+    /// The scenario, for what a recording does not say [default: the copy beside the recording, with the
+    /// overrides of its run]
     #[arg(long, value_name = "DIR")]
     pub(crate) scenario: Option<PathBuf>,
     /// The Deployment that is scaled [default: the scenario's service, or what the only HPA scales]
@@ -514,7 +515,8 @@ pub(crate) struct CompareArgs {
 pub(crate) struct CalibrateArgs {
     /// The recording
     pub(crate) rec: PathBuf,
-    /// The scenario whose constants are fitted [default: the copy beside the recording]
+    /// The scenario whose constants are fitted [default: the copy beside the recording, with the
+    /// overrides of its run]
     #[arg(long, value_name = "DIR")]
     pub(crate) scenario: Option<PathBuf>,
     /// Override a field of the scenario before fitting; may be repeated

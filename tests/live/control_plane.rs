@@ -77,10 +77,12 @@ impl ControlPlane {
         self.api_port
     }
 
-    /// Kills the API server and starts it again: what it remembered of the past is forgotten.
+    /// Kills the API server and starts it again, after longer than we wait for an answer: what it remembered of the past is
+    /// forgotten.
     pub(crate) fn restart_api(&mut self) {
         self.api.kill().unwrap();
         self.api.wait().unwrap();
+        std::thread::sleep(Duration::from_secs(5));
         self.api = start_api(&self.bin, &self.dir, self.etcd_port, self.api_port, &self.extra);
         self.wait();
     }
@@ -249,7 +251,7 @@ fn programs() -> Option<PathBuf> {
         return Some(bin);
     }
     eprintln!(
-        "skipped: no etcd and kube-apiserver in {}, or no openssl; `just stack-up` builds the former",
+        "skipped: no etcd and kube-apiserver in {}, or no openssl; `just stack-build` builds the former",
         bin.display()
     );
     None

@@ -271,7 +271,8 @@ fn a_restarted_api_server_is_heard_again() {
     assert_eq!(run.end(), Some(0), "{}", run.said());
     let recording = run.recording();
     assert!(recording.ended);
-    // The pulse may hear nothing of it: one question that is answered late, by the new server.
+    let closed = gaps(&recording, "api");
+    assert!(closed.iter().any(|gap| gap.to.is_some()), "{closed:?}");
     let anew = recording
         .gaps()
         .into_iter()

@@ -1,5 +1,7 @@
 //! `sweep --on-cluster`: the Job as a real API server took it, done by hand, puts together what one machine writes.
 
+use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -81,14 +83,17 @@ fn the_shards_of_a_job_are_what_one_machine_writes() {
         path(&merged),
     ];
     succeeds(&scaletwin(&together).output().expect("scaletwin runs"));
-    let names: Vec<_> = fs::read_dir(&whole)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name())
+    let names = |dir: &Path| -> BTreeSet<OsString> {
+        let all = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap());
+        let files = all
+            .filter(|entry| entry.path().is_file())
+            .map(|entry| entry.file_name());
         // Its lines come in the order in which runs end.
-        .filter(|name| name != "journal.txt")
-        .collect();
-    assert!(names.iter().any(|name| name == "results.csv"), "{names:?}");
-    for name in names {
+        files.filter(|name| name != "journal.txt").collect()
+    };
+    assert!(names(&whole).contains(&OsString::from("results.csv")));
+    assert_eq!(names(&whole), names(&merged));
+    for name in names(&whole) {
         let read = |dir: &Path| fs::read(dir.join(&name)).unwrap_or_else(|error| panic!("{name:?}: {error}"));
         assert!(read(&whole) == read(&merged), "{name:?} differs");
     }

@@ -32,6 +32,13 @@ fn the_catalog_is_brought_up_to_date_by_what_ec2_says() {
     let first = refresh();
     assert!(first.contains("types of us-west-2"), "{first}");
     let (before, after) = (fs::read_to_string(shipped.join(files[0])), read());
+    let asked = first.lines().find(|line| line.starts_with("read"));
+    let count = asked.and_then(|line| line.split_whitespace().nth(1)?.parse::<usize>().ok());
+    assert!(count.is_some_and(|count| count > 500), "{first}");
+    assert!(
+        before.as_ref().is_ok_and(|before| before.as_bytes() != after[0]),
+        "nothing was written"
+    );
     // What EC2 does not say is left as it was: no type is lost, and none gets another family.
     let families = |text: &str| -> Vec<String> {
         let family = |line: &str| line.split(',').take(3).collect::<Vec<_>>().join(",");

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use live::calibrate::{Calibration, Fit, calibrate as fit};
+use live::calibrate::{Calibration, Fit, calibrate as fit, short};
 use live::recording::Recording;
 use serde_json::{Value, json};
 
@@ -119,19 +119,6 @@ fn text(calibration: &Calibration, written: Option<&Path>) -> String {
         None => text.push_str("\nnothing could be fitted\n"),
     }
     text
-}
-
-/// Four significant digits.
-fn short(value: f64) -> String {
-    if value == 0.0 || !value.is_finite() {
-        return "0".to_owned();
-    }
-    let digits = (3 - value.abs().log10().floor() as i32).max(0) as usize;
-    let text = format!("{value:.digits$}");
-    match text.contains('.') {
-        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
-        false => text,
-    }
 }
 
 fn as_json(own: &Fit) -> Value {

@@ -343,9 +343,7 @@ async fn persist<T, F: Future<Output = Result<T>>>(mut ask: impl FnMut() -> F) -
     }
 }
 
-pub(super) async fn persist_kube<T, F: Future<Output = kube::Result<T>>>(
-    mut ask: impl FnMut() -> F,
-) -> kube::Result<T> {
+async fn persist_kube<T, F: Future<Output = kube::Result<T>>>(mut ask: impl FnMut() -> F) -> kube::Result<T> {
     let started = Instant::now();
     loop {
         match ask().await {

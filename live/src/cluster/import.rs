@@ -10,7 +10,6 @@ use kube::Client;
 use kube::api::ListParams;
 use serde_json::Value;
 
-use super::clean::persist_kube;
 use super::error::{Error, Result};
 use super::kinds::{Served, ServedKind};
 use super::prometheus::{Prometheus, series};
@@ -94,9 +93,7 @@ pub async fn find(client: &Client, served: &Served, namespace: &str) -> Result<F
 }
 
 async fn list(client: &Client, kind: &ServedKind, namespace: &str) -> Result<Vec<Value>, kube::Error> {
-    let api = kind.api(client, namespace);
-    let everything = ListParams::default();
-    let list = persist_kube(|| api.list(&everything)).await?;
+    let list = kind.api(client, namespace).list(&ListParams::default()).await?;
     let typed = |object| {
         let mut value = serde_json::to_value(object).ok()?;
         value["apiVersion"] = Value::from(kind.resource.api_version.as_str());

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use jiff::Timestamp;
+use live::calibrate::short;
 use live::cluster::finding::{Finding, Level};
 use live::cluster::import::{Found, Load, find, load};
 use live::cluster::manifest::Object;
@@ -63,7 +64,7 @@ pub(super) fn import(args: &ImportArgs) -> Result<Answer, Failure> {
     found.objects.iter().cloned().for_each(|object| draft.add(object));
     let roles = Roles::of(args, &draft)?;
     roles.stand_ins(&mut draft);
-    if load.is_some() {
+    if load.is_some() || args.clients.is_some() {
         roles.scrape_proxy(&mut draft);
     }
     node_classes(&mut draft);
@@ -84,14 +85,16 @@ pub(super) fn import(args: &ImportArgs) -> Result<Answer, Failure> {
             .to_owned(),
     );
     draft.scenario = scenario_toml(args, &facts, &found, &roles, &past, &mut draft.left_out);
+    let mut report = draft.settle()?;
+    // Of what is left: a query that cannot be simulated is no panel either.
     if let Some(query) = asked(&draft, &roles.service) {
         let table = format!(
             "\n# What the autoscaler sees.\n[dashboard]\nrps = {}\n",
             quoted(query)
         );
         draft.scenario.push_str(&table);
+        report = draft.settle()?;
     }
-    let report = draft.settle()?;
     talk::report(&report);
     write(&args.out, &draft)?;
     tell(args, &draft)
@@ -337,10 +340,12 @@ impl Roles {
             .unwrap_or(METRICS);
         template["metadata"]["annotations"]["prometheus.io/scrape"] = json!("true");
         template["metadata"]["annotations"]["prometheus.io/port"] = json!(port.to_string());
-        let title = &self.proxy;
-        draft.left_out.push(format!(
-            "how Prometheus finds the pods of {title}: by no annotations of theirs, so prometheus.io/scrape was added"
-        ));
+        if !self.proxy_stands_in {
+            let title = &self.proxy;
+            draft.left_out.push(format!(
+                "how Prometheus finds the pods of {title}: by no annotations of theirs, so prometheus.io/scrape was added"
+            ));
+        }
     }
 }
 
@@ -373,7 +378,7 @@ fn scaled(draft: &Draft, namespace: &str) -> Option<String> {
     scalers.filter_map(target).next()
 }
 
-/// What a ScaledObject asks Prometheus to scale a Deployment.
+/// The rate of requests by which a ScaledObject scales a Deployment.
 fn asked<'d>(draft: &'d Draft, deployment: &str) -> Option<&'d str> {
     let of_it = |object: &&Value| {
         let namespace = object["metadata"]["namespace"].as_str().unwrap_or("default");
@@ -382,7 +387,8 @@ fn asked<'d>(draft: &'d Draft, deployment: &str) -> Option<&'d str> {
     };
     let triggers = draft.of_kind("ScaledObject").find(of_it)?["spec"]["triggers"].as_array()?;
     let prometheus = triggers.iter().find(|trigger| trigger["type"] == "prometheus")?;
-    prometheus["metadata"]["query"].as_str()
+    let query = prometheus["metadata"]["query"].as_str()?;
+    query.contains("_requests_total").then_some(query)
 }
 
 /// The Deployment that is Traefik, by its label, name or image.
@@ -524,12 +530,13 @@ fn scenario_toml(
     match past.response_time {
         Some(seconds) => text.push_str(&format!(
             "# The shortest mean response time of the past, as Traefik saw it: what waits and what is no CPU is in it.\n\
-             cpu_per_request = {seconds:.4}\n"
+             cpu_per_request = {}\n",
+            short(seconds)
         )),
         None => {
             left_out.push(
-                "the CPU of a request: Traefik's response times are not in Prometheus, and a constant stands in for it; \
-                 write what is known as service.cpu_per_request"
+                "the CPU of a request: nothing tells Traefik's response times, and a constant stands in for it; write what is \
+                 known as service.cpu_per_request"
                     .to_owned(),
             );
         }

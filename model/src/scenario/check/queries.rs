@@ -47,12 +47,16 @@ pub(super) fn check(facts: &Facts<'_>) {
 /// The metrics that triggers and rules select, and what of the dashboard the scenario itself asks for.
 fn metrics(facts: &Facts<'_>) -> BTreeSet<String> {
     let profile = facts.scenario.stack.prometheus.profile();
-    let written = facts.root.get("dashboard").is_given();
+    let written = facts.root.get("dashboard");
     let dashboard = &facts.scenario.dashboard;
-    let panels = [&dashboard.rps, &dashboard.pods, &dashboard.nodes]
-        .into_iter()
-        .filter(|_| written)
-        .cloned();
+    let panels = [
+        ("rps", &dashboard.rps),
+        ("pods", &dashboard.pods),
+        ("nodes", &dashboard.nodes),
+    ]
+    .into_iter()
+    .filter(|(panel, _)| written.get(panel).is_given())
+    .map(|(_, query)| query.clone());
     let texts = resolve::queries(facts.scenario).into_iter().chain(panels);
     let parsed = texts.filter_map(|text| Query::parse(&text, &profile).ok());
     let of = |query: Query| {
