@@ -151,6 +151,8 @@ pub(crate) struct Cluster<'s> {
     interruptions: Vec<(Instant, lifecycle::Input)>,
     /// The metric that each HPA's sync waits for.
     asked: BTreeMap<HpaId, Asked>,
+    /// Whether anybody asks metrics-server.
+    usage_is_read: bool,
     auditor: Auditor,
     recorder: Recorder,
     /// Every query that something in the run asks, parsed, by its text.

@@ -53,6 +53,7 @@ impl<'s> Cluster<'s> {
             interruptions: Vec::new(),
             asked: BTreeMap::new(),
             auditor: Auditor::default(),
+            usage_is_read: super::metrics::usage_is_read(scenario, options.fidelity),
             recorder: Recorder::new(Instant::ZERO + scenario.warm_up, options.log),
             queries,
             streams,

@@ -30,6 +30,8 @@ pub use base::{Base, Segment, Written, parse_field};
 pub use objects::{Deployment, Objects, PriorityClass, Route, RouteProvider};
 pub use stack::Stack;
 
+pub(crate) use resolve::everything;
+
 pub use crate::document::{Diagnostic, Report, Severity, Source};
 
 use crate::catalog::Catalog;

@@ -35,7 +35,7 @@ pub(super) fn resolve(
 }
 
 /// All objects that are there at some time.
-pub(super) fn everything(scenario: &Scenario) -> Vec<&Objects> {
+pub(crate) fn everything(scenario: &Scenario) -> Vec<&Objects> {
     let applied = scenario.actions.iter().filter_map(|action| match &action.act {
         super::Act::Apply(objects) => Some(&**objects),
         _ => None,
