@@ -47,7 +47,6 @@ use crate::karpenter::provider::{Classes, NodeClass};
 use crate::karpenter::requirement::Name;
 use crate::karpenter::{ClusterState, NodeClaim, NodePool, lifecycle};
 use crate::keda::ScaledObject;
-use crate::prometheus::Query;
 use crate::prometheus::exporters::Exporters;
 use crate::scenario::{Part, Scenario};
 use crate::traffic::Fidelity;
@@ -156,7 +155,7 @@ pub(crate) struct Cluster<'s> {
     auditor: Auditor,
     recorder: Recorder,
     /// Every query that something in the run asks, parsed, by its text.
-    queries: BTreeMap<String, Query>,
+    queries: start::Queries,
     streams: Streams,
     uids: Stream,
     latencies: Stream,
