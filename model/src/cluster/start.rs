@@ -23,8 +23,8 @@ use crate::karpenter::provider::Provider;
 use crate::karpenter::provisioner::Provisioner;
 use crate::karpenter::termination::Terminator;
 use crate::keda::Operator;
-use crate::prometheus::exporters::Exporters;
-use crate::prometheus::{self, Prometheus, Query};
+use crate::prometheus::exporters::{self, Exporters};
+use crate::prometheus::{self, Interest, Prometheus, Query};
 use crate::scenario::{self, Scenario};
 use crate::scheduler::Scheduler;
 use crate::traffic::Traffic;
@@ -133,7 +133,6 @@ impl Parts {
     fn new(scenario: &Scenario, options: Options, streams: Streams, queries: &Queries) -> Self {
         let config = &scenario.config;
         let profile = scenario.stack.karpenter.profile();
-        let asked: Vec<Query> = queries.values().map(|query| Query::clone(query)).collect();
         // Nothing ties the controller manager's start to the scenario's.
         let mut hpa_config = config.hpa.clone();
         let phase = streams.stream("hpa/resync", 0).random::<f64>();
@@ -144,7 +143,7 @@ impl Parts {
             scheduler: Scheduler::new(config.scheduler.clone(), &streams),
             hpa: hpa::Controller::new(hpa_config, &streams),
             keda: Operator::new(config.keda.clone()),
-            prometheus: Prometheus::new(config.prometheus.clone(), &asked, &streams),
+            prometheus: prometheus(scenario, options, &streams, queries),
             provisioner: Provisioner::new(profile, config.karpenter, &streams),
             lifecycle: Lifecycle::new(
                 profile,
@@ -178,6 +177,27 @@ impl Parts {
 }
 
 /// Queries of a run, by their text.
+/// A Prometheus that scrapes what any query wants, since how long scrapes take is drawn in their order. Where
+/// nobody looks at the dashboard it keeps only what autoscalers read.
+fn prometheus(scenario: &Scenario, options: Options, streams: &Streams, queries: &Queries) -> Prometheus {
+    let all: Vec<Query> = queries.values().map(|query| Query::clone(query)).collect();
+    let server = Prometheus::new(scenario.config.prometheus.clone(), &all, streams);
+    if options.dashboard {
+        return server;
+    }
+    let automatic = automatic(scenario);
+    let is_automatic = |query: &Query| automatic.iter().any(|text| *text == query.text());
+    let (kept, shown): (Vec<Query>, Vec<Query>) = all.into_iter().partition(is_automatic);
+    // The server counts samples, and a reading of CPU use ends a step of the traffic, whoever wants it.
+    let counted = Interest::of(&kept).wants_any(&prometheus::scrape::REPORTS);
+    let measured = Interest::of(&shown).wants_any(&exporters::CADVISOR);
+    if counted || measured {
+        server
+    } else {
+        server.keeping(&kept)
+    }
+}
+
 pub(super) type Queries = BTreeMap<String, Arc<Query>>;
 
 /// Every query that something in the run asks.
