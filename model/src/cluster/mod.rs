@@ -117,11 +117,12 @@ fn run_before(scenario: &Scenario, options: Options, mut watcher: Option<&mut dy
         if let (Some(watcher), Event::Watch(notice)) = (&mut watcher, &event) {
             watcher.hear(now, *notice, cluster.seen());
         }
+        cluster.recorder.look_back(now, &cluster.api, &cluster.objects);
         cluster.step(now, event);
         if let Some(watcher) = &mut watcher {
             watcher.look(now, cluster.seen());
         }
-        cluster.recorder.note(now, &cluster.api, &cluster.objects);
+        cluster.recorder.note(now);
         if options.audit {
             let mut auditor = std::mem::take(&mut cluster.auditor);
             auditor.audit(now, &mut cluster);
