@@ -190,9 +190,8 @@ fn objects(
     problems: &RefCell<Vec<Diagnostic>>,
 ) -> (Objects, BTreeMap<String, Objects>) {
     let later = actions::applied_files(&root.get("action"));
-    let (applied, at_start): (Vec<Document>, Vec<Document>) = documents
+    let (applied, at_start): (Vec<&Document>, Vec<&Document>) = documents
         .iter()
-        .cloned()
         .partition(|document| later.contains(&document.file));
     let objects = convert(&at_start, &Objects::default(), problems);
     let known = files
@@ -201,10 +200,10 @@ fn objects(
         .map(|source| &source.path)
         .filter(|path| later.contains(*path));
     let of_file = |path: &String| {
-        let documents: Vec<Document> = applied
+        let documents: Vec<&Document> = applied
             .iter()
+            .copied()
             .filter(|document| document.file == *path)
-            .cloned()
             .collect();
         (path.clone(), convert(&documents, &objects, problems))
     };
