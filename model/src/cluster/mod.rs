@@ -42,7 +42,7 @@ use sim::{Agenda, Instant, Stream, Streams};
 
 use crate::api::{Api, Labels, PodTemplate};
 use crate::hpa::Hpa;
-use crate::id::{DeploymentId, HpaId, NodeClaimId, NodePoolId, ScaledObjectId, Table};
+use crate::id::{DeploymentId, HpaId, NodeClaimId, NodePoolId, PodId, ScaledObjectId, Table};
 use crate::karpenter::provider::{Classes, NodeClass};
 use crate::karpenter::requirement::Name;
 use crate::karpenter::{ClusterState, NodeClaim, NodePool, lifecycle};
@@ -144,15 +144,17 @@ pub(crate) struct Cluster<'s> {
     objects: Objects,
     parts: Parts,
     exporters: Exporters,
+    /// What proxies exposed.
+    exposed: BTreeMap<PodId, scrape::Exposed>,
     outboxes: Outboxes,
     /// Parts that an action has stopped.
     stopped: BTreeSet<Part>,
     /// What came into Karpenter's interruption queue while nobody read it.
     interruptions: Vec<(Instant, lifecycle::Input)>,
-    /// The metric that each HPA's sync waits for.
-    asked: BTreeMap<HpaId, Asked>,
     /// Whether anybody asks metrics-server.
     usage_is_read: bool,
+    /// The metric that each HPA's sync waits for.
+    asked: BTreeMap<HpaId, Asked>,
     auditor: Auditor,
     recorder: Recorder,
     /// Every query that something in the run asks, parsed, by its text.

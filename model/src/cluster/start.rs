@@ -43,6 +43,7 @@ impl<'s> Cluster<'s> {
         let epoch = parts.prometheus.unix_millis(Instant::ZERO);
         Cluster {
             exporters: Exporters::new(parts.prometheus.interest(), epoch),
+            exposed: BTreeMap::new(),
             parts,
             objects: Objects::default(),
             scenario,
@@ -176,7 +177,6 @@ impl Parts {
     }
 }
 
-/// Queries of a run, by their text.
 /// A Prometheus that scrapes what any query wants, since how long scrapes take is drawn in their order. Where
 /// nobody looks at the dashboard it keeps only what autoscalers read.
 fn prometheus(scenario: &Scenario, options: Options, streams: &Streams, queries: &Queries) -> Prometheus {
@@ -198,6 +198,7 @@ fn prometheus(scenario: &Scenario, options: Options, streams: &Streams, queries:
     }
 }
 
+/// Queries of a run, by their text.
 pub(super) type Queries = BTreeMap<String, Arc<Query>>;
 
 /// Every query that something in the run asks.
