@@ -37,14 +37,6 @@ pub struct Decision {
     pub could_tip: bool,
 }
 
-impl Decision {
-    /// Whether the size changes.
-    #[must_use]
-    pub fn rescales(&self) -> bool {
-        self.desired != self.current
-    }
-}
-
 /// How close to an edge of the tolerance a held ratio must be to be reported.
 pub const TIP_MARGIN: f64 = 0.02;
 

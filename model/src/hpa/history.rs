@@ -127,3 +127,23 @@ impl History {
         current - changes(&self.scale_ups) + changes(&self.scale_downs)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // A slot is given away when its entry is older than both windows, and then the entry is gone: a window that is made
+    // longer later finds only what is left (`stabilizeRecommendationWithBehaviors`).
+    #[test]
+    fn an_entry_is_kept_up_to_the_edge_of_the_longer_window() {
+        let minute = Duration::from_secs(60);
+        let greatest_after = |first_looked_at_again: u64| {
+            let mut history = History::default();
+            history.envelope(50, Instant::ZERO, minute, minute / 2);
+            history.envelope(10, Instant::from_secs(first_looked_at_again), minute, minute / 2);
+            let later = Instant::from_secs(100);
+            history.envelope(10, later, minute * 10, minute * 10).1
+        };
+        assert_eq!([60, 61].map(greatest_after), [50, 10]);
+    }
+}

@@ -183,6 +183,12 @@ fn a_new_hpa_is_first_looked_at_one_period_later() {
         (10, Some(20), 20)
     );
     assert_eq!(decision.reason, "external metric rps(nil) above target");
+    let told = decision.metrics[0].result.unwrap();
+    assert_eq!(
+        (told.value, told.target),
+        (200_000, 100_000),
+        "thousandths of a request for each pod"
+    );
 }
 
 #[test]

@@ -12,7 +12,7 @@ pub mod claim_status;
 pub mod disruption;
 mod duration;
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 pub mod instance_type;
 pub mod labels;
 pub mod lifecycle;

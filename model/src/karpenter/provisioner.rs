@@ -448,46 +448,4 @@ impl Component for Provisioner {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::karpenter::fixture::{World, owned, template};
-    use crate::karpenter::version::Version;
-    use crate::quantity::MilliCpu;
-
-    /// The pods that a pass makes new nodes for, and whether it was worked out anew.
-    fn pass(provisioner: &mut Provisioner, world: &World) -> (Vec<PodId>, bool) {
-        let view = world.view();
-        let known = provisioner
-            .last
-            .as_ref()
-            .is_some_and(|(seen, _)| seen.is_current(&view));
-        let pass = provisioner.schedule(Instant::ZERO, &view, &mut Out::new());
-        let claims = pass.map_or_else(Vec::new, |pass| pass.results.new_claims);
-        (claims.into_iter().flat_map(|claim| claim.pods).collect(), !known)
-    }
-
-    #[test]
-    fn a_pass_is_worked_out_anew_when_something_has_changed() {
-        let mut world = World::on_demand(&[4]);
-        let profile = Version::LATEST.profile();
-        let mut provisioner = Provisioner::new(profile, Settings::of(&profile), &Streams::new(1));
-        let big = world.add_pod_like(None, Arc::new(template(16_000, "big")), owned());
-        assert_eq!(pass(&mut provisioner, &world), (vec![], true));
-        assert_eq!(pass(&mut provisioner, &world), (vec![], false));
-
-        let small = world.add_pod_like(None, Arc::new(template(1000, "small")), owned());
-        assert_eq!(pass(&mut provisioner, &world), (vec![small], true));
-        assert_eq!(pass(&mut provisioner, &world), (vec![small], false));
-
-        let pool = world.pools.get_mut(NodePoolId(0)).expect("the pool");
-        pool.limits.cpu = Some(MilliCpu(0));
-        assert_eq!(pass(&mut provisioner, &world), (vec![], true));
-        world.api.remove_pod(big);
-        world.api.remove_pod(small);
-        assert_eq!(
-            pass(&mut provisioner, &world),
-            (vec![], true),
-            "there is nothing to place"
-        );
-    }
-}
+mod tests;

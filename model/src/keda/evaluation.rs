@@ -81,7 +81,7 @@ pub(super) fn polled(
         Reported::Value(_) | Reported::Nil => one.result.is_some_and(|outcome| outcome.active),
     };
     let mut active = task.evaluations.iter().zip(&reported).any(is_active);
-    store(object, state, task, &reported, error, profile);
+    store(object, state, task, &reported);
     let broken = matches!(state.formula, Some(Err(_)));
     if let Some(modifiers) = object
         .spec
@@ -110,17 +110,7 @@ pub(super) fn polled(
 }
 
 /// Keeps the values for triggers with useCachedMetrics.
-fn store(
-    object: &ScaledObject,
-    state: &mut State,
-    task: &Task,
-    reported: &[Reported],
-    error: bool,
-    profile: &Profile,
-) {
-    if error && !profile.keeps_cached_metrics {
-        state.cached.clear();
-    }
+fn store(object: &ScaledObject, state: &mut State, task: &Task, reported: &[Reported]) {
     for (one, reported) in task.evaluations.iter().zip(reported) {
         let cached = object
             .spec

@@ -128,5 +128,7 @@ mod tests {
         assert!(refused("rps + other").contains("other"));
         assert!(refused("rps +").contains("rps +"));
         assert!(refused("rps % 2").contains("%"));
+        // It is tried on -1.
+        assert!(refused("rps < 0 ? 'none' : rps").contains("none"));
     }
 }

@@ -448,6 +448,38 @@ fn pausing_takes_the_hpa_away_and_resuming_makes_another() {
     assert_eq!(world.queries.len(), polls + 1);
 }
 
+// (kedacore/keda 2.19 pkg/scaling/executor/scale_scaledobjects.go `RequestScale`)
+#[test]
+fn before_2_20_the_scale_loop_sets_the_paused_replicas_and_ends() {
+    let mut object = object(vec![prometheus(10.0)]);
+    annotate(&mut object, "paused-replicas", "2");
+    let mut world = World::new(19, 4, object);
+    world.answer = Answer::Vector(vec![42.0]);
+    world.run(1);
+    assert_eq!((world.hpas.len(), world.replicas()), (0, 2));
+    world.run(100);
+    assert_eq!(world.queries.len(), 1);
+}
+
+#[test]
+fn pulls_and_polls_that_overlap_are_answered_each_for_itself() {
+    let mut world = World::new(20, 1, object(vec![prometheus(10.0)]));
+    world.answer = Answer::Vector(vec![5.0]);
+    world.run(10);
+    // The next poll is at 30.05 s.
+    world.latency = Duration::from_millis(2500);
+    for millis in [29_000, 31_000] {
+        let input = Input::MetricRequested {
+            hpa: HpaId(0),
+            metric: 0,
+        };
+        world.agenda.at(Instant::from_millis(millis), input);
+    }
+    world.run(40);
+    assert_eq!(world.values, [Some(5_000), Some(5_000)]);
+    assert_eq!(world.verdicts.len(), 2);
+}
+
 #[test]
 fn cached_metrics_are_those_of_the_last_poll() {
     let trigger = Trigger {

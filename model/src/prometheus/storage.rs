@@ -192,18 +192,6 @@ impl Storage {
         &self.series[id.0 as usize].nameless
     }
 
-    /// How many series there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.series.len()
-    }
-
-    /// Whether there are none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.series.is_empty()
-    }
-
     /// The samples of a series, oldest first, stale markers among them.
     pub(crate) fn samples(&self, id: SeriesId) -> &[Point] {
         &self.series[id.0 as usize].samples

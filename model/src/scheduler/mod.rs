@@ -28,6 +28,8 @@ mod profile;
 pub mod queue;
 pub mod score;
 pub mod status;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

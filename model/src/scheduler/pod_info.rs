@@ -308,7 +308,8 @@ fn fill_missing_requests(container: &mut Container) {
 /// The name with `:latest` added if there is no tag
 /// (kubernetes 1.35 pkg/scheduler/framework/plugins/imagelocality/image_locality.go `normalizedImageName`).
 fn normalized_image_name(name: &str) -> String {
-    if name.rfind(':').map_or(-1, |at| at as i64) <= name.rfind('/').map_or(-1, |at| at as i64) {
+    // A name without the sign counts as one that has it before its beginning.
+    if name.rfind(':') <= name.rfind('/') {
         format!("{name}:latest")
     } else {
         name.to_owned()

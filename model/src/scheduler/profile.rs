@@ -74,6 +74,8 @@ pub struct Profile {
     pub pop_from_backoff: bool,
     /// Backoff grows with rejections, or with errors in a row; before, with attempts (1.34).
     pub backoff_counts_rejections: bool,
+    /// When a pod hopes for room no more, or elsewhere, pods of no higher priority are tried again (1.33).
+    pub hopes_free_room: bool,
 
     // Filters
     /// A request above what the whole node has is not worth preempting for (1.34).
@@ -110,6 +112,7 @@ impl Profile {
             queueing_hints: since(32),
             pop_from_backoff: since(33),
             backoff_counts_rejections: since(34),
+            hopes_free_room: since(33),
             oversize_unresolvable: since(34),
             pod_level_requests: since(34),
             affinity_label_keys: since(31),

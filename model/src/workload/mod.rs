@@ -7,4 +7,7 @@ pub mod kubelet;
 pub mod metrics_server;
 pub mod victims;
 
+#[cfg(test)]
+mod tests;
+
 pub use crate::token_bucket::TokenBucket;

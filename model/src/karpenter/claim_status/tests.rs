@@ -9,7 +9,7 @@ use super::*;
 use crate::api::{Deletion, Owner, Phase};
 use crate::id::DaemonSetId;
 use crate::karpenter::Requirement;
-use crate::karpenter::fixture::{World, template};
+use crate::karpenter::fixture::{World, ZONES, machine, template};
 use crate::karpenter::labels;
 use crate::karpenter::node_pool::ConsolidationPolicy;
 use crate::karpenter::version::Version;
@@ -243,14 +243,16 @@ fn claims_drift() {
         },
         Some((Drift::Requirements, 10.0)),
     );
-    check(
-        |world| {
-            drop(
-                world
-                    .instance_types
-                    .insert(NodePoolId(0), std::iter::empty().collect()),
-            )
-        },
-        Some((Drift::InstanceTypeNotFound, 3600.0)),
-    );
+    fn offer(world: &mut World, zones: &[&str]) {
+        let mut own = (*machine(4)).clone();
+        own.offerings.retain(|offering| zones.contains(&&*offering.zone));
+        let types = [own].into_iter().filter(|own| !own.offerings.is_empty());
+        let types = types.map(Arc::new).collect();
+        world.instance_types.insert(NodePoolId(0), types);
+    }
+    let gone = Some((Drift::InstanceTypeNotFound, 3600.0));
+    check(|world| offer(world, &[]), gone);
+    // The node is in the first zone.
+    check(|world| offer(world, &ZONES[..1]), None);
+    check(|world| offer(world, &ZONES[1..]), gone);
 }

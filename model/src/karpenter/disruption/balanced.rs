@@ -96,16 +96,13 @@ impl Judge {
         };
         let source = cost(&mut candidates.iter());
         let savings = source - replacement_price(replacements).usd_per_hour();
-        let several = candidates
-            .iter()
-            .any(|candidate| candidate.pool_id != candidates[0].pool_id);
         let mut scores = Vec::new();
         for (pool, totals) in &self.totals {
             let own = || candidates.iter().filter(|candidate| candidate.pool_id == *pool);
             if own().next().is_none() {
                 continue;
             }
-            let share = if several && source > 0.0 {
+            let share = if source > 0.0 {
                 cost(&mut own()) / source
             } else {
                 1.0

@@ -1,10 +1,10 @@
 use std::time::Duration;
 
-use super::launch::{InsufficientCapacity, fleet_request};
+use super::launch::{InsufficientCapacity, details, fleet_request};
 use super::*;
 use crate::api::Labels;
 use crate::catalog::kubelet::{AmiFamily, Kubelet};
-use crate::ec2::fleet::FleetRequest;
+use crate::ec2::fleet::{FleetRequest, Launched, Override};
 use crate::karpenter::state::{Conditions, NodeClaim};
 use crate::karpenter::{Requirement, Requirements, labels};
 use crate::quantity::{MilliCpu, Resources};
@@ -442,4 +442,31 @@ fn runs_share_lists_but_not_what_they_found_out() {
     assert!(!Arc::ptr_eq(renewed.index(), &index));
     let anew: InstanceTypes = renewed.iter().cloned().collect();
     assert_eq!(format!("{:?}", renewed.index()), format!("{:?}", anew.index()));
+}
+
+// A node that nobody asked for the fabric has none to give
+// (karpenter-provider-aws v1.14 pkg/cloudprovider/cloudprovider.go `instanceToNodeClaim`).
+#[test]
+fn only_a_claim_that_asks_for_the_fabric_has_it() {
+    const EFA: &str = "vpc.amazonaws.com/efa";
+    let provider = provider("1.14.1");
+    let made = built(&provider, "c5n.18xlarge");
+    let launched = Launched {
+        instance: InstanceId(0),
+        choice: Override {
+            instance_type: made.name.clone(),
+            zone: "us-west-2a".into(),
+            reservation: None,
+        },
+        capacity_type: CapacityType::OnDemand,
+    };
+    for wanted in [0, 1] {
+        let mut requests = cpu(1000);
+        if wanted > 0 {
+            requests.extended.insert(EFA.into(), wanted);
+        }
+        let found = details(&claim(Requirements::new(), requests), made, &launched, "usw2-az1");
+        let amounts = [found.capacity, found.allocatable].map(|own| own.extended(EFA));
+        assert_eq!(amounts, [wanted; 2]);
+    }
 }

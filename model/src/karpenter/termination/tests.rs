@@ -445,3 +445,23 @@ fn a_deleted_node_takes_its_claim_with_it() {
     );
     assert_eq!(run.when(is_claim_removal), Some(20.0));
 }
+
+// It may have its taint from the command that takes it away; the label that takes it out of load balancers is new
+// (karpenter v1.14 pkg/controllers/node/termination/terminator/terminator.go `Terminator.Taint`).
+#[test]
+fn a_node_that_has_its_taint_is_written_once() {
+    let (mut world, claim) = world();
+    world.add_pod(claim, 100);
+    let node = world.node_of(claim);
+    let taint = crate::karpenter::disruption::disrupted_taint(&profile(C));
+    world.api.nodes.get_mut(node).unwrap().taints.push(taint);
+    let mut run = Run::new(C, world);
+    run.run(claim, 10);
+    let written: Vec<f64> = run
+        .outputs
+        .iter()
+        .filter(|(_, output)| *output == Output::TaintNode(node))
+        .map(|(at, _)| at.as_secs_f64())
+        .collect();
+    assert_eq!(written, [0.0]);
+}

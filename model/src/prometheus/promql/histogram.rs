@@ -243,4 +243,19 @@ mod tests {
         assert!(quantile(0.5, buckets[..2].to_vec(), &profile).is_nan());
         assert_eq!(fraction(1.0, 1.5, buckets), 0.25);
     }
+
+    // (util/almost/almost.go `Equal`)
+    #[test]
+    fn counts_that_differ_by_rounding_are_one_unless_one_of_them_is_zero() {
+        let profile = crate::prometheus::Version::LATEST.profile();
+        let bounds = [1.0, 2.0, f64::INFINITY];
+        let highest = |counts: [f64; 3]| {
+            let buckets = bounds.into_iter().zip(counts);
+            let buckets = buckets.map(|(upper, count)| Bucket { upper, count });
+            quantile(1.0, buckets.collect(), &profile)
+        };
+        let rounded = 10.0 * (1.0 + 1e-13);
+        assert_eq!(highest([10.0, rounded, rounded]), 1.0);
+        assert_eq!(highest([0.0, 1e-13, 1e-13]), 2.0);
+    }
 }

@@ -315,6 +315,20 @@ mod tests {
     }
 
     #[test]
+    fn a_former_name_is_a_functions_only_where_it_is_called() {
+        let profile = "2.53".parse::<Version>().unwrap().profile();
+        for (query, text) in [
+            (
+                "holt_winters (x[5m], 0.5, 0.5)",
+                "double_exponential_smoothing (x[5m], 0.5, 0.5)",
+            ),
+            ("holt_winters + 1", "holt_winters + 1"),
+        ] {
+            assert_eq!(read(query, &profile).unwrap().text, text);
+        }
+    }
+
+    #[test]
     fn literals_are_unquoted() {
         let profile = Version::LATEST.profile();
         for (literal, expected) in [
@@ -322,6 +336,7 @@ mod tests {
             (r"'a\'b'", "a'b"),
             (r"`raw\n`", r"raw\n"),
             (r#""\x41\102\u00e9\n""#, "AB\u{e9}\n"),
+            (r#""\a\b\f\r\t\v\\""#, "\x07\x08\x0c\r\t\x0b\\"),
         ] {
             let source = read(literal, &profile).unwrap();
             assert_eq!(source.text, "\"§0\"");

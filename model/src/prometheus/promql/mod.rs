@@ -233,3 +233,29 @@ impl Parsed {
         parsed
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::prometheus::Version;
+
+    #[test]
+    fn some_queries_have_one_answer_however_many_series_there_are() {
+        for (text, single) in [
+            ("sum(x)", true),
+            ("sum by (pod) (x)", false),
+            ("topk(1, x)", false),
+            ("x", false),
+            ("sum(x) / 2", true),
+            ("2 * x", false),
+            ("sum(x) / count(y)", true),
+            ("sum(x) * on() group_right() y", false),
+            ("y * on() group_left() sum(x)", false),
+            ("sum(x) and y", true),
+            ("sum(x) or y", false),
+        ] {
+            let query = Query::parse(text, &Version::LATEST.profile()).unwrap();
+            assert_eq!(query.is_single(), single, "{text}");
+        }
+    }
+}

@@ -39,8 +39,18 @@ impl Scheduler {
                 self.queue
                     .add(now, reference, pod.spec().priority, pod.spec().gated);
                 self.cache.nominate(reference, pod.nominated_node);
+                self.heard_nominations
+                    .extend(pod.nominated_node.map(|node| (id, node)));
             }
-            None => {}
+            None => {
+                let before = match pod.nominated_node {
+                    Some(node) => self.heard_nominations.insert(id, node),
+                    None => self.heard_nominations.remove(&id),
+                };
+                if before.is_some() && before != pod.nominated_node {
+                    self.hope_ended(now, kind);
+                }
+            }
         }
     }
 
@@ -57,6 +67,7 @@ impl Scheduler {
         }
         self.queue.delete(pod.id);
         self.messages.remove(&pod.id);
+        self.heard_nominations.remove(&pod.id);
         self.cache.nominate(pod, None);
         let placed = PlacedPod {
             id: pod.id,
@@ -78,22 +89,35 @@ impl Scheduler {
         let kind = placed.or(assumed).or(self.strays.remove(&id));
         self.queue.delete(id);
         self.messages.remove(&id);
+        self.heard_nominations.remove(&id);
         if let Some(kind) = kind {
             self.happened(now, ClusterEvent::AssignedPodDeleted(kind));
         } else if let Some((_, pod)) = self.cache.hopeful(id) {
             self.cache.nominate(pod, None);
-            // The room for which it hoped was kept from pods of no higher priority.
-            let (cache, priority) = (&self.cache, self.cache.kind(pod.kind).priority());
-            let event = ClusterEvent::AssignedPodDeleted(pod.kind);
-            self.queue.event(now, true, |other| {
-                let higher = cache.kind(other.kind).priority() > priority;
-                if higher {
-                    PluginSet::EMPTY
-                } else {
-                    helps(cache, other, event)
-                }
-            });
+            self.hope_ended(now, pod.kind);
         }
+    }
+
+    /// A pod hopes for room no more, or elsewhere: that room was kept from pods of no higher priority
+    /// (kubernetes 1.35 pkg/scheduler/eventhandlers.go `updatePodInSchedulingQueue`,
+    /// `deletePodFromSchedulingQueue`).
+    fn hope_ended(&mut self, now: Instant, kind: KindId) {
+        if !self.config.profile.hopes_free_room {
+            return;
+        }
+        let (cache, priority) = (&self.cache, self.cache.kind(kind).priority());
+        let event = ClusterEvent::AssignedPodDeleted(kind);
+        self.queue.event(now, true, |other| {
+            let higher = cache.kind(other.kind).priority() > priority;
+            if higher {
+                PluginSet::EMPTY
+            } else {
+                helps(cache, other, event)
+            }
+        });
+        // The pod in its cycle is not asked for its priority.
+        let helped = self.busy.helped(cache, event);
+        self.note(helped);
     }
 
     pub(super) fn node_changed(&mut self, now: Instant, id: NodeId, view: View<'_>) {
@@ -184,8 +208,15 @@ fn tell(now: Instant, cache: &Cache, queue: &mut Queue, busy: &Busy, event: Clus
             plugins
         }
     });
-    match busy {
-        Busy::Cycle(_, pod, _) => helps(cache, *pod, event),
-        Busy::Idle | Busy::Status(..) => PluginSet::EMPTY,
+    busy.helped(cache, event)
+}
+
+impl Busy {
+    /// The plugins that an event helps for the pod in its cycle, if one is in it.
+    fn helped(&self, cache: &Cache, event: ClusterEvent<'_>) -> PluginSet {
+        match self {
+            Busy::Cycle(_, pod, _) => helps(cache, *pod, event),
+            Busy::Idle | Busy::Status(..) => PluginSet::EMPTY,
+        }
     }
 }

@@ -7,7 +7,7 @@
 mod attempt;
 mod hear;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -50,6 +50,8 @@ pub struct Scheduler {
     strays: BTreeMap<PodId, KindId>,
     /// What a pod's condition said last.
     messages: BTreeMap<PodId, String>,
+    /// status.nominatedNodeName of pods that wait, as it was heard last.
+    heard_nominations: BTreeMap<PodId, NodeId>,
     /// Victims by preemptor, until they are deleted.
     preemptions: BTreeMap<PodId, Candidate>,
     flush_backoff_due: Option<Instant>,
@@ -148,6 +150,7 @@ impl Scheduler {
             assumed: BTreeMap::new(),
             strays: BTreeMap::new(),
             messages: BTreeMap::new(),
+            heard_nominations: BTreeMap::new(),
             preemptions: BTreeMap::new(),
             flush_backoff_due: None,
             flush_unschedulable_due: None,

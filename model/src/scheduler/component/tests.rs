@@ -126,7 +126,10 @@ impl World {
                 self.api.pods.get_mut(pod).unwrap().unschedulable = true;
                 self.watch(Input::PodChanged(pod));
             }
-            Output::Nominate { pod, node } => self.api.pods.get_mut(pod).unwrap().nominated_node = node,
+            Output::Nominate { pod, node } => {
+                self.api.pods.get_mut(pod).unwrap().nominated_node = node;
+                self.watch(Input::PodChanged(pod));
+            }
             Output::DeletePod { pod, .. } => {
                 let grace = self.grace;
                 self.api.pods.get_mut(pod).unwrap().deletion = Some(Deletion { at: now, grace });
@@ -154,7 +157,7 @@ impl World {
     }
 }
 
-fn resources(cpu: i64, gib: i64) -> Resources {
+pub(in crate::scheduler) fn resources(cpu: i64, gib: i64) -> Resources {
     Resources {
         cpu: MilliCpu(cpu),
         memory: Bytes::from_gib(gib),
@@ -163,7 +166,7 @@ fn resources(cpu: i64, gib: i64) -> Resources {
     }
 }
 
-fn node(number: usize, allocatable: Resources, taints: Vec<Taint>) -> Node {
+pub(in crate::scheduler) fn node(number: usize, allocatable: Resources, taints: Vec<Taint>) -> Node {
     let name = format!("node-{number}");
     let labels = [(pod_info::HOSTNAME, name.as_str()), (pod_info::ZONE, "a")];
     Node {
@@ -188,7 +191,7 @@ fn node(number: usize, allocatable: Resources, taints: Vec<Taint>) -> Node {
     }
 }
 
-fn template(requests: Resources, priority: i32) -> Arc<PodTemplate> {
+pub(in crate::scheduler) fn template(requests: Resources, priority: i32) -> Arc<PodTemplate> {
     let container = Container {
         requests,
         requests_cpu: true,
@@ -423,4 +426,96 @@ fn daemon_pods_go_to_their_node_only() {
     world.at(1.0, Happens::Hear(Input::PodChanged(id)));
     world.run(5);
     assert_eq!(world.bound[&id].1, NodeId(1));
+}
+
+/// Each node that fits and is scored costs something, unless it is the only one.
+#[test]
+fn a_cycle_takes_longer_the_more_nodes_are_scored() {
+    let bound = |nodes: usize| {
+        let mut world = World::new(35);
+        world.scheduler.config.cycle = CycleCost {
+            base: Duration::from_secs(1),
+            scored: Duration::from_millis(100),
+            ..CycleCost::default()
+        };
+        world.scheduler.config.bind_latency = Distribution::Constant(0.0);
+        for _ in 0..nodes {
+            world.at(0.0, Happens::AddNode(resources(4000, 16), vec![]));
+        }
+        world.at(1.0, web());
+        world.run(5);
+        world.bound[&PodId(0)].0
+    };
+    let at = |millis| Instant::from_millis(millis) + WATCH;
+    assert_eq!([bound(1), bound(3)], [at(2000), at(2300)]);
+}
+
+/// The ticker is set for the first backoff that ends, not for the first that began.
+#[test]
+fn a_short_backoff_does_not_wait_for_a_long_one() {
+    let mut world = World::new(35);
+    world.at(1.0, web());
+    // Without nodes the first pod fails again and again, at last every eleven seconds: at 53 s, to go on at 64 s.
+    world.at(55.0, web());
+    world.at(55.5, Happens::AddNode(resources(4000, 16), vec![]));
+    world.run(90);
+    let bound = [1, 0].map(|pod| Instant::ZERO + Duration::from_secs_f64(world.bound_at(pod)));
+    assert_eq!(bound.map(Instant::as_secs), [57, 64]);
+}
+
+/// (preemption.go `PodEligibleToPreemptOthers`)
+#[test]
+fn a_preemptor_that_is_tried_again_waits_for_its_victim() {
+    let mut world = World::new(35);
+    world.grace = Duration::from_secs(30);
+    world.at(0.0, Happens::AddNode(resources(1500, 16), vec![]));
+    world.at(1.0, Happens::AddPod(template(resources(1000, 1), -10)));
+    world.at(20.0, web());
+    // It could hold the pod, were it not for its taint.
+    world.at(25.0, Happens::AddNode(resources(4000, 16), not_ready()));
+    world.run(40);
+    let (at, pod, message) = world.failures.last().unwrap();
+    assert_eq!((at.as_secs(), *pod), (25, PodId(1)));
+    let expected = "preemption: not eligible due to a terminating pod on the nominated node.";
+    assert!(message.ends_with(expected), "{message}");
+}
+
+/// A pod makes room on a node, at 20 s, for which its equal is too late, at 21 s, and a greater one too big.
+fn hopes(minor: u16) -> World {
+    let mut world = World::new(minor);
+    world.grace = Duration::from_secs(30);
+    for cpu in [1500, 500] {
+        world.at(0.0, Happens::AddNode(resources(cpu, 16), vec![]));
+    }
+    world.at(1.0, Happens::AddPod(template(resources(1000, 1), -10)));
+    world.at(20.0, web());
+    world.at(21.0, web());
+    world.at(22.0, Happens::AddPod(template(resources(3000, 1), 10)));
+    world.run(23);
+    world
+}
+
+/// Room is kept from pods of no higher priority, so that these have a chance when nobody hopes for it any more.
+#[test]
+fn from_1_33_on_the_equals_of_a_hopeful_pod_are_tried_when_it_goes() {
+    for (minor, expected) in [(32, [1, 1]), (33, [2, 1]), (35, [2, 1])] {
+        let mut world = hopes(minor);
+        world.at(30.0, Happens::Remove(PodId(1)));
+        world.run(35);
+        assert_eq!([2, 3].map(|pod| world.attempts(pod)), expected, "1.{minor}");
+    }
+}
+
+#[test]
+fn from_1_33_on_the_equals_of_a_hopeful_pod_are_tried_when_it_gives_up_hope() {
+    for (minor, expected) in [(32, [2, 2]), (33, [3, 3]), (35, [3, 3])] {
+        let mut world = hopes(minor);
+        // The node is of no use any more, which all find out when another one comes.
+        world.api.nodes.get_mut(NodeId(0)).unwrap().taints = not_ready();
+        world.at(24.0, Happens::Hear(Input::NodeChanged(NodeId(0))));
+        world.at(25.0, Happens::AddNode(resources(2000, 16), not_ready()));
+        world.run(45);
+        assert_eq!(world.api.pods.get(PodId(1)).unwrap().nominated_node, None);
+        assert_eq!([1, 2].map(|pod| world.attempts(pod)), expected, "1.{minor}");
+    }
 }

@@ -109,3 +109,102 @@ fn the_loop_waits_for_launches() {
     let deleted: BTreeSet<_> = run.until(57).deleted().into_iter().collect();
     assert_eq!(deleted, BTreeSet::from([(56, idle), (56, starting)]));
 }
+
+// A search takes time, and so does the second simulation: 2 s for both nodes and for one of them, 15 s to stand, 1 s
+// for the proof.
+#[test]
+fn a_command_runs_when_the_thinking_is_over() {
+    let (world, _, _) = pair();
+    let mut run = Run::new(C, world);
+    run.disruption.settings.cost.base = Duration::from_secs(1);
+    let deleted: Vec<u64> = run.until(60).deleted().iter().map(|(at, _)| *at).collect();
+    assert_eq!(deleted, [18]);
+}
+
+// D16: what has drifted need not stand, but is found no sooner.
+#[test]
+fn a_drifted_node_goes_when_the_search_is_over() {
+    let mut world = World::new(&[4]);
+    let node = world.add_node(4, "on-demand");
+    world.add_pod(node, 3000);
+    let claim = world.claims.get_mut(node).unwrap();
+    claim.conditions.drifted = claim.conditions.initialized;
+    claim.conditions.consolidatable = None;
+    let mut run = Run::new(C, world);
+    run.disruption.settings.cost.base = Duration::from_secs(1);
+    run.until(5);
+    let started = |(at, output): &(Instant, Output)| {
+        matches!(output, Output::Publish(Event::Started(_))).then_some(*at)
+    };
+    assert_eq!(run.outputs.iter().find_map(started), Some(seconds(1)));
+}
+
+// D13: after a minute no more sets of nodes are tried: five of eight, and then not three.
+#[test]
+fn a_search_among_many_nodes_ends_after_a_minute() {
+    let mut world = World::on_demand(&[4]);
+    for _ in 0..8 {
+        let node = world.add_node(4, "on-demand");
+        world.add_pod(node, 3000);
+    }
+    let mut run = Run::new(C, world);
+    run.disruption.settings.cost.base = Duration::from_secs(61);
+    run.until(0);
+    let given_up = |event: &Event| matches!(event, Event::TimedOut(Method::MultiNode, 3));
+    assert!(run.events().any(given_up));
+}
+
+// A pod that was not tried in time is not placed: nothing is known of its node.
+#[test]
+fn a_simulation_that_runs_out_of_time_moves_nothing() {
+    let (world, a, _) = pair();
+    let mut run = Run::new(C, world);
+    run.disruption.settings.cost.base = run.profile.solve_timeout.expect("a limit");
+    run.until(200);
+    assert_eq!(run.deleted(), []);
+    let why = run.why(a).expect("it is told").to_string();
+    assert!(why.contains("time"), "{why}");
+}
+
+// D15 (karpenter v1.14 pkg/controllers/state/cluster.go `UpdatePod`).
+#[test]
+fn a_pod_counts_as_a_change_once_when_it_is_bound() {
+    let mut world = World::new(&[4]);
+    let claim = world.add_node(4, "on-demand");
+    let pod = world.add_pod_like(None, Arc::new(template(100, "web")), owned());
+    let mut memory = Memory::default();
+    let mut changes = |world: &World| {
+        memory.mark(Method::MultiNode, Instant::ZERO);
+        memory.pod_changed(seconds(1), pod, &world.view());
+        !memory.is_consolidated(Method::MultiNode, seconds(1))
+    };
+    assert!(!changes(&world), "it waits");
+    world.api.bind_pod(pod, world.node_of(claim));
+    assert!(changes(&world), "it is bound");
+    assert!(!changes(&world), "it is bound as before");
+    world.api.remove_pod(pod);
+    assert!(changes(&world), "it is gone");
+}
+
+// D15 (karpenter v1.14 pkg/controllers/state/cluster.go `triggerConsolidationOnChange`).
+#[test]
+fn a_node_counts_as_a_change_when_it_is_initialized() {
+    let mut world = World::new(&[4]);
+    let claim = world.add_node(4, "on-demand");
+    let node = world.node_of(claim);
+    Arc::make_mut(&mut world.api.nodes.get_mut(node).unwrap().labels).remove(labels::INITIALIZED);
+    world.claims.get_mut(claim).unwrap().node = None;
+    let mut memory = Memory::default();
+    let mut changes = |world: &World| {
+        memory.mark(Method::MultiNode, Instant::ZERO);
+        memory.claim_changed(seconds(1), claim, &world.view());
+        memory.node_changed(seconds(1), node, &world.view());
+        !memory.is_consolidated(Method::MultiNode, seconds(1))
+    };
+    assert!(changes(&world), "a machine is launched");
+    world.claims.get_mut(claim).unwrap().node = Some(node);
+    assert!(!changes(&world), "its node has joined");
+    let labels = &mut world.api.nodes.get_mut(node).unwrap().labels;
+    Arc::make_mut(labels).insert(labels::INITIALIZED.to_owned(), "true".to_owned());
+    assert!(changes(&world), "it is initialized");
+}

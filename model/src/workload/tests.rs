@@ -1,0 +1,156 @@
+//! The controllers, one input at a time. Steps of rollouts and the choice of victims have tests of their own.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sim::{Action, Component, Instant, Outbox, Streams};
+
+use super::controllers::{Config, Controllers, Input, Output};
+use crate::api::{
+    Api, Condition, DaemonSet, Deployment, IntOrPercent, LabelSelector, Owner, PodTemplate, ReplicaSet,
+    Strategy, Taint, TaintEffect,
+};
+use crate::id::{DaemonSetId, DeploymentId, NodeId, ReplicaSetId};
+use crate::karpenter::fixture::{World, template};
+
+/// What the controllers write on an input, and when they want to be woken.
+fn hear(
+    controllers: &mut Controllers,
+    now: u64,
+    input: Input,
+    api: &Api,
+) -> (Vec<Output>, Vec<(u64, Input)>) {
+    let (mut written, mut alarms) = (Vec::new(), Vec::new());
+    let mut out = Outbox::new();
+    controllers.handle(Instant::from_secs(now), input, api, &mut out);
+    for action in out.drain() {
+        match action {
+            Action::Emit(output) => written.push(output),
+            Action::WakeAt(at, input) => alarms.push((at.as_secs(), input)),
+        }
+    }
+    (written, alarms)
+}
+
+fn controllers() -> Controllers {
+    Controllers::new(Config::default(), Streams::new(1))
+}
+
+/// A Deployment of as many pods, of which none is there yet.
+fn add_deployment(world: &mut World, replicas: i32) -> (DeploymentId, ReplicaSetId) {
+    let template = Arc::new(template(100, "web"));
+    let deployment = world.api.deployments.insert(Deployment {
+        name: "web".to_owned(),
+        replicas,
+        selector: LabelSelector::from_labels(&template.labels),
+        strategy: Strategy::RollingUpdate {
+            max_surge: IntOrPercent::Int(1),
+            max_unavailable: IntOrPercent::Int(0),
+        },
+        min_ready: Duration::ZERO,
+        template: template.clone(),
+    });
+    (deployment, add_set(world, deployment, replicas, template))
+}
+
+fn add_set(
+    world: &mut World,
+    deployment: DeploymentId,
+    replicas: i32,
+    template: Arc<PodTemplate>,
+) -> ReplicaSetId {
+    world.api.replica_sets.insert(ReplicaSet {
+        name: format!("web-{}", world.api.replica_sets.next_id().0),
+        deployment,
+        replicas,
+        desired: replicas,
+        template,
+        created: Instant::ZERO,
+    })
+}
+
+// spec.minReadySeconds (kubernetes 1.35 pkg/api/v1/pod/util.go `IsPodAvailable`): an old pod stays until the new one has
+// been ready for as long.
+#[test]
+fn a_rollout_waits_until_the_new_pod_has_been_ready_long_enough() {
+    let mut world = World::new(&[4]);
+    let (deployment, old) = add_deployment(&mut world, 1);
+    let new = Arc::new(template(200, "web"));
+    let object = world.api.deployments.get_mut(deployment).unwrap();
+    object.min_ready = Duration::from_secs(30);
+    object.template = new.clone();
+    let newer = add_set(&mut world, deployment, 1, new);
+    for (set, ready) in [(old, 0), (newer, 100)] {
+        let template = world.api.replica_sets.get(set).unwrap().template.clone();
+        let pod = world.add_pod_like(None, template, Owner::ReplicaSet(set, deployment));
+        world.api.pods.get_mut(pod).unwrap().ready = Some(Condition {
+            status: true,
+            since: Instant::from_secs(ready),
+        });
+    }
+    let mut controllers = controllers();
+    let input = Input::Deployment(deployment);
+    let waits = (vec![], vec![(130, input)]);
+    assert_eq!(hear(&mut controllers, 129, input, &world.api), waits);
+    let shrinks = Output::ScaleReplicaSet {
+        id: old,
+        replicas: 0,
+        desired: 1,
+    };
+    assert_eq!(
+        hear(&mut controllers, 130, input, &world.api),
+        (vec![shrinks], vec![])
+    );
+}
+
+// `expectations` (kubernetes 1.35 pkg/controller/controller_utils.go `ControllerExpectations`): as many as were written
+// must be seen before anything is decided anew.
+#[test]
+fn a_replica_set_decides_anew_when_it_has_seen_its_own_writes() {
+    let mut world = World::new(&[4]);
+    let (_, set) = add_deployment(&mut world, 3);
+    let mut controllers = controllers();
+    let mut alarms = |input| hear(&mut controllers, 0, input, &world.api).1.len();
+    assert_eq!(alarms(Input::ReplicaSet(set)), 3);
+    assert_eq!(alarms(Input::ReplicaSet(set)), 0, "its pods are on their way");
+    assert_eq!([(); 2].map(|()| alarms(Input::Observed(set))), [0, 0]);
+    // All three are seen, and gone again at once.
+    assert_eq!(alarms(Input::Observed(set)), 3);
+}
+
+/// A DaemonSet, a node that it tolerates, and one that it does not.
+fn daemon_set() -> (World, DaemonSetId, [NodeId; 2]) {
+    let mut world = World::new(&[4]);
+    let set = world.api.daemon_sets.insert(DaemonSet {
+        name: "agent".to_owned(),
+        template: Arc::new(template(100, "agent")),
+    });
+    let nodes = [(); 2].map(|()| {
+        let claim = world.add_node(4, "on-demand");
+        world.node_of(claim)
+    });
+    let taint = Taint::new("example.com/reserved", TaintEffect::NoSchedule);
+    world.api.nodes.get_mut(nodes[1]).unwrap().taints.push(taint);
+    (world, set, nodes)
+}
+
+#[test]
+fn a_node_is_given_its_daemon_pod_once() {
+    let (world, set, [good, tainted]) = daemon_set();
+    let mut controllers = controllers();
+    let mut asked = |node| hear(&mut controllers, 0, Input::Node(node), &world.api).1;
+    assert_eq!(asked(good), [(0, Input::CreateDaemonPod(set, good))]);
+    assert_eq!(asked(good), [], "it is on its way");
+    assert_eq!(asked(tainted), []);
+}
+
+#[test]
+fn no_daemon_pod_is_made_for_a_node_that_has_gone() {
+    let (mut world, set, [good, _]) = daemon_set();
+    let mut controllers = controllers();
+    let input = Input::CreateDaemonPod(set, good);
+    let made = [Output::CreateDaemonPod(set, good)];
+    assert_eq!(hear(&mut controllers, 1, input, &world.api).0, made);
+    world.api.nodes.remove(good);
+    assert_eq!(hear(&mut controllers, 1, input, &world.api).0, []);
+}
