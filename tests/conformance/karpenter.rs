@@ -506,6 +506,11 @@ fn run(file: &str) {
 }
 
 #[test]
+fn solve_0_32() {
+    run("karpenter/solve-0.32.jsonl");
+}
+
+#[test]
 fn solve_1_5() {
     run("karpenter/solve-1.5.jsonl");
 }

@@ -279,9 +279,18 @@ fn check_choice(case: &Case, api: &Api, set: ReplicaSetId, ids: &[PodId]) -> Opt
     None
 }
 
+fn check_file(file: &str) {
+    let cases: Vec<Case> = golden(&format!("workload/{file}"));
+    let wrong: Vec<String> = cases.iter().filter_map(check).collect();
+    Outcome::new(&format!("workload/{file}"), "1.35", cases.len(), wrong).settle();
+}
+
 #[test]
 fn victims_are_upstreams() {
-    let cases: Vec<Case> = golden("workload/pod-deletion.jsonl");
-    let wrong: Vec<String> = cases.iter().filter_map(check).collect();
-    Outcome::new("workload/pod-deletion.jsonl", "1.35", cases.len(), wrong).settle();
+    check_file("pod-deletion.jsonl");
+}
+
+#[test]
+fn drawn_victims_are_upstreams() {
+    check_file("drawn-pod-deletion.jsonl");
 }

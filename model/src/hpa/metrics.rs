@@ -203,12 +203,19 @@ fn name(metric: &Metric) -> String {
             _ => format!("{kind} metric {name}"),
         },
         Source::Pods { name, .. } => format!("pods metric {name}"),
-        Source::Resource(resource) | Source::ContainerResource { resource, .. } => match metric.target {
-            Target::AverageUtilization(_) => {
-                format!("{} resource utilization (percentage of request)", resource.name())
+        Source::Resource(resource) | Source::ContainerResource { resource, .. } => {
+            let of_container = matches!(metric.source, Source::ContainerResource { .. });
+            let name = resource.name();
+            match metric.target {
+                Target::AverageUtilization(_) if of_container => {
+                    format!("{name} container resource utilization (percentage of request)")
+                }
+                Target::AverageUtilization(_) => {
+                    format!("{name} resource utilization (percentage of request)")
+                }
+                _ => format!("{name} resource"),
             }
-            _ => format!("{} resource", resource.name()),
-        },
+        }
     }
 }
 

@@ -243,6 +243,14 @@ impl Requirement {
         self.has_intersection(incoming) || self.allows_absence() && incoming.allows_absence()
     }
 
+    /// Whether both have bounds between which no number lies, such as `Gt 8` and `Lt 9`. Up to v1.8 that was something in
+    /// common (karpenter v1.5.5 pkg/scheduling/requirement.go `Intersection`).
+    #[must_use]
+    pub fn touches(&self, other: &Requirement) -> bool {
+        let (gte, lte) = self.bounds(other);
+        self.complement && other.complement && gte.zip(lte).is_some_and(|(gte, lte)| gte == lte + 1)
+    }
+
     fn bounds(&self, other: &Requirement) -> (Option<i64>, Option<i64>) {
         let lte = match (self.lte, other.lte) {
             (Some(a), Some(b)) => Some(a.min(b)),

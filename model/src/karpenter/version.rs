@@ -161,15 +161,22 @@ pub struct Profile {
     pub daemon_groups: bool,
     /// A DaemonSet's preferred node affinity counts as required when its overhead is computed (until v1.1).
     pub daemon_preferences_required: bool,
+    /// `Gt 8` and `Lt 9` have something in common (until v1.8).
+    pub bounds_exclude: bool,
     /// How many instance types a NodeClaim may carry.
     pub max_instance_types: usize,
     /// A claim names the capacity types in which its instance types can be had (v1.9).
     pub claims_name_capacity_types: bool,
+    /// What a claim requires of labels includes its NodeClass (v1.1).
+    pub claims_name_node_class: bool,
+    /// Topology takes any hostname; before, only those that it heard of since it began to count, where a claim's is
+    /// told when the claim is begun (v1.5).
+    pub hostnames_as_they_come: bool,
     /// NodePools may have replicas (v1.8).
     pub static_capacity: bool,
     /// NodePool limits may count nodes (v1.11).
     pub node_limits: bool,
-    /// Pods fail where requirements leave no NodePool an instance type; before, they counted as placed (v1.7).
+    /// Pods fail where requirements leave no NodePool an instance type; from v1.1 to v1.6 they count as placed.
     pub no_types_fail: bool,
     /// New nodes count as registered and initialized, so that pods and DaemonSets may ask for these labels
     /// (v1.14).
@@ -314,11 +321,14 @@ impl Profile {
             min_values_policy: v(6),
             daemon_groups: v(14),
             daemon_preferences_required: !v(2),
+            bounds_exclude: !v(9),
             max_instance_types: max_instance_types(version),
             claims_name_capacity_types: v(9),
+            claims_name_node_class: v(1),
+            hostnames_as_they_come: v(5),
             static_capacity: v(8),
             node_limits: v(11),
-            no_types_fail: v(7),
+            no_types_fail: v(7) || !v(1),
             templates_initialized: v(14),
             reserved_capacity: reserved_capacity(version),
             currently_reschedulable: v(4),

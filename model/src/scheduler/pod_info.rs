@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::profile::Profile;
 use crate::api::Expression;
 use crate::api::{
-    Container, LabelSelector, Labels, Operator, PodAffinityTerm, PodTemplate, Protocol, SpreadConstraint,
-    Taint, TaintEffect, WhenUnsatisfiable,
+    Container, LabelSelector, Labels, Operator, PodAffinityTerm, PodSpec, PodTemplate, Protocol,
+    SpreadConstraint, Taint, TaintEffect, WhenUnsatisfiable,
 };
 use crate::quantity::{Bytes, MilliCpu, Resources};
 
@@ -155,6 +155,9 @@ pub struct PodInfo {
     pub non_zero_cpu: i64,
     /// Memory that counts in LeastAllocated, in bytes.
     pub non_zero_memory: i64,
+    /// CPU and memory with which NodeResourcesFit scores the pod when it comes: those of its containers, since the
+    /// scorer is not told of pod-level requests (fit.go `NewFit`).
+    pub scored: [i64; 2],
     /// Ports on the node.
     pub host_ports: Vec<HostPort>,
     /// Images, with `:latest` where there is no tag; one for each container that counts.
@@ -214,7 +217,13 @@ impl PodInfo {
             fill_missing_requests(container);
         }
         let mut non_zero = counted.requests();
+        let mut scored = non_zero.clone();
         if counted.pod_requests.is_some() {
+            scored = PodSpec {
+                pod_requests: None,
+                ..counted
+            }
+            .requests();
             // The API server fills what pod-level requests leave out with the containers' sum: only what neither
             // asks for is missing (framework/types.go `getNonMissingContainerRequests`).
             let asked = |real: i64, filled: i64| if real > 0 { real } else { filled };
@@ -258,6 +267,7 @@ impl PodInfo {
             requests,
             non_zero_cpu: non_zero.cpu.0,
             non_zero_memory: non_zero.memory.0,
+            scored: [scored.cpu.0, scored.memory.0],
             host_ports: host_ports(&template),
             images: images.collect(),
             hard,

@@ -353,6 +353,11 @@ fn reconciles_of_several_metrics_are_upstreams() {
 }
 
 #[test]
+fn drawn_reconciles_are_upstreams() {
+    check_file("drawn-reconcile.jsonl");
+}
+
+#[test]
 fn worked_examples_come_out() {
     check_file("examples-behavior.jsonl");
 }

@@ -44,7 +44,7 @@ func (a asked) Solve() bool {
 	provider := &provider{types: a.types}
 	kube := a.kube()
 	a.Version = version
-	return a.Ask(func() question.Answer { return a.once(ctx, provider, kube) })
+	return a.Ask(question.MostOfLaps, func() question.Answer { return a.once(ctx, provider, kube) })
 }
 
 func (a asked) once(ctx context.Context, provider *provider, kube client.Client) question.Answer {

@@ -327,7 +327,7 @@ func (c *Case) Solve(v Version, catalog map[string]Type) bool {
 	}
 	kube := indexed(objects...)
 	c.Version = v.Name
-	return c.Ask(func() Answer { return c.solve(v, all, kube) })
+	return c.Ask(question.Most, func() Answer { return c.solve(v, all, kube) })
 }
 
 func (c *Case) dull() bool { return false }

@@ -30,24 +30,25 @@ type Case struct {
 // sets of series, each asked by its share of the queries.
 const sets = 4
 
-// Main is the program: `gen promql --seed N --cases M --out DIR` writes the cases to stdout and their series to
-// DIR/series.
+// Main is the program: `gen promql --seed N --cases M --out DIR [--recorded DIR]` writes the cases to stdout and their
+// series to DIR/series. Recorded series are asked too, and stay where they are.
 func Main(version string, evaluate Evaluate) {
 	flags := flag.NewFlagSet("gen", flag.ExitOnError)
 	seed := flags.Uint64("seed", 1, "the questions drawn")
 	cases := flags.Int("cases", 100, "how many")
 	out := flags.String("out", "", "where series/ is made")
+	recorded := flags.String("recorded", "", "a directory of series, each file a set, that are asked too")
 	if len(os.Args) < 2 || os.Args[1] != "promql" || flags.Parse(os.Args[2:]) != nil || flags.NArg() > 0 || *out == "" {
-		fmt.Fprintln(os.Stderr, "usage: gen promql --seed N --cases M --out DIR")
+		fmt.Fprintln(os.Stderr, "usage: gen promql --seed N --cases M --out DIR [--recorded DIR]")
 		os.Exit(2)
 	}
-	if err := write(version, evaluate, *seed, *cases, *out); err != nil {
+	if err := write(version, evaluate, *seed, *cases, *out, *recorded); err != nil {
 		fmt.Fprintln(os.Stderr, "gen:", err)
 		os.Exit(2)
 	}
 }
 
-func write(version string, evaluate Evaluate, seed uint64, cases int, out string) error {
+func write(version string, evaluate Evaluate, seed uint64, cases int, out, recorded string) error {
 	var drawn []Data
 	for number := range sets {
 		data := draw(rand.New(rand.NewPCG(seed, uint64(number))), fmt.Sprintf("drawn-%d-%d", seed, number))
@@ -56,10 +57,18 @@ func write(version string, evaluate Evaluate, seed uint64, cases int, out string
 		}
 		drawn = append(drawn, data)
 	}
+	old, err := load(recorded)
+	if err != nil {
+		return err
+	}
 	stdout := bufio.NewWriter(os.Stdout)
 	for number := range cases {
 		data := drawn[number%sets]
-		one := data.ask(rand.New(rand.NewPCG(seed, uint64(1000+number))))
+		r := rand.New(rand.NewPCG(seed, uint64(1000+number)))
+		if len(old) > 0 && number%2 == 1 {
+			data = old[r.IntN(len(old))]
+		}
+		one := data.ask(r)
 		one.ID = fmt.Sprintf("drawn-%d-%d-%s", seed, number, version)
 		answer := evaluate(data.Series, one.Query, one.Time)
 		one.Expect = map[string]map[string]any{version: answer}

@@ -30,6 +30,18 @@ func (data Data) ask(r *rand.Rand) Case {
 			one.Time += pick(r, int64(60), 120, 300) * 1000
 		}
 	}
+	if data.Recorded || chance(r, 30) {
+		one.Kind, one.Query = "free", q.free(pick(r, 0, 1, 1, 2, 2, 3))
+		if chance(r, 8) {
+			one.Ordered, one.Ties = true, true
+			one.Query = pick(r, "sort(%s)", "sort_desc(%s)", "topk(3, %s)", "bottomk(2, %s)", "topk by (job) (1, %s)")
+			one.Query = fmt.Sprintf(one.Query, q.free(1))
+		}
+		if q.tolerance {
+			one.Tolerance = 1e-12
+		}
+		return one
+	}
 	switch r.IntN(10) {
 	case 0:
 		one.Kind, one.Query = "instant", q.instant()

@@ -29,6 +29,8 @@ type Data struct {
 	Series []Series
 	// Interval of scrapes, Start and End, in milliseconds.
 	Interval, Start, End int64
+	// Recorded sets know nothing of the metrics that drawn ones have.
+	Recorded bool
 }
 
 // written is a value as a series file has it: text, so that every bit is there.

@@ -13,6 +13,7 @@ use super::template::Template;
 use super::type_set::TypeSet;
 use crate::api::PodSpec;
 use crate::karpenter::instance_type::InstanceType;
+use crate::karpenter::requirement::Requirement;
 use crate::karpenter::requirements::Requirements;
 use crate::karpenter::version::Profile;
 use crate::quantity::Resources;
@@ -113,7 +114,7 @@ fn runs(
 ) -> bool {
     let tolerates = |pod: &PodSpec| template.taints.iter().all(|taint| pod.tolerates(taint));
     if profile.daemon_preferences_required {
-        let wanted = Requirements::of_pod(pod);
+        let wanted = compared(Requirements::of_pod(pod), template, profile);
         return tolerates(pod) && template.requirements.compatible(&wanted).is_ok();
     }
     tolerate_preferred_taints(pod);
@@ -121,7 +122,7 @@ fn runs(
         return false;
     }
     loop {
-        let wanted = Requirements::strict_of_pod(pod);
+        let wanted = compared(Requirements::strict_of_pod(pod), template, profile);
         let on_type = |own: &InstanceType| own.requirements.intersects(&wanted).is_ok();
         if template.requirements.compatible(&wanted).is_ok() && instance_type.is_none_or(on_type) {
             return true;
@@ -130,6 +131,20 @@ fn runs(
             return false;
         }
     }
+}
+
+/// What a DaemonSet's pod wants, without bounds that only touch the NodePool's where these count as met. Of claims and
+/// nodes the same need not be said: they have instance types and labels, with values that are within bounds or not.
+fn compared(wanted: Requirements, template: &Template, profile: &Profile) -> Requirements {
+    if !profile.bounds_exclude {
+        return wanted;
+    }
+    let touches = |key: &str, own: &Requirement| {
+        let of_pool = template.requirements.get(key);
+        of_pool.is_some_and(|of_pool| of_pool.touches(own))
+    };
+    let rest = wanted.iter().filter(|(key, own)| !touches(key, own));
+    rest.map(|(key, own)| (key.clone(), own.clone())).collect()
 }
 
 fn overhead(running: &[usize], pods: &[PodSpec]) -> Resources {

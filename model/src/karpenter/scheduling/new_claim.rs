@@ -110,6 +110,10 @@ impl<'a> Forming<'a> {
         }
     }
 
+    pub(crate) fn hostname(&self) -> &Name {
+        &self.hostname
+    }
+
     fn tried<'t>(&'t self, requirements: &'t Requirements, world: &World<'_>) -> Tried<'t> {
         Tried {
             requirements,
@@ -322,7 +326,9 @@ impl<'a> Forming<'a> {
         }
         self.min_values_relaxed = narrowed.min_values_relaxed;
         self.ports.extend(kind.ports.iter().cloned());
-        topology.register_hostname(&self.hostname);
+        if world.profile.hostnames_as_they_come {
+            topology.register_hostname(&self.hostname);
+        }
         topology.record(&kind.membership, &self.tried(&self.requirements, world));
         reservations.exchange(&self.held, &narrowed.held);
         self.held = narrowed.held;

@@ -55,7 +55,7 @@ pub fn solve(
         topology,
         kinds,
         forming: Vec::new(),
-        opened: 0,
+        begun: 0,
         attempts: 0,
         chance,
     };
@@ -115,7 +115,8 @@ struct Scheduler<'a, 'c> {
     kinds: Kinds<'a>,
     /// Claims of this pass, always nearly in the order in which they are tried.
     forming: Vec<Forming<'a>>,
-    opened: usize,
+    /// How many claims were given a hostname: those that were opened or, in older releases, tried.
+    begun: usize,
     /// How many times a pod was tried on something, which is what a pass's duration goes by.
     attempts: u64,
     chance: &'c mut Stream,
@@ -273,7 +274,8 @@ impl<'a> Scheduler<'a, '_> {
             return Err(known.clone());
         }
         if self.pools.iter().all(|pool| pool.types.is_empty()) {
-            // Older releases combine the errors of no pool to no error: the pod goes nowhere and has not failed.
+            // Some releases leave out such pools and combine the errors of none to no error: the pod goes nowhere and
+            // has not failed.
             return if self.pools.is_empty() || self.world.profile.no_types_fail {
                 Err(Arc::new(Failure::NoPools))
             } else {
@@ -316,7 +318,11 @@ impl<'a> Scheduler<'a, '_> {
                 return Err(Failure::Limits);
             }
         }
-        let mut claim = Forming::new(template, self.opened + 1, types);
+        let mut claim = Forming::new(template, self.begun + 1, types);
+        if !self.world.profile.hostnames_as_they_come {
+            self.begun += 1;
+            self.topology.register_hostname(claim.hostname());
+        }
         let taken = self.shared_ports(template, kind);
         let own = self.kinds.get(kind);
         let context = Context {
@@ -333,7 +339,9 @@ impl<'a> Scheduler<'a, '_> {
             &mut self.reservations,
             self.world,
         );
-        self.opened += 1;
+        if self.world.profile.hostnames_as_they_come {
+            self.begun += 1;
+        }
         // The biggest that it could become counts, and stays counted when it narrows (`subtractMax`).
         if let Some(left) = self.remaining.get_mut(&template.pool) {
             *left = left.less(&claim.greatest_capacity(), 0);

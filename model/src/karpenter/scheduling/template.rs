@@ -36,6 +36,9 @@ pub(crate) struct Template {
 impl Template {
     fn new(id: NodePoolId, pool: &NodePool, catalog: Arc<Catalog>, world: &World<'_>) -> Self {
         let mut requirements = pool.template_requirements();
+        if !world.profile.claims_name_node_class {
+            requirements.remove(labels::NODE_CLASS);
+        }
         if world.profile.templates_initialized {
             for key in [labels::REGISTERED, labels::INITIALIZED] {
                 requirements.add(key, Requirement::only("true"));

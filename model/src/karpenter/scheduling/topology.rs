@@ -159,6 +159,8 @@ impl<'a> Topology<'a> {
 
     /// What the groups add to a place's requirements (`AddRequirements`); `strict` is what the pod itself
     /// requires, preferences apart.
+    ///
+    /// Groups that have nothing in common ask together that the label be absent, which a node without it meets.
     pub(crate) fn add_requirements(
         &self,
         membership: &Membership,
@@ -172,26 +174,38 @@ impl<'a> Topology<'a> {
             .inverse
             .iter()
             .filter(|group| group.selects[membership.template]);
+        let mut undefined = Vec::new();
         for group in owned.chain(inverse) {
             let key = group.counts.key();
+            let unsatisfiable = || Unsatisfiable {
+                kind: group.counts.identity.kind,
+                key: key.clone(),
+            };
             let node = place.requirement(key);
             let selects_itself = group.selects[membership.template];
             let domains = group
                 .counts
                 .next(selects_itself, strict.get(key), node.as_deref(), chance);
-            let narrowed = node
-                .as_deref()
-                .map_or_else(|| domains.clone(), |node| domains.intersection(node));
-            let undefined = node.is_none() && !place.may_define(key);
-            if undefined || domains.values().is_empty() || narrowed.values().is_empty() {
-                return Err(Unsatisfiable {
-                    kind: group.counts.identity.kind,
-                    key: key.clone(),
-                });
+            if domains.values().is_empty() {
+                return Err(unsatisfiable());
             }
-            added.add(key.clone(), narrowed);
+            let Some(node) = node else {
+                added.add(key.clone(), domains);
+                if !place.may_define(key) {
+                    undefined.push(unsatisfiable());
+                }
+                continue;
+            };
+            added.add(key.clone(), domains.intersection(&node));
+            if !node.allows_absence() && !asks_for_something(&added, key) {
+                return Err(unsatisfiable());
+            }
         }
-        Ok(added)
+        let asked = |own: &Unsatisfiable| asks_for_something(&added, &own.key);
+        match undefined.into_iter().find(asked) {
+            Some(unsatisfiable) => Err(unsatisfiable),
+            None => Ok(added),
+        }
     }
 
     /// Counts a pod that was placed (`Record`): in spread and affinity groups only if it is known in which
@@ -272,7 +286,9 @@ impl<'a> Topology<'a> {
             }),
         };
         let tolerating = honor_taints.then_some(spec);
-        self.group(TopologyGroup::new(identity, spread.min_domains), tolerating)
+        let any_hostname = self.world.profile.hostnames_as_they_come;
+        let counts = TopologyGroup::new(identity, spread.min_domains, any_hostname);
+        self.group(counts, tolerating)
     }
 
     fn affinity_group(
@@ -282,7 +298,8 @@ impl<'a> Topology<'a> {
         spec: &PodSpec,
         term: &PodAffinityTerm,
     ) -> usize {
-        let counts = TopologyGroup::new(identity_of(kind, template, term), None);
+        let any_hostname = self.world.profile.hostnames_as_they_come;
+        let counts = TopologyGroup::new(identity_of(kind, template, term), None, any_hostname);
         self.group(counts, self.tolerating(spec))
     }
 
@@ -302,11 +319,6 @@ impl<'a> Topology<'a> {
         self.register_universe(&mut counts, tolerating);
         if self.world.profile.node_inclusion_policies {
             self.register_live_domains(&mut counts);
-        } else if &**counts.key() == labels::HOSTNAME {
-            self.request
-                .nodes
-                .iter()
-                .for_each(|node| counts.register(&node.hostname().into()));
         }
         self.count_pods(&mut counts);
         self.groups.push(self.with_selection(counts));
@@ -314,7 +326,8 @@ impl<'a> Topology<'a> {
     }
 
     fn inverse_group(&mut self, template: &PodTemplate, spec: &PodSpec, term: &PodAffinityTerm) -> usize {
-        let mut counts = TopologyGroup::new(identity_of(Kind::AntiAffinity, template, term), None);
+        let identity = identity_of(Kind::AntiAffinity, template, term);
+        let mut counts = TopologyGroup::new(identity, None, self.world.profile.hostnames_as_they_come);
         let same = |group: &Group| group.counts.identity == counts.identity;
         if let Some(known) = self.inverse.iter().position(same) {
             return known;
@@ -367,7 +380,7 @@ impl<'a> Topology<'a> {
                 continue;
             }
             let address = std::sync::Arc::as_ptr(&pod.template) as usize;
-            let select = || counts.selects(&pod.template, self.world.namespaces);
+            let select = || counts.lists(&pod.template, self.world.namespaces);
             if !*selected.entry(address).or_insert_with(select) {
                 continue;
             }
@@ -380,6 +393,11 @@ impl<'a> Topology<'a> {
             }
         }
     }
+}
+
+/// Whether what is required of a label leaves it a value.
+fn asks_for_something(requirements: &Requirements, key: &str) -> bool {
+    requirements.get(key).is_none_or(|own| !own.values().is_empty())
 }
 
 /// The domain of a node. The hostname label falls back on the name: the kubelet may not have set it yet.

@@ -61,7 +61,8 @@ impl Namespaces {
 /// values, and tolerations even where taints are ignored (mitchellh/hashstructure v2 leaves out what is
 /// not exported, as all of `Requirement` is but its key). So pods that differ in the value of a node
 /// selector share the group, and the filter, of the one that came first, and a pod that takes on a
-/// toleration as its last preference begins to count anew.
+/// toleration as its last preference begins to count anew. Equal elements of a list cancel each other out in
+/// pairs, so that a pod with two alternatives for one label begins to count anew when it gives up one.
 #[derive(Debug, Clone)]
 pub(crate) struct NodeFilter {
     /// Alternatives, of which one must be met.
@@ -74,16 +75,26 @@ pub(crate) struct NodeFilter {
 
 impl PartialEq for NodeFilter {
     fn eq(&self, other: &Self) -> bool {
-        fn is_subset(a: &NodeFilter, b: &NodeFilter) -> bool {
-            let keys = |own: &Requirements| own.iter().map(|(key, _)| key.clone()).collect::<Vec<_>>();
-            let required = |own| b.requirements.iter().any(|other| keys(own) == keys(other));
-            a.requirements.iter().all(required) && a.tolerations.iter().all(|own| b.tolerations.contains(own))
+        fn keys(own: &Requirements) -> Vec<&Name> {
+            own.iter().map(|(key, _)| key).collect()
         }
         self.honor_affinity == other.honor_affinity
             && self.honor_taints == other.honor_taints
-            && is_subset(self, other)
-            && is_subset(other, self)
+            && cancel_out(self.requirements.iter().chain(&other.requirements).map(keys))
+            && cancel_out(self.tolerations.iter().chain(&other.tolerations))
     }
+}
+
+/// Whether every element is there an even number of times.
+fn cancel_out<T: PartialEq>(elements: impl Iterator<Item = T>) -> bool {
+    let mut odd: Vec<T> = Vec::new();
+    for element in elements {
+        match odd.iter().position(|other| *other == element) {
+            Some(at) => drop(odd.swap_remove(at)),
+            None => odd.push(element),
+        }
+    }
+    odd.is_empty()
 }
 
 impl NodeFilter {
@@ -153,15 +164,18 @@ pub(crate) struct TopologyGroup {
     domains: BTreeMap<Name, u32>,
     /// How many domains have a matching pod.
     occupied: usize,
+    /// Whether hostnames that were not registered are domains too.
+    any_hostname: bool,
 }
 
 impl TopologyGroup {
-    pub(crate) fn new(identity: Identity, min_domains: Option<i32>) -> Self {
+    pub(crate) fn new(identity: Identity, min_domains: Option<i32>, any_hostname: bool) -> Self {
         TopologyGroup {
             identity,
             min_domains,
             domains: BTreeMap::new(),
             occupied: 0,
+            any_hostname,
         }
     }
 
@@ -178,6 +192,15 @@ impl TopologyGroup {
             .as_ref()
             .is_some_and(|s| s.matches(&pod.labels));
         selected && self.identity.namespaces.has(&pod.namespace, namespaces)
+    }
+
+    /// Whether pods of a template count that are on nodes when counting begins: where there is no selector, those of the
+    /// whole namespace (karpenter v1.14 pkg/controllers/provisioning/scheduling/topology.go `TopologyListOptions`).
+    pub(crate) fn lists(&self, pod: &PodTemplate, namespaces: &BTreeMap<String, Labels>) -> bool {
+        match self.identity.selector {
+            None => self.identity.namespaces.has(&pod.namespace, namespaces),
+            Some(_) => self.selects(pod, namespaces),
+        }
     }
 
     /// Makes a domain known.
@@ -208,11 +231,12 @@ impl TopologyGroup {
         node: Option<&Requirement>,
         chance: &mut Stream,
     ) -> Requirement {
-        // A forming claim's hostname is not registered before a pod is on it, and every node can have one.
+        // A forming claim's hostname need not be registered before a pod is on it, and every node can have one.
         if &**self.key() == labels::HOSTNAME
             && let Some([hostname]) = node.map(Requirement::values)
         {
-            return if self.admits_hostname(hostname, selects_itself, pod) {
+            let known = self.any_hostname || self.domains.contains_key(hostname);
+            return if known && self.admits_hostname(hostname, selects_itself, pod) {
                 Requirement::only(hostname.clone())
             } else {
                 Requirement::does_not_exist()

@@ -122,8 +122,16 @@ impl<'a> Evaluation<'a> {
         when: When,
         now: i64,
     ) -> impl Iterator<Item = (&'a Labels, Point)> + use<'a> {
-        let reference = self.reference(when, now);
-        let oldest = reference - self.settings.lookback_delta + i64::from(self.profile.left_open);
+        self.last_before(selector, self.reference(when, now), self.settings.lookback_delta)
+    }
+
+    fn last_before(
+        &self,
+        selector: usize,
+        reference: i64,
+        look_back: i64,
+    ) -> impl Iterator<Item = (&'a Labels, Point)> + use<'a> {
+        let oldest = reference - look_back + i64::from(self.profile.left_open);
         let storage = self.storage;
         let ids = storage.select(&self.selectors[selector]);
         let last = move |id| {
@@ -367,7 +375,16 @@ impl<'a> Evaluation<'a> {
         let vector = if let Expr::Instant(selector, when) = arg {
             let element =
                 |(labels, (at, _)): (&Labels, Point)| (binary::without_name(labels), at as f64 / 1000.0);
-            self.last_samples(*selector, *when, now).map(element).collect()
+            let (mut reference, mut look_back) = (self.reference(*when, now), self.settings.lookback_delta);
+            if when.at.is_some() {
+                // Upstream has fetched samples for the offset, and then looks as if there were none: only what
+                // both would see is there (`rangeEvalTimestampFunctionOverVectorSelector`).
+                reference = reference.min(reference + when.offset);
+                look_back -= when.offset.abs();
+            }
+            self.last_before(*selector, reference, look_back)
+                .map(element)
+                .collect()
         } else {
             let element = |(labels, _): (Labels, f64)| (binary::without_name(&labels), now as f64 / 1000.0);
             self.vector(arg, now)?.into_iter().map(element).collect()

@@ -19,8 +19,8 @@ pub(super) fn fit(cache: &Cache, info: &PodInfo, nodes: &[&NodeInfo]) -> Vec<i64
     };
     let score = |node: &&NodeInfo| {
         let requested = [
-            node.non_zero_cpu + info.non_zero_cpu,
-            node.non_zero_memory + info.non_zero_memory,
+            node.non_zero_cpu + info.scored[0],
+            node.non_zero_memory + info.scored[1],
         ];
         let (mut sum, mut resources) = (0, 0);
         for (requested, allocatable) in requested.into_iter().zip(allocatable(node)) {

@@ -19,6 +19,9 @@ const (
 	patient = 300
 	// Most is how many answers a case may have.
 	Most = 8
+	// MostOfLaps is how many where a pod that gives up a preference waits until all others were tried: choices are
+	// then so many that some answers need a dozen of them alike, to which a Go map tends and chance does not.
+	MostOfLaps = 4
 )
 
 // Chancy says whether the order of a map can matter: some pod depends on a topology other than the hostname.
@@ -45,15 +48,15 @@ func (c *Case) Chancy() bool {
 	return false
 }
 
-// Ask asks until the answers are known, and says whether they are: where chance has too much of a say, or
-// claims are so many that an unstable sort orders them, a case is no use.
-func (c *Case) Ask(once func() Answer) bool {
+// Ask asks until the answers are known, and says whether they are: where there are more than so many, chance has too
+// much of a say, and where claims are so many that an unstable sort orders them, a case is no use either.
+func (c *Case) Ask(greatest int, once func() Answer) bool {
 	least := certain
 	if c.Chancy() {
 		least = Few
 	}
 	seen := map[string]bool{}
-	for i := 0; i < least || i < many && len(seen) > 1 || i < patient && len(seen) > Most/2; i++ {
+	for i := 0; i < least || i < many && len(seen) > 1 || i < patient && len(seen) > greatest/2; i++ {
 		a := once()
 		// Up to twelve, Go's sort is an insertion sort, which is stable.
 		if len(a.Claims) > 12 {
@@ -63,7 +66,7 @@ func (c *Case) Ask(once func() Answer) bool {
 		if err != nil {
 			panic(err)
 		}
-		if seen[string(text)] = true; len(seen) > Most {
+		if seen[string(text)] = true; len(seen) > greatest {
 			return false
 		}
 	}

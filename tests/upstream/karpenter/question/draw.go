@@ -203,6 +203,17 @@ func (d *Draw) Template(number int) Template {
 	spec := corev1.PodSpec{Containers: []corev1.Container{d.Container(SomeCPU, SomeMemory)}}
 	if d.Chance(0.1) {
 		spec.InitContainers = []corev1.Container{d.Container(SomeCPU, SomeMemory)}
+		if !d.Beta && d.Chance(0.4) {
+			always := corev1.ContainerRestartPolicyAlways
+			spec.InitContainers[0].RestartPolicy = &always
+		}
+	}
+	if d.Chance(0.1) {
+		spec.Containers = append(spec.Containers, d.Container([]string{"50m", "100m"}, []string{"64Mi", "128Mi"}))
+		spec.Containers[1].Name = "log"
+	}
+	if d.Chance(0.04) {
+		spec.Overhead = corev1.ResourceList{corev1.ResourceCPU: d.amount("250m"), corev1.ResourceMemory: d.amount("120Mi")}
 	}
 	requests := spec.Containers[0].Resources.Requests
 	if d.Chance(0.07) {
@@ -320,8 +331,11 @@ func (d *Draw) nodeAffinity(spec *corev1.PodSpec) {
 	}
 }
 
-// match selects the template's own pods, those of its tier, or those of another.
+// match selects the template's own pods, those of its tier, those of another, all, or none.
 func (d *Draw) match(labels map[string]string) *metav1.LabelSelector {
+	if d.Chance(0.06) {
+		return Pick(d, nil, &metav1.LabelSelector{})
+	}
 	switch d.Intn(5) {
 	case 0:
 		return &metav1.LabelSelector{MatchLabels: map[string]string{"tier": labels["tier"]}}
@@ -352,7 +366,7 @@ func (d *Draw) spreadConstraint(labels map[string]string) corev1.TopologySpreadC
 		policy := Pick(d, corev1.NodeInclusionPolicyHonor, corev1.NodeInclusionPolicyIgnore)
 		own.NodeAffinityPolicy = &policy
 	}
-	if d.MatchLabelKeys && d.Chance(0.1) {
+	if d.MatchLabelKeys && own.LabelSelector != nil && d.Chance(0.1) {
 		own.MatchLabelKeys = []string{"tier"}
 	}
 	return own

@@ -1,6 +1,10 @@
 package hpa
 
-import autoscalingv2 "k8s.io/api/autoscaling/v2"
+import (
+	"encoding/json"
+
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
+)
 
 type quantities map[string]string
 
@@ -69,21 +73,38 @@ type sequenceCase struct {
 	ID              string  `json:"id"`
 	HPA             hpaSpec `json:"hpa"`
 	InitialReplicas int32   `json:"initialReplicas"`
-	Steps           []step  `json:"steps"`
+	// Shared is another HPA that selects the same pods.
+	Shared bool   `json:"otherHpaSelectsSamePods,omitempty"`
+	Steps  []step `json:"steps"`
+}
+
+// latency is in milliseconds.
+type latency struct {
+	GetScale    int64 `json:"getScale"`
+	Metric      int64 `json:"metric"`
+	UpdateScale int64 `json:"updateScale"`
 }
 
 type step struct {
-	T                 int64      `json:"t"`
-	SetReplicas       *int32     `json:"setReplicas,omitempty"`
-	MinReplicas       *int32     `json:"minReplicas,omitempty"`
-	MaxReplicas       *int32     `json:"maxReplicas,omitempty"`
-	ControllerRestart bool       `json:"controllerRestart,omitempty"`
-	SpecReplicas      int32      `json:"specReplicas"`
-	StatusReplicas    int32      `json:"statusReplicas"`
-	ReadyPods         int32      `json:"readyPods"`
-	UnreadyPods       int32      `json:"unreadyPods,omitempty"`
-	Readings          []reading  `json:"readings"`
-	Expect            stepExpect `json:"expect"`
+	T                 int64     `json:"t"`
+	SetReplicas       *int32    `json:"setReplicas,omitempty"`
+	MinReplicas       *int32    `json:"minReplicas,omitempty"`
+	MaxReplicas       *int32    `json:"maxReplicas,omitempty"`
+	ControllerRestart bool      `json:"controllerRestart,omitempty"`
+	SpecReplicas      int32     `json:"specReplicas"`
+	StatusReplicas    int32     `json:"statusReplicas"`
+	ReadyPods         int32     `json:"readyPods"`
+	UnreadyPods       int32     `json:"unreadyPods,omitempty"`
+	Pods              []pod     `json:"pods,omitempty"`
+	Readings          []reading `json:"readings"`
+	Behavior          *edited   `json:"behavior,omitempty"`
+	// What fails: reading the scale, its selector, writing it.
+	GetScaleError   string     `json:"getScaleError,omitempty"`
+	Selector        *string    `json:"selector,omitempty"`
+	UpdateConflicts int        `json:"updateConflicts,omitempty"`
+	UpdateError     string     `json:"updateError,omitempty"`
+	Latency         *latency   `json:"latencyMs,omitempty"`
+	Expect          stepExpect `json:"expect"`
 }
 
 type stepExpect struct {
@@ -94,4 +115,13 @@ type stepExpect struct {
 	RescaleReason     string            `json:"rescaleReason,omitempty"`
 	Error             string            `json:"error,omitempty"`
 	Conditions        map[string]string `json:"conditions"`
+	// Metrics are the values that the status shows; of one that failed there is none.
+	Metrics []*autoscalingv2.MetricValueStatus `json:"currentMetrics,omitempty"`
 }
+
+// edited is a behavior as somebody wrote it; none removes it.
+type edited struct {
+	to *autoscalingv2.HorizontalPodAutoscalerBehavior
+}
+
+func (e edited) MarshalJSON() ([]byte, error) { return json.Marshal(e.to) }

@@ -18,9 +18,15 @@ func quantity(text string) *resource.Quantity { return ptr.To(resource.MustParse
 
 // amount draws a quantity of about so many thousandths, in one of the ways to write it.
 func amount(r *rand.Rand, milli int64) string {
-	switch r.IntN(6) {
+	switch r.IntN(9) {
 	case 0:
 		return fmt.Sprintf("%d", milli/1000)
+	case 6:
+		return fmt.Sprintf("%dk", milli/1_000_000)
+	case 7:
+		return fmt.Sprintf("%d.%02dKi", milli/1_024_000, milli%100)
+	case 8:
+		return fmt.Sprintf("%de-1", milli/100)
 	case 1:
 		return fmt.Sprintf("%du", milli*1000+r.Int64N(1000))
 	case 2:
@@ -50,7 +56,7 @@ func target(r *rand.Rand, kinds ...autoscalingv2.MetricTargetType) (autoscalingv
 	milli := pick(r, int64(1), 100, 333, 1000, 10_000, 100_000, 197_000, 1+r.Int64N(1_000_000))
 	switch it.Type {
 	case autoscalingv2.UtilizationMetricType:
-		it.AverageUtilization = ptr.To(int32(pick(r, 10, 50, 66, 70, 80, 100, 150)))
+		it.AverageUtilization = ptr.To(int32(pick(r, 1, 10, 33, 50, 66, 70, 80, 100, 150)))
 		milli = int64(*it.AverageUtilization)
 	case autoscalingv2.ValueMetricType:
 		it.Value = quantity(fmt.Sprintf("%dm", milli))
@@ -67,7 +73,7 @@ func rules(r *rand.Rand) *autoscalingv2.HPAScalingRules {
 	}
 	it := &autoscalingv2.HPAScalingRules{}
 	if chance(r, 60) {
-		it.StabilizationWindowSeconds = ptr.To(int32(pick(r, 0, 15, 30, 60, 120, 300)))
+		it.StabilizationWindowSeconds = ptr.To(int32(pick(r, 0, 15, 30, 60, 120, 300, 3600)))
 	}
 	if chance(r, 30) {
 		it.SelectPolicy = ptr.To(pick(r, autoscalingv2.MaxChangePolicySelect, autoscalingv2.MinChangePolicySelect, autoscalingv2.DisabledPolicySelect))
@@ -76,12 +82,12 @@ func rules(r *rand.Rand) *autoscalingv2.HPAScalingRules {
 		for range 1 + r.IntN(3) {
 			it.Policies = append(it.Policies, autoscalingv2.HPAScalingPolicy{
 				Type:  pick(r, autoscalingv2.PodsScalingPolicy, autoscalingv2.PercentScalingPolicy),
-				Value: pick(r, int32(1), 4, 5, 10, 15, 50, 100, 200), PeriodSeconds: pick(r, int32(15), 30, 45, 60, 120, 300),
+				Value: pick(r, int32(1), 4, 5, 7, 10, 15, 33, 50, 100, 200, 900), PeriodSeconds: pick(r, int32(1), 15, 30, 45, 60, 120, 300, 1800),
 			})
 		}
 	}
 	if chance(r, 20) {
-		it.Tolerance = quantity(pick(r, "0", "0.05", "0.1", "0.2", "0.5"))
+		it.Tolerance = quantity(pick(r, "0", "0.05", "0.1", "100m", "0.15", "0.2", "0.5", "1"))
 	}
 	return it
 }
@@ -129,6 +135,9 @@ func question(r *rand.Rand) calculationCase {
 			milli *= int64(one.StatusReplicas)
 		} else {
 			one.Pods = pods(r, "", "", 0)
+			if chance(r, 5) {
+				one.SpecReplicas = 0
+			}
 		}
 		one.Metric = external("rps", it)
 		one.Reading = externalReading(r, int64(share*float64(milli)))
@@ -180,7 +189,7 @@ func question(r *rand.Rand) calculationCase {
 func pods(r *rand.Rand, kind, name string, milli int64) []pod {
 	var all []pod
 	trouble := pick(r, 0, 0, 10, 30)
-	for number := range pick(r, 1, 2, 3, 5, 8, 13) {
+	for number := range pick(r, 0, 1, 1, 2, 2, 3, 3, 5, 5, 8, 8, 13, 40) {
 		one := pod{Name: fmt.Sprintf("app-%d", number), Phase: "Running"}
 		started := float64(pick(r, 5, 20, 29, 30, 31, 60, 299, 300, 301, 1000, 5000))
 		if !chance(r, trouble) {
@@ -190,14 +199,14 @@ func pods(r *rand.Rand, kind, name string, milli int64) []pod {
 		since := started - float64(r.IntN(40))
 		one.Ready = &ready{"True", max(0, since)}
 		if chance(r, trouble) {
-			one.Ready.Status = "False"
+			one.Ready.Status = pick(r, "False", "False", "False", "Unknown")
 			one.Ready.TransitionSecondsAgo = max(0, started-float64(pick(r, 0, 5, 29, 30, 31, 200)))
 		}
 		if chance(r, trouble/3) {
 			one.Ready = nil
 		}
 		if chance(r, trouble/2) {
-			one.Phase = pick(r, "Pending", "Failed", "Succeeded")
+			one.Phase = pick(r, "Pending", "Pending", "Failed", "Succeeded", "Unknown")
 		}
 		if one.Phase == "Pending" && chance(r, 50) {
 			one.StartedSecondsAgo = nil
@@ -210,12 +219,15 @@ func pods(r *rand.Rand, kind, name string, milli int64) []pod {
 			if name == string(v1.ResourceMemory) {
 				unit = "Mi"
 			}
-			one.Containers[0].Requests = quantities{name: pick(r, "500", "500", "250", "1000") + unit}
+			one.Containers[0].Requests = quantities{name: pick(r, "500", "500", "500", "250", "1000", "0") + unit}
 			if chance(r, 3) {
 				one.Containers[0].Requests = nil
 			}
 			if chance(r, 25) {
 				one.Containers = append(one.Containers, container{Name: "log", Requests: quantities{name: "100" + unit}})
+				if chance(r, 10) {
+					one.Containers[1].Requests = nil
+				}
 			}
 			if chance(r, 15) {
 				one.InitContainers = []container{{Name: "side", Requests: quantities{name: "50" + unit}, RestartPolicy: pick(r, "", "Always")}}
@@ -225,13 +237,19 @@ func pods(r *rand.Rand, kind, name string, milli int64) []pod {
 			}
 		}
 		if kind != "" && !chance(r, trouble) {
-			one.Sample = &sample{AgeSeconds: float64(r.IntN(60))}
+			one.Sample = &sample{AgeSeconds: float64(pick(r, 0, r.IntN(60), r.IntN(400)))}
+			if chance(r, 10) {
+				one.Sample.AgeSeconds += 0.25
+			}
 			own := int64(float64(milli) * (0.7 + r.Float64()*0.6))
 			if chance(r, 40) {
 				own = milli
 			}
 			if kind == "value" {
 				one.Sample.Value = amount(r, own)
+				if chance(r, 30) {
+					one.Sample.WindowSeconds = ptr.To(float64(pick(r, 1, 30, 60, 300)))
+				}
 			} else {
 				one.Sample.WindowSeconds = ptr.To(float64(pick(r, 10, 15, 30, 60)))
 				one.Sample.Containers = map[string]quantities{}
@@ -240,6 +258,12 @@ func pods(r *rand.Rand, kind, name string, milli int64) []pod {
 				}
 				if chance(r, trouble/4) {
 					delete(one.Sample.Containers, "web")
+				}
+				if chance(r, 3) {
+					one.Sample.Containers["old"] = quantities{name: amount(r, own)}
+				}
+				if chance(r, trouble/6) {
+					one.Sample.Containers["web"] = quantities{"ephemeral": "1"}
 				}
 			}
 		}

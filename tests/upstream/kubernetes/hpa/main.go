@@ -16,11 +16,11 @@ import (
 	"k8s.io/klog/v2"
 )
 
-// Main is the program: `hpa replica-calculator|behavior --seed N --cases M`.
+// Main is the program: `hpa replica-calculator|behavior|reconcile --seed N --cases M`.
 func Main() {
-	parts := map[string]func(*rand.Rand, string) any{"replica-calculator": calculation, "behavior": sequence}
+	parts := map[string]func(*rand.Rand, string) any{"replica-calculator": calculation, "behavior": behaviors, "reconcile": reconciles}
 	usage := func() {
-		fmt.Fprintln(os.Stderr, "usage: hpa replica-calculator|behavior --seed N --cases M")
+		fmt.Fprintln(os.Stderr, "usage: hpa replica-calculator|behavior|reconcile --seed N --cases M")
 		os.Exit(2)
 	}
 	if len(os.Args) < 2 || parts[os.Args[1]] == nil {

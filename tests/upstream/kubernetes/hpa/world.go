@@ -8,6 +8,7 @@ import (
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	v1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -48,7 +49,12 @@ type world struct {
 	// readings by metric name; pods with their samples.
 	readings map[string]*reading
 	pods     []pod
-	ended    context.CancelFunc
+	// How long calls take and which of them fail.
+	latency   latency
+	getError  string
+	conflicts int
+	setError  string
+	ended     context.CancelFunc
 }
 
 func newWorld(hpa *autoscalingv2.HorizontalPodAutoscaler) *world {
@@ -80,6 +86,10 @@ func (w *world) stop() {
 func (w *world) metrics() metricsclient.MetricsClient {
 	resources := &resourcefake.Clientset{}
 	resources.AddReactor("list", "pods", func(core.Action) (bool, runtime.Object, error) {
+		w.asked()
+		if it := w.readings["resource"]; it != nil && it.Error != "" {
+			return true, nil, errors.New(it.Error)
+		}
 		all := &metrics.PodMetricsList{}
 		for _, it := range w.pods {
 			if it.Sample == nil || it.Sample.Containers == nil {
@@ -99,6 +109,7 @@ func (w *world) metrics() metricsclient.MetricsClient {
 	})
 	customs := &customfake.FakeCustomMetricsClient{}
 	customs.AddReactor("get", "*", func(action core.Action) (bool, runtime.Object, error) {
+		w.asked()
 		asked := action.(customfake.GetForAction)
 		list := &custom.MetricValueList{}
 		if asked.GetName() != "*" {
@@ -112,6 +123,9 @@ func (w *world) metrics() metricsclient.MetricsClient {
 				Timestamp:       metav1.Now(), Value: resource.MustParse(it.Value),
 			})
 			return true, list, nil
+		}
+		if it := w.readings[asked.GetMetricName()]; it != nil && it.Error != "" {
+			return true, nil, errors.New(it.Error)
 		}
 		for _, it := range w.pods {
 			if it.Sample == nil || it.Sample.Value == "" {
@@ -131,6 +145,7 @@ func (w *world) metrics() metricsclient.MetricsClient {
 	})
 	outside := &externalfake.FakeExternalMetricsClient{}
 	outside.AddReactor("list", "*", func(action core.Action) (bool, runtime.Object, error) {
+		w.asked()
 		metric := action.GetResource().Resource
 		it := w.readings[metric]
 		if it.Error != "" {
@@ -146,6 +161,17 @@ func (w *world) metrics() metricsclient.MetricsClient {
 	})
 	return metricsclient.NewRESTMetricsClient(resources.MetricsV1beta1(), customs, outside)
 }
+
+// asked is a call of a metrics API: pods are as old as the vector says when it answers.
+func (w *world) asked() {
+	if w.latency.Metric > 0 {
+		milliseconds(w.latency.Metric)
+		w.setPods(w.pods)
+	}
+}
+
+// milliseconds lets time pass.
+func milliseconds(count int64) { time.Sleep(time.Duration(count) * time.Millisecond) }
 
 func seconds(it float64) time.Duration { return time.Duration(it * float64(time.Second)) }
 
@@ -210,10 +236,22 @@ type scales struct {
 }
 
 func (s scales) Get(context.Context, schema.GroupResource, string, metav1.GetOptions) (*autoscalingv1.Scale, error) {
+	milliseconds(s.w.latency.GetScale)
+	if s.w.getError != "" {
+		return nil, errors.New(s.w.getError)
+	}
 	return s.w.replicas.DeepCopy(), nil
 }
 
-func (s scales) Update(_ context.Context, _ schema.GroupResource, it *autoscalingv1.Scale, _ metav1.UpdateOptions) (*autoscalingv1.Scale, error) {
+func (s scales) Update(_ context.Context, of schema.GroupResource, it *autoscalingv1.Scale, _ metav1.UpdateOptions) (*autoscalingv1.Scale, error) {
+	milliseconds(s.w.latency.UpdateScale)
+	if s.w.conflicts > 0 {
+		s.w.conflicts--
+		return nil, apierrors.NewConflict(of, it.Name, errors.New("it was changed"))
+	}
+	if s.w.setError != "" {
+		return nil, errors.New(s.w.setError)
+	}
 	s.w.replicas.Spec.Replicas = it.Spec.Replicas
 	return it, nil
 }

@@ -8,6 +8,7 @@ type cluster struct {
 	Percentage int32               `json:"percentageOfNodesToScore"`
 	Nodes      []node              `json:"nodes"`
 	NodeOrder  []string            `json:"nodeOrder"`
+	Namespaces []namespace         `json:"namespaces,omitempty"`
 	Services   []service           `json:"services,omitempty"`
 	Sets       []replicaSet        `json:"replicaSets,omitempty"`
 	Budgets    []budget            `json:"podDisruptionBudgets,omitempty"`
@@ -22,6 +23,17 @@ type node struct {
 	Taints        []taint           `json:"taints,omitempty"`
 	Unschedulable bool              `json:"unschedulable,omitempty"`
 	Allocatable   map[string]string `json:"allocatable"`
+	Images        []image           `json:"images,omitempty"`
+}
+
+type image struct {
+	Names     []string `json:"names"`
+	SizeBytes int64    `json:"sizeBytes"`
+}
+
+type namespace struct {
+	Name   string            `json:"name"`
+	Labels map[string]string `json:"labels"`
 }
 
 type taint struct {
@@ -31,17 +43,20 @@ type taint struct {
 }
 
 type service struct {
-	Name     string            `json:"name"`
-	Selector map[string]string `json:"selector"`
+	Name      string            `json:"name"`
+	Namespace string            `json:"namespace,omitempty"`
+	Selector  map[string]string `json:"selector"`
 }
 
 type replicaSet struct {
-	Name   string            `json:"name"`
-	Labels map[string]string `json:"matchLabels"`
+	Name      string            `json:"name"`
+	Namespace string            `json:"namespace,omitempty"`
+	Labels    map[string]string `json:"matchLabels"`
 }
 
 type budget struct {
 	Name               string            `json:"name"`
+	Namespace          string            `json:"namespace,omitempty"`
 	Labels             map[string]string `json:"matchLabels"`
 	DisruptionsAllowed int32             `json:"disruptionsAllowed"`
 }
@@ -52,9 +67,10 @@ type owner struct {
 }
 
 type template struct {
-	Labels map[string]string `json:"labels"`
-	Owner  *owner            `json:"owner,omitempty"`
-	Spec   v1.PodSpec        `json:"spec"`
+	Namespace string            `json:"namespace,omitempty"`
+	Labels    map[string]string `json:"labels"`
+	Owner     *owner            `json:"owner,omitempty"`
+	Spec      v1.PodSpec        `json:"spec"`
 }
 
 type bound struct {
@@ -68,7 +84,9 @@ type bound struct {
 type incoming struct {
 	Name     string `json:"name"`
 	Template string `json:"template"`
-	Expect   expect `json:"expect"`
+	// OnNode is the node for which the DaemonSet controller made the pod.
+	OnNode string `json:"nodeAffinityName,omitempty"`
+	Expect expect `json:"expect"`
 }
 
 type expect struct {

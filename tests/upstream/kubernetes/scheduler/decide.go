@@ -12,7 +12,6 @@ import (
 	policy "k8s.io/api/policy/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes/fake"
@@ -49,21 +48,23 @@ func decide(it *cluster) {
 			panic(err)
 		}
 	}
-	meta := func(name string) metav1.ObjectMeta {
-		return metav1.ObjectMeta{Name: name, Namespace: "default", UID: types.UID(name)}
+	meta := func(name, in string) metav1.ObjectMeta {
+		return metav1.ObjectMeta{Name: name, Namespace: namespaced(in), UID: types.UID(name)}
 	}
-	put(all.Core().V1().Namespaces().Informer(), &v1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "default"}})
+	for _, one := range it.Namespaces {
+		put(all.Core().V1().Namespaces().Informer(), &v1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: one.Name, Labels: one.Labels}})
+	}
 	for _, one := range it.Services {
-		put(all.Core().V1().Services().Informer(), &v1.Service{ObjectMeta: meta(one.Name), Spec: v1.ServiceSpec{Selector: one.Selector}})
+		put(all.Core().V1().Services().Informer(), &v1.Service{ObjectMeta: meta(one.Name, one.Namespace), Spec: v1.ServiceSpec{Selector: one.Selector}})
 	}
 	for _, one := range it.Sets {
 		put(all.Apps().V1().ReplicaSets().Informer(), &appsv1.ReplicaSet{
-			ObjectMeta: meta(one.Name), Spec: appsv1.ReplicaSetSpec{Selector: &metav1.LabelSelector{MatchLabels: one.Labels}},
+			ObjectMeta: meta(one.Name, one.Namespace), Spec: appsv1.ReplicaSetSpec{Selector: &metav1.LabelSelector{MatchLabels: one.Labels}},
 		})
 	}
 	for _, one := range it.Budgets {
 		put(all.Policy().V1().PodDisruptionBudgets().Informer(), &policy.PodDisruptionBudget{
-			ObjectMeta: meta(one.Name),
+			ObjectMeta: meta(one.Name, one.Namespace),
 			Spec:       policy.PodDisruptionBudgetSpec{Selector: &metav1.LabelSelector{MatchLabels: one.Labels}},
 			Status:     policy.PodDisruptionBudgetStatus{DisruptionsAllowed: one.DisruptionsAllowed},
 		})
@@ -95,9 +96,12 @@ func decide(it *cluster) {
 	for index := range it.Incoming {
 		one := &it.Incoming[index]
 		pod := podOf(it, one.Name, one.Template)
+		if one.OnNode != "" {
+			pinTo(pod, one.OnNode)
+		}
 		start := sched.Start()
 		found := sched.Try(ctx, with, pod)
-		one.Expect = written(found)
+		one.Expect = written(found, it.NodeOrder)
 		if it.Percentage == 0 {
 			one.Expect.Start, one.Expect.Next = &start, ptr.To(sched.Start())
 		}
@@ -132,17 +136,40 @@ func made(one node) *v1.Node {
 		Spec:       v1.NodeSpec{Unschedulable: one.Unschedulable},
 		Status:     v1.NodeStatus{Allocatable: allocatable, Capacity: allocatable},
 	}
+	for _, from := range one.Images {
+		it.Status.Images = append(it.Status.Images, v1.ContainerImage{Names: from.Names, SizeBytes: from.SizeBytes})
+	}
 	for _, from := range one.Taints {
 		it.Spec.Taints = append(it.Spec.Taints, v1.Taint{Key: from.Key, Value: from.Value, Effect: v1.TaintEffect(from.Effect)})
 	}
 	return it
 }
 
+func namespaced(in string) string {
+	if in == "" {
+		return "default"
+	}
+	return in
+}
+
+// pinTo asks for one node, as the DaemonSet controller does.
+func pinTo(pod *v1.Pod, name string) {
+	if pod.Spec.Affinity == nil {
+		pod.Spec.Affinity = &v1.Affinity{}
+	}
+	if pod.Spec.Affinity.NodeAffinity == nil {
+		pod.Spec.Affinity.NodeAffinity = &v1.NodeAffinity{}
+	}
+	pod.Spec.Affinity.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution = &v1.NodeSelector{NodeSelectorTerms: []v1.NodeSelectorTerm{{
+		MatchFields: []v1.NodeSelectorRequirement{{Key: metav1.ObjectNameField, Operator: v1.NodeSelectorOpIn, Values: []string{name}}},
+	}}}
+}
+
 // podOf makes a pod of a template, defaulted as the API server does.
 func podOf(it *cluster, name, of string) *v1.Pod {
 	from := it.Templates[of]
 	pod := &v1.Pod{
-		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "default", UID: types.UID(name), Labels: from.Labels},
+		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: namespaced(from.Namespace), UID: types.UID(name), Labels: from.Labels},
 		Spec:       *from.Spec.DeepCopy(),
 	}
 	if from.Owner != nil {
@@ -150,16 +177,17 @@ func podOf(it *cluster, name, of string) *v1.Pod {
 			APIVersion: "apps/v1", Kind: from.Owner.Kind, Name: from.Owner.Name, UID: types.UID(from.Owner.Name), Controller: ptr.To(true),
 		}}
 	}
-	var object runtime.Object = pod
-	defaults.SetObjectDefaults_Pod(object.(*v1.Pod))
+	defaults.SetObjectDefaults_Pod(pod)
 	return pod
 }
 
 // written is a cycle in the vectors' words.
-func written(found scheduler.Cycle) expect {
+func written(found scheduler.Cycle, nodes []string) expect {
 	it := expect{Feasible: []string{}}
+	known := map[string]bool{}
 	for _, one := range found.Feasible {
 		it.Feasible = append(it.Feasible, one.Node().Name)
+		known[one.Node().Name] = true
 	}
 	groups := map[string]*rejected{}
 	add := func(name string, status *fwk.Status) {
@@ -169,7 +197,16 @@ func written(found scheduler.Cycle) expect {
 		}
 		groups[key].Nodes = append(groups[key].Nodes, name)
 	}
-	found.Diagnosis.NodeToStatus.ForEachExplicitNode(add)
+	found.Diagnosis.NodeToStatus.ForEachExplicitNode(func(name string, status *fwk.Status) {
+		known[name] = true
+		add(name, status)
+	})
+	for _, name := range nodes {
+		// Why the rest was not looked at, if there is a reason.
+		if status := found.Diagnosis.NodeToStatus.Get(name); !known[name] && len(status.Reasons()) > 0 {
+			add(name, status)
+		}
+	}
 	for _, one := range groups {
 		sort.Strings(one.Nodes)
 		it.Rejected = append(it.Rejected, *one)

@@ -13,6 +13,7 @@ import (
 	scaleclient "k8s.io/client-go/scale"
 	"k8s.io/client-go/tools/record"
 	metricsclient "k8s.io/kubernetes/pkg/controller/podautoscaler/metrics"
+	"k8s.io/kubernetes/pkg/controller/util/selectors"
 )
 
 // Open makes a controller with the defaults of kube-controller-manager.
@@ -27,6 +28,11 @@ func Open(ctx context.Context, client kubernetes.Interface, scales scaleclient.S
 
 // Know registers an HPA.
 func (a *HorizontalController) Know(hpa *autoscalingv2.HorizontalPodAutoscaler) { a.enqueueHPA(hpa) }
+
+// Share lets another HPA of the namespace select these pods too.
+func (a *HorizontalController) Share(namespace string, with labels.Selector) {
+	a.hpaSelectors.PutSelector(selectors.Key{Name: "other", Namespace: namespace}, with)
+}
 
 // Close ends its queue.
 func (a *HorizontalController) Close() { a.queue.ShutDown() }
