@@ -126,7 +126,7 @@ impl Recorder {
             .into_iter()
             .map(|document| Known {
                 said: write::document(&document.value),
-                objects: convert(std::slice::from_ref(&document), &scenario.objects, &unseen),
+                objects: convert(&[&document], &scenario.objects, &unseen),
                 document,
             });
         let start = Start {

@@ -66,6 +66,7 @@ id! {
 pub struct Table<K, V> {
     slots: Vec<Option<V>>,
     live: usize,
+    revision: u64,
     key: PhantomData<K>,
 }
 
@@ -74,6 +75,7 @@ impl<K, V> Default for Table<K, V> {
         Table {
             slots: Vec::new(),
             live: 0,
+            revision: 0,
             key: PhantomData,
         }
     }
@@ -97,6 +99,7 @@ impl<K: Id, V> Table<K, V> {
         let id = self.next_id();
         self.slots.push(Some(value));
         self.live += 1;
+        self.revision += 1;
         id
     }
 
@@ -108,6 +111,7 @@ impl<K: Id, V> Table<K, V> {
 
     /// The object, to change it, unless it is gone.
     pub fn get_mut(&mut self, id: K) -> Option<&mut V> {
+        self.revision += 1;
         self.slots.get_mut(id.index())?.as_mut()
     }
 
@@ -115,6 +119,7 @@ impl<K: Id, V> Table<K, V> {
     pub fn remove(&mut self, id: K) -> Option<V> {
         let value = self.slots.get_mut(id.index())?.take();
         self.live -= usize::from(value.is_some());
+        self.revision += 1;
         value
     }
 
@@ -129,11 +134,18 @@ impl<K: Id, V> Table<K, V> {
 
     /// All objects, oldest first, to change them.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = (K, &mut V)> + '_ {
+        self.revision += 1;
         let index = |i| K::from_index(i as u32);
         self.slots
             .iter_mut()
             .enumerate()
             .filter_map(move |(i, slot)| Some((index(i), slot.as_mut()?)))
+    }
+
+    /// How often anything may have changed: as long as it stays the same, so does every object.
+    #[must_use]
+    pub fn revision(&self) -> u64 {
+        self.revision
     }
 
     /// How many objects there are.

@@ -53,8 +53,8 @@ fn split_mix(value: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// The random numbers of one purpose and entity. Implements [`rand::Rng`].
-#[derive(Clone)]
+/// The random numbers of one purpose and entity. Implements [`rand::Rng`]. Equal streams will give equal numbers.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Stream(Xoshiro256PlusPlus);
 
 impl fmt::Debug for Stream {

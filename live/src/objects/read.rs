@@ -46,7 +46,7 @@ pub fn objects<'o>(all: impl IntoIterator<Item = &'o Object>, before: &Objects) 
         .into_iter()
         .flat_map(|object| read_documents(&manifest(object), &problems))
         .collect();
-    convert(&documents, before, &problems)
+    convert(&documents.iter().collect::<Vec<_>>(), before, &problems)
 }
 
 /// An object as somebody would apply it.

@@ -18,7 +18,8 @@ use crate::keda::spec::TriggerKind;
 use crate::keda::{self, Answer, QueryId, Trigger};
 use crate::prometheus::Value;
 use crate::quantity::Quantity;
-use crate::scenario::Part;
+use crate::scenario::{self, Part, Scenario};
+use crate::traffic::Fidelity;
 use crate::workload::metrics_server::Found;
 
 /// A metric that an HPA's sync waits for.
@@ -258,13 +259,15 @@ impl Cluster<'_> {
             return;
         }
         let running = |pod: &Pod| pod.started.is_some() && !pod.is_terminal();
-        let pods: Vec<PodId> = self
-            .api
-            .pods
-            .iter()
-            .filter(|(_, pod)| running(pod))
-            .map(|(id, _)| id)
-            .collect();
+        let mut pods = self.api.pods.iter().filter(|(_, pod)| running(pod));
+        if !self.usage_is_read {
+            // Traffic goes on in steps, and this is the end of one.
+            if pods.next().is_some() || self.scenario.traffic.service.memory.is_some() {
+                self.parts.traffic.advance(now);
+            }
+            return;
+        }
+        let pods: Vec<PodId> = pods.map(|(id, _)| id).collect();
         let working_sets = self.working_sets(now);
         let traffic = &mut self.parts.traffic;
         let found = |pod| {
@@ -298,6 +301,24 @@ fn unavailable(source: &Source) -> Reading {
             Reading::Pods(Err(failure))
         }
     }
+}
+
+/// Whether what metrics-server finds matters: an autoscaler of the scenario goes by it, or requests are simulated one
+/// by one, where looking at a pod's CPU use ends a step of its node.
+pub(super) fn usage_is_read(scenario: &Scenario, fidelity: Fidelity) -> bool {
+    if fidelity == Fidelity::Requests {
+        return true;
+    }
+    let usage = |source: &Source| matches!(source, Source::Resource(_) | Source::ContainerResource { .. });
+    scenario::everything(scenario).into_iter().any(|objects| {
+        let mut metrics = objects.hpas.iter().flat_map(|hpa| &hpa.spec.metrics);
+        let mut triggers = objects
+            .scaled_objects
+            .iter()
+            .flat_map(|object| &object.spec.triggers);
+        metrics.any(|metric| usage(&metric.source))
+            || triggers.any(|trigger| matches!(trigger.kind, TriggerKind::Resource { .. }))
+    })
 }
 
 /// The PromQL of a trigger that has any.

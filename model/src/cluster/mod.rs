@@ -42,12 +42,11 @@ use sim::{Agenda, Instant, Stream, Streams};
 
 use crate::api::{Api, Labels, PodTemplate};
 use crate::hpa::Hpa;
-use crate::id::{DeploymentId, HpaId, NodeClaimId, NodePoolId, ScaledObjectId, Table};
+use crate::id::{DeploymentId, HpaId, NodeClaimId, NodePoolId, PodId, ScaledObjectId, Table};
 use crate::karpenter::provider::{Classes, NodeClass};
 use crate::karpenter::requirement::Name;
 use crate::karpenter::{ClusterState, NodeClaim, NodePool, lifecycle};
 use crate::keda::ScaledObject;
-use crate::prometheus::Query;
 use crate::prometheus::exporters::Exporters;
 use crate::scenario::{Part, Scenario};
 use crate::traffic::Fidelity;
@@ -118,11 +117,12 @@ fn run_before(scenario: &Scenario, options: Options, mut watcher: Option<&mut dy
         if let (Some(watcher), Event::Watch(notice)) = (&mut watcher, &event) {
             watcher.hear(now, *notice, cluster.seen());
         }
+        cluster.recorder.look_back(now, &cluster.api, &cluster.objects);
         cluster.step(now, event);
         if let Some(watcher) = &mut watcher {
             watcher.look(now, cluster.seen());
         }
-        cluster.recorder.note(now, &cluster.api, &cluster.objects);
+        cluster.recorder.note(now);
         if options.audit {
             let mut auditor = std::mem::take(&mut cluster.auditor);
             auditor.audit(now, &mut cluster);
@@ -144,17 +144,21 @@ pub(crate) struct Cluster<'s> {
     objects: Objects,
     parts: Parts,
     exporters: Exporters,
+    /// What proxies exposed.
+    exposed: BTreeMap<PodId, scrape::Exposed>,
     outboxes: Outboxes,
     /// Parts that an action has stopped.
     stopped: BTreeSet<Part>,
     /// What came into Karpenter's interruption queue while nobody read it.
     interruptions: Vec<(Instant, lifecycle::Input)>,
+    /// Whether anybody asks metrics-server.
+    usage_is_read: bool,
     /// The metric that each HPA's sync waits for.
     asked: BTreeMap<HpaId, Asked>,
     auditor: Auditor,
     recorder: Recorder,
     /// Every query that something in the run asks, parsed, by its text.
-    queries: BTreeMap<String, Query>,
+    queries: start::Queries,
     streams: Streams,
     uids: Stream,
     latencies: Stream,

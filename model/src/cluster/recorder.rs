@@ -29,6 +29,8 @@ pub(super) struct Recorder {
     log: bool,
     /// Something that the curves show may have changed.
     touched: bool,
+    /// When the last event was.
+    last_event: Instant,
     curves: Curves,
     /// Totals when results began to count, and at the last row.
     base: Stats,
@@ -58,6 +60,7 @@ impl Recorder {
             counting: start == Instant::ZERO,
             log,
             touched: true,
+            last_event: Instant::ZERO,
             curves: Curves::default(),
             base: Stats::default(),
             last: Stats::default(),
@@ -101,19 +104,31 @@ impl Recorder {
         }
     }
 
-    /// Looks at the cluster after an event.
-    pub(super) fn note(&mut self, now: Instant, api: &Api, objects: &Objects) {
+    /// An event is over.
+    pub(super) fn note(&mut self, now: Instant) {
         self.counting = now >= self.start;
+        self.last_event = now;
+    }
+
+    /// Looks at the cluster as the last instant left it, once the next one has come: many events share an instant.
+    pub(super) fn look_back(&mut self, now: Instant, api: &Api, objects: &Objects) {
+        if now > self.last_event {
+            self.look(api, objects);
+        }
+    }
+
+    /// Looks at the cluster as the last event left it.
+    fn look(&mut self, api: &Api, objects: &Objects) {
         if std::mem::take(&mut self.touched) {
-            let server = objects.roles.server;
+            let (at, server) = (self.last_event, objects.roles.server);
             let pending = api
                 .pods
                 .iter()
                 .filter(|(_, pod)| pod.node.is_none() && pod.is_active());
-            self.curves.desired.set(now, desired(api, server));
-            self.curves.ready.set(now, ready(api, server));
-            self.curves.pending.set(now, pending.count() as f64);
-            self.curves.nodes.set(now, api.nodes.len() as f64);
+            self.curves.desired.set(at, desired(api, server));
+            self.curves.ready.set(at, ready(api, server));
+            self.curves.pending.set(at, pending.count() as f64);
+            self.curves.nodes.set(at, api.nodes.len() as f64);
         }
     }
 
@@ -146,6 +161,7 @@ impl Cluster<'_> {
     /// Keeps a row, unless this is the warm-up, and sees to the next one.
     pub(super) fn row(&mut self, now: Instant) {
         self.agenda.at(now + STEP, super::event::Event::Row);
+        self.recorder.look(&self.api, &self.objects);
         let stats = self.parts.traffic.stats(now);
         if now < self.recorder.start {
             self.recorder.last = stats;
@@ -222,6 +238,7 @@ impl Cluster<'_> {
 
     /// Sums up.
     pub(super) fn finish(mut self, end: Instant) -> Record {
+        self.recorder.look(&self.api, &self.objects);
         let stats = self.parts.traffic.stats(end);
         let time_to_capacity = self.time_to_capacity(end);
         let mut rows = std::mem::take(&mut self.recorder.record.rows);

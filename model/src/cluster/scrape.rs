@@ -59,13 +59,7 @@ impl Cluster<'_> {
         }
         self.recorder.scrapes.push(now);
         let samples = self.parts.traffic.exposition(now, id);
-        Ok(samples.into_iter().map(|sample| self.labelled(sample)).collect())
-    }
-
-    /// Label sets of the exposition are kept and handed out again: Prometheus knows a clone at once.
-    fn labelled(&mut self, sample: traffic::Sample) -> Sample {
-        let pairs = sample.labels.iter().map(|(name, value)| (*name, value.as_str()));
-        Sample::new(Labels::of_metric(sample.name, pairs), sample.value)
+        Ok(self.exposed.entry(id).or_default().label(samples))
     }
 
     /// A kubelet answers while its machine runs.
@@ -74,6 +68,37 @@ impl Cluster<'_> {
         let instance = node.instance.and_then(|id| self.parts.ec2.instances().get(id));
         let alive = instance.is_some_and(|instance| instance.is_alive());
         if alive { Ok(()) } else { Err(Failure::TimedOut) }
+    }
+}
+
+/// The label sets of a proxy's exposition, kept and handed out again: Prometheus knows a clone at once.
+#[derive(Debug, Default)]
+pub(super) struct Exposed {
+    known: Vec<(traffic::Sample, Labels)>,
+}
+
+impl Exposed {
+    fn label(&mut self, samples: Vec<traffic::Sample>) -> Vec<Sample> {
+        let label = |(place, sample): (usize, traffic::Sample)| {
+            let value = sample.value;
+            Sample::new(self.labels(place, sample), value)
+        };
+        samples.into_iter().enumerate().map(label).collect()
+    }
+
+    /// The labels of a sample, most likely those that came in the same place last time.
+    fn labels(&mut self, place: usize, sample: traffic::Sample) -> Labels {
+        let (before, from) = self.known.split_at(place.min(self.known.len()));
+        let mut known = from.iter().chain(before);
+        let same =
+            |(own, _): &&(traffic::Sample, Labels)| (own.name, &own.labels) == (sample.name, &sample.labels);
+        if let Some((_, labels)) = known.find(same) {
+            return labels.clone();
+        }
+        let pairs = sample.labels.iter().map(|(name, value)| (*name, value.as_str()));
+        let labels = Labels::of_metric(sample.name, pairs);
+        self.known.push((sample, labels.clone()));
+        labels
     }
 }
 

@@ -1,6 +1,7 @@
 //! The start of a run: parts are built, objects applied, machines of node groups are there.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rand::RngExt;
@@ -22,9 +23,9 @@ use crate::karpenter::provider::Provider;
 use crate::karpenter::provisioner::Provisioner;
 use crate::karpenter::termination::Terminator;
 use crate::keda::Operator;
-use crate::prometheus::exporters::Exporters;
-use crate::prometheus::{self, Prometheus, Query};
-use crate::scenario::{Act, Scenario};
+use crate::prometheus::exporters::{self, Exporters};
+use crate::prometheus::{self, Interest, Prometheus, Query};
+use crate::scenario::{self, Scenario};
 use crate::scheduler::Scheduler;
 use crate::traffic::Traffic;
 use crate::workload::controllers::Controllers;
@@ -42,6 +43,7 @@ impl<'s> Cluster<'s> {
         let epoch = parts.prometheus.unix_millis(Instant::ZERO);
         Cluster {
             exporters: Exporters::new(parts.prometheus.interest(), epoch),
+            exposed: BTreeMap::new(),
             parts,
             objects: Objects::default(),
             scenario,
@@ -51,6 +53,7 @@ impl<'s> Cluster<'s> {
             outboxes: Outboxes::default(),
             stopped: BTreeSet::new(),
             interruptions: Vec::new(),
+            usage_is_read: super::metrics::usage_is_read(scenario, options.fidelity),
             asked: BTreeMap::new(),
             auditor: Auditor::default(),
             recorder: Recorder::new(Instant::ZERO + scenario.warm_up, options.log),
@@ -128,15 +131,9 @@ impl<'s> Cluster<'s> {
 }
 
 impl Parts {
-    fn new(
-        scenario: &Scenario,
-        options: Options,
-        streams: Streams,
-        queries: &BTreeMap<String, Query>,
-    ) -> Self {
+    fn new(scenario: &Scenario, options: Options, streams: Streams, queries: &Queries) -> Self {
         let config = &scenario.config;
         let profile = scenario.stack.karpenter.profile();
-        let asked: Vec<Query> = queries.values().cloned().collect();
         // Nothing ties the controller manager's start to the scenario's.
         let mut hpa_config = config.hpa.clone();
         let phase = streams.stream("hpa/resync", 0).random::<f64>();
@@ -147,7 +144,7 @@ impl Parts {
             scheduler: Scheduler::new(config.scheduler.clone(), &streams),
             hpa: hpa::Controller::new(hpa_config, &streams),
             keda: Operator::new(config.keda.clone()),
-            prometheus: Prometheus::new(config.prometheus.clone(), &asked, &streams),
+            prometheus: prometheus(scenario, options, &streams, queries),
             provisioner: Provisioner::new(profile, config.karpenter, &streams),
             lifecycle: Lifecycle::new(
                 profile,
@@ -180,23 +177,44 @@ impl Parts {
     }
 }
 
-/// Every query that something in the run asks, by its text.
-fn queries(scenario: &Scenario) -> BTreeMap<String, Query> {
+/// A Prometheus that scrapes what any query wants, since how long scrapes take is drawn in their order. Where
+/// nobody looks at the dashboard it keeps only what autoscalers read.
+fn prometheus(scenario: &Scenario, options: Options, streams: &Streams, queries: &Queries) -> Prometheus {
+    let all: Vec<Query> = queries.values().map(|query| Query::clone(query)).collect();
+    let server = Prometheus::new(scenario.config.prometheus.clone(), &all, streams);
+    if options.dashboard {
+        return server;
+    }
+    let automatic = automatic(scenario);
+    let is_automatic = |query: &Query| automatic.iter().any(|text| *text == query.text());
+    let (kept, shown): (Vec<Query>, Vec<Query>) = all.into_iter().partition(is_automatic);
+    // The server counts samples, and a reading of CPU use ends a step of the traffic, whoever wants it.
+    let counted = Interest::of(&kept).wants_any(&prometheus::scrape::REPORTS);
+    let measured = Interest::of(&shown).wants_any(&exporters::CADVISOR);
+    if counted || measured {
+        server
+    } else {
+        server.keeping(&kept)
+    }
+}
+
+/// Queries of a run, by their text.
+pub(super) type Queries = BTreeMap<String, Arc<Query>>;
+
+/// Every query that something in the run asks.
+fn queries(scenario: &Scenario) -> Queries {
     let dashboard = &scenario.dashboard;
     let mut texts = vec![&dashboard.rps, &dashboard.pods, &dashboard.nodes];
-    texts.extend(scenario.metric_rules.values());
-    let applied = scenario.actions.iter().filter_map(|action| match &action.act {
-        Act::Apply(objects) => Some(&**objects),
-        _ => None,
-    });
-    for objects in applied.chain([&scenario.objects]) {
-        let triggers = objects
-            .scaled_objects
-            .iter()
-            .flat_map(|object| &object.spec.triggers);
-        texts.extend(triggers.filter_map(super::metrics::trigger_query));
-    }
-    let profile = scenario.stack.prometheus.profile();
-    let parse = |text: &String| Some((text.clone(), Query::parse(text, &profile).ok()?));
+    texts.extend(automatic(scenario));
+    let parse = |text: &String| Some((text.clone(), scenario.query(text).ok()?));
     texts.into_iter().filter_map(parse).collect()
+}
+
+/// The queries that autoscalers ask, which decide how a run goes.
+fn automatic(scenario: &Scenario) -> Vec<&String> {
+    let objects = scenario::everything(scenario).into_iter();
+    let scaled_objects = objects.flat_map(|objects| &objects.scaled_objects);
+    let triggers = scaled_objects.flat_map(|object| &object.spec.triggers);
+    let triggers = triggers.filter_map(super::metrics::trigger_query);
+    triggers.chain(scenario.metric_rules.values()).collect()
 }

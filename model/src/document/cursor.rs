@@ -159,17 +159,18 @@ impl<'a> Cursor<'a> {
     }
 
     fn below(&self, key: &str) -> String {
+        let mut path = String::with_capacity(self.path.len() + key.len() + 2);
+        path.push_str(&self.path);
         // A key with dots in it, as labels and resources have, is shown as such.
-        let key = if key.contains('.') {
-            format!("[{key}]")
+        if key.contains('.') {
+            path.extend(["[", key, "]"]);
         } else {
-            key.to_owned()
-        };
-        match (self.path.is_empty(), key.starts_with('[')) {
-            (true, _) => key,
-            (false, true) => format!("{}{key}", self.path),
-            (false, false) => format!("{}.{key}", self.path),
+            if !path.is_empty() && !key.starts_with('[') {
+                path.push('.');
+            }
+            path.push_str(key);
         }
+        path
     }
 
     /// The items of a list; none if there is none.

@@ -342,10 +342,9 @@ impl Controller {
         let Some(sync) = &mut run.sync else {
             return;
         };
-        let selected = view
-            .api
-            .deployments
-            .get(run.target)
+        let target = view.api.deployments.get(run.target);
+        let selected = target
+            .filter(|_| sync.awaited(&run.spec).looks_at_pods())
             .map(|object| selection::pods(view.api, object))
             .unwrap_or_default();
         let pods: Vec<PodView<'_>> = selected.iter().map(|&(id, pod)| PodView::new(id, pod)).collect();

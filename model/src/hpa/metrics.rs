@@ -36,7 +36,7 @@ pub struct Surroundings<'a> {
     pub initialization: Initialization,
     /// The target's scale, as read at the beginning.
     pub scale: Scale,
-    /// What the target's selector matches.
+    /// What the target's selector matches, if the metric [looks at it](Metric::looks_at_pods).
     pub pods: &'a [PodView<'a>],
 }
 

@@ -14,7 +14,7 @@ use super::metrics::{self, Combined, Measured, Scale, Surroundings};
 use super::normalize::{self, Normalized, Request};
 use super::reading::Reading;
 use super::selection::Selection;
-use super::spec::Spec;
+use super::spec::{Metric, Spec};
 use super::status::{Reason, Status, set_condition};
 use crate::id::{DeploymentId, HpaId};
 
@@ -98,6 +98,11 @@ impl Sync {
         (sync, next)
     }
 
+    /// The metric that was asked for.
+    pub(super) fn awaited<'s>(&self, spec: &'s Spec) -> &'s Metric {
+        &spec.metrics[self.measured.len()]
+    }
+
     /// The metric asked for has been read.
     pub fn reading(
         &mut self,
@@ -108,7 +113,7 @@ impl Sync {
         history: &mut History,
         status: &mut Status,
     ) -> Next {
-        let metric = &spec.metrics[self.measured.len()];
+        let metric = self.awaited(spec);
         let measured = metrics::compute_replicas_for_metric(around, metric, reading);
         self.measured.push(measured);
         if self.measured.len() < spec.metrics.len() {

@@ -64,6 +64,13 @@ impl Metric {
             target: Target::AverageUtilization(80),
         }
     }
+
+    /// Whether a proposal depends on single pods, and not only on how many the scale reports.
+    #[must_use]
+    pub fn looks_at_pods(&self) -> bool {
+        let of_all = matches!(self.source, Source::External { .. } | Source::Object { .. });
+        !(of_all && matches!(self.target, Target::AverageValue(_)))
+    }
 }
 
 /// A resource that metrics-server measures.

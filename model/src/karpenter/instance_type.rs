@@ -138,12 +138,32 @@ impl Offering {
     /// Whether requirements on zone, capacity type and reservation admit this offering.
     #[must_use]
     pub fn is_compatible(&self, requirements: &Requirements) -> bool {
-        requirements.allows(labels::ZONE, &self.zone)
-            && requirements.allows(labels::CAPACITY_TYPE, self.capacity_type.as_str())
-            && match (
-                requirements.get(labels::CAPACITY_RESERVATION_ID),
-                &self.reservation,
-            ) {
+        Wanted::of(requirements).admits(self)
+    }
+}
+
+/// What requirements ask of offerings, looked up once for many of them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wanted<'r> {
+    zone: Option<&'r Requirement>,
+    capacity_type: Option<&'r Requirement>,
+    reservation: Option<&'r Requirement>,
+}
+
+impl<'r> Wanted<'r> {
+    pub(crate) fn of(requirements: &'r Requirements) -> Self {
+        Wanted {
+            zone: requirements.get(labels::ZONE),
+            capacity_type: requirements.get(labels::CAPACITY_TYPE),
+            reservation: requirements.get(labels::CAPACITY_RESERVATION_ID),
+        }
+    }
+
+    pub(crate) fn admits(&self, offering: &Offering) -> bool {
+        let allows = |wanted: Option<&Requirement>, value| wanted.is_none_or(|wanted| wanted.has(value));
+        allows(self.zone, &offering.zone)
+            && allows(self.capacity_type, offering.capacity_type.as_str())
+            && match (self.reservation, &offering.reservation) {
                 (Some(wanted), Some(reservation)) => wanted.has(&reservation.id),
                 // Other offerings carry the label as DoesNotExist.
                 (Some(wanted), None) => wanted.meets(&Requirement::does_not_exist()),
@@ -202,9 +222,10 @@ impl InstanceType {
         &'a self,
         requirements: &'r Requirements,
     ) -> impl Iterator<Item = &'a Offering> + use<'a, 'r> {
+        let wanted = Wanted::of(requirements);
         self.offerings
             .iter()
-            .filter(move |offering| offering.available && offering.is_compatible(requirements))
+            .filter(move |offering| offering.available && wanted.admits(offering))
     }
 
     /// Says how many instances a reservation has left; one with none is not available.

@@ -142,13 +142,66 @@ pub struct Provisioner {
     window_alarm: Option<Instant>,
     /// The pass under way, to be acted upon at its end.
     pass: Option<Pass>,
+    /// The last pass, if another of the same would come to the same.
+    last: Option<(Seen, Pass)>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Pass {
     results: Results,
     /// The nodes of the placements.
     targets: Vec<(Option<NodeClaimId>, Option<NodeId>)>,
+}
+
+/// All that a pass depends on, as long as no node is going.
+#[derive(Debug)]
+struct Seen {
+    revisions: [u64; 4],
+    marked: BTreeSet<NodeClaimId>,
+    instance_types: BTreeMap<NodePoolId, InstanceTypes>,
+    daemons: Vec<Arc<PodTemplate>>,
+    namespaces: BTreeMap<String, Labels>,
+}
+
+impl Seen {
+    fn of(view: &View<'_>) -> Self {
+        Seen {
+            revisions: revisions(view),
+            marked: view.state.marked().clone(),
+            instance_types: view.instance_types.clone(),
+            daemons: view.daemons.to_vec(),
+            namespaces: view.namespaces.clone(),
+        }
+    }
+
+    fn is_current(&self, view: &View<'_>) -> bool {
+        let same_types = |(a, b): (&InstanceTypes, &InstanceTypes)| a.same(b);
+        self.revisions == revisions(view)
+            && self.marked == *view.state.marked()
+            && self.instance_types.keys().eq(view.instance_types.keys())
+            && self
+                .instance_types
+                .values()
+                .zip(view.instance_types.values())
+                .all(same_types)
+            && self.daemons.len() == view.daemons.len()
+            && self
+                .daemons
+                .iter()
+                .zip(view.daemons)
+                .all(|(a, b)| Arc::ptr_eq(a, b))
+            && self.namespaces == *view.namespaces
+    }
+}
+
+fn revisions(view: &View<'_>) -> [u64; 4] {
+    let api = view.api;
+    [
+        api.pods.revision(),
+        api.nodes.revision(),
+        view.claims.revision(),
+        view.pools.revision(),
+    ]
 }
 
 impl Provisioner {
@@ -166,6 +219,7 @@ impl Provisioner {
             retries: BTreeMap::new(),
             window_alarm: None,
             pass: None,
+            last: None,
         }
     }
 
@@ -235,10 +289,16 @@ impl Provisioner {
     }
 
     /// Places all pods that wait (`Schedule`), or nothing if there are none. Nodes are looked at first, so
-    /// that a pod bound in between is not made room for twice.
+    /// that a pod bound in between is not made room for twice. If nothing changed since the last pass, its result
+    /// stands.
     fn schedule(&mut self, now: Instant, view: &View<'_>, out: &mut Out) -> Option<Pass> {
-        let snapshot = view.snapshot();
         let mut pods = pending_pods(view, out);
+        if let Some((_, known)) = self.last.as_ref().filter(|(seen, _)| seen.is_current(view)) {
+            out.emit(Output::Publish(Event::Started(pods.len())));
+            return Some(known.clone());
+        }
+        self.last = None;
+        let snapshot = view.snapshot();
         pods.extend(pod::on_deleting_nodes(&snapshot, view.api, now, &self.profile));
         if pods.is_empty() {
             return None;
@@ -255,16 +315,21 @@ impl Provisioner {
             deleting: &deleting,
             pods: &pods,
         };
+        let chance = self.topology.clone();
         let mut results = scheduling::solve(&world, &request, &mut self.templates, &mut self.topology);
         results.truncate_instance_types(self.profile.max_instance_types, self.settings.min_values_policy);
         let target = |placement: &scheduling::Placement| {
             let node = nodes[placement.node];
             (node.claim_id(), node.node_id())
         };
-        Some(Pass {
+        let pass = Pass {
             targets: results.existing.iter().map(target).collect(),
             results,
-        })
+        };
+        if going.is_empty() && self.topology == chance {
+            self.last = Some((Seen::of(view), pass.clone()));
+        }
+        Some(pass)
     }
 
     /// Acts on a pass (`Results.Record`, `CreateNodeClaims`).

@@ -182,6 +182,11 @@ impl ClusterState {
         self.marked.remove(&claim);
     }
 
+    /// The nodes that are marked.
+    pub(crate) fn marked(&self) -> &BTreeSet<NodeClaimId> {
+        &self.marked
+    }
+
     /// Whether a node is marked.
     #[must_use]
     pub fn is_marked(&self, claim: NodeClaimId) -> bool {
@@ -430,14 +435,13 @@ impl<'a> Snapshot<'a> {
         claims: &'a Table<NodeClaimId, NodeClaim>,
     ) -> Self {
         let mut all: Vec<StateNode<'a>> = Vec::with_capacity(nodes.len() + claims.len());
-        let mut of_node: BTreeMap<NodeId, usize> = BTreeMap::new();
         let mut joined: BTreeSet<NodeClaimId> = BTreeSet::new();
         for (id, node) in nodes.iter() {
             let claim = node.claim.and_then(|claim| Some((claim, claims.get(claim)?)));
             joined.extend(claim.map(|(claim, _)| claim));
-            of_node.insert(id, all.len());
             all.push(StateNode::new(Some((id, node)), claim));
         }
+        add_pods(&mut all, pods);
         for (id, claim) in claims.iter() {
             if claim.instance.is_some() && !joined.contains(&id) {
                 all.push(StateNode::new(None, Some((id, claim))));
@@ -449,42 +453,48 @@ impl<'a> Snapshot<'a> {
                 node.nominated_until = state.nominated_until(claim);
             }
         }
-        let mut snapshot = Snapshot { nodes: all };
-        snapshot.add_pods(pods, &of_node);
-        snapshot
+        Snapshot { nodes: all }
     }
+}
 
-    fn add_pods(&mut self, pods: &'a Table<PodId, Pod>, of_node: &BTreeMap<NodeId, usize>) {
-        let mut requests = Requests::default();
-        for (id, pod) in pods.iter() {
-            let Some(&at) = pod.node.as_ref().and_then(|node| of_node.get(node)) else {
-                continue;
-            };
-            if pod.is_terminal() {
-                continue;
-            }
-            let node = &mut self.nodes[at];
-            let request = requests.of(&pod.template);
-            node.pods.push(id);
-            node.pod_requests += request;
-            if matches!(pod.owner, Owner::DaemonSet(_)) {
-                node.daemon_requests += request;
-            }
+/// Adds the pods of nodes that are ordered by age.
+fn add_pods(nodes: &mut [StateNode<'_>], pods: &Table<PodId, Pod>) {
+    let mut requests = Requests::default();
+    for (id, pod) in pods.iter() {
+        let Some(bound) = pod.node.filter(|_| !pod.is_terminal()) else {
+            continue;
+        };
+        let Ok(at) = nodes.binary_search_by_key(&Some(bound), StateNode::node_id) else {
+            continue;
+        };
+        let node = &mut nodes[at];
+        let request = requests.of(&pod.template);
+        node.pods.push(id);
+        node.pod_requests += request;
+        if matches!(pod.owner, Owner::DaemonSet(_)) {
+            node.daemon_requests += request;
         }
     }
 }
 
-/// What pods request, computed once for each template.
+/// What pods request, computed once for each template. There are few, and neighbours mostly share theirs.
 #[derive(Debug, Default)]
 pub(crate) struct Requests {
-    known: BTreeMap<*const PodTemplate, Resources>,
+    known: Vec<(*const PodTemplate, Resources)>,
+    /// The place of the one that was asked for last.
+    last: usize,
 }
 
 impl Requests {
     /// What a pod of this template requests. The templates must outlive this memo.
     pub(crate) fn of(&mut self, template: &Arc<PodTemplate>) -> &Resources {
-        self.known
-            .entry(Arc::as_ptr(template))
-            .or_insert_with(|| template.spec.requests())
+        let is_own = |(own, _): &(*const PodTemplate, Resources)| *own == Arc::as_ptr(template);
+        if !self.known.get(self.last).is_some_and(is_own) {
+            self.last = self.known.iter().position(is_own).unwrap_or(self.known.len());
+        }
+        if self.last == self.known.len() {
+            self.known.push((Arc::as_ptr(template), template.spec.requests()));
+        }
+        &self.known[self.last].1
     }
 }

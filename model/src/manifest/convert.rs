@@ -11,7 +11,7 @@ use crate::scenario::{ObjectName, Objects};
 /// Converts documents. What they refer to in each other is resolved among them and `before`, the objects that
 /// are there already.
 #[must_use]
-pub fn convert(documents: &[Document], before: &Objects, problems: &RefCell<Vec<Diagnostic>>) -> Objects {
+pub fn convert(documents: &[&Document], before: &Objects, problems: &RefCell<Vec<Diagnostic>>) -> Objects {
     report_twins(documents, problems);
     let mut objects = Objects::default();
     let contexts: Vec<Context<'_>> = documents
@@ -20,6 +20,7 @@ pub fn convert(documents: &[Document], before: &Objects, problems: &RefCell<Vec<
         .collect();
     let readings: Vec<(&Document, Reading<'_>)> = documents
         .iter()
+        .copied()
         .zip(&contexts)
         .map(|(document, context)| {
             let root = context.root(&document.value);
@@ -132,7 +133,7 @@ fn read(document: &Document, reading: &Reading<'_>, classes: &PriorityClasses, o
 }
 
 /// Two documents about one object: the second would replace the first, which nobody means.
-fn report_twins(documents: &[Document], problems: &RefCell<Vec<Diagnostic>>) {
+fn report_twins(documents: &[&Document], problems: &RefCell<Vec<Diagnostic>>) {
     let mut seen: BTreeMap<(&str, ObjectName), &Document> = BTreeMap::new();
     for document in documents {
         let name = ObjectName {

@@ -50,12 +50,19 @@ impl Labels {
     }
 
     /// A set from pairs that are sorted already, each name once.
-    pub(super) fn from_sorted<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
-        let mut set = Set::default();
+    pub(super) fn from_sorted<'a, P>(pairs: P) -> Self
+    where
+        P: IntoIterator<Item = (&'a str, &'a str), IntoIter: Clone>,
+    {
+        let pairs = pairs.into_iter().filter(|(_, value)| !value.is_empty());
+        let (count, size) = pairs.clone().fold((0, 0), |(count, size), (name, value)| {
+            (count + 1, size + name.len() + value.len())
+        });
+        let mut set = Set {
+            text: String::with_capacity(size),
+            ends: Vec::with_capacity(count),
+        };
         for (name, value) in pairs {
-            if value.is_empty() {
-                continue;
-            }
             set.text.push_str(name);
             let name_end = set.text.len() as u32;
             set.text.push_str(value);
@@ -80,13 +87,28 @@ impl Labels {
 
     /// Names and values in order of the names.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> + Clone + '_ {
-        let mut start = 0;
-        self.0.ends.iter().map(move |&(name_end, value_end)| {
+        self.iter_from(0)
+    }
+
+    /// The same without the first few.
+    fn iter_from(&self, first: usize) -> impl Iterator<Item = (&str, &str)> + Clone + '_ {
+        let mut start = first
+            .checked_sub(1)
+            .map_or(0, |last| self.0.ends[last].1 as usize);
+        self.0.ends[first..].iter().map(move |&(name_end, value_end)| {
             let (name_end, value_end) = (name_end as usize, value_end as usize);
             let pair = (&self.0.text[start..name_end], &self.0.text[name_end..value_end]);
             start = value_end;
             pair
         })
+    }
+
+    /// How many labels at the beginning both have, name and value.
+    fn shared_with(&self, other: &Labels) -> usize {
+        let alike = common_prefix(self.0.text.as_bytes(), other.0.text.as_bytes());
+        let ends = self.0.ends.iter().zip(&other.0.ends);
+        ends.take_while(|(own, others)| own == others && own.1 as usize <= alike)
+            .count()
     }
 
     /// How many labels there are.
@@ -151,8 +173,18 @@ impl Ord for Labels {
         if self.same(other) {
             return Ordering::Equal;
         }
-        self.iter().cmp(other.iter())
+        // Sets of one metric begin alike.
+        let shared = self.shared_with(other);
+        self.iter_from(shared).cmp(other.iter_from(shared))
     }
+}
+
+/// How many bytes at the beginning are the same.
+fn common_prefix(one: &[u8], other: &[u8]) -> usize {
+    let words = one.as_chunks::<8>().0.iter().zip(other.as_chunks::<8>().0);
+    let words = words.take_while(|(own, others)| own == others).count() * 8;
+    let rest = one[words..].iter().zip(&other[words..]);
+    words + rest.take_while(|(own, others)| own == others).count()
 }
 
 impl fmt::Display for Labels {

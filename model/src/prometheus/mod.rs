@@ -23,7 +23,7 @@ mod version;
 
 pub use labels::{Labels, METRIC_NAME, Sample};
 pub use promql::{
-    EvalError, Matcher, Op, ParseError, Query, RangeSeries, Selector, Settings, Unsupported, Value, check,
+    EvalError, Matcher, Op, ParseError, Parsed, Query, RangeSeries, Selector, Settings, Unsupported, Value,
 };
 pub use scrape::{
     Config, Failure, Input, Job, JobConfig, Output, Prometheus, Source, Target, TargetId, View,

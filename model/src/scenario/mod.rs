@@ -30,12 +30,15 @@ pub use base::{Base, Segment, Written, parse_field};
 pub use objects::{Deployment, Objects, PriorityClass, Route, RouteProvider};
 pub use stack::Stack;
 
+pub(crate) use resolve::everything;
+
 pub use crate::document::{Diagnostic, Report, Severity, Source};
 
 use crate::catalog::Catalog;
 use crate::distribution::Distribution;
 use crate::document::fields::{Field, rows};
 use crate::manifest::{self, kinds};
+use crate::prometheus::Query;
 use crate::workload;
 use crate::{ec2, hpa, karpenter, keda, prometheus, scheduler, traffic};
 
@@ -124,6 +127,19 @@ pub struct Shared {
     pub instance_types: karpenter::provider::Lists,
     /// Response times of states of the traffic.
     pub probes: traffic::Probes,
+    /// Queries that were parsed.
+    pub queries: prometheus::Parsed,
+}
+
+impl Scenario {
+    /// A query as the scenario's Prometheus reads it.
+    ///
+    /// # Errors
+    ///
+    /// What the release refuses before it evaluates.
+    pub fn query(&self, text: &str) -> Result<Arc<Query>, prometheus::ParseError> {
+        self.shared.queries.parse(text, &self.stack.prometheus.profile())
+    }
 }
 
 /// Who plays which role in the traffic.

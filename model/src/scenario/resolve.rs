@@ -9,7 +9,6 @@ use crate::document::{Context, Cursor, Diagnostic, closest};
 use crate::hpa::Source;
 use crate::keda::spec::{Trigger, TriggerKind};
 use crate::manifest::Document;
-use crate::prometheus::{self, Query};
 
 /// Fills in what follows from other fields, and reports references to nothing.
 pub(super) fn resolve(
@@ -35,7 +34,7 @@ pub(super) fn resolve(
 }
 
 /// All objects that are there at some time.
-pub(super) fn everything(scenario: &Scenario) -> Vec<&Objects> {
+pub(crate) fn everything(scenario: &Scenario) -> Vec<&Objects> {
     let applied = scenario.actions.iter().filter_map(|action| match &action.act {
         super::Act::Apply(objects) => Some(&**objects),
         _ => None,
@@ -336,19 +335,21 @@ fn did_you_mean<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -
 
 /// Reports a query that the release would refuse, or that cannot be answered here.
 fn check_query(at: &Cursor<'_>, query: &str, scenario: &Scenario) {
-    let profile = scenario.stack.prometheus.profile();
-    if let Err(error) = Query::parse(query, &profile) {
-        at.error(
-            "E012",
-            format!(
-                "Prometheus {} does not take this query: {error}",
-                scenario.stack.prometheus
-            ),
-            "",
-        );
-        return;
-    }
-    for missing in prometheus::check(query, &profile).err().unwrap_or_default() {
+    let parsed = match scenario.query(query) {
+        Ok(parsed) => parsed,
+        Err(error) => {
+            at.error(
+                "E012",
+                format!(
+                    "Prometheus {} does not take this query: {error}",
+                    scenario.stack.prometheus
+                ),
+                "",
+            );
+            return;
+        }
+    };
+    for missing in parsed.unsupported() {
         at.error(
             "E012",
             format!("the simulated Prometheus cannot answer this query: {missing}"),

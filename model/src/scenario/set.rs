@@ -70,11 +70,7 @@ pub(super) fn look_up<'v>(
 ) -> Option<(&'v Value, Option<&'v Document>)> {
     let (object, field) = target(text);
     let document = match object {
-        Some(object) => Some(
-            documents
-                .iter()
-                .find(|document| titles(document).iter().any(|title| title == object))?,
-        ),
+        Some(object) => Some(documents.iter().find(|document| is_called(document, object))?),
         None => None,
     };
     let root = document.map_or(scenario, |document| &document.value);
@@ -87,20 +83,23 @@ pub(super) fn look_up<'v>(
     Some((found, document))
 }
 
-/// What a document can be called.
-fn titles(document: &Document) -> [String; 2] {
-    [
-        document.title(),
-        format!("{}/{}/{}", document.kind.name, document.namespace, document.name),
-    ]
+/// Whether a document is called so: `Kind/name` or `Kind/namespace/name`.
+fn is_called(document: &Document, object: &str) -> bool {
+    let Some(name) = below(object, document.kind.name) else {
+        return false;
+    };
+    name == document.name || below(name, &document.namespace) == Some(&document.name)
+}
+
+fn below<'t>(text: &'t str, first: &str) -> Option<&'t str> {
+    text.strip_prefix(first)?.strip_prefix('/')
 }
 
 /// The document called `Kind/name` or `Kind/namespace/name`.
 fn find<'d>(object: &str, documents: &'d mut [Document]) -> Result<&'d mut Value, Refusal> {
-    let matching = |document: &&mut Document| titles(document).iter().any(|title| title == object);
     let count = documents
         .iter()
-        .filter(|document| titles(document).iter().any(|title| title == object))
+        .filter(|document| is_called(document, object))
         .count();
     match count {
         0 => {
@@ -114,7 +113,7 @@ fn find<'d>(object: &str, documents: &'d mut [Document]) -> Result<&'d mut Value
         }
         1 => Ok(&mut documents
             .iter_mut()
-            .find(matching)
+            .find(|document| is_called(document, object))
             .expect("counted a line above")
             .value),
         _ => Err(refuse(

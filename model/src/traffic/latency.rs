@@ -25,19 +25,24 @@ impl Histogram {
     }
 
     fn add_to(&mut self, bucket: usize, count: f64) {
-        if self.counts.is_empty() {
-            self.first = bucket;
-        } else if bucket < self.first {
-            let room = self.first - bucket;
-            self.counts.splice(0..0, std::iter::repeat_n(0.0, room));
-            self.first = bucket;
-        }
-        let place = bucket - self.first;
-        if place >= self.counts.len() {
-            self.counts.resize(place + 1, 0.0);
-        }
-        self.counts[place] += count;
+        self.reach(bucket, bucket);
+        self.counts[bucket - self.first] += count;
         self.total += count;
+    }
+
+    /// Makes room for buckets from `from` to `to`.
+    fn reach(&mut self, from: usize, to: usize) {
+        if self.counts.is_empty() {
+            self.first = from;
+        } else if from < self.first {
+            let room = self.first - from;
+            self.counts.splice(0..0, std::iter::repeat_n(0.0, room));
+            self.first = from;
+        }
+        let needed = to - self.first + 1;
+        if needed > self.counts.len() {
+            self.counts.resize(needed, 0.0);
+        }
     }
 
     /// Adds another distribution, scaled to `requests` requests.
@@ -47,15 +52,21 @@ impl Histogram {
 
     /// The same with each time `factor` times as long, to a bucket.
     pub(super) fn add_stretched(&mut self, other: &Histogram, requests: f64, factor: f64) {
-        if other.total > 0.0 {
-            let share = requests / other.total;
-            let first = other.first as f64 + (libm::log2(factor) * PER_DOUBLING).round();
-            for (place, &count) in other.counts.iter().enumerate() {
-                if count > 0.0 {
-                    let bucket = (first + place as f64).clamp(0.0, (BUCKETS - 1) as f64);
-                    self.add_to(bucket as usize, count * share);
-                }
-            }
+        let some = |&count: &f64| count > 0.0;
+        let ends = (
+            other.counts.iter().position(some),
+            other.counts.iter().rposition(some),
+        );
+        let (Some(from), Some(to)) = ends else {
+            return;
+        };
+        let share = requests / other.total;
+        let first = other.first as f64 + (libm::log2(factor) * PER_DOUBLING).round();
+        let bucket = |place: usize| (first + place as f64).clamp(0.0, (BUCKETS - 1) as f64) as usize;
+        self.reach(bucket(from), bucket(to));
+        for (place, &count) in other.counts.iter().enumerate().filter(|(_, count)| some(count)) {
+            self.counts[bucket(place) - self.first] += count * share;
+            self.total += count * share;
         }
     }
 

@@ -16,7 +16,7 @@ use sim::{Component, Instant, Outbox, Stream, Streams};
 use super::daemon_set::{node_should_keep, node_should_run};
 use super::deployment::{self, SetView, Step};
 use super::victims;
-use crate::api::{Api, Owner};
+use crate::api::{Api, Deployment, Owner, Pod, ReplicaSet};
 use crate::id::{DaemonSetId, DeploymentId, NodeId, PodId, ReplicaSetId};
 use crate::token_bucket::TokenBucket;
 
@@ -173,6 +173,9 @@ fn sync_deployment(id: DeploymentId, now: Instant, api: &Api, out: &mut Out) {
     let Some(object) = api.deployments.get(id) else {
         return;
     };
+    if is_settled(id, object, api) {
+        return;
+    }
     let ids: Vec<ReplicaSetId> = api.replica_sets_of(id).map(|(set, _)| set).collect();
     let mut available_next = Instant::MAX;
     let mut view = |&set_id: &ReplicaSetId| {
@@ -197,7 +200,7 @@ fn sync_deployment(id: DeploymentId, now: Instant, api: &Api, out: &mut Out) {
             pods,
             desired: set.desired,
             created: set.created,
-            is_new: Arc::ptr_eq(&set.template, &object.template) || set.template == object.template,
+            is_new: is_new(set, object),
         }
     };
     let sets: Vec<SetView> = ids.iter().map(&mut view).collect();
@@ -224,6 +227,21 @@ fn sync_deployment(id: DeploymentId, now: Instant, api: &Api, out: &mut Out) {
     }
 }
 
+fn is_new(set: &ReplicaSet, object: &Deployment) -> bool {
+    Arc::ptr_eq(&set.template, &object.template) || set.template == object.template
+}
+
+/// Whether a Deployment's only set is what it should be: whichever of its pods are available, there is nothing to
+/// do then, and without spec.minReadySeconds nothing to wait for.
+fn is_settled(id: DeploymentId, object: &Deployment, api: &Api) -> bool {
+    let mut sets = api.replica_sets_of(id).map(|(_, set)| set);
+    let (Some(only), None) = (sets.next(), sets.next()) else {
+        return false;
+    };
+    let sized = only.replicas == object.replicas && only.desired == object.replicas;
+    sized && object.min_ready.is_zero() && is_new(only, object)
+}
+
 impl Controllers {
     /// Controllers with full budgets.
     #[must_use]
@@ -246,17 +264,16 @@ impl Controllers {
         if self.sets.entry(id).or_default().expectations > 0 {
             return;
         }
-        let active: Vec<PodId> = api
-            .pods_of_replica_set(id)
-            .iter()
-            .copied()
-            .filter(|&pod| api.pods.get(pod).is_some_and(crate::api::Pod::is_active))
-            .collect();
-        let wanted = usize::try_from(set.replicas).unwrap_or(0);
-        if active.len() < wanted {
-            self.create(now, id, (wanted - active.len()).min(BURST_REPLICAS), out);
-        } else if active.len() > wanted {
-            let excess = (active.len() - wanted).min(BURST_REPLICAS);
+        let active = || {
+            let pods = api.pods_of_replica_set(id).iter().copied();
+            pods.filter(|&pod| api.pods.get(pod).is_some_and(Pod::is_active))
+        };
+        let (present, wanted) = (active().count(), usize::try_from(set.replicas).unwrap_or(0));
+        if present < wanted {
+            self.create(now, id, (wanted - present).min(BURST_REPLICAS), out);
+        } else if present > wanted {
+            let active: Vec<PodId> = active().collect();
+            let excess = (present - wanted).min(BURST_REPLICAS);
             for pod in victims::pods_to_delete(api, id, &active, excess, now, &mut self.ties) {
                 self.expect(id);
                 let at = self.replica_set_budget.take(now);

@@ -143,27 +143,23 @@ fn has_image(family: AmiFamily, instance_type: &InstanceType, profile: &Profile)
 /// The types that the claim admits, on which it fits, and which are available (`CompatibleAvailableFilter`).
 fn compatible<'a>(claim: &NodeClaim, types: &'a InstanceTypes) -> Vec<Candidate<'a>> {
     let requirements = &claim.requirements;
-    let admits = |own: &Arc<InstanceType>| {
-        requirements.allows(labels::INSTANCE_TYPE, &own.name)
-            && requirements.compatible(&own.requirements).is_ok()
-            && fits(&claim.requests, own.allocatable())
-    };
-    let candidate = |instance_type: &'a Arc<InstanceType>| {
+    let index = types.index();
+    let candidate = |at: usize| {
+        let instance_type = &types[at];
+        if !claim.requests.fits(instance_type.allocatable()) {
+            return None;
+        }
         let offerings: Vec<&Offering> = instance_type.available(requirements).collect();
         (!offerings.is_empty()).then_some(Candidate {
             instance_type,
             offerings,
         })
     };
-    types
+    index
+        .compatible(requirements)
         .iter()
-        .filter(|own| admits(own))
         .filter_map(candidate)
         .collect()
-}
-
-fn fits(requests: &Resources, allocatable: &Resources) -> bool {
-    requests.fits(allocatable)
 }
 
 /// Leaves what the provider wants of it: reserved offerings alone if there are any, generic types if there

@@ -9,6 +9,7 @@ use crate::api::{LabelSelector, Phase, PodAffinityTerm, Taint, TaintEffect};
 use crate::karpenter::Requirement;
 use crate::karpenter::fixture::{World, owned, template};
 use crate::karpenter::version::Version;
+use crate::quantity::MilliCpu;
 
 struct Run {
     world: World,
@@ -170,4 +171,41 @@ fn a_claim_has_the_labels_that_its_pool_leaves_no_choice_of() {
     let own = &claim.expect("a claim is made").labels;
     let own: Vec<(&str, &str)> = own.iter().map(|(key, value)| (&**key, &**value)).collect();
     assert_eq!(own, expected);
+}
+
+/// The pods that a pass makes new nodes for, and whether it was worked out anew.
+fn pass(provisioner: &mut Provisioner, world: &World) -> (Vec<PodId>, bool) {
+    let view = world.view();
+    let known = provisioner
+        .last
+        .as_ref()
+        .is_some_and(|(seen, _)| seen.is_current(&view));
+    let pass = provisioner.schedule(Instant::ZERO, &view, &mut Outbox::new());
+    let claims = pass.map_or_else(Vec::new, |pass| pass.results.new_claims);
+    (claims.into_iter().flat_map(|claim| claim.pods).collect(), !known)
+}
+
+#[test]
+fn a_pass_is_worked_out_anew_when_something_has_changed() {
+    let mut world = World::on_demand(&[4]);
+    let profile = Version::LATEST.profile();
+    let mut provisioner = Provisioner::new(profile, Settings::of(&profile), &Streams::new(1));
+    let big = world.add_pod_like(None, Arc::new(template(16_000, "big")), owned());
+    assert_eq!(pass(&mut provisioner, &world), (vec![], true));
+    assert_eq!(pass(&mut provisioner, &world), (vec![], false));
+
+    let small = world.add_pod_like(None, Arc::new(template(1000, "small")), owned());
+    assert_eq!(pass(&mut provisioner, &world), (vec![small], true));
+    assert_eq!(pass(&mut provisioner, &world), (vec![small], false));
+
+    let pool = world.pools.get_mut(NodePoolId(0)).expect("the pool");
+    pool.limits.cpu = Some(MilliCpu(0));
+    assert_eq!(pass(&mut provisioner, &world), (vec![], true));
+    world.api.remove_pod(big);
+    world.api.remove_pod(small);
+    assert_eq!(
+        pass(&mut provisioner, &world),
+        (vec![], true),
+        "there is nothing to place"
+    );
 }

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::type_set::TypeSet;
-use crate::karpenter::instance_type::{CapacityType, InstanceType, Offering};
+use crate::karpenter::instance_type::{CapacityType, InstanceType, Offering, Wanted};
 use crate::karpenter::labels;
 use crate::karpenter::requirement::{Name, Requirement};
 use crate::karpenter::requirements::Requirements;
@@ -19,8 +19,8 @@ use crate::quantity::{Price, ResourceName, Resources};
 /// The types that have each value of one label.
 #[derive(Debug, Default)]
 struct Key {
-    /// By value, ascending; a type may have several.
-    values: Vec<(Name, Vec<u16>)>,
+    /// By value; a type may have several.
+    values: BTreeMap<Name, Vec<u16>>,
     /// Types that must not have the label.
     valueless: Vec<u16>,
     /// Types with a requirement that is no list of values.
@@ -107,10 +107,8 @@ impl Catalog {
         set: &TypeSet,
         requirements: &Requirements,
     ) -> Vec<Arc<InstanceType>> {
-        let admitted = self
-            .available
-            .iter()
-            .filter(|a| a.offering.is_compatible(requirements));
+        let wanted = Wanted::of(requirements);
+        let admitted = self.available.iter().filter(|a| wanted.admits(&a.offering));
         let admitted: Vec<&Available> = admitted.collect();
         let cheapest = |at: usize| admitted.iter().map(|a| a.prices[at]).min();
         let mut order: Vec<(Option<Price>, usize)> = set.iter().map(|at| (cheapest(at), at)).collect();
@@ -130,8 +128,8 @@ impl Catalog {
             allowed.for_each(|(_, types)| pass(types));
         } else {
             for value in requirement.values() {
-                if let Ok(at) = index.values.binary_search_by(|(own, _)| own.cmp(value)) {
-                    pass(&index.values[at].1);
+                if let Some(types) = index.values.get(value) {
+                    pass(types);
                 }
             }
         }
@@ -153,11 +151,29 @@ impl Catalog {
         }
     }
 
+    /// The types that requirements admit: each label of a type is met, or well known, or need not be there
+    /// (karpenter v1.14 pkg/scheduling/requirements.go `Compatible` with `AllowUndefinedWellKnownLabels`).
+    pub(crate) fn compatible(&self, requirements: &Requirements) -> TypeSet {
+        let mut set = self.all();
+        self.filter_requirements(&mut set, requirements);
+        let undefined = |key: &&Name| !labels::is_well_known(key) && requirements.get(key).is_none();
+        for key in self.keys.keys().filter(undefined) {
+            let (index, _) = &self.keys[key];
+            let valued = index.values.values().flatten();
+            let open = index.open.iter().filter(|(_, own)| !own.allows_absence());
+            for at in valued.chain(open.map(|(at, _)| at)) {
+                set.remove(usize::from(*at));
+            }
+        }
+        set
+    }
+
     /// Keeps the types with an available offering that requirements admit.
     pub(crate) fn filter_offerings(&self, set: &mut TypeSet, requirements: &Requirements) {
         let mut passing = TypeSet::none(self.types.len());
+        let wanted = Wanted::of(requirements);
         for available in &*self.available {
-            if available.offering.is_compatible(requirements) {
+            if wanted.admits(&available.offering) {
                 passing.union(&available.types);
             }
         }
@@ -189,15 +205,13 @@ impl Catalog {
             return 0;
         };
         let spanned = |types: &[u16]| types.iter().any(|at| set.contains(usize::from(*at)));
-        index.values.iter().filter(|(_, types)| spanned(types)).count()
+        index.values.values().filter(|types| spanned(types)).count()
     }
 
     /// The values that any type has for a label.
     pub(crate) fn values(&self, key: &str) -> impl Iterator<Item = &Name> + '_ {
         let index = self.keys.get(key).map(|(index, _)| index);
-        index
-            .into_iter()
-            .flat_map(|index| index.values.iter().map(|(value, _)| value))
+        index.into_iter().flat_map(|index| index.values.keys())
     }
 
     /// The reserved offerings that are available and that requirements admit, of the types of a set.
@@ -224,7 +238,6 @@ fn row(resources: &Resources) -> [i64; 4] {
 
 fn index_keys(types: &[Arc<InstanceType>]) -> BTreeMap<Name, (Key, TypeSet)> {
     let mut keys: BTreeMap<Name, (Key, TypeSet)> = BTreeMap::new();
-    let mut values: BTreeMap<(Name, Name), Vec<u16>> = BTreeMap::new();
     for (at, instance_type) in types.iter().enumerate() {
         for (key, requirement) in instance_type.requirements.iter() {
             let entry = keys.entry(key.clone());
@@ -241,15 +254,17 @@ fn index_keys(types: &[Arc<InstanceType>]) -> BTreeMap<Name, (Key, TypeSet)> {
                 .iter()
                 .filter(|_| !requirement.is_complement())
             {
-                values.entry((key.clone(), value.clone())).or_default().push(at);
+                index.values.entry(value.clone()).or_default().push(at);
             }
         }
     }
-    for ((key, value), types) in values {
-        let (index, _) = keys.get_mut(&key).expect("a value's key is indexed");
-        index.values.push((value, types));
-    }
     keys
+}
+
+/// What offerings are told apart by.
+fn place(offering: &Offering) -> (&Name, CapacityType, Option<&Name>) {
+    let reservation = offering.reservation.as_ref().map(|own| &own.id);
+    (&offering.zone, offering.capacity_type, reservation)
 }
 
 fn index_offerings(types: &[Arc<InstanceType>]) -> Vec<Available> {
@@ -260,13 +275,6 @@ fn index_offerings(types: &[Arc<InstanceType>]) -> Vec<Available> {
             .iter()
             .filter(|offering| offering.available)
         {
-            let place = |o: &Offering| {
-                (
-                    o.zone.clone(),
-                    o.capacity_type,
-                    o.reservation.as_ref().map(|r| r.id.clone()),
-                )
-            };
             let same = |other: &Available| place(&other.offering) == place(offering);
             let group = available.iter().position(same).unwrap_or_else(|| {
                 available.push(Available {

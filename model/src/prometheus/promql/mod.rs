@@ -27,6 +27,8 @@ mod relabel;
 mod selector;
 mod value;
 
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 pub use selector::{Matcher, Op, Selector};
@@ -117,6 +119,12 @@ impl Query {
         &self.selectors
     }
 
+    /// What of it the simulated Prometheus cannot answer as the real one might, each thing by name.
+    #[must_use]
+    pub fn unsupported(&self) -> &[Unsupported] {
+        &self.unsupported
+    }
+
     /// Whether the answer has at most one element, however many series there are: the outermost operation is
     /// an aggregation without `by` and `without`, or a function or operation on such.
     #[must_use]
@@ -195,16 +203,34 @@ impl Query {
     }
 }
 
-/// What of a query the simulated Prometheus cannot answer as the real one might, each thing by name.
-///
-/// # Errors
-///
-/// All functions that look at what is not simulated. Nothing if the query does not parse: that is
-/// [`Query::parse`]'s to say.
-pub fn check(text: &str, profile: &Profile) -> Result<(), Vec<Unsupported>> {
-    match Query::parse(text, profile) {
-        Ok(query) if !query.unsupported.is_empty() => Err(query.unsupported),
-        _ => Ok(()),
+/// Queries that were parsed, which takes longer than to answer them. A clone shares them: what one configuration
+/// of a scenario asks, the others mostly ask too.
+#[derive(Debug, Clone, Default)]
+pub struct Parsed {
+    of: Arc<Mutex<Vec<(Profile, ByText)>>>,
+}
+
+type ByText = BTreeMap<String, Result<Arc<Query>, ParseError>>;
+
+impl Parsed {
+    /// See [`Query::parse`].
+    ///
+    /// # Errors
+    ///
+    /// What the release refuses before it evaluates.
+    pub fn parse(&self, text: &str, profile: &Profile) -> Result<Arc<Query>, ParseError> {
+        let mut of = self.of.lock().expect("parsing does not panic");
+        let at = of.iter().position(|(own, _)| own == profile).unwrap_or_else(|| {
+            of.push((*profile, ByText::new()));
+            of.len() - 1
+        });
+        let known = &mut of[at].1;
+        if let Some(known) = known.get(text) {
+            return known.clone();
+        }
+        let parsed = Query::parse(text, profile).map(Arc::new);
+        known.insert(text.to_owned(), parsed.clone());
+        parsed
     }
 }
 

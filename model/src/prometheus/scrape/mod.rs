@@ -25,7 +25,7 @@ use rand::RngExt;
 use sim::{Component, Instant, Outbox, Stream, Streams};
 
 pub use config::{Config, Job, JobConfig};
-pub(super) use target::REPORTS;
+pub(crate) use target::REPORTS;
 pub use target::{Failure, Source, Target, TargetId};
 
 use self::discovery::Discovery;
@@ -125,6 +125,17 @@ impl Prometheus {
             send_alarm: None,
             reload_alarm: None,
             sent: None,
+        }
+    }
+
+    /// The same server, keeping only what these queries can select. It scrapes the same targets at the same
+    /// times.
+    #[must_use]
+    pub fn keeping(self, queries: &[Query]) -> Self {
+        Prometheus {
+            interest: Interest::of(queries),
+            storage: Storage::for_queries(self.config.version.profile(), queries),
+            ..self
         }
     }
 

@@ -1,6 +1,7 @@
 //! Advice about what Prometheus scrapes and what queries look at.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::{Facts, advise};
 use crate::api::Labels;
@@ -46,7 +47,6 @@ pub(super) fn check(facts: &Facts<'_>) {
 
 /// The metrics that triggers and rules select, and what of the dashboard the scenario itself asks for.
 fn metrics(facts: &Facts<'_>) -> BTreeSet<String> {
-    let profile = facts.scenario.stack.prometheus.profile();
     let written = facts.root.get("dashboard");
     let dashboard = &facts.scenario.dashboard;
     let panels = [
@@ -58,8 +58,8 @@ fn metrics(facts: &Facts<'_>) -> BTreeSet<String> {
     .filter(|(panel, _)| written.get(panel).is_given())
     .map(|(_, query)| query.clone());
     let texts = resolve::queries(facts.scenario).into_iter().chain(panels);
-    let parsed = texts.filter_map(|text| Query::parse(&text, &profile).ok());
-    let of = |query: Query| {
+    let parsed = texts.filter_map(|text| facts.scenario.query(&text).ok());
+    let of = |query: Arc<Query>| {
         let names = query
             .selectors()
             .iter()

@@ -270,7 +270,7 @@ impl Rules<'_> {
     fn query(&self, prometheus: &Prometheus, at: &Cursor<'_>) {
         let scenario = self.facts.scenario;
         let at = at.at("metadata.query");
-        let Ok(query) = Query::parse(&prometheus.query, &scenario.stack.prometheus.profile()) else {
+        let Ok(query) = scenario.query(&prometheus.query) else {
             return;
         };
         let is_traefik = |metric: &str| metric.starts_with("traefik_");
@@ -375,8 +375,7 @@ impl Rules<'_> {
         at: &Cursor<'_>,
     ) {
         let about_server = object.target == self.facts.scenario.roles.server;
-        let Ok(query) = Query::parse(&prometheus.query, &self.facts.scenario.stack.prometheus.profile())
-        else {
+        let Ok(query) = self.facts.scenario.query(&prometheus.query) else {
             return;
         };
         let tolerance = self.facts.scenario.config.hpa.tolerance;

@@ -64,9 +64,8 @@ pub(super) fn resolve_all(
     let context = Context::new(&files.scenario.path, String::new(), &problems);
     let root = context.root(tree);
     SCHEMA.check(&root);
-    let mut scenario = scenario(&root, files, documents, catalog, &problems);
-    if let Some(scenario) = &mut scenario {
-        scenario.shared = shared;
+    let scenario = scenario(&root, files, documents, catalog, shared, &problems);
+    if let Some(scenario) = &scenario {
         super::check::check(scenario, &root, documents, &problems);
     }
     let report = Report::new(problems.take());
@@ -117,6 +116,7 @@ fn scenario(
     files: &Files,
     documents: &[Document],
     catalog: Option<Arc<Catalog>>,
+    shared: Shared,
     problems: &RefCell<Vec<Diagnostic>>,
 ) -> Option<Scenario> {
     let epoch = epoch(&root.get("epoch"));
@@ -168,7 +168,7 @@ fn scenario(
         metric_rules: metric_rules(&root.get("metric")),
         overlay: overlay(&root.get("overlay"), epoch),
         config: parts::parts(root, &stack, epoch, ec2),
-        shared: Shared::default(),
+        shared,
     };
     for action in &mut scenario.actions {
         if let super::Act::Apply(objects) = &mut action.act {
@@ -190,9 +190,8 @@ fn objects(
     problems: &RefCell<Vec<Diagnostic>>,
 ) -> (Objects, BTreeMap<String, Objects>) {
     let later = actions::applied_files(&root.get("action"));
-    let (applied, at_start): (Vec<Document>, Vec<Document>) = documents
+    let (applied, at_start): (Vec<&Document>, Vec<&Document>) = documents
         .iter()
-        .cloned()
         .partition(|document| later.contains(&document.file));
     let objects = convert(&at_start, &Objects::default(), problems);
     let known = files
@@ -201,10 +200,10 @@ fn objects(
         .map(|source| &source.path)
         .filter(|path| later.contains(*path));
     let of_file = |path: &String| {
-        let documents: Vec<Document> = applied
+        let documents: Vec<&Document> = applied
             .iter()
+            .copied()
             .filter(|document| document.file == *path)
-            .cloned()
             .collect();
         (path.clone(), convert(&documents, &objects, problems))
     };

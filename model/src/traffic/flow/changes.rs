@@ -3,7 +3,7 @@
 //! Whatever ends takes its share of what is under way with it: a client's requests are cancelled, a server's
 //! connections break off, a proxy's are never counted.
 
-use super::{Flow, Pod};
+use super::{Ended, Flow, Pod};
 use crate::id::{NodeId, PodId};
 use crate::traffic::config::{Machine, PodCpu};
 use crate::traffic::pool::Presence;
@@ -18,7 +18,7 @@ impl Flow {
     /// Nobody says that the node's servers are gone: they stay configured, and requests to them hang, until they
     /// are no longer Ready or deleted.
     pub(in crate::traffic) fn node_gone(&mut self, node: NodeId) {
-        let here = |(_, pod): &(&PodId, &Pod)| pod.node == node && pod.alive;
+        let here = |(_, pod): &(&PodId, &Pod)| pod.node == node;
         let lost: Vec<PodId> = self.pods.iter().filter(here).map(|(&id, _)| id).collect();
         lost.into_iter().for_each(|pod| self.containers_end(pod));
         self.nodes.remove(&node);
@@ -26,18 +26,17 @@ impl Flow {
     }
 
     pub(in crate::traffic) fn pod_running(&mut self, id: PodId, role: Role, node: NodeId, cpu: PodCpu) {
-        let used = self.pods.get(&id).map_or(0.0, |pod| pod.used);
-        if self.pods.get(&id).is_some_and(|pod| pod.alive) || !self.nodes.contains_key(&node) {
+        if self.pods.contains_key(&id) || !self.nodes.contains_key(&node) {
             return;
         }
         self.accrue();
+        let used = self.ended.remove(&id).map_or(0.0, |before| before.used);
         self.pods.insert(
             id,
             Pod {
                 role,
                 node,
                 cpu,
-                alive: true,
                 used,
                 rate: 0.0,
                 place: None,
@@ -52,7 +51,7 @@ impl Flow {
     }
 
     pub(in crate::traffic) fn pod_ready(&mut self, id: PodId, ready: bool) {
-        match self.pods.get(&id).map(|pod| pod.role) {
+        match self.known(id).map(|(role, _)| role) {
             Some(Role::Proxy) => {
                 self.pool.proxy_ready(id, ready);
                 self.stale_state = true;
@@ -69,7 +68,7 @@ impl Flow {
     }
 
     pub(in crate::traffic) fn pod_deleting(&mut self, id: PodId) {
-        match self.pods.get(&id).map(|pod| (pod.role, pod.alive)) {
+        match self.known(id) {
             Some((Role::Proxy, _)) => {
                 self.pool.proxy_ready(id, false);
                 self.stale_state = true;
@@ -81,14 +80,20 @@ impl Flow {
     }
 
     pub(in crate::traffic) fn pod_stopped(&mut self, id: PodId) {
-        if self.pods.get(&id).is_some_and(|pod| pod.role == Role::Server) {
+        if self.known(id).is_some_and(|(role, _)| role == Role::Server) {
             self.pool.endpoint(self.now, id, Presence::Absent);
         }
         self.containers_end(id);
     }
 
+    /// What a pod does or did here, and whether its containers run.
+    fn known(&self, id: PodId) -> Option<(Role, bool)> {
+        let running = self.pods.get(&id).map(|pod| (pod.role, true));
+        running.or_else(|| self.ended.get(&id).map(|pod| (pod.role, false)))
+    }
+
     fn containers_end(&mut self, id: PodId) {
-        let Some(pod) = self.pods.get(&id).filter(|pod| pod.alive) else {
+        let Some(pod) = self.pods.get(&id) else {
             return;
         };
         let (role, node) = (pod.role, pod.node);
@@ -98,8 +103,8 @@ impl Flow {
             Role::Proxy => self.proxy_stopped(id),
             Role::Server => self.server_stopped(id, node),
         }
-        if let Some(pod) = self.pods.get_mut(&id) {
-            (pod.alive, pod.rate, pod.place) = (false, 0.0, None);
+        if let Some(Pod { role, used, .. }) = self.pods.remove(&id) {
+            self.ended.insert(id, Ended { role, used });
         }
         self.stale_state = true;
     }
@@ -127,7 +132,7 @@ impl Flow {
             self.flying -= cut;
             self.failed(cut, traefik::BAD_GATEWAY, true, self.present.solution.response);
         }
-        let here = |pod: &&Pod| pod.role == Role::Server && pod.alive && pod.node == node;
+        let here = |pod: &&Pod| pod.role == Role::Server && pod.node == node;
         let beside = self.pods.values().filter(here).count();
         if let Some(line) = self.lines.get_mut(&node) {
             let cut = line.cut(1.0 / beside.max(1) as f64);

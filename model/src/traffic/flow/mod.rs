@@ -39,18 +39,26 @@ const GRAIN: f64 = 60.0;
 /// How finely hanging times are told apart.
 const LUMPS: usize = 5;
 
+/// A pod whose containers run.
 #[derive(Debug, Clone)]
 struct Pod {
     role: Role,
     node: NodeId,
     cpu: PodCpu,
-    alive: bool,
     /// vCPU-seconds up to `Flow::since`.
     used: f64,
     /// vCPU at present.
     rate: f64,
     /// Its node's place among the state's sites, if it counts there.
     place: Option<usize>,
+}
+
+/// A pod whose containers have ended.
+#[derive(Debug, Clone, Copy)]
+struct Ended {
+    role: Role,
+    /// vCPU-seconds.
+    used: f64,
 }
 
 /// Requests that hang, and end together.
@@ -110,6 +118,7 @@ pub(super) struct Flow {
     now: Instant,
     nodes: BTreeMap<NodeId, Machine>,
     pods: BTreeMap<PodId, Pod>,
+    ended: BTreeMap<PodId, Ended>,
     sources: Vec<Source>,
     /// Requests a second from outside, and until when.
     arrivals: f64,
@@ -160,6 +169,7 @@ impl Flow {
             now: Instant::ZERO,
             nodes: BTreeMap::new(),
             pods: BTreeMap::new(),
+            ended: BTreeMap::new(),
             arrivals: 0.0,
             arrivals_until: if sources.is_empty() { f64::INFINITY } else { 0.0 },
             sources,
@@ -246,12 +256,11 @@ impl Flow {
         let mut alive = 0;
         for (id, pod) in &mut self.pods {
             pod.place = None;
-            let counts = pod.alive
-                && match pod.role {
-                    Role::Client => true,
-                    Role::Proxy => self.pool.proxies.iter().filter(up).any(|proxy| proxy.pod == *id),
-                    Role::Server => configured.binary_search(id).is_ok(),
-                };
+            let counts = match pod.role {
+                Role::Client => true,
+                Role::Proxy => self.pool.proxies.iter().filter(up).any(|proxy| proxy.pod == *id),
+                Role::Server => configured.binary_search(id).is_ok(),
+            };
             if !counts {
                 continue;
             }

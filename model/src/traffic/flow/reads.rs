@@ -13,13 +13,14 @@ use crate::traffic::{Role, Sample, Stats};
 impl Flow {
     pub(in crate::traffic) fn cpu_seconds(&self, id: PodId) -> f64 {
         let seconds = self.now.since(self.since).as_secs_f64();
-        self.pods
-            .get(&id)
-            .map_or(0.0, |pod| pod.used + pod.rate * seconds)
+        match self.pods.get(&id) {
+            Some(pod) => pod.used + pod.rate * seconds,
+            None => self.ended.get(&id).map_or(0.0, |pod| pod.used),
+        }
     }
 
     pub(in crate::traffic) fn held(&self) -> BTreeMap<PodId, f64> {
-        let servers = |(_, pod): &(&PodId, &Pod)| pod.role == Role::Server && pod.alive;
+        let servers = |(_, pod): &(&PodId, &Pod)| pod.role == Role::Server;
         let mut on: BTreeMap<NodeId, f64> = BTreeMap::new();
         for (_, pod) in self.pods.iter().filter(servers) {
             *on.entry(pod.node).or_default() += 1.0;
