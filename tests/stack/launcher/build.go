@@ -2,6 +2,7 @@ package main
 
 import (
 	"debug/buildinfo"
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -111,14 +112,18 @@ func moduleDir(part, module string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	command := exec.Command("go", "list", "-mod=readonly", "-m", "-f", "{{.Dir}}", module)
+	// Also where the programs were kept and Go's modules were not.
+	command := exec.Command("go", "mod", "download", "-json", module)
 	command.Dir = filepath.Join(sources, "parts", part)
 	out, err := command.Output()
-	dir := strings.TrimSpace(string(out))
-	if err != nil || dir == "" {
+	var found struct{ Dir string }
+	if err == nil {
+		err = json.Unmarshal(out, &found)
+	}
+	if err != nil || found.Dir == "" {
 		return "", fmt.Errorf("the files of %s are not there: run 'just stack-build'", module)
 	}
-	return dir, nil
+	return found.Dir, nil
 }
 
 // sources is tests/stack: the folder that this module's folder lies in.
