@@ -219,7 +219,7 @@ pub(super) fn start(config: &Config, state: &State, seed: u64, starting: f64) ->
                 Role::Server => &site.servers,
                 Role::Client => &site.clients,
             };
-            for (&cpu, &count) in pods {
+            for (cpu, count) in pods.iter() {
                 for _ in 0..count {
                     let id = PodId(next_pod);
                     next_pod += 1;
