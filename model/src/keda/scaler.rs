@@ -129,12 +129,11 @@ pub fn metric_name(index: usize, trigger: &Trigger, profile: &Profile) -> Option
     let name = match &trigger.kind {
         TriggerKind::Resource { .. } => return None,
         TriggerKind::Prometheus(_) if profile.plain_metric_names => "prometheus".to_owned(),
-        TriggerKind::Prometheus(metadata) => {
-            format!(
-                "prometheus-{}",
-                metadata.metric_name.as_deref().unwrap_or("prometheus")
-            )
-        }
+        TriggerKind::Prometheus(metadata) => [
+            "prometheus-",
+            metadata.metric_name.as_deref().unwrap_or("prometheus"),
+        ]
+        .concat(),
         TriggerKind::Cron(metadata) => {
             let spell = |text: &str| {
                 let spelt = text
@@ -156,8 +155,13 @@ pub fn metric_name(index: usize, trigger: &Trigger, profile: &Profile) -> Option
             )
         }
     };
-    let normalized = name.replace(['/', '.', ':', '%', '(', ')'], "-");
-    Some(format!("s{index}-{normalized}"))
+    let normalized = |letter| match letter {
+        '/' | '.' | ':' | '%' | '(' | ')' => '-',
+        other => other,
+    };
+    let mut metric = format!("s{index}-");
+    metric.extend(name.chars().map(normalized));
+    Some(metric)
 }
 
 #[cfg(test)]
