@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::config::Job;
 use super::target::{Source, Target};
 use super::{Config, View};
-use crate::api::{Labels as Metadata, Node, Phase, Pod};
+use crate::api::{Labels as Metadata, Node, Phase, Pod, PodTemplate};
 use crate::id::{NodeId, PodId};
 use crate::prometheus::exporters;
 use crate::prometheus::labels::Labels;
@@ -48,10 +48,44 @@ impl Wanted {
     }
 }
 
+/// What the pods of a template are to the chart's jobs.
+#[derive(Debug)]
+struct Role {
+    template: Arc<PodTemplate>,
+    annotated: bool,
+    kube_state: bool,
+}
+
+/// The roles of all templates that were seen.
+#[derive(Debug, Default)]
+struct Roles {
+    known: Vec<Role>,
+    /// The place of the one that was asked for last: neighbours mostly share theirs.
+    last: usize,
+}
+
+impl Roles {
+    fn of(&mut self, pod: &Pod) -> &Role {
+        let is_own = |role: &Role| Arc::ptr_eq(&role.template, &pod.template);
+        if !self.known.get(self.last).is_some_and(is_own) {
+            self.last = self.known.iter().position(is_own).unwrap_or(self.known.len());
+        }
+        if self.last == self.known.len() {
+            self.known.push(Role {
+                template: pod.template.clone(),
+                annotated: is_annotated(pod),
+                kube_state: is_kube_state_metrics(pod),
+            });
+        }
+        &self.known[self.last]
+    }
+}
+
 /// What discovery remembers, so that a change costs no more than what changed.
 #[derive(Debug)]
 pub(super) struct Discovery {
     wanted: Wanted,
+    roles: Roles,
     /// Pods that are or were targets.
     pods: BTreeSet<PodId>,
     nodes: BTreeMap<NodeId, NodeTargets>,
@@ -68,6 +102,7 @@ impl Discovery {
     pub(super) fn new(interest: &Interest) -> Self {
         Discovery {
             wanted: Wanted::new(interest),
+            roles: Roles::default(),
             pods: BTreeSet::new(),
             nodes: BTreeMap::new(),
         }
@@ -78,7 +113,8 @@ impl Discovery {
         let Some(pod) = view.api.pods.get(id) else {
             return self.pods.remove(&id);
         };
-        let concerns = is_annotated(pod) || is_kube_state_metrics(pod);
+        let role = self.roles.of(pod);
+        let concerns = role.annotated || role.kube_state;
         if concerns {
             self.pods.insert(id);
         }
@@ -103,7 +139,11 @@ impl Discovery {
         let mut declared = false;
         let mut exporter = None;
         for (id, pod) in api.pods.iter() {
-            let (annotated, kube_state) = (is_annotated(pod), is_kube_state_metrics(pod));
+            let &Role {
+                annotated,
+                kube_state,
+                ..
+            } = self.roles.of(pod);
             declared |= kube_state;
             if !annotated && !kube_state {
                 continue;
