@@ -218,12 +218,7 @@ impl<E> Agenda<E> {
             let Some(children) = self.heap.get(first..end).filter(|children| !children.is_empty()) else {
                 break;
             };
-            let mut least = 0;
-            for (place, child) in children.iter().enumerate() {
-                if child.key() < children[least].key() {
-                    least = place;
-                }
-            }
+            let least = earliest(children);
             let child = children[least];
             if last.key() <= child.key() {
                 break;
@@ -234,6 +229,30 @@ impl<E> Agenda<E> {
         self.heap[hole] = last;
         Some(top)
     }
+}
+
+/// Which of some siblings is due first. Four of them, the rule, hold a small tournament.
+fn earliest(siblings: &[Entry]) -> usize {
+    if let [a, b, c, d] = siblings {
+        let (left, left_key) = if b.key() < a.key() {
+            (1, b.key())
+        } else {
+            (0, a.key())
+        };
+        let (right, right_key) = if d.key() < c.key() {
+            (3, d.key())
+        } else {
+            (2, c.key())
+        };
+        return if right_key < left_key { right } else { left };
+    }
+    let mut least = 0;
+    for (place, sibling) in siblings.iter().enumerate().skip(1) {
+        if sibling.key() < siblings[least].key() {
+            least = place;
+        }
+    }
+    least
 }
 
 #[cfg(test)]
