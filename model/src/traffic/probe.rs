@@ -16,7 +16,7 @@ use sim::{Instant, Streams};
 use super::Role;
 use super::arrivals::{Arrivals, Process, Shape};
 use super::config::Config;
-use super::flow::Plant;
+use super::flow::{Plant, Solutions};
 use super::latency::Histogram;
 use super::requests::Requests;
 use super::state::{Pods, State};
@@ -116,6 +116,8 @@ pub struct Probes {
 /// The findings of one configuration.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Findings {
+    /// Solutions in closed form.
+    pub(super) solutions: Solutions,
     found: Arc<Mutex<BTreeMap<Vec<u64>, Once>>>,
 }
 

@@ -87,6 +87,11 @@ impl State {
         self.sites.iter().map(|site| count(&site.clients)).sum()
     }
 
+    /// The sites as numbers, one after the other: states with the same numbers are the same.
+    pub(super) fn numbers(&self) -> Vec<u64> {
+        self.sites.iter().flat_map(site_key).collect()
+    }
+
     /// The state as numbers, the same whatever the nodes are called: the key of memoized results. With it the
     /// state itself in the key's order of nodes, without those that nothing of ours is on, and with one speed
     /// for machines of a type.

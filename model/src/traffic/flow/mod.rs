@@ -13,6 +13,7 @@ mod open;
 mod plant;
 mod reads;
 mod root;
+mod solutions;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use sim::{Instant, Streams};
 use self::open::Line;
 pub(super) use self::plant::Plant;
 use self::plant::Solution;
+pub(super) use self::solutions::Solutions;
 use super::arrivals::Source;
 use super::config::{Config, Machine, PodCpu};
 use super::pool::{Pick, Pool, Proxy};
@@ -341,7 +343,12 @@ impl Flow {
             self.state = Arc::new(state);
             self.is_new_state();
         }
-        let solution = self.plant.solve(share, open);
+        let solution = if share == 1.0 && open == 0.0 && self.plant.serves() {
+            let solutions = &self.probes.solutions;
+            solutions.of(&self.state, || self.plant.solve(share, open))
+        } else {
+            self.plant.solve(share, open)
+        };
         let vanished = self.present.vanished;
         let clients = self.config.clients.as_ref();
         let alone = clients

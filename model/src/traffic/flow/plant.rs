@@ -241,6 +241,11 @@ impl Plant {
         }
     }
 
+    /// Whether a request can reach a server at all.
+    pub(super) fn serves(&self) -> bool {
+        self.servers > 0.0 && self.proxies > 0.0
+    }
+
     /// Requests a second that the servers of one node of each group can answer at most.
     pub(super) fn node_most(&self) -> Vec<f64> {
         let mut most = vec![0.0; self.groups.len()];
@@ -272,7 +277,7 @@ impl Plant {
     pub(in crate::traffic) fn solve(&self, active: f64, open: f64) -> Solution {
         let mut solution = Solution::default();
         let loops = self.loops * active;
-        if self.servers == 0.0 || self.proxies == 0.0 {
+        if !self.serves() {
             return solution;
         }
         // Others that a request may have to wait for; from outside they come whenever they please.
