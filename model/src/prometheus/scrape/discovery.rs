@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::config::Job;
 use super::target::{Source, Target};
 use super::{Config, View};
-use crate::api::{Labels as Metadata, Node, Phase, Pod, PodTemplate};
+use crate::api::{ByTemplate, Labels as Metadata, Node, Phase, Pod};
 use crate::id::{NodeId, PodId};
 use crate::prometheus::exporters;
 use crate::prometheus::labels::Labels;
@@ -49,35 +49,18 @@ impl Wanted {
 }
 
 /// What the pods of a template are to the chart's jobs.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 struct Role {
-    template: Arc<PodTemplate>,
     annotated: bool,
     kube_state: bool,
 }
 
-/// The roles of all templates that were seen.
-#[derive(Debug, Default)]
-struct Roles {
-    known: Vec<Role>,
-    /// The place of the one that was asked for last: neighbours mostly share theirs.
-    last: usize,
-}
-
-impl Roles {
-    fn of(&mut self, pod: &Pod) -> &Role {
-        let is_own = |role: &Role| Arc::ptr_eq(&role.template, &pod.template);
-        if !self.known.get(self.last).is_some_and(is_own) {
-            self.last = self.known.iter().position(is_own).unwrap_or(self.known.len());
+impl Role {
+    fn of(pod: &Pod) -> Self {
+        Role {
+            annotated: is_annotated(pod),
+            kube_state: is_kube_state_metrics(pod),
         }
-        if self.last == self.known.len() {
-            self.known.push(Role {
-                template: pod.template.clone(),
-                annotated: is_annotated(pod),
-                kube_state: is_kube_state_metrics(pod),
-            });
-        }
-        &self.known[self.last]
     }
 }
 
@@ -85,7 +68,7 @@ impl Roles {
 #[derive(Debug)]
 pub(super) struct Discovery {
     wanted: Wanted,
-    roles: Roles,
+    roles: ByTemplate<Role>,
     /// Pods that are or were targets.
     pods: BTreeSet<PodId>,
     nodes: BTreeMap<NodeId, NodeTargets>,
@@ -102,7 +85,7 @@ impl Discovery {
     pub(super) fn new(interest: &Interest) -> Self {
         Discovery {
             wanted: Wanted::new(interest),
-            roles: Roles::default(),
+            roles: ByTemplate::default(),
             pods: BTreeSet::new(),
             nodes: BTreeMap::new(),
         }
@@ -113,7 +96,7 @@ impl Discovery {
         let Some(pod) = view.api.pods.get(id) else {
             return self.pods.remove(&id);
         };
-        let role = self.roles.of(pod);
+        let role = self.roles.get_or(&pod.template, || Role::of(pod));
         let concerns = role.annotated || role.kube_state;
         if concerns {
             self.pods.insert(id);
@@ -139,11 +122,10 @@ impl Discovery {
         let mut declared = false;
         let mut exporter = None;
         for (id, pod) in api.pods.iter() {
-            let &Role {
+            let Role {
                 annotated,
                 kube_state,
-                ..
-            } = self.roles.of(pod);
+            } = *self.roles.get_or(&pod.template, || Role::of(pod));
             declared |= kube_state;
             if !annotated && !kube_state {
                 continue;
@@ -205,6 +187,11 @@ impl Discovery {
 /// A label name from a Kubernetes name: what may not be in one becomes `_`
 /// (prometheus 3.5 util/strutil/strconv.go `SanitizeLabelName`).
 fn sanitize(name: &str) -> String {
+    if name.is_ascii() {
+        let allowed = |byte: u8| if byte.is_ascii_alphanumeric() { byte } else { b'_' };
+        let bytes = name.bytes().map(allowed).collect();
+        return String::from_utf8(bytes).expect("ASCII is UTF-8");
+    }
     let allowed = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
     name.chars().map(allowed).collect()
 }
