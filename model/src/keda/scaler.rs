@@ -155,13 +155,13 @@ pub fn metric_name(index: usize, trigger: &Trigger, profile: &Profile) -> Option
             )
         }
     };
-    let normalized = |letter| match letter {
-        '/' | '.' | ':' | '%' | '(' | ')' => '-',
-        other => other,
-    };
-    let mut metric = format!("s{index}-");
-    metric.extend(name.chars().map(normalized));
-    Some(metric)
+    let mut metric = ["s", &index.to_string(), "-", &name].concat().into_bytes();
+    for letter in &mut metric {
+        if matches!(letter, b'/' | b'.' | b':' | b'%' | b'(' | b')') {
+            *letter = b'-';
+        }
+    }
+    Some(String::from_utf8(metric).expect("a letter in place of a letter"))
 }
 
 #[cfg(test)]
