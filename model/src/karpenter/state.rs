@@ -230,7 +230,7 @@ impl<'a> StateNode<'a> {
         StateNode {
             node,
             claim,
-            pods: Vec::new(),
+            pods: Vec::with_capacity(16),
             pod_requests: Resources::default(),
             daemon_requests: Resources::default(),
             marked: false,
