@@ -6,7 +6,8 @@
 
 use std::collections::BTreeMap;
 
-use model::prometheus::{Labels, Query, Storage, Value, Version};
+use model::Release;
+use model::prometheus::{Labels, Profile, Query, Storage, Value};
 use serde::Deserialize;
 use support::{Outcome, golden};
 
@@ -86,8 +87,8 @@ fn labels(map: &BTreeMap<String, String>) -> Labels {
     Labels::new(map.iter().map(|(name, value)| (name.as_str(), value.as_str())))
 }
 
-fn load(version: Version, data: &str) -> Storage {
-    let mut storage = Storage::new(version.profile());
+fn load(version: Release, data: &str) -> Storage {
+    let mut storage = Storage::new(Profile::of(version));
     for series in golden::<Series>(&format!("promql/series/{data}.jsonl")) {
         let id = storage.series(&labels(&series.labels));
         for (at, value) in &series.samples {
@@ -105,9 +106,9 @@ fn agree(ours: f64, theirs: f64, tolerance: Option<f64>) -> bool {
 }
 
 /// What differs between our answer and the server's, if anything does.
-fn difference(case: &Case, version: Version, storage: &Storage, theirs: &Answer) -> Option<String> {
+fn difference(case: &Case, version: Release, storage: &Storage, theirs: &Answer) -> Option<String> {
     let tolerance = case.tolerance;
-    let query = match Query::parse(&case.query, &version.profile()) {
+    let query = match Query::parse(&case.query, &Profile::of(version)) {
         Ok(query) => query,
         Err(_) if matches!(theirs, Answer::Error(refusal) if refusal.r#type == "bad_data") => return None,
         Err(error) => return Some(error.to_string()),
@@ -189,7 +190,7 @@ fn answers_are_the_servers() {
     cases.sort_by(|a, b| a.data.cmp(&b.data));
     let mut failures = Vec::new();
     let mut checked = 0;
-    let mut loaded: BTreeMap<(Version, String), Storage> = BTreeMap::new();
+    let mut loaded: BTreeMap<(Release, String), Storage> = BTreeMap::new();
     let versions = ["2.42.0", "2.53.3", "3.5.3"];
     for case in &cases {
         let all = case
@@ -199,7 +200,7 @@ fn answers_are_the_servers() {
         let each = case.expect.iter().filter(|(version, _)| *version != "all");
         let each = each.map(|(version, answer)| (version.as_str(), answer));
         for (text, theirs) in all.into_iter().flatten().chain(each) {
-            let version: Version = text.parse().expect("a vector names versions");
+            let version: Release = text.parse().expect("a vector names versions");
             let key = (version, case.data.clone());
             let storage = loaded.entry(key).or_insert_with(|| load(version, &case.data));
             checked += 1;

@@ -86,6 +86,31 @@ fn nothing_is_left_unfinished() {
     report(&problems);
 }
 
+/// A code in a message is one that `check --explain` knows.
+#[test]
+fn codes_of_diagnostics_are_explained() {
+    let is_code = |word: &&str| {
+        let (letter, digits) = word.split_at(word.len().min(1));
+        letter.chars().all(|letter| letter.is_ascii_uppercase())
+            && digits.len() == 3
+            && digits.chars().all(|digit| digit.is_ascii_digit())
+    };
+    let mut problems = Vec::new();
+    for (file, text) in texts() {
+        let tests = file.ends_with("codes.rs") || file.ends_with("tests.rs");
+        if tests || !file.starts_with(root().join("model/src")) || !ends_with(&file, "rs") {
+            continue;
+        }
+        let unknown = text
+            .split('"')
+            .filter(is_code)
+            .filter(|code| model::scenario::explain(code).is_none())
+            .map(|code| format!("{}: {code} has no explanation", file.display()));
+        problems.extend(unknown);
+    }
+    report(&problems);
+}
+
 /// Results must not depend on where or when they were computed.
 #[test]
 fn the_kernel_and_the_model_ask_nobody() {

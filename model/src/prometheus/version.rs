@@ -3,78 +3,18 @@
 //! Each difference is one named switch of [`Profile`]. Where they were found is said at each switch; all of
 //! them were also seen in the answers of 2.42.0, 2.53.3 and 3.5.3 to the same queries.
 
-use std::fmt;
-use std::str::FromStr;
+use crate::release::Release;
 
-/// A release of Prometheus.
-///
-/// ```
-/// use model::prometheus::Version;
-///
-/// assert!("v2.53.3".parse::<Version>().unwrap() > "2.42".parse().unwrap());
-/// assert!("1.8".parse::<Version>().is_err());
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Version {
-    /// Major
-    pub major: u16,
-    /// Minor
-    pub minor: u16,
-    /// Patch
-    pub patch: u16,
-}
-
-impl Version {
-    /// The first release whose behaviour is known here.
-    pub const OLDEST: Version = Version::new(2, 42, 0);
-    /// The latest release that was read.
-    pub const LATEST: Version = Version::new(3, 14, 0);
-
-    /// A release.
-    #[must_use]
-    pub const fn new(major: u16, minor: u16, patch: u16) -> Self {
-        Version { major, minor, patch }
-    }
-
-    fn since(self, major: u16, minor: u16) -> bool {
-        (self.major, self.minor) >= (major, minor)
-    }
-
-    /// What this release does.
-    #[must_use]
-    pub fn profile(self) -> Profile {
-        Profile::of(self)
-    }
-}
-
-impl fmt::Display for Version {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}.{}", self.major, self.minor, self.patch)
-    }
-}
-
-/// Why a text names no release that can be simulated.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("expected a Prometheus version from 2.42 on, such as 2.48.1, found {0:?}")]
-pub struct NotAVersion(pub String);
-
-impl FromStr for Version {
-    type Err = NotAVersion;
-
-    fn from_str(text: &str) -> Result<Self, NotAVersion> {
-        let version =
-            crate::release::parse(text).map(|[major, minor, patch]| Version::new(major, minor, patch));
-        version
-            .filter(|version| *version >= Version::OLDEST)
-            .ok_or_else(|| NotAVersion(text.to_owned()))
-    }
-}
+/// The first release whose behaviour is known here.
+pub const OLDEST: Release = Release::new(2, 42, 0);
+/// The latest release that was read.
+pub const LATEST: Release = Release::new(3, 16, 0);
 
 /// What a release does, difference by difference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Profile {
     /// The release.
-    pub version: Version,
+    pub version: Release,
     /// Ranges, look-back and subqueries leave their left edge out (3.0, promql/engine.go `matrixIterSlice`,
     /// `vectorSelectorSingle`, `evalSubquery`).
     pub left_open: bool,
@@ -118,7 +58,7 @@ pub struct Profile {
 impl Profile {
     /// What a release does.
     #[must_use]
-    pub fn of(version: Version) -> Self {
+    pub fn of(version: Release) -> Self {
         let v = |major, minor| version.since(major, minor);
         Profile {
             version,

@@ -157,6 +157,20 @@ A memory metric has values where the scenario says what the service's pods use: 
 scaling in as long as it is there, and never scales it out.",
     ),
     code(
+        "W006",
+        "a field that this release drops",
+        "\
+The release in [stack] does not serve the field: the API server drops it when the object is stored, and nothing says so. \
+The object works as if the field were not there.",
+    ),
+    code(
+        "W007",
+        "a release newer than what is known",
+        "\
+The project's rules were read up to one release, and a later one was asked for. The run takes the latest that is known \
+in its place. What changed since is not in the result; the release notes say whether it matters to you.",
+    ),
+    code(
         "S001",
         "no load",
         "\

@@ -4,7 +4,7 @@ use regex::Regex;
 
 use super::date::Part;
 use super::range::{self, RangeFunction};
-use crate::prometheus::version::{Profile, Version};
+use crate::prometheus::version::Profile;
 
 /// A function, as far as it can be known before evaluation.
 #[derive(Debug, Clone)]
@@ -65,7 +65,7 @@ pub(super) struct LabelJoin {
 /// only behind the flag `promql-experimental-functions` it does not have.
 pub(super) fn find(name: &str, profile: &Profile) -> Option<Function> {
     use Function::{Date, Map, NativeOnly, Range, RangeNamed, Sort};
-    let since = |major, minor| profile.version >= Version::new(major, minor, 0);
+    let since = |major, minor| profile.version.since(major, minor);
     let function = match name {
         "abs" => Map(f64::abs),
         "ceil" => Map(f64::ceil),

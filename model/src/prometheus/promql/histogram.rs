@@ -235,7 +235,7 @@ mod tests {
 
     #[test]
     fn quantiles_lie_within_their_bucket() {
-        let profile = crate::prometheus::Version::LATEST.profile();
+        let profile = crate::prometheus::Profile::of(crate::prometheus::LATEST);
         let bucket = |upper, count| Bucket { upper, count };
         let buckets = vec![bucket(1.0, 10.0), bucket(2.0, 20.0), bucket(f64::INFINITY, 20.0)];
         assert_eq!(quantile(0.5, buckets.clone(), &profile), 1.0);
@@ -247,7 +247,7 @@ mod tests {
     // (util/almost/almost.go `Equal`)
     #[test]
     fn counts_that_differ_by_rounding_are_one_unless_one_of_them_is_zero() {
-        let profile = crate::prometheus::Version::LATEST.profile();
+        let profile = crate::prometheus::Profile::of(crate::prometheus::LATEST);
         let bounds = [1.0, 2.0, f64::INFINITY];
         let highest = |counts: [f64; 3]| {
             let buckets = bounds.into_iter().zip(counts);

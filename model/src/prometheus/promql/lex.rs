@@ -288,10 +288,11 @@ fn unquote(literal: &str) -> Result<String, ParseError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::prometheus::version::Version;
+    use crate::prometheus::version::LATEST;
+    use crate::release::Release;
 
     fn check(version: &str, query: &str, accepted: bool) {
-        let profile = version.parse::<Version>().unwrap().profile();
+        let profile = Profile::of(version.parse().unwrap());
         assert_eq!(read(query, &profile).is_ok(), accepted, "{version}: {query}");
     }
 
@@ -308,7 +309,7 @@ mod tests {
             ("sum by (\"a\") (x)", "3.0"),
         ] {
             for version in ["2.42", "2.51", "3.0"] {
-                let known: Version = version.parse().unwrap();
+                let known: Release = version.parse().unwrap();
                 check(version, query, known >= from.parse().unwrap());
             }
         }
@@ -316,7 +317,7 @@ mod tests {
 
     #[test]
     fn a_former_name_is_a_functions_only_where_it_is_called() {
-        let profile = "2.53".parse::<Version>().unwrap().profile();
+        let profile = Profile::of(Release::new(2, 53, 0));
         for (query, text) in [
             (
                 "holt_winters (x[5m], 0.5, 0.5)",
@@ -330,7 +331,7 @@ mod tests {
 
     #[test]
     fn literals_are_unquoted() {
-        let profile = Version::LATEST.profile();
+        let profile = Profile::of(LATEST);
         for (literal, expected) in [
             (r#""a\"b""#, "a\"b"),
             (r"'a\'b'", "a'b"),

@@ -206,7 +206,7 @@ mod tests {
 
     #[test]
     fn a_compensated_sum_keeps_what_a_plain_one_loses() {
-        let profile = crate::prometheus::Version::LATEST.profile();
+        let profile = crate::prometheus::Profile::of(crate::prometheus::LATEST);
         let sum = [1e16, 1.0, -1e16]
             .iter()
             .fold(Compensated::default(), |sum, &term| sum.add(term, &profile));
