@@ -90,10 +90,8 @@ fn nothing_is_left_unfinished() {
 #[test]
 fn codes_of_diagnostics_are_explained() {
     let is_code = |word: &&str| {
-        let (letter, digits) = word.split_at(word.len().min(1));
-        letter.chars().all(|letter| letter.is_ascii_uppercase())
-            && digits.len() == 3
-            && digits.chars().all(|digit| digit.is_ascii_digit())
+        word.strip_prefix(|first: char| first.is_ascii_uppercase())
+            .is_some_and(|rest| rest.len() == 3 && rest.chars().all(|digit| digit.is_ascii_digit()))
     };
     let mut problems = Vec::new();
     for (file, text) in texts() {

@@ -311,6 +311,15 @@ two almost always, four times the interval forgives a missed scrape. A shorter o
 always, and the query then answers nothing, which KEDA takes for 0. The prometheus chart scrapes every minute.",
     ),
     code(
+        "P002",
+        "a metric that nothing exposes",
+        "\
+A query selects metrics of Traefik or of kube-state-metrics that Prometheus never gets. Traefik's pods are scraped \
+where their template has the annotation prometheus.io/scrape: \"true\" (and prometheus.io/port, if the port is not the \
+container's); kube_ metrics come from pods labelled app.kubernetes.io/name: kube-state-metrics. Until then the query \
+answers nothing, which KEDA takes for 0.",
+    ),
+    code(
         "H001",
         "no behavior",
         "\
