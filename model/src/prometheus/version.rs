@@ -35,8 +35,29 @@ pub struct Profile {
     /// An aggregation takes its parameter at the first step of a subquery and fails if there is none: a defect
     /// (2.52 to 3.4, promql/engine.go `eval`).
     pub first_step_parameter: bool,
+    /// `histogram_fraction` takes a positive first bucket to begin at zero, and does not interpolate in one without a
+    /// lower end (3.8, promql/quantile.go `BucketFraction`).
+    pub first_bucket_bounded: bool,
+    /// Two elements of the left side for one of the right are an error even if the comparison drops one of them
+    /// (3.9, promql/engine.go `VectorBinop`).
+    pub dropped_matches_count: bool,
+    /// Ranges and offsets may be computed: `[2 * 5m]` (3.14, promql/parser/generated_parser.y `duration_expr`).
+    pub duration_expressions: bool,
+    /// Selectors have the modifiers `anchored` and `smoothed` (3.16, the same file).
+    pub extended_ranges: bool,
+    /// A quantile that falls on an element is that element, even beside an infinite one (3.16, promql/quantile.go
+    /// `quantile`).
+    pub exact_ranks: bool,
+    /// Buckets whose bound is NaN are left out (3.16, promql/engine.go `resetHistograms`).
+    pub nan_bounds_ignored: bool,
+    /// `rad` and `deg` multiply by one factor, which does not overflow on its way (3.16, promql/functions.go
+    /// `funcRad`, `funcDeg`).
+    pub angles_by_factor: bool,
     /// The parameter of `topk` is looked at only if there are elements (3.5).
     pub lazy_parameter: bool,
+    /// The parameter of `topk` is looked at before the elements, and must not be NaN (3.6, promql/engine.go
+    /// `rangeEvalAgg`).
+    pub parameter_checked: bool,
     /// Bucket counts that differ by less than 1e-12 are taken as equal (2.49, promql/quantile.go
     /// `ensureMonotonicAndIgnoreSmallDeltas`).
     pub level_small_deltas: bool,
@@ -69,7 +90,15 @@ impl Profile {
             scaled_mean: v(3, 5),
             label_join_unchecked: v(2, 51) && !v(3, 3),
             first_step_parameter: v(2, 52) && !v(3, 5),
+            first_bucket_bounded: v(3, 8),
+            dropped_matches_count: v(3, 9),
+            duration_expressions: v(3, 14),
+            extended_ranges: v(3, 16),
+            exact_ranks: v(3, 16),
+            nan_bounds_ignored: v(3, 16),
+            angles_by_factor: v(3, 16),
             lazy_parameter: v(3, 5),
+            parameter_checked: v(3, 6),
             level_small_deltas: v(2, 49),
             creation_order: v(2, 50),
             atan2_drops_name: v(2, 47),

@@ -87,6 +87,8 @@ pub(super) fn find(name: &str, profile: &Profile) -> Option<Function> {
         "asinh" => Map(libm::asinh),
         "acosh" => Map(libm::acosh),
         "atanh" => Map(libm::atanh),
+        "rad" if profile.angles_by_factor => Map(|v| v * (std::f64::consts::PI / 180.0)),
+        "deg" if profile.angles_by_factor => Map(|v| v * (180.0 / std::f64::consts::PI)),
         "rad" => Map(|v| v * std::f64::consts::PI / 180.0),
         "deg" => Map(|v| v * 180.0 / std::f64::consts::PI),
         "sgn" => Map(sign),

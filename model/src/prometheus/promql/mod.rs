@@ -96,7 +96,7 @@ impl Query {
             source: &source,
             profile,
             selectors: Vec::new(),
-            unsupported: Vec::new(),
+            unsupported: source.unsupported.clone(),
         };
         Ok(Query {
             expr: lowering.expr(&tree)?,
