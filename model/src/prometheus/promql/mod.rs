@@ -62,7 +62,7 @@ impl Default for Settings {
 /// A parsed query.
 ///
 /// ```
-/// use model::prometheus::{Labels, Query, Storage, Value};
+/// use model::prometheus::{LATEST, Labels, Profile, Query, Storage, Value};
 ///
 /// let profile = Profile::of(LATEST);
 /// let mut storage = Storage::new(profile);
