@@ -144,7 +144,7 @@ fn element_count(k: f64, no_elements: bool, profile: &Profile) -> Result<Option<
     if profile.lazy_parameter && (k < 1.0 || no_elements && !profile.parameter_checked) {
         return Ok(None);
     }
-    if profile.parameter_checked && !(k < MAX) {
+    if profile.parameter_checked && (k.is_nan() || k >= MAX) {
         let problem = if k.is_nan() {
             "Parameter value is NaN".to_owned()
         } else {
@@ -204,7 +204,7 @@ fn format_value(value: f64) -> String {
 #[test]
 fn values_are_written_as_go_writes_them() {
     for (value, text) in [
-        (671_333_333_333_333.25, "671333333333333.2"),
+        (2_685_333_333_333_333.0 / 4.0, "671333333333333.2"),
         (0.1 + 0.2, "0.30000000000000004"),
         (1e-7, "0.0000001"),
         (-0.0, "-0"),
