@@ -16,7 +16,7 @@ use sim::Instant;
 
 use crate::args::Fidelity;
 use crate::export::summary::{About, Summary, summarize};
-use crate::export::table::{SEEN_NODES, Table};
+use crate::export::table::{SEEN_NODES_OF, Table};
 use crate::failure::Failure;
 use crate::files::{read_scenario, read_text};
 use crate::talk;
@@ -198,17 +198,17 @@ fn run_one(scenario: &Scenario, options: Options, keep: Keep) -> Outcome {
 pub(crate) fn simulated(table: &Table) -> Simulated {
     let curve = |name: &str| step_curve(&table.readings(name), 0.0);
     let nodes: BTreeMap<_, _> = table
-        .types(SEEN_NODES)
-        .map(|name| (name.to_owned(), curve(&format!("{SEEN_NODES}{name}"))))
+        .types(SEEN_NODES_OF)
+        .map(|name| (name.to_owned(), curve(&format!("{SEEN_NODES_OF}{name}"))))
         .collect();
     let total = |row: usize| -> f64 {
         let seen = |name| {
             table
-                .column(&format!("{SEEN_NODES}{name}"))
+                .column(&format!("{SEEN_NODES_OF}{name}"))
                 .map_or(0.0, |column| column[row])
         };
         table
-            .types(SEEN_NODES)
+            .types(SEEN_NODES_OF)
             .map(seen)
             .filter(|value| value.is_finite())
             .sum()

@@ -64,6 +64,14 @@ pub fn text<'v>(object: &'v Value, path: &str) -> &'v str {
     object.pointer(path).and_then(Value::as_str).unwrap_or("")
 }
 
+/// The status of an object's condition, and since when.
+#[must_use]
+pub fn condition<'v>(object: &'v Value, name: &str) -> Option<(&'v str, &'v str)> {
+    let all = object.pointer("/status/conditions")?.as_array()?;
+    let own = all.iter().find(|own| own["type"] == name)?;
+    Some((text(own, "/status"), text(own, "/lastTransitionTime")))
+}
+
 impl Object {
     /// A text in the object; empty if there is none.
     #[must_use]
@@ -98,9 +106,7 @@ impl Object {
     /// A condition's status, and since when.
     #[must_use]
     pub fn condition(&self, name: &str) -> Option<(&str, &str)> {
-        let own = self.items("/status/conditions").find(|own| own["type"] == name)?;
-        let of = |key| own.get(key).and_then(Value::as_str).unwrap_or("");
-        Some((of("status"), of("lastTransitionTime")))
+        condition(&self.object, name)
     }
 
     /// Whether a condition is True.

@@ -473,6 +473,18 @@ impl Verdicts {
             self.strays.push(described(&stray));
         }
     }
+
+    /// Fails if an answer of upstream's never came, or if there are more strays than a share of the cases.
+    fn settle(self, file: &str, cases: &[vectors::Case], share: f64) {
+        let Verdicts { differences, strays } = self;
+        assert!(
+            are_few(strays.len(), cases.len(), share),
+            "{} strays, the first:\n{}",
+            strays.len(),
+            strays[..strays.len().min(12)].join("\n")
+        );
+        Outcome::new(file, &cases[0].version, cases.len(), differences).settle();
+    }
 }
 
 /// Whether so many strays are no more than their share of the cases. Of a small set, such as a fresh seed draws, chance
@@ -503,14 +515,7 @@ fn run(file: &str) {
         let ours = |seed| question.normalize(question.answer(&mut templates, seed));
         verdicts.judge(&case.id, &theirs, SEEDS, ours, difference);
     }
-    let Verdicts { differences, strays } = verdicts;
-    assert!(
-        are_few(strays.len(), cases.len(), 0.01),
-        "{} strays, the first:\n{}",
-        strays.len(),
-        strays[..strays.len().min(12)].join("\n")
-    );
-    Outcome::new(file, &cases[0].version, cases.len(), differences).settle();
+    verdicts.settle(file, &cases, 0.01);
 }
 
 #[test]

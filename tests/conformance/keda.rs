@@ -10,7 +10,7 @@ mod sequence;
 mod value;
 
 use serde::de::DeserializeOwned;
-use support::{Outcome, golden};
+use support::Outcome;
 
 /// The releases that answered, and upstream's own test tables: the file's name and the minor.
 const VERSIONS: [(&str, u32); 3] = [("2.12", 12), ("2.20", 20), ("2.20-tables", 20)];
@@ -19,9 +19,7 @@ const VERSIONS: [(&str, u32); 3] = [("2.12", 12), ("2.20", 20), ("2.20-tables", 
 fn check_part<C: DeserializeOwned>(part: &str, check: impl Fn(&C, u32) -> Option<String>) {
     let outcomes = VERSIONS.map(|(version, minor)| {
         let file = format!("keda/{part}-{version}.jsonl");
-        let cases: Vec<C> = golden(&file);
-        let wrong = cases.iter().filter_map(|case| check(case, minor)).collect();
-        Outcome::new(&file, &format!("2.{minor}"), cases.len(), wrong)
+        Outcome::of_golden(&file, &format!("2.{minor}"), |case| check(case, minor))
     });
     Outcome::settle_all(&outcomes);
 }

@@ -15,7 +15,7 @@ use model::quantity::Resources;
 use model::workload::victims::{Candidate, candidates, compare, pods_to_delete};
 use serde::Deserialize;
 use sim::{Instant, Streams};
-use support::{Outcome, golden};
+use support::Outcome;
 
 const NOW: Instant = Instant::from_secs(1_000_000_000);
 
@@ -280,9 +280,7 @@ fn check_choice(case: &Case, api: &Api, set: ReplicaSetId, ids: &[PodId]) -> Opt
 }
 
 fn check_file(file: &str) {
-    let cases: Vec<Case> = golden(&format!("workload/{file}"));
-    let wrong: Vec<String> = cases.iter().filter_map(check).collect();
-    Outcome::new(&format!("workload/{file}"), "1.35", cases.len(), wrong).settle();
+    Outcome::of_golden(&format!("workload/{file}"), "1.35", check).settle();
 }
 
 #[test]

@@ -9,7 +9,7 @@ use live::recording::{Entry, Recording};
 use super::control_plane::ControlPlane;
 use super::prometheus::Prometheus;
 use super::proxy::{Line, Proxy};
-use super::scaletwin::{Run, Strangers, actions, clean, gaps, live, scenario};
+use super::scaletwin::{Run, Strangers, actions, clean, gaps, live, nothing_is_left, scenario};
 
 /// One control plane for all that leaves it as it was.
 #[test]
@@ -31,7 +31,7 @@ fn whatever_ends_a_run_it_leaves_nothing_and_touches_nobody() {
 }
 
 fn a_plan_does_nothing(plane: &ControlPlane) {
-    let scenario = scenario(plane, 12);
+    let scenario = scenario(plane.dir(), 12);
     let arguments = ["run", scenario.to_str().unwrap(), "--replications=1"];
     let shown = live(&plane.admin(), &arguments)
         .arg("--dry-run")
@@ -95,7 +95,7 @@ fn a_whole_run(plane: &ControlPlane) {
 
 /// What a run of a scenario of so many seconds says that is refused.
 fn refused(plane: &ControlPlane, seconds: u32, flag: &str) -> String {
-    let scenario = scenario(plane, seconds);
+    let scenario = scenario(plane.dir(), seconds);
     let refused = live(
         &plane.admin(),
         &["run", scenario.to_str().unwrap(), "--yes", flag],
@@ -217,11 +217,7 @@ fn signals(plane: &ControlPlane, strangers: &Strangers) {
             assert_eq!(recording.ended, signal != "KILL");
         }
     }
-    let left = live(&plane.admin(), &["clean"]).output().unwrap();
-    assert_eq!(
-        String::from_utf8_lossy(&left.stdout),
-        "nothing is left of any run\n"
-    );
+    nothing_is_left(live(&plane.admin(), &["clean"]));
 }
 
 fn a_cap(plane: &ControlPlane) {

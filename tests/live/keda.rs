@@ -6,7 +6,7 @@ use std::time::Duration;
 use live::recording::{Entry, Recording};
 
 use super::prometheus::Prometheus;
-use super::scaletwin::{Run, copy, gaps, live_in};
+use super::scaletwin::{Run, gaps, live_in, nothing_is_left, scenario};
 use super::stack::Stack;
 
 /// What KEDA makes of the question to which the Prometheus of these tests says 7: four replicas.
@@ -55,7 +55,7 @@ fn keda_is_killed_and_started_again_in_the_middle_of_a_run() {
         return;
     };
     let prometheus = Prometheus::start();
-    let scenario = copy(stack.dir(), 100);
+    let scenario = scenario(stack.dir(), 100);
     std::fs::write(
         scenario.join("manifests/scaled-object.yaml"),
         SCALED_OBJECT.replace("PROMETHEUS", &prometheus.url()),
@@ -94,13 +94,7 @@ fn keda_is_killed_and_started_again_in_the_middle_of_a_run() {
         })
         .collect();
     assert_eq!(sizes.last(), Some(&4), "{sizes:?}");
-    let after_four = sizes.iter().skip_while(|size| **size != 4);
-    assert!(after_four.clone().all(|size| *size == 4), "{sizes:?}");
-    let left = live_in("stack", &stack.kubeconfig(), &["clean"])
-        .output()
-        .unwrap();
-    assert_eq!(
-        String::from_utf8_lossy(&left.stdout),
-        "nothing is left of any run\n"
-    );
+    let mut after_four = sizes.iter().skip_while(|size| **size != 4);
+    assert!(after_four.all(|size| *size == 4), "{sizes:?}");
+    nothing_is_left(live_in("stack", &stack.kubeconfig(), &["clean"]));
 }

@@ -1,7 +1,7 @@
 //! `sweep --on-cluster`: the Job as a real API server took it, done by hand, puts together what one machine writes.
 
-use std::collections::BTreeSet;
-use std::ffi::OsString;
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -83,19 +83,25 @@ fn the_shards_of_a_job_are_what_one_machine_writes() {
         path(&merged),
     ];
     succeeds(&scaletwin(&together).output().expect("scaletwin runs"));
-    let names = |dir: &Path| -> BTreeSet<OsString> {
+    let files = |dir: &Path| -> BTreeMap<OsString, Vec<u8>> {
         let all = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap());
-        let files = all
-            .filter(|entry| entry.path().is_file())
-            .map(|entry| entry.file_name());
+        let files = all.filter(|entry| entry.path().is_file());
         // Its lines come in the order in which runs end.
-        files.filter(|name| name != "journal.txt").collect()
+        let files = files.filter(|entry| entry.file_name() != "journal.txt");
+        files
+            .map(|entry| (entry.file_name(), fs::read(entry.path()).unwrap()))
+            .collect()
     };
-    assert!(names(&whole).contains(&OsString::from("results.csv")));
-    assert_eq!(names(&whole), names(&merged));
-    for name in names(&whole) {
-        let read = |dir: &Path| fs::read(dir.join(&name)).unwrap_or_else(|error| panic!("{name:?}: {error}"));
-        assert!(read(&whole) == read(&merged), "{name:?} differs");
+    let (whole, merged) = (files(&whole), files(&merged));
+    assert!(whole.contains_key(OsStr::new("results.csv")));
+    assert!(
+        whole.keys().eq(merged.keys()),
+        "{:?}, {:?}",
+        whole.keys(),
+        merged.keys()
+    );
+    for (name, bytes) in &whole {
+        assert!(*bytes == merged[name], "{name:?} differs");
     }
 }
 

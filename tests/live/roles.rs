@@ -43,7 +43,7 @@ fn the_roles_are_enough_and_each_is_needed() {
     let strangers = Strangers::settle(&plane);
     roles("read.yaml").iter().for_each(|object| plane.create(object));
     let account = kubeconfig(&plane);
-    let scenario = scenario(&plane, 12);
+    let scenario = scenario(plane.dir(), 12);
     let arguments = ["run", scenario.to_str().unwrap(), "--replications=1", "--dry-run"];
 
     // Who may only read may record, and is told all that is missing for a run.

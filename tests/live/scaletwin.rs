@@ -47,7 +47,7 @@ impl Run {
         seconds: u32,
         more: &[&str],
     ) -> Self {
-        let scenario = scenario(plane, seconds);
+        let scenario = scenario(plane.dir(), seconds);
         let mut command = live(kubeconfig, &["run", scenario.to_str().unwrap()]);
         command.args(more);
         Run::spawn(command, plane.dir(), name)
@@ -116,13 +116,8 @@ impl Drop for Run {
     }
 }
 
-/// A copy of the scenario that lasts so many seconds.
-pub(crate) fn scenario(plane: &ControlPlane, seconds: u32) -> PathBuf {
-    copy(plane.dir(), seconds)
-}
-
-/// The same below `dir`.
-pub(crate) fn copy(dir: &Path, seconds: u32) -> PathBuf {
+/// A copy of the scenario below `dir` that lasts so many seconds.
+pub(crate) fn scenario(dir: &Path, seconds: u32) -> PathBuf {
     let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/live/scenario");
     let to = dir.join(format!("scenario-{seconds}"));
     fs::create_dir_all(to.join("manifests")).unwrap();
@@ -186,6 +181,15 @@ pub(crate) fn clean(kubeconfig: &Path, run: &Path) -> Output {
     live(kubeconfig, &["clean", run.to_str().unwrap()])
         .output()
         .expect("scaletwin runs")
+}
+
+/// A `scaletwin live clean` without a name finds no run of which something is left.
+pub(crate) fn nothing_is_left(mut clean: Command) {
+    let left = clean.output().expect("scaletwin runs");
+    assert_eq!(
+        String::from_utf8_lossy(&left.stdout),
+        "nothing is left of any run\n"
+    );
 }
 
 /// The gaps of a source, as they ended.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use live::compare::{Kind, Target, recorded};
-use live::recording::Entry;
+use live::recording::{Change, Entry};
 
 use super::control_plane::ControlPlane;
 use super::scaletwin::{Run, Strangers, live, scenario};
@@ -12,7 +12,7 @@ use super::scaletwin::{Run, Strangers, live, scenario};
 /// How far the recorder's clock is ahead, seconds.
 const AHEAD: f64 = 3.0;
 
-/// What the recorder's C library is asked for the time through: the wall clock is three seconds ahead.
+/// What the recorder's C library is asked for the time through: the wall clock is ahead.
 const CLOCK: &str = "
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -21,7 +21,7 @@ int clock_gettime(clockid_t clock, struct timespec *time) {
     static int (*own)(clockid_t, struct timespec *);
     if (!own) own = dlsym(RTLD_NEXT, \"clock_gettime\");
     int failed = own(clock, time);
-    if (!failed && clock == CLOCK_REALTIME) time->tv_sec += 3;
+    if (!failed && clock == CLOCK_REALTIME) time->tv_sec += AHEAD;
     return failed;
 }
 ";
@@ -33,6 +33,7 @@ fn clock(dir: &Path) -> Option<PathBuf> {
     let built = Command::new("cc")
         .args(["-shared", "-fPIC", "-o"])
         .args([&library, &source])
+        .arg(format!("-DAHEAD={AHEAD}"))
         .arg("-ldl")
         .stderr(Stdio::null())
         .status();
@@ -52,7 +53,7 @@ fn a_clock_that_is_wrong_is_told_and_mended() {
         return;
     };
     let strangers = Strangers::settle(&plane);
-    let scenario = scenario(&plane, 30);
+    let scenario = scenario(plane.dir(), 30);
     let mut command = live(&plane.admin(), &["run", scenario.to_str().unwrap()]);
     command.env("LD_PRELOAD", &library);
     let mut run = Run::spawn(command, plane.dir(), "skewed");
@@ -75,16 +76,13 @@ fn a_clock_that_is_wrong_is_told_and_mended() {
     let told = told.expect("the API server's clock is told");
     assert!((told + AHEAD).abs() < 0.5, "{told}");
     // A recorder that begins later finds the pod there, and must tell its creation by the server's clock.
-    let mut heard = None;
-    for line in &mut recording.lines {
-        if let Entry::Object(object) = &mut line.entry
-            && object.name == "heard"
-            && heard.is_none()
-        {
-            object.change = live::recording::Change::Listed;
-            heard = Some(line.t);
+    let heard = recording.lines.iter_mut().find_map(|line| match &mut line.entry {
+        Entry::Object(object) if object.name == "heard" => {
+            object.change = Change::Listed;
+            Some(line.t)
         }
-    }
+        _ => None,
+    });
     let heard = heard.expect("the pod was heard");
     let target = Target {
         namespace: "default".into(),

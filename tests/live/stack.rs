@@ -32,13 +32,12 @@ impl Stack {
         drop(std::fs::remove_dir_all(&home));
         std::fs::create_dir_all(&home).unwrap();
         std::os::unix::fs::symlink(&bin, home.join("bin")).unwrap();
-        let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/stack/launcher");
         let launcher = home.join("launcher");
         let built = Command::new("go")
             .args(["build", "-o"])
             .arg(&launcher)
             .arg(".")
-            .current_dir(&sources)
+            .current_dir(sources())
             .status();
         assert!(built.is_ok_and(|status| status.success()), "the launcher builds");
         let stack = Stack { home, launcher };
@@ -72,9 +71,14 @@ impl Stack {
         command
             .arg(verb)
             .env("SCALETWIN_STACK", &self.home)
-            .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/stack/launcher"));
+            .current_dir(sources());
         command
     }
+}
+
+/// The launcher's sources.
+fn sources() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/stack/launcher")
 }
 
 impl Drop for Stack {

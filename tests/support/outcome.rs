@@ -4,7 +4,10 @@ use std::env;
 use std::fs::OpenOptions;
 use std::io::Write;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+
+use super::golden;
 
 /// Names a file to which outcomes are added, one a line, as JSON. The program `conformance` sets it.
 pub const OUTCOMES: &str = "SCALETWIN_OUTCOMES";
@@ -34,10 +37,21 @@ impl Outcome {
         }
     }
 
+    /// All cases of a golden file, each of which says what is wrong with the model's answer.
+    pub fn of_golden<C: DeserializeOwned>(
+        file: &str,
+        version: &str,
+        check: impl FnMut(&C) -> Option<String>,
+    ) -> Self {
+        let cases: Vec<C> = golden(file);
+        let wrong = cases.iter().filter_map(check).collect();
+        Outcome::new(file, version, cases.len(), wrong)
+    }
+
     /// How many cases agree.
     #[must_use]
     pub fn agree(&self) -> usize {
-        self.cases - self.differences.len().min(self.cases)
+        self.cases.saturating_sub(self.differences.len())
     }
 
     /// The first case that differs.

@@ -220,11 +220,9 @@ impl Rec {
             .scenario
             .as_ref()
             .is_none_or(|name| *name == sim.summary.scenario);
-        let zero = match same {
-            true => compare::zero(&recording, epoch, scenario.as_ref()),
-            false => compare::wall_zero(&recording, epoch, sim.summary.end_s)
-                .or_else(|| compare::zero(&recording, epoch, scenario.as_ref())),
-        };
+        let by_the_wall = || compare::wall_zero(&recording, epoch, sim.summary.end_s);
+        let zero = (!same).then(by_the_wall).flatten();
+        let zero = zero.or_else(|| compare::zero(&recording, epoch, scenario.as_ref()));
         let zero = zero.ok_or_else(|| {
             Failure::new(format!(
                 "{}: expected a time in the header's epoch",

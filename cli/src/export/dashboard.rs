@@ -8,7 +8,7 @@ use live::measured::{CurveName, Measured};
 use plots::{Curve, Figure, Layer, Mark, Panel, Place, Stroke};
 
 use super::summary::Summary;
-use super::table::{HIGH, LOW, NODES, SEEN_NODES, Table};
+use super::table::{HIGH, LOW, NODES, SEEN_NODES_OF, Table};
 
 /// Width and height: the width of a README, so that nothing is shrunk there.
 const SIZE: (u32, u32) = (960, 1020);
@@ -119,9 +119,9 @@ impl Dashboard<'_> {
         // What the dashboard shows; before Prometheus knows anything, and where it is down, what is true.
         let seen = self
             .table
-            .types(SEEN_NODES)
-            .any(|name| self.any(&format!("{SEEN_NODES}{name}")));
-        let prefix = if seen { SEEN_NODES } else { NODES };
+            .types(SEEN_NODES_OF)
+            .any(|name| self.any(&format!("{SEEN_NODES_OF}{name}")));
+        let prefix = if seen { SEEN_NODES_OF } else { NODES };
         let types = self
             .table
             .types(prefix)

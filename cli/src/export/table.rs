@@ -40,7 +40,7 @@ const SEEN: [Column; 2] = [
 const TIME: &str = "time_s";
 /// Columns of nodes by instance type, and of what the dashboard says about them.
 pub(crate) const NODES: &str = "nodes.";
-pub(crate) const SEEN_NODES: &str = "seen.nodes.";
+pub(crate) use live::compare::names::SEEN_NODES_OF;
 pub(crate) const LOW: &str = ".p05";
 pub(crate) const HIGH: &str = ".p95";
 
@@ -61,7 +61,7 @@ impl Table {
             .for_each(|(name, of)| table.push((*name).to_owned(), column(*of)));
         for (n, name) in record.instance_types.iter().enumerate() {
             let nodes = |row: &Row| row.seen_nodes.get(n).copied().unwrap_or(0.0);
-            table.push(format!("{SEEN_NODES}{name}"), rows.iter().map(nodes).collect());
+            table.push(format!("{SEEN_NODES_OF}{name}"), rows.iter().map(nodes).collect());
         }
         table
     }
@@ -117,7 +117,7 @@ impl Table {
             names
         };
         let own = |names: &[Column]| names.iter().map(|(name, _)| (*name).to_owned()).collect();
-        [own(&FIXED), with(NODES), own(&SEEN), with(SEEN_NODES)].concat()
+        [own(&FIXED), with(NODES), own(&SEEN), with(SEEN_NODES_OF)].concat()
     }
 
     /// A column by its name.

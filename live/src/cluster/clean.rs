@@ -18,7 +18,7 @@ use kube::api::{DynamicObject, ListParams};
 use serde::Serialize;
 
 use super::apply::{Applied, RUN_LABEL, delete, is_ours};
-use super::error::{Error, Result, explain};
+use super::error::{Error, Result};
 use super::kinds::{Served, ServedKind};
 use super::manifest::rank;
 
@@ -259,18 +259,17 @@ async fn list(
         match api.list(parameters).await {
             Ok(list) => Ok(Some(list.items)),
             Err(kube::Error::Api(status)) if matches!(status.code, 403..=405) => Ok(None),
-            Err(error) => Err(error),
+            Err(error) => Err(Error::request(format!("list {}", kind.resource.plural), &error)),
         }
     };
-    let listed = persist_kube(ask).await;
-    listed.map_err(|error| Error::request(format!("list {}", kind.resource.plural), &error))
+    persist(ask).await
 }
 
 /// Whether the object with that UID is there.
 async fn is_there(client: &Client, kind: &ServedKind, applied: &Applied) -> Result<bool> {
     let api = kind.api(client, &applied.namespace);
-    let found = persist_kube(|| api.get_opt(&applied.name)).await;
-    let found = found.map_err(|error| Error::request(format!("look for {}", applied.title()), &error))?;
+    let failed = |error| Error::request(format!("look for {}", applied.title()), &error);
+    let found = persist(|| async { api.get_opt(&applied.name).await.map_err(failed) }).await?;
     Ok(found.is_some_and(|object| object.metadata.uid.as_deref() == Some(applied.uid.as_str())))
 }
 
@@ -336,18 +335,6 @@ async fn persist<T, F: Future<Output = Result<T>>>(mut ask: impl FnMut() -> F) -
     loop {
         match ask().await {
             Err(Error::Request { why, .. }) if is_passing(&why) && started.elapsed() < OUTAGE => {
-                tokio::time::sleep(PERIOD).await;
-            }
-            answer => return answer,
-        }
-    }
-}
-
-async fn persist_kube<T, F: Future<Output = kube::Result<T>>>(mut ask: impl FnMut() -> F) -> kube::Result<T> {
-    let started = Instant::now();
-    loop {
-        match ask().await {
-            Err(error) if is_passing(&explain(&error)) && started.elapsed() < OUTAGE => {
                 tokio::time::sleep(PERIOD).await;
             }
             answer => return answer,

@@ -1,6 +1,7 @@
 //! Why something about a cluster did not work, as a person reads it.
 
 use std::error::Error as _;
+use std::time::Duration;
 
 /// What went wrong.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +50,17 @@ impl Error {
             what: what.into(),
             source,
         }
+    }
+}
+
+/// Waits for an answer, but not for ever.
+pub(super) async fn in_time<T>(
+    patience: Duration,
+    answer: impl Future<Output = Result<T, String>>,
+) -> Result<T, String> {
+    match tokio::time::timeout(patience, answer).await {
+        Ok(answer) => answer,
+        Err(_) => Err(format!("no answer in {} s", patience.as_secs())),
     }
 }
 

@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::error::{Error, Result};
 use super::kinds::{Served, ServedKind};
 use super::prometheus::{Prometheus, series};
-use crate::heard::text;
+use crate::heard::{condition, text};
 use crate::recording::trimmed;
 
 /// Kinds whose objects are read, in the order of files, and whether only those of the workload's namespace matter:
@@ -199,15 +199,10 @@ impl Found {
 
 /// How long a node took from joining until it was Ready, seconds, if it still is since then.
 fn until_ready_of(node: &Value) -> Option<f64> {
-    let conditions = node["status"]["conditions"].as_array()?;
-    let ready = conditions
-        .iter()
-        .find(|own| own["type"] == "Ready" && own["status"] == "True")?;
-    let time = |value: &Value| value.as_str()?.parse::<Timestamp>().ok();
-    let joined = time(&node["metadata"]["creationTimestamp"])?;
-    let seconds = time(&ready["lastTransitionTime"])?
-        .duration_since(joined)
-        .as_secs_f64();
+    let (_, since) = condition(node, "Ready").filter(|(status, _)| *status == "True")?;
+    let time = |stamp: &str| stamp.parse::<Timestamp>().ok();
+    let joined = time(text(node, "/metadata/creationTimestamp"))?;
+    let seconds = time(since)?.duration_since(joined).as_secs_f64();
     // One that was not Ready for a while since says nothing of its beginning.
     (0.0..300.0).contains(&seconds).then_some(seconds)
 }

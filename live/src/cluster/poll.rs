@@ -7,12 +7,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use futures::TryFutureExt as _;
 use futures::future::join_all;
 use http::Request;
 use kube::Client;
 use serde_json::Value;
 
-use super::error::explain;
+use super::error::{explain, in_time};
 use super::prometheus::{Prometheus, series};
 use super::recorder::Recorder;
 use crate::recording::{Entry, Sample, Series};
@@ -20,19 +21,11 @@ use crate::recording::{Entry, Sample, Series};
 /// Who answered.
 const PROMETHEUS: &str = "prometheus";
 const KEDA: &str = "keda";
-/// What is not answered within this is not heard.
+/// What is not answered within this is not heard: KEDA's adapter waits for an operator that is not there, and so would
+/// we, without a word of it.
 const ANSWER: Duration = Duration::from_secs(5);
 /// Prometheus refuses a range query with more points in a series than 11,000.
 const MOST_POINTS: f64 = 10_000.0;
-
-/// Waits for an answer, but not for ever: KEDA's adapter waits for an operator that is not there, and so would we,
-/// without a word of it.
-async fn in_time<T>(answer: impl Future<Output = Result<T, String>>) -> Result<T, String> {
-    match tokio::time::timeout(ANSWER, answer).await {
-        Ok(answer) => answer,
-        Err(_) => Err(format!("no answer in {} s", ANSWER.as_secs())),
-    }
-}
 
 /// Asks Prometheus all queries, every `period`. Ends only by being dropped.
 pub(super) async fn poll_prometheus(
@@ -49,8 +42,8 @@ pub(super) async fn poll_prometheus(
         let ask = |(name, query): &(String, String)| {
             let (name, query, prometheus) = (name.clone(), query.clone(), prometheus.clone());
             async move {
-                let ask = async { prometheus.query(&query).await.map_err(|error| error.to_string()) };
-                let answer = in_time(ask).await;
+                let ask = prometheus.query(&query).map_err(|error| error.to_string());
+                let answer = in_time(ANSWER, ask).await;
                 (name, query, answer)
             }
         };
@@ -126,8 +119,8 @@ pub(super) async fn poll_triggers(client: Client, period: Duration, recorder: Re
         let mut failed = None;
         let triggers = recorder.with_state(|state| state.triggers().cloned().collect::<Vec<Trigger>>());
         for trigger in triggers {
-            let ask = async { ask(&client, &trigger).await.map_err(|error| explain(&error)) };
-            let (value, error) = match in_time(ask).await {
+            let ask = ask(&client, &trigger).map_err(|error| explain(&error));
+            let (value, error) = match in_time(ANSWER, ask).await {
                 Ok(value) => (value, None),
                 Err(error) => (None, Some(error)),
             };

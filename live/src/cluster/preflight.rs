@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use futures::TryFutureExt as _;
 use http::Request;
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::Deployment;
@@ -15,7 +16,7 @@ use kube::{Client, ResourceExt as _};
 use serde::Serialize;
 
 use super::client::Connection;
-use super::error::{Result, explain};
+use super::error::{Result, explain, in_time};
 use super::finding::Finding;
 use super::kinds::{Served, ServedKind, There, Watched, discover};
 use super::permission::{self, Permission};
@@ -99,18 +100,12 @@ pub async fn preflight(connection: &Connection, wishes: &Wishes) -> Result<Prefl
     let mut look = Preflight::default();
     look.facts.context.clone_from(&connection.context);
     look.facts.server.clone_from(&connection.server);
-    let answer = tokio::time::timeout(PATIENCE, server(client)).await;
-    match answer {
-        Ok(Ok((version, ahead))) => {
+    match in_time(PATIENCE, server(client).map_err(|error| explain(&error))).await {
+        Ok((version, ahead)) => {
             look.facts.versions.insert("kubernetes".to_owned(), version);
             look.facts.clock_ahead_s = ahead;
         }
-        Ok(Err(error)) => {
-            look.findings.push(unreachable(connection, &explain(&error)));
-            return Ok(look);
-        }
-        Err(_) => {
-            let why = format!("no answer in {} s", PATIENCE.as_secs());
+        Err(why) => {
             look.findings.push(unreachable(connection, &why));
             return Ok(look);
         }
@@ -184,7 +179,8 @@ pub(super) fn date_of(date: &str) -> Option<f64> {
 }
 
 /// `1.33.4` of `v1.33.4-eks-1234`, `2.12.1` of `ghcr.io/kedacore/keda:2.12.1@sha256:…`.
-fn plain_version(text: &str) -> Option<String> {
+#[must_use]
+pub fn plain_version(text: &str) -> Option<String> {
     let is_version = |text: &str| {
         text.trim_start_matches('v')
             .starts_with(|c: char| c.is_ascii_digit())

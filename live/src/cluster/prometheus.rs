@@ -7,13 +7,14 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use futures::TryFutureExt as _;
 use http::{Request, Uri};
 use kube::client::Body;
 use kube::{Client, Config};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::error::{Error, Result, explain};
+use super::error::{Error, Result, explain, in_time};
 use super::permission::Permission;
 
 /// How long an answer may take.
@@ -256,10 +257,8 @@ impl Prometheus {
             let status = response.status();
             Ok((status, response.into_body().collect_bytes().await?))
         };
-        let (status, bytes) = tokio::time::timeout(PATIENCE, exchange)
-            .await
-            .map_err(|_| fail(format!("no answer in {} s", PATIENCE.as_secs())))?
-            .map_err(|error: kube::Error| fail(explain(&error)))?;
+        let exchange = exchange.map_err(|error: kube::Error| explain(&error));
+        let (status, bytes) = in_time(PATIENCE, exchange).await.map_err(fail)?;
         #[derive(Deserialize)]
         struct Answer {
             status: String,

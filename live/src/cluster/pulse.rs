@@ -7,11 +7,12 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures::TryFutureExt as _;
 use http::Request;
 use kube::Client;
 use kube::client::Body;
 
-use super::error::explain;
+use super::error::{explain, in_time};
 use super::preflight::date_of;
 use super::recorder::Recorder;
 use crate::recording::{Clock, Entry};
@@ -74,11 +75,7 @@ pub(super) async fn beat(client: Client, recorder: Recorder, pulse: Pulse) {
     let mut told: Option<f64> = None;
     loop {
         let asked = recorder.now();
-        let answer = match tokio::time::timeout(PATIENCE, ask(&client)).await {
-            Ok(Ok(date)) => Ok(date),
-            Ok(Err(error)) => Err(explain(&error)),
-            Err(_) => Err(format!("no answer in {} s", PATIENCE.as_secs())),
-        };
+        let answer = in_time(PATIENCE, ask(&client).map_err(|error| explain(&error))).await;
         let now = recorder.now();
         let beating = answer.is_ok();
         let last_ok = if beating { now } else { pulse.last_ok() };

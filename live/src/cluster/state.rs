@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::poll::{Trigger, Triggers};
+use crate::heard::condition;
 use crate::recording::{Change, Entry};
 
 /// Dollars an hour of a machine: instance type, `spot` or `on-demand`, zone.
@@ -209,14 +210,7 @@ impl State {
 
 /// Whether a pod's condition Ready is true.
 pub(super) fn is_ready(pod: &Value) -> bool {
-    condition(pod, "Ready") == Some("True")
-}
-
-/// The status of an object's condition.
-pub(super) fn condition<'a>(object: &'a Value, name: &str) -> Option<&'a str> {
-    let conditions = object["status"]["conditions"].as_array()?;
-    let own = conditions.iter().find(|condition| condition["type"] == name)?;
-    own["status"].as_str()
+    condition(pod, "Ready").is_some_and(|(status, _)| status == "True")
 }
 
 #[cfg(test)]

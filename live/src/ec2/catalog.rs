@@ -1,6 +1,6 @@
 //! What EC2 says of a region's instance types, as the catalog's files have it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::types::{InstanceTypeInfo, LocationType};
@@ -67,20 +67,17 @@ pub async fn read_catalog(
         }
     }
     let names: Vec<&String> = said.offered.keys().collect();
-    let mut spot: BTreeMap<String, f64> = BTreeMap::new();
     for (n, some) in names.chunks(TYPES_AT_ONCE).enumerate() {
         tell(&format!(
             "spot prices of {} types, {} done",
             names.len(),
             n * TYPES_AT_ONCE
         ));
-        let some: BTreeSet<String> = some.iter().map(|name| (*name).clone()).collect();
-        for price in prices(client, &some).await? {
-            let lowest = spot.entry(price.instance_type).or_insert(price.usd_per_hour);
+        for price in prices(client, some).await? {
+            let lowest = said.spot.entry(price.instance_type).or_insert(price.usd_per_hour);
             *lowest = lowest.min(price.usd_per_hour);
         }
     }
-    said.spot = spot;
     Ok(said)
 }
 

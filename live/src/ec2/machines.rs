@@ -141,14 +141,17 @@ fn stamp(time: &DateTime) -> String {
 }
 
 /// The spot prices of now.
-pub(super) async fn prices(client: &Client, types: &BTreeSet<String>) -> Result<Vec<Price>, Error> {
+pub(super) async fn prices(
+    client: &Client,
+    types: impl IntoIterator<Item = impl AsRef<str>>,
+) -> Result<Vec<Price>, Error> {
     let now = DateTime::from(std::time::SystemTime::now());
     let mut call = client.describe_spot_price_history().start_time(now);
     for product in LINUX {
         call = call.product_descriptions(product);
     }
     for name in types {
-        call = call.instance_types(InstanceType::from(name.as_str()));
+        call = call.instance_types(InstanceType::from(name.as_ref()));
     }
     let mut pages = call.into_paginator().send();
     let mut latest: BTreeMap<(String, String), Price> = BTreeMap::new();

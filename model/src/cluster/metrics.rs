@@ -15,7 +15,7 @@ use crate::api::Pod;
 use crate::hpa::{self, Failure, Reading, Resource, Sample, Source};
 use crate::id::{HpaId, PodId};
 use crate::keda::spec::TriggerKind;
-use crate::keda::{self, Answer, QueryId, Trigger};
+use crate::keda::{self, Answer, QueryId};
 use crate::prometheus::Value;
 use crate::quantity::Quantity;
 use crate::scenario::{self, Part, Scenario};
@@ -102,7 +102,7 @@ impl Cluster<'_> {
 
     fn answer_trigger(&self, object: crate::id::ScaledObjectId, trigger: usize, at_ms: i64) -> Answer {
         let object = self.objects.scaled_objects.get(object);
-        let text = object.and_then(|object| trigger_query(object.spec.triggers.get(trigger)?));
+        let text = object.and_then(|object| object.spec.triggers.get(trigger)?.query());
         match text.and_then(|text| self.ask(text, at_ms)) {
             None => Answer::Error,
             Some(Value::Vector(elements)) => {
@@ -319,14 +319,6 @@ pub(super) fn usage_is_read(scenario: &Scenario, fidelity: Fidelity) -> bool {
         metrics.any(|metric| usage(&metric.source))
             || triggers.any(|trigger| matches!(trigger.kind, TriggerKind::Resource { .. }))
     })
-}
-
-/// The PromQL of a trigger that has any.
-pub(super) fn trigger_query(trigger: &Trigger) -> Option<&String> {
-    match &trigger.kind {
-        TriggerKind::Prometheus(prometheus) => Some(&prometheus.query),
-        TriggerKind::Cron(_) | TriggerKind::Resource { .. } => None,
-    }
 }
 
 /// A float as a quantity, rounded up to thousandths.

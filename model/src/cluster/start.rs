@@ -185,7 +185,7 @@ fn prometheus(scenario: &Scenario, options: Options, streams: &Streams, queries:
     if options.dashboard {
         return server;
     }
-    let automatic = automatic(scenario);
+    let automatic = scenario::queries(scenario);
     let is_automatic = |query: &Query| automatic.iter().any(|text| *text == query.text());
     let (kept, shown): (Vec<Query>, Vec<Query>) = all.into_iter().partition(is_automatic);
     // The server counts samples, and a reading of CPU use ends a step of the traffic, whoever wants it.
@@ -203,18 +203,8 @@ pub(super) type Queries = BTreeMap<String, Arc<Query>>;
 
 /// Every query that something in the run asks.
 fn queries(scenario: &Scenario) -> Queries {
-    let dashboard = &scenario.dashboard;
-    let mut texts = vec![&dashboard.rps, &dashboard.pods, &dashboard.nodes];
-    texts.extend(automatic(scenario));
+    let dashboard = scenario.dashboard.panels().map(|(_, query)| query);
+    let texts = dashboard.into_iter().chain(scenario::queries(scenario));
     let parse = |text: &String| Some((text.clone(), scenario.query(text).ok()?));
-    texts.into_iter().filter_map(parse).collect()
-}
-
-/// The queries that autoscalers ask, which decide how a run goes.
-fn automatic(scenario: &Scenario) -> Vec<&String> {
-    let objects = scenario::everything(scenario).into_iter();
-    let scaled_objects = objects.flat_map(|objects| &objects.scaled_objects);
-    let triggers = scaled_objects.flat_map(|object| &object.spec.triggers);
-    let triggers = triggers.filter_map(super::metrics::trigger_query);
-    triggers.chain(scenario.metric_rules.values()).collect()
+    texts.filter_map(parse).collect()
 }

@@ -135,6 +135,17 @@ pub struct Trigger {
     pub kind: TriggerKind,
 }
 
+impl Trigger {
+    /// The PromQL that it asks, if it asks any.
+    #[must_use]
+    pub fn query(&self) -> Option<&String> {
+        match &self.kind {
+            TriggerKind::Prometheus(prometheus) => Some(&prometheus.query),
+            TriggerKind::Cron(_) | TriggerKind::Resource { .. } => None,
+        }
+    }
+}
+
 /// What a trigger looks at.
 #[derive(Debug, Clone, PartialEq)]
 pub enum TriggerKind {

@@ -30,7 +30,7 @@ pub use base::{Base, Segment, Written, parse_field};
 pub use objects::{Deployment, Objects, PriorityClass, Route, RouteProvider};
 pub use stack::Stack;
 
-pub(crate) use resolve::everything;
+pub(crate) use resolve::{everything, queries};
 
 pub use crate::document::{Diagnostic, Report, Severity, Source};
 
@@ -172,6 +172,14 @@ pub struct Dashboard {
     pub pods: String,
     /// Nodes by instance type.
     pub nodes: String,
+}
+
+impl Dashboard {
+    /// The panels' names and queries.
+    #[must_use]
+    pub fn panels(&self) -> [(&'static str, &String); 3] {
+        [("rps", &self.rps), ("pods", &self.pods), ("nodes", &self.nodes)]
+    }
 }
 
 /// Recorded curves.

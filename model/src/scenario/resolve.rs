@@ -7,7 +7,7 @@ use super::{ObjectName, Objects, Route, Scenario};
 use crate::api::LabelSelector;
 use crate::document::{Context, Cursor, Diagnostic, closest};
 use crate::hpa::Source;
-use crate::keda::spec::{Trigger, TriggerKind};
+use crate::keda::spec::Trigger;
 use crate::manifest::Document;
 
 /// Fills in what follows from other fields, and reports references to nothing.
@@ -171,40 +171,26 @@ fn dashboard(scenario: &mut Scenario, root: &Cursor<'_>) {
             *query = default;
         }
     }
-    let dashboard = scenario.dashboard.clone();
-    for (key, query) in [
-        ("rps", &dashboard.rps),
-        ("pods", &dashboard.pods),
-        ("nodes", &dashboard.nodes),
-    ] {
+    for (key, query) in scenario.dashboard.panels() {
         check_query(&root.at("dashboard").get(key), query, scenario);
     }
 }
 
 /// The queries of triggers and of metric rules.
-pub(super) fn queries(scenario: &Scenario) -> Vec<String> {
-    let of_trigger = |trigger: &Trigger| match &trigger.kind {
-        TriggerKind::Prometheus(prometheus) => Some(prometheus.query.clone()),
-        TriggerKind::Cron(_) | TriggerKind::Resource { .. } => None,
-    };
-    let objects = everything(scenario);
-    let scaled = objects.iter().flat_map(|objects| &objects.scaled_objects);
-    let triggers = scaled
-        .flat_map(|object| &object.spec.triggers)
-        .filter_map(of_trigger);
-    triggers.chain(scenario.metric_rules.values().cloned()).collect()
+pub(crate) fn queries(scenario: &Scenario) -> Vec<&String> {
+    let objects = everything(scenario).into_iter();
+    let scaled = objects.flat_map(|objects| &objects.scaled_objects);
+    let triggers = scaled.flat_map(|object| &object.spec.triggers);
+    let triggers = triggers.filter_map(Trigger::query);
+    triggers.chain(scenario.metric_rules.values()).collect()
 }
 
 /// Duration histograms cost time in flow: they are kept if a query reads them, unless the scenario says.
 fn durations(scenario: &mut Scenario, root: &Cursor<'_>) {
     if !root.at("proxy.durations").is_given() {
-        let dashboard = [
-            &scenario.dashboard.rps,
-            &scenario.dashboard.pods,
-            &scenario.dashboard.nodes,
-        ];
+        let dashboard = scenario.dashboard.panels().map(|(_, query)| query);
         let asked = queries(scenario)
-            .iter()
+            .into_iter()
             .chain(dashboard)
             .any(|query| query.contains("_duration_seconds"));
         scenario.traffic.traefik.durations = asked;

@@ -86,13 +86,9 @@ fn check(case: &Case, expect: &Expect, profile: &Profile, values: bool) -> Optio
 }
 
 fn check_file(file: &str) {
-    let cases: Vec<Case> = golden(&format!("hpa/{file}"));
     let profile = Profile::default();
-    let wrong: Vec<String> = cases
-        .iter()
-        .filter_map(|case| check(case, &case.expect, &profile, true))
-        .collect();
-    outcome(file, super::RECORDED, cases.len(), wrong).settle();
+    let check = |case: &Case| check(case, &case.expect, &profile, true);
+    Outcome::of_golden(&format!("hpa/{file}"), super::RECORDED, check).settle();
 }
 
 #[test]

@@ -332,9 +332,7 @@ fn check(case: &Case) -> Option<String> {
 }
 
 fn check_file(file: &str) {
-    let cases: Vec<Case> = golden(&format!("hpa/{file}"));
-    let wrong: Vec<String> = cases.iter().filter_map(check).collect();
-    outcome(file, super::RECORDED, cases.len(), wrong).settle();
+    Outcome::of_golden(&format!("hpa/{file}"), super::RECORDED, check).settle();
 }
 
 #[test]

@@ -16,7 +16,7 @@ use model::id::{DeploymentId, HpaId, Table};
 use model::quantity::Quantity;
 use serde::Deserialize;
 use sim::{Action, Agenda, Component, Instant, Outbox, Streams};
-use support::{Outcome, golden};
+use support::Outcome;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -275,7 +275,6 @@ const SEEDS: u64 = 3000;
 
 #[test]
 fn syncs_start_when_upstreams_do() {
-    let cases: Vec<Case> = golden("hpa/sync-timing.jsonl");
-    let wrong: Vec<String> = cases.iter().filter_map(|case| agrees(case).err()).collect();
-    Outcome::new("hpa/sync-timing.jsonl", super::RECORDED, cases.len(), wrong).settle();
+    let check = |case: &Case| agrees(case).err();
+    Outcome::of_golden("hpa/sync-timing.jsonl", super::RECORDED, check).settle();
 }

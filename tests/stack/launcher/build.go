@@ -15,7 +15,9 @@ import (
 // A binary is what is built of a module beside this one (tests/stack/parts).
 type binary struct {
 	name, module, pkg string
-	flags             []string
+	// What the linker writes into it.
+	stamp string
+	flags []string
 }
 
 const kubernetes = "v1.35.4"
@@ -25,29 +27,29 @@ const prometheusRelease = "3.16.0"
 
 // The heaviest is last: what came before can be used meanwhile.
 var binaries = []binary{
-	{"etcd", "etcd", "go.etcd.io/etcd/server/v3", nil},
-	{"kube-apiserver", "kubernetes", "k8s.io/kubernetes/cmd/kube-apiserver", stamp()},
-	{"kube-controller-manager", "kubernetes", "k8s.io/kubernetes/cmd/kube-controller-manager", stamp()},
-	{"kube-scheduler", "kubernetes", "k8s.io/kubernetes/cmd/kube-scheduler", stamp()},
-	{"kwok", "kwok", "sigs.k8s.io/kwok/cmd/kwok", nil},
+	{"etcd", "etcd", "go.etcd.io/etcd/server/v3", "", nil},
+	{"kube-apiserver", "kubernetes", "k8s.io/kubernetes/cmd/kube-apiserver", stamp(), nil},
+	{"kube-controller-manager", "kubernetes", "k8s.io/kubernetes/cmd/kube-controller-manager", stamp(), nil},
+	{"kube-scheduler", "kubernetes", "k8s.io/kubernetes/cmd/kube-scheduler", stamp(), nil},
+	{"kwok", "kwok", "sigs.k8s.io/kwok/cmd/kwok", "", nil},
 	// Without the discoveries of every cloud, which this Prometheus has no use for.
 	{"prometheus", "prometheus", "github.com/prometheus/prometheus/cmd/prometheus",
-		[]string{"-ldflags=-s -w -X github.com/prometheus/common/version.Version=" + prometheusRelease, "-tags=remove_all_sd"}},
+		"-X github.com/prometheus/common/version.Version=" + prometheusRelease, []string{"-tags=remove_all_sd"}},
 	// Its main package is called kwok as well.
-	{"karpenter-kwok", "karpenter", "sigs.k8s.io/karpenter/kwok", nil},
-	{"keda-operator", "keda", "github.com/kedacore/keda/v2/cmd/operator", nil},
-	{"keda-adapter", "keda", "github.com/kedacore/keda/v2/cmd/adapter", nil},
+	{"karpenter-kwok", "karpenter", "sigs.k8s.io/karpenter/kwok", "", nil},
+	{"keda-operator", "keda", "github.com/kedacore/keda/v2/cmd/operator", "", nil},
+	{"keda-adapter", "keda", "github.com/kedacore/keda/v2/cmd/adapter", "", nil},
 }
 
 // stamp is the release that /version tells: a build of a module knows none by itself.
-func stamp() []string {
+func stamp() string {
 	parts := strings.Split(strings.TrimPrefix(kubernetes, "v"), ".")
-	flags := "-s -w"
+	var flags string
 	for _, where := range []string{"k8s.io/component-base/version", "k8s.io/client-go/pkg/version"} {
 		flags += fmt.Sprintf(" -X %s.gitVersion=%s -X %s.gitMajor=%s -X %s.gitMinor=%s",
 			where, kubernetes, where, parts[0], where, parts[1])
 	}
-	return []string{"-ldflags=" + flags}
+	return flags
 }
 
 // build makes what is missing or of another release than its module says.
@@ -67,10 +69,7 @@ func (s *Stack) build(names []string) error {
 		}
 		started := time.Now()
 		fmt.Fprintf(os.Stderr, "stack: building %s\n", b.name)
-		arguments := append([]string{"build", "-mod=readonly", "-o", target}, b.flags...)
-		if b.flags == nil || !strings.HasPrefix(b.flags[0], "-ldflags") {
-			arguments = append(arguments, "-ldflags=-s -w")
-		}
+		arguments := append([]string{"build", "-mod=readonly", "-o", target, "-ldflags=-s -w " + b.stamp}, b.flags...)
 		command := exec.Command("go", append(arguments, b.pkg)...)
 		command.Dir = module
 		command.Stdout, command.Stderr = os.Stderr, os.Stderr

@@ -48,6 +48,13 @@ impl Draft {
             .filter(move |object| object["kind"] == kind)
     }
 
+    /// The same, to change them.
+    pub(super) fn of_kind_mut<'a>(&'a mut self, kind: &'a str) -> impl Iterator<Item = &'a mut Value> {
+        self.manifests
+            .values_mut()
+            .filter(move |object| object["kind"] == kind)
+    }
+
     /// All files, as they will be written.
     pub(super) fn files(&self) -> Result<Files, Failure> {
         let manifest = |(path, object): (&String, &Value)| {

@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::args::Fidelity;
 use crate::experiment;
 use crate::export::summary::Summary;
-use crate::export::table::{HIGH, SEEN_NODES, Table};
+use crate::export::table::{HIGH, SEEN_NODES_OF, Table};
 
 /// The medians of some seeds, and what they mean for the bill.
 pub(super) struct Expected {
@@ -113,8 +113,11 @@ impl Expected {
         let value = |name: &str| self.table.column(name).map(|column| column[row]);
         let value = match curve {
             Curve::Nodes => {
-                let types = self.table.types(SEEN_NODES).filter(|name| !name.ends_with(HIGH));
-                let values = types.filter_map(|name| value(&format!("{SEEN_NODES}{name}")));
+                let types = self
+                    .table
+                    .types(SEEN_NODES_OF)
+                    .filter(|name| !name.ends_with(HIGH));
+                let values = types.filter_map(|name| value(&format!("{SEEN_NODES_OF}{name}")));
                 Some(values.filter(|value| value.is_finite()).sum())
             }
             curve => value(curve.sample()),

@@ -10,7 +10,7 @@ use live::calibrate::short;
 use live::cluster::finding::{Finding, Level};
 use live::cluster::import::{Found, Load, find, load};
 use live::cluster::manifest::Object;
-use live::cluster::preflight::{Facts, Wishes, preflight};
+use live::cluster::preflight::{Facts, Wishes, plain_version, preflight};
 use live::cluster::prometheus::{Place, Prometheus};
 use live::cluster::{Connection, connect};
 use model::document::go_duration;
@@ -156,18 +156,18 @@ async fn ask(
     };
     let place = place.ok_or("no Prometheus is known; name it with --prometheus")?;
     let prometheus = Prometheus::new(&place, &connection.client).map_err(|error| error.to_string())?;
-    if let Ok(Some(version)) = prometheus.version().await {
+    // Without what whoever built it added, as in 2.42.0+ds.
+    if let Ok(Some(version)) = prometheus.version().await
+        && let Some(version) = plain_version(&version)
+    {
         facts.versions.insert("prometheus".to_owned(), version);
     }
-    past.scraping = Some(prometheus.scraping().await.map_err(|error| error.to_string())?);
+    let scraping = prometheus.scraping().await.map_err(|error| error.to_string())?;
+    let interval = go_duration(&scraping.0).map_or(SCRAPE, |interval| interval.as_secs_f64());
+    past.scraping = Some(scraping);
     if args.clients.is_some() {
         return Ok(());
     }
-    let interval = past
-        .scraping
-        .as_ref()
-        .and_then(|(interval, _)| go_duration(interval));
-    let interval = interval.map_or(SCRAPE, |interval| interval.as_secs_f64());
     let window = interval * SCRAPES;
     let of_services = |metric: &str| {
         format!(
@@ -182,8 +182,8 @@ async fn ask(
     };
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let (now, seconds) = (now.as_secs_f64(), args.past.as_secs_f64());
-    let found = load(&prometheus, &query, now, seconds, interval, window);
-    past.load = Some(found.await.map_err(|error| error.to_string())?);
+    let rates = load(&prometheus, &query, now, seconds, interval, window);
+    past.load = Some(rates.await.map_err(|error| error.to_string())?);
     let [sum, count] = ["sum", "count"].map(|part| of_services(&format!("request_duration_seconds_{part}")));
     let means = load(
         &prometheus,
@@ -231,7 +231,7 @@ impl Roles {
         };
         let service = match &args.deployment {
             Some(name) => Some(format!("{}/{name}", args.namespace)),
-            None => scaled(draft, &args.namespace).or_else(|| match own[..] {
+            None => scaled(draft).or_else(|| match own[..] {
                 [only] => Some(only.clone()),
                 _ => None,
             }),
@@ -315,16 +315,13 @@ impl Roles {
                 .push(format!("no Ingress leads to {}: one was added", self.service));
         }
     }
-}
 
-impl Roles {
     /// The simulated Prometheus finds pods by annotations; a cluster's may do so by other means.
     fn scrape_proxy(&self, draft: &mut Draft) {
-        let mut deployments = draft
-            .manifests
-            .values_mut()
-            .filter(|object| object["kind"] == "Deployment");
-        let Some(proxy) = deployments.find(|object| full_name(object) == self.proxy) else {
+        let proxy = draft
+            .of_kind_mut("Deployment")
+            .find(|object| full_name(object) == self.proxy);
+        let Some(proxy) = proxy else {
             return;
         };
         let template = &mut proxy["spec"]["template"];
@@ -364,27 +361,24 @@ fn full_name(object: &Value) -> String {
     format!("{}/{}", text("namespace"), text("name"))
 }
 
-/// What the namespace's first autoscaler scales.
-fn scaled(draft: &Draft, namespace: &str) -> Option<String> {
+/// What the first autoscaler scales.
+fn scaled(draft: &Draft) -> Option<String> {
     let scalers = draft
         .of_kind("ScaledObject")
         .chain(draft.of_kind("HorizontalPodAutoscaler"));
-    let target = |object: &Value| {
-        Some(format!(
-            "{namespace}/{}",
-            object["spec"]["scaleTargetRef"]["name"].as_str()?
-        ))
-    };
     scalers.filter_map(target).next()
+}
+
+/// What an autoscaler scales, as NAMESPACE/NAME.
+fn target(scaler: &Value) -> Option<String> {
+    let namespace = scaler["metadata"]["namespace"].as_str().unwrap_or("default");
+    let name = scaler["spec"]["scaleTargetRef"]["name"].as_str()?;
+    Some(format!("{namespace}/{name}"))
 }
 
 /// The rate of requests by which a ScaledObject scales a Deployment.
 fn asked<'d>(draft: &'d Draft, deployment: &str) -> Option<&'d str> {
-    let of_it = |object: &&Value| {
-        let namespace = object["metadata"]["namespace"].as_str().unwrap_or("default");
-        let name = object["spec"]["scaleTargetRef"]["name"].as_str().unwrap_or("");
-        deployment == format!("{namespace}/{name}")
-    };
+    let of_it = |scaler: &&Value| target(scaler).as_deref() == Some(deployment);
     let triggers = draft.of_kind("ScaledObject").find(of_it)?["spec"]["triggers"].as_array()?;
     let prometheus = triggers.iter().find(|trigger| trigger["type"] == "prometheus")?;
     let query = prometheus["metadata"]["query"].as_str()?;
@@ -416,11 +410,7 @@ fn node_classes(draft: &mut Draft) {
         })
         .collect();
     let mut missing = BTreeMap::new();
-    for pool in draft
-        .manifests
-        .values_mut()
-        .filter(|object| object["kind"] == "NodePool")
-    {
+    for pool in draft.of_kind_mut("NodePool") {
         let api_version = match pool["apiVersion"].as_str() {
             Some("karpenter.sh/v1beta1") => "karpenter.k8s.aws/v1beta1",
             _ => "karpenter.k8s.aws/v1",
@@ -490,8 +480,7 @@ fn scenario_toml(
     text.push_str("\n[stack]\n");
     for (part, default) in RELEASES {
         let release = match facts.versions.get(part) {
-            // Without what whoever built it added, as in 2.42.0+ds.
-            Some(version) => plain(version).to_owned(),
+            Some(version) => version.clone(),
             None => {
                 left_out.push(format!(
                     "which release of {part} runs: nothing tells, {default} is simulated"
@@ -559,12 +548,6 @@ fn scenario_toml(
         ));
     }
     text
-}
-
-/// The numbers that a release begins with.
-fn plain(release: &str) -> &str {
-    let end = release.find(|c: char| !(c.is_ascii_digit() || c == '.'));
-    &release[..end.unwrap_or(release.len())]
 }
 
 /// Writes a scenario under another name first: it is there whole, or not at all.

@@ -105,16 +105,11 @@ impl Scene {
 
     /// The dashboard's queries, by the names of their columns.
     pub(super) fn queries(&self) -> Vec<(String, String)> {
-        let dashboard = &self.scenario.dashboard;
-        [
-            ("seen.rps", &dashboard.rps),
-            ("seen.pods", &dashboard.pods),
-            ("seen.nodes", &dashboard.nodes),
-        ]
-        .into_iter()
-        .filter(|(_, query)| !query.is_empty())
-        .map(|(name, query)| (name.to_owned(), query.clone()))
-        .collect()
+        let panels = self.scenario.dashboard.panels().into_iter();
+        panels
+            .filter(|(_, query)| !query.is_empty())
+            .map(|(name, query)| (format!("seen.{name}"), query.clone()))
+            .collect()
     }
 
     /// Parts that the objects need.

@@ -48,17 +48,11 @@ pub(super) fn check(facts: &Facts<'_>) {
 /// The metrics that triggers and rules select, and what of the dashboard the scenario itself asks for.
 fn metrics(facts: &Facts<'_>) -> BTreeSet<String> {
     let written = facts.root.get("dashboard");
-    let dashboard = &facts.scenario.dashboard;
-    let panels = [
-        ("rps", &dashboard.rps),
-        ("pods", &dashboard.pods),
-        ("nodes", &dashboard.nodes),
-    ]
-    .into_iter()
-    .filter(|(panel, _)| written.get(panel).is_given())
-    .map(|(_, query)| query.clone());
+    let panels = facts.scenario.dashboard.panels().into_iter();
+    let panels = panels.filter(|(panel, _)| written.get(panel).is_given());
+    let panels = panels.map(|(_, query)| query);
     let texts = resolve::queries(facts.scenario).into_iter().chain(panels);
-    let parsed = texts.filter_map(|text| facts.scenario.query(&text).ok());
+    let parsed = texts.filter_map(|text| facts.scenario.query(text).ok());
     let of = |query: Arc<Query>| {
         let names = query
             .selectors()
