@@ -3,54 +3,69 @@
 use std::collections::BTreeMap;
 
 use model::cluster::record::{LogEntry, Value};
-use serde::{Serialize, Serializer};
 
-/// The log as JSON lines: `t` in seconds, `part`, `object`, `type`, and `data`. They are written as they are met:
-/// a run has a thousand.
+/// The log as JSON lines: `t` in seconds, `part`, `object`, `type`, and `data`. Names are in alphabetical order.
 pub(crate) fn events_jsonl(log: &[LogEntry]) -> Vec<u8> {
     let mut text = Vec::new();
     for entry in log {
-        serde_json::to_writer(&mut text, &Line::of(entry)).expect("memory takes what is written to it");
-        text.push(b'\n');
+        push_line(&mut text, entry);
     }
     text
 }
 
-/// An entry, with names in alphabetical order.
-#[derive(Serialize)]
-struct Line<'a> {
-    /// Of a name that several metrics have, the last.
-    data: BTreeMap<&'a str, Plain<'a>>,
-    object: &'a str,
-    part: &'a str,
-    t: f64,
-    r#type: &'a str,
-}
-
-impl<'a> Line<'a> {
-    fn of(entry: &'a LogEntry) -> Self {
-        let details = entry.details.iter();
-        Line {
-            data: details.map(|(name, value)| (*name, Plain(value))).collect(),
-            object: &entry.object,
-            part: entry.part,
-            t: entry.at.as_secs_f64(),
-            r#type: entry.kind,
+fn push_line(text: &mut Vec<u8>, entry: &LogEntry) {
+    text.extend(b"{\"data\":{");
+    // Of a name that several metrics have, the last.
+    let details: BTreeMap<&str, &Value> = entry.details.iter().map(|(name, value)| (*name, value)).collect();
+    for (place, (name, value)) in details.into_iter().enumerate() {
+        if place > 0 {
+            text.push(b',');
+        }
+        push_text(text, name);
+        text.push(b':');
+        match value {
+            Value::Text(words) => push_text(text, words),
+            Value::Number(number) => push_json(text, number),
+            Value::List(list) => push_list(text, list),
         }
     }
+    text.extend(b"},\"object\":");
+    push_text(text, &entry.object);
+    text.extend(b",\"part\":");
+    push_text(text, entry.part);
+    text.extend(b",\"t\":");
+    push_json(text, &entry.at.as_secs_f64());
+    text.extend(b",\"type\":");
+    push_text(text, entry.kind);
+    text.extend(b"}\n");
 }
 
-/// A value as JSON has it.
-struct Plain<'a>(&'a Value);
-
-impl Serialize for Plain<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.0 {
-            Value::Text(text) => serializer.serialize_str(text),
-            Value::Number(number) => serializer.serialize_f64(*number),
-            Value::List(list) => list.serialize(serializer),
+fn push_list(text: &mut Vec<u8>, list: &[String]) {
+    text.push(b'[');
+    for (place, words) in list.iter().enumerate() {
+        if place > 0 {
+            text.push(b',');
         }
+        push_text(text, words);
     }
+    text.push(b']');
+}
+
+/// Words, which hardly ever hold anything that JSON escapes.
+fn push_text(text: &mut Vec<u8>, words: &str) {
+    if words
+        .bytes()
+        .any(|byte| byte < b' ' || byte == b'"' || byte == b'\\')
+    {
+        return push_json(text, words);
+    }
+    text.push(b'"');
+    text.extend(words.as_bytes());
+    text.push(b'"');
+}
+
+fn push_json<T: serde::Serialize + ?Sized>(text: &mut Vec<u8>, value: &T) {
+    serde_json::to_writer(text, value).expect("memory takes what is written to it");
 }
 
 #[cfg(test)]
