@@ -157,6 +157,13 @@ A memory metric has values where the scenario says what the service's pods use: 
 scaling in as long as it is there, and never scales it out.",
     ),
     code(
+        "W006",
+        "pod-level resources are dropped",
+        "\
+spec.resources of a pod, beside those of its containers, is heeded from Kubernetes 1.34 on. The release in [stack] is \
+older: its API server drops the field, and the containers' own requests alone count.",
+    ),
+    code(
         "S001",
         "no load",
         "\
@@ -295,6 +302,14 @@ demand: concurrency, queue length, utilization.",
 rate, increase and their kin need two samples in their range. A range of at least twice the scrape interval holds \
 two almost always, four times the interval forgives a missed scrape. A shorter one holds one now and then, or \
 always, and the query then answers nothing, which KEDA takes for 0. The prometheus chart scrapes every minute.",
+    ),
+    code(
+        "P002",
+        "a metric that nothing exposes",
+        "\
+A query selects metrics of a part that Prometheus does not scrape here: traefik_… of Traefik pods without the \
+annotation prometheus.io/scrape: \"true\", or kube_… without a kube-state-metrics. The selector finds nothing, an empty \
+answer counts as 0, and the target shrinks to its minimum without any error.",
     ),
     code(
         "H001",

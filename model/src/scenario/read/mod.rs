@@ -120,13 +120,13 @@ fn scenario(
     problems: &RefCell<Vec<Diagnostic>>,
 ) -> Option<Scenario> {
     let epoch = epoch(&root.get("epoch"));
-    let duration = duration(&root.get("duration").required());
+    let duration = duration(&root.get("duration").required_as("duration = \"30m\""));
     let warm_up = root.get("warm_up").duration().unwrap_or(Duration::ZERO);
     if duration.is_some_and(|duration| warm_up >= duration) {
         root.get("warm_up")
             .error("E004", "the warm-up is as long as the run", "");
     }
-    let stack = stack(&root.get("stack").required());
+    let stack = stack(&root.get("stack"));
     let cloud_at = root.get("cloud");
     let catalog = catalog.or_else(|| cloud::catalog(&cloud_at).map(Arc::new));
     let zones = catalog
@@ -144,11 +144,13 @@ fn scenario(
     }
     let mut ec2 = cloud::config(&cloud_at);
     ec2.shortages = shortages;
+    let name = root.get("name").required_as("name = \"shop\"");
+    let name = name.name().map(str::to_owned);
     let roles = traffic::roles(root);
     let traffic = traffic::traffic(root, files, stack.traefik);
     let question = root.get("question").text().unwrap_or_default().to_owned();
     let mut scenario = Scenario {
-        name: root.get("name").required().name().unwrap_or_default().to_owned(),
+        name: name.unwrap_or_default(),
         question,
         seed: root.get("seed").int(0..=i64::MAX).map_or(1, i64::unsigned_abs),
         epoch,
@@ -235,12 +237,23 @@ fn duration(at: &Cursor<'_>) -> Option<Duration> {
 }
 
 fn stack(at: &Cursor<'_>) -> Stack {
+    let hint = "[stack] says which releases run: kubernetes = \"1.35\", keda = \"2.20\", prometheus = \"3.5.0\", \
+                traefik = \"3.5\", karpenter = \"1.14\"";
+    let there = at.clone().required_as(hint).is_given();
+    // One word about a table that is not there is enough.
+    let part = |key: &str| {
+        if there {
+            at.get(key).required()
+        } else {
+            at.get(key)
+        }
+    };
     Stack {
-        kubernetes: minor(&at.get("kubernetes").required(), "Kubernetes", 1, KUBERNETES),
-        keda: minor(&at.get("keda").required(), "KEDA", 2, KEDA),
-        prometheus: version(&at.get("prometheus").required()).unwrap_or(prometheus::Version::LATEST),
-        traefik: traefik(&at.get("traefik").required()),
-        karpenter: version(&at.get("karpenter").required()).unwrap_or(karpenter::Version::LATEST),
+        kubernetes: minor(&part("kubernetes"), "Kubernetes", 1, KUBERNETES),
+        keda: minor(&part("keda"), "KEDA", 2, KEDA),
+        prometheus: version(&part("prometheus")).unwrap_or(prometheus::Version::LATEST),
+        traefik: traefik(&part("traefik")),
+        karpenter: version(&part("karpenter")).unwrap_or(karpenter::Version::LATEST),
     }
 }
 
