@@ -158,10 +158,17 @@ scaling in as long as it is there, and never scales it out.",
     ),
     code(
         "W006",
-        "pod-level resources are dropped",
+        "a field that this release drops",
         "\
-spec.resources of a pod, beside those of its containers, is heeded from Kubernetes 1.34 on. The release in [stack] is \
-older: its API server drops the field, and the containers' own requests alone count.",
+The release in [stack] does not serve the field: the API server drops it when the object is stored, and nothing says so. \
+The object works as if the field were not there.",
+    ),
+    code(
+        "W007",
+        "a release newer than what is known",
+        "\
+The project's rules were read up to one release, and a later one was asked for. The run takes the latest that is known \
+in its place. What changed since is not in the result; the release notes say whether it matters to you.",
     ),
     code(
         "S001",
@@ -307,9 +314,10 @@ always, and the query then answers nothing, which KEDA takes for 0. The promethe
         "P002",
         "a metric that nothing exposes",
         "\
-A query selects metrics of a part that Prometheus does not scrape here: traefik_… of Traefik pods without the \
-annotation prometheus.io/scrape: \"true\", or kube_… without a kube-state-metrics. The selector finds nothing, an empty \
-answer counts as 0, and the target shrinks to its minimum without any error.",
+A query selects metrics of Traefik or of kube-state-metrics that Prometheus never gets. Traefik's pods are scraped \
+where their template has the annotation prometheus.io/scrape: \"true\" (and prometheus.io/port, if the port is not the \
+container's); kube_ metrics come from pods labelled app.kubernetes.io/name: kube-state-metrics. Until then the query \
+answers nothing, which KEDA takes for 0.",
     ),
     code(
         "H001",
