@@ -307,7 +307,7 @@ fn an_ingress_of_another_controller() {
     check(
         &of("alb"),
         &[
-            "manifests/web.yaml:51:26: warning[W001] Ingress/web: spec.ingressClassName: ignored: \"alb\" is another controller's class, and Traefik serves this Ingress all the same\n  hint: all load comes through Traefik here: its latency, counters and metrics are what is simulated",
+            "manifests/web.yaml:52:26: warning[W001] Ingress/web: spec.ingressClassName: ignored: \"alb\" is another controller's class, and Traefik serves this Ingress all the same\n  hint: all load comes through Traefik here: its latency, counters and metrics are what is simulated",
         ],
     );
     sound(&of("traefik"));
@@ -338,8 +338,8 @@ fn names_and_labels_that_the_api_server_refuses() {
     check(
         &with(&BUDGET.replace("{app: web}", "{app: web, note: 'two words', a/b/: c}")),
         &[
-            "manifests/more.yaml:6:43: error[E004] PodDisruptionBudget/web: spec.selector.matchLabels.note: \"two words\" is no label's value\n  hint: at most 63 letters, digits, '-', '_' and '.', with a letter or digit at both ends; annotations may hold anything",
-            "manifests/more.yaml:6:62: error[E004] PodDisruptionBudget/web: spec.selector.matchLabels.a/b/: \"a/b/\" is no label's key\n  hint: at most 63 letters, digits, '-', '_' and '.', with a letter or digit at both ends; annotations may hold anything",
+            "manifests/more.yaml:6:44: error[E004] PodDisruptionBudget/web: spec.selector.matchLabels.note: \"two words\" is no label's value\n  hint: at most 63 letters, digits, '-', '_' and '.', with a letter or digit at both ends; annotations may hold anything",
+            "manifests/more.yaml:6:63: error[E004] PodDisruptionBudget/web: spec.selector.matchLabels.a/b/: \"a/b/\" is no label's key\n  hint: at most 63 letters, digits, '-', '_' and '.', with a letter or digit at both ends; annotations may hold anything",
         ],
     );
 }

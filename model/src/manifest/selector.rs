@@ -19,7 +19,7 @@ pub(super) fn annotations(at: &Cursor<'_>) -> Labels {
 }
 
 /// Labels, and what selects by them: short words for keys and values
-/// (kubernetes 1.35 apimachinery/pkg/api/validate/content/kube.go `IsLabelKey`, `IsLabelValue`).
+/// (kubernetes 1.35 staging/src/k8s.io/apimachinery/pkg/api/validate/content/kube.go `IsLabelKey`, `IsLabelValue`).
 pub(super) fn labels(at: &Cursor<'_>) -> Labels {
     let labels = annotations(at);
     for (key, own) in at.entries() {
