@@ -9,7 +9,6 @@ use live::cluster::preflight::{Facts, Wishes, plain_version, preflight};
 use live::cluster::prometheus::{Place, Prometheus};
 use live::cluster::{Connection, connect};
 use model::document::go_duration;
-use serde_json::Value;
 
 use super::super::args::ImportArgs;
 use super::super::intent::server_address;
