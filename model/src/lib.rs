@@ -15,9 +15,11 @@ pub mod keda;
 pub mod manifest;
 pub mod prometheus;
 pub mod quantity;
-mod release;
+pub mod release;
 pub mod scenario;
 pub mod scheduler;
 pub mod token_bucket;
 pub mod traffic;
 pub mod workload;
+
+pub use release::Release;

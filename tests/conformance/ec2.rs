@@ -3,9 +3,9 @@
 
 use model::catalog::kubelet::AmiFamily;
 use model::catalog::{Catalog, Entry, find};
-use model::karpenter::Version;
 use model::karpenter::provider::instance_type::Builder;
 use model::karpenter::provider::{NodeClass, Settings};
+use model::karpenter::{LATEST, Profile};
 use serde::Deserialize;
 use support::{Outcome, golden};
 
@@ -48,7 +48,7 @@ fn allocatable_is_as_karpenter_lists_it() {
     assert_eq!(listed.len(), 1382);
     let catalog = Catalog::new("us-west-2", None).expect("a region");
     let class = NodeClass::new("default", AmiFamily::Al2023);
-    let profile = Version::LATEST.profile();
+    let profile = Profile::of(LATEST);
     let settings = Settings::of(&profile);
     let mut builder = Builder::new(&catalog, &class, &settings, &profile);
     let mut other_interfaces = Vec::new();

@@ -29,7 +29,7 @@ use model::karpenter::scheduling::{
 use model::karpenter::state::{ClusterState, Conditions, NodeClaim};
 use model::karpenter::{
     InstanceType, InstanceTypes, NodePool, Offering, Profile, Requirements, Reservation, Snapshot, StateNode,
-    Version, labels,
+    labels,
 };
 use model::quantity::{Price, Resources};
 use sim::{Instant, Streams};
@@ -58,8 +58,7 @@ struct Question<'a> {
 
 impl<'a> Question<'a> {
     fn new(case: &'a Case, catalog: &BTreeMap<&str, &Type>) -> Self {
-        let version: Version = case.version.parse().expect("a version");
-        let profile = version.profile();
+        let profile = Profile::of(case.version.parse().expect("a release"));
         let settings = Settings {
             preference_policy: match case.ignore_preferences {
                 true => PreferencePolicy::Ignore,

@@ -11,14 +11,15 @@ use std::iter::Peekable;
 use std::str::Lines;
 use std::time::Duration;
 
-use model::prometheus::{Labels, Query, Settings, Storage, Value, Version};
+use model::Release;
+use model::prometheus::{LATEST, Labels, Profile, Query, Settings, Storage, Value};
 use support::{Outcome, golden_dir};
 
 const STALE: f64 = f64::from_bits(0x7ff0_0000_0000_0002);
 
 /// A script under way, for one release.
 struct Script {
-    version: Version,
+    version: Release,
     storage: Storage,
     /// Series of native histograms: queries that select them are skipped.
     native: Vec<Labels>,
@@ -51,7 +52,7 @@ enum Times {
 }
 
 fn run(text: &str, tally: &mut Tally) {
-    let mut scripts = vec![Script::new(Version::LATEST)];
+    let mut scripts = vec![Script::new(LATEST)];
     let mut lines = text.lines().peekable();
     while let Some(line) = lines.next() {
         let line = line.trim();
@@ -179,10 +180,10 @@ impl Expected {
 }
 
 impl Script {
-    fn new(version: Version) -> Self {
+    fn new(version: Release) -> Self {
         Script {
             version,
-            storage: Storage::new(version.profile()),
+            storage: Storage::new(Profile::of(version)),
             native: Vec::new(),
             blind: false,
         }
@@ -214,7 +215,7 @@ impl Script {
         if metric == "{}" {
             return Labels::empty();
         }
-        let query = Query::parse(metric, &self.version.profile());
+        let query = Query::parse(metric, &Profile::of(self.version));
         let query = query.unwrap_or_else(|error| panic!("{metric}: {error}"));
         let matchers = &query.selectors()[0].matchers;
         Labels::new(
@@ -229,7 +230,7 @@ impl Script {
             .lines
             .iter()
             .any(|line| line.contains("{{") || line.starts_with("expect"));
-        let query = Query::parse(text, &self.version.profile());
+        let query = Query::parse(text, &Profile::of(self.version));
         let selects_native = |query: &Query| {
             let selectors = query.selectors();
             selectors

@@ -10,7 +10,7 @@ use model::catalog::Catalog;
 use model::catalog::kubelet::AmiFamily;
 use model::id::NodePoolId;
 use model::karpenter::provider::{CapacityReservation, Lists, NodeClass, Provider, Settings};
-use model::karpenter::{InstanceType, Offering, Requirement, Version};
+use model::karpenter::{InstanceType, LATEST, Offering, Profile, Requirement};
 use model::quantity::Resources;
 use serde::Serialize;
 
@@ -111,7 +111,7 @@ fn reservation(id: &str, instance_type: &str, zone: &str, count: u32) -> Capacit
 }
 
 fn main() {
-    let profile = Version::new(1, 14, 0).profile();
+    let profile = Profile::of(LATEST);
     let catalog = Catalog::new("eu-west-1", None).expect("a region of the catalog");
     let mut class = NodeClass::new("default", AmiFamily::Al2023);
     class.reservations = vec![

@@ -385,13 +385,25 @@ fn versions_outside_what_is_known() {
     check(
         &spoilt("\"1.35\"", "\"1.12\""),
         &[
-            "scenario.toml:5:14: error[E004] stack.kubernetes: expected a Kubernetes version from 1.28 to 1.36, found \"1.12\"",
+            "scenario.toml:5:14: error[E004] stack.kubernetes: expected a Kubernetes version from 1.28 to 1.36, such as 1.36.0, found \"1.12\"",
         ],
     );
     check(
         &spoilt("\"1.14\"", "\"0.31\""),
         &[
-            "scenario.toml:9:13: error[E004] stack.karpenter: expected a Karpenter version from 0.32 on, such as 1.5.0, found \"0.31\"",
+            "scenario.toml:9:13: error[E004] stack.karpenter: expected a Karpenter version from 0.32 to 1.14, such as 1.14.1, found \"0.31\"",
+        ],
+    );
+    check(
+        &spoilt("\"1.14\"", "\"2.0\""),
+        &[
+            "scenario.toml:9:13: error[E004] stack.karpenter: expected a Karpenter version from 0.32 to 1.14, such as 1.14.1, found \"2.0\"",
+        ],
+    );
+    check(
+        &spoilt("\"1.14\"", "\"1.15\""),
+        &[
+            "scenario.toml:9:13: warning[W007] stack.karpenter: Karpenter 1.15.0 is newer than what is known here: simulated as 1.14.1",
         ],
     );
 }

@@ -86,6 +86,29 @@ fn nothing_is_left_unfinished() {
     report(&problems);
 }
 
+/// A code in a message is one that `check --explain` knows.
+#[test]
+fn codes_of_diagnostics_are_explained() {
+    let is_code = |word: &&str| {
+        word.strip_prefix(|first: char| first.is_ascii_uppercase())
+            .is_some_and(|rest| rest.len() == 3 && rest.chars().all(|digit| digit.is_ascii_digit()))
+    };
+    let mut problems = Vec::new();
+    for (file, text) in texts() {
+        let tests = file.ends_with("codes.rs") || file.ends_with("tests.rs");
+        if tests || !file.starts_with(root().join("model/src")) || !ends_with(&file, "rs") {
+            continue;
+        }
+        let unknown = text
+            .split('"')
+            .filter(is_code)
+            .filter(|code| model::scenario::explain(code).is_none())
+            .map(|code| format!("{}: {code} has no explanation", file.display()));
+        problems.extend(unknown);
+    }
+    report(&problems);
+}
+
 /// Results must not depend on where or when they were computed.
 #[test]
 fn the_kernel_and_the_model_ask_nobody() {

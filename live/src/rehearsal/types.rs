@@ -8,7 +8,7 @@ use model::id::NodePoolId;
 use model::karpenter::instance_type::{InstanceType, Offering};
 use model::karpenter::labels;
 use model::karpenter::provider::{Classes, Lists, NodeClass, Provider};
-use model::karpenter::{NodePool, Requirements};
+use model::karpenter::{NodePool, Profile, Requirements};
 use model::quantity::{Bytes, MilliCpu, Resources};
 use model::scenario::{Act, Scenario};
 use serde_json::{Map, Value, json};
@@ -61,7 +61,7 @@ fn types_of(scenario: &Scenario, pool: &NodePool, class: Option<&NodeClass>) -> 
         class.zones.clone_from(&scenario.zones);
     }
     let mut provider = Provider::new(
-        scenario.stack.karpenter.profile(),
+        Profile::of(scenario.stack.karpenter),
         scenario.config.provider.clone(),
         scenario.catalog.clone(),
         Lists::default(),

@@ -85,7 +85,7 @@ impl<'s> Worlds<'s> {
         let is_pool = |entry: &Entry| matches!(entry, Entry::Object(object) if object.kind == "NodePool");
         Worlds {
             scenario,
-            profile: scenario.stack.karpenter.profile(),
+            profile: Profile::of(scenario.stack.karpenter),
             clock: clock(recording),
             pools_heard: recording.lines.iter().any(|line| is_pool(&line.entry)),
             templates: read::Templates::default(),

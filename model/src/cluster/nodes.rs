@@ -18,10 +18,10 @@ use crate::catalog::{self, InstanceSpec};
 use crate::ec2::node::{self, Bootstrap};
 use crate::ec2::{self, Origin};
 use crate::id::{InstanceId, NodeClaimId, NodeId, PodId};
-use crate::karpenter::NodeClaim;
 use crate::karpenter::disruption;
 use crate::karpenter::lifecycle::{self, conditions};
 use crate::karpenter::state::ConditionType;
+use crate::karpenter::{NodeClaim, Profile};
 use crate::quantity::Bytes;
 use crate::traffic;
 use crate::workload::kubelet;
@@ -199,7 +199,7 @@ impl Cluster<'_> {
             return;
         };
         let labels = conditions::bootstrap_labels(claim);
-        let taints = conditions::bootstrap_taints(claim, &self.scenario.stack.karpenter.profile());
+        let taints = conditions::bootstrap_taints(claim, &Profile::of(self.scenario.stack.karpenter));
         let bootstrap = Bootstrap {
             ami_family: class.ami_family,
             kubelet: &class.kubelet,

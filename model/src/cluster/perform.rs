@@ -6,7 +6,7 @@ use super::Cluster;
 use super::notice::Notice;
 use crate::api::Owner;
 use crate::id::PodId;
-use crate::karpenter::{claim_status, disruption, provisioner, termination};
+use crate::karpenter::{Profile, claim_status, disruption, provisioner, termination};
 use crate::scheduler;
 use crate::traffic::{self, PodCpu, Role};
 use crate::workload::{controllers, kubelet};
@@ -127,11 +127,11 @@ impl Cluster<'_> {
             Output::Unmark(claim) => self.objects.state.unmark(claim),
             Output::Nominate(claim, until) => self.objects.state.nominate(claim, until),
             Output::Taint(node) => {
-                let taint = disruption::disrupted_taint(&self.scenario.stack.karpenter.profile());
+                let taint = disruption::disrupted_taint(&Profile::of(self.scenario.stack.karpenter));
                 self.add_taint(node, taint);
             }
             Output::Untaint(node) => {
-                let taint = disruption::disrupted_taint(&self.scenario.stack.karpenter.profile());
+                let taint = disruption::disrupted_taint(&Profile::of(self.scenario.stack.karpenter));
                 self.remove_taint(node, &taint);
             }
             Output::SetCondition(claim, condition, status) => {
@@ -155,7 +155,7 @@ impl Cluster<'_> {
             Output::DeleteNode(node) => self.delete_node(now, node),
             Output::DeleteNodeClaim(claim) => self.delete_claim(now, claim),
             Output::TaintNode(node) => {
-                let taint = disruption::disrupted_taint(&self.scenario.stack.karpenter.profile());
+                let taint = disruption::disrupted_taint(&Profile::of(self.scenario.stack.karpenter));
                 self.add_taint(node, taint);
             }
             Output::EvictPod(pod) => {

@@ -16,6 +16,7 @@ use crate::api::Api;
 use crate::ec2::Ec2;
 use crate::hpa::controller as hpa;
 use crate::id::{InstanceId, PodId};
+use crate::karpenter::Profile;
 use crate::karpenter::claim_status::ClaimStatus;
 use crate::karpenter::disruption::Disruption;
 use crate::karpenter::lifecycle::Lifecycle;
@@ -133,7 +134,7 @@ impl<'s> Cluster<'s> {
 impl Parts {
     fn new(scenario: &Scenario, options: Options, streams: Streams, queries: &Queries) -> Self {
         let config = &scenario.config;
-        let profile = scenario.stack.karpenter.profile();
+        let profile = Profile::of(scenario.stack.karpenter);
         // Nothing ties the controller manager's start to the scenario's.
         let mut hpa_config = config.hpa.clone();
         let phase = streams.stream("hpa/resync", 0).random::<f64>();

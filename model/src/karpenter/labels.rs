@@ -37,10 +37,8 @@ pub const POD_DELETION_COST: &str = "controller.kubernetes.io/pod-deletion-cost"
 /// Annotation that protects a pod or node from voluntary disruption.
 pub const DO_NOT_DISRUPT: &str = "karpenter.sh/do-not-disrupt";
 
-/// Keys whose absence from a node's requirements leaves every value possible. Any other key must be
-/// defined by the NodePool before a pod can ask for it.
-const WELL_KNOWN: [&str; 34] = [
-    CAPACITY_TYPE,
+/// The keys of an instance type's requirements, sorted.
+pub(super) const OF_INSTANCE_TYPES: [&str; 33] = [
     CAPACITY_RESERVATION_ID,
     "karpenter.k8s.aws/capacity-reservation-interruptible",
     "karpenter.k8s.aws/capacity-reservation-type",
@@ -66,25 +64,26 @@ const WELL_KNOWN: [&str; 34] = [
     "karpenter.k8s.aws/instance-network-bandwidth",
     "karpenter.k8s.aws/instance-size",
     "karpenter.k8s.aws/instance-tenancy",
-    NODE_POOL,
+    CAPACITY_TYPE,
     ARCH,
     OS,
     INSTANCE_TYPE,
     "node.kubernetes.io/windows-build",
     "topology.k8s.aws/zone-id",
-    "topology.kubernetes.io/region",
+    REGION,
     ZONE,
 ];
 
-/// The keys that may be left undefined.
+/// The keys whose absence from a node's requirements leaves every value possible. Any other key must be defined by
+/// the NodePool before a pod can ask for it.
 pub fn well_known() -> impl Iterator<Item = &'static str> {
-    WELL_KNOWN.into_iter()
+    OF_INSTANCE_TYPES.into_iter().chain([NODE_POOL])
 }
 
 /// Whether a key may be left undefined.
 #[must_use]
 pub fn is_well_known(key: &str) -> bool {
-    WELL_KNOWN.contains(&key)
+    key == NODE_POOL || OF_INSTANCE_TYPES.binary_search(&key).is_ok()
 }
 
 /// Key and value of the taint of a node that is about to be disrupted; its effect is NoSchedule
@@ -152,4 +151,10 @@ mod tests {
             assert!(requirements.allows(name, "x") && !requirements.allows(name, "y"));
         }
     }
+}
+
+#[test]
+fn the_keys_of_instance_types_are_sorted() {
+    assert!(OF_INSTANCE_TYPES.is_sorted());
+    assert!(well_known().all(is_well_known) && !is_well_known(NODE_CLASS));
 }

@@ -36,4 +36,4 @@ pub use provisioner::Provisioner;
 pub use requirement::Requirement;
 pub use requirements::Requirements;
 pub use state::{ClusterState, NodeClaim, Snapshot, StateNode};
-pub use version::{Profile, Version};
+pub use version::{LATEST, OLDEST, Profile};

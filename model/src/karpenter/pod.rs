@@ -177,7 +177,7 @@ fn validate_expression(expression: &Expression) -> Result<(), Rejection> {
 mod tests {
     use super::*;
     use crate::karpenter::fixture::{World, owned, template};
-    use crate::karpenter::version::Version;
+    use crate::karpenter::version::LATEST;
 
     /// A running pod that tolerates so much.
     fn pod(tolerations: Vec<Toleration>) -> Pod {
@@ -192,7 +192,7 @@ mod tests {
     /// Karpenter evicts what does not put up with its own taint, karpenter.sh/disrupted:NoSchedule.
     #[test]
     fn what_tolerates_the_taint_stays() {
-        let profile = Version::new(1, 14, 1).profile();
+        let profile = Profile::of(LATEST);
         let tolerates = |key: &str, value: Option<&str>, effect| {
             let own = pod(vec![Toleration {
                 key: key.to_owned(),

@@ -5,74 +5,14 @@
 //! releases that were read whole (v0.32.4, v1.5.0, v1.14), the minor release that first has it was found
 //! by looking at each release's tag.
 
-use std::fmt;
-use std::str::FromStr;
 use std::time::Duration;
 
-/// A release of Karpenter core.
-///
-/// ```
-/// use model::karpenter::Version;
-///
-/// assert!("v1.14".parse::<Version>().unwrap() > "1.5.0".parse().unwrap());
-/// assert!("0.31".parse::<Version>().is_err());
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Version {
-    /// Major
-    pub major: u16,
-    /// Minor
-    pub minor: u16,
-    /// Patch
-    pub patch: u16,
-}
+use crate::release::Release;
 
-impl Version {
-    /// The first release whose behaviour is known here: NodePools begin with it.
-    pub const OLDEST: Version = Version::new(0, 32, 0);
-    /// The latest release that was read.
-    pub const LATEST: Version = Version::new(1, 14, 1);
-
-    /// A release.
-    #[must_use]
-    pub const fn new(major: u16, minor: u16, patch: u16) -> Self {
-        Version { major, minor, patch }
-    }
-
-    /// Whether this is that minor release or a later one.
-    fn since(self, major: u16, minor: u16) -> bool {
-        (self.major, self.minor) >= (major, minor)
-    }
-
-    /// What this release does.
-    #[must_use]
-    pub fn profile(self) -> Profile {
-        Profile::of(self)
-    }
-}
-
-impl fmt::Display for Version {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}.{}", self.major, self.minor, self.patch)
-    }
-}
-
-/// Why a text names no release that can be simulated.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("expected a Karpenter version from 0.32 on, such as 1.5.0, found {0:?}")]
-pub struct NotAVersion(pub String);
-
-impl FromStr for Version {
-    type Err = NotAVersion;
-
-    fn from_str(text: &str) -> Result<Self, NotAVersion> {
-        let version =
-            crate::release::parse(text).map(|[major, minor, patch]| Version::new(major, minor, patch));
-        version
-            .filter(|version| *version >= Version::OLDEST)
-            .ok_or_else(|| NotAVersion(text.to_owned()))
-    }
-}
+/// The first release whose behaviour is known here: NodePools begin with it.
+pub const OLDEST: Release = Release::new(0, 32, 0);
+/// The latest release that was read.
+pub const LATEST: Release = Release::new(1, 14, 1);
 
 /// How nodes whose `expire_after` has passed are removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -137,8 +77,6 @@ pub enum ReservedCapacity {
 /// What a release does, difference by difference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Profile {
-    /// The release.
-    pub version: Version,
     /// The NodePool API is `karpenter.sh/v1`; before it, v1beta1.
     pub api_v1: bool,
 
@@ -299,7 +237,7 @@ pub struct Profile {
 impl Profile {
     /// What a release does.
     #[must_use]
-    pub fn of(version: Version) -> Self {
+    pub fn of(version: Release) -> Self {
         let v = |minor| version.since(1, minor);
         let beta = |minor| version.since(0, minor);
         let seconds = |yes: bool, secs| {
@@ -310,7 +248,6 @@ impl Profile {
             }
         };
         Profile {
-            version,
             api_v1: v(0),
             batch_dedupe: v(2),
             unsynced_requeue: seconds(!v(0), 1),
@@ -402,7 +339,7 @@ impl Profile {
     }
 }
 
-fn max_instance_types(version: Version) -> usize {
+fn max_instance_types(version: Release) -> usize {
     if version.since(1, 7) {
         600
     } else if version.since(0, 37) {
@@ -412,7 +349,7 @@ fn max_instance_types(version: Version) -> usize {
     }
 }
 
-fn reserved_capacity(version: Version) -> ReservedCapacity {
+fn reserved_capacity(version: Release) -> ReservedCapacity {
     if version.since(1, 6) {
         ReservedCapacity::GateOn
     } else if version.since(1, 3) {
@@ -423,7 +360,7 @@ fn reserved_capacity(version: Version) -> ReservedCapacity {
 }
 
 /// The bound came to each minor release with a patch of its own, to v1.13 and later with the first.
-fn forced_grace_is_bounded(version: Version) -> bool {
+fn forced_grace_is_bounded(version: Release) -> bool {
     let patch = match version.minor {
         0 => 9,
         1 | 2 | 3 | 5 => 5,
@@ -436,7 +373,7 @@ fn forced_grace_is_bounded(version: Version) -> bool {
     version.since(1, 0) && (version.major > 1 || version.patch >= patch)
 }
 
-fn drifted_empty(version: Version) -> DriftedEmpty {
+fn drifted_empty(version: Release) -> DriftedEmpty {
     match (version.major, version.minor, version.patch) {
         (1, 5, 0) => DriftedEmpty::Skipped,
         _ if version.since(1, 0) => DriftedEmpty::First,
@@ -449,7 +386,7 @@ mod tests {
     use super::*;
 
     fn profile(text: &str) -> Profile {
-        text.parse::<Version>().expect("a version").profile()
+        Profile::of(text.parse().expect("a release"))
     }
 
     #[test]
@@ -473,16 +410,5 @@ mod tests {
             ["1.5.4", "1.5.5", "1.7.1", "1.7.2", "1.13"].map(least),
             [0, 1, 0, 1, 1].map(Duration::from_secs)
         );
-    }
-
-    #[test]
-    fn other_texts_are_refused() {
-        for text in ["", "1", "1.x", "1.2.3.4", "0.31.9", "-1.2"] {
-            assert_eq!(
-                text.parse::<Version>(),
-                Err(NotAVersion(text.to_owned())),
-                "{text}"
-            );
-        }
     }
 }

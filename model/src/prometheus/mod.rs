@@ -9,7 +9,7 @@
 //! - [`exporters`] says what kube-state-metrics, kubelets and cAdvisor expose;
 //! - [`Storage`] keeps samples, one list per series;
 //! - [`Query`] is parsed once and answered at any time, to the last bit as the release would
-//!   ([`Version`], [`Profile`]).
+//!   ([`Profile`]).
 //!
 //! Left out: rules and alerts, remote write, native histograms, exemplars, blocks on disk. Families that no
 //! query of the run can select are not stored ([`Interest`]).
@@ -29,4 +29,4 @@ pub use scrape::{
     Config, Failure, Input, Job, JobConfig, Output, Prometheus, Source, Target, TargetId, View,
 };
 pub use storage::{Interest, SeriesId, Storage};
-pub use version::{NotAVersion, Profile, Version};
+pub use version::{LATEST, OLDEST, Profile};

@@ -3,78 +3,18 @@
 //! Each difference is one named switch of [`Profile`]. Where they were found is said at each switch; all of
 //! them were also seen in the answers of 2.42.0, 2.53.3 and 3.5.3 to the same queries.
 
-use std::fmt;
-use std::str::FromStr;
+use crate::release::Release;
 
-/// A release of Prometheus.
-///
-/// ```
-/// use model::prometheus::Version;
-///
-/// assert!("v2.53.3".parse::<Version>().unwrap() > "2.42".parse().unwrap());
-/// assert!("1.8".parse::<Version>().is_err());
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Version {
-    /// Major
-    pub major: u16,
-    /// Minor
-    pub minor: u16,
-    /// Patch
-    pub patch: u16,
-}
-
-impl Version {
-    /// The first release whose behaviour is known here.
-    pub const OLDEST: Version = Version::new(2, 42, 0);
-    /// The latest release that was read.
-    pub const LATEST: Version = Version::new(3, 14, 0);
-
-    /// A release.
-    #[must_use]
-    pub const fn new(major: u16, minor: u16, patch: u16) -> Self {
-        Version { major, minor, patch }
-    }
-
-    fn since(self, major: u16, minor: u16) -> bool {
-        (self.major, self.minor) >= (major, minor)
-    }
-
-    /// What this release does.
-    #[must_use]
-    pub fn profile(self) -> Profile {
-        Profile::of(self)
-    }
-}
-
-impl fmt::Display for Version {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}.{}", self.major, self.minor, self.patch)
-    }
-}
-
-/// Why a text names no release that can be simulated.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("expected a Prometheus version from 2.42 on, such as 2.48.1, found {0:?}")]
-pub struct NotAVersion(pub String);
-
-impl FromStr for Version {
-    type Err = NotAVersion;
-
-    fn from_str(text: &str) -> Result<Self, NotAVersion> {
-        let version =
-            crate::release::parse(text).map(|[major, minor, patch]| Version::new(major, minor, patch));
-        version
-            .filter(|version| *version >= Version::OLDEST)
-            .ok_or_else(|| NotAVersion(text.to_owned()))
-    }
-}
+/// The first release whose behaviour is known here.
+pub const OLDEST: Release = Release::new(2, 42, 0);
+/// The latest release that was read.
+pub const LATEST: Release = Release::new(3, 16, 0);
 
 /// What a release does, difference by difference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Profile {
     /// The release.
-    pub version: Version,
+    pub version: Release,
     /// Ranges, look-back and subqueries leave their left edge out (3.0, promql/engine.go `matrixIterSlice`,
     /// `vectorSelectorSingle`, `evalSubquery`).
     pub left_open: bool,
@@ -95,8 +35,29 @@ pub struct Profile {
     /// An aggregation takes its parameter at the first step of a subquery and fails if there is none: a defect
     /// (2.52 to 3.4, promql/engine.go `eval`).
     pub first_step_parameter: bool,
+    /// `histogram_fraction` takes a positive first bucket to begin at zero, and does not interpolate in one without a
+    /// lower end (3.8, promql/quantile.go `BucketFraction`).
+    pub first_bucket_bounded: bool,
+    /// Two elements of the left side for one of the right are an error even if the comparison drops one of them
+    /// (3.9, promql/engine.go `VectorBinop`).
+    pub dropped_matches_count: bool,
+    /// Ranges and offsets may be computed: `[2 * 5m]` (3.14, promql/parser/generated_parser.y `duration_expr`).
+    pub duration_expressions: bool,
+    /// Selectors have the modifiers `anchored` and `smoothed` (3.16, the same file).
+    pub extended_ranges: bool,
+    /// A quantile that falls on an element is that element, even beside an infinite one (3.16, promql/quantile.go
+    /// `quantile`).
+    pub exact_ranks: bool,
+    /// Buckets whose bound is NaN are left out (3.16, promql/engine.go `resetHistograms`).
+    pub nan_bounds_ignored: bool,
+    /// `rad` and `deg` multiply by one factor, which does not overflow on its way (3.16, promql/functions.go
+    /// `funcRad`, `funcDeg`).
+    pub angles_by_factor: bool,
     /// The parameter of `topk` is looked at only if there are elements (3.5).
     pub lazy_parameter: bool,
+    /// The parameter of `topk` is looked at before the elements, and must not be NaN (3.6, promql/engine.go
+    /// `rangeEvalAgg`).
+    pub parameter_checked: bool,
     /// Bucket counts that differ by less than 1e-12 are taken as equal (2.49, promql/quantile.go
     /// `ensureMonotonicAndIgnoreSmallDeltas`).
     pub level_small_deltas: bool,
@@ -118,7 +79,7 @@ pub struct Profile {
 impl Profile {
     /// What a release does.
     #[must_use]
-    pub fn of(version: Version) -> Self {
+    pub fn of(version: Release) -> Self {
         let v = |major, minor| version.since(major, minor);
         Profile {
             version,
@@ -129,7 +90,15 @@ impl Profile {
             scaled_mean: v(3, 5),
             label_join_unchecked: v(2, 51) && !v(3, 3),
             first_step_parameter: v(2, 52) && !v(3, 5),
+            first_bucket_bounded: v(3, 8),
+            dropped_matches_count: v(3, 9),
+            duration_expressions: v(3, 14),
+            extended_ranges: v(3, 16),
+            exact_ranks: v(3, 16),
+            nan_bounds_ignored: v(3, 16),
+            angles_by_factor: v(3, 16),
             lazy_parameter: v(3, 5),
+            parameter_checked: v(3, 6),
             level_small_deltas: v(2, 49),
             creation_order: v(2, 50),
             atan2_drops_name: v(2, 47),

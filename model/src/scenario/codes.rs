@@ -157,6 +157,20 @@ A memory metric has values where the scenario says what the service's pods use: 
 scaling in as long as it is there, and never scales it out.",
     ),
     code(
+        "W006",
+        "a field that this release drops",
+        "\
+The release in [stack] does not serve the field: the API server drops it when the object is stored, and nothing says so. \
+The object works as if the field were not there.",
+    ),
+    code(
+        "W007",
+        "a release newer than what is known",
+        "\
+The project's rules were read up to one release, and a later one was asked for. The run takes the latest that is known \
+in its place. What changed since is not in the result; the release notes say whether it matters to you.",
+    ),
+    code(
         "S001",
         "no load",
         "\
@@ -295,6 +309,15 @@ demand: concurrency, queue length, utilization.",
 rate, increase and their kin need two samples in their range. A range of at least twice the scrape interval holds \
 two almost always, four times the interval forgives a missed scrape. A shorter one holds one now and then, or \
 always, and the query then answers nothing, which KEDA takes for 0. The prometheus chart scrapes every minute.",
+    ),
+    code(
+        "P002",
+        "a metric that nothing exposes",
+        "\
+A query selects metrics of Traefik or of kube-state-metrics that Prometheus never gets. Traefik's pods are scraped \
+where their template has the annotation prometheus.io/scrape: \"true\" (and prometheus.io/port, if the port is not the \
+container's); kube_ metrics come from pods labelled app.kubernetes.io/name: kube-state-metrics. Until then the query \
+answers nothing, which KEDA takes for 0.",
     ),
     code(
         "H001",

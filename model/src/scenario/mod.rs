@@ -138,7 +138,9 @@ impl Scenario {
     ///
     /// What the release refuses before it evaluates.
     pub fn query(&self, text: &str) -> Result<Arc<Query>, prometheus::ParseError> {
-        self.shared.queries.parse(text, &self.stack.prometheus.profile())
+        self.shared
+            .queries
+            .parse(text, &prometheus::Profile::of(self.stack.prometheus))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Which releases run.
 
-use crate::{karpenter, prometheus, traffic};
+use crate::release::Release;
 
 /// `[stack]`
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -10,9 +10,9 @@ pub struct Stack {
     /// KEDA, by minor release: 12 for 2.12.
     pub keda: u16,
     /// Prometheus.
-    pub prometheus: prometheus::Version,
+    pub prometheus: Release,
     /// Traefik.
-    pub traefik: traffic::traefik::Version,
+    pub traefik: Release,
     /// Karpenter.
-    pub karpenter: karpenter::Version,
+    pub karpenter: Release,
 }

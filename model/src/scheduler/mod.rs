@@ -39,7 +39,7 @@ pub use component::Scheduler;
 pub use node_info::{PlacedPod, PodRef};
 pub use plugin::{Plugin, PluginSet};
 pub use preemption::message;
-pub use profile::{NotAVersion, Profile, Version};
+pub use profile::{LATEST, Profile};
 
 use crate::api::{Api, Labels};
 use crate::distribution::Distribution;
@@ -207,7 +207,7 @@ impl Default for CycleCost {
 impl Default for Config {
     fn default() -> Self {
         Config {
-            profile: Version::LATEST.profile(),
+            profile: Profile::of(LATEST),
             percentage_of_nodes_to_score: 0,
             scoring_strategy: ScoringStrategy::default(),
             qps: 50.0,

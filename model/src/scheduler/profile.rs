@@ -1,70 +1,11 @@
 //! Releases of Kubernetes and how their schedulers differ.
 
-use std::fmt;
-use std::str::FromStr;
-
-/// A minor release of Kubernetes 1.
-///
-/// ```
-/// use model::scheduler::Version;
-///
-/// assert!("v1.35".parse::<Version>().unwrap() > "1.32.4".parse().unwrap());
-/// assert!("1.27".parse::<Version>().is_err());
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Version(u16);
-
-impl Version {
-    /// The first release whose scheduler is known here.
-    pub const OLDEST: Version = Version(28);
-    /// The latest one.
-    pub const LATEST: Version = Version(36);
-
-    /// 1.`minor`, or `None` for a release that is not known here.
-    #[must_use]
-    pub fn minor(minor: u16) -> Option<Self> {
-        let version = Version(minor);
-        (Version::OLDEST..=Version::LATEST)
-            .contains(&version)
-            .then_some(version)
-    }
-
-    /// What this release does.
-    #[must_use]
-    pub fn profile(self) -> Profile {
-        Profile::of(self)
-    }
-}
-
-impl fmt::Display for Version {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "1.{}", self.0)
-    }
-}
-
-/// Why a text names no release that can be simulated.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("expected a Kubernetes version from 1.28 to 1.36, such as 1.35, found {0:?}")]
-pub struct NotAVersion(pub String);
-
-impl FromStr for Version {
-    type Err = NotAVersion;
-
-    fn from_str(text: &str) -> Result<Self, NotAVersion> {
-        let minor = match crate::release::parse(text) {
-            Some([1, minor, _]) => Version::minor(minor),
-            _ => None,
-        };
-        minor.ok_or_else(|| NotAVersion(text.to_owned()))
-    }
-}
+/// The latest minor release of Kubernetes 1 whose scheduler is known here.
+pub const LATEST: u16 = 36;
 
 /// What a release does, difference by difference. What is not named here is the same from 1.28 to 1.36.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Profile {
-    /// The release.
-    pub version: Version,
-
     // Queue
     /// Plugins say whether an event helps a pod that they rejected; before, every event they registered
     /// for moves the pod, if it passes a look at the node (1.32).
@@ -105,10 +46,11 @@ pub struct Profile {
 }
 
 impl Profile {
-    fn of(version: Version) -> Self {
-        let since = |minor| version >= Version(minor);
+    /// The scheduler of Kubernetes 1.`minor`.
+    #[must_use]
+    pub fn of(minor: u16) -> Self {
+        let since = |first| minor >= first;
         Profile {
-            version,
             queueing_hints: since(32),
             pop_from_backoff: since(33),
             backoff_counts_rejections: since(34),

@@ -392,11 +392,10 @@ impl Queue {
 #[cfg(test)]
 mod tests {
     use super::super::pod_info::KindId;
-    use super::super::profile::Version;
     use super::*;
 
     fn queue(minor: u16) -> Queue {
-        Queue::new(Version::minor(minor).unwrap().profile())
+        Queue::new(Profile::of(minor))
     }
 
     fn pod(id: u32) -> PodRef {
@@ -469,7 +468,7 @@ mod tests {
     fn before_hints_errors_are_tried_again() {
         let mut queue = Queue::new(super::super::profile::Profile {
             queueing_hints: false,
-            ..Version::minor(32).unwrap().profile()
+            ..Profile::of(32)
         });
         queue.add(at(0.0), pod(0), 0, false);
         queue.add(at(0.0), pod(1), 0, false);

@@ -17,7 +17,7 @@ use crate::api::{
 };
 
 fn cache() -> Cache {
-    Cache::new(Version::LATEST.profile(), ScoringStrategy::default())
+    Cache::new(Profile::of(LATEST), ScoringStrategy::default())
 }
 
 fn add_kind(cache: &mut Cache, template: Arc<PodTemplate>) -> KindId {

@@ -9,9 +9,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::arrivals::Arrivals;
-use super::traefik::Version;
+
 use crate::distribution::Distribution;
 use crate::quantity::MilliCpu;
+use crate::release::Release;
 
 /// Everything that load, Traefik and service need to know before a run.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -117,7 +118,7 @@ pub struct Gpu {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Traefik {
     /// Its release: which metrics exist, how terminating endpoints are treated.
-    pub version: Version,
+    pub version: Release,
     /// CPU work of the proxy per request, core-seconds at speed 1. Assumed: 0.001 (the split from
     /// `client_cpu` does not show in the measured run).
     pub proxy_cpu: f64,
@@ -152,7 +153,7 @@ pub struct Traefik {
 impl Default for Traefik {
     fn default() -> Self {
         Traefik {
-            version: Version::new(2, 10),
+            version: Release::new(2, 10, 0),
             proxy_cpu: 0.001,
             service: "default-service-80@kubernetes".to_owned(),
             entry_point: "web".to_owned(),

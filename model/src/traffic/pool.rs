@@ -14,7 +14,7 @@ use rand::RngExt;
 use sim::{Instant, Stream, Streams};
 
 use super::config::Traefik;
-use super::traefik::Counters;
+use super::traefik::{Counters, Profile};
 use crate::id::PodId;
 
 /// What the endpoints say of a pod.
@@ -77,7 +77,7 @@ impl Pool {
             endpoint_delay: config.endpoint_delay,
             throttle: config.throttle,
             allow_empty: config.allow_empty_services,
-            fences: config.version.profile().fences_terminating,
+            fences: Profile::of(config.version).fences_terminating,
             streams,
             published: BTreeMap::new(),
             changes: VecDeque::new(),
@@ -216,6 +216,7 @@ impl Proxy {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::release::Release;
 
     fn pool(config: &Traefik) -> Pool {
         let mut pool = Pool::new(config, Streams::new(1));
@@ -291,9 +292,8 @@ mod tests {
             applied(&mut pool, 20_000);
             pool.proxies[0].pick()
         };
-        use super::super::traefik::Version;
-        assert_eq!(after(Version::new(2, 10)), Pick::NoRoute);
-        assert_eq!(after(Version::new(3, 3)), Pick::Unavailable);
+        assert_eq!(after(Release::new(2, 10, 0)), Pick::NoRoute);
+        assert_eq!(after(Release::new(3, 3, 0)), Pick::Unavailable);
     }
 
     #[test]

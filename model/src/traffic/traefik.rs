@@ -13,32 +13,7 @@
 use super::Sample;
 use super::config::Traefik;
 use super::latency::Histogram;
-
-/// A release of Traefik.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Version {
-    /// Major
-    pub major: u16,
-    /// Minor
-    pub minor: u16,
-}
-
-impl Version {
-    /// A release.
-    #[must_use]
-    pub const fn new(major: u16, minor: u16) -> Self {
-        Version { major, minor }
-    }
-
-    /// What this release does.
-    #[must_use]
-    pub fn profile(self) -> Profile {
-        Profile {
-            open_connections_per_service: self.major < 3,
-            fences_terminating: self >= Version::new(3, 3),
-        }
-    }
-}
+use crate::release::Release;
 
 /// The differences between releases that show here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +24,17 @@ pub struct Profile {
     /// Terminating endpoints that still serve stay in the configuration but get no new requests; before 3.3
     /// they leave it at once (traefik 3.3 pkg/provider/kubernetes/ingress/kubernetes.go `loadService`).
     pub fences_terminating: bool,
+}
+
+impl Profile {
+    /// What a release does.
+    #[must_use]
+    pub fn of(version: Release) -> Self {
+        Profile {
+            open_connections_per_service: !version.since(3, 0),
+            fences_terminating: version.since(3, 3),
+        }
+    }
 }
 
 /// How a request ended, as an HTTP status (traefik 2.10 pkg/server/service/proxy.go).
@@ -201,7 +187,7 @@ impl Counters {
                 sample(names.count, labels(kind, name, code, None), tally.requests);
             }
         }
-        if config.version.profile().open_connections_per_service {
+        if Profile::of(config.version).open_connections_per_service {
             let entry = labels("entrypoint", &config.entry_point, None, None);
             sample("traefik_entrypoint_open_connections", entry, self.open);
             if self.service.0.iter().any(|(_, tally)| tally.requests >= 1.0) || self.open_at_servers >= 1.0 {

@@ -13,7 +13,7 @@ use model::id::NodePoolId;
 use model::karpenter::provider::NodeClass;
 use model::karpenter::provider::launch::fleet_request;
 use model::karpenter::state::{Conditions, NodeClaim};
-use model::karpenter::{InstanceTypes, Requirements, Version};
+use model::karpenter::{InstanceTypes, Profile, Requirements};
 use model::quantity::Resources;
 use serde::Deserialize;
 use sim::Instant;
@@ -88,7 +88,7 @@ fn answer(case: &Case, catalog: &BTreeMap<&str, &Type>) -> Option<Fleet> {
         last_pod_event: None,
     };
     let class = NodeClass::new("default", AmiFamily::Al2023);
-    let profile = case.version.parse::<Version>().expect("a version").profile();
+    let profile = Profile::of(case.version.parse().expect("a release"));
     let request = fleet_request(&claim, &types, &class, &profile).ok()?;
     let pairs = request.overrides.iter();
     let mut overrides: Vec<(String, String)> = pairs

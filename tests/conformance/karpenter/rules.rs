@@ -9,7 +9,7 @@ use model::id::{DaemonSetId, DeploymentId, InstanceId, NodeClaimId, NodePoolId, 
 use model::karpenter::claim_status::{ClaimStatus, Input, Output, View};
 use model::karpenter::disruption::{Reason, allowed_disruptions, eviction_cost, lifetime_remaining};
 use model::karpenter::state::{ClusterState, ConditionType, Conditions, NodeClaim};
-use model::karpenter::{NodePool, Version, labels};
+use model::karpenter::{NodePool, Profile, labels};
 use model::quantity::Resources;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -241,7 +241,7 @@ impl Watch {
         });
         claims.get_mut(claim).expect("the claim").node = Some(node);
         pools.insert(pool);
-        let profile = case.version.parse::<Version>().expect("a version").profile();
+        let profile = Profile::of(case.version.parse().expect("a release"));
         Watch {
             controllers: ClaimStatus::new(profile, true),
             api,

@@ -133,8 +133,13 @@ func queryable(data []oracle.Series) storage.Queryable {
 	})
 }
 
-func (q querier) Select(_ bool, _ *storage.SelectHints, matchers ...*labels.Matcher) storage.SeriesSet {
+func (q querier) Select(_ bool, hints *storage.SelectHints, matchers ...*labels.Matcher) storage.SeriesSet {
 	found := &seriesSet{at: -1}
+	// As the real storage does: what the query as a whole needs is not what this selector gets.
+	mint, maxt := q.mint, q.maxt
+	if hints != nil {
+		mint, maxt = hints.Start, hints.End
+	}
 next:
 	for _, one := range q.data {
 		own := labels.FromMap(one.Labels)
@@ -143,8 +148,8 @@ next:
 				continue next
 			}
 		}
-		from := sort.Search(len(one.Samples), func(i int) bool { return one.Samples[i].T >= q.mint })
-		to := sort.Search(len(one.Samples), func(i int) bool { return one.Samples[i].T > q.maxt })
+		from := sort.Search(len(one.Samples), func(i int) bool { return one.Samples[i].T >= mint })
+		to := sort.Search(len(one.Samples), func(i int) bool { return one.Samples[i].T > maxt })
 		found.all = append(found.all, series{own, one.Samples[from:max(from, to)]})
 	}
 	return found

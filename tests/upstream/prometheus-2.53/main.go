@@ -1,6 +1,10 @@
 // Program gen draws queries for Prometheus 2.53.3 and writes down its engine's answers.
 package main
 
-import "scaletwin/upstream/prometheus/engine"
+import (
+	"github.com/prometheus/prometheus/promql/parser"
 
-func main() { engine.Main("2.53.3") }
+	"scaletwin/upstream/prometheus/engine"
+)
+
+func main() { engine.Main("2.53.3", parser.ParseExpr) }

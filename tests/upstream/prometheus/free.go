@@ -24,7 +24,12 @@ func (q *query) free(depth int) string {
 		q.tolerance = true
 		return fmt.Sprintf("%s(%s%s)", pick(q.r, "rate", "increase", "delta", "deriv", "irate", "changes", "resets"), of(), q.steps())
 	case 5, 6:
-		return fmt.Sprintf("(%s) %s %s", of(), pick(q.r, "+", "-", "*", "/", "%", ">", "<=", "== bool", "!=", ">= bool"), pick(q.r, "0", "2", "0.3", "-7.5", "NaN", "Inf", "1e3"))
+		left, operator := of(), pick(q.r, "+", "-", "*", "/", "%", ">", "<=", "== bool", "!=", ">= bool")
+		if operator == "%" && q.tolerance {
+			// What is left of a large number would be its last bits.
+			operator = "/"
+		}
+		return fmt.Sprintf("(%s) %s %s", left, operator, pick(q.r, "0", "2", "0.3", "-7.5", "NaN", "Inf", "1e3"))
 	case 7:
 		return fmt.Sprintf("(%s) %s (%s)", of(), pick(q.r, "+", "-", "*", "/", ">", "< bool", "and", "or", "unless"), of())
 	case 8:
@@ -35,7 +40,7 @@ func (q *query) free(depth int) string {
 		}
 		return fmt.Sprintf("(%s) %s %s (%s)", of(), pick(q.r, "+", "/", "*", ">="), match, of())
 	case 9:
-		return fmt.Sprintf("histogram_quantile(%s, %s)", pick(q.r, "0.5", "0.9", "0.99", "0", "1"), pick(q.r, of(), "sum by (le) ("+of()+")"))
+		return q.buckets(pick(q.r, of(), "sum by (le) ("+of()+")"))
 	}
 	return q.called(of())
 }
@@ -57,6 +62,15 @@ func (q *query) leaf() string {
 		return fmt.Sprintf("timestamp(%s%s)", selector, q.offset())
 	}
 	return fmt.Sprintf("%s(%s%s%s)", pick(q.r, "rate", "rate", "increase"), selector, q.window(), q.offset())
+}
+
+// buckets is a quantile of a histogram, or a fraction, which releases before 3.4 have of native ones only.
+func (q *query) buckets(of string) string {
+	if chance(q.r, 25) {
+		lower, upper := pick(q.r, "-Inf", "-1", "0", "0.2"), pick(q.r, "0", "0.4", "1", "+Inf", "NaN")
+		return fmt.Sprintf("histogram_fraction(%s, %s, %s)", lower, upper, of)
+	}
+	return fmt.Sprintf("histogram_quantile(%s, %s)", pick(q.r, "0.5", "0.9", "0.99", "0", "1"), of)
 }
 
 func (q *query) offset() string {
@@ -120,6 +134,10 @@ func (q *query) grouped(of string) string {
 	case "quantile":
 		return fmt.Sprintf("quantile %s(%s, %s)", by, pick(q.r, "0.5", "0.95", "1", "0"), of)
 	case "count_values":
+		// Not by three labels or more: 2.42 forgets the last of them after a subquery's first step.
+		if strings.Count(by, ",") > 1 {
+			by = ""
+		}
 		return fmt.Sprintf(`count_values %s("v", %s)`, by, of)
 	default:
 		return fmt.Sprintf("%s %s(%s)", operator, by, of)

@@ -17,30 +17,43 @@ type query struct {
 // ask draws a query and when it is evaluated: on whole seconds, on the edges of windows, anywhere.
 func (data Data) ask(r *rand.Rand) Case {
 	q := &query{r: r, data: &data}
-	one := Case{Data: data.Name}
+	one := Case{Data: data.Name, Time: q.when()}
+	q.draw(&one)
+	if q.tolerance {
+		one.Tolerance = 1e-12
+	}
+	return one
+}
+
+// when draws an instant.
+func (q *query) when() int64 {
+	r, data := q.r, q.data
 	span := data.End - data.Start
-	one.Time = data.Start + span/8 + r.Int64N(span)
+	at := data.Start + span/8 + r.Int64N(span)
 	switch r.IntN(4) {
 	case 0, 1:
-		one.Time = one.Time / 1000 * 1000
+		at = at / 1000 * 1000
 	case 2: // a sample's own instant, or one millisecond beside it
 		samples := data.Series[r.IntN(len(data.Series))].Samples
-		one.Time = samples[r.IntN(len(samples))].T + r.Int64N(3) - 1
+		at = samples[r.IntN(len(samples))].T + r.Int64N(3) - 1
 		if chance(r, 60) {
-			one.Time += pick(r, int64(60), 120, 300) * 1000
+			at += pick(r, int64(60), 120, 300) * 1000
 		}
 	}
-	if data.Recorded || chance(r, 30) {
+	return at
+}
+
+// draw draws the text.
+func (q *query) draw(one *Case) {
+	r := q.r
+	if q.data.Recorded || chance(r, 30) {
 		one.Kind, one.Query = "free", q.free(pick(r, 0, 1, 1, 2, 2, 3))
 		if chance(r, 8) {
 			one.Ordered, one.Ties = true, true
 			one.Query = pick(r, "sort(%s)", "sort_desc(%s)", "topk(3, %s)", "bottomk(2, %s)", "topk by (job) (1, %s)")
 			one.Query = fmt.Sprintf(one.Query, q.free(1))
 		}
-		if q.tolerance {
-			one.Tolerance = 1e-12
-		}
-		return one
+		return
 	}
 	switch r.IntN(10) {
 	case 0:
@@ -66,10 +79,6 @@ func (data Data) ask(r *rand.Rand) Case {
 			one.Kind, one.Query = "function", q.function()
 		}
 	}
-	if q.tolerance {
-		one.Tolerance = 1e-12
-	}
-	return one
 }
 
 func (q *query) matchers() string {

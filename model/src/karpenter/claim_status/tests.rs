@@ -12,7 +12,6 @@ use crate::karpenter::Requirement;
 use crate::karpenter::fixture::{World, ZONES, machine, template};
 use crate::karpenter::labels;
 use crate::karpenter::node_pool::ConsolidationPolicy;
-use crate::karpenter::version::Version;
 
 const A: &str = "0.32.4";
 const B: &str = "1.5.0";
@@ -27,7 +26,7 @@ struct Run {
 
 impl Run {
     fn new(version: &str, world: World) -> Self {
-        let profile = version.parse::<Version>().expect("a version").profile();
+        let profile = Profile::of(version.parse().expect("a release"));
         Run {
             world,
             status: ClaimStatus::new(profile, true),

@@ -16,11 +16,11 @@ use crate::id::NodePoolId;
 use crate::karpenter::fixture::{World, owned, template};
 use crate::karpenter::provider::{self, NodeClass, Provider};
 use crate::karpenter::scheduling::Purpose;
-use crate::karpenter::version::Version;
+use crate::karpenter::version::LATEST;
 
 /// Eight nodes of 16 cpus with fifteen pods each, under all instance types of a region.
 fn cluster(own: PodTemplate) -> World {
-    let profile = Version::LATEST.profile();
+    let profile = Profile::of(LATEST);
     let mut world = World::new(&[16]);
     let catalog = Arc::new(Catalog::new("us-west-2", None).expect("a region"));
     let mut offers = Provider::new(
@@ -74,7 +74,7 @@ fn passes() {
     for (name, own) in [("plain", plain), ("spread", spread)] {
         println!("{name}");
         let world = cluster(own);
-        let (profile, view) = (Version::LATEST.profile(), world.view());
+        let (profile, view) = (Profile::of(LATEST), world.view());
         let settings = Settings::of(&profile);
         let new = || Disruption::new(profile, settings, Config::of(&profile, 0), &Streams::new(1));
         let mut out = Outbox::new();

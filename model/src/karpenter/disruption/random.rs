@@ -9,7 +9,6 @@ use crate::api::{Budget, IntOrPercent, LabelSelector, PodDisruptionBudget, may_e
 use crate::karpenter::fixture::{World, budget, owned, pool, template};
 use crate::karpenter::node_pool::Nodes;
 use crate::karpenter::scheduling::Purpose;
-use crate::karpenter::version::Version;
 
 const SIZES: [i64; 5] = [1, 2, 4, 8, 16];
 
@@ -170,7 +169,7 @@ fn check(world: &World, decision: &Decision, profile: &Profile, settings: &Setti
 /// Runs for two minutes; machines take 2 s to launch, 30 s to start and 20 s to drain. Returns how many
 /// commands began.
 fn run(version: &str, mut world: World) -> usize {
-    let profile = version.parse::<Version>().expect("a version").profile();
+    let profile = Profile::of(version.parse().expect("a release"));
     let settings = Settings::of(&profile);
     let config = Config {
         spot_to_spot: true,

@@ -9,7 +9,7 @@ use crate::ec2::{self, BootTimes, Ec2, Interruption, Shortage, TypePattern};
 use crate::id::NodePoolId;
 use crate::karpenter::provider::Lists;
 use crate::karpenter::state::Conditions;
-use crate::karpenter::{NodeClass, Requirement, Requirements, Version, labels};
+use crate::karpenter::{NodeClass, Requirement, Requirements, labels};
 use crate::quantity::{MilliCpu, Resources};
 
 const POOL: NodePoolId = NodePoolId(0);
@@ -36,7 +36,7 @@ struct World {
 }
 
 fn world(version: &str, config: ec2::Config) -> World {
-    let profile = version.parse::<Version>().expect("a version").profile();
+    let profile = Profile::of(version.parse().expect("a release"));
     let date = "2024-02-01".parse().expect("a date");
     let catalog = Arc::new(Catalog::new("us-west-2", Some(date)).expect("a region"));
     let streams = Streams::new(1);
@@ -300,7 +300,7 @@ fn a_claim_becomes_a_node_in_working_order() {
 #[test]
 fn pods_are_kept_away_until_registration_from_v1() {
     for (version, expected) in [("0.32.4", false), ("1.0", true)] {
-        let profile = version.parse::<Version>().expect("a version").profile();
+        let profile = Profile::of(version.parse().expect("a release"));
         let taints = conditions::bootstrap_taints(&claim(&["m5.large"], &["spot"]), &profile);
         let kept = taints.iter().any(|taint| taint.key == conditions::UNREGISTERED);
         assert_eq!(kept, expected, "{version}");

@@ -19,43 +19,6 @@ use crate::quantity::{Bytes, MilliCpu, Price, Resources};
 /// A reserved offering is as good as free: what its type costs on demand, divided by this.
 const RESERVED_DISCOUNT: i64 = 10_000_000;
 
-/// The keys of an instance type's requirements, sorted.
-const KEYS: [&str; 33] = [
-    "karpenter.k8s.aws/capacity-reservation-id",
-    "karpenter.k8s.aws/capacity-reservation-interruptible",
-    "karpenter.k8s.aws/capacity-reservation-type",
-    "karpenter.k8s.aws/instance-accelerator-count",
-    "karpenter.k8s.aws/instance-accelerator-manufacturer",
-    "karpenter.k8s.aws/instance-accelerator-name",
-    "karpenter.k8s.aws/instance-capability-flex",
-    "karpenter.k8s.aws/instance-category",
-    "karpenter.k8s.aws/instance-cpu",
-    "karpenter.k8s.aws/instance-cpu-manufacturer",
-    "karpenter.k8s.aws/instance-cpu-sustained-clock-speed-mhz",
-    "karpenter.k8s.aws/instance-ebs-bandwidth",
-    "karpenter.k8s.aws/instance-encryption-in-transit-supported",
-    "karpenter.k8s.aws/instance-family",
-    "karpenter.k8s.aws/instance-generation",
-    "karpenter.k8s.aws/instance-gpu-count",
-    "karpenter.k8s.aws/instance-gpu-manufacturer",
-    "karpenter.k8s.aws/instance-gpu-memory",
-    "karpenter.k8s.aws/instance-gpu-name",
-    "karpenter.k8s.aws/instance-hypervisor",
-    "karpenter.k8s.aws/instance-local-nvme",
-    "karpenter.k8s.aws/instance-memory",
-    "karpenter.k8s.aws/instance-network-bandwidth",
-    "karpenter.k8s.aws/instance-size",
-    "karpenter.k8s.aws/instance-tenancy",
-    labels::CAPACITY_TYPE,
-    labels::ARCH,
-    labels::OS,
-    labels::INSTANCE_TYPE,
-    "node.kubernetes.io/windows-build",
-    "topology.k8s.aws/zone-id",
-    labels::REGION,
-    labels::ZONE,
-];
-
 /// The value of a label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Value {
@@ -106,7 +69,10 @@ impl<'a> Builder<'a> {
             soft_eviction: profile.soft_eviction_reserved,
             region: catalog.region(),
             zones: catalog.zones().iter().filter(selected).collect(),
-            keys: KEYS.iter().map(|key| Name::from(*key)).collect(),
+            keys: labels::OF_INSTANCE_TYPES
+                .iter()
+                .map(|key| Name::from(*key))
+                .collect(),
             single: BTreeMap::new(),
             of_zones: BTreeMap::new(),
             bought: BTreeMap::new(),
@@ -286,7 +252,7 @@ impl<'a> Builder<'a> {
             spec.network_mbps.map(number),
             text(spec.size()),
         ];
-        let mut listed: Vec<Requirement> = Vec::with_capacity(KEYS.len());
+        let mut listed: Vec<Requirement> = Vec::with_capacity(labels::OF_INSTANCE_TYPES.len());
         listed.push(if reserved {
             Requirement::any_of(reservations)
         } else {

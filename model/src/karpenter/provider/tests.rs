@@ -12,10 +12,7 @@ use crate::quantity::{MilliCpu, Resources};
 const POOL: NodePoolId = NodePoolId(0);
 
 fn profile(version: &str) -> Profile {
-    version
-        .parse::<crate::karpenter::Version>()
-        .expect("a version")
-        .profile()
+    Profile::of(version.parse().expect("a release"))
 }
 
 fn catalog(date: &str) -> Arc<Catalog> {

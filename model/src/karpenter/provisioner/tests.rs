@@ -8,7 +8,7 @@ use super::*;
 use crate::api::{LabelSelector, Phase, PodAffinityTerm, Taint, TaintEffect};
 use crate::karpenter::Requirement;
 use crate::karpenter::fixture::{World, owned, template};
-use crate::karpenter::version::Version;
+use crate::karpenter::version::LATEST;
 use crate::quantity::MilliCpu;
 
 struct Run {
@@ -20,7 +20,7 @@ struct Run {
 
 impl Run {
     fn new(world: World) -> Self {
-        let profile = "1.14.1".parse::<Version>().expect("a version").profile();
+        let profile = Profile::of(LATEST);
         let settings = Settings::of(&profile);
         Run {
             world,
@@ -188,7 +188,7 @@ fn pass(provisioner: &mut Provisioner, world: &World) -> (Vec<PodId>, bool) {
 #[test]
 fn a_pass_is_worked_out_anew_when_something_has_changed() {
     let mut world = World::on_demand(&[4]);
-    let profile = Version::LATEST.profile();
+    let profile = Profile::of(LATEST);
     let mut provisioner = Provisioner::new(profile, Settings::of(&profile), &Streams::new(1));
     let big = world.add_pod_like(None, Arc::new(template(16_000, "big")), owned());
     assert_eq!(pass(&mut provisioner, &world), (vec![], true));

@@ -11,14 +11,13 @@ use crate::api::{
 };
 use crate::id::DaemonSetId;
 use crate::karpenter::fixture::{World, owned, template};
-use crate::karpenter::version::Version;
 
 const A: &str = "0.32.4";
 const B: &str = "1.5.0";
 const C: &str = "1.14.1";
 
 fn profile(version: &str) -> Profile {
-    version.parse::<Version>().expect("a version").profile()
+    Profile::of(version.parse().expect("a release"))
 }
 
 /// The terminator, the world, and what has happened. Pods end when their grace is over.

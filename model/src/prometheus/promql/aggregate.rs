@@ -105,7 +105,7 @@ fn reduce(op: Aggregation, param: &Param, group: &Vector, profile: &Profile) -> 
             } else {
                 f64::NAN
             };
-            quantile(q, values().collect())
+            quantile(q, values().collect(), profile)
         }
         // The remaining ones do not come here.
         _ => 1.0,
@@ -136,13 +136,21 @@ fn variance(first: f64, rest: impl Iterator<Item = f64>, profile: &Profile) -> f
     squares / count
 }
 
-/// How many elements `topk` keeps; `None` for none at all. A number that no integer can be made of is refused,
-/// from 3.5 on only if there are elements (prometheus 3.5 promql/engine.go `rangeEvalAgg`, `aggregationK`).
+/// How many elements `topk` keeps; `None` for none at all. A number that no integer can be made of is refused, in 3.5
+/// only if there are elements (prometheus 3.5 promql/engine.go `rangeEvalAgg`, `aggregationK`).
 fn element_count(k: f64, no_elements: bool, profile: &Profile) -> Result<Option<usize>, EvalError> {
     /// The greatest float that is a 64-bit integer.
     const MAX: f64 = 9_223_372_036_854_774_784.0;
-    if profile.lazy_parameter && (k < 1.0 || no_elements) {
+    if profile.lazy_parameter && (k < 1.0 || no_elements && !profile.parameter_checked) {
         return Ok(None);
+    }
+    if profile.parameter_checked && (k.is_nan() || k >= MAX) {
+        let problem = if k.is_nan() {
+            "Parameter value is NaN".to_owned()
+        } else {
+            format!("Scalar value {k} overflows int64")
+        };
+        return Err(EvalError::Execution(problem));
     }
     if !(k <= MAX && k >= i64::MIN as f64) {
         return Err(EvalError::Execution(format!("Scalar value {k} overflows int64")));
@@ -186,7 +194,26 @@ fn format_value(value: f64) -> String {
     if value.is_infinite() {
         return if value > 0.0 { "+Inf" } else { "-Inf" }.to_owned();
     }
-    value.to_string()
+    let shortest = value.to_string();
+    // Where two texts are as short and as near, Go takes the one that ends with an even digit.
+    let decimals = shortest.split_once('.').map_or(0, |(_, part)| part.len());
+    let even = format!("{value:.decimals$}");
+    if even.parse() == Ok(value) { even } else { shortest }
+}
+
+#[test]
+fn values_are_written_as_go_writes_them() {
+    for (value, text) in [
+        (2_685_333_333_333_333.0 / 4.0, "671333333333333.2"),
+        (0.1 + 0.2, "0.30000000000000004"),
+        (1e-7, "0.0000001"),
+        (-0.0, "-0"),
+        (1e21, "1000000000000000000000"),
+        (f64::NEG_INFINITY, "-Inf"),
+        (f64::NAN, "NaN"),
+    ] {
+        assert_eq!(format_value(value), text);
+    }
 }
 
 /// Whether a text can be the name of a label. What was no UTF-8 has become replacement characters.

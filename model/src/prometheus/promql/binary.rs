@@ -162,9 +162,11 @@ pub(super) fn vectors(
         };
         let (left, right) = if swapped { (*other, value) } else { (value, *other) };
         let (mut value, keeps) = combine(binary.op, left, right);
+        let dropped = !keeps && !binary.returns_bool;
         if binary.returns_bool {
             value = f64::from(u8::from(keeps));
-        } else if !keeps {
+        }
+        if dropped && !profile.dropped_matches_count {
             continue;
         }
         let result = result_labels(binary, &labels, partner, profile);
@@ -177,7 +179,9 @@ pub(super) fn vectors(
         if !results.insert(result.clone()) {
             return Err(multiple_matches("grouping labels must ensure unique matches"));
         }
-        out.push((result, value));
+        if !dropped {
+            out.push((result, value));
+        }
     }
     same_label_set(out)
 }

@@ -359,9 +359,14 @@ impl<'a> Evaluation<'a> {
             }
             Function::HistogramFraction => {
                 let (lower, upper) = (scalar(0)?, scalar(1)?);
-                same_label_set(histogram::fractions(lower, upper, vector(2)?))?
+                same_label_set(histogram::fractions(lower, upper, vector(2)?, self.profile))?
             }
-            Function::NativeOnly => Vector::new(),
+            Function::NativeOnly => {
+                let (_, scalars) = args.split_last().expect("its arguments end with a vector");
+                (0..scalars.len()).try_for_each(|i| scalar(i).map(drop))?;
+                vector(scalars.len())?;
+                Vector::new()
+            }
             Function::LabelReplace(parameters) => {
                 relabel::label_replace(parameters, vector(0)?, self.profile)?
             }

@@ -4,7 +4,7 @@ use regex::Regex;
 
 use super::date::Part;
 use super::range::{self, RangeFunction};
-use crate::prometheus::version::{Profile, Version};
+use crate::prometheus::version::Profile;
 
 /// A function, as far as it can be known before evaluation.
 #[derive(Debug, Clone)]
@@ -65,7 +65,7 @@ pub(super) struct LabelJoin {
 /// only behind the flag `promql-experimental-functions` it does not have.
 pub(super) fn find(name: &str, profile: &Profile) -> Option<Function> {
     use Function::{Date, Map, NativeOnly, Range, RangeNamed, Sort};
-    let since = |major, minor| profile.version >= Version::new(major, minor, 0);
+    let since = |major, minor| profile.version.since(major, minor);
     let function = match name {
         "abs" => Map(f64::abs),
         "ceil" => Map(f64::ceil),
@@ -87,6 +87,8 @@ pub(super) fn find(name: &str, profile: &Profile) -> Option<Function> {
         "asinh" => Map(libm::asinh),
         "acosh" => Map(libm::acosh),
         "atanh" => Map(libm::atanh),
+        "rad" if profile.angles_by_factor => Map(|v| v * (std::f64::consts::PI / 180.0)),
+        "deg" if profile.angles_by_factor => Map(|v| v * (180.0 / std::f64::consts::PI)),
         "rad" => Map(|v| v * std::f64::consts::PI / 180.0),
         "deg" => Map(|v| v * 180.0 / std::f64::consts::PI),
         "sgn" => Map(sign),

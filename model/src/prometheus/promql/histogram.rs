@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::eval::Vector;
+use super::number::go_sort;
 use crate::prometheus::labels::{Labels, METRIC_NAME};
 use crate::prometheus::version::Profile;
 
@@ -18,21 +19,23 @@ struct Bucket {
 /// `histogram_quantile` (prometheus 3.5 promql/functions.go `funcHistogramQuantile`).
 pub(super) fn quantiles(q: f64, vector: Vector, profile: &Profile) -> Vector {
     let quantile = |buckets| quantile(q, buckets, profile);
-    histograms(&vector, quantile)
+    histograms(&vector, profile, quantile)
 }
 
 /// `histogram_fraction` (prometheus 3.5 promql/functions.go `funcHistogramFraction`).
-pub(super) fn fractions(lower: f64, upper: f64, vector: Vector) -> Vector {
-    histograms(&vector, |buckets| fraction(lower, upper, buckets))
+pub(super) fn fractions(lower: f64, upper: f64, vector: Vector, profile: &Profile) -> Vector {
+    let fraction = |buckets| fraction(lower, upper, buckets, profile);
+    histograms(&vector, profile, fraction)
 }
 
 /// Puts buckets together that differ in nothing but their bound. The metric name tells histograms apart and
 /// is dropped from the result.
-fn histograms(vector: &Vector, evaluate: impl Fn(Vec<Bucket>) -> f64) -> Vector {
+fn histograms(vector: &Vector, profile: &Profile, evaluate: impl Fn(Vec<Bucket>) -> f64) -> Vector {
+    let counts = |upper: &f64| !(profile.nan_bounds_ignored && upper.is_nan());
     let mut order: Vec<Labels> = Vec::new();
     let mut found: BTreeMap<Labels, Vec<Bucket>> = BTreeMap::new();
     for (labels, count) in vector {
-        let Some(upper) = parse_float(labels.get(BUCKET)) else {
+        let Some(upper) = parse_float(labels.get(BUCKET)).filter(counts) else {
             continue;
         };
         let histogram = labels.filter(|name| name != BUCKET);
@@ -80,7 +83,7 @@ fn hexadecimal(text: &str, unsigned: &str) -> Option<f64> {
 /// Sorts by bound and adds up buckets of the same bound; `None` without a bucket for everything
 /// (prometheus 3.5 promql/quantile.go `coalesceBuckets`).
 fn coalesce(mut buckets: Vec<Bucket>) -> Option<Vec<Bucket>> {
-    buckets.sort_by(|a, b| a.upper.partial_cmp(&b.upper).unwrap_or(std::cmp::Ordering::Equal));
+    go_sort(&mut buckets, |a, b| a.upper < b.upper);
     if buckets.last().is_none_or(|last| last.upper != f64::INFINITY) {
         return None;
     }
@@ -181,7 +184,7 @@ fn almost_equal(a: f64, b: f64) -> bool {
 }
 
 /// prometheus 3.5 promql/quantile.go `BucketFraction`
-fn fraction(lower: f64, upper: f64, buckets: Vec<Bucket>) -> f64 {
+fn fraction(lower: f64, upper: f64, buckets: Vec<Bucket>, profile: &Profile) -> f64 {
     let Some(buckets) = coalesce(buckets) else {
         return f64::NAN;
     };
@@ -192,11 +195,20 @@ fn fraction(lower: f64, upper: f64, buckets: Vec<Bucket>) -> f64 {
     if lower >= upper {
         return 0.0;
     }
+    let bounded = profile.first_bucket_bounded;
+    let first = if bounded && buckets[0].upper > 0.0 {
+        0.0
+    } else {
+        f64::NEG_INFINITY
+    };
     let rank = |bound: f64| {
-        let (mut start, mut below) = (f64::NEG_INFINITY, 0.0);
+        let (mut start, mut below) = (first, 0.0);
         for bucket in &buckets {
             if start >= bound {
                 return below;
+            }
+            if bucket.upper > bound && bounded && start == f64::NEG_INFINITY {
+                return bucket.count;
             }
             if bucket.upper > bound {
                 return below + (bucket.count - below) * (bound - start) / (bucket.upper - start);
@@ -235,19 +247,35 @@ mod tests {
 
     #[test]
     fn quantiles_lie_within_their_bucket() {
-        let profile = crate::prometheus::Version::LATEST.profile();
+        let profile = crate::prometheus::Profile::of(crate::prometheus::LATEST);
         let bucket = |upper, count| Bucket { upper, count };
         let buckets = vec![bucket(1.0, 10.0), bucket(2.0, 20.0), bucket(f64::INFINITY, 20.0)];
         assert_eq!(quantile(0.5, buckets.clone(), &profile), 1.0);
         assert_eq!(quantile(0.75, buckets.clone(), &profile), 1.5);
         assert!(quantile(0.5, buckets[..2].to_vec(), &profile).is_nan());
-        assert_eq!(fraction(1.0, 1.5, buckets), 0.25);
+        assert_eq!(fraction(1.0, 1.5, buckets.clone(), &profile), 0.25);
+        // A first bucket that ends above zero begins there; once it had no beginning.
+        assert_eq!(fraction(0.0, 0.5, buckets.clone(), &profile), 0.25);
+        let older = crate::prometheus::Profile::of("3.7".parse().unwrap());
+        assert!(fraction(0.0, 0.5, buckets, &older).is_nan());
+    }
+
+    #[test]
+    fn a_bound_that_is_no_number_is_left_out() {
+        let series = |bound: &str, count| (Labels::new([(BUCKET, bound)]), count);
+        let vector = vec![series("NaN", 10.0), series("1", 10.0), series("+Inf", 20.0)];
+        let fraction = |version: &str| {
+            let profile = Profile::of(version.parse().unwrap());
+            fractions(0.0, 1.0, vector.clone(), &profile)[0].1
+        };
+        assert_eq!(fraction("3.16"), 0.5);
+        assert!(fraction("3.15").is_nan());
     }
 
     // (util/almost/almost.go `Equal`)
     #[test]
     fn counts_that_differ_by_rounding_are_one_unless_one_of_them_is_zero() {
-        let profile = crate::prometheus::Version::LATEST.profile();
+        let profile = crate::prometheus::Profile::of(crate::prometheus::LATEST);
         let bounds = [1.0, 2.0, f64::INFINITY];
         let highest = |counts: [f64; 3]| {
             let buckets = bounds.into_iter().zip(counts);

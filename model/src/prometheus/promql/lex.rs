@@ -4,7 +4,7 @@
 //! here, on the tokens; and text literals are taken out and unquoted by Go's rules, so that the parser sees
 //! only placeholders: it would compile regular expressions by rules that are not RE2's.
 
-use super::value::ParseError;
+use super::value::{ParseError, Unsupported};
 use crate::prometheus::version::Profile;
 
 /// A query that the parser can read.
@@ -13,6 +13,8 @@ pub(super) struct Source {
     /// The query with placeholders for text literals and without comments.
     pub(super) text: String,
     literals: Vec<String>,
+    /// What the release takes and the parser would not: something simple stands in its place.
+    pub(super) unsupported: Vec<Unsupported>,
 }
 
 /// The first character of a placeholder: none of an identifier's.
@@ -25,6 +27,25 @@ impl Source {
             .strip_prefix(MARK)
             .and_then(|index| index.parse::<usize>().ok());
         index.map_or(word, |index| &self.literals[index])
+    }
+
+    /// Names what cannot be read, the end of a query from `read` on, and writes a second in place of a duration.
+    fn replace(&mut self, query: &str, read: usize, inner: Option<Bracket>) {
+        let unread = &query[read..];
+        if is_one_of(unread, &EXTENDED) {
+            self.unsupported
+                .push(Unsupported(format!("the modifier {unread}")));
+            return;
+        }
+        let mut duration = unread;
+        if inner == Some(Bracket::Range) {
+            let inside = |text: &str| text.rfind(['[', ':']).map_or(0, |at| at + 1);
+            self.text.truncate(inside(&self.text));
+            duration = &query[inside(&query[..read])..];
+        }
+        self.text.push_str("1s");
+        self.unsupported
+            .push(Unsupported(format!("the computed duration {duration:?}")));
     }
 }
 
@@ -62,6 +83,7 @@ pub(super) fn read(query: &str, profile: &Profile) -> Result<Source, ParseError>
     let mut source = Source {
         text: String::with_capacity(query.len()),
         literals: Vec::new(),
+        unsupported: Vec::new(),
     };
     let mut brackets: Vec<Bracket> = Vec::new();
     let mut before = Token::Sign(' ');
@@ -80,6 +102,13 @@ pub(super) fn read(query: &str, profile: &Profile) -> Result<Source, ParseError>
         let inner = brackets.last().copied();
         let (token, length) = next(rest, inner)?;
         let in_time = inner == Some(Bracket::Range) || after_offset;
+        if let Some(length) = beyond(rest, token, before, inner, after_offset, profile) {
+            let read = query.len() - rest.len();
+            source.replace(&query[..read + length], read, inner);
+            (before, after_offset) = (Token::Sign(']'), false);
+            rest = &rest[length..];
+            continue;
+        }
         refuse(token, before, inner, in_time, profile)?;
         after_offset = match token {
             Token::Word(word) => word.eq_ignore_ascii_case("offset"),
@@ -118,6 +147,43 @@ pub(super) fn read(query: &str, profile: &Profile) -> Result<Source, ParseError>
     }
     Ok(source)
 }
+
+/// The length of what the release takes and the parser does not, if a token begins it: a computed duration, up to the
+/// end of its range or parenthesis, or a modifier.
+fn beyond(
+    rest: &str,
+    token: Token<'_>,
+    before: Token<'_>,
+    inner: Option<Bracket>,
+    after_offset: bool,
+    profile: &Profile,
+) -> Option<usize> {
+    let after_expression = match before {
+        Token::Word(word) => !is_one_of(word, &["and", "or", "unless", "bool"]),
+        Token::Sign(sign) => "]})".contains(sign),
+        _ => false,
+    };
+    let computes = match token {
+        Token::Word(_) => true,
+        Token::Sign(sign) if after_offset => sign == '(',
+        Token::Sign(sign) => "+-*/%^(".contains(sign),
+        _ => false,
+    };
+    match (token, inner) {
+        (Token::Word(word), None | Some(Bracket::Group)) if is_one_of(word, &EXTENDED) => {
+            (profile.extended_ranges && after_expression).then_some(word.len())
+        }
+        (_, Some(Bracket::Range)) if computes && profile.duration_expressions => {
+            Some(rest.find([']', ':']).unwrap_or(rest.len()))
+        }
+        _ if after_offset && computes && profile.duration_expressions => {
+            Some(rest.find(')').map_or(rest.len(), |end| end + 1))
+        }
+        _ => None,
+    }
+}
+
+const EXTENDED: [&str; 2] = ["anchored", "smoothed"];
 
 /// What `holt_winters` is called since 3.0, and by the parser.
 const SMOOTHING: &str = "double_exponential_smoothing";
@@ -288,10 +354,11 @@ fn unquote(literal: &str) -> Result<String, ParseError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::prometheus::version::Version;
+    use crate::prometheus::version::LATEST;
+    use crate::release::Release;
 
     fn check(version: &str, query: &str, accepted: bool) {
-        let profile = version.parse::<Version>().unwrap().profile();
+        let profile = Profile::of(version.parse().unwrap());
         assert_eq!(read(query, &profile).is_ok(), accepted, "{version}: {query}");
     }
 
@@ -308,15 +375,60 @@ mod tests {
             ("sum by (\"a\") (x)", "3.0"),
         ] {
             for version in ["2.42", "2.51", "3.0"] {
-                let known: Version = version.parse().unwrap();
+                let known: Release = version.parse().unwrap();
                 check(version, query, known >= from.parse().unwrap());
             }
         }
     }
 
     #[test]
+    fn what_only_newer_releases_take_is_named() {
+        for (query, before, from, text, unread) in [
+            (
+                "rate(x[2 * 5m])",
+                "3.13",
+                "3.14",
+                "rate(x[1s])",
+                "the computed duration \"2 * 5m\"",
+            ),
+            (
+                "x[10m:step()]",
+                "3.13",
+                "3.14",
+                "x[10m:1s]",
+                "the computed duration \"step()\"",
+            ),
+            (
+                "x offset (1m + 30s) > 1",
+                "3.13",
+                "3.14",
+                "x offset 1s > 1",
+                "the computed duration \"(1m + 30s)\"",
+            ),
+            (
+                "rate(x[5m] smoothed)",
+                "3.15",
+                "3.16",
+                "rate(x[5m] )",
+                "the modifier smoothed",
+            ),
+        ] {
+            let old = read(query, &Profile::of(before.parse().unwrap()));
+            assert!(
+                old.map_or(true, |source| source.unsupported.is_empty()),
+                "{before}: {query}"
+            );
+            let source = read(query, &Profile::of(from.parse().unwrap())).unwrap();
+            assert_eq!(source.text, text);
+            assert_eq!(source.unsupported, [Unsupported(unread.to_owned())]);
+        }
+        let name = read("smoothed", &Profile::of(LATEST)).unwrap();
+        assert!(name.unsupported.is_empty(), "a metric of that name");
+    }
+
+    #[test]
     fn a_former_name_is_a_functions_only_where_it_is_called() {
-        let profile = "2.53".parse::<Version>().unwrap().profile();
+        let profile = Profile::of(Release::new(2, 53, 0));
         for (query, text) in [
             (
                 "holt_winters (x[5m], 0.5, 0.5)",
@@ -330,7 +442,7 @@ mod tests {
 
     #[test]
     fn literals_are_unquoted() {
-        let profile = Version::LATEST.profile();
+        let profile = Profile::of(LATEST);
         for (literal, expected) in [
             (r#""a\"b""#, "a\"b"),
             (r"'a\'b'", "a'b"),

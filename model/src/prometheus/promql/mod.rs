@@ -62,9 +62,9 @@ impl Default for Settings {
 /// A parsed query.
 ///
 /// ```
-/// use model::prometheus::{Labels, Query, Storage, Value, Version};
+/// use model::prometheus::{LATEST, Labels, Profile, Query, Storage, Value};
 ///
-/// let profile = Version::LATEST.profile();
+/// let profile = Profile::of(LATEST);
 /// let mut storage = Storage::new(profile);
 /// let series = storage.series(&Labels::of_metric("requests_total", [("pod", "web-1")]));
 /// for minute in 0..5 {
@@ -96,7 +96,7 @@ impl Query {
             source: &source,
             profile,
             selectors: Vec::new(),
-            unsupported: Vec::new(),
+            unsupported: source.unsupported.clone(),
         };
         Ok(Query {
             expr: lowering.expr(&tree)?,
@@ -237,7 +237,7 @@ impl Parsed {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::prometheus::Version;
+    use crate::prometheus::LATEST;
 
     #[test]
     fn some_queries_have_one_answer_however_many_series_there_are() {
@@ -254,7 +254,7 @@ mod tests {
             ("sum(x) and y", true),
             ("sum(x) or y", false),
         ] {
-            let query = Query::parse(text, &Version::LATEST.profile()).unwrap();
+            let query = Query::parse(text, &Profile::of(LATEST)).unwrap();
             assert_eq!(query.is_single(), single, "{text}");
         }
     }

@@ -163,7 +163,7 @@ pub(super) fn go_sort<T>(items: &mut [T], less: impl Fn(&T, &T) -> bool) {
 }
 
 /// The q-quantile by linear interpolation, NaN lowest (prometheus 3.5 promql/quantile.go `quantile`).
-pub(super) fn quantile(q: f64, mut values: Vec<f64>) -> f64 {
+pub(super) fn quantile(q: f64, mut values: Vec<f64>, profile: &Profile) -> f64 {
     if values.is_empty() || q.is_nan() {
         return f64::NAN;
     }
@@ -182,6 +182,9 @@ pub(super) fn quantile(q: f64, mut values: Vec<f64>) -> f64 {
     let lower = max(0.0, rank.floor());
     let upper = min(last, lower + 1.0);
     let weight = rank - rank.floor();
+    if weight == 0.0 && profile.exact_ranks {
+        return values[lower as usize];
+    }
     values[lower as usize] * (1.0 - weight) + values[upper as usize] * weight
 }
 
@@ -199,14 +202,18 @@ mod tests {
 
     #[test]
     fn quantiles_interpolate() {
-        assert_eq!(quantile(0.5, vec![3.0, 1.0]), 2.0);
-        assert!(quantile(0.0, vec![1.0, f64::NAN]).is_nan());
-        assert_eq!(quantile(1.5, vec![1.0]), f64::INFINITY);
+        let quantile = |q, values, version: &str| quantile(q, values, &Profile::of(version.parse().unwrap()));
+        assert_eq!(quantile(0.5, vec![3.0, 1.0], "2.42"), 2.0);
+        assert!(quantile(0.0, vec![1.0, f64::NAN], "3.16").is_nan());
+        assert_eq!(quantile(1.5, vec![1.0], "3.5"), f64::INFINITY);
+        let infinite = || vec![1.0, f64::INFINITY];
+        assert!(quantile(0.0, infinite(), "3.15").is_nan());
+        assert_eq!(quantile(0.0, infinite(), "3.16"), 1.0);
     }
 
     #[test]
     fn a_compensated_sum_keeps_what_a_plain_one_loses() {
-        let profile = crate::prometheus::Version::LATEST.profile();
+        let profile = crate::prometheus::Profile::of(crate::prometheus::LATEST);
         let sum = [1e16, 1.0, -1e16]
             .iter()
             .fold(Compensated::default(), |sum, &term| sum.add(term, &profile));

@@ -274,7 +274,7 @@ pub(super) fn stddev(window: &Window<'_>) -> Option<f64> {
 
 /// `quantile_over_time`
 pub(super) fn quantile_over_time(window: &Window<'_>, q: f64) -> Option<f64> {
-    Some(quantile(q, window.values().collect()))
+    Some(quantile(q, window.values().collect(), window.profile))
 }
 
 /// `holt_winters`, `double_exponential_smoothing`

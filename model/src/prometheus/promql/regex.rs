@@ -7,6 +7,10 @@ use regex::Regex;
 
 /// Compiles an expression that must match a whole text. With `dot_all`, `.` matches a newline too.
 pub(super) fn anchored(pattern: &str, dot_all: bool) -> Option<Regex> {
+    // It stands for bytes that are not UTF-8, which Go's engine refuses.
+    if pattern.contains(char::REPLACEMENT_CHARACTER) {
+        return None;
+    }
     let flags = if dot_all { "s" } else { "" };
     Regex::new(&format!("^(?{flags}:{})$", translate(pattern))).ok()
 }
@@ -141,5 +145,9 @@ mod tests {
         check("a.b", "a\nb", false);
         assert!(anchored("a.b", true).is_some_and(|regex| regex.is_match("a\nb")));
         assert!(anchored("(", false).is_none());
+        assert!(
+            anchored("\u{fffd}.*", false).is_none(),
+            "bytes that were not UTF-8"
+        );
     }
 }

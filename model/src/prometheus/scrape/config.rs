@@ -7,7 +7,8 @@ use sim::Instant;
 
 use crate::distribution::Distribution;
 use crate::prometheus::promql::Settings;
-use crate::prometheus::version::Version;
+use crate::prometheus::version::LATEST;
+use crate::release::Release;
 
 /// The scrape jobs of the prometheus-community chart that something in the simulated cluster answers
 /// (helm-charts prometheus-25.8 charts/prometheus/values.yaml `serverFiles.prometheus.yml`).
@@ -66,7 +67,7 @@ pub struct JobConfig {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
     /// The release.
-    pub version: Version,
+    pub version: Release,
     /// The wall-clock label of the start of the run, in Unix milliseconds.
     pub epoch: i64,
     /// global.scrape_interval. The chart's default is 1 m.
@@ -88,7 +89,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Config {
-            version: Version::LATEST,
+            version: LATEST,
             epoch: 0,
             scrape_interval: Duration::from_secs(60),
             scrape_timeout: Duration::from_secs(10),

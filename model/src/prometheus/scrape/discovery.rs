@@ -11,6 +11,7 @@ use crate::id::{NodeId, PodId};
 use crate::prometheus::exporters;
 use crate::prometheus::labels::Labels;
 use crate::prometheus::storage::Interest;
+use crate::prometheus::version::Profile;
 
 /// Whether a pod asks to be scraped.
 fn is_annotated(pod: &Pod) -> bool {
@@ -221,7 +222,7 @@ fn port_addresses(pod: &Pod, ip: &str, config: &Config) -> Vec<String> {
             .map(|port| format!("{ip}:{}", port.container_port));
         addresses.extend(ports);
         if container.ports.is_empty() {
-            let implicit = if config.version.profile().v3 { "" } else { ":80" };
+            let implicit = if Profile::of(config.version).v3 { "" } else { ":80" };
             addresses.push(format!("{ip}{implicit}"));
         }
     }

@@ -34,6 +34,7 @@ use self::target::{Pending, ScrapeLoop};
 use super::labels::{Labels, Sample};
 use super::promql::{EvalError, Query, Value};
 use super::storage::{Interest, Storage};
+use super::version::Profile;
 use crate::api::Api;
 use crate::id::{NodeId, PodId};
 
@@ -104,7 +105,7 @@ impl Prometheus {
     /// [`Input::Started`].
     #[must_use]
     pub fn new(config: Config, queries: &[Query], streams: &Streams) -> Self {
-        let profile = config.version.profile();
+        let profile = Profile::of(config.version);
         let interest = Interest::of(queries);
         let pace = Pace::new(
             profile.discovery_backoff,
@@ -134,7 +135,7 @@ impl Prometheus {
     pub fn keeping(self, queries: &[Query]) -> Self {
         Prometheus {
             interest: Interest::of(queries),
-            storage: Storage::for_queries(self.config.version.profile(), queries),
+            storage: Storage::for_queries(Profile::of(self.config.version), queries),
             ..self
         }
     }

@@ -10,7 +10,7 @@ use super::*;
 use crate::api::{Container, Labels as Metadata, Node, Owner, Phase, Pod, PodSpec, PodTemplate};
 use crate::distribution::Distribution;
 use crate::prometheus::exporters::Exporters;
-use crate::prometheus::{EvalError, Profile, Value, Version};
+use crate::prometheus::{EvalError, Profile, Value};
 
 /// A cluster of annotated pods and nodes. Each pod exposes `requests_total`, which grows by one a second, and
 /// from its first request on `errors_total`.
@@ -29,8 +29,8 @@ struct World {
 
 impl World {
     fn new(version: &str, queries: &[&str]) -> Self {
-        let version: Version = version.parse().unwrap();
-        let profile = version.profile();
+        let version = version.parse().unwrap();
+        let profile = Profile::of(version);
         let config = Config {
             version,
             scrape_duration: Distribution::Constant(0.2),

@@ -10,7 +10,7 @@ use crate::catalog::Entry;
 use crate::document::Context;
 use crate::id::{NodePoolId, Table};
 use crate::karpenter::provider::{Classes, Provider};
-use crate::karpenter::{InstanceType, NodePool, Requirements};
+use crate::karpenter::{InstanceType, NodePool, Profile, Requirements};
 use crate::manifest::Document;
 use crate::quantity::Resources;
 
@@ -78,7 +78,7 @@ fn offered<'a>(facts: &Facts<'a>) -> Vec<Offered<'a>> {
             of_pool.insert(ids.insert(pool), Arc::new((*class).clone()));
         }
     }
-    let profile = scenario.stack.karpenter.profile();
+    let profile = Profile::of(scenario.stack.karpenter);
     let mut provider = Provider::new(
         profile,
         scenario.config.provider.clone(),

@@ -6,8 +6,9 @@ use super::{Facts, advise};
 use crate::document::{Context, Cursor, Severity};
 use crate::karpenter::labels::CAPACITY_TYPE;
 use crate::karpenter::node_pool::{ConsolidationPolicy, NodePool, Nodes};
-use crate::karpenter::{CapacityType, Version};
+use crate::karpenter::{CapacityType, Profile};
 use crate::manifest::Document;
+use crate::release::Release;
 
 pub(super) fn check(facts: &Facts<'_>, document: &Document, root: &Cursor<'_>) {
     let pools = facts.objects.iter().flat_map(|objects| &objects.node_pools);
@@ -54,9 +55,9 @@ fn api_version(facts: &Facts<'_>, context: &Context<'_>, root: &Cursor<'_>) {
         .and_then(|value| value.text())
         .is_some_and(|version| version.ends_with("/v1"));
     let served = if v1 {
-        release >= Version::new(1, 0, 0)
+        release.since(1, 0)
     } else {
-        release < Version::new(1, 1, 0)
+        !release.since(1, 1)
     };
     if !served {
         let message = format!("Karpenter {release} does not serve this version");
@@ -70,11 +71,11 @@ fn api_version(facts: &Facts<'_>, context: &Context<'_>, root: &Cursor<'_>) {
 }
 
 impl Rules<'_> {
-    fn release(&self) -> Version {
+    fn release(&self) -> Release {
         self.facts.scenario.stack.karpenter
     }
 
-    fn too_new(&self, at: &Cursor<'_>, field: &str, since: Version) {
+    fn too_new(&self, at: &Cursor<'_>, field: &str, since: Release) {
         let release = self.release();
         if release < since {
             let message = format!(
@@ -96,19 +97,19 @@ impl Rules<'_> {
             self.too_new(
                 &self.at.at("disruption.budgets"),
                 "disruption budgets",
-                Version::new(0, 34, 0),
+                Release::new(0, 34, 0),
             );
         }
         if self.at.get("replicas").is_given() {
-            self.too_new(&self.at.get("replicas"), "replicas", Version::new(1, 8, 0));
+            self.too_new(&self.at.get("replicas"), "replicas", Release::new(1, 8, 0));
         }
         if self.pool.disruption.consolidation_policy == ConsolidationPolicy::Balanced {
             let at = self.at.at("disruption.consolidationPolicy");
-            self.too_new(&at, "the policy Balanced", Version::new(1, 14, 0));
+            self.too_new(&at, "the policy Balanced", Release::new(1, 14, 0));
         }
         for requirement in self.at.at("template.spec.requirements").items() {
             if requirement.get("minValues").is_given() {
-                self.too_new(&requirement.get("minValues"), "minValues", Version::new(0, 36, 0));
+                self.too_new(&requirement.get("minValues"), "minValues", Release::new(0, 36, 0));
             }
         }
     }
@@ -148,7 +149,7 @@ impl Rules<'_> {
             .objects
             .iter()
             .any(|o| !o.hpas.is_empty() || !o.scaled_objects.is_empty());
-        let profile = self.release().profile();
+        let profile = Profile::of(self.release());
         let at_once = disruption
             .consolidate_after
             .is_some_and(|after| after < Duration::from_secs(60));

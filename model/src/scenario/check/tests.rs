@@ -290,6 +290,7 @@ fn rules_about_scaled_objects() {
         ],
         &["Deployment/web: spec.template.spec.resources.requests.cpu=1"],
     );
+    check("W007", &["stack.karpenter=1.15"], &["stack.karpenter=1.14.7"]);
     check("S002", &["warm_up=30s"], &[]);
 }
 

@@ -3,6 +3,7 @@
 mod actions;
 mod cloud;
 mod parts;
+mod stack;
 mod traffic;
 mod values;
 
@@ -22,14 +23,10 @@ use crate::catalog::Catalog;
 use crate::document::fields::Schema;
 use crate::document::{Context, Cursor, Diagnostic, Place, Severity, Value, parse_toml};
 use crate::manifest::{Document, convert, read_documents};
-use crate::{karpenter, prometheus, release};
 use values::Values;
 
 /// No run is longer than a year.
 const LONGEST: Duration = Duration::from_secs(366 * 86_400);
-/// The releases that are known, by minor release.
-const KUBERNETES: std::ops::RangeInclusive<u16> = 28..=36;
-const KEDA: std::ops::RangeInclusive<u16> = 10..=20;
 
 /// See [`super::load`].
 pub(super) fn load(files: &Files, sets: &[String]) -> Result<(Scenario, Report), Report> {
@@ -126,7 +123,7 @@ fn scenario(
         root.get("warm_up")
             .error("E004", "the warm-up is as long as the run", "");
     }
-    let stack = stack(&root.get("stack").required());
+    let stack = stack::stack(&root.get("stack").required());
     let cloud_at = root.get("cloud");
     let catalog = catalog.or_else(|| cloud::catalog(&cloud_at).map(Arc::new));
     let zones = catalog
@@ -232,54 +229,6 @@ fn duration(at: &Cursor<'_>) -> Option<Duration> {
         return None;
     }
     Some(duration)
-}
-
-fn stack(at: &Cursor<'_>) -> Stack {
-    Stack {
-        kubernetes: minor(&at.get("kubernetes").required(), "Kubernetes", 1, KUBERNETES),
-        keda: minor(&at.get("keda").required(), "KEDA", 2, KEDA),
-        prometheus: version(&at.get("prometheus").required()).unwrap_or(prometheus::Version::LATEST),
-        traefik: traefik(&at.get("traefik").required()),
-        karpenter: version(&at.get("karpenter").required()).unwrap_or(karpenter::Version::LATEST),
-    }
-}
-
-fn version<V: std::str::FromStr<Err: std::fmt::Display>>(at: &Cursor<'_>) -> Option<V> {
-    let text = at.scalar()?;
-    text.parse()
-        .map_err(|error: V::Err| at.error("E004", error.to_string(), ""))
-        .ok()
-}
-
-fn minor(at: &Cursor<'_>, name: &str, major: u16, known: std::ops::RangeInclusive<u16>) -> u16 {
-    let (first, last) = (*known.start(), *known.end());
-    let Some(text) = at.scalar() else { return last };
-    match release::parse(text) {
-        Some([own, minor, _]) if own == major && known.contains(&minor) => minor,
-        _ => {
-            let message =
-                format!("expected a {name} version from {major}.{first} to {major}.{last}, found {text:?}");
-            at.error("E004", message, "");
-            last
-        }
-    }
-}
-
-fn traefik(at: &Cursor<'_>) -> crate::traffic::traefik::Version {
-    let latest = crate::traffic::traefik::Version::new(3, 5);
-    let Some(text) = at.scalar() else { return latest };
-    match release::parse(text) {
-        Some([2, minor, _]) if minor >= 10 => crate::traffic::traefik::Version::new(2, minor),
-        Some([3, minor, _]) => crate::traffic::traefik::Version::new(3, minor),
-        _ => {
-            at.error(
-                "E004",
-                format!("expected a Traefik version from 2.10 on, found {text:?}"),
-                "",
-            );
-            latest
-        }
-    }
 }
 
 fn start(at: &Cursor<'_>) -> Start {

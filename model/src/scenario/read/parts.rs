@@ -19,7 +19,7 @@ pub(super) fn parts(
     ec2: crate::ec2::Config,
 ) -> Parts {
     let timing = root.get("timing");
-    let profile = stack.karpenter.profile();
+    let profile = karpenter::Profile::of(stack.karpenter);
     let karpenter_at = timing.get("karpenter");
     let brief = |median| Distribution::LogNormal { median, sigma: 0.4 };
     Parts {
@@ -174,10 +174,9 @@ fn lifecycles(at: &Cursor<'_>) -> BTreeMap<ObjectName, Lifecycle> {
 
 fn scheduler(at: &Cursor<'_>, stack: &Stack) -> scheduler::Config {
     let default = scheduler::Config::default();
-    let version = scheduler::Version::minor(stack.kubernetes).unwrap_or(scheduler::Version::LATEST);
     let most_allocated = at.get("most_allocated").bool().unwrap_or(false);
     scheduler::Config {
-        profile: version.profile(),
+        profile: scheduler::Profile::of(stack.kubernetes),
         scoring_strategy: if most_allocated {
             scheduler::ScoringStrategy::MostAllocated
         } else {

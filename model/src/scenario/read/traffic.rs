@@ -6,8 +6,9 @@ use std::time::Duration;
 use super::super::{Files, Roles};
 use super::values::Values;
 use crate::document::Cursor;
+use crate::release::Release;
 use crate::traffic::config::{Clients, Config, Cpu, Gpu, Memory, Service, Traefik};
-use crate::traffic::{Arrivals, Process, Shape, traefik};
+use crate::traffic::{Arrivals, Process, Shape};
 
 /// Requests a second that no run needs more of.
 const MOST_RPS: f64 = 1e7;
@@ -35,7 +36,7 @@ pub(super) fn roles(root: &Cursor<'_>) -> Option<Roles> {
 }
 
 /// `[load]`, `[service]`, `[proxy]`, `[cpu]`. What Traefik calls the service is found later, among the routes.
-pub(super) fn traffic(root: &Cursor<'_>, files: &Files, version: traefik::Version) -> Config {
+pub(super) fn traffic(root: &Cursor<'_>, files: &Files, version: Release) -> Config {
     let load = root.get("load");
     let clients = load.get("clients");
     let streams = load.get("arrivals");
@@ -119,7 +120,7 @@ fn read_gpu(at: &Cursor<'_>) -> Option<Gpu> {
     })
 }
 
-fn proxy(at: &Cursor<'_>, version: traefik::Version) -> Traefik {
+fn proxy(at: &Cursor<'_>, version: Release) -> Traefik {
     let default = Traefik::default();
     let buckets_at = at.get("buckets");
     let buckets: Vec<f64> = buckets_at

@@ -39,7 +39,7 @@ struct World {
 impl World {
     fn new(minor: u16) -> Self {
         let config = Config {
-            profile: Version::minor(minor).unwrap().profile(),
+            profile: Profile::of(minor),
             ..Config::default()
         };
         World {

@@ -1,10 +1,6 @@
 package hpa
 
-import (
-	"encoding/json"
-
-	autoscalingv2 "k8s.io/api/autoscaling/v2"
-)
+import autoscalingv2 "k8s.io/api/autoscaling/v2"
 
 type quantities map[string]string
 
@@ -97,7 +93,8 @@ type step struct {
 	UnreadyPods       int32     `json:"unreadyPods,omitempty"`
 	Pods              []pod     `json:"pods,omitempty"`
 	Readings          []reading `json:"readings"`
-	Behavior          *edited   `json:"behavior,omitempty"`
+	// Behavior is what somebody wrote; an absent one was taken away.
+	Behavior **autoscalingv2.HorizontalPodAutoscalerBehavior `json:"behavior,omitempty"`
 	// What fails: reading the scale, its selector, writing it.
 	GetScaleError   string     `json:"getScaleError,omitempty"`
 	Selector        *string    `json:"selector,omitempty"`
@@ -118,10 +115,3 @@ type stepExpect struct {
 	// Metrics are the values that the status shows; of one that failed there is none.
 	Metrics []*autoscalingv2.MetricValueStatus `json:"currentMetrics,omitempty"`
 }
-
-// edited is a behavior as somebody wrote it; none removes it.
-type edited struct {
-	to *autoscalingv2.HorizontalPodAutoscalerBehavior
-}
-
-func (e edited) MarshalJSON() ([]byte, error) { return json.Marshal(e.to) }

@@ -116,6 +116,34 @@ func external(name string, it autoscalingv2.MetricTarget) autoscalingv2.MetricSp
 	}
 }
 
+func object(name string, it autoscalingv2.MetricTarget) autoscalingv2.MetricSpec {
+	return autoscalingv2.MetricSpec{Type: autoscalingv2.ObjectMetricSourceType, Object: &autoscalingv2.ObjectMetricSource{
+		DescribedObject: autoscalingv2.CrossVersionObjectReference{Kind: "Service", Name: "app", APIVersion: "v1"},
+		Metric:          autoscalingv2.MetricIdentifier{Name: name}, Target: it,
+	}}
+}
+
+func perPod(name string, it autoscalingv2.MetricTarget) autoscalingv2.MetricSpec {
+	return autoscalingv2.MetricSpec{
+		Type: autoscalingv2.PodsMetricSourceType,
+		Pods: &autoscalingv2.PodsMetricSource{Metric: autoscalingv2.MetricIdentifier{Name: name}, Target: it},
+	}
+}
+
+func ofPods(name v1.ResourceName, it autoscalingv2.MetricTarget) autoscalingv2.MetricSpec {
+	return autoscalingv2.MetricSpec{
+		Type:     autoscalingv2.ResourceMetricSourceType,
+		Resource: &autoscalingv2.ResourceMetricSource{Name: name, Target: it},
+	}
+}
+
+func ofContainer(name v1.ResourceName, container string, it autoscalingv2.MetricTarget) autoscalingv2.MetricSpec {
+	return autoscalingv2.MetricSpec{
+		Type:              autoscalingv2.ContainerResourceMetricSourceType,
+		ContainerResource: &autoscalingv2.ContainerResourceMetricSource{Name: name, Container: container, Target: it},
+	}
+}
+
 // question draws a metric, its reading and pods.
 func question(r *rand.Rand) calculationCase {
 	one := calculationCase{SpecReplicas: int32(1 + r.IntN(60))}
@@ -148,19 +176,14 @@ func question(r *rand.Rand) calculationCase {
 		} else {
 			one.Pods = pods(r, "", "", 0)
 		}
-		one.Metric = autoscalingv2.MetricSpec{Type: autoscalingv2.ObjectMetricSourceType, Object: &autoscalingv2.ObjectMetricSource{
-			DescribedObject: autoscalingv2.CrossVersionObjectReference{Kind: "Service", Name: "app", APIVersion: "v1"},
-			Metric:          autoscalingv2.MetricIdentifier{Name: "requests"}, Target: it,
-		}}
+		one.Metric = object("requests", it)
 		one.Reading = &reading{Value: amount(r, int64(share*float64(milli)))}
 		if chance(r, 4) {
 			one.Reading = &reading{Error: "not found"}
 		}
 	case 3:
 		it, milli := target(r, average)
-		one.Metric = autoscalingv2.MetricSpec{Type: autoscalingv2.PodsMetricSourceType, Pods: &autoscalingv2.PodsMetricSource{
-			Metric: autoscalingv2.MetricIdentifier{Name: "inflight"}, Target: it,
-		}}
+		one.Metric = perPod("inflight", it)
 		one.Pods = pods(r, "value", "", int64(share*float64(milli)))
 	default:
 		name := pick(r, v1.ResourceCPU, v1.ResourceCPU, v1.ResourceMemory)
@@ -173,12 +196,12 @@ func question(r *rand.Rand) calculationCase {
 				milli *= 1000 << 20
 			}
 		}
-		one.Metric = autoscalingv2.MetricSpec{Type: autoscalingv2.ResourceMetricSourceType, Resource: &autoscalingv2.ResourceMetricSource{Name: name, Target: it}}
+		one.Metric = ofPods(name, it)
 		if chance(r, 30) {
 			if chance(r, 10) {
 				of = "none"
 			}
-			one.Metric = autoscalingv2.MetricSpec{Type: autoscalingv2.ContainerResourceMetricSourceType, ContainerResource: &autoscalingv2.ContainerResourceMetricSource{Name: name, Container: of, Target: it}}
+			one.Metric = ofContainer(name, of, it)
 		}
 		one.Pods = pods(r, "containers", string(name), int64(share*float64(milli)))
 	}

@@ -3,6 +3,7 @@ package hpa
 import (
 	"context"
 	"math/rand/v2"
+	"regexp"
 
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 )
@@ -22,13 +23,20 @@ func calculation(r *rand.Rand, id string) any {
 	status := autoscalingv2.MetricStatus{}
 	replicas, reason, err := w.controller.Compute(context.Background(), hpa, one.Metric, one.SpecReplicas, one.StatusReplicas, selector.AsSelector(), &status)
 	if err != nil {
-		one.Expect.Reason, one.Expect.Error = &reason, err.Error()
+		one.Expect.Reason, one.Expect.Error = &reason, settled(err)
 		return one
 	}
 	one.Expect.Replicas = &replicas
 	one.Expect.Current = shown(status)
 	return one
 }
+
+// Upstream leaves to chance which of several pods or containers an error names, and in which order it lists HPAs: its
+// informers and its map of selectors are maps of Go.
+var byChance = regexp.MustCompile(`(pod-level )?request for .* Pod \S+|(container \S+ (of|in) )?[Pp]od \S+|HPAs: \[.*\]`)
+
+// settled is an error's text without what is left to chance.
+func settled(err error) string { return byChance.ReplaceAllString(err.Error(), "…") }
 
 // shown is the value that a status shows, if it has one.
 func shown(it autoscalingv2.MetricStatus) *autoscalingv2.MetricValueStatus {

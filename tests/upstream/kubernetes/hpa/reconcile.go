@@ -2,7 +2,9 @@ package hpa
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"testing/synctest"
 	"time"
 
@@ -57,12 +59,11 @@ func reconciles(r *rand.Rand, id string) any {
 			it.Selector = ptr.To(pick(r, "", "app in ("))
 			s.w.replicas.Status.Selector = *it.Selector
 		}
-		unread := chance(r, 4)
-		if !unread && it.Selector == nil && !(s.Shared && len(s.w.pods) > 0) {
-			s.propose(&it)
-		}
-		if unread {
+		if chance(r, 4) {
 			it.GetScaleError = "etcdserver: request timed out"
+		}
+		if it.GetScaleError == "" && it.Selector == nil && !(s.Shared && len(s.w.pods) > 0) {
+			s.propose(&it)
 		}
 		if chance(r, 5) {
 			it.UpdateConflicts = 1 + r.IntN(6)
@@ -96,28 +97,21 @@ func (s *sequence) metric(number int) (autoscalingv2.MetricSpec, int64) {
 		return external(fmt.Sprintf("m%d", number), it), milli
 	case 2:
 		it, milli := target(r, value, average)
-		return autoscalingv2.MetricSpec{Type: autoscalingv2.ObjectMetricSourceType, Object: &autoscalingv2.ObjectMetricSource{
-			DescribedObject: autoscalingv2.CrossVersionObjectReference{Kind: "Service", Name: "app", APIVersion: "v1"},
-			Metric:          autoscalingv2.MetricIdentifier{Name: fmt.Sprintf("m%d", number)}, Target: it,
-		}}, milli
+		return object(fmt.Sprintf("m%d", number), it), milli
 	case 3:
 		// Pods show 500 thousandths.
 		it := autoscalingv2.MetricTarget{Type: average, AverageValue: quantity(pick(r, "500m", "250m", "1", "477m"))}
-		return autoscalingv2.MetricSpec{Type: autoscalingv2.PodsMetricSourceType, Pods: &autoscalingv2.PodsMetricSource{
-			Metric: autoscalingv2.MetricIdentifier{Name: fmt.Sprintf("m%d", number)}, Target: it,
-		}}, 0
+		return perPod(fmt.Sprintf("m%d", number), it), 0
 	}
 	it, _ := target(r, utilization, utilization, average)
-	resource := pick(r, v1.ResourceCPU, v1.ResourceCPU, v1.ResourceMemory)
+	name := pick(r, v1.ResourceCPU, v1.ResourceCPU, v1.ResourceMemory)
 	if it.AverageValue != nil {
-		it.AverageValue = quantity(pick(r, "100", "250", "477") + map[v1.ResourceName]string{v1.ResourceCPU: "m", v1.ResourceMemory: "Mi"}[resource])
+		it.AverageValue = quantity(pick(r, "100", "250", "477") + map[v1.ResourceName]string{v1.ResourceCPU: "m", v1.ResourceMemory: "Mi"}[name])
 	}
 	if chance(r, 30) {
-		return autoscalingv2.MetricSpec{Type: autoscalingv2.ContainerResourceMetricSourceType, ContainerResource: &autoscalingv2.ContainerResourceMetricSource{
-			Name: resource, Container: pick(r, "web", "web", "web", "none"), Target: it,
-		}}, 0
+		return ofContainer(name, pick(r, "web", "web", "web", "none"), it), 0
 	}
-	return autoscalingv2.MetricSpec{Type: autoscalingv2.ResourceMetricSourceType, Resource: &autoscalingv2.ResourceMetricSource{Name: resource, Target: it}}, 0
+	return ofPods(name, it), 0
 }
 
 // mixed draws pods that ask for both resources and show all metrics.
@@ -135,9 +129,9 @@ func (s *sequence) mixed(share float64) []pod {
 			continue
 		}
 		one.Sample.Value = amount(r, int64(500*share))
-		for _, usage := range one.Sample.Containers {
+		for _, container := range slices.Sorted(maps.Keys(one.Sample.Containers)) {
 			if !chance(r, 4) {
-				usage["memory"] = fmt.Sprintf("%dKi", int64(share*float64(250_000+r.IntN(100_000))))
+				one.Sample.Containers[container]["memory"] = fmt.Sprintf("%dKi", int64(share*float64(250_000+r.IntN(100_000))))
 			}
 		}
 	}

@@ -52,7 +52,6 @@ func (s *sequence) wait(milli int64, taken time.Duration) {
 // edit lets a user change the HPA, now and then.
 func (s *sequence) edit(it *step) {
 	r, spec := s.r, &s.current.Spec
-	before := *spec
 	if chance(r, 2) {
 		it.MaxReplicas = ptr.To(spec.MaxReplicas + int32(r.IntN(20)))
 		spec.MaxReplicas = *it.MaxReplicas
@@ -62,13 +61,14 @@ func (s *sequence) edit(it *step) {
 		spec.MinReplicas = it.MinReplicas
 	}
 	if chance(r, 2) {
-		it.Behavior = &edited{}
+		var written *autoscalingv2.HorizontalPodAutoscalerBehavior
 		if chance(r, 70) {
-			it.Behavior.to = behavior(r)
+			written = behavior(r)
 		}
-		spec.Behavior = autoscaler(hpaSpec{MaxReplicas: 1, Metrics: s.HPA.Metrics, Behavior: it.Behavior.to}).Spec.Behavior
+		it.Behavior = &written
+		spec.Behavior = autoscaler(hpaSpec{MaxReplicas: 1, Metrics: s.HPA.Metrics, Behavior: written}).Spec.Behavior
 	}
-	if before.MaxReplicas != spec.MaxReplicas || before.MinReplicas != spec.MinReplicas || it.Behavior != nil {
+	if it.MaxReplicas != nil || it.MinReplicas != nil || it.Behavior != nil {
 		// The API keeps what a user writes.
 		if _, err := s.w.client.AutoscalingV2().HorizontalPodAutoscalers(namespace).Update(context.Background(), s.current, metav1.UpdateOptions{}); err != nil {
 			panic(err)
@@ -91,7 +91,7 @@ func (s *sequence) propose(it *step) {
 // sync reconciles and writes down what came of it.
 func (s *sequence) sync(it *step) {
 	if err := s.w.controller.Reconcile(context.Background(), s.current); err != nil {
-		it.Expect.Error = err.Error()
+		it.Expect.Error = settled(err)
 	}
 	after := s.load()
 	it.Expect.DesiredReplicas = after.Status.DesiredReplicas

@@ -295,33 +295,27 @@ func podSpec(r *rand.Rand, name string, apps int) v1.PodSpec {
 		}
 		return one
 	}
-	weighted := func() (all []v1.WeightedPodAffinityTerm) {
-		for range 1 + r.IntN(2) {
-			all = append(all, v1.WeightedPodAffinityTerm{Weight: int32(1 + r.IntN(100)), PodAffinityTerm: term()})
+	// Some are required, in so many percent; others, or sometimes both, are preferred.
+	some := func(percent int) (required []v1.PodAffinityTerm, preferred []v1.WeightedPodAffinityTerm) {
+		if chance(r, percent) {
+			for range pick(r, 1, 1, 2) {
+				required = append(required, term())
+			}
 		}
-		return all
+		if required == nil || chance(r, 20) {
+			for range 1 + r.IntN(2) {
+				preferred = append(preferred, v1.WeightedPodAffinityTerm{Weight: int32(1 + r.IntN(100)), PodAffinityTerm: term()})
+			}
+		}
+		return required, preferred
 	}
 	if chance(r, 18) {
 		affinity.PodAffinity = &v1.PodAffinity{}
-		if chance(r, 40) {
-			for range pick(r, 1, 1, 2) {
-				affinity.PodAffinity.RequiredDuringSchedulingIgnoredDuringExecution = append(affinity.PodAffinity.RequiredDuringSchedulingIgnoredDuringExecution, term())
-			}
-		}
-		if affinity.PodAffinity.RequiredDuringSchedulingIgnoredDuringExecution == nil || chance(r, 20) {
-			affinity.PodAffinity.PreferredDuringSchedulingIgnoredDuringExecution = weighted()
-		}
+		affinity.PodAffinity.RequiredDuringSchedulingIgnoredDuringExecution, affinity.PodAffinity.PreferredDuringSchedulingIgnoredDuringExecution = some(40)
 	}
 	if chance(r, 22) {
 		affinity.PodAntiAffinity = &v1.PodAntiAffinity{}
-		if chance(r, 50) {
-			for range pick(r, 1, 1, 2) {
-				affinity.PodAntiAffinity.RequiredDuringSchedulingIgnoredDuringExecution = append(affinity.PodAntiAffinity.RequiredDuringSchedulingIgnoredDuringExecution, term())
-			}
-		}
-		if affinity.PodAntiAffinity.RequiredDuringSchedulingIgnoredDuringExecution == nil || chance(r, 20) {
-			affinity.PodAntiAffinity.PreferredDuringSchedulingIgnoredDuringExecution = weighted()
-		}
+		affinity.PodAntiAffinity.RequiredDuringSchedulingIgnoredDuringExecution, affinity.PodAntiAffinity.PreferredDuringSchedulingIgnoredDuringExecution = some(50)
 	}
 	if affinity.NodeAffinity != nil || affinity.PodAffinity != nil || affinity.PodAntiAffinity != nil {
 		it.Affinity = affinity

@@ -19,14 +19,17 @@ import (
 	oracle "scaletwin/upstream/prometheus"
 )
 
-// Main is the oracle's program for a version.
-func Main(version string) {
+// Main is the oracle's program for a version, whose parser tells which queries it takes.
+func Main(version string, parse func(string) (parser.Expr, error)) {
 	engine := promql.NewEngine(promql.EngineOpts{
 		MaxSamples: 50_000_000, Timeout: time.Minute, EnableAtModifier: true, EnableNegativeOffset: true,
 		// The default evaluation interval.
 		NoStepSubqueryIntervalFn: func(int64) int64 { return 60_000 },
 	})
 	oracle.Main(version, func(data []oracle.Series, query string, at int64) map[string]any {
+		if _, err := parse(query); err != nil {
+			return refused("bad_data", err)
+		}
 		return evaluate(engine, data, query, at)
 	})
 }
@@ -36,9 +39,6 @@ func refused(kind string, err error) map[string]any {
 }
 
 func evaluate(engine *promql.Engine, data []oracle.Series, text string, at int64) map[string]any {
-	if _, err := parser.ParseExpr(text); err != nil {
-		return refused("bad_data", err)
-	}
 	query, err := engine.NewInstantQuery(context.Background(), queryable(data), nil, text, time.UnixMilli(at))
 	if err != nil {
 		return refused("bad_data", err)
@@ -103,6 +103,7 @@ func (it *iterator) Seek(t int64) chunkenc.ValueType {
 }
 func (it *iterator) At() (int64, float64) { return it.samples[it.at].T, it.samples[it.at].V }
 func (it *iterator) AtT() int64           { return it.samples[it.at].T }
+func (it *iterator) AtST() int64          { return 0 }
 func (it *iterator) Err() error           { return nil }
 func (it *iterator) AtHistogram(*histogram.Histogram) (int64, *histogram.Histogram) {
 	panic("no histograms")
@@ -142,8 +143,13 @@ func queryable(data []oracle.Series) storage.Queryable {
 	})
 }
 
-func (q querier) Select(_ context.Context, _ bool, _ *storage.SelectHints, matchers ...*labels.Matcher) storage.SeriesSet {
+func (q querier) Select(_ context.Context, _ bool, hints *storage.SelectHints, matchers ...*labels.Matcher) storage.SeriesSet {
 	found := &seriesSet{at: -1}
+	// As the real storage does: what the query as a whole needs is not what this selector gets.
+	mint, maxt := q.mint, q.maxt
+	if hints != nil {
+		mint, maxt = hints.Start, hints.End
+	}
 next:
 	for _, one := range q.data {
 		own := labels.FromMap(one.Labels)
@@ -152,8 +158,8 @@ next:
 				continue next
 			}
 		}
-		from := sort.Search(len(one.Samples), func(i int) bool { return one.Samples[i].T >= q.mint })
-		to := sort.Search(len(one.Samples), func(i int) bool { return one.Samples[i].T > q.maxt })
+		from := sort.Search(len(one.Samples), func(i int) bool { return one.Samples[i].T >= mint })
+		to := sort.Search(len(one.Samples), func(i int) bool { return one.Samples[i].T > maxt })
 		found.all = append(found.all, series{own, one.Samples[from:max(from, to)]})
 	}
 	return found

@@ -16,7 +16,6 @@ use crate::api::{self, Budget, Deletion, IntOrPercent, LabelSelector, Owner, Pod
 use crate::id::DaemonSetId;
 use crate::karpenter::fixture::{World, budget, machine, owned, pool, template};
 use crate::karpenter::node_pool::{ConsolidationPolicy, Nodes, Window};
-use crate::karpenter::version::Version;
 use crate::karpenter::{CapacityType, Requirement, Requirements};
 use crate::quantity::Price;
 
@@ -39,7 +38,7 @@ impl Run {
     }
 
     fn with(version: &str, world: World, set: impl Fn(&mut Config)) -> Self {
-        let profile = version.parse::<Version>().expect("a version").profile();
+        let profile = Profile::of(version.parse().expect("a release"));
         let mut settings = Settings::of(&profile);
         // Times are easier to read when thinking takes none.
         settings.cost.base = Duration::ZERO;

@@ -6,7 +6,9 @@ import (
 )
 
 // Delete is getPodsToDelete, of a list that it sorts.
-func Delete(pods, related []*v1.Pod, count int) []*v1.Pod { return getPodsToDelete(pods, related, count) }
+func Delete(pods, related []*v1.Pod, count int) []*v1.Pod {
+	return getPodsToDelete(pods, related, count)
+}
 
 // Ranked is getPodsRankedByRelatedPodsOnSameNode.
 func Ranked(pods, related []*v1.Pod) controller.ActivePodsWithRanks {

@@ -1,0 +1,79 @@
+//! `[stack]`: releases, and which of them are known here.
+
+use super::Stack;
+use crate::document::Cursor;
+use crate::release::Release;
+use crate::{karpenter, prometheus, scheduler};
+
+/// The releases of a project that are known here.
+struct Known {
+    project: &'static str,
+    oldest: Release,
+    latest: Release,
+}
+
+const KUBERNETES: Known = Known {
+    project: "Kubernetes",
+    oldest: Release::new(1, 28, 0),
+    latest: Release::new(1, scheduler::LATEST, 0),
+};
+const KEDA: Known = Known {
+    project: "KEDA",
+    oldest: Release::new(2, 10, 0),
+    latest: Release::new(2, 20, 2),
+};
+const PROMETHEUS: Known = Known {
+    project: "Prometheus",
+    oldest: prometheus::OLDEST,
+    latest: prometheus::LATEST,
+};
+const TRAEFIK: Known = Known {
+    project: "Traefik",
+    oldest: Release::new(2, 10, 0),
+    latest: Release::new(3, 5, 0),
+};
+const KARPENTER: Known = Known {
+    project: "Karpenter",
+    oldest: karpenter::OLDEST,
+    latest: karpenter::LATEST,
+};
+
+pub(super) fn stack(at: &Cursor<'_>) -> Stack {
+    let release = |part: &str, known| release(&at.get(part).required(), known);
+    Stack {
+        kubernetes: release("kubernetes", &KUBERNETES).minor,
+        keda: release("keda", &KEDA).minor,
+        prometheus: release("prometheus", &PROMETHEUS),
+        traefik: release("traefik", &TRAEFIK),
+        karpenter: release("karpenter", &KARPENTER),
+    }
+}
+
+/// The release that is simulated: what is written, or the latest one that is known if it is newer than that. A new
+/// major release may be another program, and is refused.
+fn release(at: &Cursor<'_>, known: &Known) -> Release {
+    let &Known {
+        project,
+        oldest,
+        latest,
+    } = known;
+    let Some(text) = at.scalar() else { return latest };
+    match text.parse::<Release>() {
+        Ok(own) if own >= oldest && !own.since(latest.major, latest.minor + 1) => own,
+        Ok(own) if own.major == latest.major && own > latest => {
+            let message = format!("{project} {own} is newer than what is known here: simulated as {latest}");
+            at.warn("W007", message, "");
+            latest
+        }
+        _ => {
+            let range = format!(
+                "{}.{} to {}.{}",
+                oldest.major, oldest.minor, latest.major, latest.minor
+            );
+            let message =
+                format!("expected a {project} version from {range}, such as {latest}, found {text:?}");
+            at.error("E004", message, "");
+            latest
+        }
+    }
+}

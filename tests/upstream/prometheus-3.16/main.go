@@ -1,0 +1,10 @@
+// Program gen draws queries for Prometheus 3.16.0 and writes down its engine's answers.
+package main
+
+import (
+	"github.com/prometheus/prometheus/promql/parser"
+
+	"scaletwin/upstream/prometheus/engine"
+)
+
+func main() { engine.Main("3.16.0", parser.NewParser(parser.Options{}).ParseExpr) }
