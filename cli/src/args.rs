@@ -323,11 +323,11 @@ pub(crate) struct CheckArgs {
     /// The scenario's directory
     #[arg(required_unless_present_any = ["explain", "fields"])]
     pub(crate) dir: Option<PathBuf>,
-    /// Explain a code, such as K001
-    #[arg(long, value_name = "CODE", conflicts_with = "dir")]
+    /// Explain a code, such as K001; without one, list all
+    #[arg(long, value_name = "CODE", conflicts_with = "dir", num_args = 0..=1, default_missing_value = "")]
     pub(crate) explain: Option<String>,
-    /// List a kind's manifest fields: simulated, ignored, refused
-    #[arg(long, value_name = "KIND", conflicts_with_all = ["dir", "explain"])]
+    /// List a kind's manifest fields: simulated, ignored, refused; without one, list all kinds
+    #[arg(long, value_name = "KIND", conflicts_with_all = ["dir", "explain"], num_args = 0..=1, default_missing_value = "")]
     pub(crate) fields: Option<String>,
     /// Override a field before checking; may be repeated
     #[arg(long = "set", value_name = "FIELD=VALUE")]

@@ -12,7 +12,8 @@ use crate::failure::Failure;
 /// be another.
 const LARGEST: u64 = 64 << 20;
 
-/// Reads `scenario.toml`, all of `manifests/*.yaml`, and the CSV traces beside them.
+/// Reads `scenario.toml`, all manifests as `kubectl apply -f manifests` takes them (YAML or JSON), and the CSV
+/// traces beside them.
 pub(crate) fn read_scenario(dir: &Path) -> Result<Files, Failure> {
     if !dir.is_dir() {
         let missing = if dir.exists() {
@@ -33,7 +34,7 @@ pub(crate) fn read_scenario(dir: &Path) -> Result<Files, Failure> {
     };
     Ok(Files {
         scenario: source(dir, Path::new("scenario.toml"))?,
-        manifests: all("manifests", &["yaml", "yml"])?,
+        manifests: all("manifests", &["yaml", "yml", "json"])?,
         traces: all("traces", &["csv"])?,
     })
 }

@@ -172,9 +172,7 @@ fn plain(text: &str) -> String {
         .all(|letter| letter.is_ascii_alphanumeric() || matches!(letter, '.' | '-' | '_' | '/'));
     let (read, failure) = parse_yaml(text);
     let same = matches!(read.first().map(|value| &value.shape), Some(Shape::Scalar(Scalar::Text, own)) if own == text);
-    // YAML 1.1, which kubectl reads, knows more words for truth.
-    let truth = ["y", "n", "yes", "no", "on", "off"].contains(&text.to_lowercase().as_str());
-    if simple && failure.is_none() && same && !truth {
+    if simple && failure.is_none() && same {
         text.to_owned()
     } else {
         double_quoted(text)

@@ -204,3 +204,20 @@ fn a_directory_that_no_run_has_written() {
         said.stderr
     );
 }
+
+/// `kubectl apply -f manifests` reads JSON, too.
+#[test]
+fn a_manifest_in_json() {
+    let spoil = |dir: &Path| {
+        let text = r#"{"apiVersion": "apps/v1", "kind": "Deploymnet", "metadata": {"name": "x"}}"#;
+        fs::write(dir.join("manifests/more.json"), text).unwrap();
+    };
+    check(
+        "json",
+        spoil,
+        &[
+            "manifests/more.json:1:34: error[E007]",
+            "did you mean \"Deployment\"?",
+        ],
+    );
+}

@@ -77,3 +77,27 @@ fn fields_are_listed_in_their_classes() {
     assert!(said.stdout.lines().count() > 20);
     assert_eq!(scaletwin(&["check", "--fields", "Unicorn"]).status, 2);
 }
+
+#[test]
+fn kinds_and_codes_are_listed() {
+    let said = scaletwin(&["check", "--fields"]);
+    assert_eq!(said.status, 0, "{}", said.stderr);
+    let line = |kind: &str| {
+        let found = said.stdout.lines().find(|line| line.starts_with(kind));
+        found.unwrap_or_else(|| panic!("{kind} is listed")).to_owned()
+    };
+    for (kind, class) in [
+        ("NodePool karpenter.sh/v1beta1", "simulated"),
+        ("ConfigMap", "no effect"),
+        ("ServiceMonitor", "ignored"),
+        ("StatefulSet", "refused"),
+    ] {
+        assert!(line(kind).contains(class), "{}", line(kind));
+    }
+    let one = scaletwin(&["check", "--fields", "statefulset"]);
+    assert!(one.stdout.contains("refused: its pods"), "{}", one.stdout);
+    let json = scaletwin(&["check", "--fields", "--format", "json"]);
+    assert_eq!(json.stdout.lines().count(), said.stdout.lines().count());
+    let codes = scaletwin(&["check", "--explain"]);
+    assert_eq!(codes.stdout.lines().count(), model::scenario::codes().len());
+}

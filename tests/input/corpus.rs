@@ -301,7 +301,7 @@ fn kinds_have_their_fates() {
     check(
         &object("autoscaling/v2beta2", "HorizontalPodAutoscaler"),
         &[
-            "manifests/more.yaml:1:13: error[E007] apiVersion: HorizontalPodAutoscaler of \"autoscaling/v2beta2\" is not known here\n  hint: expected autoscaling/v2",
+            "manifests/more.yaml:1:13: error[E007] apiVersion: HorizontalPodAutoscaler of \"autoscaling/v2beta2\" is not known here\n  hint: expected autoscaling/v2 or autoscaling/v1",
         ],
     );
     check(

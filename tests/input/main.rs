@@ -6,3 +6,4 @@ mod corpus;
 mod fields;
 mod sample;
 mod shipped;
+mod users;

@@ -1,5 +1,6 @@
 //! `scaletwin check`
 
+use model::manifest::kinds::KINDS;
 use model::scenario::{self, Diagnostic, FieldTable, Report, Severity};
 use serde_json::{Value, json};
 
@@ -11,7 +12,9 @@ use crate::output::{print, print_json};
 
 pub(crate) fn check(args: &CheckArgs) -> Result<Answer, Failure> {
     match (&args.explain, &args.fields, &args.dir) {
+        (Some(code), _, _) if code.is_empty() => codes(args.format),
         (Some(code), _, _) => explain(code, args.format),
+        (_, Some(kind), _) if kind.is_empty() => kinds(args.format),
         (_, Some(kind), _) => fields(kind, args.format),
         (_, _, Some(dir)) => {
             let files = read_scenario(dir)?;
@@ -75,10 +78,40 @@ fn as_json(problem: &Diagnostic) -> Value {
     })
 }
 
+fn codes(format: Format) -> Result<Answer, Failure> {
+    for (code, title) in scenario::codes() {
+        match format {
+            Format::Text => print(&format!("{code}  {title}\n"))?,
+            Format::Json => print_json("code", json!({ "code": code, "title": title }))?,
+        }
+    }
+    Ok(Answer::Done)
+}
+
+fn kinds(format: Format) -> Result<Answer, Failure> {
+    let width = KINDS.iter().map(|kind| kind.title().len()).max().unwrap_or(0);
+    for kind in KINDS {
+        let (class, why) = (kind.fate.as_str(), kind.fate.why());
+        match format {
+            Format::Text => {
+                let line = format!("{:<width$}  {class:<10} {why}", kind.title());
+                print(&format!("{}\n", line.trim_end()))?;
+            }
+            Format::Json => {
+                let row =
+                    json!({ "kind": kind.name, "versions": kind.versions, "class": class, "note": why });
+                print_json("kind", row)?;
+            }
+        }
+    }
+    Ok(Answer::Done)
+}
+
 fn explain(code: &str, format: Format) -> Result<Answer, Failure> {
     let text = scenario::explain(code).ok_or_else(|| {
-        Failure::new(format!("there is no code {code:?}"))
-            .hint("codes stand in brackets in what `scaletwin check DIR` prints")
+        Failure::new(format!("there is no code {code:?}")).hint(
+            "codes stand in brackets in what `scaletwin check DIR` prints; `--explain` alone lists them",
+        )
     })?;
     match format {
         Format::Text => print(&format!("{}\n", text.trim_end()))?,
@@ -91,7 +124,8 @@ fn fields(kind: &str, format: Format) -> Result<Answer, Failure> {
     let tables = scenario::field_tables(kind);
     if tables.is_empty() {
         return Err(Failure::new(format!("there is no kind {kind:?}")).hint(
-            "name a kind of manifest, such as Deployment or ScaledObject, or scenario for scenario.toml",
+            "name a kind of manifest, such as Deployment or ScaledObject, or scenario for scenario.toml; \
+             `--fields` alone lists them",
         ));
     }
     match format {
@@ -112,7 +146,7 @@ fn fields(kind: &str, format: Format) -> Result<Answer, Failure> {
 
 fn table_text(table: &FieldTable) -> String {
     let mut text = format!("{}\n", table.title);
-    if let Some(note) = table.note {
+    if let Some(note) = &table.note {
         text.push_str(&format!("  {note}\n"));
     }
     let width = table

@@ -219,9 +219,15 @@ impl<'a> Cursor<'a> {
     /// The same, and an error if it is absent.
     #[must_use]
     pub fn required(self) -> Self {
+        self.required_as("")
+    }
+
+    /// The same, with a hint how to write it.
+    #[must_use]
+    pub fn required_as(self, hint: &str) -> Self {
         if !self.is_given() {
             let name = self.path.rsplit('.').next().unwrap_or_default();
-            self.error("E005", format!("{name} is missing"), "");
+            self.error("E005", format!("{name} is missing"), hint);
         }
         self
     }

@@ -47,6 +47,18 @@ pub struct Field {
     pub note: &'static str,
     /// The fields below it, where several tables share them.
     pub below: &'static [Field],
+    /// The value that says what is assumed anyway, and which is thus neither refused nor warned of; empty if
+    /// there is none.
+    pub neutral: &'static str,
+}
+
+impl Field {
+    /// The same field, about which nothing is said if it has this value: the API server writes it into every
+    /// object that `kubectl get` shows.
+    #[must_use]
+    pub const fn unless(self, neutral: &'static str) -> Field {
+        Field { neutral, ..self }
+    }
 }
 
 const fn field(path: &'static str, class: Class, note: &'static str) -> Field {
@@ -55,6 +67,7 @@ const fn field(path: &'static str, class: Class, note: &'static str) -> Field {
         class,
         note,
         below: &[],
+        neutral: "",
     }
 }
 
@@ -96,6 +109,7 @@ pub const fn table(path: &'static str, below: &'static [Field]) -> Field {
         class: Class::Simulated,
         note: "",
         below,
+        neutral: "",
     }
 }
 
@@ -125,7 +139,7 @@ fn unfold(prefix: &str, fields: &'static [Field], rows: &mut Vec<(String, Field)
 /// A table as a tree.
 #[derive(Debug, Default)]
 pub struct Schema {
-    own: Option<(Class, &'static str)>,
+    own: Option<Field>,
     below: BTreeMap<String, Schema>,
 }
 
@@ -139,7 +153,7 @@ impl Schema {
             for segment in segments(&path) {
                 at = at.below.entry(segment).or_default();
             }
-            at.own = Some((field.class, field.note));
+            at.own = Some(field);
         }
         root
     }
@@ -158,17 +172,23 @@ impl Schema {
     /// Reports every field of a value that has no row, is ignored or refused, or has the wrong shape.
     pub fn check(&self, at: &Cursor<'_>) {
         let Some(value) = at.value() else { return };
-        match self.own {
-            Some((Class::Refused, note)) => {
-                at.error("E006", format!("this field cannot be simulated: {note}"), "");
-                return;
+        if let Some(Field {
+            class, note, neutral, ..
+        }) = self.own
+        {
+            let changes_nothing = !neutral.is_empty() && value.text() == Some(neutral);
+            match class {
+                Class::Simulated => {}
+                Class::Refused if !changes_nothing => {
+                    at.error("E006", format!("this field cannot be simulated: {note}"), "");
+                    return;
+                }
+                Class::Ignored if !changes_nothing => {
+                    at.warn("W001", format!("ignored: {note}"), "");
+                    return;
+                }
+                Class::Refused | Class::Ignored | Class::Quiet => return,
             }
-            Some((Class::Ignored, note)) => {
-                at.warn("W001", format!("ignored: {note}"), "");
-                return;
-            }
-            Some((Class::Quiet, _)) => return,
-            Some((Class::Simulated, _)) | None => {}
         }
         if self.below.is_empty() {
             return;

@@ -1,10 +1,11 @@
-//! YAML, as `kubectl` reads it: several documents in a file, anchors and aliases, no duplicate keys.
+//! YAML, as `kubectl` reads it: several documents in a file, anchors, aliases and merge keys, and the words and
+//! numbers of YAML 1.1. Only a key that is given twice, of which `kubectl` silently takes the last, is refused.
 //!
 //! The tree is built from the parser's events without recursion. An alias is replaced by a copy of what it
 //! stands for, and counted with all that is in it: the file whose few lines stand for billions of values is
 //! refused before it is built.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Tag};
 
@@ -47,8 +48,18 @@ struct Open {
     anchor: usize,
     value: Value,
     /// In a mapping: the key whose value comes next.
-    key: Option<(String, Place)>,
+    key: Option<Key>,
+    /// In a mapping: the keys that a merge brought. One that is written after the merge replaces its like.
+    merged: BTreeSet<String>,
     extent: Extent,
+}
+
+/// A key of a mapping.
+struct Key {
+    text: String,
+    place: Place,
+    /// `<<` without quotes: its value's entries go into this mapping.
+    merges: bool,
 }
 
 /// How much a value stands for, aliases followed.
@@ -83,6 +94,15 @@ impl Builder {
                     place,
                     shape: Shape::Scalar(scalar, text.into_owned()),
                 };
+                if let Some(open) = self.stack.last_mut()
+                    && open.awaits_a_key()
+                    && style == ScalarStyle::Plain
+                    && value.text() == Some("<<")
+                {
+                    self.values += 1;
+                    open.key = Some(Key::merge(place));
+                    return Ok(());
+                }
                 self.finish(anchor, value, Extent::ONE)
             }
             Event::SequenceStart(anchor, _) => self.open(anchor, place, Shape::List(Vec::new())),
@@ -132,6 +152,7 @@ impl Builder {
             anchor,
             value: Value { place, shape },
             key: None,
+            merged: BTreeSet::new(),
             extent: Extent::ONE,
         });
         Ok(())
@@ -157,8 +178,9 @@ impl Builder {
         match &mut open.value.shape {
             Shape::List(items) => items.push(value),
             Shape::Map(entries) => match open.key.take() {
-                None => open.key = Some(key(value)?),
-                Some((key, place)) => insert(entries, key, place, value)?,
+                None => open.key = Some(Key::new(value)?),
+                Some(key) if key.merges => merge(entries, &mut open.merged, value)?,
+                Some(key) => insert(entries, &mut open.merged, key, value)?,
             },
             Shape::Scalar(..) => unreachable!("only collections are opened"),
         }
@@ -166,59 +188,144 @@ impl Builder {
     }
 }
 
-fn key(value: Value) -> Result<(String, Place), Failure> {
-    match value.shape {
-        Shape::Scalar(_, text) => Ok((text, value.place)),
-        Shape::List(_) | Shape::Map(_) => Err((value.place, "a mapping's key must be a scalar".to_owned())),
+impl Open {
+    fn awaits_a_key(&self) -> bool {
+        matches!(self.value.shape, Shape::Map(_)) && self.key.is_none()
     }
 }
 
-fn insert(entries: &mut Vec<Entry>, key: String, place: Place, value: Value) -> Result<(), Failure> {
-    if let Some(first) = entries.iter().find(|entry| entry.key == key) {
-        return Err((
+impl Key {
+    fn new(value: Value) -> Result<Key, Failure> {
+        match value.shape {
+            Shape::Scalar(_, text) => Ok(Key {
+                text,
+                place: value.place,
+                merges: false,
+            }),
+            Shape::List(_) | Shape::Map(_) => {
+                Err((value.place, "a mapping's key must be a scalar".to_owned()))
+            }
+        }
+    }
+
+    fn merge(place: Place) -> Key {
+        Key {
+            text: "<<".to_owned(),
+            place,
+            merges: true,
+        }
+    }
+}
+
+fn insert(
+    entries: &mut Vec<Entry>,
+    merged: &mut BTreeSet<String>,
+    key: Key,
+    value: Value,
+) -> Result<(), Failure> {
+    let Key { text: key, place, .. } = key;
+    let found = entries.iter_mut().find(|entry| entry.key == key);
+    match found {
+        Some(entry) if merged.remove(&key) => {
+            (entry.place, entry.value) = (place, value);
+            Ok(())
+        }
+        Some(first) => Err((
             place,
             format!(
                 "the key {key:?} is given twice, first in line {}",
                 first.place.line
             ),
-        ));
+        )),
+        None => {
+            entries.push(Entry { key, place, value });
+            Ok(())
+        }
     }
-    entries.push(Entry { key, place, value });
+}
+
+/// `<<: *other`: the entries of another mapping, or of several of which the first counts. As `kubectl` has it,
+/// what is merged replaces what is written above it, and is replaced by what is written below
+/// (go.yaml.in/yaml/v2 2.4 decode.go `mapping`, `merge`).
+fn merge(entries: &mut Vec<Entry>, merged: &mut BTreeSet<String>, value: Value) -> Result<(), Failure> {
+    let place = value.place;
+    let refuse = || (place, "<< merges a mapping or a list of mappings".to_owned());
+    let sources = match value.shape {
+        Shape::Map(_) => vec![value],
+        Shape::List(items) => items,
+        Shape::Scalar(..) => return Err(refuse()),
+    };
+    for source in sources.into_iter().rev() {
+        let Shape::Map(others) = source.shape else {
+            return Err(refuse());
+        };
+        for other in others {
+            merged.insert(other.key.clone());
+            match entries.iter_mut().find(|entry| entry.key == other.key) {
+                Some(entry) => *entry = other,
+                None => entries.push(other),
+            }
+        }
+    }
     Ok(())
 }
 
-/// How a scalar is read (YAML 1.2 core schema, and the `yes`/`no`/`on`/`off` of YAML 1.1 stay text, as in
-/// sigs.k8s.io/yaml for fields that are strings).
+/// How a scalar is read: by YAML 1.1, whose `yes`, `on` and `y` are truth values too, and `010` is eight, since
+/// `kubectl` does so (go.yaml.in/yaml/v2 2.4 resolve.go). The same words in quotes are texts.
 fn scalar(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Scalar {
     if style != ScalarStyle::Plain || tag.is_some_and(|tag| tag.suffix == "str") {
         return Scalar::Text;
     }
     match text {
         "" | "~" | "null" | "Null" | "NULL" => Scalar::Null,
-        "true" | "True" | "TRUE" => Scalar::Bool(true),
-        "false" | "False" | "FALSE" => Scalar::Bool(false),
+        "true" | "True" | "TRUE" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" | "y" | "Y" => {
+            Scalar::Bool(true)
+        }
+        "false" | "False" | "FALSE" | "no" | "No" | "NO" | "off" | "Off" | "OFF" | "n" | "N" => {
+            Scalar::Bool(false)
+        }
         _ => number(text),
     }
 }
 
 fn number(text: &str) -> Scalar {
-    let radix = |prefix: &str, radix| i64::from_str_radix(text.strip_prefix(prefix)?, radix).ok();
-    if let Some(int) = text
-        .parse()
-        .ok()
-        .or_else(|| radix("0x", 16))
-        .or_else(|| radix("0o", 8))
-    {
+    let starts_as_one = text.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '-' | '+' | '.'));
+    if !starts_as_one {
+        return Scalar::Text;
+    }
+    let plain = text.replace('_', "");
+    if let Some(int) = integer(&plain) {
         return Scalar::Int(int);
     }
-    let numeric = text.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '-' | '+' | '.'))
-        && text
-            .chars()
-            .all(|c| c.is_ascii_digit() || matches!(c, '-' | '+' | '.' | 'e' | 'E'));
-    match text.parse() {
+    let numeric = plain
+        .chars()
+        .all(|c| c.is_ascii_digit() || matches!(c, '-' | '+' | '.' | 'e' | 'E'));
+    // What JSON, which is what the API server gets, writes without a fraction is a whole number.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    match plain.parse::<f64>() {
+        Ok(float) if numeric && float.fract() == 0.0 && float.abs() < EXACT => Scalar::Int(float as i64),
         Ok(float) if numeric => Scalar::Float(float),
         _ => Scalar::Text,
     }
+}
+
+/// Decimal, or in another base by its prefix.
+fn integer(text: &str) -> Option<i64> {
+    let (sign, digits) = match text.strip_prefix('-') {
+        Some(rest) => ("-", rest),
+        None => ("", text.strip_prefix('+').unwrap_or(text)),
+    };
+    let prefixes = [("0x", 16), ("0X", 16), ("0o", 8), ("0b", 2), ("0B", 2), ("0", 8)];
+    let in_base = prefixes
+        .into_iter()
+        .find_map(|(prefix, radix)| Some((digits.strip_prefix(prefix)?, radix)))
+        .filter(|(digits, _)| !digits.is_empty());
+    let (digits, radix) = in_base.unwrap_or((digits, 10));
+    // A sign of their own is no digit.
+    let spelt = digits.starts_with(|c: char| c.is_ascii_hexdigit());
+    spelt
+        .then(|| i64::from_str_radix(&format!("{sign}{digits}"), radix).ok())
+        .flatten()
 }
 
 #[cfg(test)]
@@ -251,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn scalars_are_read_by_the_core_schema() {
+    fn scalars_are_read_as_kubectl_reads_them() {
         let check =
             |text: &str, expected: Scalar| match one(&format!("k: {text}")).get("k").map(|v| v.shape.clone())
             {
@@ -262,15 +369,43 @@ mod tests {
         check("-5", Scalar::Int(-5));
         check("0x10", Scalar::Int(16));
         check("0.5", Scalar::Float(0.5));
-        check("1e3", Scalar::Float(1000.0));
+        check("1e30", Scalar::Float(1e30));
         check("'5'", Scalar::Text);
         check("!!str 5", Scalar::Text);
-        check("yes", Scalar::Text);
         check("true", Scalar::Bool(true));
         check("~", Scalar::Null);
         check("500m", Scalar::Text);
         check("1.2.3", Scalar::Text);
         check("inf", Scalar::Text);
+        for (text, int) in [
+            ("010", 8),
+            ("-010", -8),
+            ("0o10", 8),
+            ("0b11", 3),
+            ("0x1F", 31),
+            ("1_000", 1000),
+            ("+5", 5),
+            ("0", 0),
+            ("08", 8),
+            ("3.0", 3),
+            ("1e3", 1000),
+            ("0.5e+3", 500),
+        ] {
+            check(text, Scalar::Int(int));
+        }
+        for (text, float) in [(".5", 0.5), ("3e-1", 0.3)] {
+            check(text, Scalar::Float(float));
+        }
+        for text in ["yes", "On", "y", "TRUE"] {
+            check(text, Scalar::Bool(true));
+            check(&format!("'{text}'"), Scalar::Text);
+        }
+        for text in ["NO", "off", "n"] {
+            check(text, Scalar::Bool(false));
+        }
+        for text in ["yEs", "12:30", "_1", "2001-01-01", "=", "-+5"] {
+            check(text, Scalar::Text);
+        }
     }
 
     #[test]
@@ -279,6 +414,30 @@ mod tests {
         assert_eq!(
             value.get("b").and_then(|b| b.get("k")).and_then(Value::text),
             Some("1")
+        );
+    }
+
+    #[test]
+    fn merge_keys_bring_entries() {
+        let entries = |text: &str| {
+            let value = one(&format!("base: &x {{a: 1, b: 2}}\nk:\n{text}"));
+            let Some(Shape::Map(entries)) = value.get("k").map(|k| k.shape.clone()) else {
+                panic!("{value:?}")
+            };
+            let pair = |entry: &Entry| format!("{}={}", entry.key, entry.value.text().unwrap_or_default());
+            entries.iter().map(pair).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(entries("  <<: *x\n  b: 3\n"), "a=1 b=3");
+        assert_eq!(entries("  b: 3\n  <<: *x\n"), "b=2 a=1", "as kubectl has it");
+        assert_eq!(entries("  <<: [*x, {c: 4, a: 5}]\n"), "c=4 a=1 b=2");
+        assert_eq!(entries("  '<<': x\n"), "<<=x");
+        assert_eq!(
+            failure("k:\n  <<: x\n"),
+            "2:7 << merges a mapping or a list of mappings"
+        );
+        assert_eq!(
+            failure("b: &x {a: 1}\nk:\n  <<: *x\n  a: 2\n  a: 3\n"),
+            "5:3 the key \"a\" is given twice, first in line 4"
         );
     }
 

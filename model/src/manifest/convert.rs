@@ -88,12 +88,8 @@ fn pass_kubelet_on(reading: &Reading<'_>, objects: &mut Objects) {
 }
 
 fn read(document: &Document, reading: &Reading<'_>, classes: &PriorityClasses, objects: &mut Objects) {
-    let v1 = !document
-        .value
-        .get("apiVersion")
-        .and_then(|version| version.text())
-        .unwrap_or("")
-        .ends_with("v1beta1");
+    let version = document.kind.version();
+    let v1 = !version.ends_with("v1beta1");
     match document.kind.name {
         "Deployment" => objects
             .deployments
@@ -108,7 +104,9 @@ fn read(document: &Document, reading: &Reading<'_>, classes: &PriorityClasses, o
         }
         "Ingress" => objects.routes.extend(network::read_ingress(reading)),
         "IngressRoute" => objects.routes.extend(network::read_ingress_route(reading)),
-        "HorizontalPodAutoscaler" => objects.hpas.extend(scaling::read_hpa(reading)),
+        "HorizontalPodAutoscaler" => objects
+            .hpas
+            .extend(scaling::read_hpa(reading, version == "autoscaling/v1")),
         "ScaledObject" => objects
             .scaled_objects
             .extend(scaling::read_scaled_object(reading)),

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use super::{network, node_class, node_pool, policy, scaling, workload};
 use crate::document::closest;
-use crate::document::fields::{Field, Schema};
+use crate::document::fields::{Class, Field, Schema};
 
 static SCHEMAS: LazyLock<BTreeMap<(&str, &str), Schema>> = LazyLock::new(|| {
     let one = |kind: &Kind| ((kind.name, kind.version()), Schema::new(kind.fields));
@@ -23,6 +23,28 @@ pub enum Fate {
     Ignored(&'static str),
     /// Its objects are refused: a run without them would be wrong.
     Refused(&'static str),
+}
+
+impl Fate {
+    /// The word for it, the same as for a field's.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Fate::Read => Class::Simulated.as_str(),
+            Fate::Quiet(_) => Class::Quiet.as_str(),
+            Fate::Ignored(_) => Class::Ignored.as_str(),
+            Fate::Refused(_) => Class::Refused.as_str(),
+        }
+    }
+
+    /// Why; empty if it takes part.
+    #[must_use]
+    pub const fn why(self) -> &'static str {
+        match self {
+            Fate::Read => "",
+            Fate::Quiet(why) | Fate::Ignored(why) | Fate::Refused(why) => why,
+        }
+    }
 }
 
 /// A kind of objects.
@@ -43,6 +65,14 @@ pub struct Kind {
 }
 
 impl Kind {
+    /// Its name and versions: `Deployment apps/v1`.
+    #[must_use]
+    pub fn title(&self) -> String {
+        format!("{} {}", self.name, self.versions.join(", "))
+            .trim()
+            .to_owned()
+    }
+
     /// The table as a tree; made once, because a sweep asks for it with each configuration.
     #[must_use]
     pub fn schema(&self) -> &'static Schema {
@@ -108,11 +138,8 @@ pub static KINDS: &[Kind] = &[
         &["traefik.io/v1alpha1", "traefik.containo.us/v1alpha1"],
         network::INGRESS_ROUTE,
     ),
-    Kind::in_namespaces(
-        "HorizontalPodAutoscaler",
-        &["autoscaling/v2"],
-        scaling::HORIZONTAL_POD_AUTOSCALER,
-    ),
+    Kind::in_namespaces("HorizontalPodAutoscaler", &["autoscaling/v2"], scaling::HPA_V2),
+    Kind::in_namespaces("HorizontalPodAutoscaler", &["autoscaling/v1"], scaling::HPA_V1),
     Kind {
         parts: scaling::TRIGGERS,
         ..Kind::in_namespaces("ScaledObject", &["keda.sh/v1alpha1"], scaling::SCALED_OBJECT)
@@ -136,6 +163,9 @@ pub static KINDS: &[Kind] = &[
     Kind::other("ConfigMap", DATA),
     Kind::other("Secret", DATA),
     Kind::other("ExternalSecret", DATA),
+    Kind::other("SealedSecret", DATA),
+    Kind::other("SecretProviderClass", DATA),
+    Kind::other("PodTemplate", DATA),
     Kind::other("ServiceAccount", RIGHTS),
     Kind::other("Role", RIGHTS),
     Kind::other("RoleBinding", RIGHTS),
@@ -145,6 +175,13 @@ pub static KINDS: &[Kind] = &[
     Kind::other("PodIdentityAssociation", RIGHTS),
     Kind::other("TriggerAuthentication", RIGHTS),
     Kind::other("ClusterTriggerAuthentication", RIGHTS),
+    Kind::other("SecurityGroupPolicy", RIGHTS),
+    Kind::other("Certificate", RIGHTS),
+    Kind::other("Issuer", RIGHTS),
+    Kind::other("ClusterIssuer", RIGHTS),
+    Kind::other("CertificateSigningRequest", RIGHTS),
+    Kind::other("CloudEventSource", OBSERVERS),
+    Kind::other("ClusterCloudEventSource", OBSERVERS),
     Kind::other("CustomResourceDefinition", PLUMBING),
     Kind::other("APIService", PLUMBING),
     Kind::other("IngressClass", PLUMBING),
@@ -155,12 +192,26 @@ pub static KINDS: &[Kind] = &[
     Kind::other("MutatingWebhookConfiguration", PLUMBING),
     Kind::other("ValidatingAdmissionPolicy", PLUMBING),
     Kind::other("ValidatingAdmissionPolicyBinding", PLUMBING),
+    Kind::other("IngressClassParams", PLUMBING),
+    Kind::other("TargetGroupBinding", PLUMBING),
+    Kind::other("ServersTransport", PLUMBING),
+    Kind::other("TLSOption", PLUMBING),
+    Kind::other("TLSStore", PLUMBING),
+    Kind::other("CSIDriver", PLUMBING),
+    Kind::other("VolumeSnapshotClass", PLUMBING),
+    Kind::other("FlowSchema", PLUMBING),
+    Kind::other("PriorityLevelConfiguration", PLUMBING),
+    Kind::other("ControllerRevision", PLUMBING),
     Kind::other("Lease", PLUMBING),
     Kind::other("Event", PLUMBING),
     Kind::other("Endpoints", PLUMBING),
     Kind::other("EndpointSlice", PLUMBING),
     Kind::other(
         "Kustomization",
+        Fate::Ignored("manifests are read as they are: run kustomize first"),
+    ),
+    Kind::other(
+        "Component",
         Fate::Ignored("manifests are read as they are: run kustomize first"),
     ),
     Kind::other(
@@ -218,14 +269,22 @@ pub static KINDS: &[Kind] = &[
         "AWSNodeTemplate",
         Fate::Refused("EC2NodeClasses replaced it in Karpenter 0.32"),
     ),
+    Kind::other("HTTPRoute", LEADS_ELSEWHERE),
+    Kind::other("Gateway", LEADS_ELSEWHERE),
+    Kind::other("VirtualService", LEADS_ELSEWHERE),
+    Kind::other("DestinationRule", LEADS_ELSEWHERE),
     Kind::other(
-        "HTTPRoute",
-        Fate::Refused("only Ingress and IngressRoute lead to services here"),
+        "NodeClass",
+        Fate::Refused("EKS Auto Mode has it: write an EC2NodeClass of karpenter.k8s.aws"),
     ),
     Kind::other(
-        "Gateway",
-        Fate::Refused("only Ingress and IngressRoute lead to services here"),
+        "CapacityBuffer",
+        Fate::Refused("it keeps room for pods that nothing here makes"),
     ),
+    Kind::other("Application", RENDERED),
+    Kind::other("ApplicationSet", RENDERED),
+    Kind::other("HelmRelease", RENDERED),
+    Kind::other("HelmChart", RENDERED),
     Kind::other("StatefulSet", TAKES_ROOM),
     Kind::other("ReplicaSet", TAKES_ROOM),
     Kind::other("ReplicationController", TAKES_ROOM),
@@ -233,11 +292,24 @@ pub static KINDS: &[Kind] = &[
     Kind::other("Job", TAKES_ROOM),
     Kind::other("CronJob", TAKES_ROOM),
     Kind::other("Rollout", TAKES_ROOM),
+    Kind::other("Prometheus", TAKES_ROOM),
+    Kind::other("Alertmanager", TAKES_ROOM),
+    Kind::other("OpenTelemetryCollector", TAKES_ROOM),
+    Kind::other("LeaderWorkerSet", TAKES_ROOM),
+    Kind::other("RayCluster", TAKES_ROOM),
+    Kind::other("RayService", TAKES_ROOM),
+    Kind::other("RayJob", TAKES_ROOM),
+    Kind::other("MPIJob", TAKES_ROOM),
+    Kind::other("PyTorchJob", TAKES_ROOM),
 ];
 
 const RIGHTS: Fate = Fate::Quiet("rights play no part in scaling");
 const DATA: Fate = Fate::Quiet("what containers read has no effect on scaling");
 const PLUMBING: Fate = Fate::Quiet("it configures a part that is simulated by its effect");
+const OBSERVERS: Fate = Fate::Quiet("it tells others of what happened");
+const LEADS_ELSEWHERE: Fate = Fate::Refused("only Ingress and IngressRoute lead to services here");
+const RENDERED: Fate =
+    Fate::Refused("what it installs is not known here: put the manifests that it renders to into manifests/");
 const TAKES_ROOM: Fate =
     Fate::Refused("its pods would take room on nodes, and no controller here makes them");
 
@@ -258,7 +330,7 @@ pub enum Unknown {
 pub fn find(name: &str, version: &str) -> Result<&'static Kind, Unknown> {
     let named: Vec<&Kind> = KINDS.iter().filter(|kind| kind.name == name).collect();
     if named.is_empty() {
-        return Err(Unknown::Kind(unknown_hint(name)));
+        return Err(Unknown::Kind(unknown_hint(name, version)));
     }
     let found = named
         .iter()
@@ -269,11 +341,26 @@ pub fn find(name: &str, version: &str) -> Result<&'static Kind, Unknown> {
     })
 }
 
-fn unknown_hint(name: &str) -> String {
-    match closest(name, KINDS.iter().map(|kind| kind.name)) {
+/// Only what is of the same API is near: `ClusterPolicy` of an operator is no misspelt `ClusterRole`.
+fn unknown_hint(name: &str, version: &str) -> String {
+    let group = version.split_once('/').map_or("", |(group, _)| group);
+    let of_kubernetes = !group.contains('.') || group.ends_with(".k8s.io");
+    let candidates = KINDS
+        .iter()
+        .filter(|kind| match kind.versions {
+            [] => of_kubernetes,
+            versions => versions.contains(&version),
+        })
+        .map(|kind| kind.name);
+    match closest(name, candidates) {
         Some(near) => format!("did you mean {near:?}?"),
         None => "take it out of the manifests if it has no pods and scales nothing".to_owned(),
     }
+}
+
+/// The kind Namespace, whose rules all names of namespaces follow.
+pub(super) fn namespace() -> &'static Kind {
+    named("Namespace")[0]
 }
 
 /// All kinds of a name, in any letter case: one for each group of versions.

@@ -22,7 +22,9 @@ mod workload;
 
 use std::cell::RefCell;
 
-use crate::document::{Context, Cursor, Diagnostic, Place, Severity, Source, Value, parse_yaml};
+use crate::document::{
+    Context, Cursor, Diagnostic, Entry, Place, Severity, Shape, Source, Value, parse_yaml,
+};
 use crate::scenario::ObjectName;
 use kinds::{Fate, Kind};
 
@@ -62,6 +64,19 @@ impl Document {
 /// looked at yet: overrides come first.
 #[must_use]
 pub fn read_documents(source: &Source, problems: &RefCell<Vec<Diagnostic>>) -> Vec<Document> {
+    if is_kustomization(&source.path) {
+        problems.borrow_mut().push(Diagnostic {
+            severity: Severity::Warning,
+            code: "W002",
+            file: source.path.clone(),
+            line: 0,
+            column: 0,
+            field: String::new(),
+            message: "this file is ignored: manifests are read as they are".to_owned(),
+            hint: "where it changes anything, put what `kubectl kustomize` prints into manifests/".to_owned(),
+        });
+        return Vec::new();
+    }
     let (values, failure) = parse_yaml(&source.text);
     if let Some((place, message)) = failure {
         problems.borrow_mut().push(Diagnostic {
@@ -72,7 +87,7 @@ pub fn read_documents(source: &Source, problems: &RefCell<Vec<Diagnostic>>) -> V
             column: place.column,
             field: String::new(),
             message: format!("not YAML that can be read: {message}"),
-            hint: String::new(),
+            hint: reading_hint(&source.text, place).to_owned(),
         });
     }
     let values = values.into_iter().flat_map(unfold);
@@ -81,19 +96,63 @@ pub fn read_documents(source: &Source, problems: &RefCell<Vec<Diagnostic>>) -> V
         .collect()
 }
 
-/// A `List` is the objects in it.
-fn unfold(value: Value) -> Vec<Value> {
-    let is_list = value.get("kind").and_then(Value::text) == Some("List");
-    match value.get("items").map(|items| items.shape.clone()) {
-        Some(crate::document::Shape::List(items)) if is_list => items,
-        _ => vec![value],
+/// kustomize knows its file by the name; the kind is often left out.
+fn is_kustomization(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    matches!(name, "kustomization.yaml" | "kustomization.yml")
+}
+
+/// What may be the matter with a text that is no YAML.
+fn reading_hint(text: &str, place: Place) -> &'static str {
+    let line = (place.line as usize)
+        .checked_sub(1)
+        .and_then(|n| text.lines().nth(n))
+        .unwrap_or("");
+    if text.contains("{{") || line.contains("${") {
+        TEMPLATE_HINT
+    } else if line.trim_start_matches(' ').starts_with('\t') {
+        "YAML is indented by spaces; this line begins with a tab"
+    } else {
+        ""
     }
+}
+
+/// A `List` is the objects in it, and so is a `DeploymentList`, whose items need not say what they are.
+fn unfold(value: Value) -> Vec<Value> {
+    let of = value
+        .get("kind")
+        .and_then(Value::text)
+        .and_then(|kind| kind.strip_suffix("List"));
+    let (Some(of), Some(Shape::List(items))) = (of, value.get("items").map(|items| &items.shape)) else {
+        return vec![value];
+    };
+    let mut items = items.clone();
+    for item in &mut items {
+        if let Shape::Map(entries) = &mut item.shape
+            && !of.is_empty()
+            && !entries.iter().any(|entry| entry.key == "kind")
+        {
+            let kind = Value {
+                place: item.place,
+                ..Value::from_text(of)
+            };
+            let version = value.get("apiVersion").cloned();
+            let own = |key: &str, value| Entry {
+                key: key.to_owned(),
+                place: item.place,
+                value,
+            };
+            entries.push(own("kind", kind));
+            entries.extend(version.map(|version| own("apiVersion", version)));
+        }
+    }
+    items
 }
 
 fn read_document(file: &str, value: Value, problems: &RefCell<Vec<Diagnostic>>) -> Option<Document> {
     let context = Context::new(file, String::new(), problems);
     let root = context.root(&value);
-    if !matches!(value.shape, crate::document::Shape::Map(_)) {
+    if !matches!(value.shape, Shape::Map(_)) {
         root.error(
             "E003",
             format!("expected a Kubernetes object, found {}", value.describe()),
@@ -130,8 +189,14 @@ fn read_document(file: &str, value: Value, problems: &RefCell<Vec<Diagnostic>>) 
             return None;
         }
     }
-    let name = root.at("metadata.name").required().name()?.to_owned();
-    let namespace = match (found.namespaced, root.at("metadata.namespace").name()) {
+    let name_at = root.at("metadata.name").required();
+    let name = name_at.name()?.to_owned();
+    check_name(&name_at, &name, found);
+    let namespace_at = root.at("metadata.namespace");
+    if let (true, Some(namespace)) = (found.namespaced, namespace_at.name()) {
+        check_name(&namespace_at, namespace, kinds::namespace());
+    }
+    let namespace = match (found.namespaced, namespace_at.value().and_then(Value::text)) {
         (true, given) => given.unwrap_or("default").to_owned(),
         (false, _) => String::new(),
     };
@@ -143,6 +208,31 @@ fn read_document(file: &str, value: Value, problems: &RefCell<Vec<Diagnostic>>) 
         value,
     })
 }
+
+/// What the API server takes for a name: a Service's becomes a word in DNS and begins with a letter, a namespace's
+/// is one word, others may have dots (kubernetes 1.35 pkg/apis/core/validation/validation.go `ValidateServiceName`,
+/// `ValidateNamespaceName`).
+fn check_name(at: &Cursor<'_>, name: &str, kind: &Kind) {
+    let dotted = !matches!(kind.name, "Service" | "Namespace");
+    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || (dotted && c == '.');
+    let ends = |c: char| matches!(c, '-' | '.');
+    let begins = kind.name != "Service" || name.starts_with(|c: char| c.is_ascii_lowercase());
+    let short = name.len() <= if dotted { 253 } else { 63 };
+    if begins && short && name.chars().all(allowed) && !name.starts_with(ends) && !name.ends_with(ends) {
+        return;
+    }
+    let hint = match (name.contains("{{") || name.contains('$'), dotted) {
+        (true, _) => TEMPLATE_HINT,
+        (false, true) => "lower-case letters, digits, '-' and '.', with a letter or digit at both ends",
+        (false, false) => {
+            "at most 63 lower-case letters, digits and '-', with a letter or digit at both ends"
+        }
+    };
+    at.error("E004", format!("{name:?} is no name for a {}", kind.name), hint);
+}
+
+const TEMPLATE_HINT: &str =
+    "a template is no manifest yet: render it first, as `helm template` or `envsubst` do";
 
 /// What a document's readers need.
 pub(crate) struct Reading<'a> {

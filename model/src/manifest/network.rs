@@ -25,6 +25,9 @@ pub(super) const SERVICE: &[Field] = &[
     quiet("spec.type", "load comes through Traefik, which talks to pods"),
     quiet("spec.clusterIP", "Traefik talks to pods"),
     quiet("spec.clusterIPs", "Traefik talks to pods"),
+    quiet("spec.externalIPs", "addresses play no part"),
+    quiet("spec.loadBalancerIP", "addresses play no part"),
+    quiet("spec.healthCheckNodePort", "load comes through Traefik"),
     quiet("spec.ipFamilies", "addresses play no part"),
     quiet("spec.ipFamilyPolicy", "addresses play no part"),
     quiet("spec.externalTrafficPolicy", "load comes through Traefik"),
@@ -32,12 +35,13 @@ pub(super) const SERVICE: &[Field] = &[
     quiet("spec.loadBalancerClass", "load comes through Traefik"),
     quiet("spec.loadBalancerSourceRanges", "load comes through Traefik"),
     quiet("spec.allocateLoadBalancerNodePorts", "load comes through Traefik"),
-    ignored("spec.sessionAffinity", "Traefik does not heed it"),
+    ignored("spec.sessionAffinity", "Traefik does not heed it").unless("None"),
     ignored("spec.sessionAffinityConfig", "Traefik does not heed it"),
     ignored(
         "spec.publishNotReadyAddresses",
         "pods that are not Ready get no requests here",
-    ),
+    )
+    .unless("false"),
     ignored("spec.trafficDistribution", "Traefik does not heed it"),
     refused(
         "spec.externalName",
@@ -64,9 +68,9 @@ pub(super) const INGRESS: &[Field] = &[
         "spec.rules[].http.paths[].pathType",
         "all load goes to the scenario's service",
     ),
-    quiet(
+    noted(
         "spec.ingressClassName",
-        "Traefik is the only ingress controller here",
+        "Traefik is the only ingress controller here: a class of another one gets a warning",
     ),
     quiet("spec.tls", "encryption costs nothing here"),
     refused(
@@ -141,6 +145,9 @@ pub(crate) fn read_service(reading: &Reading<'_>) -> (Service, Vec<(String, Stri
 /// What an Ingress leads to.
 pub(crate) fn read_ingress(reading: &Reading<'_>) -> Vec<Route> {
     let spec = reading.root.get("spec").required();
+    warn_of_another_controller(&spec.get("ingressClassName"));
+    let annotations = reading.root.at("metadata.annotations");
+    warn_of_another_controller(&annotations.get("kubernetes.io/ingress.class"));
     let paths = spec
         .get("rules")
         .items()
@@ -169,6 +176,23 @@ pub(crate) fn read_ingress(reading: &Reading<'_>) -> Vec<Route> {
         ))
     };
     default.into_iter().chain(backends).filter_map(route).collect()
+}
+
+/// A class may have any name; these are what other controllers' own installations call theirs.
+fn warn_of_another_controller(class: &Cursor<'_>) {
+    const OTHERS: [&str; 8] = [
+        "alb", "nginx", "haproxy", "kong", "istio", "contour", "gce", "cilium",
+    ];
+    let Some(name) = class.text() else { return };
+    if OTHERS.iter().any(|other| name.starts_with(other)) {
+        class.warn(
+            "W001",
+            format!(
+                "ignored: {name:?} is another controller's class, and Traefik serves this Ingress all the same"
+            ),
+            "all load comes through Traefik here: its latency, counters and metrics are what is simulated",
+        );
+    }
 }
 
 /// What an IngressRoute leads to.

@@ -63,7 +63,6 @@ const COMMON: &[Field] = &[
     quiet("spec.amiSelectorTerms[].id", "the family says enough"),
     quiet("spec.amiSelectorTerms[].name", "the family says enough"),
     quiet("spec.amiSelectorTerms[].owner", "the family says enough"),
-    quiet("spec.amiSelectorTerms[].ssmParameter", "the family says enough"),
     quiet("spec.subnetSelectorTerms", "the zones are the scenario's"),
     quiet("spec.securityGroupSelectorTerms", "networks play no part"),
     quiet("spec.role", "rights play no part"),
@@ -71,7 +70,6 @@ const COMMON: &[Field] = &[
     quiet("spec.tags", "for people"),
     quiet("spec.metadataOptions", "it changes nothing for pods"),
     quiet("spec.associatePublicIPAddress", "networks play no part"),
-    quiet("spec.ipPrefixCount", "networks play no part"),
     quiet("spec.context", "EC2 reserves it"),
     ignored(
         "spec.userData",
@@ -83,19 +81,28 @@ const COMMON: &[Field] = &[
 pub(super) const V1: &[Field] = &[
     table("", COMMON),
     noted("spec.amiSelectorTerms[].alias", "its family"),
+    quiet("spec.amiSelectorTerms[].ssmParameter", "the family says enough"),
     table("spec.kubelet", KUBELET),
+    ignored(
+        "spec.blockDeviceMappings[].ebs.volumeInitializationRate",
+        "volumes are fast from the start, and the fee is not counted",
+    ),
+    quiet("spec.ipPrefixCount", "networks play no part"),
+    quiet("spec.connectionTracking", "networks play no part"),
+    quiet("spec.cpuOptions", "what it makes possible, nobody here does"),
+    ignored(
+        "spec.networkInterfaces",
+        "further interfaces and EFA are not simulated: they change neither addresses nor resources",
+    ),
     refused(
         "spec.capacityReservationSelectorTerms",
         "a scenario's reservations cannot be selected by tags",
     ),
-    ignored("spec.placementGroupSelectorTerms", "placement is not simulated"),
+    ignored("spec.placementGroupSelector", "placement is not simulated"),
 ];
 
 /// The table of `karpenter.k8s.aws/v1beta1`.
-pub(super) const V1_BETA1: &[Field] = &[
-    table("", COMMON),
-    quiet("spec.associatePublicIPAddress", "networks play no part"),
-];
+pub(super) const V1_BETA1: &[Field] = COMMON;
 
 /// The table of `karpenter.kwok.sh/v1alpha1`.
 pub(super) const KWOK: &[Field] = &[
@@ -127,6 +134,7 @@ pub(crate) fn read_kwok_node_class(reading: &Reading<'_>) -> NodeClass {
 /// An EC2NodeClass, as the API version has it. Its zones are the scenario's.
 pub(crate) fn read_node_class(reading: &Reading<'_>, v1: bool) -> NodeClass {
     let spec = reading.root.get("spec").required();
+    require_terms(&spec, v1);
     let family = family(&spec, v1).unwrap_or(AmiFamily::Al2023);
     let raid = spec
         .get("instanceStorePolicy")
@@ -150,6 +158,31 @@ pub(crate) fn read_node_class(reading: &Reading<'_>, v1: bool) -> NodeClass {
     }
 }
 
+/// What the CRD refuses to be without, though nothing here depends on it (karpenter-provider-aws v1.14
+/// pkg/apis/crds/karpenter.k8s.aws_ec2nodeclasses.yaml; the same in v0.37).
+fn require_terms(spec: &Cursor<'_>, v1: bool) {
+    if v1 {
+        let _ = spec.get("amiSelectorTerms").required();
+    }
+    let _ = spec.get("subnetSelectorTerms").required();
+    let _ = spec.get("securityGroupSelectorTerms").required();
+    match (
+        spec.get("role").is_given(),
+        spec.get("instanceProfile").is_given(),
+    ) {
+        (false, false) => spec.error("E005", "either role or instanceProfile is needed", ""),
+        (true, true) => {
+            let profile = spec.get("instanceProfile");
+            profile.error(
+                "E004",
+                "role and instanceProfile exclude each other",
+                "take one of them out",
+            );
+        }
+        _ => {}
+    }
+}
+
 const FAMILIES: &[(&str, AmiFamily)] = &[
     ("AL2", AmiFamily::Al2),
     ("AL2023", AmiFamily::Al2023),
@@ -160,9 +193,26 @@ const FAMILIES: &[(&str, AmiFamily)] = &[
 
 /// amiFamily or, from v1 on, that of an alias such as `al2023@latest`.
 fn family(spec: &Cursor<'_>, v1: bool) -> Option<AmiFamily> {
+    let windows = |at: &Cursor<'_>| {
+        let found = at
+            .value()
+            .and_then(|value| value.text())
+            .is_some_and(|text| text.to_ascii_lowercase().starts_with("windows"));
+        if found {
+            at.error("E006", "nodes with Windows are not simulated", "");
+        }
+        found
+    };
     let given = spec.get("amiFamily");
     if given.is_given() {
-        return given.one_of(FAMILIES);
+        return if windows(&given) {
+            None
+        } else {
+            given.one_of(FAMILIES)
+        };
+    }
+    if v1 && !spec.get("amiSelectorTerms").is_given() {
+        return None;
     }
     let terms = spec.get("amiSelectorTerms").items();
     let alias = terms.iter().map(|term| term.get("alias")).find(Cursor::is_given);
@@ -175,6 +225,9 @@ fn family(spec: &Cursor<'_>, v1: bool) -> Option<AmiFamily> {
         given.error("E005", message, "");
         return None;
     };
+    if windows(&alias) {
+        return None;
+    }
     let text = alias.name()?;
     let name = text.split('@').next().unwrap_or(text);
     let found = FAMILIES

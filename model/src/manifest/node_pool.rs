@@ -39,9 +39,14 @@ const COMMON: &[Field] = &[
     simulated("spec.template.spec.taints[].key"),
     simulated("spec.template.spec.taints[].value"),
     simulated("spec.template.spec.taints[].effect"),
+    quiet("spec.template.spec.taints[].timeAdded", "written by controllers"),
     simulated("spec.template.spec.startupTaints[].key"),
     simulated("spec.template.spec.startupTaints[].value"),
     simulated("spec.template.spec.startupTaints[].effect"),
+    quiet(
+        "spec.template.spec.startupTaints[].timeAdded",
+        "written by controllers",
+    ),
     simulated("spec.template.spec.nodeClassRef.name"),
     quiet(
         "spec.template.spec.nodeClassRef.kind",
@@ -95,6 +100,11 @@ pub(crate) fn read_node_pool(reading: &Reading<'_>, v1: bool) -> NodePool {
         .required()
         .name()
         .unwrap_or_default();
+    if v1 && template.get("nodeClassRef").is_given() {
+        for key in ["group", "kind"] {
+            let _ = template.get("nodeClassRef").get(key).required().name();
+        }
+    }
     let weight = spec
         .get("weight")
         .int(1..=100)
@@ -116,7 +126,7 @@ pub(crate) fn read_node_pool(reading: &Reading<'_>, v1: bool) -> NodePool {
         name: reading.name.into(),
         weight: weight.unwrap_or(0),
         labels: labels(&labels_at),
-        annotations: labels(&spec.at("template.metadata.annotations")),
+        annotations: super::selector::annotations(&spec.at("template.metadata.annotations")),
         requirements: requirements(&template.get("requirements").required()),
         taints: template.get("taints").items().iter().filter_map(taint).collect(),
         startup_taints: template
@@ -347,6 +357,13 @@ fn disruption(at: &Cursor<'_>, v1: bool) -> Disruption {
     let policy = policy.unwrap_or(ConsolidationPolicy::WhenEmptyOrUnderutilized);
     let after_at = at.get("consolidateAfter");
     let after = nillable(&after_at);
+    if v1 && at.is_given() && !after_at.is_given() {
+        after_at.error(
+            "E005",
+            "consolidateAfter is missing",
+            "with any disruption at all karpenter.sh/v1 wants it: 0s is what counts without one",
+        );
+    }
     if !v1 {
         let empty_only = policy == ConsolidationPolicy::WhenEmpty;
         if !empty_only && matches!(after, Some(Some(_))) {

@@ -31,7 +31,7 @@ pub(super) fn template(at: &Cursor<'_>, namespace: &str, classes: &PriorityClass
     PodTemplate {
         namespace: namespace.to_owned(),
         labels: labels(&at.at("metadata.labels")),
-        annotations: labels(&annotations),
+        annotations: super::selector::annotations(&annotations),
         spec: spec(&at.get("spec"), classes),
     }
 }
@@ -47,6 +47,8 @@ fn spec(at: &Cursor<'_>, classes: &PriorityClasses) -> PodSpec {
         ("PreemptLowerPriority", PreemptionPolicy::PreemptLowerPriority),
         ("Never", PreemptionPolicy::Never),
     ]);
+    // A controller would make its pods again whatever happens: the API server takes nothing else in a template.
+    let _ = at.get("restartPolicy").one_of(&[("Always", ())]);
     let (overhead, _) = resources(&at.get("overhead"));
     let pod_requests = at.at("resources.requests");
     PodSpec {

@@ -45,7 +45,11 @@ pub(crate) fn read_priority_class(reading: &Reading<'_>) -> PriorityClass {
     // (kubernetes 1.35 pkg/apis/scheduling/types.go `HighestUserDefinablePriority`).
     const HIGHEST: i64 = 1_000_000_000;
     let root = &reading.root;
-    let value = root.get("value").required().int(-2_147_483_648..=HIGHEST);
+    let own = system_priority_classes()
+        .into_iter()
+        .find(|class| class.name == reading.name);
+    let highest = own.map_or(HIGHEST, |class| i64::from(class.value));
+    let value = root.get("value").required().int(-2_147_483_648..=highest);
     let preemption = root.get("preemptionPolicy").one_of(&[
         ("PreemptLowerPriority", PreemptionPolicy::PreemptLowerPriority),
         ("Never", PreemptionPolicy::Never),

@@ -3,8 +3,8 @@
 mod hpa;
 mod keda;
 
-pub(super) use hpa::HORIZONTAL_POD_AUTOSCALER;
 pub(crate) use hpa::read_hpa;
+pub(super) use hpa::{V1 as HPA_V1, V2 as HPA_V2};
 pub(crate) use keda::read_scaled_object;
 pub(super) use keda::{SCALED_OBJECT, TRIGGERS};
 

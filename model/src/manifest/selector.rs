@@ -12,10 +12,35 @@ pub(super) const SELECTOR: &[Field] = &[
     simulated("matchExpressions[].values"),
 ];
 
-/// A mapping of texts, as labels, annotations and node selectors are.
-pub(super) fn labels(at: &Cursor<'_>) -> Labels {
+/// A mapping of texts, as annotations are.
+pub(super) fn annotations(at: &Cursor<'_>) -> Labels {
     let pair = |(key, value): (&str, Cursor<'_>)| Some((key.to_owned(), value.text()?.to_owned()));
     at.entries().into_iter().filter_map(pair).collect()
+}
+
+/// Labels, and what selects by them: short words for keys and values
+/// (kubernetes 1.35 staging/src/k8s.io/apimachinery/pkg/api/validate/content/kube.go `IsLabelKey`, `IsLabelValue`).
+pub(super) fn labels(at: &Cursor<'_>) -> Labels {
+    let labels = annotations(at);
+    for (key, own) in at.entries() {
+        let word = key.rsplit('/').next().unwrap_or(key);
+        if word.is_empty() || !is_label_word(word) {
+            own.error("E004", format!("{key:?} is no label's key"), LABEL_WORD);
+        } else if let Some(value) = labels.get(key).filter(|value| !is_label_word(value)) {
+            own.error("E004", format!("{value:?} is no label's value"), LABEL_WORD);
+        }
+    }
+    labels
+}
+
+const LABEL_WORD: &str = "at most 63 letters, digits, '-', '_' and '.', with a letter or digit at both ends; annotations may hold anything";
+
+fn is_label_word(text: &str) -> bool {
+    let inner = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    text.len() <= 63
+        && text.chars().all(inner)
+        && !text.starts_with(['-', '_', '.'])
+        && !text.ends_with(['-', '_', '.'])
 }
 
 /// A list of texts.

@@ -29,7 +29,7 @@ pub(super) const DEPLOYMENT: &[Field] = &[
     table("spec.template", TEMPLATE),
     quiet("spec.revisionHistoryLimit", "old ReplicaSets have no pods"),
     quiet("spec.progressDeadlineSeconds", "it changes only a condition"),
-    ignored("spec.paused", "rollouts are not paused here"),
+    ignored("spec.paused", "rollouts are not paused here").unless("false"),
 ];
 
 /// The table of DaemonSets.
@@ -39,7 +39,10 @@ pub(super) const DAEMON_SET: &[Field] = &[
     table("spec.selector", SELECTOR),
     table("spec.template", TEMPLATE),
     quiet("spec.revisionHistoryLimit", "old revisions have no pods"),
-    ignored("spec.updateStrategy", "DaemonSets are not rolled out here"),
+    quiet(
+        "spec.updateStrategy",
+        "DaemonSets are not rolled out here: one applied again changes only pods of new nodes",
+    ),
     ignored("spec.minReadySeconds", "nothing here waits for a DaemonSet"),
 ];
 

@@ -269,8 +269,8 @@ pub fn codes() -> Vec<(&'static str, &'static str)> {
 pub struct FieldTable {
     /// `Deployment apps/v1`, or what the table is about.
     pub title: String,
-    /// What becomes of the whole kind, if it has no fields of interest.
-    pub note: Option<&'static str>,
+    /// What becomes of the whole kind and why, if it does not take part.
+    pub note: Option<String>,
     /// Path and row.
     pub rows: Vec<(String, Field)>,
 }
@@ -287,15 +287,10 @@ pub fn field_tables(kind: &str) -> Vec<FieldTable> {
         }];
     }
     let of_kind = |kind: &kinds::Kind| {
-        let note = match kind.fate {
-            kinds::Fate::Read => None,
-            kinds::Fate::Quiet(why) | kinds::Fate::Ignored(why) | kinds::Fate::Refused(why) => Some(why),
-        };
+        let takes_part = kind.fate == kinds::Fate::Read;
         let own = FieldTable {
-            title: format!("{} {}", kind.name, kind.versions.join(", "))
-                .trim()
-                .to_owned(),
-            note,
+            title: kind.title(),
+            note: (!takes_part).then(|| format!("{}: {}", kind.fate.as_str(), kind.fate.why())),
             rows: rows(kind.fields),
         };
         let part = |(title, fields): &(&'static str, &'static [Field])| FieldTable {

@@ -282,7 +282,7 @@ pub(super) fn copy_scenario(from: &Path, to: &Path) -> Result<(), Failure> {
             let entry = entry.map_err(|error| fail(&here, error))?;
             let relative = folder.join(entry.file_name());
             let path = entry.path();
-            let belongs = ["toml", "yaml", "yml", "csv"];
+            let belongs = ["toml", "yaml", "yml", "json", "csv"];
             let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or("");
             let hidden = entry.file_name().to_string_lossy().starts_with('.');
             if path.is_dir() && !hidden && folder.components().count() < 3 {

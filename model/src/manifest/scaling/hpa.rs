@@ -1,4 +1,4 @@
-//! `autoscaling/v2` HorizontalPodAutoscalers, and the behavior stanza that ScaledObjects share.
+//! HorizontalPodAutoscalers of `autoscaling/v2` and `v1`, and the behavior stanza that ScaledObjects share.
 
 use std::time::Duration;
 
@@ -36,8 +36,7 @@ const RULES: &[Field] = &[
 /// The table of the behavior stanza.
 pub(super) const BEHAVIOR: &[Field] = &[table("scaleUp", RULES), table("scaleDown", RULES)];
 
-/// The table of HorizontalPodAutoscalers.
-pub(in crate::manifest) const HORIZONTAL_POD_AUTOSCALER: &[Field] = &[
+const COMMON: &[Field] = &[
     table("", TOP),
     table("metadata", METADATA),
     simulated("spec.scaleTargetRef.name"),
@@ -45,6 +44,20 @@ pub(in crate::manifest) const HORIZONTAL_POD_AUTOSCALER: &[Field] = &[
     quiet("spec.scaleTargetRef.apiVersion", "there is one"),
     simulated("spec.minReplicas"),
     simulated("spec.maxReplicas"),
+];
+
+/// The table of `autoscaling/v1`: nothing but a target for the pods' CPU.
+pub(in crate::manifest) const V1: &[Field] = &[
+    table("", COMMON),
+    noted(
+        "spec.targetCPUUtilizationPercentage",
+        "80 if absent; other metrics and behavior are in autoscaling/v2",
+    ),
+];
+
+/// The table of `autoscaling/v2`.
+pub(in crate::manifest) const V2: &[Field] = &[
+    table("", COMMON),
     simulated("spec.metrics[].type"),
     simulated("spec.metrics[].resource.name"),
     table("spec.metrics[].resource.target", TARGET),
@@ -63,8 +76,14 @@ pub(in crate::manifest) const HORIZONTAL_POD_AUTOSCALER: &[Field] = &[
     table("spec.behavior", BEHAVIOR),
 ];
 
-/// A HorizontalPodAutoscaler.
-pub(crate) fn read_hpa(reading: &Reading<'_>) -> Option<HorizontalPodAutoscaler> {
+/// What `autoscaling/v1` cannot say it keeps in annotations.
+const ROUND_TRIP: [&str; 2] = [
+    "autoscaling.alpha.kubernetes.io/metrics",
+    "autoscaling.alpha.kubernetes.io/behavior",
+];
+
+/// A HorizontalPodAutoscaler, as the API version has it.
+pub(crate) fn read_hpa(reading: &Reading<'_>, v1: bool) -> Option<HorizontalPodAutoscaler> {
     let spec = reading.root.get("spec").required();
     let target = target(&spec.get("scaleTargetRef").required(), reading.namespace);
     let (min_at, max_at) = (spec.get("minReplicas"), spec.get("maxReplicas").required());
@@ -81,11 +100,25 @@ pub(crate) fn read_hpa(reading: &Reading<'_>) -> Option<HorizontalPodAutoscaler>
     if max.is_some_and(|max| max < min) {
         max_at.error("E004", format!("maxReplicas is less than minReplicas, {min}"), "");
     }
-    let metrics_at = spec.get("metrics");
-    let mut metrics: Vec<Metric> = metrics_at.items().iter().filter_map(metric).collect();
-    if metrics_at.items().is_empty() {
-        metrics.push(Metric::default_cpu());
-    }
+    let metrics = if v1 {
+        let annotations = reading.root.at("metadata.annotations");
+        for at in ROUND_TRIP.map(|key| annotations.get(key)) {
+            if at.is_given() {
+                let hint = "`kubectl get hpa.v2.autoscaling NAME -o yaml` writes it as autoscaling/v2";
+                at.error("E006", "metrics and behavior are not read from annotations", hint);
+            }
+        }
+        let per_cent = spec.get("targetCPUUtilizationPercentage").count(1);
+        vec![Metric {
+            target: per_cent.map_or(Metric::default_cpu().target, Target::AverageUtilization),
+            ..Metric::default_cpu()
+        }]
+    } else {
+        match &*spec.get("metrics").items() {
+            [] => vec![Metric::default_cpu()],
+            items => items.iter().filter_map(metric).collect(),
+        }
+    };
     Some(HorizontalPodAutoscaler {
         name: reading.object(),
         target: target?,

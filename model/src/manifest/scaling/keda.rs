@@ -88,6 +88,11 @@ const PROMETHEUS: &[Field] = &[
     quiet("queryParameters", "the simulated Prometheus reads none"),
     quiet("authModes", "the simulated Prometheus asks for no credentials"),
     quiet("unsafeSsl", "the simulated Prometheus asks for no credentials"),
+    quiet("awsRegion", "the simulated Prometheus asks for no credentials"),
+    quiet(
+        "identityOwner",
+        "the simulated Prometheus asks for no credentials",
+    ),
 ];
 
 const CRON: &[Field] = &[
@@ -101,7 +106,7 @@ const RESOURCE: &[Field] = &[
     simulated("value"),
     noted(
         "type",
-        "the former place of metricType: Utilization or AverageValue",
+        "the former place of metricType: Utilization or AverageValue; refused from KEDA 2.18 on",
     ),
     simulated("containerName"),
 ];
@@ -164,10 +169,14 @@ pub(crate) fn read_scaled_object(reading: &Reading<'_>) -> Option<ScaledObject> 
     check_annotations(&reading.root.at("metadata.annotations"));
     check_counts(&spec, &read);
     check_triggers(&spec.get("triggers"), &read);
-    check_formula(&advanced.at("scalingModifiers.formula"), &read);
+    check_formula(
+        &advanced.at("scalingModifiers.formula"),
+        &spec.get("triggers"),
+        &read,
+    );
     Some(ScaledObject {
         name: reading.object(),
-        annotations: super::super::selector::labels(&reading.root.at("metadata.annotations")),
+        annotations: super::super::selector::annotations(&reading.root.at("metadata.annotations")),
         target: target?,
         spec: read,
     })
@@ -249,8 +258,10 @@ fn check_triggers(at: &Cursor<'_>, spec: &Spec) {
 }
 
 /// The formula names triggers, and it must compile.
-fn check_formula(at: &Cursor<'_>, spec: &Spec) {
-    let Some(modifiers) = &spec.advanced.scaling_modifiers else {
+fn check_formula(at: &Cursor<'_>, triggers: &Cursor<'_>, spec: &Spec) {
+    // A trigger that was refused would be missing from the formula, too.
+    let read_all = spec.triggers.len() == triggers.items().len();
+    let Some(modifiers) = spec.advanced.scaling_modifiers.as_ref().filter(|_| read_all) else {
         return;
     };
     let names = spec.triggers.iter().filter_map(|trigger| trigger.name.as_deref());

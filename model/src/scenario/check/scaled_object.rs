@@ -1,7 +1,7 @@
 //! Advice about ScaledObjects.
 
 use super::{Facts, advise};
-use crate::document::{Context, Cursor};
+use crate::document::{Context, Cursor, Severity};
 use crate::keda::spec::{DEFAULT_MAX_REPLICAS, FallbackBehavior, MetricType, Prometheus, Spec, TriggerKind};
 use crate::manifest::{Document, ScaledObject};
 use crate::prometheus::{Op, Query};
@@ -230,6 +230,21 @@ impl Rules<'_> {
         for trigger in self.at.get("triggers").items() {
             if trigger.at("metadata.timeout").is_given() {
                 self.too_new(&trigger.at("metadata.timeout"), "timeout of a trigger", 17);
+            }
+            let of_resource = matches!(
+                trigger.get("type").value().and_then(|kind| kind.text()),
+                Some("cpu" | "memory")
+            );
+            let former = trigger.at("metadata.type");
+            if of_resource && former.is_given() && self.facts.scenario.stack.keda >= 18 {
+                // kedacore/keda 2.18 pkg/scalers/cpu_memory_scaler.go
+                let message = format!(
+                    "KEDA 2.{} refuses metadata.type: it left with 2.18",
+                    self.facts.scenario.stack.keda
+                );
+                let hint = "write metricType: Utilization or AverageValue beside the trigger's type";
+                self.context
+                    .report(Severity::Error, "E004", &former, message, hint);
             }
         }
     }

@@ -121,7 +121,11 @@ spec:
 apiVersion: karpenter.k8s.aws/v1
 kind: EC2NodeClass
 metadata: {name: default}
-spec: {amiSelectorTerms: [{alias: al2023@latest}]}
+spec:
+  amiSelectorTerms: [{alias: al2023@latest}]
+  role: node
+  subnetSelectorTerms: [{tags: {a: b}}]
+  securityGroupSelectorTerms: [{tags: {a: b}}]
 "#;
 
 /// The codes that are reported, with an HPA instead of the ScaledObject if its file is asked for.

@@ -117,13 +117,13 @@ fn scenario(
     problems: &RefCell<Vec<Diagnostic>>,
 ) -> Option<Scenario> {
     let epoch = epoch(&root.get("epoch"));
-    let duration = duration(&root.get("duration").required());
+    let duration = duration(&root.get("duration").required_as("duration = \"30m\""));
     let warm_up = root.get("warm_up").duration().unwrap_or(Duration::ZERO);
     if duration.is_some_and(|duration| warm_up >= duration) {
         root.get("warm_up")
             .error("E004", "the warm-up is as long as the run", "");
     }
-    let stack = stack::stack(&root.get("stack").required());
+    let stack = stack::stack(&root.get("stack"));
     let cloud_at = root.get("cloud");
     let catalog = catalog.or_else(|| cloud::catalog(&cloud_at).map(Arc::new));
     let zones = catalog
@@ -141,11 +141,13 @@ fn scenario(
     }
     let mut ec2 = cloud::config(&cloud_at);
     ec2.shortages = shortages;
+    let name = root.get("name").required_as("name = \"shop\"");
+    let name = name.name().map(str::to_owned);
     let roles = traffic::roles(root);
     let traffic = traffic::traffic(root, files, stack.traefik);
     let question = root.get("question").text().unwrap_or_default().to_owned();
     let mut scenario = Scenario {
-        name: root.get("name").required().name().unwrap_or_default().to_owned(),
+        name: name.unwrap_or_default(),
         question,
         seed: root.get("seed").int(0..=i64::MAX).map_or(1, i64::unsigned_abs),
         epoch,

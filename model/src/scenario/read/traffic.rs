@@ -21,13 +21,22 @@ pub(super) fn roles(root: &Cursor<'_>) -> Option<Roles> {
     } else {
         None
     };
-    let proxy = root.get("proxy").required().get("deployment").required().object();
-    let server = root
-        .get("service")
-        .required()
-        .get("deployment")
-        .required()
-        .object();
+    let part = |key: &str, hint: &str| {
+        let at = root.get(key).required_as(hint);
+        at.value()?;
+        at.get("deployment")
+            .required_as("deployment = \"NAMESPACE/NAME\"")
+            .object()
+    };
+    let proxy = part(
+        "proxy",
+        "[proxy] deployment = \"NAMESPACE/NAME\" names the Deployment of Traefik, which all load comes through; \
+         scenarios/php-apache/manifests/traefik.yaml is one to copy",
+    );
+    let server = part(
+        "service",
+        "[service] deployment = \"NAMESPACE/NAME\" names the Deployment that answers the load",
+    );
     Some(Roles {
         client,
         proxy: proxy?,
