@@ -160,3 +160,46 @@ impl<K: Id, V> Table<K, V> {
         self.live == 0
     }
 }
+
+/// Something about objects, by their ids: as these count up, each has its place in a list. For what is looked up all
+/// the time.
+#[derive(Debug, Clone)]
+pub(crate) struct ById<K, V> {
+    slots: Vec<Option<V>>,
+    key: PhantomData<K>,
+}
+
+impl<K, V> Default for ById<K, V> {
+    fn default() -> Self {
+        ById {
+            slots: Vec::new(),
+            key: PhantomData,
+        }
+    }
+}
+
+impl<K: Id, V> ById<K, V> {
+    pub(crate) fn get(&self, id: K) -> Option<&V> {
+        self.slots.get(id.index())?.as_ref()
+    }
+
+    pub(crate) fn get_mut(&mut self, id: K) -> Option<&mut V> {
+        self.slots.get_mut(id.index())?.as_mut()
+    }
+
+    pub(crate) fn contains(&self, id: K) -> bool {
+        self.get(id).is_some()
+    }
+
+    /// Says something of an object; what was said before comes back.
+    pub(crate) fn insert(&mut self, id: K, value: V) -> Option<V> {
+        if self.slots.len() <= id.index() {
+            self.slots.resize_with(id.index() + 1, || None);
+        }
+        self.slots[id.index()].replace(value)
+    }
+
+    pub(crate) fn remove(&mut self, id: K) -> Option<V> {
+        self.slots.get_mut(id.index())?.take()
+    }
+}

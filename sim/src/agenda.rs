@@ -34,19 +34,25 @@ pub struct Agenda<E> {
     sequence: u64,
     /// Due at `now`, put there while it was now.
     lane: VecDeque<E>,
-    heap: Vec<Entry<E>>,
+    heap: Vec<Entry>,
+    /// The events of the heap, which stay where they are while their entries move.
+    slots: Vec<Option<E>>,
+    /// Slots that hold nothing.
+    free: Vec<u32>,
 }
 
-#[derive(Debug, Clone)]
-struct Entry<E> {
+/// When an event is due, and where it is.
+#[derive(Debug, Clone, Copy)]
+struct Entry {
     due: Instant,
     sequence: u64,
-    event: E,
+    slot: u32,
 }
 
-impl<E> Entry<E> {
-    fn key(&self) -> (Instant, u64) {
-        (self.due, self.sequence)
+impl Entry {
+    /// Due time above, sequence number below: one number to compare.
+    fn key(&self) -> u128 {
+        u128::from(self.due.as_nanos()) << 64 | u128::from(self.sequence)
     }
 }
 
@@ -57,6 +63,8 @@ impl<E> Default for Agenda<E> {
             sequence: 0,
             lane: VecDeque::new(),
             heap: Vec::new(),
+            slots: Vec::new(),
+            free: Vec::new(),
         }
     }
 }
@@ -101,14 +109,19 @@ impl<E> Agenda<E> {
             self.lane.push_back(event);
             return;
         }
-        let entry = Entry {
-            due,
-            sequence: self.sequence,
-            event,
+        let slot = match self.free.pop() {
+            Some(slot) => {
+                self.slots[slot as usize] = Some(event);
+                slot
+            }
+            None => {
+                self.slots.push(Some(event));
+                u32::try_from(self.slots.len() - 1).expect("fewer than 2^32 events are to come at once")
+            }
         };
+        let sequence = self.sequence;
         self.sequence += 1;
-        self.heap.push(entry);
-        self.sift_up(self.heap.len() - 1);
+        self.sift_up(Entry { due, sequence, slot });
     }
 
     /// Puts an event on the agenda for the present instant.
@@ -139,13 +152,11 @@ impl<E> Agenda<E> {
             None => false,
         };
         if heap_first {
-            let last = self.heap.len() - 1;
-            let entry = self.heap.swap_remove(0);
-            if last > 1 {
-                self.sift_down(0);
-            }
-            self.now = entry.due;
-            return Some((entry.due, entry.event));
+            let top = self.take_top()?;
+            self.now = top.due;
+            self.free.push(top.slot);
+            let event = self.slots[top.slot as usize].take();
+            return event.map(|event| (self.now, event));
         }
         self.lane.pop_front().map(|event| (self.now, event))
     }
@@ -166,36 +177,82 @@ impl<E> Agenda<E> {
     /// ```
     pub fn retain(&mut self, mut keep: impl FnMut(&E) -> bool) {
         self.lane.retain(&mut keep);
-        self.heap.retain(|entry| keep(&entry.event));
+        let (slots, free) = (&mut self.slots, &mut self.free);
+        self.heap.retain(|entry| {
+            let kept = slots[entry.slot as usize].as_ref().is_some_and(&mut keep);
+            if !kept {
+                slots[entry.slot as usize] = None;
+                free.push(entry.slot);
+            }
+            kept
+        });
         // What is sorted is a heap.
         self.heap.sort_unstable_by_key(Entry::key);
     }
 
-    fn sift_up(&mut self, mut index: usize) {
-        while index > 0 {
-            let parent = (index - 1) / ARITY;
-            if self.heap[index].key() >= self.heap[parent].key() {
+    /// Puts an entry in its place, from the end towards the top.
+    fn sift_up(&mut self, entry: Entry) {
+        let mut hole = self.heap.len();
+        self.heap.push(entry);
+        while hole > 0 {
+            let parent = (hole - 1) / ARITY;
+            if entry.key() >= self.heap[parent].key() {
                 break;
             }
-            self.heap.swap(index, parent);
-            index = parent;
+            self.heap[hole] = self.heap[parent];
+            hole = parent;
         }
+        self.heap[hole] = entry;
     }
 
-    fn sift_down(&mut self, mut index: usize) {
+    /// Takes the earliest entry out; the last one finds its place from the top down.
+    fn take_top(&mut self) -> Option<Entry> {
+        let last = self.heap.pop()?;
+        let Some(&top) = self.heap.first() else {
+            return Some(last);
+        };
+        let mut hole = 0;
         loop {
-            let first = index * ARITY + 1;
+            let first = hole * ARITY + 1;
             let end = (first + ARITY).min(self.heap.len());
-            let Some(least) = (first..end).min_by_key(|&child| self.heap[child].key()) else {
+            let Some(children) = self.heap.get(first..end).filter(|children| !children.is_empty()) else {
                 break;
             };
-            if self.heap[index].key() <= self.heap[least].key() {
+            let least = earliest(children);
+            let child = children[least];
+            if last.key() <= child.key() {
                 break;
             }
-            self.heap.swap(index, least);
-            index = least;
+            self.heap[hole] = child;
+            hole = first + least;
+        }
+        self.heap[hole] = last;
+        Some(top)
+    }
+}
+
+/// Which of some siblings is due first. Four of them, the rule, hold a small tournament.
+fn earliest(siblings: &[Entry]) -> usize {
+    if let [a, b, c, d] = siblings {
+        let (left, left_key) = if b.key() < a.key() {
+            (1, b.key())
+        } else {
+            (0, a.key())
+        };
+        let (right, right_key) = if d.key() < c.key() {
+            (3, d.key())
+        } else {
+            (2, c.key())
+        };
+        return if right_key < left_key { right } else { left };
+    }
+    let mut least = 0;
+    for (place, sibling) in siblings.iter().enumerate().skip(1) {
+        if sibling.key() < siblings[least].key() {
+            least = place;
         }
     }
+    least
 }
 
 #[cfg(test)]

@@ -72,7 +72,7 @@ mod tests {
     fn sample(name: &'static str, code: &str, value: f64) -> Sample {
         Sample {
             name,
-            labels: vec![("code", code.to_owned())],
+            labels: [("code", code.to_owned())].into(),
             value,
         }
     }

@@ -4,6 +4,7 @@
 //! They are not serializable; manifests have types of their own ([`crate::manifest`]) that are converted
 //! into these.
 
+mod by_template;
 mod meta;
 mod node;
 mod pdb;
@@ -12,6 +13,7 @@ mod pod_spec;
 mod store;
 mod workload;
 
+pub(crate) use by_template::ByTemplate;
 pub use meta::{Expression, LabelSelector, Labels, Operator};
 pub use node::{Node, Taint, TaintEffect};
 pub use pdb::{Budget, BudgetStatus, Eviction, PodDisruptionBudget, may_evict};

@@ -202,7 +202,7 @@ impl Cluster<'_> {
         match self.hpa(&applied.name) {
             Some(id) => self.change_hpa(id, |hpa| {
                 hpa.target = target;
-                hpa.spec = applied.spec.clone();
+                hpa.spec = applied.spec.clone().into();
             }),
             None => self.create_hpa(Hpa {
                 name: applied.name.name.clone(),
@@ -210,7 +210,7 @@ impl Cluster<'_> {
                 created: now,
                 owner: None,
                 target,
-                spec: applied.spec.clone(),
+                spec: applied.spec.clone().into(),
                 status: Status::default(),
             }),
         }

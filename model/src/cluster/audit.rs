@@ -11,6 +11,7 @@ use std::time::Duration;
 use sim::Instant;
 
 use super::Cluster;
+use super::tally::PodCounts;
 use crate::api::{Owner, Phase, Pod};
 use crate::ec2::{End, Instance};
 use crate::id::{DaemonSetId, InstanceId, NodeClaimId, NodeId, PodId, ReplicaSetId};
@@ -88,7 +89,25 @@ impl Auditor {
         self.machines_have_nodes_and_claims(now, cluster);
         self.replica_sets_converge(now, cluster);
         every_metric_is_answered(now, cluster);
+        the_curves_count_every_pod(now, cluster);
     }
+}
+
+/// Pods are counted as they change, which must come to the same as counting all.
+fn the_curves_count_every_pod(now: Instant, cluster: &mut Cluster<'_>) {
+    let (api, server) = (&cluster.api, cluster.objects.roles.server);
+    let namespace = server
+        .and_then(|id| api.deployments.get(id))
+        .map_or("", |object| object.template.namespace.as_str());
+    let pods = || api.pods.iter().map(|(_, pod)| pod);
+    let serving = server.into_iter().flat_map(|id| api.pods_of_deployment(id));
+    let ready = serving.filter(|(_, pod)| pod.is_ready() && pod.deletion.is_none());
+    let all = PodCounts {
+        pending: pods().filter(|pod| pod.node.is_none() && pod.is_active()).count(),
+        ready: ready.count(),
+        beside: pods().filter(|pod| pod.namespace() == namespace).count(),
+    };
+    assert_eq!(cluster.recorder.tally.count(api, server), all, "{now}");
 }
 
 /// Requests and pod slots both: [`Resources`] has them together.

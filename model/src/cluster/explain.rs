@@ -555,7 +555,7 @@ impl Cluster<'_> {
 
 /// A metric's part in a decision.
 fn outcome_details(outcome: &Outcome) -> Details {
-    let mut details: Details = vec![("metric", outcome.metric.as_str().into())];
+    let mut details: Details = vec![("metric", (*outcome.metric).into())];
     match &outcome.result {
         Err(reason) => details.push(("failure", reason.as_str().into())),
         Ok(Proposal {

@@ -65,10 +65,13 @@ macro_rules! hear {
     ($cluster:ident.$part:ident, $now:ident, $input:ident, $view:expr, $event:path, $perform:ident) => {{
         let mut out = std::mem::take(&mut $cluster.outboxes.$part);
         $cluster.parts.$part.handle($now, $input, $view, &mut out);
-        for action in out.drain() {
-            match action {
-                Action::WakeAt(at, input) => $cluster.agenda.at(at, $event(input)),
-                Action::Emit(output) => $cluster.$perform($now, output),
+        // Most inputs come to nothing.
+        if !out.is_empty() {
+            for action in out.drain() {
+                match action {
+                    Action::WakeAt(at, input) => $cluster.agenda.at(at, $event(input)),
+                    Action::Emit(output) => $cluster.$perform($now, output),
+                }
             }
         }
         $cluster.outboxes.$part = out;

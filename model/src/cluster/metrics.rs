@@ -69,7 +69,7 @@ impl Cluster<'_> {
             }
             Output::ScaleTo { target, replicas, .. } => self.scale_target(target, replicas),
             Output::CreateHpa(_, hpa) => self.create_hpa(*hpa),
-            Output::UpdateHpa(id, spec) => self.change_hpa(id, |hpa| hpa.spec = *spec),
+            Output::UpdateHpa(id, spec) => self.change_hpa(id, |hpa| hpa.spec = spec),
             Output::DeleteHpa(id) => self.delete_hpa(id),
             Output::Publish(event) => self.explain_keda(now, &event),
         }
@@ -121,7 +121,7 @@ impl Cluster<'_> {
 
     /// The sync that asks goes by the spec as it was when it began.
     fn fetch_metric(&mut self, now: Instant, id: HpaId, metric: usize) {
-        let Some(source) = self.parts.hpa.source(id, metric).cloned() else {
+        let Some(source) = self.parts.hpa.source(id, metric) else {
             return;
         };
         let hpa = self.objects.hpas.get(id);
@@ -138,8 +138,8 @@ impl Cluster<'_> {
             return self.hear_keda(now, keda::Input::MetricRequested { hpa: id, metric });
         }
         let (reading, delay) = match hpa {
-            Some(hpa) => self.read(now, hpa, &source),
-            None => (unavailable(&source), self.scenario.config.query.clone()),
+            Some(hpa) => self.read(now, hpa, source),
+            None => (unavailable(source), self.scenario.config.query.clone()),
         };
         let delay = delay.sample_duration(&mut self.latencies);
         self.agenda

@@ -33,6 +33,7 @@ pub mod record;
 mod recorder;
 mod scrape;
 mod start;
+mod tally;
 mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};

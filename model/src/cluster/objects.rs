@@ -120,7 +120,7 @@ impl Cluster<'_> {
             restarts: Restarts::default(),
         };
         let id = self.api.add_pod(pod);
-        self.recorder.touch();
+        self.recorder.touch_pod(id);
         self.notify(Notice::PodCreated(id));
     }
 
@@ -129,7 +129,7 @@ impl Cluster<'_> {
         let alive = |pod: &Pod| pod.node.is_none() && pod.deletion.is_none();
         if self.api.pods.get(id).is_some_and(alive) && self.api.nodes.get(node).is_some() {
             self.api.bind_pod(id, node);
-            self.recorder.touch();
+            self.recorder.touch_pod(id);
             self.notify(Notice::PodBound(id));
         }
     }
@@ -168,14 +168,14 @@ impl Cluster<'_> {
             Some(_) => return,
             None => pod.deletion = Some(Deletion { at: now, grace }),
         }
-        self.recorder.touch();
+        self.recorder.touch_pod(id);
         self.notify(Notice::PodDeleting(id));
     }
 
     /// Takes the object away.
     pub(super) fn remove_pod(&mut self, id: PodId) {
         if let Some(pod) = self.api.remove_pod(id) {
-            self.recorder.touch();
+            self.recorder.touch_pod(id);
             let unseen = pod.deletion.is_none();
             self.notify(Notice::PodGone {
                 pod: id,
@@ -193,6 +193,7 @@ impl Cluster<'_> {
                 status: false,
                 since: now,
             });
+            self.recorder.tally.change(id);
             self.notify(Notice::PodStatus(id));
         }
     }
@@ -203,7 +204,7 @@ impl Cluster<'_> {
                 status: ready,
                 since: now,
             });
-            self.recorder.touch();
+            self.recorder.touch_pod(id);
             self.notify(Notice::PodStatus(id));
         }
     }
@@ -216,7 +217,7 @@ impl Cluster<'_> {
                 status: false,
                 since: now,
             });
-            self.recorder.touch();
+            self.recorder.touch_pod(id);
             self.notify(Notice::PodEnded(id));
         }
     }

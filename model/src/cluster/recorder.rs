@@ -6,10 +6,11 @@ use std::time::Duration;
 use sim::{Instant, StepSeries};
 
 use super::record::{Counts, LogEntry, Record, Row, TypeCost};
+use super::tally::Tally;
 use super::{Cluster, Objects};
 use crate::api::Api;
 use crate::ec2::{Bill, TypeBill};
-use crate::id::DeploymentId;
+use crate::id::{DeploymentId, PodId};
 use crate::prometheus::Value;
 use crate::quantity::Price;
 use crate::traffic::{Stats, Traffic};
@@ -29,6 +30,9 @@ pub(super) struct Recorder {
     log: bool,
     /// Something that the curves show may have changed.
     touched: bool,
+    pub(super) tally: Tally,
+    /// How many nodes of each type there were when the table of nodes had this revision.
+    nodes: Option<(u64, Vec<f64>)>,
     /// When the last event was.
     last_event: Instant,
     curves: Curves,
@@ -60,6 +64,8 @@ impl Recorder {
             counting: start == Instant::ZERO,
             log,
             touched: true,
+            tally: Tally::default(),
+            nodes: None,
             last_event: Instant::ZERO,
             curves: Curves::default(),
             base: Stats::default(),
@@ -74,6 +80,12 @@ impl Recorder {
     /// Says that pods, nodes or sizes have changed.
     pub(super) fn touch(&mut self) {
         self.touched = true;
+    }
+
+    /// Says that a pod has changed in a way that the curves may show.
+    pub(super) fn touch_pod(&mut self, pod: PodId) {
+        self.touched = true;
+        self.tally.change(pod);
     }
 
     /// Counts something that happened.
@@ -121,13 +133,10 @@ impl Recorder {
     fn look(&mut self, api: &Api, objects: &Objects) {
         if std::mem::take(&mut self.touched) {
             let (at, server) = (self.last_event, objects.roles.server);
-            let pending = api
-                .pods
-                .iter()
-                .filter(|(_, pod)| pod.node.is_none() && pod.is_active());
+            let pods = self.tally.count(api, server);
             self.curves.desired.set(at, desired(api, server));
-            self.curves.ready.set(at, ready(api, server));
-            self.curves.pending.set(at, pending.count() as f64);
+            self.curves.ready.set(at, pods.ready as f64);
+            self.curves.pending.set(at, pods.pending as f64);
             self.curves.nodes.set(at, api.nodes.len() as f64);
         }
     }
@@ -149,12 +158,6 @@ impl Recorder {
 fn desired(api: &Api, server: Option<DeploymentId>) -> f64 {
     let deployment = server.and_then(|id| api.deployments.get(id));
     deployment.map_or(0.0, |deployment| f64::from(deployment.replicas))
-}
-
-fn ready(api: &Api, server: Option<DeploymentId>) -> f64 {
-    let pods = server.into_iter().flat_map(|id| api.pods_of_deployment(id));
-    pods.filter(|(_, pod)| pod.is_ready() && pod.deletion.is_none())
-        .count() as f64
 }
 
 impl Cluster<'_> {
@@ -180,17 +183,19 @@ impl Cluster<'_> {
         let (recorder, api) = (&mut self.recorder, &self.api);
         let seconds = STEP.as_secs_f64();
         let server = self.objects.roles.server;
-        let namespace = server
-            .and_then(|id| api.deployments.get(id))
-            .map_or("", |deployment| deployment.template.namespace.as_str());
-        let mut nodes = vec![0.0; recorder.record.instance_types.len()];
-        for (_, node) in api.nodes.iter() {
-            count_type(
-                &mut recorder.record.instance_types,
-                &mut nodes,
-                node.instance_type(),
-                1.0,
-            );
+        let pods = recorder.tally.count(api, server);
+        let revision = api.nodes.revision();
+        if recorder
+            .nodes
+            .as_ref()
+            .is_none_or(|(known, _)| *known != revision)
+        {
+            let types = &mut recorder.record.instance_types;
+            let mut nodes = vec![0.0; types.len()];
+            for (_, node) in api.nodes.iter() {
+                count_type(types, &mut nodes, node.instance_type(), 1.0);
+            }
+            recorder.nodes = Some((revision, nodes));
         }
         Row {
             at: recorder.shift(now),
@@ -198,14 +203,13 @@ impl Cluster<'_> {
             rps_served: (stats.served - recorder.last.served) / seconds,
             rps_failed: (stats.failed - recorder.last.failed) / seconds,
             replicas_desired: desired(api, server),
-            replicas_ready: ready(api, server),
+            replicas_ready: pods.ready as f64,
             pods_pending: recorder.curves.pending.last(),
-            pods: api
-                .pods
-                .iter()
-                .filter(|(_, pod)| pod.namespace() == namespace)
-                .count() as f64,
-            nodes,
+            pods: pods.beside as f64,
+            nodes: recorder
+                .nodes
+                .as_ref()
+                .map_or_else(Vec::new, |(_, nodes)| nodes.clone()),
             cost_per_hour: hourly(self.parts.ec2.hourly_cost()),
             latency_p95: f64::NAN,
             seen_rps: f64::NAN,

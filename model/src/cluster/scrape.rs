@@ -1,6 +1,7 @@
 //! What answers Prometheus' scrapes.
 
 use std::cell::RefCell;
+use std::sync::Arc;
 
 use sim::Instant;
 
@@ -90,8 +91,10 @@ impl Exposed {
     fn labels(&mut self, place: usize, sample: traffic::Sample) -> Labels {
         let (before, from) = self.known.split_at(place.min(self.known.len()));
         let mut known = from.iter().chain(before);
-        let same =
-            |(own, _): &&(traffic::Sample, Labels)| (own.name, &own.labels) == (sample.name, &sample.labels);
+        let same = |(own, _): &&(traffic::Sample, Labels)| {
+            let known = Arc::ptr_eq(&own.labels, &sample.labels);
+            own.name == sample.name && (known || own.labels == sample.labels)
+        };
         if let Some((_, labels)) = known.find(same) {
             return labels.clone();
         }

@@ -139,13 +139,22 @@ impl Parts {
         let mut hpa_config = config.hpa.clone();
         let phase = streams.stream("hpa/resync", 0).random::<f64>();
         hpa_config.resync_phase = hpa_config.sync_period.mul_f64(phase);
+        let prometheus = prometheus(scenario, options, &streams, queries);
+        let traffic = Traffic::new(
+            scenario.traffic.clone(),
+            options.fidelity,
+            streams,
+            &scenario.shared.probes,
+        );
+        let cpu_is_read = super::metrics::usage_is_read(scenario, options.fidelity)
+            || prometheus.interest().wants_any(&exporters::CADVISOR);
         Parts {
             controllers: Controllers::new(config.controllers.clone(), streams),
             kubelets: Kubelets::new(config.kubelet.clone(), streams),
             scheduler: Scheduler::new(config.scheduler.clone(), &streams),
             hpa: hpa::Controller::new(hpa_config, &streams),
             keda: Operator::new(config.keda.clone()),
-            prometheus: prometheus(scenario, options, &streams, queries),
+            prometheus,
             provisioner: Provisioner::new(profile, config.karpenter, &streams),
             lifecycle: Lifecycle::new(
                 profile,
@@ -168,12 +177,11 @@ impl Parts {
                 &streams,
             ),
             metrics_server: MetricsServer::default(),
-            traffic: Traffic::new(
-                scenario.traffic.clone(),
-                options.fidelity,
-                streams,
-                &scenario.shared.probes,
-            ),
+            traffic: if cpu_is_read {
+                traffic
+            } else {
+                traffic.without_cpu()
+            },
         }
     }
 }

@@ -13,7 +13,7 @@ use sim::Instant;
 use super::config::Config;
 use super::fleet::{ErrorCode, FleetError, FleetRequest, Override};
 use super::instance::Instance;
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, Entry};
 use crate::id::{InstanceId, Table};
 use crate::karpenter::CapacityType;
 use crate::quantity::Price;
@@ -72,13 +72,19 @@ impl Market<'_> {
     /// The choice that a fleet gets, and those that were tried before it.
     pub(super) fn allocate(&self, request: &FleetRequest) -> (Option<Override>, Vec<FleetError>) {
         let mut ranked: Vec<(Rank, &Override)> = Vec::with_capacity(request.overrides.len());
-        for choice in &request.overrides {
-            ranked.push((self.rank(choice, request.capacity_type), choice));
+        // Those of one type are asked for together.
+        for same in request
+            .overrides
+            .chunk_by(|a, b| a.instance_type == b.instance_type)
+        {
+            let entry = self.catalog.get(&same[0].instance_type);
+            let rank = |choice| (self.rank(choice, entry, request.capacity_type), choice);
+            ranked.extend(same.iter().map(rank));
         }
-        // Equal choices keep the order in which they were asked for.
-        ranked.sort_by_key(|(rank, _)| *rank);
         let mut errors = Vec::new();
-        for (_, choice) in ranked {
+        // The first of equal choices is the one that was asked for first.
+        while let Some(best) = (0..ranked.len()).min_by_key(|at| ranked[*at].0) {
+            let (_, choice) = ranked.remove(best);
             match self.refusal(choice, request.capacity_type) {
                 None => return (Some(choice.clone()), errors),
                 Some(code) => errors.push(FleetError {
@@ -90,8 +96,8 @@ impl Market<'_> {
         (None, errors)
     }
 
-    fn rank(&self, choice: &Override, capacity_type: CapacityType) -> Rank {
-        let entry = self.catalog.get(&choice.instance_type);
+    /// `entry` is what the catalog says of its type.
+    fn rank(&self, choice: &Override, entry: Option<&Entry>, capacity_type: CapacityType) -> Rank {
         match capacity_type {
             CapacityType::Spot => {
                 let deep = self.config.deep_pools.iter();

@@ -2,6 +2,7 @@
 //! (kubernetes 1.35 pkg/controller/podautoscaler/horizontal.go `processNextWorkItem`, `enqueueHPA`).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sim::{Component, Instant, Outbox, Streams};
@@ -150,7 +151,7 @@ pub struct Controller {
     idle: usize,
     /// What is remembered of each HPA.
     known: BTreeMap<HpaId, History>,
-    running: BTreeMap<HpaId, Run>,
+    running: BTreeMap<HpaId, Box<Run>>,
     /// The [`Input::Due`] that is set; any other is moot.
     alarm: Option<Instant>,
 }
@@ -164,7 +165,7 @@ struct Run {
     calls: Calls,
     target: DeploymentId,
     /// spec as it was when the sync began.
-    spec: Spec,
+    spec: Arc<Spec>,
     /// status as it is to be.
     status: Status,
     scale: Scale,
@@ -283,7 +284,7 @@ impl Controller {
             conflicts: 0,
         };
         out.wake_at(run.returns, Input::Returned(id));
-        self.running.insert(id, run);
+        self.running.insert(id, Box::new(run));
     }
 
     /// Sees to the alarm for the next key that is due.

@@ -1,5 +1,7 @@
 //! What one sync decided and from what, for the event log.
 
+use std::sync::Arc;
+
 use super::status::Reason;
 use crate::id::{DeploymentId, HpaId};
 
@@ -62,7 +64,7 @@ pub enum Branch {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outcome {
     /// The metric's name as the controller's messages have it.
-    pub metric: String,
+    pub metric: Arc<str>,
     /// Its proposal, or the reason why there is none.
     pub result: Result<Proposal, Reason>,
 }

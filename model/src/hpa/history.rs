@@ -1,10 +1,12 @@
 //! What the controller remembers of an HPA: recommendations and scale events. A restart forgets both.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sim::Instant;
 
-use super::spec::{Policy, Rules};
+use super::metrics;
+use super::spec::{Metric, Policy, Rules};
 
 /// A moment that may lie before the start of the run, in nanoseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,6 +33,8 @@ pub struct History {
     recommendations: Vec<(i32, Stamp)>,
     scale_ups: Vec<ScaleEvent>,
     scale_downs: Vec<ScaleEvent>,
+    /// What its metrics are called, so as not to make the words at every sync.
+    names: Vec<(Metric, Arc<str>)>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -41,6 +45,17 @@ struct ScaleEvent {
 }
 
 impl History {
+    /// What the metric at a place of spec.metrics is called in messages.
+    pub(super) fn name(&mut self, place: usize, metric: &Metric) -> Arc<str> {
+        if let Some((_, name)) = self.names.get(place).filter(|(known, _)| known == metric) {
+            return name.clone();
+        }
+        let name: Arc<str> = metrics::name(metric).into();
+        self.names.truncate(place);
+        self.names.push((metric.clone(), name.clone()));
+        name
+    }
+
     /// The first sync's entry: the size found (`recordInitialRecommendation`).
     pub fn seed(&mut self, current: i32, now: Instant) {
         if self.recommendations.is_empty() {

@@ -2,6 +2,8 @@
 //! (kubernetes 1.35 pkg/controller/podautoscaler/horizontal.go `computeReplicasForMetric`,
 //! `computeReplicasForMetrics`).
 
+use std::sync::Arc;
+
 use sim::Instant;
 
 use super::decision::{Outcome, Proposal};
@@ -49,7 +51,7 @@ pub struct Measured {
     pub current: Option<Current>,
 }
 
-/// What one reading proposes.
+/// What one reading proposes; `name` is what the metric is called.
 ///
 /// # Panics
 ///
@@ -58,6 +60,7 @@ pub struct Measured {
 pub fn compute_replicas_for_metric(
     around: &Surroundings<'_>,
     metric: &Metric,
+    name: Arc<str>,
     reading: &Reading,
 ) -> Measured {
     let calculated = calculate(around, metric, reading);
@@ -73,10 +76,7 @@ pub fn compute_replicas_for_metric(
         None => Err(failure_reason(&metric.source)),
     };
     Measured {
-        outcome: Outcome {
-            metric: name(metric),
-            result,
-        },
+        outcome: Outcome { metric: name, result },
         current: calculated.map(|found| current(metric.target, &found)),
     }
 }
@@ -190,7 +190,7 @@ fn failure_reason(source: &Source) -> Reason {
 }
 
 /// A metric's name in events and messages.
-fn name(metric: &Metric) -> String {
+pub(super) fn name(metric: &Metric) -> String {
     match &metric.source {
         Source::External { name, selector } => {
             format!("external metric {name}({})", debug(selector.as_ref()))
@@ -246,17 +246,17 @@ fn debug(selector: Option<&LabelSelector>) -> String {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Combined {
     /// The greatest proposal, and which metric made it.
-    Proposal(i32, String),
+    Proposal(i32, Arc<str>),
     /// None could be read, or the ones that could would scale down: the first failure's reason.
     NoAction(Reason),
 }
 
 /// The greatest proposal, unless it is a scale-down on partial data (`computeReplicasForMetrics`).
 #[must_use]
-pub fn combine(spec_replicas: i32, outcomes: &[Outcome]) -> Combined {
-    let mut best: Option<(i32, &str)> = None;
+pub fn combine<'o>(spec_replicas: i32, outcomes: impl Iterator<Item = &'o Outcome> + Clone) -> Combined {
+    let mut best: Option<(i32, &Arc<str>)> = None;
     let mut failures = outcomes
-        .iter()
+        .clone()
         .filter_map(|outcome| outcome.result.as_ref().err());
     for outcome in outcomes {
         if let Ok(proposal) = &outcome.result {
@@ -269,7 +269,7 @@ pub fn combine(spec_replicas: i32, outcomes: &[Outcome]) -> Combined {
     }
     match (best, failures.next()) {
         (Some((replicas, metric)), failure) if failure.is_none() || replicas >= spec_replicas => {
-            Combined::Proposal(replicas, metric.to_owned())
+            Combined::Proposal(replicas, metric.clone())
         }
         (_, Some(reason)) => Combined::NoAction(*reason),
         (_, None) => unreachable!("an HPA has at least one metric"),

@@ -114,13 +114,14 @@ impl Sync {
         status: &mut Status,
     ) -> Next {
         let metric = self.awaited(spec);
-        let measured = metrics::compute_replicas_for_metric(around, metric, reading);
+        let name = history.name(self.measured.len(), metric);
+        let measured = metrics::compute_replicas_for_metric(around, metric, name, reading);
         self.measured.push(measured);
         if self.measured.len() < spec.metrics.len() {
             return Next::FetchMetric(self.measured.len());
         }
-        let outcomes: Vec<_> = self.measured.iter().map(|one| one.outcome.clone()).collect();
-        match metrics::combine(self.scale.spec_replicas, &outcomes) {
+        let outcomes = self.measured.iter().map(|one| &one.outcome);
+        match metrics::combine(self.scale.spec_replicas, outcomes) {
             Combined::NoAction(reason) => self.no_action(around.now, reason, status),
             Combined::Proposal(proposal, metric) => {
                 set_condition(

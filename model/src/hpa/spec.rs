@@ -1,5 +1,6 @@
 //! HorizontalPodAutoscaler objects (`autoscaling/v2`), resolved: units in types, no half-set unions.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sim::Instant;
@@ -22,8 +23,8 @@ pub struct Hpa {
     pub owner: Option<ScaledObjectId>,
     /// spec.scaleTargetRef: always a Deployment.
     pub target: DeploymentId,
-    /// spec
-    pub spec: Spec,
+    /// spec, as it was written last
+    pub spec: Arc<Spec>,
     /// status, as the controller wrote it last
     pub status: Status,
 }

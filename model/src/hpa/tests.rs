@@ -84,7 +84,7 @@ impl World {
             created: Instant::ZERO,
             owner: None,
             target,
-            spec: Spec {
+            spec: Arc::new(Spec {
                 min_replicas: 1,
                 max_replicas: 100,
                 metrics: vec![Metric {
@@ -95,7 +95,7 @@ impl World {
                     target: Target::AverageValue(Quantity::from_whole(100)),
                 }],
                 behavior: None,
-            },
+            }),
             status: Status::default(),
         });
         let config = Config {

@@ -40,6 +40,11 @@ impl InstanceTypes {
         self.0.index.get_or_init(make)
     }
 
+    /// The type of that name.
+    pub(crate) fn named(&self, name: &str) -> Option<&Arc<InstanceType>> {
+        Some(&self[self.index().named(name)?])
+    }
+
     /// Whether both are one and the same list.
     #[must_use]
     pub fn same(&self, other: &InstanceTypes) -> bool {

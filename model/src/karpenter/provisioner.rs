@@ -141,12 +141,27 @@ pub struct Provisioner {
     /// The window's alarm that is set.
     window_alarm: Option<Instant>,
     /// The pass under way, to be acted upon at its end.
-    pass: Option<Pass>,
+    pass: Option<Arc<Pass>>,
     /// The last pass, if another of the same would come to the same.
-    last: Option<(Seen, Pass)>,
+    last: Option<Last>,
 }
 
-#[derive(Debug, Clone)]
+/// A pass, and what it was about.
+#[derive(Debug)]
+struct Last {
+    seen: Seen,
+    pending: Pending,
+    pass: Arc<Pass>,
+}
+
+/// The pods that wait, and those of them that Karpenter does not try.
+#[derive(Debug, Default)]
+struct Pending {
+    pods: Vec<PodId>,
+    ignored: Vec<(PodId, Rejection)>,
+}
+
+#[derive(Debug)]
 struct Pass {
     results: Results,
     /// The nodes of the placements.
@@ -233,10 +248,10 @@ impl Provisioner {
         }
     }
 
-    /// Triggers for what still waits, and sees to its next retry.
-    fn reconcile(&mut self, now: Instant, trigger: Trigger, view: &View<'_>, out: &mut Out) {
+    /// Triggers for what still waits, and sees to its next retry. Says whether it waits.
+    fn reconcile(&mut self, now: Instant, trigger: Trigger, view: &View<'_>, out: &mut Out) -> bool {
         if !self.is_waiting(trigger, view) {
-            return;
+            return false;
         }
         self.batcher.trigger(now, trigger);
         // Of two times an older work queue keeps the earlier.
@@ -246,6 +261,7 @@ impl Provisioner {
             out.wake_at(now + RETRY, Input::Retry(trigger));
         }
         self.set_window_alarm(out);
+        true
     }
 
     /// One alarm is set at a time; it is set anew when it turns out to be too early.
@@ -291,13 +307,16 @@ impl Provisioner {
     /// Places all pods that wait (`Schedule`), or nothing if there are none. Nodes are looked at first, so
     /// that a pod bound in between is not made room for twice. If nothing changed since the last pass, its result
     /// stands.
-    fn schedule(&mut self, now: Instant, view: &View<'_>, out: &mut Out) -> Option<Pass> {
-        let mut pods = pending_pods(view, out);
-        if let Some((_, known)) = self.last.as_ref().filter(|(seen, _)| seen.is_current(view)) {
-            out.emit(Output::Publish(Event::Started(pods.len())));
-            return Some(known.clone());
+    fn schedule(&mut self, now: Instant, view: &View<'_>, out: &mut Out) -> Option<Arc<Pass>> {
+        if let Some(last) = self.last.as_ref().filter(|last| last.seen.is_current(view)) {
+            last.pending.tell(out);
+            out.emit(Output::Publish(Event::Started(last.pending.pods.len())));
+            return Some(last.pass.clone());
         }
         self.last = None;
+        let pending = Pending::of(view);
+        pending.tell(out);
+        let mut pods = pending.pods.clone();
         let snapshot = view.snapshot();
         pods.extend(pod::on_deleting_nodes(&snapshot, view.api, now, &self.profile));
         if pods.is_empty() {
@@ -322,40 +341,44 @@ impl Provisioner {
             let node = nodes[placement.node];
             (node.claim_id(), node.node_id())
         };
-        let pass = Pass {
+        let pass = Arc::new(Pass {
             targets: results.existing.iter().map(target).collect(),
             results,
-        };
+        });
         if going.is_empty() && self.topology == chance {
-            self.last = Some((Seen::of(view), pass.clone()));
+            self.last = Some(Last {
+                seen: Seen::of(view),
+                pending,
+                pass: pass.clone(),
+            });
         }
         Some(pass)
     }
 
     /// Acts on a pass (`Results.Record`, `CreateNodeClaims`).
-    fn act(&mut self, now: Instant, pass: Pass, view: &View<'_>, out: &mut Out) {
+    fn act(&mut self, now: Instant, pass: &Pass, view: &View<'_>, out: &mut Out) {
         let Pass { results, targets } = pass;
-        for (pod, failure) in results.failures {
+        for (pod, failure) in &results.failures {
             if !failure.is_reserved() {
-                out.emit(Output::Publish(Event::FailedScheduling(pod, failure)));
+                out.emit(Output::Publish(Event::FailedScheduling(*pod, failure.clone())));
             }
         }
         let until = now + self.settings.nomination_window();
-        for (placement, (claim, node)) in results.existing.into_iter().zip(targets) {
+        for (placement, &(claim, node)) in results.existing.iter().zip(targets) {
             if let Some(claim) = claim {
                 out.emit(Output::Nominate(claim, until));
             }
             let Some(target) = node.map(Target::Node).or(claim.map(Target::Claim)) else {
                 continue;
             };
-            for pod in placement.pods {
-                out.emit(Output::Publish(Event::Nominated(pod, target.clone())));
+            for pod in &placement.pods {
+                out.emit(Output::Publish(Event::Nominated(*pod, target.clone())));
             }
         }
         let usage = (!results.new_claims.is_empty()).then(|| usage(&view.snapshot()));
-        for claim in results.new_claims {
+        for claim in &results.new_claims {
             let used = usage.as_ref().and_then(|usage| usage.get(&claim.pool));
-            self.create(now, &claim, used, view, out);
+            self.create(now, claim, used, view, out);
         }
     }
 
@@ -404,16 +427,28 @@ pub(crate) fn usage(snapshot: &Snapshot<'_>) -> BTreeMap<NodePoolId, Usage> {
     usage
 }
 
-/// The pods that wait (`GetPendingPods`).
-fn pending_pods(view: &View<'_>, out: &mut Out) -> Vec<PodId> {
-    let mut pending = Vec::new();
-    for (id, pod) in view.api.pods.iter().filter(|(_, pod)| pod::is_provisionable(pod)) {
-        match pod::validate(pod) {
-            Ok(()) => pending.push(id),
-            Err(rejection) => out.emit(Output::Publish(Event::Ignored(id, rejection))),
+impl Pending {
+    /// All of them (`GetPendingPods`).
+    fn of(view: &View<'_>) -> Self {
+        let mut pending = Pending::default();
+        // Neighbours mostly share their template, by which alone a pod is judged.
+        let mut judged: Option<(&Arc<PodTemplate>, Result<(), Rejection>)> = None;
+        for (id, pod) in view.api.pods.iter().filter(|(_, pod)| pod::is_provisionable(pod)) {
+            let known = judged.take().filter(|(own, _)| Arc::ptr_eq(own, &pod.template));
+            let (_, verdict) = judged.insert(known.unwrap_or_else(|| (&pod.template, pod::validate(pod))));
+            match verdict {
+                Ok(()) => pending.pods.push(id),
+                Err(rejection) => pending.ignored.push((id, rejection.clone())),
+            }
+        }
+        pending
+    }
+
+    fn tell(&self, out: &mut Out) {
+        for (pod, rejection) in &self.ignored {
+            out.emit(Output::Publish(Event::Ignored(*pod, rejection.clone())));
         }
     }
-    pending
 }
 
 fn is_disrupted(node: &Node) -> bool {
@@ -427,18 +462,22 @@ impl Component for Provisioner {
 
     fn handle(&mut self, now: Instant, input: Input, view: View<'_>, out: &mut Outbox<Input, Output>) {
         match input {
-            Input::PodChanged(id) => self.reconcile(now, Trigger::Pod(id), &view, out),
-            Input::NodeChanged(id) => self.reconcile(now, Trigger::Node(id), &view, out),
+            Input::PodChanged(id) => {
+                self.reconcile(now, Trigger::Pod(id), &view, out);
+            }
+            Input::NodeChanged(id) => {
+                self.reconcile(now, Trigger::Node(id), &view, out);
+            }
             Input::Retry(trigger) => {
-                if self.retries.get(&trigger) == Some(&now) {
+                let due = self.retries.get(&trigger) == Some(&now);
+                if due && !self.reconcile(now, trigger, &view, out) {
                     self.retries.remove(&trigger);
-                    self.reconcile(now, trigger, &view, out);
                 }
             }
             Input::WindowEnd => self.window_end(now, &view, out),
             Input::Done => {
                 if let Some(pass) = self.pass.take() {
-                    self.act(now, pass, &view, out);
+                    self.act(now, &pass, &view, out);
                 }
                 self.batcher.wait(now);
                 self.set_window_alarm(out);

@@ -17,7 +17,7 @@ use super::requirement::Name;
 use super::requirements::Requirements;
 use super::version::Profile;
 use crate::api::{Condition, Labels, Node, Owner, Pod, PodTemplate, Taint};
-use crate::id::{InstanceId, NodeClaimId, NodeId, NodePoolId, PodId, Table};
+use crate::id::{Id, InstanceId, NodeClaimId, NodeId, NodePoolId, PodId, Table};
 use crate::quantity::Resources;
 
 /// status.conditions of a NodeClaim. One that was never set is `None`.
@@ -230,7 +230,7 @@ impl<'a> StateNode<'a> {
         StateNode {
             node,
             claim,
-            pods: Vec::new(),
+            pods: Vec::with_capacity(16),
             pod_requests: Resources::default(),
             daemon_requests: Resources::default(),
             marked: false,
@@ -460,11 +460,18 @@ impl<'a> Snapshot<'a> {
 /// Adds the pods of nodes that are ordered by age.
 fn add_pods(nodes: &mut [StateNode<'_>], pods: &Table<PodId, Pod>) {
     let mut requests = Requests::default();
+    let mut places: Vec<Option<usize>> = Vec::new();
+    for (place, node) in nodes.iter().enumerate() {
+        if let Some(id) = node.node_id() {
+            places.resize(id.index() + 1, None);
+            places[id.index()] = Some(place);
+        }
+    }
     for (id, pod) in pods.iter() {
         let Some(bound) = pod.node.filter(|_| !pod.is_terminal()) else {
             continue;
         };
-        let Ok(at) = nodes.binary_search_by_key(&Some(bound), StateNode::node_id) else {
+        let Some(at) = places.get(bound.index()).copied().flatten() else {
             continue;
         };
         let node = &mut nodes[at];

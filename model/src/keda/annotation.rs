@@ -6,10 +6,11 @@ use super::version::Profile;
 const PREFIX: &str = "autoscaling.keda.sh/";
 
 fn value<'a>(object: &'a ScaledObject, name: &str) -> Option<&'a str> {
-    object
-        .annotations
-        .get(&format!("{PREFIX}{name}"))
-        .map(String::as_str)
+    let own = |key: &String| key.strip_prefix(PREFIX) == Some(name);
+    let mut annotations = object.annotations.iter();
+    annotations
+        .find(|(key, _)| own(key))
+        .map(|(_, value)| value.as_str())
 }
 
 /// Go's `strconv.ParseBool`; what it does not know counts as true (`getBoolAnnotation`).

@@ -37,7 +37,7 @@ pub fn hpa(id: ScaledObjectId, object: &ScaledObject, profile: &Profile, now: In
         created: now,
         owner: Some(id),
         target: object.target,
-        spec: hpa_spec(object, profile),
+        spec: hpa_spec(object, profile).into(),
         status: hpa::Status::default(),
     }
 }

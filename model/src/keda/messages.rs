@@ -1,5 +1,6 @@
 //! What goes into KEDA and what comes out.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::executor::Verdict;
@@ -109,7 +110,7 @@ pub enum Output {
     /// Make an HPA, with this ScaledObject as its owner.
     CreateHpa(ScaledObjectId, Box<Hpa>),
     /// Replace an HPA's spec.
-    UpdateHpa(HpaId, Box<HpaSpec>),
+    UpdateHpa(HpaId, Arc<HpaSpec>),
     /// Delete an HPA.
     DeleteHpa(HpaId),
     /// What was decided and why.

@@ -123,7 +123,7 @@ impl Operator {
             Some((_, old)) if old.name == wanted.name => {
                 let (hpa, old) = hpa.expect("matched above");
                 if old.spec != wanted.spec {
-                    out.emit(Output::UpdateHpa(hpa, Box::new(wanted.spec)));
+                    out.emit(Output::UpdateHpa(hpa, wanted.spec));
                 }
                 state.generation != object.generation || !state.looping
             }

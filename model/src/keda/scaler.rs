@@ -129,12 +129,11 @@ pub fn metric_name(index: usize, trigger: &Trigger, profile: &Profile) -> Option
     let name = match &trigger.kind {
         TriggerKind::Resource { .. } => return None,
         TriggerKind::Prometheus(_) if profile.plain_metric_names => "prometheus".to_owned(),
-        TriggerKind::Prometheus(metadata) => {
-            format!(
-                "prometheus-{}",
-                metadata.metric_name.as_deref().unwrap_or("prometheus")
-            )
-        }
+        TriggerKind::Prometheus(metadata) => [
+            "prometheus-",
+            metadata.metric_name.as_deref().unwrap_or("prometheus"),
+        ]
+        .concat(),
         TriggerKind::Cron(metadata) => {
             let spell = |text: &str| {
                 let spelt = text
@@ -156,8 +155,13 @@ pub fn metric_name(index: usize, trigger: &Trigger, profile: &Profile) -> Option
             )
         }
     };
-    let normalized = name.replace(['/', '.', ':', '%', '(', ')'], "-");
-    Some(format!("s{index}-{normalized}"))
+    let mut metric = ["s", &index.to_string(), "-", &name].concat().into_bytes();
+    for letter in &mut metric {
+        if matches!(letter, b'/' | b'.' | b':' | b'%' | b'(' | b')') {
+            *letter = b'-';
+        }
+    }
+    Some(String::from_utf8(metric).expect("a letter in place of a letter"))
 }
 
 #[cfg(test)]

@@ -349,7 +349,7 @@ impl World {
             Action::Emit(Output::CreateHpa(_, hpa)) => {
                 self.hpas.insert(*hpa);
             }
-            Action::Emit(Output::UpdateHpa(id, spec)) => self.hpas.get_mut(id).unwrap().spec = *spec,
+            Action::Emit(Output::UpdateHpa(id, spec)) => self.hpas.get_mut(id).unwrap().spec = spec,
             Action::Emit(Output::DeleteHpa(id)) => {
                 self.hpas.remove(id);
             }

@@ -2,72 +2,113 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 
 use super::pod::PriorityClasses;
 use super::{Document, Reading, network, node_class, node_pool, policy, scaling, workload};
-use crate::document::{Context, Diagnostic, Severity};
-use crate::scenario::{ObjectName, Objects};
+use crate::document::{Context, Cursor, Diagnostic, Severity};
+use crate::scenario::{ObjectName, Objects, PriorityClass};
 
 /// Converts documents. What they refer to in each other is resolved among them and `before`, the objects that
 /// are there already.
 #[must_use]
 pub fn convert(documents: &[&Document], before: &Objects, problems: &RefCell<Vec<Diagnostic>>) -> Objects {
     report_twins(documents, problems);
-    let mut objects = Objects::default();
-    let contexts: Vec<Context<'_>> = documents
+    let mut classes = policy::system_priority_classes().to_vec();
+    classes.extend_from_slice(&before.priority_classes);
+    for document in documents
         .iter()
-        .map(|document| Context::new(&document.file, document.title(), problems))
-        .collect();
-    let readings: Vec<(&Document, Reading<'_>)> = documents
+        .filter(|document| document.kind.name == "PriorityClass")
+    {
+        classes.extend_from_slice(&document.convert(&[]).objects.priority_classes);
+    }
+    let converted: Vec<Arc<Converted>> = documents
         .iter()
-        .copied()
-        .zip(&contexts)
-        .map(|(document, context)| {
-            let root = context.root(&document.value);
-            document.kind.schema().check(&root);
-            (
-                document,
-                Reading {
-                    root,
-                    namespace: &document.namespace,
-                    name: &document.name,
-                },
-            )
+        .map(|document| {
+            let has_pods = matches!(document.kind.name, "Deployment" | "DaemonSet");
+            document.convert(if has_pods { &classes } else { &[] })
         })
         .collect();
-    for (document, reading) in &readings {
-        if document.kind.name == "PriorityClass" {
-            objects
-                .priority_classes
-                .push(policy::read_priority_class(reading));
-        }
+    let said = |said: fn(&Converted) -> &[Diagnostic]| {
+        problems
+            .borrow_mut()
+            .extend(converted.iter().flat_map(|one| said(one)).cloned());
+    };
+    said(|one| &one.checked);
+    said(|one| &one.read);
+    let mut objects = Objects::default();
+    for one in &converted {
+        objects.append(&one.objects);
     }
-    let own = policy::system_priority_classes();
-    let classes: PriorityClasses = own
+    for document in documents
         .iter()
-        .chain(&before.priority_classes)
-        .chain(&objects.priority_classes)
-        .map(|class| (class.name.clone(), class.clone()))
-        .collect();
-    for (document, reading) in &readings {
-        read(document, reading, &classes, &mut objects);
-    }
-    for (document, reading) in &readings {
-        if document.kind.name == "NodePool" {
-            pass_kubelet_on(reading, &mut objects);
-        }
+        .filter(|document| document.kind.name == "NodePool")
+    {
+        let context = Context::new(&document.file, document.title(), problems);
+        pass_kubelet_on(&context.root(&document.value), &mut objects);
     }
     objects
 }
 
+/// What a document is converted into, once somebody has done it.
+pub(super) type Conversion = Arc<Mutex<Option<Arc<Converted>>>>;
+
+/// What a document alone says.
+#[derive(Debug)]
+pub(super) struct Converted {
+    /// The PriorityClasses that there are for its pods.
+    classes: Vec<PriorityClass>,
+    /// Its objects.
+    objects: Objects,
+    /// What is wrong with its fields as such.
+    checked: Vec<Diagnostic>,
+    /// What is wrong with what they say.
+    read: Vec<Diagnostic>,
+}
+
+impl Document {
+    /// What it says where there are these PriorityClasses.
+    fn convert(&self, classes: &[PriorityClass]) -> Arc<Converted> {
+        let mut known = self.conversion.lock().expect("nobody panics while he holds it");
+        if let Some(known) = known.as_ref().filter(|known| known.classes == classes) {
+            return known.clone();
+        }
+        let converted = Arc::new(self.convert_anew(classes));
+        *known = Some(converted.clone());
+        converted
+    }
+
+    fn convert_anew(&self, classes: &[PriorityClass]) -> Converted {
+        let problems = RefCell::default();
+        let context = Context::new(&self.file, self.title(), &problems);
+        let root = context.root(&self.value);
+        self.kind.schema().check(&root);
+        let checked = problems.take();
+        let reading = Reading {
+            root,
+            namespace: &self.namespace,
+            name: &self.name,
+        };
+        let by_name = classes.iter().map(|class| (class.name.clone(), class.clone()));
+        let mut objects = Objects::default();
+        read(self, &reading, &by_name.collect(), &mut objects);
+        Converted {
+            classes: classes.to_vec(),
+            objects,
+            checked,
+            read: problems.take(),
+        }
+    }
+}
+
 /// In `karpenter.sh/v1beta1` the kubelet's settings are the NodePool's; here they are always the class's.
-fn pass_kubelet_on(reading: &Reading<'_>, objects: &mut Objects) {
-    let at = reading.root.at("spec.template.spec.kubelet");
+fn pass_kubelet_on(root: &Cursor<'_>, objects: &mut Objects) {
+    let at = root.at("spec.template.spec.kubelet");
     if !at.is_given() {
         return;
     }
     let kubelet = node_class::kubelet(&at);
-    let name = reading.root.at("spec.template.spec.nodeClassRef.name");
+    let name = root.at("spec.template.spec.nodeClassRef.name");
     let shared = objects
         .node_pools
         .iter()
@@ -125,7 +166,9 @@ fn read(document: &Document, reading: &Reading<'_>, classes: &PriorityClasses, o
         "KWOKNodeClass" => objects
             .node_classes
             .push(node_class::read_kwok_node_class(reading)),
-        "PriorityClass" => {}
+        "PriorityClass" => objects
+            .priority_classes
+            .push(policy::read_priority_class(reading)),
         other => unreachable!("{other} takes part and is read"),
     }
 }

@@ -21,6 +21,7 @@ mod selector;
 mod workload;
 
 use std::cell::RefCell;
+use std::sync::Arc;
 
 use crate::document::{
     Context, Cursor, Diagnostic, Entry, Place, Severity, Shape, Source, Value, parse_yaml,
@@ -28,6 +29,7 @@ use crate::document::{
 use crate::scenario::ObjectName;
 use kinds::{Fate, Kind};
 
+use convert::Conversion;
 pub use convert::convert;
 pub use scaling::{HorizontalPodAutoscaler, ScaledObject};
 
@@ -43,7 +45,9 @@ pub struct Document {
     /// metadata.name
     pub name: String,
     /// All of it.
-    pub value: Value,
+    pub value: Arc<Value>,
+    /// What it was converted into, for all clones: a sweep converts the same documents with each configuration.
+    conversion: Conversion,
 }
 
 impl Document {
@@ -51,6 +55,12 @@ impl Document {
     #[must_use]
     pub fn title(&self) -> String {
         format!("{}/{}", self.kind.name, self.name)
+    }
+
+    /// All of it, to change it.
+    pub(crate) fn value_mut(&mut self) -> &mut Value {
+        self.conversion = Conversion::default();
+        Arc::make_mut(&mut self.value)
     }
 
     /// Where it begins.
@@ -205,7 +215,8 @@ fn read_document(file: &str, value: Value, problems: &RefCell<Vec<Diagnostic>>) 
         kind: found,
         namespace,
         name,
-        value,
+        value: Arc::new(value),
+        conversion: Conversion::default(),
     })
 }
 

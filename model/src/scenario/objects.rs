@@ -36,6 +36,25 @@ pub struct Objects {
     pub node_classes: Vec<karpenter::provider::NodeClass>,
 }
 
+impl Objects {
+    /// Adds another's behind its own.
+    pub(crate) fn append(&mut self, other: &Objects) {
+        self.deployments.extend_from_slice(&other.deployments);
+        self.daemon_sets.extend_from_slice(&other.daemon_sets);
+        self.services.extend_from_slice(&other.services);
+        self.service_ports.extend(other.service_ports.clone());
+        self.routes.extend_from_slice(&other.routes);
+        self.pod_disruption_budgets
+            .extend_from_slice(&other.pod_disruption_budgets);
+        self.priority_classes.extend_from_slice(&other.priority_classes);
+        self.namespaces.extend(other.namespaces.clone());
+        self.hpas.extend_from_slice(&other.hpas);
+        self.scaled_objects.extend_from_slice(&other.scaled_objects);
+        self.node_pools.extend_from_slice(&other.node_pools);
+        self.node_classes.extend_from_slice(&other.node_classes);
+    }
+}
+
 /// A Deployment as applied.
 #[derive(Debug, Clone)]
 pub struct Deployment {

@@ -73,7 +73,7 @@ pub(super) fn look_up<'v>(
         Some(object) => Some(documents.iter().find(|document| is_called(document, object))?),
         None => None,
     };
-    let root = document.map_or(scenario, |document| &document.value);
+    let root = document.map_or(scenario, |document| &*document.value);
     let step = |at: &'v Value, segment: Segment| match (segment, &at.shape) {
         (Segment::Key(key), _) => at.get(&key),
         (Segment::Index(index), Shape::List(items)) => items.get(index),
@@ -111,11 +111,11 @@ fn find<'d>(object: &str, documents: &'d mut [Document]) -> Result<&'d mut Value
                 hint.unwrap_or_else(|| format!("there are {}", known.join(", "))),
             ))
         }
-        1 => Ok(&mut documents
+        1 => Ok(documents
             .iter_mut()
             .find(|document| is_called(document, object))
             .expect("counted a line above")
-            .value),
+            .value_mut()),
         _ => Err(refuse(
             format!("several objects are called {object}"),
             "name the namespace too: Kind/namespace/name",

@@ -13,7 +13,7 @@ use super::pod_info::{KindId, PodInfo, Term, TopologyId};
 use super::profile::Profile;
 use super::{ScoringStrategy, pod_info};
 use crate::api::{LabelSelector, Labels, Node, PodTemplate};
-use crate::id::{Id, NodeId, PodId};
+use crate::id::{ById, Id, NodeId, PodId};
 use crate::quantity::Bytes;
 
 /// An image that some node has.
@@ -73,7 +73,7 @@ pub struct Cache {
     zones: Vec<(String, Vec<NodeId>)>,
     /// The order in which nodes are visited.
     order: Vec<NodeId>,
-    placed: BTreeMap<PodId, NodeId>,
+    placed: ById<PodId, NodeId>,
     images: BTreeMap<String, ImageState>,
     node_images: BTreeMap<NodeId, BTreeMap<String, Bytes>>,
     nominated: BTreeMap<NodeId, Vec<PodRef>>,
@@ -91,7 +91,7 @@ impl Cache {
             nodes: Vec::new(),
             zones: Vec::new(),
             order: Vec::new(),
-            placed: BTreeMap::new(),
+            placed: ById::default(),
             images: BTreeMap::new(),
             node_images: BTreeMap::new(),
             nominated: BTreeMap::new(),
@@ -200,7 +200,7 @@ impl Cache {
     pub fn remove_node(&mut self, id: NodeId) -> Option<NodeInfo> {
         let old = self.nodes.get_mut(id.index())?.take()?;
         for pod in &old.pods {
-            self.placed.remove(&pod.id);
+            self.placed.remove(pod.id);
         }
         self.leave_zone(id);
         self.set_images(id, &BTreeMap::new());
@@ -210,7 +210,7 @@ impl Cache {
     /// Where a pod is bound or assumed to be.
     #[must_use]
     pub fn node_of(&self, pod: PodId) -> Option<NodeId> {
-        self.placed.get(&pod).copied()
+        self.placed.get(pod).copied()
     }
 
     /// Gives a pod room on a node, unless the node is not known. A pod that has a place already moves.
@@ -225,7 +225,7 @@ impl Cache {
 
     /// Takes the room of a pod back.
     pub fn remove_pod(&mut self, id: PodId) -> Option<(PlacedPod, NodeId)> {
-        let node = self.placed.remove(&id)?;
+        let node = self.placed.remove(id)?;
         let info = self.nodes[node.index()]
             .as_mut()
             .expect("placed pods are on nodes that exist");
@@ -240,7 +240,7 @@ impl Cache {
 
     /// A placed pod, to change what does not count towards room.
     pub fn placed_mut(&mut self, id: PodId) -> Option<&mut PlacedPod> {
-        let node = self.placed.get(&id)?;
+        let node = self.placed.get(id)?;
         let info = self.nodes[node.index()]
             .as_mut()
             .expect("placed pods are on nodes that exist");

@@ -306,8 +306,8 @@ pub fn message(cache: &Cache, found: &Found, outcome: &Outcome) -> String {
     };
     let after = match outcome {
         Outcome::Selected(_) => String::new(),
-        Outcome::NotEligible(reason) => format!("{claims}preemption: {reason}"),
-        Outcome::NoCandidate(refusals) => format!("{claims}preemption: {}", refusals.message(nodes, "")),
+        Outcome::NotEligible(reason) => [claims, "preemption: ", reason].concat(),
+        Outcome::NoCandidate(refusals) => [claims, "preemption: ", &refusals.message(nodes, "")].concat(),
     };
     found.diagnosis.message(nodes, &after)
 }

@@ -2,7 +2,7 @@
 //! (kubernetes 1.35 pkg/scheduler/backend/queue/{scheduling_queue,active_queue,backoff_queue}.go).
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use sim::Instant;
@@ -10,7 +10,7 @@ use sim::Instant;
 use super::node_info::PodRef;
 use super::plugin::{Plugin, PluginSet};
 use super::profile::Profile;
-use crate::id::PodId;
+use crate::id::{ById, PodId};
 
 /// podInitialBackoffSeconds
 pub const INITIAL_BACKOFF: Duration = Duration::from_secs(1);
@@ -64,7 +64,7 @@ impl Queued {
 #[derive(Debug, Clone)]
 pub struct Queue {
     profile: Profile,
-    pods: BTreeMap<PodId, Queued>,
+    pods: ById<PodId, Queued>,
     active: BTreeSet<Rank>,
     backoff: BTreeSet<(Instant, Rank)>,
     error_backoff: BTreeSet<(Instant, Rank)>,
@@ -88,7 +88,7 @@ impl Queue {
     pub fn new(profile: Profile) -> Self {
         Queue {
             profile,
-            pods: BTreeMap::new(),
+            pods: ById::default(),
             active: BTreeSet::new(),
             backoff: BTreeSet::new(),
             error_backoff: BTreeSet::new(),
@@ -115,16 +115,20 @@ impl Queue {
         self.move_to_active(pod.id, false);
     }
 
+    fn queued(&self, id: PodId) -> &Queued {
+        self.pods.get(id).expect("queued pods are known")
+    }
+
     /// Whether a pod is known here, be it in flight.
     #[must_use]
     pub fn has(&self, id: PodId) -> bool {
-        self.pods.contains_key(&id)
+        self.pods.contains(id)
     }
 
     /// A pod got a node or is gone (`Delete`, `Done`).
     pub fn delete(&mut self, id: PodId) {
         self.leave(id);
-        self.pods.remove(&id);
+        self.pods.remove(id);
         self.preempting.remove(&id);
     }
 
@@ -138,7 +142,7 @@ impl Queue {
         };
         let (_, _, id) = self.active.first().copied().or_else(early)?;
         self.leave(id);
-        let queued = self.pods.get_mut(&id).expect("queued pods are known");
+        let queued = self.pods.get_mut(id).expect("queued pods are known");
         queued.attempts += 1;
         queued.rejectors = PluginSet::EMPTY;
         queued.gate = None;
@@ -152,7 +156,7 @@ impl Queue {
     /// plugins for which something happened meanwhile; `moved` says, for releases without hints, that anything
     /// did.
     pub fn failed(&mut self, now: Instant, id: PodId, rejectors: PluginSet, helped: PluginSet, moved: bool) {
-        let Some(queued) = self.pods.get_mut(&id) else {
+        let Some(queued) = self.pods.get_mut(id) else {
             return;
         };
         queued.timestamp = now;
@@ -179,17 +183,18 @@ impl Queue {
     /// Something happened (`movePodsToActiveOrBackoffQueue`): pods for which it helps are tried again. `frees`
     /// says that it was the end of a pod, which alone can end a preemption.
     pub fn event(&mut self, now: Instant, frees: bool, mut helps: impl FnMut(PodRef) -> PluginSet) {
-        let waiting: Vec<PodId> = self.unschedulable.iter().map(|(_, id)| *id).collect();
-        for id in waiting {
-            let queued = &self.pods[&id];
+        let mut is_helped = |queued: &Queued| {
             let held = match queued.gate {
                 Some(Plugin::SchedulingGates) => true,
                 Some(_) => !frees,
                 None => false,
             };
-            if !held && (queued.rejectors.is_empty() || queued.rejectors.meets(helps(queued.pod))) {
-                self.requeue(now, id);
-            }
+            !held && (queued.rejectors.is_empty() || queued.rejectors.meets(helps(queued.pod)))
+        };
+        let waiting = self.unschedulable.iter().map(|(_, id)| *id);
+        let helped: Vec<PodId> = waiting.filter(|id| is_helped(self.queued(*id))).collect();
+        for id in helped {
+            self.requeue(now, id);
         }
     }
 
@@ -207,7 +212,7 @@ impl Queue {
     pub fn activate(&mut self, id: PodId) {
         if self
             .pods
-            .get(&id)
+            .get(id)
             .is_some_and(|queued| queued.place == Place::Unschedulable)
         {
             self.move_to_active(id, false);
@@ -245,7 +250,7 @@ impl Queue {
             .map(|(_, id)| *id)
             .collect();
         for id in left {
-            if self.pods[&id].gate != Some(Plugin::SchedulingGates) {
+            if self.queued(id).gate != Some(Plugin::SchedulingGates) {
                 self.requeue(now, id);
             }
         }
@@ -264,7 +269,7 @@ impl Queue {
     /// Since when the pod waits that has waited longest, of those that have no gates.
     #[must_use]
     pub fn oldest_unschedulable(&self) -> Option<Instant> {
-        let free = |(_, id): &&(Instant, PodId)| self.pods[id].gate != Some(Plugin::SchedulingGates);
+        let free = |(_, id): &&(Instant, PodId)| self.queued(*id).gate != Some(Plugin::SchedulingGates);
         self.unschedulable.iter().find(free).map(|(since, _)| *since)
     }
 
@@ -295,7 +300,7 @@ impl Queue {
     }
 
     fn requeue(&mut self, now: Instant, id: PodId) {
-        let queued = &self.pods[&id];
+        let queued = self.queued(id);
         let end = self.backoff_end(queued);
         if end.is_some_and(|end| self.is_backing_off(now, end)) {
             self.move_to_backoff(id);
@@ -322,7 +327,7 @@ impl Queue {
             return;
         }
         self.leave(id);
-        let queued = self.pods.get_mut(&id).expect("it is known");
+        let queued = self.pods.get_mut(id).expect("it is known");
         queued.place = Place::Active;
         self.active.insert(queued.rank());
     }
@@ -332,8 +337,8 @@ impl Queue {
             return;
         }
         self.leave(id);
-        let end = self.backoff_end(&self.pods[&id]);
-        let queued = self.pods.get_mut(&id).expect("it is known");
+        let end = self.backoff_end(self.queued(id));
+        let queued = self.pods.get_mut(id).expect("it is known");
         let errors = queued.rejectors.is_empty();
         queued.place = Place::Backoff(errors);
         let heap = if errors {
@@ -346,15 +351,15 @@ impl Queue {
 
     fn move_to_unschedulable(&mut self, id: PodId) {
         self.leave(id);
-        let queued = self.pods.get_mut(&id).expect("it is known");
+        let queued = self.pods.get_mut(id).expect("it is known");
         queued.place = Place::Unschedulable;
         self.unschedulable.insert((queued.timestamp, id));
     }
 
     /// Puts a pod aside if a gate holds it back.
     fn held_back(&mut self, id: PodId) -> bool {
-        let gate = self.gate(&self.pods[&id]);
-        let queued = self.pods.get_mut(&id).expect("it is known");
+        let gate = self.gate(self.queued(id));
+        let queued = self.pods.get_mut(id).expect("it is known");
         queued.gate = gate;
         if let Some(plugin) = gate {
             queued.rejectors.insert(plugin);
@@ -365,7 +370,7 @@ impl Queue {
 
     /// Takes a pod out of whatever it is in.
     fn leave(&mut self, id: PodId) {
-        let Some(queued) = self.pods.get(&id) else { return };
+        let Some(queued) = self.pods.get(id) else { return };
         let rank = queued.rank();
         match queued.place {
             Place::Active => {
@@ -385,7 +390,7 @@ impl Queue {
             }
             Place::InFlight => {}
         }
-        self.pods.get_mut(&id).expect("it is known").place = Place::InFlight;
+        self.pods.get_mut(id).expect("it is known").place = Place::InFlight;
     }
 }
 

@@ -1,5 +1,6 @@
 //! Why a node does not take a pod.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use super::plugin::{Plugin, PluginSet};
@@ -56,14 +57,14 @@ pub enum Reason {
     PreemptionNotHelpful,
 }
 
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = match self {
+impl Reason {
+    fn text(&self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
             Reason::Unschedulable => "node(s) were unschedulable",
             Reason::NodeName => "node(s) didn't match the requested node name",
             Reason::UntoleratedTaint => "node(s) had untolerated taint(s)",
             Reason::NamedTaint { key, value } => {
-                return write!(f, "node(s) had untolerated taint {{{key}: {value}}}");
+                return Cow::Owned(format!("node(s) had untolerated taint {{{key}: {value}}}"));
             }
             Reason::NodeAffinity => "node(s) didn't match Pod's node affinity/selector",
             Reason::Ports => "node(s) didn't have free ports for the requested pod ports",
@@ -71,7 +72,7 @@ impl fmt::Display for Reason {
             Reason::InsufficientCpu => "Insufficient cpu",
             Reason::InsufficientMemory => "Insufficient memory",
             Reason::InsufficientEphemeralStorage => "Insufficient ephemeral-storage",
-            Reason::Insufficient(resource) => return write!(f, "Insufficient {resource}"),
+            Reason::Insufficient(resource) => return Cow::Owned(format!("Insufficient {resource}")),
             Reason::SpreadLabel => {
                 "node(s) didn't match pod topology spread constraints (missing required label)"
             }
@@ -80,13 +81,18 @@ impl fmt::Display for Reason {
             Reason::PodAntiAffinity => "node(s) didn't match pod anti-affinity rules",
             Reason::ExistingAntiAffinity => "node(s) didn't satisfy existing pods anti-affinity rules",
             Reason::Narrowed(plugin) => {
-                return write!(f, "node(s) didn't satisfy plugin(s) [{}]", plugin.name());
+                return Cow::Owned(format!("node(s) didn't satisfy plugin(s) [{}]", plugin.name()));
             }
             Reason::TermsConflict => "pod affinity terms conflict",
             Reason::NoVictims => "No preemption victims found for incoming pod",
             Reason::PreemptionNotHelpful => "Preemption is not helpful for scheduling",
-        };
-        f.write_str(text)
+        })
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text())
     }
 }
 
@@ -147,9 +153,9 @@ impl Diagnosis {
     /// (kubernetes 1.35 pkg/scheduler/framework/types.go `FitError.Error`; `after` is what PostFilter said).
     #[must_use]
     pub fn message(&self, all_nodes: usize, after: &str) -> String {
-        let mut message = format!("0/{all_nodes} nodes are available:");
+        let mut message = ["0/", &all_nodes.to_string(), " nodes are available:"].concat();
         if let Some(reason) = &self.before_filters {
-            message += &format!(" {reason}.");
+            message.extend([" ", &reason.text(), "."]);
         } else {
             let others = all_nodes - self.statuses.len();
             let explicit = self
@@ -169,14 +175,15 @@ impl Diagnosis {
                     None => counts.push((reason, nodes)),
                 }
             }
-            let mut parts: Vec<String> = counts.iter().map(|(reason, n)| format!("{n} {reason}")).collect();
+            let part = |(reason, n): &(&Reason, usize)| [&n.to_string(), " ", &reason.text()].concat();
+            let mut parts: Vec<String> = counts.iter().map(part).collect();
             parts.sort();
             if !parts.is_empty() {
-                message += &format!(" {}.", parts.join(", "));
+                message.extend([" ", &parts.join(", "), "."]);
             }
         }
         if !after.is_empty() {
-            message += &format!(" {after}");
+            message.extend([" ", after]);
         }
         message
     }

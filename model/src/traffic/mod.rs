@@ -38,6 +38,7 @@ mod state;
 pub mod traefik;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sim::{Instant, Streams};
@@ -112,8 +113,8 @@ pub enum Input {
 pub struct Sample {
     /// The metric's name.
     pub name: &'static str,
-    /// Its labels, sorted by name.
-    pub labels: Vec<(&'static str, String)>,
+    /// Its labels, sorted by name; from scrape to scrape the same in memory.
+    pub labels: Arc<[(&'static str, String)]>,
     /// Its value.
     pub value: f64,
 }
@@ -156,6 +157,15 @@ impl Traffic {
             Fidelity::Requests => Engine::Requests(Box::new(Requests::new(config, streams))),
         };
         Traffic { engine, done: None }
+    }
+
+    /// The same where nobody will ask for [`Traffic::cpu_seconds`]: they are not kept up, and nothing else differs.
+    #[must_use]
+    pub fn without_cpu(mut self) -> Self {
+        if let Engine::Flow(engine) = &mut self.engine {
+            engine.without_cpu();
+        }
+        self
     }
 
     /// Hears one change at `now`. Goes on to `now` first.

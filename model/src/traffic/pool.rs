@@ -38,6 +38,8 @@ pub(super) struct Proxy {
     pub(super) counters: Counters,
     /// The servers in the order of the round robin.
     pub(super) servers: Vec<PodId>,
+    /// The same in the order of their ids.
+    pub(super) sorted: Vec<PodId>,
     cursor: usize,
     /// The service is in the configuration.
     has_service: bool,
@@ -94,6 +96,7 @@ impl Pool {
             ready: false,
             counters: Counters::default(),
             servers: Vec::new(),
+            sorted: Vec::new(),
             cursor: 0,
             has_service: false,
             last_apply: None,
@@ -175,12 +178,13 @@ impl Pool {
         proxy.apply_at = None;
         proxy.last_apply = at;
         proxy.cursor = 0;
-        proxy.servers.clear();
         let ready = self
             .published
             .iter()
             .filter(|&(_, &presence)| presence == Presence::Ready);
-        proxy.servers.extend(ready.map(|(&pod, _)| pod));
+        proxy.sorted.clear();
+        proxy.sorted.extend(ready.map(|(&pod, _)| pod));
+        proxy.servers.clone_from(&proxy.sorted);
         for i in (1..proxy.servers.len()).rev() {
             let j = proxy.shuffle.random_range(0..=i);
             proxy.servers.swap(i, j);
@@ -193,6 +197,11 @@ impl Pool {
 }
 
 impl Proxy {
+    /// Whether requests come to it.
+    pub(super) fn is_up(&self) -> bool {
+        self.running && self.ready
+    }
+
     /// The next server of the round robin.
     pub(super) fn pick(&mut self) -> Pick {
         if self.servers.is_empty() {

@@ -16,7 +16,7 @@ use sim::{Instant, Streams};
 use super::Role;
 use super::arrivals::{Arrivals, Process, Shape};
 use super::config::Config;
-use super::flow::Plant;
+use super::flow::{Plant, Solutions};
 use super::latency::Histogram;
 use super::requests::Requests;
 use super::state::{Pods, State};
@@ -116,6 +116,8 @@ pub struct Probes {
 /// The findings of one configuration.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Findings {
+    /// Solutions in closed form.
+    pub(super) solutions: Solutions,
     found: Arc<Mutex<BTreeMap<Vec<u64>, Once>>>,
 }
 
@@ -221,7 +223,7 @@ pub(super) fn start(config: &Config, state: &State, seed: u64, starting: f64) ->
                 Role::Server => &site.servers,
                 Role::Client => &site.clients,
             };
-            for (&cpu, &count) in pods {
+            for (cpu, count) in pods.iter() {
                 for _ in 0..count {
                     let id = PodId(next_pod);
                     next_pod += 1;

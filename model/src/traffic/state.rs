@@ -1,11 +1,39 @@
 //! A state of the service in which nothing changes: what a flow is solved for and a probe runs.
 
-use std::collections::BTreeMap;
-
 use super::config::{Machine, PodCpu};
 
-/// Pods of one kind on a node, by what their manifests say of CPU.
-pub(super) type Pods = BTreeMap<PodCpu, u32>;
+/// Pods of one role on a node: how many there are of each kind, by what their manifests say of CPU. There are one or
+/// two kinds, so that a list in their order does.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct Pods(Vec<(PodCpu, u32)>);
+
+impl Pods {
+    pub(super) const fn new() -> Self {
+        Pods(Vec::new())
+    }
+
+    /// One more of a kind.
+    pub(super) fn add(&mut self, cpu: PodCpu) {
+        match self.0.binary_search_by_key(&cpu, |&(known, _)| known) {
+            Ok(place) => self.0[place].1 += 1,
+            Err(place) => self.0.insert(place, (cpu, 1)),
+        }
+    }
+
+    /// The kinds in order, and how many there are of each.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (PodCpu, u32)> + Clone + '_ {
+        self.0.iter().copied()
+    }
+}
+
+#[cfg(test)]
+impl<const N: usize> From<[(PodCpu, u32); N]> for Pods {
+    fn from(kinds: [(PodCpu, u32); N]) -> Self {
+        let mut kinds = kinds.to_vec();
+        kinds.sort_unstable();
+        Pods(kinds)
+    }
+}
 
 /// One node with what this part runs on it.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,7 +75,7 @@ pub(super) struct State {
 
 /// Pods of one kind, all nodes together.
 pub(super) fn count(pods: &Pods) -> u32 {
-    pods.values().sum()
+    pods.iter().map(|(_, count)| count).sum()
 }
 
 impl State {
@@ -57,6 +85,12 @@ impl State {
 
     pub(super) fn clients(&self) -> u32 {
         self.sites.iter().map(|site| count(&site.clients)).sum()
+    }
+
+    /// The sites as numbers, one after the other: states with the same numbers are the same.
+    pub(super) fn numbers(&self) -> Vec<u64> {
+        let key = |site: &Site| site_key(site, &site.machine);
+        self.sites.iter().flat_map(key).collect()
     }
 
     /// The state as numbers, the same whatever the nodes are called: the key of memoized results.
@@ -140,9 +174,9 @@ fn site_key(site: &Site, machine: &Machine) -> Vec<u64> {
     let mut key = hardware.to_vec();
     key.push(gpu);
     for pods in kinds {
-        let present = pods.iter().filter(|&(_, &count)| count > 0);
+        let present = pods.iter().filter(|&(_, count)| count > 0);
         key.push(present.clone().count() as u64);
-        for (cpu, &count) in present {
+        for (cpu, count) in present {
             let limit = cpu.limit.map_or(0, |limit| limit.0 as u64 + 1);
             key.extend([cpu.request.0 as u64, limit, u64::from(count)]);
         }

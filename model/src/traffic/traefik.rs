@@ -10,6 +10,8 @@
 //! Left out: retries (off unless a middleware asks for them), request and response bytes, router metrics
 //! (off by default), TLS, the metrics entry point's own requests.
 
+use std::sync::Arc;
+
 use super::Sample;
 use super::config::Traefik;
 use super::latency::Histogram;
@@ -95,6 +97,36 @@ pub(super) struct Counters {
     pub(super) service_absent: bool,
     /// Configurations applied.
     pub(super) reloads: f64,
+    /// The label sets of what was exposed.
+    known: Vec<(Shown, Arc<[Label]>)>,
+}
+
+type Label = (&'static str, String);
+
+/// What a series' labels say.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Shown {
+    /// `entrypoint` or `service`.
+    kind: &'static str,
+    code: Option<Code>,
+    /// Of a bucket.
+    bound: Option<f64>,
+}
+
+impl Shown {
+    fn labels(self, name: &str, config: &Traefik) -> Arc<[Label]> {
+        let mut labels = vec![(self.kind, name.to_owned())];
+        labels.extend(self.code.map(|code| ("code", code.to_string())));
+        let bound = |bound: f64| match bound {
+            f64::INFINITY => "+Inf".to_owned(),
+            bound => bound.to_string(),
+        };
+        labels.extend(self.bound.map(|own| ("le", bound(own))));
+        labels.push(("method", config.method.clone()));
+        labels.push(("protocol", "http".to_owned()));
+        labels.sort_unstable_by_key(|&(name, _)| name);
+        labels.into()
+    }
 }
 
 impl Counters {
@@ -134,6 +166,9 @@ impl Counters {
             let tally = family.of(code, config.buckets.len());
             tally.requests += requests;
             tally.sum += requests * seconds;
+            if !config.durations {
+                continue;
+            }
             for (within, &bound) in tally.within.iter_mut().zip(&config.buckets) {
                 let share = match times {
                     Some(times) => times.share_within(bound),
@@ -148,17 +183,18 @@ impl Counters {
     /// forgotten (traefik 2.10 pkg/metrics/prometheus.go `SetDynamicConfig`, `Collect`).
     pub(super) fn expose(&mut self, config: &Traefik, durations: bool) -> Vec<Sample> {
         let mut samples = Vec::new();
-        let labels = |kind: &'static str, name: &str, code: Option<Code>, bound: Option<String>| {
-            let mut labels = vec![(kind, name.to_owned())];
-            labels.extend(code.map(|code| ("code", code.to_string())));
-            labels.extend(bound.map(|bound| ("le", bound)));
-            labels.push(("method", config.method.clone()));
-            labels.push(("protocol", "http".to_owned()));
-            labels.sort_unstable_by_key(|&(name, _)| name);
+        let known = &mut self.known;
+        let mut labels = |kind: &'static str, name: &str, code: Option<Code>, bound: Option<f64>| {
+            let shown = Shown { kind, code, bound };
+            if let Some((_, labels)) = known.iter().find(|(other, _)| *other == shown) {
+                return labels.clone();
+            }
+            let labels = shown.labels(name, config);
+            known.push((shown, labels.clone()));
             labels
         };
         let mut sample = |name, labels, value| samples.push(Sample { name, labels, value });
-        sample("traefik_config_reloads_total", Vec::new(), self.reloads);
+        sample("traefik_config_reloads_total", Arc::default(), self.reloads);
         let families = [
             (&self.entry_point, "entrypoint", &config.entry_point, &ENTRY_POINT),
             (&self.service, "service", &config.service, &SERVICE),
@@ -175,14 +211,10 @@ impl Counters {
                     continue;
                 }
                 for (&bound, &within) in config.buckets.iter().zip(&tally.within) {
-                    sample(
-                        names.bucket,
-                        labels(kind, name, code, Some(bound.to_string())),
-                        within,
-                    );
+                    sample(names.bucket, labels(kind, name, code, Some(bound)), within);
                 }
-                let all = Some("+Inf".to_owned());
-                sample(names.bucket, labels(kind, name, code, all), tally.requests);
+                let all = labels(kind, name, code, Some(f64::INFINITY));
+                sample(names.bucket, all, tally.requests);
                 sample(names.sum, labels(kind, name, code, None), tally.sum);
                 sample(names.count, labels(kind, name, code, None), tally.requests);
             }
@@ -199,7 +231,7 @@ impl Counters {
                 ("entrypoint", config.entry_point.clone()),
                 ("protocol", "TCP".to_owned()),
             ];
-            sample("traefik_open_connections", entry.to_vec(), self.open);
+            sample("traefik_open_connections", entry.into(), self.open);
         }
         if self.service_absent {
             self.service = Family::default();
@@ -284,7 +316,7 @@ mod tests {
             ("service", "default-service-80@kubernetes"),
         ];
         assert_eq!(
-            series.labels,
+            *series.labels,
             expected.map(|(name, value)| (name, value.to_owned()))
         );
     }

@@ -43,6 +43,30 @@ pub struct Candidate {
 /// Which of two pods goes first: `Less` is the first to be deleted.
 #[must_use]
 pub fn compare(now: Instant, a: &Candidate, b: &Candidate) -> Ordering {
+    compare_aged((a, &Ages::of(now, a)), (b, &Ages::of(now, b)))
+}
+
+/// The logarithms of a pod's ages, which are compared again and again.
+#[derive(Debug, Clone, Copy)]
+struct Ages {
+    /// Since it is Ready; of no meaning if it does not say.
+    ready: i64,
+    created: i64,
+}
+
+impl Ages {
+    fn of(now: Instant, candidate: &Candidate) -> Self {
+        let ready = candidate.ready_since.flatten();
+        Ages {
+            ready: ready.map_or(0, |since| log2_age(now, since)),
+            created: log2_age(now, candidate.created),
+        }
+    }
+}
+
+fn compare_aged((a, ages): (&Candidate, &Ages), (b, others): (&Candidate, &Ages)) -> Ordering {
+    // The younger goes first, if its age has a smaller logarithm; else the smaller uid.
+    let by_age = |own: i64, other: i64| own.cmp(&other).then(a.uid.cmp(&b.uid));
     let coarse = a
         .assigned
         .cmp(&b.assigned)
@@ -52,14 +76,14 @@ pub fn compare(now: Instant, a: &Candidate, b: &Candidate) -> Ordering {
         .then(b.rank.cmp(&a.rank));
     let readiness = || match (a.ready_since, b.ready_since) {
         (Some(since), Some(other)) if since != other => match (since, other) {
-            (Some(since), Some(other)) => by_age(now, since, other, a.uid, b.uid),
+            (Some(_), Some(_)) => by_age(ages.ready, others.ready),
             _ => since.is_some().cmp(&other.is_some()),
         },
         _ => Ordering::Equal,
     };
     let creation = || match a.created == b.created {
         true => Ordering::Equal,
-        false => by_age(now, a.created, b.created, a.uid, b.uid),
+        false => by_age(ages.created, others.created),
     };
     coarse
         .then_with(readiness)
@@ -73,11 +97,6 @@ fn phase_order(phase: Phase) -> u8 {
         Phase::Running => 2,
         Phase::Pending | Phase::Succeeded | Phase::Failed => 0,
     }
-}
-
-/// The younger goes first, if its age has a smaller logarithm; else the smaller uid.
-fn by_age(now: Instant, a: Instant, b: Instant, uid: u128, other: u128) -> Ordering {
-    log2_age(now, a).cmp(&log2_age(now, b)).then(uid.cmp(&other))
 }
 
 /// The logarithm in Go's own way, whose rounding decides at the edges: 2^50 - 1 is in bucket 50.
@@ -114,11 +133,14 @@ pub fn pods_to_delete(
     if count >= active.len() {
         return active.to_vec();
     }
-    let mut pods = candidates(api, set, active);
-    pods.shuffle(ties);
-    insertion_sort(&mut pods, |a, b| compare(now, &a.1, &b.1));
-    pods.truncate(count);
-    pods.into_iter().map(|(id, _)| id).collect()
+    let candidates = candidates(api, set, active);
+    let ages: Vec<Ages> = candidates.iter().map(|(_, own)| Ages::of(now, own)).collect();
+    let mut order: Vec<usize> = (0..candidates.len()).collect();
+    order.shuffle(ties);
+    let aged = |at: usize| (&candidates[at].1, &ages[at]);
+    insertion_sort(&mut order, |a, b| compare_aged(aged(*a), aged(*b)));
+    order.truncate(count);
+    order.into_iter().map(|at| candidates[at].0).collect()
 }
 
 /// What the comparison looks at, for each of the active pods of a ReplicaSet.

@@ -71,7 +71,7 @@ fn check(case: &Case, expect: &Expect, profile: &Profile, values: bool) -> Optio
         },
         pods: &pods,
     };
-    let measured = compute_replicas_for_metric(&around, &metric, &reading);
+    let measured = compute_replicas_for_metric(&around, &metric, "a metric".into(), &reading);
     let right = match &measured.outcome.result {
         Ok(proposal) => {
             let current = expect.current.as_ref().map(CurrentJson::resolve);

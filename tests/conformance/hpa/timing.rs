@@ -101,7 +101,7 @@ impl World<'_> {
             created: now,
             owner: None,
             target,
-            spec: Spec {
+            spec: Arc::new(Spec {
                 min_replicas: 1,
                 max_replicas: MAX_REPLICAS,
                 metrics: vec![Metric {
@@ -112,7 +112,7 @@ impl World<'_> {
                     target: Target::AverageValue(Quantity::from_whole(1000)),
                 }],
                 behavior: None,
-            },
+            }),
             status: Status::default(),
         });
         self.index.insert(id, index);

@@ -55,7 +55,7 @@ fn check(case: &Case, minor: u32) -> Option<String> {
     };
     let id = model::id::ScaledObjectId(0);
     let found = generated::hpa(id, &object, &profile, Instant::ZERO);
-    let metrics: Vec<Metric> = found.spec.metrics.into_iter().map(without_selector).collect();
+    let metrics: Vec<Metric> = found.spec.metrics.iter().cloned().map(without_selector).collect();
     let wanted: Vec<Metric> = expected.metrics.iter().map(MetricJson::resolve).collect();
     let behavior: Option<Behavior> = expected.behavior.as_ref().map(BehaviorJson::resolve);
     let wrong = [

@@ -201,7 +201,8 @@ impl ClaimStatus {
     }
 
     fn pod_changed(&mut self, now: Instant, id: PodId, view: &View<'_>, out: &mut Out) {
-        let happened = self.pod_events.observe(id, view.api);
+        // Older releases know no such events.
+        let happened = self.profile.consolidatable && self.pod_events.observe(id, view.api);
         let node = view.api.pods.get(id).and_then(|pod| pod.node);
         let Some(claim_id) = node.and_then(|node| view.api.nodes.get(node)?.claim) else {
             return;

@@ -91,7 +91,7 @@ impl Judge {
         replacements: &[NewClaim],
     ) -> (bool, Vec<(NodePoolId, Score)>) {
         let cost = |of: &mut dyn Iterator<Item = &&Candidate<'_>>| -> f64 {
-            let prices: Price = of.map(|candidate| candidate.price.unwrap_or_default()).sum();
+            let prices: Price = of.map(|candidate| candidate.price().unwrap_or_default()).sum();
             prices.usd_per_hour()
         };
         let source = cost(&mut candidates.iter());
@@ -117,7 +117,7 @@ impl Judge {
     pub(crate) fn may_pass(&self, candidate: &Candidate<'_>) -> bool {
         match self.totals.get(&candidate.pool_id) {
             Some(totals) if totals.cost > 0.0 => {
-                let price = candidate.price.unwrap_or_default().usd_per_hour();
+                let price = candidate.price().unwrap_or_default().usd_per_hour();
                 score(price, candidate.reschedule_cost, *totals).approved
             }
             _ => true,

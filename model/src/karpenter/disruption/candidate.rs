@@ -2,6 +2,7 @@
 //! (karpenter v1.14 pkg/controllers/disruption/types.go `NewCandidate`, pkg/controllers/state/statenode.go
 //! `ValidateNodeDisruptable`, `ValidatePodsDisruptable`, pkg/utils/disruption/disruption.go).
 
+use std::cell::OnceCell;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,8 +36,9 @@ pub(crate) struct Candidate<'a> {
     /// Whether the node says which capacity type and zone it is.
     pub(crate) missing_label: Option<&'static str>,
     pub(crate) spot: bool,
-    /// What the node costs; `None` if its offering is not known any more.
-    pub(crate) price: Option<Price>,
+    /// What the node costs, once somebody has asked.
+    price: OnceCell<Option<Price>>,
+    profile: &'a Profile,
     /// The pods that would have to go elsewhere.
     pub(crate) pods: Vec<PodId>,
     /// The eviction costs of its pods, less as the node nears its end.
@@ -79,7 +81,7 @@ pub(crate) fn reschedule_cost<'p>(pods: impl Iterator<Item = &'p Pod>) -> f64 {
 pub(crate) fn instance_type<'a>(state: &StateNode<'_>, view: &View<'a>) -> Option<&'a Arc<InstanceType>> {
     let name = state.labels().get(labels::INSTANCE_TYPE)?;
     let types = view.instance_types.get(&state.pool()?)?;
-    types.iter().find(|instance_type| *instance_type.name == **name)
+    types.named(name)
 }
 
 /// What a node costs; offerings count even if EC2 is out of them. From v1.14 on zone and capacity type say which one
@@ -127,7 +129,7 @@ impl<'a> Candidate<'a> {
         limits: &Limits<'a>,
         view: &View<'a>,
         now: Instant,
-        profile: &Profile,
+        profile: &'a Profile,
     ) -> Result<Candidate<'a>, Blocked> {
         validate_node(state, now, profile)?;
         let ((claim_id, claim), (_, node)) = state.claim.zip(state.node).ok_or(Blocked::NoNode)?;
@@ -172,12 +174,19 @@ impl<'a> Candidate<'a> {
             instance_type,
             missing_label,
             spot: state.labels().get(labels::CAPACITY_TYPE).map(String::as_str) == Some("spot"),
-            price: instance_type.and_then(|own| node_price(state, own, profile)),
+            price: OnceCell::new(),
+            profile,
             pods: reschedulable().map(|(id, _)| id).collect(),
             disruption_cost: cost * lifetime_remaining(created, expire_after, now),
             reschedule_cost: reschedule_cost(reschedulable().map(|(_, pod)| pod)),
             blocked,
         })
+    }
+
+    /// What the node costs; `None` if its offering is not known any more.
+    pub(crate) fn price(&self) -> Option<Price> {
+        let price = || node_price(self.state, self.instance_type?, self.profile);
+        *self.price.get_or_init(price)
     }
 
     /// Whether the node counts as empty (`IsEmpty`; before v1.14 by its pods alone).
@@ -190,7 +199,7 @@ impl<'a> Candidate<'a> {
 
     /// What it saves for each unit of disruption (`SavingsRatio`).
     pub(crate) fn savings_ratio(&self) -> f64 {
-        self.price.unwrap_or_default().usd_per_hour() / self.reschedule_cost
+        self.price().unwrap_or_default().usd_per_hour() / self.reschedule_cost
     }
 
     /// Whether a method may take it (`ShouldDisrupt`), and why not, where upstream tells.

@@ -93,7 +93,7 @@ impl<'r> Admission<'r> {
 /// What candidates cost together; `None` if a price is unknown. From v1.14 such a node counts as free.
 pub(crate) fn price_of(candidates: &[&Candidate<'_>], scene: &Scene<'_>) -> Option<Price> {
     let unknown_is_free = scene.profile.price_by_offering;
-    let price = |candidate: &&Candidate<'_>| candidate.price.or(unknown_is_free.then_some(Price(0)));
+    let price = |candidate: &&Candidate<'_>| candidate.price().or(unknown_is_free.then_some(Price(0)));
     candidates.iter().map(price).sum()
 }
 

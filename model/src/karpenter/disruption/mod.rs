@@ -240,6 +240,10 @@ impl Disruption {
         if self.quiet.is_some_and(|until| now < until) {
             return self.sleep(now + POLLING_PERIOD, out);
         }
+        if view.claims.is_empty() {
+            // No candidates, nothing to clean up.
+            return self.sleep(now + POLLING_PERIOD, out);
+        }
         if !state::is_synced(view.claims) {
             return self.sleep(now + UNSYNCED, out);
         }
@@ -336,7 +340,7 @@ impl Disruption {
             let Some(claim) = state.claim_id().filter(|claim| !self.commands.holds(*claim)) else {
                 continue;
             };
-            match Candidate::new(state, &scene.limits, scene.view, scene.now, &self.profile) {
+            match Candidate::new(state, &scene.limits, scene.view, scene.now, scene.profile) {
                 // Static pools are left out.
                 Ok(candidate) if candidate.pool.replicas.is_some() => {}
                 Ok(candidate) => candidates.push(candidate),

@@ -99,7 +99,7 @@ impl Search<'_, '_> {
     fn found(&self, candidates: &[&Candidate<'_>], moved: Move) -> Found {
         Found {
             candidates: candidates.iter().map(|candidate| candidate.claim_id).collect(),
-            price: candidates.iter().filter_map(|candidate| candidate.price).sum(),
+            price: candidates.iter().filter_map(|candidate| candidate.price()).sum(),
             replacements: moved.replacements,
             targets: moved.targets,
         }

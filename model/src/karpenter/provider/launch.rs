@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::api::Labels;
 use crate::catalog::kubelet::AmiFamily;
 use crate::ec2::fleet::{FleetRequest, Launched, Override};
-use crate::karpenter::instance_type::{CapacityType, InstanceType, InstanceTypes, Offering};
+use crate::karpenter::instance_type::{CapacityType, InstanceType, InstanceTypes, Offering, Wanted};
 use crate::karpenter::labels;
 use crate::karpenter::requirement::{Name, Requirement};
 use crate::karpenter::requirements::Requirements;
@@ -144,22 +144,21 @@ fn has_image(family: AmiFamily, instance_type: &InstanceType, profile: &Profile)
 fn compatible<'a>(claim: &NodeClaim, types: &'a InstanceTypes) -> Vec<Candidate<'a>> {
     let requirements = &claim.requirements;
     let index = types.index();
+    let mut admitted = index.compatible(requirements);
+    index.filter_offerings(&mut admitted, requirements);
+    let wanted = Wanted::of(requirements);
     let candidate = |at: usize| {
         let instance_type = &types[at];
         if !claim.requests.fits(instance_type.allocatable()) {
             return None;
         }
-        let offerings: Vec<&Offering> = instance_type.available(requirements).collect();
-        (!offerings.is_empty()).then_some(Candidate {
+        let available = instance_type.offerings.iter().filter(|own| own.available);
+        Some(Candidate {
             instance_type,
-            offerings,
+            offerings: available.filter(|own| wanted.admits(own)).collect(),
         })
     };
-    index
-        .compatible(requirements)
-        .iter()
-        .filter_map(candidate)
-        .collect()
+    admitted.iter().filter_map(candidate).collect()
 }
 
 /// Leaves what the provider wants of it: reserved offerings alone if there are any, generic types if there
@@ -209,11 +208,16 @@ fn is_exotic(instance_type: &InstanceType) -> bool {
     let metal = instance_type
         .requirements
         .get("karpenter.k8s.aws/instance-size")
-        .is_some_and(|sizes| sizes.values().iter().any(|size| size.contains("metal")));
+        .is_some_and(|sizes| sizes.values().iter().any(|size| is_metal(size)));
     metal
         || EXOTIC
             .iter()
             .any(|name| instance_type.capacity.extended(name) > 0)
+}
+
+/// Whether a size has the word in it; quicker than a search for any text would begin.
+fn is_metal(size: &str) -> bool {
+    size.as_bytes().windows(5).any(|part| part == b"metal")
 }
 
 /// Where both spot and on-demand could be launched, drops spot above the cheapest on-demand price: whole types
@@ -246,7 +250,7 @@ fn truncate<'a>(
     requirements: &Requirements,
 ) -> Result<Vec<Candidate<'a>>, InsufficientCapacity> {
     // The list is by name, and so stay types of equal price.
-    candidates.sort_by_key(Candidate::cheapest);
+    candidates.sort_by_cached_key(Candidate::cheapest);
     candidates.truncate(MAX_INSTANCE_TYPES);
     let spans = |key: &str, wanted: u32| {
         let values = candidates

@@ -179,9 +179,9 @@ fn pass(provisioner: &mut Provisioner, world: &World) -> (Vec<PodId>, bool) {
     let known = provisioner
         .last
         .as_ref()
-        .is_some_and(|(seen, _)| seen.is_current(&view));
+        .is_some_and(|last| last.seen.is_current(&view));
     let pass = provisioner.schedule(Instant::ZERO, &view, &mut Outbox::new());
-    let claims = pass.map_or_else(Vec::new, |pass| pass.results.new_claims);
+    let claims = pass.map_or_else(Vec::new, |pass| pass.results.new_claims.clone());
     (claims.into_iter().flat_map(|claim| claim.pods).collect(), !known)
 }
 

@@ -99,6 +99,13 @@ impl Catalog {
         TypeSet::all(self.types.len())
     }
 
+    /// Where a type is in the list.
+    pub(crate) fn named(&self, name: &str) -> Option<usize> {
+        let (index, _) = self.keys.get(labels::INSTANCE_TYPE)?;
+        let first = index.values.get(name)?.first()?;
+        Some(usize::from(*first))
+    }
+
     /// The types of a set, cheapest available offering first that requirements admit, and in the order of the
     /// list where prices are equal (karpenter v1.14 pkg/cloudprovider/types.go `OrderByPrice`; upstream's sort is
     /// unstable).
@@ -110,8 +117,10 @@ impl Catalog {
         let wanted = Wanted::of(requirements);
         let admitted = self.available.iter().filter(|a| wanted.admits(&a.offering));
         let admitted: Vec<&Available> = admitted.collect();
-        let cheapest = |at: usize| admitted.iter().map(|a| a.prices[at]).min();
-        let mut order: Vec<(Option<Price>, usize)> = set.iter().map(|at| (cheapest(at), at)).collect();
+        // What no requirement admits comes first.
+        let none = Price(i64::MIN);
+        let cheapest = |at: usize| admitted.iter().map(|a| a.prices[at]).min().unwrap_or(none);
+        let mut order: Vec<(Price, usize)> = set.iter().map(|at| (cheapest(at), at)).collect();
         order.sort_unstable();
         order.into_iter().map(|(_, at)| self.types[at].clone()).collect()
     }

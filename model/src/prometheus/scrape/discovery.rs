@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::config::Job;
 use super::target::{Source, Target};
 use super::{Config, View};
-use crate::api::{Labels as Metadata, Node, Phase, Pod};
+use crate::api::{ByTemplate, Labels as Metadata, Node, Phase, Pod};
 use crate::id::{NodeId, PodId};
 use crate::prometheus::exporters;
 use crate::prometheus::labels::Labels;
@@ -49,10 +49,27 @@ impl Wanted {
     }
 }
 
+/// What the pods of a template are to the chart's jobs.
+#[derive(Debug, Clone, Copy)]
+struct Role {
+    annotated: bool,
+    kube_state: bool,
+}
+
+impl Role {
+    fn of(pod: &Pod) -> Self {
+        Role {
+            annotated: is_annotated(pod),
+            kube_state: is_kube_state_metrics(pod),
+        }
+    }
+}
+
 /// What discovery remembers, so that a change costs no more than what changed.
 #[derive(Debug)]
 pub(super) struct Discovery {
     wanted: Wanted,
+    roles: ByTemplate<Role>,
     /// Pods that are or were targets.
     pods: BTreeSet<PodId>,
     nodes: BTreeMap<NodeId, NodeTargets>,
@@ -69,6 +86,7 @@ impl Discovery {
     pub(super) fn new(interest: &Interest) -> Self {
         Discovery {
             wanted: Wanted::new(interest),
+            roles: ByTemplate::default(),
             pods: BTreeSet::new(),
             nodes: BTreeMap::new(),
         }
@@ -79,7 +97,8 @@ impl Discovery {
         let Some(pod) = view.api.pods.get(id) else {
             return self.pods.remove(&id);
         };
-        let concerns = is_annotated(pod) || is_kube_state_metrics(pod);
+        let role = self.roles.get_or(&pod.template, || Role::of(pod));
+        let concerns = role.annotated || role.kube_state;
         if concerns {
             self.pods.insert(id);
         }
@@ -104,7 +123,10 @@ impl Discovery {
         let mut declared = false;
         let mut exporter = None;
         for (id, pod) in api.pods.iter() {
-            let (annotated, kube_state) = (is_annotated(pod), is_kube_state_metrics(pod));
+            let Role {
+                annotated,
+                kube_state,
+            } = *self.roles.get_or(&pod.template, || Role::of(pod));
             declared |= kube_state;
             if !annotated && !kube_state {
                 continue;
@@ -166,6 +188,11 @@ impl Discovery {
 /// A label name from a Kubernetes name: what may not be in one becomes `_`
 /// (prometheus 3.5 util/strutil/strconv.go `SanitizeLabelName`).
 fn sanitize(name: &str) -> String {
+    if name.is_ascii() {
+        let allowed = |byte: u8| if byte.is_ascii_alphanumeric() { byte } else { b'_' };
+        let bytes = name.bytes().map(allowed).collect();
+        return String::from_utf8(bytes).expect("ASCII is UTF-8");
+    }
     let allowed = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
     name.chars().map(allowed).collect()
 }

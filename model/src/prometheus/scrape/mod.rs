@@ -30,7 +30,7 @@ pub use target::{Failure, Source, Target, TargetId};
 
 use self::discovery::Discovery;
 use self::pace::Pace;
-use self::target::{Pending, ScrapeLoop};
+use self::target::{Pending, Reports, ScrapeLoop};
 use super::labels::{Labels, Sample};
 use super::promql::{EvalError, Query, Value};
 use super::storage::{Interest, Storage};
@@ -84,6 +84,7 @@ pub struct View<'a> {
 pub struct Prometheus {
     config: Config,
     interest: Interest,
+    reports: Reports,
     discovery: Discovery,
     storage: Storage,
     streams: Streams,
@@ -115,6 +116,7 @@ impl Prometheus {
         Prometheus {
             discovery: Discovery::new(&interest),
             storage: Storage::for_queries(profile, queries),
+            reports: REPORTS.map(|name| interest.wants(name)),
             interest,
             streams: *streams,
             durations: streams.stream("prometheus/scrape-duration", 0),
@@ -133,8 +135,10 @@ impl Prometheus {
     /// times.
     #[must_use]
     pub fn keeping(self, queries: &[Query]) -> Self {
+        let interest = Interest::of(queries);
         Prometheus {
-            interest: Interest::of(queries),
+            reports: REPORTS.map(|name| interest.wants(name)),
+            interest,
             storage: Storage::for_queries(Profile::of(self.config.version), queries),
             ..self
         }
@@ -315,6 +319,9 @@ impl Prometheus {
             Err(Failure::TimedOut) => (Err(Failure::TimedOut), timeout),
             Err(Failure::Refused) => (Err(Failure::Refused), drawn.min(timeout)),
         };
+        if !self.reports.contains(&true) && scrape.leaves_nothing(&result) {
+            return;
+        }
         scrape.pending = Some(Pending {
             at: self.config.unix_millis(now),
             duration: duration.as_secs_f64(),
@@ -363,7 +370,7 @@ impl Component for Prometheus {
             Input::Scraped(id, result) => self.scraped(now, id, result, out),
             Input::Commit(id) => {
                 if let Some(scrape) = self.loops.get_mut(&id) {
-                    scrape.commit(&self.interest, &mut self.storage);
+                    scrape.commit(&self.interest, self.reports, &mut self.storage);
                 }
             }
             Input::EndOfRun(id) => {

@@ -117,6 +117,9 @@ pub(crate) const REPORTS: [&str; 5] = [
     "scrape_series_added",
 ];
 
+/// Which of them some query can select.
+pub(super) type Reports = [bool; REPORTS.len()];
+
 impl ScrapeLoop {
     pub(super) fn new(target: Target, next: Instant) -> Self {
         ScrapeLoop {
@@ -130,9 +133,14 @@ impl ScrapeLoop {
         }
     }
 
+    /// Whether a scrape with this result, of which nobody wants to know how it went, leaves anything behind.
+    pub(super) fn leaves_nothing(&self, result: &Result<Vec<Sample>, Failure>) -> bool {
+        self.known.is_empty() && result.as_ref().is_ok_and(Vec::is_empty)
+    }
+
     /// Stores what a scrape brought: samples, stale markers of what is missing, the server's own series
     /// (prometheus 3.5 scrape/scrape.go `scrapeAndReport`).
-    pub(super) fn commit(&mut self, interest: &Interest, storage: &mut Storage) {
+    pub(super) fn commit(&mut self, interest: &Interest, reports: Reports, storage: &mut Storage) {
         let Some(pending) = self.pending.take() else {
             return;
         };
@@ -148,8 +156,8 @@ impl ScrapeLoop {
             }
         };
         let values = [up, pending.duration, scraped as f64, scraped as f64, added as f64];
-        for (name, value) in REPORTS.into_iter().zip(values) {
-            if interest.wants(name) {
+        for ((name, value), wanted) in REPORTS.into_iter().zip(values).zip(reports) {
+            if wanted {
                 let series = self.report(name, storage);
                 storage.append(series, at, value);
             }

@@ -175,7 +175,7 @@ impl Scheduler {
     }
 
     pub(super) fn binding_written(&mut self, now: Instant, id: PodId, view: View<'_>, out: &mut Out) {
-        let Some(binding) = self.assumed.get_mut(&id).filter(|binding| binding.at == now) else {
+        let Some(binding) = self.assumed.get_mut(id).filter(|binding| binding.at == now) else {
             return;
         };
         let (pod, node) = (binding.pod, binding.node);
@@ -186,7 +186,7 @@ impl Scheduler {
             return;
         }
         // The binding fails: the pod is forgotten, and tried again if it still waits.
-        self.assumed.remove(&id);
+        self.assumed.remove(id);
         self.cache.remove_pod(id);
         self.happened(now, ClusterEvent::AssignedPodDeleted(pod.kind));
         self.queue
@@ -236,7 +236,7 @@ impl Scheduler {
         nomination: Option<Option<NodeId>>,
         out: &mut Out,
     ) {
-        let news = self.messages.get(&pod) != Some(&message);
+        let news = self.messages.get(pod) != Some(&message);
         out.emit(Output::Publish(Box::new(Event::FailedScheduling {
             pod,
             message: message.clone(),

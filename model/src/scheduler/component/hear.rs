@@ -34,7 +34,7 @@ impl Scheduler {
         };
         match pod.node {
             Some(node) => self.pod_bound(now, reference, pod, node),
-            None if self.assumed.contains_key(&id) || pod.deletion.is_some() => {}
+            None if self.assumed.contains(id) || pod.deletion.is_some() => {}
             None if !self.queue.has(id) => {
                 self.queue
                     .add(now, reference, pod.spec().priority, pod.spec().gated);
@@ -55,7 +55,7 @@ impl Scheduler {
     }
 
     fn pod_bound(&mut self, now: Instant, pod: PodRef, object: &Pod, node: NodeId) {
-        let confirmed = self.assumed.remove(&pod.id).is_some();
+        let confirmed = self.assumed.remove(pod.id).is_some();
         let known =
             !confirmed && (self.cache.node_of(pod.id) == Some(node) || self.strays.contains_key(&pod.id));
         if known {
@@ -66,7 +66,7 @@ impl Scheduler {
             return;
         }
         self.queue.delete(pod.id);
-        self.messages.remove(&pod.id);
+        self.messages.remove(pod.id);
         self.heard_nominations.remove(&pod.id);
         self.cache.nominate(pod, None);
         let placed = PlacedPod {
@@ -84,11 +84,11 @@ impl Scheduler {
     }
 
     pub(super) fn pod_gone(&mut self, now: Instant, id: PodId) {
-        let assumed = self.assumed.remove(&id).map(|binding| binding.pod.kind);
+        let assumed = self.assumed.remove(id).map(|binding| binding.pod.kind);
         let placed = self.cache.remove_pod(id).map(|(pod, _)| pod.kind);
         let kind = placed.or(assumed).or(self.strays.remove(&id));
         self.queue.delete(id);
-        self.messages.remove(&id);
+        self.messages.remove(id);
         self.heard_nominations.remove(&id);
         if let Some(kind) = kind {
             self.happened(now, ClusterEvent::AssignedPodDeleted(kind));
@@ -168,15 +168,14 @@ impl Scheduler {
     /// template has none, the number of the kind stands in.
     fn kind_of(&mut self, pod: &Pod, view: View<'_>) -> KindId {
         let owned = matches!(pod.owner, Owner::ReplicaSet(..));
-        let key = (Arc::as_ptr(&pod.template) as usize, owned);
-        if let Some((_, kind)) = self.kinds.get(&key) {
+        if let Some(kind) = self.kinds[usize::from(owned)].get(&pod.template) {
             return *kind;
         }
         let mut template = pod.template.clone();
         let mut owner = None;
         if owned {
             if !template.labels.contains_key(TEMPLATE_HASH) {
-                let hash = self.kinds.len().to_string();
+                let hash = self.cache.kinds().len().to_string();
                 Arc::make_mut(&mut template)
                     .labels
                     .insert(TEMPLATE_HASH.to_owned(), hash);
@@ -191,7 +190,7 @@ impl Scheduler {
             owner.as_ref(),
         );
         let kind = self.cache.add_kind(template, &selector, view.namespaces);
-        self.kinds.insert(key, (pod.template.clone(), kind));
+        self.kinds[usize::from(owned)].insert(pod.template.clone(), kind);
         kind
     }
 }

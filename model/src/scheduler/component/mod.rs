@@ -10,7 +10,6 @@ mod hear;
 pub(super) mod tests;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use rand::RngExt;
@@ -24,8 +23,8 @@ use super::pod_info::KindId;
 use super::preemption::{Candidate, Outcome};
 use super::queue::{FLUSH_BACKOFF, FLUSH_UNSCHEDULABLE, MAX_UNSCHEDULABLE, Queue};
 use super::{Config, Event, Input, Output, View};
-use crate::api::PodTemplate;
-use crate::id::{NodeId, PodId};
+use crate::api::ByTemplate;
+use crate::id::{ById, NodeId, PodId};
 use crate::token_bucket::TokenBucket;
 
 type Out = Outbox<Input, Output>;
@@ -38,18 +37,18 @@ pub struct Scheduler {
     queue: Queue,
     sampling: Sampling,
     client: TokenBucket,
-    /// Kinds by the address of their template, which is kept alive, and whether a ReplicaSet owns it.
-    kinds: BTreeMap<(usize, bool), (Arc<PodTemplate>, KindId)>,
+    /// Kinds by their template: those that nobody or a DaemonSet owns, and those that a ReplicaSet does.
+    kinds: [ByTemplate<KindId>; 2],
     busy: Busy,
     /// Something happened during the cycle, and which plugins it helps.
     moved: bool,
     helped: PluginSet,
     /// Pods on their way to a node.
-    assumed: BTreeMap<PodId, Binding>,
+    assumed: ById<PodId, Binding>,
     /// Bound pods whose node is not known.
     strays: BTreeMap<PodId, KindId>,
     /// What a pod's condition said last.
-    messages: BTreeMap<PodId, String>,
+    messages: ById<PodId, String>,
     /// status.nominatedNodeName of pods that wait, as it was heard last.
     heard_nominations: BTreeMap<PodId, NodeId>,
     /// Victims by preemptor, until they are deleted.
@@ -143,13 +142,13 @@ impl Scheduler {
                 next_start: 0,
             },
             client: TokenBucket::new(config.qps, config.burst),
-            kinds: BTreeMap::new(),
+            kinds: Default::default(),
             busy: Busy::Idle,
             moved: false,
             helped: PluginSet::EMPTY,
-            assumed: BTreeMap::new(),
+            assumed: ById::default(),
             strays: BTreeMap::new(),
-            messages: BTreeMap::new(),
+            messages: ById::default(),
             heard_nominations: BTreeMap::new(),
             preemptions: BTreeMap::new(),
             flush_backoff_due: None,

@@ -6,7 +6,7 @@
 use super::{Ended, Flow, Pod};
 use crate::id::{NodeId, PodId};
 use crate::traffic::config::{Machine, PodCpu};
-use crate::traffic::pool::Presence;
+use crate::traffic::pool::{Presence, Proxy};
 use crate::traffic::{Role, traefik};
 
 impl Flow {
@@ -47,7 +47,19 @@ impl Flow {
             Role::Proxy => self.pool.proxy_running(id),
             Role::Server => {}
         }
-        self.stale_state = true;
+        self.changed(id, role);
+    }
+
+    /// A server that no proxy sends to changes nothing by coming or going: the state would be built, and rates solved,
+    /// to be the same.
+    fn changed(&mut self, id: PodId, role: Role) {
+        let sent_to = |proxy: &Proxy| proxy.sorted.binary_search(&id).is_ok();
+        let counts = role != Role::Server || self.pool.proxies.iter().any(sent_to);
+        if counts {
+            self.stale_state = true;
+        } else if !self.stale_state {
+            self.is_new_state();
+        }
     }
 
     pub(in crate::traffic) fn pod_ready(&mut self, id: PodId, ready: bool) {
@@ -106,7 +118,7 @@ impl Flow {
         if let Some(Pod { role, used, .. }) = self.pods.remove(&id) {
             self.ended.insert(id, Ended { role, used });
         }
-        self.stale_state = true;
+        self.changed(id, role);
     }
 
     /// One client's share of what is under way ends with it.
@@ -125,7 +137,11 @@ impl Flow {
     }
 
     fn server_stopped(&mut self, id: PodId, node: NodeId) {
-        let configured = self.pool.proxies.iter().any(|proxy| proxy.servers.contains(&id));
+        let configured = self
+            .pool
+            .proxies
+            .iter()
+            .any(|proxy| proxy.sorted.binary_search(&id).is_ok());
         if configured && self.plant.servers > 0.0 {
             let cut = self.flying / self.plant.servers;
             self.plant.servers -= 1.0;
@@ -142,14 +158,15 @@ impl Flow {
 
     /// What a proxy had under way ends without being counted.
     fn proxy_stopped(&mut self, id: PodId) {
-        let places = self.counting();
+        let up = self.counting();
         let counts = self
             .pool
-            .place_of(id)
-            .is_some_and(|place| places.contains(&place));
+            .proxies
+            .iter()
+            .any(|proxy| proxy.pod == id && proxy.is_up());
         self.pool.proxy_stopped(id);
         if counts {
-            let share = 1.0 / places.len() as f64;
+            let share = 1.0 / up as f64;
             let mut cut = self.flying * share + self.jam * share;
             self.flying *= 1.0 - share;
             self.jam *= 1.0 - share;

@@ -13,6 +13,7 @@ mod open;
 mod plant;
 mod reads;
 mod root;
+mod solutions;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use sim::{Instant, Streams};
 use self::open::Line;
 pub(super) use self::plant::Plant;
 use self::plant::Solution;
+pub(super) use self::solutions::Solutions;
 use super::arrivals::Source;
 use super::config::{Config, Machine, PodCpu};
 use super::pool::{Pick, Pool, Proxy};
@@ -79,6 +81,8 @@ struct Stretch {
     from: f64,
     to: f64,
     state: Arc<State>,
+    /// Which building of the state it was.
+    building: u64,
     /// What they waited beyond what the state makes them, seconds.
     delay: f64,
     served: f64,
@@ -124,6 +128,8 @@ pub(super) struct Flow {
     arrivals: f64,
     arrivals_until: f64,
     state: Arc<State>,
+    /// How many times the state was built, or would have been had it not come to the same.
+    building: u64,
     plant: Plant,
     /// The nodes of the state's sites.
     site_nodes: Vec<NodeId>,
@@ -134,8 +140,10 @@ pub(super) struct Flow {
     present: Present,
     /// Since when the state has been what it is.
     state_since: Instant,
-    /// The response times that the proxies' histograms get, and of which state they are.
-    counted: Option<(Arc<State>, Arc<Finding>)>,
+    /// The response times that the proxies' histograms get, and of which building of the state they are.
+    counted: Option<(u64, Arc<Finding>)>,
+    /// Somebody will ask for CPU use.
+    counts_cpu: bool,
     /// Since when the pods' CPU rates hold.
     since: Instant,
     /// Requests of clients with proxies and servers.
@@ -175,12 +183,14 @@ impl Flow {
             sources,
             plant: Plant::new(&config, &state),
             state: Arc::new(state),
+            building: 0,
             site_nodes: Vec::new(),
             stale_state: true,
             stale_rates: true,
             present: Present::default(),
             state_since: Instant::ZERO,
             counted: None,
+            counts_cpu: true,
             since: Instant::ZERO,
             flying: 0.0,
             lines: BTreeMap::new(),
@@ -192,6 +202,11 @@ impl Flow {
             probes: probes.of(&config),
             config,
         }
+    }
+
+    /// Nobody will ask for CPU use.
+    pub(super) fn without_cpu(&mut self) {
+        self.counts_cpu = false;
     }
 
     pub(super) fn advance(&mut self, to: Instant) {
@@ -249,17 +264,22 @@ impl Flow {
             state.sites.push(Site::new(machine));
             self.site_nodes.push(node);
         }
-        let up = |proxy: &&Proxy| proxy.running && proxy.ready;
+        let up = |proxy: &&Proxy| proxy.is_up();
         let ready = self.pool.proxies.iter().find(up);
-        let mut configured = ready.map_or_else(Vec::new, |proxy| proxy.servers.clone());
-        configured.sort_unstable();
+        let configured: &[PodId] = ready.map_or(&[], |proxy| &proxy.sorted);
+        // Both lists are in the order of ids.
+        let mut left = configured;
         let mut alive = 0;
         for (id, pod) in &mut self.pods {
             pod.place = None;
             let counts = match pod.role {
                 Role::Client => true,
                 Role::Proxy => self.pool.proxies.iter().filter(up).any(|proxy| proxy.pod == *id),
-                Role::Server => configured.binary_search(id).is_ok(),
+                Role::Server => {
+                    let before = left.iter().take_while(|other| *other < id).count();
+                    left = &left[before..];
+                    left.first() == Some(id)
+                }
             };
             if !counts {
                 continue;
@@ -269,12 +289,12 @@ impl Flow {
             };
             pod.place = Some(place);
             let site = &mut state.sites[place];
-            let kind = match pod.role {
+            let pods = match pod.role {
                 Role::Client => &mut site.clients,
                 Role::Proxy => &mut site.proxies,
                 Role::Server => &mut site.servers,
             };
-            *kind.entry(pod.cpu).or_default() += 1;
+            pods.add(pod.cpu);
             alive += usize::from(pod.role == Role::Server);
         }
         self.present.vanished = match configured.len() {
@@ -283,6 +303,12 @@ impl Flow {
         };
         self.plant = Plant::new(&self.config, &state);
         self.state = Arc::new(state);
+        self.is_new_state();
+    }
+
+    /// Whoever compares states takes this one for another than the last.
+    fn is_new_state(&mut self) {
+        self.building += 1;
         self.state_since = self.now;
     }
 
@@ -315,9 +341,14 @@ impl Flow {
                 0.0
             };
             self.state = Arc::new(state);
-            self.state_since = self.now;
+            self.is_new_state();
         }
-        let solution = self.plant.solve(share, open);
+        let solution = if share == 1.0 && open == 0.0 && self.plant.serves() {
+            let solutions = &self.probes.solutions;
+            solutions.of(&self.state, || self.plant.solve(share, open))
+        } else {
+            self.plant.solve(share, open)
+        };
         let vanished = self.present.vanished;
         let clients = self.config.clients.as_ref();
         let alone = clients
@@ -392,6 +423,9 @@ impl Flow {
     }
 
     fn set_cpu_rates(&mut self, open: f64) {
+        if !self.counts_cpu {
+            return;
+        }
         let total = self.present.served + open;
         let solution = &self.present.solution;
         let clients = self.config.clients.as_ref();
@@ -422,7 +456,7 @@ impl Flow {
     fn accrue(&mut self) {
         let seconds = self.now.since(self.since).as_secs_f64();
         self.since = self.now;
-        if seconds > 0.0 {
+        if seconds > 0.0 && self.counts_cpu {
             self.pods
                 .values_mut()
                 .for_each(|pod| pod.used += pod.rate * seconds);
@@ -462,14 +496,14 @@ impl Flow {
     /// had.
     fn look_at_times(&mut self) {
         let due = match &self.counted {
-            Some((state, _)) => {
-                !Arc::ptr_eq(state, &self.state) && self.now.since(self.state_since) >= Duration::from_secs(1)
+            Some((building, _)) => {
+                *building != self.building && self.now.since(self.state_since) >= Duration::from_secs(1)
             }
             None => true,
         };
         if due {
             let finding = self.probes.look(&self.config, &self.state, Aspect::Times);
-            self.counted = Some((Arc::clone(&self.state), finding));
+            self.counted = Some((self.building, finding));
         }
     }
 
@@ -528,29 +562,30 @@ impl Flow {
         self.stale_rates = true;
     }
 
-    /// Ready proxies, by place.
-    fn counting(&self) -> Vec<usize> {
-        let proxies = self.pool.proxies.iter().enumerate();
-        proxies
-            .filter(|(_, proxy)| proxy.running && proxy.ready)
-            .map(|(place, _)| place)
-            .collect()
+    /// How many proxies requests come to.
+    fn counting(&self) -> usize {
+        self.pool.proxies.iter().filter(|proxy| proxy.is_up()).count()
+    }
+
+    /// Counts requests, each proxy that is up its share.
+    fn count(&mut self, code: Code, at_server: bool, requests: f64, seconds: f64) {
+        let share = requests / self.counting() as f64;
+        let finding = self.counted.as_ref().filter(|_| code == traefik::OK);
+        let times = finding.map(|(_, finding)| &finding.latency);
+        for proxy in self.pool.proxies.iter_mut().filter(|proxy| proxy.is_up()) {
+            let counters = &mut proxy.counters;
+            counters.count_many(&self.config.traefik, code, at_server, share, seconds, times);
+        }
     }
 
     /// Requests answered from `start` (seconds) on, after waiting `delay` more than usual.
     fn served(&mut self, requests: f64, start: f64, delay: f64) {
         self.stats.served += requests;
         let response = self.present.solution.response + delay;
-        let places = self.counting();
-        let share = requests / places.len() as f64;
-        for place in places {
-            let times = self.counted.as_ref().map(|(_, finding)| &finding.latency);
-            let counters = &mut self.pool.proxies[place].counters;
-            counters.count_many(&self.config.traefik, traefik::OK, true, share, response, times);
-        }
+        self.count(traefik::OK, true, requests, response);
         let now = self.now.as_secs_f64();
         match self.stretches.last_mut() {
-            Some(last) if Arc::ptr_eq(&last.state, &self.state) && (last.delay - delay).abs() < 0.05 => {
+            Some(last) if last.building == self.building && (last.delay - delay).abs() < 0.05 => {
                 last.to = now;
                 last.served += requests;
             }
@@ -560,6 +595,7 @@ impl Flow {
                     from: start,
                     to: now,
                     state,
+                    building: self.building,
                     delay,
                     served: requests,
                     mark: (self.present.solution.response, self.present.solution.uneven),
@@ -573,12 +609,7 @@ impl Flow {
 
     fn failed(&mut self, requests: f64, code: Code, at_server: bool, seconds: f64) {
         self.stats.failed += requests;
-        let places = self.counting();
-        let share = requests / places.len() as f64;
-        for place in places {
-            let counters = &mut self.pool.proxies[place].counters;
-            counters.count_many(&self.config.traefik, code, at_server, share, seconds, None);
-        }
+        self.count(code, at_server, requests, seconds);
     }
 }
 

@@ -43,18 +43,22 @@ pub(super) struct Class {
     pub(super) group: usize,
     /// How many on each of the nodes.
     on_each: f64,
-    /// How many in all.
-    pub(super) pods: f64,
+    /// How many in all, as a share of all servers.
+    weight: f64,
     /// vCPU-seconds of quota each period.
     quota: f64,
+    /// Seconds of a thread's share of the machine in which the quota is used up.
+    quota_time: f64,
     /// Requests a second of each pod at most, with its node full.
     pub(super) most: f64,
 }
 
 /// Nodes that are alike in all that matters.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 struct Group {
-    site: Site,
+    /// The first of them among the state's sites.
+    first: usize,
+    machine: Machine,
     /// How many.
     times: f64,
     /// K.
@@ -62,6 +66,14 @@ struct Group {
     servers: f64,
     clients: f64,
     proxies: f64,
+    /// Work per request that a node does first.
+    fixed_work: f64,
+    /// What one of its nodes has of all clients.
+    share_of_clients: f64,
+    /// What a thread gets of a vCPU.
+    thread: f64,
+    /// What the group has of all proxies.
+    share_of_proxies: f64,
     /// Its proxies have no CPU request.
     starved_proxies: bool,
     node_wait: f64,
@@ -149,25 +161,25 @@ impl Plant {
             starvation: 0.0,
         };
         plant.starvation = PROXY * libm::pow(loops.max(1.0), 0.65);
-        for site in &state.sites {
-            let known = plant.groups.iter().position(|group| group.site == *site);
+        let loops_per_client = loops / f64::from(state.clients().max(1));
+        for (number, site) in state.sites.iter().enumerate() {
+            let known = plant
+                .groups
+                .iter()
+                .position(|group| state.sites[group.first] == *site);
             let place = known.unwrap_or_else(|| {
-                plant
-                    .groups
-                    .push(group(config, site, loops / f64::from(state.clients().max(1))));
+                let group = plant.group(config, number, site, loops_per_client);
+                plant.groups.push(group);
                 plant.groups.len() - 1
             });
             plant.groups[place].times += 1.0;
             plant.of_site.push(place);
         }
         for place in 0..plant.groups.len() {
-            let kinds: Vec<(PodCpu, u32)> = plant.groups[place]
-                .site
-                .servers
-                .iter()
-                .map(|(&cpu, &pods)| (cpu, pods))
-                .collect();
-            for (cpu, pods) in kinds.into_iter().filter(|&(_, pods)| pods > 0) {
+            let group = &mut plant.groups[place];
+            group.share_of_proxies = group.proxies * group.times / plant.proxies;
+            let servers = &state.sites[group.first].servers;
+            for (cpu, pods) in servers.iter().filter(|&(_, pods)| pods > 0) {
                 let class = plant.class(place, cpu, f64::from(pods));
                 plant.classes.push(class);
             }
@@ -175,9 +187,43 @@ impl Plant {
         plant
     }
 
+    fn group(&self, config: &Config, first: usize, site: &Site, loops_per_client: f64) -> Group {
+        let machine = site.machine;
+        let servers = f64::from(count(&site.servers));
+        let clients = f64::from(count(&site.clients)) * loops_per_client;
+        let proxies = f64::from(count(&site.proxies));
+        let free = (machine.vcpus - machine.system_cpu).max(1e-3);
+        let crowd = libm::pow((servers / free / CROWD).min(MOST_CROWDED), 8.5);
+        Group {
+            first,
+            times: 0.0,
+            full: capacity(&machine, config.cpu.smt_gain).max(1e-9),
+            servers,
+            clients,
+            proxies,
+            fixed_work: self.service_work * servers / self.servers + self.proxy_work * proxies / self.proxies,
+            share_of_clients: if self.loops > 0.0 {
+                clients / self.loops
+            } else {
+                0.0
+            },
+            thread: (machine.vcpus - machine.system_cpu).clamp(1e-3, 1.0),
+            share_of_proxies: 0.0,
+            starved_proxies: site.proxies.iter().any(|(cpu, _)| physics::weight(cpu).is_none()),
+            node_wait: NODE * (1.0 + NODE_CROWDED * crowd),
+            client_wait: CLIENT * (1.0 + CLIENT_CROWDED * crowd),
+            gpu: config
+                .service
+                .gpu
+                .as_ref()
+                .map_or(0.0, |gpu| gpu.time_on(machine.gpu).mean()),
+            machine,
+        }
+    }
+
     fn class(&self, place: usize, cpu: PodCpu, on_each: f64) -> Class {
         let group = &self.groups[place];
-        let machine = &group.site.machine;
+        let machine = &group.machine;
         let quota = physics::quota(cpu, self.period).unwrap_or(f64::INFINITY);
         let crowded = sigma(machine, self.gain, machine.vcpus);
         let cpu_most = (quota / self.period * crowded).min(group.full / group.servers) / self.service_work;
@@ -188,10 +234,16 @@ impl Plant {
         Class {
             group: place,
             on_each,
-            pods: on_each * group.times,
+            weight: on_each * group.times / self.servers,
             quota,
+            quota_time: quota / group.thread,
             most,
         }
+    }
+
+    /// Whether a request can reach a server at all.
+    pub(super) fn serves(&self) -> bool {
+        self.servers > 0.0 && self.proxies > 0.0
     }
 
     /// Requests a second that the servers of one node of each group can answer at most.
@@ -225,7 +277,7 @@ impl Plant {
     pub(in crate::traffic) fn solve(&self, active: f64, open: f64) -> Solution {
         let mut solution = Solution::default();
         let loops = self.loops * active;
-        if self.servers == 0.0 || self.proxies == 0.0 {
+        if !self.serves() {
             return solution;
         }
         // Others that a request may have to wait for; from outside they come whenever they please.
@@ -237,7 +289,7 @@ impl Plant {
         let full = self
             .groups
             .iter()
-            .map(|group| group.full / self.fixed_work(group).max(1e-12));
+            .map(|group| group.full / group.fixed_work.max(1e-12));
         let room = full.fold(f64::INFINITY, f64::min) - open;
         let most = room.max(0.0).min(loops / self.sleep.max(1e-6));
         let rate = root::falling(0.0, most, 1e-6 * most.max(1e-9), |rate| {
@@ -259,7 +311,7 @@ impl Plant {
         let mut sum = 0.0;
         for (group, &sigma) in self.groups.iter().zip(&solution.sigmas) {
             let clients = group.clients * active;
-            let left = (group.full - total * self.fixed_work(group)).max(1e-9);
+            let left = (group.full - total * group.fixed_work).max(1e-9);
             let own = self.client_own(
                 clients,
                 common + self.client_work / sigma,
@@ -288,11 +340,6 @@ impl Plant {
         })
     }
 
-    /// Work per request that a node of a group does first.
-    fn fixed_work(&self, group: &Group) -> f64 {
-        self.service_work * group.servers / self.servers + self.proxy_work * group.proxies / self.proxies
-    }
-
     /// Mean times with servers and proxies if clients made `rate` and others `open`. Endless where that is
     /// more than can be served.
     fn times(&self, rate: f64, open: f64, others: f64, solution: &mut Solution) -> Times {
@@ -304,44 +351,34 @@ impl Plant {
         };
         solution.sigmas.clear();
         for group in &self.groups {
-            let machine = &group.site.machine;
-            let share_of_clients = if self.loops > 0.0 {
-                group.clients / self.loops
-            } else {
-                0.0
-            };
-            let work = total * self.fixed_work(group) + rate * share_of_clients * self.client_work;
+            let machine = &group.machine;
+            let work = total * group.fixed_work + rate * group.share_of_clients * self.client_work;
             let busy = physics::busy(machine, self.gain, work.min(group.full));
-            let share = (machine.vcpus - machine.system_cpu).clamp(1e-3, 1.0);
-            let felt = machine.system_cpu + (busy - machine.system_cpu) * others + share;
+            let felt = machine.system_cpu + (busy - machine.system_cpu) * others + group.thread;
             solution
                 .sigmas
                 .push(sigma(machine, self.gain, felt.min(machine.vcpus)));
         }
         for class in &self.classes {
             let group = &self.groups[class.group];
-            let machine = &group.site.machine;
             let sigma = solution.sigmas[class.group];
-            let share = (machine.vcpus - machine.system_cpu).clamp(1e-3, 1.0);
             let work = self.service_work / sigma;
-            let alone = physics::mean_wall_time(work / share, class.quota / share, self.period);
+            let alone = physics::mean_wall_time(work / group.thread, class.quota_time, self.period);
             let pod_rate = total / self.servers;
             let node = pod_rate * group.servers * self.service_work / group.full * others;
             let quota = pod_rate * work * self.period / class.quota;
             let gpu = pod_rate * group.gpu / self.gpu_slots;
             let mut time = alone * (1.0 + group.node_wait * pow_3_5(node) / left_of(node))
-                + work / share * QUOTA * pow_32(quota * others) / left_of(quota * others)
+                + work / group.thread * QUOTA * pow_32(quota * others) / left_of(quota * others)
                 + group.gpu * (1.0 + QUOTA * pow_32(gpu * others) / left_of(gpu * others));
             if quota >= 1.0 || gpu >= 1.0 || pod_rate * time >= self.concurrency {
                 time = ENDLESS;
             }
-            let weight = class.pods / self.servers;
-            times.server += time * weight;
-            times.squares += time * time * weight;
+            times.server += time * class.weight;
+            times.squares += time * time * class.weight;
         }
         for (group, &sigma) in self.groups.iter().zip(&solution.sigmas) {
             if group.proxies > 0.0 {
-                let weight = group.proxies * group.times / self.proxies;
                 let node =
                     (total * self.service_work * group.servers / self.servers / group.full).min(1.0) * others;
                 let mut time = self.proxy_work / sigma;
@@ -349,10 +386,10 @@ impl Plant {
                     let work = self.service_work / sigma;
                     time += work * self.starvation * node * libm::sqrt(node) / left_of(node);
                 }
-                if total * self.fixed_work(group) >= group.full {
+                if total * group.fixed_work >= group.full {
                     time = ENDLESS;
                 }
-                times.proxy += weight * time;
+                times.proxy += group.share_of_proxies * time;
             }
         }
         times
@@ -372,27 +409,4 @@ fn pow_3_5(x: f64) -> f64 {
 
 fn pow_32(x: f64) -> f64 {
     (0..5).fold(x, |power, _| power * power)
-}
-
-fn group(config: &Config, site: &Site, loops_per_client: f64) -> Group {
-    let machine: &Machine = &site.machine;
-    let servers = f64::from(count(&site.servers));
-    let free = (machine.vcpus - machine.system_cpu).max(1e-3);
-    let crowd = libm::pow((servers / free / CROWD).min(MOST_CROWDED), 8.5);
-    Group {
-        times: 0.0,
-        full: capacity(machine, config.cpu.smt_gain).max(1e-9),
-        servers,
-        clients: f64::from(count(&site.clients)) * loops_per_client,
-        proxies: f64::from(count(&site.proxies)),
-        starved_proxies: site.proxies.keys().any(|&cpu| physics::weight(cpu).is_none()),
-        node_wait: NODE * (1.0 + NODE_CROWDED * crowd),
-        client_wait: CLIENT * (1.0 + CLIENT_CROWDED * crowd),
-        gpu: config
-            .service
-            .gpu
-            .as_ref()
-            .map_or(0.0, |gpu| gpu.time_on(machine.gpu).mean()),
-        site: site.clone(),
-    }
 }

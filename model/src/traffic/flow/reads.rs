@@ -41,7 +41,7 @@ impl Flow {
         let Some(place) = running else { return Vec::new() };
         let waiting: f64 = self.lines.values().map(Line::alive).sum();
         let hanging: f64 = self.hanging.iter().map(|lump| lump.requests).sum();
-        let proxies = self.counting().len().max(1) as f64;
+        let proxies = self.counting().max(1) as f64;
         let counters = &mut self.pool.proxies[place].counters;
         counters.open_at_servers = ((self.flying + waiting + hanging) / proxies).round();
         counters.open = counters.open_at_servers + (self.jam / proxies).round();
