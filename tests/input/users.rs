@@ -250,7 +250,7 @@ spec:
             spec.metrics[0].source,
             Source::Resource(model::hpa::Resource::Cpu)
         ));
-        spec.metrics[0].target.clone()
+        spec.metrics[0].target
     };
     assert_eq!(target(hpa), Target::AverageUtilization(60));
     let absent = hpa.replace("  targetCPUUtilizationPercentage: 60\n", "");
