@@ -216,7 +216,7 @@ fn a_manifest_in_json() {
         "json",
         spoil,
         &[
-            "manifests/more.json:1:34: error[E007]",
+            "manifests/more.json:1:35: error[E007]",
             "did you mean \"Deployment\"?",
         ],
     );
