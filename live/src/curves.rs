@@ -4,6 +4,7 @@
 //! with a column `t_s` (seconds since the first sample) and either `value` or one column a node type and
 //! `total`.
 
+use std::fmt::Write as _;
 use std::io::Read;
 use std::time::Duration;
 
@@ -143,6 +144,37 @@ pub fn step_curve(readings: &[(f64, f64)], zero: f64) -> StepSeries {
         series.set(instant(zero + at), if value.is_finite() { value } else { 0.0 });
     }
     series
+}
+
+/// Writes a number as our CSV files have it: at most six decimals, and none that say nothing.
+///
+/// ```
+/// let mut text = String::new();
+/// for value in [1.0, 83.230_000_1, -0.0] {
+///     live::curves::push_number(&mut text, value);
+///     text.push(' ');
+/// }
+/// assert_eq!(text, "1 83.23 0 ");
+/// ```
+pub fn push_number(text: &mut String, value: f64) {
+    /// Up to here every whole number can be told apart.
+    const WHOLE: f64 = 9_007_199_254_740_992.0;
+    let start = text.len();
+    // Most are counts, and decimals that are cut off again are dear.
+    if value.fract() == 0.0 && value.abs() <= WHOLE {
+        let _ = write!(text, "{}", value as i64);
+        return;
+    }
+    let _ = write!(text, "{value:.6}");
+    while text.ends_with('0') {
+        text.pop();
+    }
+    if text.ends_with('.') {
+        text.pop();
+    }
+    if &text[start..] == "-0" {
+        text.replace_range(start.., "0");
+    }
 }
 
 #[cfg(test)]

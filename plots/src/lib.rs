@@ -10,6 +10,7 @@ mod figure;
 mod layers;
 mod legend;
 mod panel;
+mod pixels;
 mod render;
 mod scale;
 mod theme;

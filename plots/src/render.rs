@@ -2,11 +2,12 @@
 
 use plotters::coord::Shift;
 use plotters::drawing::{DrawingArea, IntoDrawingArea};
-use plotters::prelude::{BitMapBackend, DrawingBackend, SVGBackend};
+use plotters::prelude::{DrawingBackend, SVGBackend};
 
 use crate::chart::{Chart, draw_chart};
 use crate::draw::{Outcome, draw};
 use crate::figure::Figure;
+use crate::pixels::Pixels;
 use crate::theme::Theme;
 
 /// The picture in the README is shown at half its pixels: crisp on today's screens.
@@ -122,7 +123,7 @@ pub fn png(picture: &impl Picture, theme: &Theme) -> Result<Vec<u8>, Error> {
     let (width, height) = (size.0 * PNG_SCALE, size.1 * PNG_SCALE);
     let mut pixels = vec![0; width as usize * height as usize * 3];
     {
-        let area = BitMapBackend::with_buffer(&mut pixels, (width, height)).into_drawing_area();
+        let area = Pixels::new(&mut pixels, (width, height)).into_drawing_area();
         picture
             .draw_on(&area, theme, f64::from(PNG_SCALE))
             .map_err(|error| Error::Draw(error.to_string()))?;

@@ -48,26 +48,33 @@ pub(crate) fn run(args: &RunArgs) -> Result<Answer, Failure> {
     }
 
     let (json, csv) = (summary.to_json(), table.to_csv());
-    let mut stale = FIGURES.to_vec();
-    let mut figures = Vec::new();
-    if let Some(colors) = args.figures.wanted() {
-        figures.extend(draw_exported(&json, &csv, overlay.as_ref(), colors)?);
-        stale.clear();
-    }
-    let events = events_jsonl(&outcomes[0].log);
     let observed: Vec<_> = outcomes
         .iter()
         .map(|outcome| (outcome.summary.seed, &outcome.run))
         .collect();
+    // The figures take longest: whatever else is to be written is made beside them.
+    let draw = |colors| draw_exported(&json, &csv, overlay.as_ref(), colors);
+    let (figures, [events, curves, lives]) = rayon::join(
+        || args.figures.wanted().map(draw).transpose(),
+        || {
+            [
+                ("events.jsonl", events_jsonl(&outcomes[0].log)),
+                (CURVES, curves_csv(&observed).into_bytes()),
+                (LIVES, lives_csv(&observed).into_bytes()),
+            ]
+        },
+    );
+    let figures = figures?;
+    let stale = if figures.is_some() { &[][..] } else { &FIGURES[..] };
     let mut files = vec![
         ("summary.json", json.into_bytes()),
         ("series.csv", csv.into_bytes()),
-        ("events.jsonl", events),
-        (CURVES, curves_csv(&observed).into_bytes()),
-        (LIVES, lives_csv(&observed).into_bytes()),
+        events,
+        curves,
+        lives,
     ];
-    files.append(&mut figures);
-    let written = out.write(&files, &stale)?;
+    files.extend(figures.into_iter().flatten());
+    let written = out.write(&files, stale)?;
     tell(&summary, &written, args.format)?;
     Ok(Answer::Done)
 }

@@ -1,37 +1,97 @@
 //! `events.jsonl`: every decision with its inputs, one JSON object a line.
 
+use std::collections::BTreeMap;
+
 use model::cluster::record::{LogEntry, Value};
-use serde_json::{Map, json};
 
-/// The log as JSON lines: `t` in seconds, `part`, `object`, `type`, and `data`.
+/// The log as JSON lines: `t` in seconds, `part`, `object`, `type`, and `data`. Names are in alphabetical order.
 pub(crate) fn events_jsonl(log: &[LogEntry]) -> Vec<u8> {
-    let mut text = String::new();
+    let mut text = Vec::new();
     for entry in log {
-        text.push_str(&line(entry).to_string());
-        text.push('\n');
+        push_line(&mut text, entry);
     }
-    text.into_bytes()
+    text
 }
 
-fn line(entry: &LogEntry) -> serde_json::Value {
-    let data: Map<String, serde_json::Value> = entry
-        .details
-        .iter()
-        .map(|(name, value)| ((*name).to_owned(), plain(value)))
-        .collect();
-    json!({
-        "t": entry.at.as_secs_f64(),
-        "part": entry.part,
-        "object": entry.object,
-        "type": entry.kind,
-        "data": data,
-    })
+fn push_line(text: &mut Vec<u8>, entry: &LogEntry) {
+    text.extend(b"{\"data\":{");
+    // Of a name that several metrics have, the last.
+    let details: BTreeMap<&str, &Value> = entry.details.iter().map(|(name, value)| (*name, value)).collect();
+    for (place, (name, value)) in details.into_iter().enumerate() {
+        if place > 0 {
+            text.push(b',');
+        }
+        push_text(text, name);
+        text.push(b':');
+        match value {
+            Value::Text(words) => push_text(text, words),
+            Value::Number(number) => push_json(text, number),
+            Value::List(list) => push_list(text, list),
+        }
+    }
+    text.extend(b"},\"object\":");
+    push_text(text, &entry.object);
+    text.extend(b",\"part\":");
+    push_text(text, entry.part);
+    text.extend(b",\"t\":");
+    push_json(text, &entry.at.as_secs_f64());
+    text.extend(b",\"type\":");
+    push_text(text, entry.kind);
+    text.extend(b"}\n");
 }
 
-fn plain(value: &Value) -> serde_json::Value {
-    match value {
-        Value::Text(text) => json!(text),
-        Value::Number(number) => json!(number),
-        Value::List(list) => json!(list),
+fn push_list(text: &mut Vec<u8>, list: &[String]) {
+    text.push(b'[');
+    for (place, words) in list.iter().enumerate() {
+        if place > 0 {
+            text.push(b',');
+        }
+        push_text(text, words);
+    }
+    text.push(b']');
+}
+
+/// Words, which hardly ever hold anything that JSON escapes.
+fn push_text(text: &mut Vec<u8>, words: &str) {
+    if words
+        .bytes()
+        .any(|byte| byte < b' ' || byte == b'"' || byte == b'\\')
+    {
+        return push_json(text, words);
+    }
+    text.push(b'"');
+    text.extend(words.as_bytes());
+    text.push(b'"');
+}
+
+fn push_json<T: serde::Serialize + ?Sized>(text: &mut Vec<u8>, value: &T) {
+    serde_json::to_writer(text, value).expect("memory takes what is written to it");
+}
+
+#[cfg(test)]
+mod tests {
+    use sim::Instant;
+
+    use super::*;
+
+    #[test]
+    fn a_line_holds_its_names_in_order_and_each_once() {
+        let entry = LogEntry {
+            at: Instant::from_millis(1500),
+            part: "hpa",
+            object: "web \"1\"".into(),
+            kind: "Held",
+            details: vec![
+                ("metric", "first".into()),
+                ("current", 3.into()),
+                ("metric", "second".into()),
+                ("value", f64::NAN.into()),
+                ("nodes", vec!["a 1".to_owned(), "b 2".to_owned()].into()),
+            ],
+        };
+        let line = r#"{"data":{"current":3.0,"metric":"second","nodes":["a 1","b 2"],"value":null},"#;
+        let rest = r#""object":"web \"1\"","part":"hpa","t":1.5,"type":"Held"}"#;
+        let text = events_jsonl(&[entry]);
+        assert_eq!(String::from_utf8(text).unwrap(), format!("{line}{rest}\n"));
     }
 }

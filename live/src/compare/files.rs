@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::run::{Kind, Life, Run, milliseconds};
-use crate::curves::instant;
+use crate::curves::{instant, push_number};
 
 /// The file of curves.
 pub const CURVES: &str = "curves.csv";
@@ -21,15 +21,16 @@ pub fn curves_csv(runs: &[(u64, &Run)]) -> String {
     for (seed, run) in runs {
         for (name, curve) in &run.curves {
             for (at, value) in curve.changes() {
-                let _ = writeln!(
-                    text,
-                    "{seed},{name},{},{}",
-                    number(at.as_secs_f64()),
-                    number(*value)
-                );
+                let _ = write!(text, "{seed},{name},");
+                push_number(&mut text, at.as_secs_f64());
+                text.push(',');
+                push_number(&mut text, *value);
+                text.push('\n');
             }
         }
-        let _ = writeln!(text, "{seed},end,{},0", number(run.end.as_secs_f64()));
+        let _ = write!(text, "{seed},end,");
+        push_number(&mut text, run.end.as_secs_f64());
+        text.push_str(",0\n");
     }
     text
 }
@@ -38,37 +39,24 @@ pub fn curves_csv(runs: &[(u64, &Run)]) -> String {
 #[must_use]
 pub fn lives_csv(runs: &[(u64, &Run)]) -> String {
     let mut text = String::from("seed,kind,name,created_s,placed_s,ready_s,gone_s\n");
-    let time = |at: f64| number(milliseconds(at));
-    let maybe = |at: Option<f64>| at.map_or(String::new(), time);
     for (seed, run) in runs {
         for life in &run.lives {
-            let _ = writeln!(
-                text,
-                "{seed},{},{},{},{},{},{}",
-                life.kind.as_str(),
-                life.name,
-                time(life.created),
-                maybe(life.placed),
-                maybe(life.ready),
-                maybe(life.gone)
-            );
+            let _ = write!(text, "{seed},{},{}", life.kind.as_str(), life.name);
+            for time in [Some(life.created), life.placed, life.ready, life.gone] {
+                text.push(',');
+                if let Some(time) = time {
+                    push_number(&mut text, milliseconds(time));
+                }
+            }
+            text.push('\n');
         }
         for (name, count) in &run.counts {
-            let _ = writeln!(text, "{seed},count,{name},{},,,", number(*count));
+            let _ = write!(text, "{seed},count,{name},");
+            push_number(&mut text, *count);
+            text.push_str(",,,\n");
         }
     }
     text
-}
-
-/// To the microsecond or millionth, and no zeros that say nothing.
-fn number(value: f64) -> String {
-    let text = format!("{value:.6}");
-    let text = text.trim_end_matches('0').trim_end_matches('.');
-    if text == "-0" {
-        "0".to_owned()
-    } else {
-        text.to_owned()
-    }
 }
 
 /// Reads what [`curves_csv`] wrote.

@@ -61,8 +61,8 @@ impl Histogram {
             return;
         };
         let share = requests / other.total;
-        let first = other.first as f64 + (libm::log2(factor) * PER_DOUBLING).round();
-        let bucket = |place: usize| (first + place as f64).clamp(0.0, (BUCKETS - 1) as f64) as usize;
+        let first = other.first as i64 + (libm::log2(factor) * PER_DOUBLING).round() as i64;
+        let bucket = |place: usize| (first + place as i64).clamp(0, BUCKETS as i64 - 1) as usize;
         self.reach(bucket(from), bucket(to));
         for (place, &count) in other.counts.iter().enumerate().filter(|(_, count)| some(count)) {
             self.counts[bucket(place) - self.first] += count * share;

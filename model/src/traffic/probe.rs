@@ -138,14 +138,16 @@ impl Probes {
 impl Findings {
     /// What a probe of this state finds.
     pub(super) fn look(&self, config: &Config, state: &State, aspect: Aspect) -> Arc<Finding> {
-        let (mut key, state) = state.key();
+        let mut key = state.key();
         key.push(aspect as u64);
         let seed = key.iter().fold(0, |seed, &part| mix(seed, part));
         // The map is not held while a probe runs: other states may be looked at meanwhile.
         let found = locked(&self.found).entry(key).or_default().clone();
-        found
-            .get_or_init(|| Arc::new(run(config, &state, seed, Effort::of(config, &state, aspect))))
-            .clone()
+        let probe = || {
+            let state = state.levelled();
+            Arc::new(run(config, &state, seed, Effort::of(config, &state, aspect)))
+        };
+        found.get_or_init(probe).clone()
     }
 }
 

@@ -59,70 +59,82 @@ impl State {
         self.sites.iter().map(|site| count(&site.clients)).sum()
     }
 
-    /// The state as numbers, the same whatever the nodes are called: the key of memoized results. With it the
-    /// state itself in the key's order of nodes, without those that nothing of ours is on, and with one speed
-    /// for machines of a type.
-    pub(super) fn key(&self) -> (Vec<u64>, State) {
-        let mut state = State {
-            sites: self
-                .sites
-                .iter()
-                .filter(|site| !site.is_idle())
-                .cloned()
-                .collect(),
-            arrivals: self.arrivals,
-        };
-        state.level_speeds();
-        let mut sites: Vec<(Vec<u64>, Site)> = state
-            .sites
-            .into_iter()
-            .map(|site| (site_key(&site), site))
-            .collect();
-        sites.sort_by(|(a, _), (b, _)| a.cmp(b));
-        let state = State {
-            sites: sites.iter().map(|(_, site)| site.clone()).collect(),
-            arrivals: self.arrivals,
-        };
-        let mut key: Vec<u64> = sites.into_iter().flat_map(|(key, _)| key).collect();
-        key.push(self.arrivals.to_bits());
-        (key, state)
+    /// The state as numbers, the same whatever the nodes are called: the key of memoized results.
+    pub(super) fn key(&self) -> Vec<u64> {
+        let sites = self.in_order();
+        let numbers = sites.iter().flat_map(|levelled| &levelled.key).copied();
+        numbers.chain([self.arrivals.to_bits()]).collect()
     }
 
-    /// Gives machines that are alike but for a few per cent of speed their mean speed, to a per cent.
-    fn level_speeds(&mut self) {
-        let mut machines: Vec<&mut Machine> = self.sites.iter_mut().map(|site| &mut site.machine).collect();
-        let kind = |machine: &Machine| (machine.vcpus, machine.cores, machine.system_cpu, machine.gpu);
-        let order = |a: &Machine, b: &Machine| {
-            let sizes = a.vcpus.total_cmp(&b.vcpus).then(a.cores.total_cmp(&b.cores));
-            let kinds = sizes
-                .then(a.system_cpu.total_cmp(&b.system_cpu))
-                .then(a.gpu.cmp(&b.gpu));
-            kinds.then(a.speed.total_cmp(&b.speed))
+    /// The state in the order of its key, without nodes that nothing of ours is on, and with one speed for
+    /// machines of a type: all states of one key are the same one.
+    pub(super) fn levelled(&self) -> State {
+        let site = |Levelled { site, machine, .. }: Levelled<'_>| Site {
+            machine,
+            ..site.clone()
         };
-        machines.sort_by(|a, b| order(a, b));
-        let alike = |a: &&mut Machine, b: &&mut Machine| kind(a) == kind(b);
-        for same in machines.chunk_by_mut(alike) {
-            let mut rest = same;
-            while let Some(slowest) = rest.first().map(|machine| machine.speed) {
-                let count = rest.partition_point(|machine| machine.speed <= slowest * SPREAD);
-                let (close, others) = std::mem::take(&mut rest).split_at_mut(count.max(1));
-                let mean = close.iter().map(|machine| machine.speed).sum::<f64>() / close.len() as f64;
-                let speed = if mean == slowest {
-                    mean
-                } else {
-                    (mean * 100.0).round() / 100.0
-                };
-                close.iter_mut().for_each(|machine| machine.speed = speed);
-                rest = others;
-            }
+        State {
+            sites: self.in_order().into_iter().map(site).collect(),
+            arrivals: self.arrivals,
+        }
+    }
+
+    fn in_order(&self) -> Vec<Levelled<'_>> {
+        let sites: Vec<&Site> = self.sites.iter().filter(|site| !site.is_idle()).collect();
+        let mut machines: Vec<Machine> = sites.iter().map(|site| site.machine).collect();
+        level_speeds(&mut machines);
+        let levelled = |(site, machine)| Levelled {
+            key: site_key(site, &machine),
+            site,
+            machine,
+        };
+        let mut ordered: Vec<Levelled<'_>> = sites.into_iter().zip(machines).map(levelled).collect();
+        ordered.sort_by(|a, b| a.key.cmp(&b.key));
+        ordered
+    }
+}
+
+/// A node's place in the key.
+struct Levelled<'a> {
+    key: Vec<u64>,
+    site: &'a Site,
+    /// Its machine, with the speed that stands for its type.
+    machine: Machine,
+}
+
+/// Gives machines that are alike but for a few per cent of speed their mean speed, to a per cent.
+fn level_speeds(machines: &mut [Machine]) {
+    let mut machines: Vec<&mut Machine> = machines.iter_mut().collect();
+    let kind = |machine: &Machine| (machine.vcpus, machine.cores, machine.system_cpu, machine.gpu);
+    let order = |a: &Machine, b: &Machine| {
+        let sizes = a.vcpus.total_cmp(&b.vcpus).then(a.cores.total_cmp(&b.cores));
+        let kinds = sizes
+            .then(a.system_cpu.total_cmp(&b.system_cpu))
+            .then(a.gpu.cmp(&b.gpu));
+        kinds.then(a.speed.total_cmp(&b.speed))
+    };
+    machines.sort_by(|a, b| order(a, b));
+    let alike = |a: &&mut Machine, b: &&mut Machine| kind(a) == kind(b);
+    for same in machines.chunk_by_mut(alike) {
+        let mut rest = same;
+        while let Some(slowest) = rest.first().map(|machine| machine.speed) {
+            let count = rest.partition_point(|machine| machine.speed <= slowest * SPREAD);
+            let (close, others) = std::mem::take(&mut rest).split_at_mut(count.max(1));
+            let mean = close.iter().map(|machine| machine.speed).sum::<f64>() / close.len() as f64;
+            let speed = if mean == slowest {
+                mean
+            } else {
+                (mean * 100.0).round() / 100.0
+            };
+            close.iter_mut().for_each(|machine| machine.speed = speed);
+            rest = others;
         }
     }
 }
 
 /// A node's numbers.
-fn site_key(site: &Site) -> Vec<u64> {
+fn site_key(site: &Site, machine: &Machine) -> Vec<u64> {
     let kinds = [&site.servers, &site.clients, &site.proxies];
-    let machine = &site.machine;
     let hardware = [machine.vcpus, machine.cores, machine.speed, machine.system_cpu].map(f64::to_bits);
     let gpu = machine.gpu.map_or(0, |model| u64::from(model.0) + 1);
     let mut key = hardware.to_vec();

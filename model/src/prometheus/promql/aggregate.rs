@@ -69,7 +69,9 @@ fn grouped(grouping: &Grouping, vector: Vector) -> Vec<(Labels, Vector)> {
 fn group_labels(grouping: &Grouping, labels: &Labels) -> Labels {
     let among = |names: &[String], name: &str| names.iter().any(|own| own == name);
     match grouping {
-        Grouping::By(names) => labels.filter(|name| among(names, name)),
+        Grouping::By(names) => {
+            Labels::from_sorted(names.iter().map(|name| (name.as_str(), labels.get(name))))
+        }
         Grouping::Without(names) => labels.filter(|name| name != METRIC_NAME && !among(names, name)),
     }
 }
@@ -180,7 +182,12 @@ fn count_values(
         return Err(EvalError::Execution(format!("invalid label name {label:?}")));
     }
     let grouping = match grouping {
-        Grouping::By(names) => Grouping::By(names.iter().cloned().chain([label.to_owned()]).collect()),
+        Grouping::By(names) => {
+            let mut names = [names.as_slice(), &[label.to_owned()]].concat();
+            names.sort_unstable();
+            names.dedup();
+            Grouping::By(names)
+        }
         Grouping::Without(_) => grouping.clone(),
     };
     let labelled = |(labels, value): (Labels, f64)| (labels.with(label, &format_value(value)), value);

@@ -138,6 +138,7 @@ impl<'a> Evaluation<'a> {
             let samples = storage.samples(id);
             let point = match samples.last() {
                 Some(&last) if last.0 <= reference => last,
+                _ if !is_born(samples, reference) => return None,
                 _ => samples[..after(samples, reference)].last().copied()?,
             };
             let fresh = point.0 >= oldest && !is_stale(point.1);
@@ -179,6 +180,9 @@ impl<'a> Evaluation<'a> {
         let mut found = Vec::new();
         for &id in storage.select(&self.selectors[selector]).iter() {
             let samples = storage.samples(id);
+            if !is_born(samples, end) {
+                continue;
+            }
             // Most windows end at the last sample and begin not far before it.
             let to = match samples.last() {
                 Some(&(last, _)) if last <= end => samples.len(),
@@ -419,6 +423,11 @@ impl<'a> Evaluation<'a> {
         }
         self.over_range(&args[0], now, false, smooth)
     }
+}
+
+/// Whether a series has a sample by then. Of what is looked at when all is over, much comes later.
+fn is_born(samples: &[Point], time: i64) -> bool {
+    samples.first().is_some_and(|&(first, _)| first <= time)
 }
 
 /// How many samples are not after a time.

@@ -95,7 +95,7 @@ impl Flow {
             let again = number.checked_sub(1).map(|before| &self.stretches[before].state);
             let place = match again {
                 Some(state) if Arc::ptr_eq(state, &stretch.state) => met_in[number - 1],
-                _ => *place_of.entry(stretch.state.key().0).or_insert_with(|| {
+                _ => *place_of.entry(stretch.state.key()).or_insert_with(|| {
                     met.push(Met {
                         served: 0.0,
                         stretch: number,

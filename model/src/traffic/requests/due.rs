@@ -23,14 +23,15 @@ impl Due {
             self.grow(place);
         }
         let mut node = self.size + place;
-        self.tree[node] = due;
-        while node > 1 {
-            node /= 2;
-            let least = self.tree[2 * node].min(self.tree[2 * node + 1]);
-            if self.tree[node] == least {
+        let mut least = due;
+        // The first node of the tree has no parent.
+        while self.tree[node] != least {
+            self.tree[node] = least;
+            if node == 1 {
                 break;
             }
-            self.tree[node] = least;
+            least = least.min(self.tree[node ^ 1]);
+            node /= 2;
         }
     }
 

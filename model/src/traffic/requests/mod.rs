@@ -143,12 +143,11 @@ impl Requests {
     }
 
     pub(super) fn advance(&mut self, to: Instant) {
+        // Requests do not change what the proxies know: only a step of the pool moves its next one.
+        let mut pool = self.pool.next_due();
         loop {
-            let (node, event, pool) = (
-                self.due.first(),
-                self.agenda.next_due().unwrap_or(Instant::MAX),
-                self.pool.next_due(),
-            );
+            let node = self.due.first();
+            let event = self.agenda.next_due().unwrap_or(Instant::MAX);
             let next = node.min(event).min(pool);
             if next > to || next == Instant::MAX {
                 break;
@@ -156,6 +155,7 @@ impl Requests {
             self.now = next;
             if pool == next {
                 self.pool.step(next);
+                pool = self.pool.next_due();
             } else if node == next {
                 self.touch(self.due.first_place() as u32);
             } else if let Some((_, event)) = self.agenda.pop() {

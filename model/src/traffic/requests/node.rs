@@ -84,7 +84,7 @@ impl Clocks {
 
 #[derive(Debug, Clone, Default)]
 struct Group {
-    /// Soonest done first.
+    /// Soonest done last.
     tasks: Vec<Running>,
     weight: f64,
     /// Work done by each task that has always been here, core-seconds.
@@ -111,6 +111,20 @@ struct Active {
     weight: f64,
     /// What part of its pace's clocks each task gets.
     share: f64,
+    /// What is next in it.
+    coming: Readings,
+}
+
+impl Active {
+    fn pace_in(&self, division: Division) -> Pace {
+        match division {
+            _ if self.throttled => Pace::Held,
+            Division::Plenty => Pace::Full,
+            Division::Scarce => Pace::Limited,
+            Division::Mixed if self.content => Pace::Full,
+            Division::Mixed => Pace::Limited,
+        }
+    }
 }
 
 /// What can be next in a group: a reading of one of the clocks, or endless.
@@ -150,11 +164,8 @@ pub(super) struct Node {
     groups: Vec<Group>,
     free_groups: Vec<usize>,
     active: Vec<Active>,
-    /// What is next in each of the active.
-    coming: Vec<Readings>,
-    /// The least of each kind in `coming`, or less where that is stale.
+    /// What was next in any of the active when all was planned.
     first: Readings,
-    stale: [bool; next::KINDS],
     /// Groups whose quota was used up or refilled since the last plan.
     turned: Vec<usize>,
     /// What the active that are not throttled want, vCPU, and their weights.
@@ -185,9 +196,7 @@ impl Node {
             groups: vec![best_effort],
             free_groups: Vec::new(),
             active: Vec::new(),
-            coming: Vec::new(),
             first: NEVER,
-            stale: [false; next::KINDS],
             turned: Vec::new(),
             wanted: 0.0,
             weights: 0.0,
@@ -246,14 +255,9 @@ impl Node {
         self.catch_up(place);
         let known = &mut self.groups[group];
         let clock = known.cpu_clock;
-        let mut used = 0.0;
-        known.tasks.retain(|running| {
-            let goes = which(running.task);
-            if goes {
-                used += clock - running.cpu_begin;
-            }
-            !goes
-        });
+        let gone = known.tasks.iter().rev().filter(|running| which(running.task));
+        let used = gone.map(|running| clock - running.cpu_begin).sum();
+        known.tasks.retain(|running| !which(running.task));
         if known.tasks.is_empty() {
             self.deactivate(group);
         } else {
@@ -277,7 +281,7 @@ impl Node {
             end: known.clock + work,
             cpu_begin: known.cpu_clock,
         };
-        let position = known.tasks.partition_point(|other| other.end <= running.end);
+        let position = known.tasks.partition_point(|other| other.end > running.end);
         known.tasks.insert(position, running);
         self.expect(place);
     }
@@ -288,7 +292,8 @@ impl Node {
         let Some(place) = known.place else { return 0.0 };
         let active = &self.active[place];
         let gone = (self.clocks.of(active.pace).0 - known.seen.0) * active.share;
-        let of_pod = known.tasks.iter().filter(|running| running.task.pod == pod);
+        let tasks = known.tasks.iter().rev();
+        let of_pod = tasks.filter(|running| running.task.pod == pod);
         of_pod
             .map(|running| known.cpu_clock + gone - running.cpu_begin)
             .sum()
@@ -322,8 +327,8 @@ impl Node {
             tasks: 0.0,
             weight: known.weight,
             share: 0.0,
+            coming: NEVER,
         });
-        self.coming.push(NEVER);
         place
     }
 
@@ -335,10 +340,6 @@ impl Node {
         if !gone.throttled {
             self.wanted -= gone.tasks;
             self.weights -= gone.weight;
-        }
-        let readings = self.coming.swap_remove(place);
-        for (kind, reading) in readings.into_iter().enumerate() {
-            self.stale[kind] |= reading < f64::INFINITY && reading == self.first[kind];
         }
         if let Some(moved) = self.active.get(place) {
             self.groups[moved.group].place = Some(place);
@@ -385,31 +386,23 @@ impl Node {
             Pace::Full => 1.0,
             Pace::Limited => active.weight / tasks,
         };
-        let mut readings = NEVER;
-        let rest = group.tasks[0].end - group.clock;
+        let mut coming = NEVER;
+        let soonest = group.tasks.last().map_or(f64::INFINITY, |running| running.end);
+        let rest = soonest - group.clock;
         match active.pace {
             Pace::Held => {}
-            Pace::Full => readings[next::DONE] = group.seen.1 + rest,
-            Pace::Limited => readings[next::LIMITED_DONE] = group.seen.1 + rest / active.share,
+            Pace::Full => coming[next::DONE] = group.seen.1 + rest,
+            Pace::Limited => coming[next::LIMITED_DONE] = group.seen.1 + rest / active.share,
         }
         if let Some(quota) = &group.quota {
             match active.pace {
                 Pace::Limited if tasks <= quota.rate() => {}
-                Pace::Limited => readings[next::SPENT] = group.seen.0 + quota.rest() / active.weight,
-                Pace::Held => readings[next::TURN] = quota.refill() as f64,
-                Pace::Full => readings[next::TURN] = quota.used_up_at(self.at, tasks),
+                Pace::Limited => coming[next::SPENT] = group.seen.0 + quota.rest() / active.weight,
+                Pace::Held => coming[next::TURN] = quota.refill() as f64,
+                Pace::Full => coming[next::TURN] = quota.used_up_at(self.at, tasks),
             }
         }
-        let known = &mut self.coming[place];
-        for kind in 0..next::KINDS {
-            let before = std::mem::replace(&mut known[kind], readings[kind]);
-            if readings[kind] <= self.first[kind] {
-                self.first[kind] = readings[kind];
-                self.stale[kind] = false;
-            } else {
-                self.stale[kind] |= before < f64::INFINITY && before == self.first[kind];
-            }
-        }
+        active.coming = coming;
     }
 
     /// Goes on to `now` and puts tasks that are done into `done`, with the vCPU-seconds each used.
@@ -436,10 +429,9 @@ impl Node {
     fn take_done(&mut self, done: &mut Vec<(Task, f64)>) {
         let (ripe, limited) = (self.clocks.work + NOTHING, self.clocks.limited_work);
         let mut place = 0;
-        while let Some(readings) = self.coming.get(place) {
-            let active = &self.active[place];
-            if readings[next::DONE] > ripe
-                && (readings[next::LIMITED_DONE] - limited) * active.share > NOTHING
+        while let Some(active) = self.active.get(place) {
+            if active.coming[next::DONE] > ripe
+                && (active.coming[next::LIMITED_DONE] - limited) * active.share > NOTHING
             {
                 place += 1;
                 continue;
@@ -448,8 +440,7 @@ impl Node {
             self.catch_up(place);
             let group = &mut self.groups[number];
             let over = group.clock + NOTHING * 1.5;
-            let count = group.tasks.partition_point(|running| running.end <= over);
-            for running in group.tasks.drain(..count) {
+            while let Some(running) = group.tasks.pop_if(|running| running.end <= over) {
                 done.push((running.task, group.cpu_clock - running.cpu_begin));
             }
             if group.tasks.is_empty() {
@@ -463,9 +454,9 @@ impl Node {
 
     /// Divides the CPUs anew and says when something happens here next.
     pub(super) fn plan(&mut self) -> Instant {
-        self.refresh();
-        let spent = (self.first[next::SPENT] - self.clocks.limited_cpu) * BEST_EFFORT_WEIGHT <= NOTHING;
-        if self.first[next::TURN] <= self.at as f64 || spent {
+        let first = self.soonest();
+        let spent = (first[next::SPENT] - self.clocks.limited_cpu) * BEST_EFFORT_WEIGHT <= NOTHING;
+        if first[next::TURN] <= self.at as f64 || spent {
             self.turn_quotas();
         }
         let free = (self.machine.vcpus - self.machine.system_cpu).max(0.0);
@@ -495,24 +486,29 @@ impl Node {
         if division == self.division && division != Division::Mixed {
             while let Some(group) = self.turned.pop() {
                 if let Some(place) = self.groups[group].place {
-                    self.set_pace(place, division);
+                    self.set_pace(place);
                 }
             }
         } else {
             self.turned.clear();
             self.division = division;
-            (0..self.active.len()).for_each(|place| self.set_pace(place, division));
+            for place in 0..self.active.len() {
+                // Most run so already.
+                if self.active[place].pace != self.active[place].pace_in(division) {
+                    self.set_pace(place);
+                }
+            }
         }
-        self.refresh();
+        self.first = self.soonest();
         self.next()
     }
 
     /// Sees to quotas that are used up or refilled.
     fn turn_quotas(&mut self) {
         for place in 0..self.active.len() {
-            let readings = &self.coming[place];
-            let left = (readings[next::SPENT] - self.clocks.limited_cpu) * self.active[place].weight;
-            if readings[next::TURN] <= self.at as f64 || left <= NOTHING {
+            let active = &self.active[place];
+            let left = (active.coming[next::SPENT] - self.clocks.limited_cpu) * active.weight;
+            if active.coming[next::TURN] <= self.at as f64 || left <= NOTHING {
                 self.catch_up(place);
                 self.expect(place);
             }
@@ -545,16 +541,9 @@ impl Node {
     }
 
     /// Lets a group run as the division says.
-    fn set_pace(&mut self, place: usize, division: Division) {
-        let active = &self.active[place];
-        let pace = match division {
-            _ if active.throttled => Pace::Held,
-            Division::Plenty => Pace::Full,
-            Division::Scarce => Pace::Limited,
-            Division::Mixed if active.content => Pace::Full,
-            Division::Mixed => Pace::Limited,
-        };
-        if active.pace != pace {
+    fn set_pace(&mut self, place: usize) {
+        let pace = self.active[place].pace_in(self.division);
+        if self.active[place].pace != pace {
             self.catch_up(place);
             self.active[place].pace = pace;
             self.groups[self.active[place].group].seen = self.clocks.of(pace);
@@ -562,15 +551,15 @@ impl Node {
         }
     }
 
-    /// Looks for the least of what is next where the known one has gone.
-    fn refresh(&mut self) {
-        for kind in 0..next::KINDS {
-            if std::mem::take(&mut self.stale[kind]) {
-                let readings = self.coming.iter().map(|readings| readings[kind]);
-                self.first[kind] =
-                    readings.fold(f64::INFINITY, |least, one| if one < least { one } else { least });
+    /// The least reading of each kind.
+    fn soonest(&self) -> Readings {
+        let mut first = NEVER;
+        for active in &self.active {
+            for (least, reading) in first.iter_mut().zip(active.coming) {
+                *least = if reading < *least { reading } else { *least };
             }
         }
+        first
     }
 
     /// When the first of what is next is due.
