@@ -229,3 +229,48 @@ pub(crate) fn simulated(table: &Table) -> Simulated {
         nodes,
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::fs;
+
+    use live::recording::{Durability, Header, Maker, SCENARIO, VERSION, Writer};
+
+    use super::*;
+
+    /// Of a recording without a scenario.
+    pub(crate) fn header() -> Header {
+        Header {
+            version: VERSION,
+            run: "r1".to_owned(),
+            made_by: Maker::Live,
+            scenario: None,
+            epoch: "2026-01-31T12:00:00Z".to_owned(),
+            versions: BTreeMap::new(),
+            sets: vec!["seed=2".to_owned()],
+            region: None,
+            cluster: None,
+        }
+    }
+
+    #[test]
+    fn a_recording_brings_its_scenario_and_overrides_unless_one_is_named() {
+        let dir = std::env::temp_dir().join(format!("scaletwin-recorded-{}", std::process::id()));
+        drop(fs::remove_dir_all(&dir));
+        drop(Writer::create(&dir, header(), Durability::AtEnd).expect("it can be written"));
+        let read = || Recording::read(&dir).expect("it can be read");
+        assert_eq!(recorded(None, &read()), None, "there is none in it");
+        fs::create_dir_all(dir.join(SCENARIO)).expect("it can be made");
+        fs::write(dir.join(SCENARIO).join("scenario.toml"), "").expect("it can be written");
+        assert_eq!(
+            recorded(None, &read()),
+            Some((dir.join(SCENARIO), vec!["seed=2".to_owned()]))
+        );
+        let named = Path::new("elsewhere");
+        assert_eq!(
+            recorded(Some(named), &read()),
+            Some((named.to_owned(), Vec::new()))
+        );
+        fs::remove_dir_all(&dir).expect("it can be removed");
+    }
+}

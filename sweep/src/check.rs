@@ -23,7 +23,7 @@ pub fn axis_problems(plan: &Plan, base: &Base, file: &str) -> Report {
     };
     let mut problems = Vec::new();
     for axis in &plan.axes {
-        for level in tried(axis) {
+        for (_, level) in tried(axis) {
             let mut sets = plan.sets.clone();
             sets.extend(level.sets.iter().cloned());
             let Err(report) = base.with(&sets) else {
@@ -50,20 +50,16 @@ pub fn axis_problems(plan: &Plan, base: &Base, file: &str) -> Report {
     Report::new(kept)
 }
 
-fn tried(axis: &Axis) -> Vec<&Level> {
+fn tried(axis: &Axis) -> Vec<(usize, &Level)> {
     let count = axis.levels.len();
-    if count <= TRIED {
-        return axis.levels.iter().collect();
-    }
-    [0, count / 2, count - 1]
-        .iter()
-        .map(|index| &axis.levels[*index])
+    let all = axis.levels.iter().enumerate();
+    all.filter(|(index, _)| count <= TRIED || [0, count / 2, count - 1].contains(index))
         .collect()
 }
 
 fn about_axis(axis: &Axis, level: &Level, problem: Diagnostic, base: &Base, file: &str) -> Diagnostic {
     let message = match problem.code {
-        "E011" => problem.message,
+        "E011" => problem.message.clone(),
         "E002" => format!("{}: {}", problem.field, problem.message),
         _ => format!(
             "the value {}: {}: {}",
@@ -71,17 +67,24 @@ fn about_axis(axis: &Axis, level: &Level, problem: Diagnostic, base: &Base, file
         ),
     };
     let hint = match (problem.hint.is_empty(), fields_hint(axis, base)) {
-        (false, _) => problem.hint,
+        (false, _) => problem.hint.clone(),
         (true, Some(hint)) => hint,
         (true, None) => String::new(),
     };
+    Diagnostic {
+        message,
+        hint,
+        ..at_axis(axis, problem, file)
+    }
+}
+
+/// A problem of a scenario as one of the axis that makes it.
+fn at_axis(axis: &Axis, problem: Diagnostic, file: &str) -> Diagnostic {
     Diagnostic {
         file: file.to_owned(),
         line: axis.place.0,
         column: axis.place.1,
         field: format!("axis {}", axis.name),
-        message,
-        hint,
         ..problem
     }
 }
@@ -106,6 +109,57 @@ fn fields_hint(axis: &Axis, base: &Base) -> Option<String> {
     ))
 }
 
+/// Values that make no scenario whatever else is set, as warnings: `check` says the same of them beside the current
+/// settings and in every configuration that is asked about. Of a long axis its ends and its middle are tried.
+#[must_use]
+pub fn refused_values(plan: &Plan, base: &Base, file: &str) -> Report {
+    let points = asked_about(plan);
+    let mut found = Vec::new();
+    for (axis, own) in plan.axes.iter().enumerate() {
+        for (index, level) in tried(own) {
+            let mut sets = plan.sets.clone();
+            sets.extend(level.sets.iter().cloned());
+            let Err(report) = base.with(&sets) else {
+                continue;
+            };
+            let mut errors = report.problems.into_iter();
+            let Some(error) = errors.find(|problem| problem.severity == Severity::Error) else {
+                continue;
+            };
+            let is_refused = |point: &Point| {
+                let mut point = point.clone();
+                point[axis] = index as u32;
+                let mut sets = plan.sets.clone();
+                sets.extend(plan.overrides(&point));
+                base.with(&sets).is_err_and(|report| {
+                    let mut problems = report.problems.iter();
+                    problems.any(|other| (other.code, &other.field) == (error.code, &error.field))
+                })
+            };
+            if points.iter().all(is_refused) {
+                found.push(Diagnostic {
+                    severity: Severity::Warning,
+                    message: format!(
+                        "the value {} makes no scenario, whatever else is set: {}: {}",
+                        level.label, error.field, error.message
+                    ),
+                    ..at_axis(own, error, file)
+                });
+            }
+        }
+    }
+    Report::new(found)
+}
+
+/// Some configurations, spread over the axes.
+fn asked_about(plan: &Plan) -> Vec<Point> {
+    let sample = Design::Sobol {
+        points: ASKED,
+        seed: 1,
+    };
+    sample.points(&plan.axes).unwrap_or_default()
+}
+
 /// Why an axis has no effect, as `check` says it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reason {
@@ -121,13 +175,8 @@ pub struct Reason {
 /// about: some of the design, spread over it.
 #[must_use]
 pub fn without_effect(plan: &Plan, base: &Base) -> Vec<Option<Reason>> {
-    let sample = Design::Sobol {
-        points: ASKED,
-        seed: 1,
-    };
-    let points: Vec<Point> = sample.points(&plan.axes).unwrap_or_default();
     let mut found: Vec<Option<Option<Reason>>> = vec![None; plan.axes.len()];
-    for point in &points {
+    for point in &asked_about(plan) {
         let mut sets = plan.sets.clone();
         sets.extend(plan.overrides(point));
         let Ok((_, report)) = base.with(&sets) else {

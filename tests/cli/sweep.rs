@@ -320,6 +320,62 @@ fn axes_that_are_none_are_told_with_their_place() {
 }
 
 #[test]
+fn values_that_are_refused_are_told_first_and_stand_in_the_heatmap() {
+    let scaled = "ScaledObject/keda-prometheus-hpa: spec";
+    let axis = |name: &str, field: &str, values: &str| {
+        format!("[[axis]]\nname = '{name}'\nfield = '{scaled}.{field}'\nvalues = {values}\n")
+    };
+    let text = |cooldowns: &str| {
+        let head = "replications = 1\nobjectives = ['cost', 'pending']\nset = ['duration = \"9m\"']\n";
+        let axes = [
+            axis("cooldown", "cooldownPeriod", cooldowns),
+            // 60 is too much for the first of the next axis, and for no other.
+            axis("least", "minReplicaCount", "[1, 60]"),
+            axis("most", "maxReplicaCount", "[50, 100]"),
+        ];
+        format!(
+            "{head}{}[[heatmap]]\nx = 'cooldown'\ny = 'least'\nof = 'cost'\n",
+            axes.concat()
+        )
+    };
+    let some = file("sweep-refused", &text("[-5, 300]"));
+    let out = some.parent().expect("a directory").join("out");
+    let said = sweep(&some, &out, &[]);
+    assert_eq!(said.status, 0, "{}", said.stderr);
+    let told: Vec<&str> = said
+        .stderr
+        .lines()
+        .filter(|line| line.contains("makes no scenario"))
+        .collect();
+    assert_eq!(told.len(), 1, "{}", said.stderr);
+    assert!(
+        told[0].contains("the value -5 makes no scenario, whatever else is set: ScaledObject/keda-prometheus-hpa: spec.cooldownPeriod"),
+        "{}",
+        told[0]
+    );
+    assert!(said.stderr.contains("small.toml:6:"), "{}", said.stderr);
+    assert!(said.stdout.contains("5 make no scenario"), "{}", said.stdout);
+    let figure = fs::read_to_string(out.join("heatmap.svg")).expect("reads");
+    assert_eq!(
+        figure.matches("\nrefused\n").count(),
+        2,
+        "a cell for each other value"
+    );
+
+    let none = file("sweep-all-refused", &text("[-5, -6]"));
+    let out = none.parent().expect("a directory").join("out");
+    let said = sweep(&none, &out, &[]);
+    assert_eq!((said.status, &*said.stdout), (2, ""), "{}", said.stderr);
+    assert!(
+        said.stderr
+            .contains("every configuration is refused; the first: "),
+        "{}",
+        said.stderr
+    );
+    assert!(!out.join("results.csv").exists(), "there are none");
+}
+
+#[test]
 fn shards_and_options_out_of_range_are_told() {
     let good = axis("seed", "[1, 2]");
     check(

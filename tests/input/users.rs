@@ -250,7 +250,7 @@ spec:
             spec.metrics[0].source,
             Source::Resource(model::hpa::Resource::Cpu)
         ));
-        spec.metrics[0].target.clone()
+        spec.metrics[0].target
     };
     assert_eq!(target(hpa), Target::AverageUtilization(60));
     let absent = hpa.replace("  targetCPUUtilizationPercentage: 60\n", "");
@@ -427,4 +427,30 @@ spec:
         &older,
         &[("manifests/web.yaml", MANIFESTS), ("manifests/more.yaml", scaled)],
     ));
+}
+
+/// A NodePool whose class is missing is an error; that there is no NodePool would be untrue.
+#[test]
+fn a_pool_without_its_class_is_there() {
+    let pool = "apiVersion: karpenter.sh/v1
+kind: NodePool
+metadata: {name: default}
+spec:
+  template:
+    spec:
+      nodeClassRef: {group: karpenter.k8s.aws, kind: EC2NodeClass, name: default}
+      requirements: [{key: karpenter.sh/capacity-type, operator: In, values: [on-demand]}]
+";
+    let scenario = SCENARIO.replace("nodes = 2", "nodes = 0");
+    let advised = |manifests: &[(&str, &str)]| {
+        let (_, report) = loaded(&files(&scenario, manifests));
+        let found = report.problems.iter().filter(|problem| problem.code == "N001");
+        found.map(|problem| problem.message.clone()).collect::<Vec<_>>()
+    };
+    let none = "no node group can hold a pod of this, and there is no NodePool";
+    assert_eq!(advised(&[("manifests/web.yaml", MANIFESTS)]), [none; 3]);
+    assert_eq!(
+        advised(&[("manifests/web.yaml", MANIFESTS), ("manifests/pool.yaml", pool)]),
+        [""; 0]
+    );
 }

@@ -14,6 +14,8 @@ use super::prometheus::{Place, Prometheus};
 use super::pulse::{Pulse, beat};
 use super::recorder::Recorder;
 use super::watch::watch;
+#[cfg(feature = "ec2")]
+use crate::ec2::Heard;
 use crate::recording::{Action, End, Entry};
 
 /// What is heard.
@@ -77,14 +79,7 @@ impl Listener {
         }
         #[cfg(feature = "ec2")]
         if let Some((ec2, tag)) = &hear.machines {
-            let mut silence = Silence::new("ec2", recorder.clone());
-            let own = recorder.clone();
-            let hear_machines = move |heard: std::result::Result<Entry, String>| {
-                silence.step(heard.as_ref().err().map(String::as_str));
-                if let Ok(entry) = heard {
-                    own.hear(entry);
-                }
-            };
+            let hear_machines = ec2_into(recorder);
             tasks.spawn(crate::ec2::record_machines(
                 ec2.clone(),
                 tag.clone(),
@@ -112,6 +107,30 @@ impl Listener {
     }
 }
 
+/// Writes down what EC2 says. Prices have a gap of their own: a role may see machines and no prices.
+#[cfg(feature = "ec2")]
+fn ec2_into(recorder: &Recorder) -> impl FnMut(Heard) + use<> {
+    let recorder = recorder.clone();
+    let mut machines = Silence::new("ec2", recorder.clone());
+    let mut prices = Silence::new("ec2/prices", recorder.clone());
+    move |heard| {
+        let (silence, said) = match heard {
+            Heard::Machines(said) => (&mut machines, said.map(Entry::Instances)),
+            Heard::Prices(said) => (&mut prices, said.map(Entry::Prices)),
+        };
+        match said {
+            Ok(entry) => {
+                silence.step(None);
+                // Prices that are the same as before are no news.
+                if !matches!(&entry, Entry::Prices(new) if new.prices.is_empty()) {
+                    recorder.hear(entry);
+                }
+            }
+            Err(error) => silence.step(Some(&error.to_string())),
+        }
+    }
+}
+
 /// An entry for something that was done to the cluster.
 pub(super) fn done(verb: &str, object: &str, label: &str, error: Option<String>) -> Entry {
     Entry::Action(Action {
@@ -120,4 +139,38 @@ pub(super) fn done(verb: &str, object: &str, label: &str, error: Option<String>)
         label: label.to_owned(),
         error,
     })
+}
+
+#[cfg(all(test, feature = "ec2"))]
+mod tests {
+    use super::super::state::State;
+    use super::super::testing::header;
+    use super::*;
+    use crate::ec2::Error;
+    use crate::recording::{Instances, Prices, Recording};
+
+    #[test]
+    fn prices_that_are_refused_are_one_gap_and_machines_have_none() {
+        let dir = std::env::temp_dir().join(format!("scaletwin-listen-{}", std::process::id()));
+        drop(std::fs::remove_dir_all(&dir));
+        let recorder = Recorder::begin(&dir, header(), State::default()).unwrap();
+        let mut hear = ec2_into(&recorder);
+        for _ in 0..3 {
+            hear(Heard::Machines(Ok(Instances {
+                instances: Vec::new(),
+            })));
+            hear(Heard::Prices(Err(Error::new("DescribeSpotPriceHistory", "no"))));
+        }
+        let silent = recorder.with_state(|state| state.silent().keys().cloned().collect::<Vec<_>>());
+        assert_eq!(silent, ["ec2/prices"]);
+        hear(Heard::Prices(Ok(Prices { prices: Vec::new() })));
+        recorder.sync();
+        let read = Recording::read(&dir).unwrap();
+        let gaps = read.gaps();
+        assert_eq!(gaps.len(), 1, "{gaps:?}");
+        assert_eq!(gaps[0].source, "ec2/prices");
+        assert!(gaps[0].to.is_some(), "it is heard again");
+        assert_eq!(gaps[0].reason, "EC2 DescribeSpotPriceHistory: no");
+        std::fs::remove_dir_all(dir).unwrap();
+    }
 }

@@ -573,6 +573,23 @@ mod tests {
     }
 
     #[test]
+    fn a_prometheus_is_missed_only_where_something_is_measured() {
+        let misses = |unmeasured| {
+            let fake = Fake::new(answer);
+            let wishes = Wishes {
+                unmeasured,
+                ..Wishes::default()
+            };
+            let look = block_on(preflight(&connection(&fake), &wishes)).unwrap();
+            let found = look.findings.iter();
+            found
+                .filter(|finding| finding.message.contains("no Prometheus is known"))
+                .count()
+        };
+        assert_eq!((misses(false), misses(true)), (1, 0));
+    }
+
+    #[test]
     fn a_silent_api_server_is_one_problem() {
         let fake = Fake::new(|_| (401, Fake::status(401, "Unauthorized", "Unauthorized")));
         let look = block_on(preflight(&connection(&fake), &Wishes::default())).unwrap();

@@ -21,6 +21,7 @@ pub(super) fn concerns(gap: &Gap, curve: &str) -> bool {
         "keda" => false,
         "prometheus" => seen,
         "ec2" => machines,
+        "ec2/prices" => curve == names::USD_PER_HOUR,
         "api" => !seen && !machines,
         other => !seen && !machines && other == kind,
     }
@@ -107,12 +108,14 @@ mod tests {
             "replicas_desired",
             "nodes.m5.large",
             "machines.m5.large",
+            names::USD_PER_HOUR,
         ];
         let concerned = |source| curves.map(|curve| concerns(&gap(source), curve));
-        assert_eq!(concerned("prometheus"), [true, false, false, false]);
-        assert_eq!(concerned("api"), [false, true, true, false]);
-        assert_eq!(concerned("api/Node"), [false, false, true, false]);
-        assert_eq!(concerned("ec2"), [false, false, false, true]);
-        assert_eq!(concerned("all"), [true; 4]);
+        assert_eq!(concerned("prometheus"), [true, false, false, false, false]);
+        assert_eq!(concerned("api"), [false, true, true, false, false]);
+        assert_eq!(concerned("api/Node"), [false, false, true, false, false]);
+        assert_eq!(concerned("ec2"), [false, false, false, true, true]);
+        assert_eq!(concerned("ec2/prices"), [false, false, false, false, true]);
+        assert_eq!(concerned("all"), [true; 5]);
     }
 }

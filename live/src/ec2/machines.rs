@@ -9,7 +9,7 @@ use aws_sdk_ec2::primitives::{DateTime, DateTimeFormat};
 use aws_sdk_ec2::types::{Filter, Instance as Ec2Instance, InstanceType, SpotPrice};
 
 use super::{Error, error};
-use crate::recording::{Entry, Instance, Instances, Price, Prices};
+use crate::recording::{Instance, Instances, Price, Prices};
 
 /// Spot prices change a few times a day.
 const PRICES: Duration = Duration::from_secs(300);
@@ -39,14 +39,18 @@ impl FromStr for Tag {
     }
 }
 
-/// Asks for the machines with a tag, every `period`, and for spot prices every few minutes. `hear` gets what is
-/// to be written, or why there is nothing. Ends only by being dropped.
-pub async fn record_machines(
-    client: Client,
-    tag: Tag,
-    period: Duration,
-    mut hear: impl FnMut(Result<Entry, String>),
-) {
+/// What EC2 said, or why it said nothing. Who may ask for machines may not ask for prices: one can fail alone.
+#[derive(Debug)]
+pub enum Heard {
+    /// The machines that there are.
+    Machines(Result<Instances, Error>),
+    /// Spot prices that are new; perhaps none.
+    Prices(Result<Prices, Error>),
+}
+
+/// Asks for the machines with a tag, every `period`, and for spot prices every few minutes. `hear` gets every answer.
+/// Ends only by being dropped.
+pub async fn record_machines(client: Client, tag: Tag, period: Duration, mut hear: impl FnMut(Heard)) {
     let mut ticks = tokio::time::interval(period);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut known = BTreeMap::new();
@@ -56,7 +60,7 @@ pub async fn record_machines(
         let instances = match machines(&client, &tag).await {
             Ok(instances) => instances,
             Err(error) => {
-                hear(Err(error.to_string()));
+                hear(Heard::Machines(Err(error)));
                 continue;
             }
         };
@@ -65,26 +69,22 @@ pub async fn record_machines(
             .filter(|instance| instance.lifecycle == "spot")
             .map(|instance| instance.instance_type.clone())
             .collect();
-        hear(Ok(Entry::Instances(Instances { instances })));
+        hear(Heard::Machines(Ok(Instances { instances })));
         if spot.is_empty() || priced.is_some_and(|at| at.elapsed() < PRICES) {
             continue;
         }
-        match prices(&client, &spot).await {
-            Ok(prices) => {
-                priced = Some(tokio::time::Instant::now());
-                let new: Vec<Price> = prices
-                    .into_iter()
-                    .filter(|price| {
-                        let key = (price.instance_type.clone(), price.zone.clone());
-                        known.insert(key, price.usd_per_hour) != Some(price.usd_per_hour)
-                    })
-                    .collect();
-                if !new.is_empty() {
-                    hear(Ok(Entry::Prices(Prices { prices: new })));
-                }
-            }
-            Err(error) => hear(Err(error.to_string())),
+        let said = prices(&client, &spot).await;
+        if said.is_ok() {
+            priced = Some(tokio::time::Instant::now());
         }
+        let new = said.map(|mut prices| {
+            prices.retain(|price| {
+                let key = (price.instance_type.clone(), price.zone.clone());
+                known.insert(key, price.usd_per_hour) != Some(price.usd_per_hour)
+            });
+            Prices { prices }
+        });
+        hear(Heard::Prices(new));
     }
 }
 
@@ -180,9 +180,82 @@ fn price(said: &SpotPrice) -> Option<Price> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+    use std::net::{TcpListener, TcpStream};
+
+    use aws_sdk_ec2::config::retry::RetryConfig;
+    use aws_sdk_ec2::config::{BehaviorVersion, Credentials, Region};
     use aws_sdk_ec2::types::{InstanceLifecycleType, InstanceState, InstanceStateName, Placement};
 
     use super::*;
+
+    /// One spot machine.
+    const MACHINES: &str = "<DescribeInstancesResponse><reservationSet><item><instancesSet><item>\
+        <instanceId>i-1</instanceId><instanceType>g5.xlarge</instanceType><instanceLifecycle>spot</instanceLifecycle>\
+        </item></instancesSet></item></reservationSet></DescribeInstancesResponse>";
+    const REFUSED: &str = "<Response><Errors><Error><Code>UnauthorizedOperation</Code><Message>no</Message></Error>\
+        </Errors><RequestID>1</RequestID></Response>";
+
+    /// Reads a request, and answers it as somebody who may see machines and no prices.
+    fn serve(mut stream: TcpStream) {
+        let mut reader = BufReader::new(stream.try_clone().unwrap());
+        let (mut line, mut length) = (String::new(), 0);
+        while reader.read_line(&mut line).unwrap() > 2 {
+            let head = line.to_lowercase();
+            if let Some(value) = head.strip_prefix("content-length:") {
+                length = value.trim().parse().unwrap();
+            }
+            line.clear();
+        }
+        let mut body = vec![0; length];
+        reader.read_exact(&mut body).unwrap();
+        let asks = String::from_utf8(body).unwrap();
+        let (status, text) = match asks.contains("Action=DescribeInstances&") {
+            true => ("200 OK", MACHINES),
+            false => ("403 Forbidden", REFUSED),
+        };
+        let length = text.len();
+        write!(
+            stream,
+            "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{text}"
+        )
+        .unwrap();
+    }
+
+    #[tokio::test]
+    async fn machines_are_heard_where_prices_are_refused() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        std::thread::spawn(move || listener.incoming().flatten().for_each(serve));
+        let config = aws_sdk_ec2::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .http_client(super::super::http())
+            .region(Region::from_static("us-west-2"))
+            .credentials_provider(Credentials::new("a", "b", None, None, "test"))
+            .retry_config(RetryConfig::disabled())
+            .endpoint_url(url)
+            .build();
+        let tag = "a=b".parse().unwrap();
+        let mut heard = Vec::new();
+        let listen = record_machines(
+            Client::from_conf(config),
+            tag,
+            Duration::from_millis(1),
+            |answer| heard.push(answer),
+        );
+        drop(tokio::time::timeout(Duration::from_secs(2), listen).await);
+        assert!(heard.len() >= 4, "{heard:?}");
+        for pair in heard.chunks_exact(2) {
+            let [Heard::Machines(Ok(machines)), Heard::Prices(Err(why))] = pair else {
+                panic!("{pair:?}");
+            };
+            assert_eq!(machines.instances[0].id, "i-1");
+            assert_eq!(
+                why.to_string(),
+                "EC2 DescribeSpotPriceHistory: UnauthorizedOperation: no"
+            );
+        }
+    }
 
     #[test]
     fn a_machine_as_ec2_describes_it() {

@@ -13,13 +13,14 @@ use std::time::Duration;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region};
+use aws_sdk_ec2::config::SharedHttpClient;
 use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 
 pub use aws_sdk_ec2::Client;
 pub use catalog::read_catalog;
-pub use machines::{Tag, record_machines};
+pub use machines::{Heard, Tag, record_machines};
 
 /// How long one answer may take, retries not counted.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -34,22 +35,34 @@ pub struct Error {
     why: String,
 }
 
+#[cfg(test)]
+impl Error {
+    pub(crate) fn new(call: &'static str, why: &str) -> Self {
+        let why = why.to_owned();
+        Error { call, why }
+    }
+}
+
 /// A client for a region, or for that of the environment. No request is sent to EC2.
 pub async fn connect(region: Option<&str>) -> Client {
-    let http = Builder::new()
-        .tls_provider(Provider::Rustls(CryptoMode::Ring))
-        .build_https();
     let timeouts = TimeoutConfig::builder()
         .operation_attempt_timeout(PATIENCE)
         .build();
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
-        .http_client(http)
+        .http_client(http())
         .timeout_config(timeouts)
         .retry_config(RetryConfig::standard().with_max_attempts(4));
     if let Some(region) = region {
         loader = loader.region(Region::new(region.to_owned()));
     }
     Client::new(&loader.load().await)
+}
+
+/// Connections by the cryptography that kube has already.
+fn http() -> SharedHttpClient {
+    Builder::new()
+        .tls_provider(Provider::Rustls(CryptoMode::Ring))
+        .build_https()
 }
 
 /// What a call said, the innermost cause last.
@@ -103,7 +116,6 @@ mod tests {
         let hear = |answer| heard = Some(answer);
         let listen = record_machines(client, tag, Duration::from_millis(50), hear);
         let _ = tokio::time::timeout(Duration::from_secs(2), listen).await;
-        let entry = heard.expect("it asks at once");
-        assert!(entry.is_ok(), "{entry:?}");
+        assert!(matches!(heard, Some(Heard::Machines(Ok(_)))), "{heard:?}");
     }
 }

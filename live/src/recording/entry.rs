@@ -236,7 +236,8 @@ pub struct Action {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Gap {
-    /// `api` for all watches or `api/Pod` for one; `prometheus`, `keda`, `ec2`, `all`.
+    /// `api` for all watches or `api/Pod` for one; `prometheus`, `keda`, `ec2` for machines and
+    /// `ec2/prices`, `all`.
     pub source: String,
     /// Since when, on the recording's clock: when the source was heard last.
     pub from: f64,

@@ -165,7 +165,7 @@ pub static KINDS: &[Kind] = &[
     Kind::other("ExternalSecret", DATA),
     Kind::other("SealedSecret", DATA),
     Kind::other("SecretProviderClass", DATA),
-    Kind::other("PodTemplate", DATA),
+    Kind::other("PodTemplate", Fate::Quiet("it makes no pods by itself")),
     Kind::other("ServiceAccount", RIGHTS),
     Kind::other("Role", RIGHTS),
     Kind::other("RoleBinding", RIGHTS),

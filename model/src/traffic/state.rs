@@ -89,8 +89,8 @@ impl State {
 
     /// The sites as numbers, one after the other: states with the same numbers are the same.
     pub(super) fn numbers(&self) -> Vec<u64> {
-        let numbers = |site: &Site| site_key(site, &site.machine);
-        self.sites.iter().flat_map(numbers).collect()
+        let key = |site: &Site| site_key(site, &site.machine);
+        self.sites.iter().flat_map(key).collect()
     }
 
     /// The state as numbers, the same whatever the nodes are called: the key of memoized results.

@@ -1,7 +1,7 @@
 //! What is drawn between the rulers.
 
 use plotters::coord::Shift;
-use plotters::drawing::DrawingArea;
+use plotters::drawing::{DrawingArea, DrawingAreaErrorKind};
 use plotters::element::{Circle, PathElement, Rectangle};
 use plotters::prelude::DrawingBackend;
 use plotters::style::Color as _;
@@ -55,8 +55,13 @@ pub(super) fn draw_ink<DB: DrawingBackend>(
             values,
             digits,
             framed,
+            said,
             ..
-        } => draw_cells(cell, field, values, *digits, framed, pen),
+        } => {
+            draw_cells(cell, field, values, *digits, pen)?;
+            draw_words(cell, field, said, pen)?;
+            draw_frames(cell, field, framed, pen)
+        }
         Ink::Upright { at, .. } => {
             let x = field.across(*at);
             let line = pen.line(pen.theme.mark, 1.0);
@@ -157,19 +162,9 @@ fn draw_cells<DB: DrawingBackend>(
     field: &Field,
     values: &[Vec<f64>],
     digits: usize,
-    framed: &[(usize, usize)],
     pen: &Pen<'_>,
 ) -> Outcome<DB> {
     let (low, high) = span(values);
-    let style = Type {
-        align: Align::Center,
-        ..pen.text(11.5, pen.theme.text)
-    };
-    let corners = |x: usize, y: usize| {
-        let (left, right) = (field.across(x as f64 - 0.5), field.across(x as f64 + 0.5));
-        let (top, bottom) = (field.up(y as f64 - 0.5), field.up(y as f64 + 0.5));
-        [(left + 1, top.min(bottom) + 1), (right - 1, top.max(bottom) - 1)]
-    };
     for (x, column) in values.iter().enumerate() {
         for (y, value) in column.iter().enumerate().filter(|(_, value)| value.is_finite()) {
             let share = if high > low {
@@ -178,27 +173,73 @@ fn draw_cells<DB: DrawingBackend>(
                 0.5
             };
             let color = heat(share, pen.theme);
-            let [from, to] = corners(x, y);
-            cell.draw(&Rectangle::new([from, to], rgb(color).filled()))?;
-            let words = digits_of(*value, digits);
-            let room = to.0 - from.0 > style.width(&words) + pen.px(4.0) && to.1 - from.1 > pen.px(14.0);
-            if room {
-                let style = Type {
-                    color: readable(color),
-                    ..style
-                };
-                let middle = ((from.0 + to.0) / 2, (from.1 + to.1) / 2 - pen.px(6.0));
-                style.write(cell, &words, middle)?;
-            }
+            let corners = corners(field, (x, y));
+            cell.draw(&Rectangle::new(corners, rgb(color).filled()))?;
+            write_inside(cell, corners, &digits_of(*value, digits), readable(color), pen)?;
         }
     }
-    for (x, y) in framed {
-        let [from, to] = corners(*x, *y);
+    Ok(())
+}
+
+/// Cells without a value: a word, or a stroke through one that is too small for it.
+fn draw_words<DB: DrawingBackend>(
+    cell: &DrawingArea<DB, Shift>,
+    field: &Field,
+    said: &[((usize, usize), String)],
+    pen: &Pen<'_>,
+) -> Outcome<DB> {
+    for (at, words) in said {
+        let corners @ [from, to] = corners(field, *at);
+        let line = pen.line(pen.theme.grid, 1.0);
+        cell.draw(&Rectangle::new(corners, line))?;
+        if !write_inside(cell, corners, words, pen.theme.faint, pen)? {
+            let stroke = vec![(from.0, to.1), (to.0, from.1)];
+            cell.draw(&PathElement::new(stroke, line))?;
+        }
+    }
+    Ok(())
+}
+
+fn draw_frames<DB: DrawingBackend>(
+    cell: &DrawingArea<DB, Shift>,
+    field: &Field,
+    framed: &[(usize, usize)],
+    pen: &Pen<'_>,
+) -> Outcome<DB> {
+    for at in framed {
+        let [from, to] = corners(field, *at);
         let line = pen.line(pen.theme.text, 2.0);
         let frame = vec![from, (to.0, from.1), to, (from.0, to.1), from];
         cell.draw(&PathElement::new(frame, line))?;
     }
     Ok(())
+}
+
+/// The upper left and the lower right of a cell.
+fn corners(field: &Field, (x, y): (usize, usize)) -> [(i32, i32); 2] {
+    let (left, right) = (field.across(x as f64 - 0.5), field.across(x as f64 + 0.5));
+    let (top, bottom) = (field.up(y as f64 - 0.5), field.up(y as f64 + 0.5));
+    [(left + 1, top.min(bottom) + 1), (right - 1, top.max(bottom) - 1)]
+}
+
+/// Writes into the middle of a cell, if there is room; whether there was.
+fn write_inside<DB: DrawingBackend>(
+    cell: &DrawingArea<DB, Shift>,
+    [from, to]: [(i32, i32); 2],
+    words: &str,
+    color: Color,
+    pen: &Pen<'_>,
+) -> Result<bool, DrawingAreaErrorKind<DB::ErrorType>> {
+    let style = Type {
+        align: Align::Center,
+        ..pen.text(11.5, color)
+    };
+    let room = to.0 - from.0 > style.width(words) + pen.px(4.0) && to.1 - from.1 > pen.px(14.0);
+    if room {
+        let middle = ((from.0 + to.0) / 2, (from.1 + to.1) / 2 - pen.px(6.0));
+        style.write(cell, words, middle)?;
+    }
+    Ok(room)
 }
 
 /// Black or white, whichever stands out.

@@ -80,6 +80,8 @@ pub enum Ink {
         unit: String,
         /// A cell to be framed.
         framed: Vec<(usize, usize)>,
+        /// Cells of which there is a word to say in place of a value, and the word.
+        said: Vec<((usize, usize), String)>,
     },
     /// A line across the panel at a value of x.
     Upright {

@@ -3,6 +3,7 @@ package main
 import (
 	"debug/buildinfo"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -12,45 +13,57 @@ import (
 	"time"
 )
 
-// A binary is what is built of a module beside this one (tests/stack/parts).
+// A binary is what is built of a module beside this one (tests/stack/parts), whose go.mod alone says which release.
 type binary struct {
 	name, module, pkg string
-	// What the linker writes into it.
-	stamp string
+	// What the linker writes into it, given the release of the package's module: a build of a module knows none by
+	// itself.
+	stamp func(release string) string
 	flags []string
 }
 
-const kubernetes = "v1.35.4"
-
-// The release that parts/prometheus names, as Prometheus counts them.
-const prometheusRelease = "3.16.0"
-
 // The heaviest is last: what came before can be used meanwhile.
 var binaries = []binary{
-	{"etcd", "etcd", "go.etcd.io/etcd/server/v3", "", nil},
-	{"kube-apiserver", "kubernetes", "k8s.io/kubernetes/cmd/kube-apiserver", stamp(), nil},
-	{"kube-controller-manager", "kubernetes", "k8s.io/kubernetes/cmd/kube-controller-manager", stamp(), nil},
-	{"kube-scheduler", "kubernetes", "k8s.io/kubernetes/cmd/kube-scheduler", stamp(), nil},
-	{"kwok", "kwok", "sigs.k8s.io/kwok/cmd/kwok", "", nil},
+	{"etcd", "etcd", "go.etcd.io/etcd/server/v3", nil, nil},
+	{"kube-apiserver", "kubernetes", "k8s.io/kubernetes/cmd/kube-apiserver", kubernetesStamp, nil},
+	{"kube-controller-manager", "kubernetes", "k8s.io/kubernetes/cmd/kube-controller-manager", kubernetesStamp, nil},
+	{"kube-scheduler", "kubernetes", "k8s.io/kubernetes/cmd/kube-scheduler", kubernetesStamp, nil},
+	{"kwok", "kwok", "sigs.k8s.io/kwok/cmd/kwok", nil, nil},
 	// Without the discoveries of every cloud, which this Prometheus has no use for.
-	{"prometheus", "prometheus", "github.com/prometheus/prometheus/cmd/prometheus",
-		"-X github.com/prometheus/common/version.Version=" + prometheusRelease, []string{"-tags=remove_all_sd"}},
+	{"prometheus", "prometheus", "github.com/prometheus/prometheus/cmd/prometheus", prometheusStamp,
+		[]string{"-tags=remove_all_sd"}},
 	// Its main package is called kwok as well.
-	{"karpenter-kwok", "karpenter", "sigs.k8s.io/karpenter/kwok", "", nil},
-	{"keda-operator", "keda", "github.com/kedacore/keda/v2/cmd/operator", "", nil},
-	{"keda-adapter", "keda", "github.com/kedacore/keda/v2/cmd/adapter", "", nil},
+	{"karpenter-kwok", "karpenter", "sigs.k8s.io/karpenter/kwok", nil, nil},
+	{"keda-operator", "keda", "github.com/kedacore/keda/v2/cmd/operator", nil, nil},
+	{"keda-adapter", "keda", "github.com/kedacore/keda/v2/cmd/adapter", nil, nil},
 }
 
-// stamp is the release that /version tells: a build of a module knows none by itself.
-func stamp() string {
-	parts := strings.Split(strings.TrimPrefix(kubernetes, "v"), ".")
+// kubernetesStamp is what /version tells.
+func kubernetesStamp(release string) string {
+	parts := strings.Split(strings.TrimPrefix(release, "v"), ".")
 	var flags string
 	for _, where := range []string{"k8s.io/component-base/version", "k8s.io/client-go/pkg/version"} {
 		flags += fmt.Sprintf(" -X %s.gitVersion=%s -X %s.gitMajor=%s -X %s.gitMinor=%s",
-			where, kubernetes, where, parts[0], where, parts[1])
+			where, release, where, parts[0], where, parts[1])
 	}
 	return flags
 }
+
+// prometheusStamp is what /api/v1/status/buildinfo tells. Prometheus 3.16.0 is the module's v0.316.0.
+func prometheusStamp(release string) string {
+	if parts := strings.Split(release, "."); len(parts) == 3 && parts[0] == "v0" && len(parts[1]) == 3 {
+		minor := strings.TrimPrefix(parts[1][1:], "0")
+		if minor == "" {
+			minor = "0"
+		}
+		release = parts[1][:1] + "." + minor + "." + parts[2]
+	}
+	return "-X github.com/prometheus/common/version.Version=" + release
+}
+
+// errAbsent says that what a part is made of cannot be had here: no network, no proxy, too old a Go, no Python. A part
+// that is there and does not build is another matter.
+var errAbsent = errors.New("cannot be had here")
 
 // build makes what is missing or of another release than its module says.
 func (s *Stack) build(names []string) error {
@@ -69,8 +82,15 @@ func (s *Stack) build(names []string) error {
 		}
 		started := time.Now()
 		fmt.Fprintf(os.Stderr, "stack: building %s\n", b.name)
-		arguments := append([]string{"build", "-mod=readonly", "-o", target, "-ldflags=-s -w " + b.stamp}, b.flags...)
-		command := exec.Command("go", append(arguments, b.pkg)...)
+		release, err := b.fetch(module)
+		if err != nil {
+			return err
+		}
+		linker := "-ldflags=-s -w "
+		if b.stamp != nil {
+			linker += b.stamp(release)
+		}
+		command := exec.Command("go", b.arguments("build", "-o", target, linker)...)
 		command.Dir = module
 		command.Stdout, command.Stderr = os.Stderr, os.Stderr
 		if err := command.Run(); err != nil {
@@ -82,6 +102,23 @@ func (s *Stack) build(names []string) error {
 		return s.buildMoto(filepath.Join(sources, "parts", "moto", "requirements.txt"))
 	}
 	return nil
+}
+
+// arguments of the go command, about the package.
+func (b binary) arguments(verb string, more ...string) []string {
+	arguments := append([]string{verb, "-mod=readonly"}, more...)
+	return append(append(arguments, b.flags...), b.pkg)
+}
+
+// fetch brings the sources of all that is built, and tells the release of the package's module.
+func (b binary) fetch(module string) (string, error) {
+	command := exec.Command("go", b.arguments("list", "-deps", "-f", "{{if not .DepOnly}}{{.Module.Version}}{{end}}")...)
+	command.Dir, command.Stderr = module, os.Stderr
+	out, err := command.Output()
+	if err != nil {
+		return "", fmt.Errorf("the sources of %s %w: %w", b.name, errAbsent, err)
+	}
+	return strings.TrimSpace(string(out)), nil
 }
 
 // buildMoto installs moto's server into a virtual environment.
@@ -98,7 +135,7 @@ func (s *Stack) buildMoto(requirements string) error {
 		command := exec.Command(arguments[0], arguments[1:]...)
 		command.Stdout, command.Stderr = os.Stderr, os.Stderr
 		if err := command.Run(); err != nil {
-			return fmt.Errorf("moto does not install: %w", err)
+			return fmt.Errorf("moto %w: %w", errAbsent, err)
 		}
 	}
 	now := time.Now()

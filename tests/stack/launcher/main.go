@@ -4,6 +4,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 )
@@ -25,6 +26,7 @@ usage: launcher COMMAND
 
 parts: %s
 Everything lies under $SCALETWIN_STACK (default: ~/.cache/scaletwin/stack): bin/ and run/.
+Ends with 0 if it is done, 3 if what a part is made of cannot be had here (no network, no Python), else 2.
 `
 
 func main() {
@@ -34,6 +36,9 @@ func main() {
 	}
 	if err := command(os.Args[1], os.Args[2:]); err != nil {
 		fmt.Fprintf(os.Stderr, "stack: %v\n", err)
+		if errors.Is(err, errAbsent) {
+			os.Exit(3)
+		}
 		os.Exit(2)
 	}
 }

@@ -2,7 +2,6 @@
 
 pub(crate) mod args;
 mod clean;
-mod draft;
 mod expect;
 mod import;
 mod intent;

@@ -234,7 +234,43 @@ pub(super) fn clock(seconds: f64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+
+    use live::recording::{Change, Entry, Sample, Series};
+    use serde_json::json;
+
     use super::*;
+    use crate::experiment::tests::header;
+
+    #[test]
+    fn what_prometheus_does_not_know_the_objects_tell() {
+        let dir = std::env::temp_dir().join(format!("scaletwin-view-{}", std::process::id()));
+        drop(std::fs::remove_dir_all(&dir));
+        let state = State::new(Vec::new(), Arc::new(|_, _, _| None));
+        let recorder = Recorder::begin(&dir, header(), state).expect("it can be written");
+        let curves =
+            |namespace| recorder.with_state(|state| Curve::ALL.map(|curve| now(curve, state, namespace)));
+        assert_eq!(curves(Some("shop")), [None, Some(0.0), Some(0.0)]);
+        for (kind, namespace, name) in [("Pod", "shop", "a"), ("Pod", "other", "b"), ("Node", "", "n")] {
+            let metadata = json!({ "name": name, "namespace": namespace, "uid": name });
+            recorder.hear_object(Change::Added, kind, &json!({ "metadata": metadata }));
+        }
+        assert_eq!(curves(Some("shop")), [None, Some(1.0), Some(1.0)]);
+        assert_eq!(curves(None), [None, None, Some(1.0)]);
+        for (n, curve) in Curve::ALL.into_iter().enumerate() {
+            recorder.hear(Entry::Sample(Sample {
+                name: curve.sample().to_owned(),
+                series: vec![Series {
+                    labels: BTreeMap::new(),
+                    points: vec![(0.0, Some(10.0 + n as f64))],
+                }],
+                ..Sample::default()
+            }));
+        }
+        assert_eq!(curves(Some("shop")), [Some(10.0), Some(11.0), Some(12.0)]);
+        std::fs::remove_dir_all(dir).expect("it can be removed");
+    }
 
     #[test]
     fn a_curve_is_drawn_over_the_whole_run() {

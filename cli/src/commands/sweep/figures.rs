@@ -1,5 +1,7 @@
 //! A sweep's figures: front, heatmaps, effects, sensitivity, and two dashboards side by side.
 
+use std::collections::BTreeSet;
+
 use plots::{Beside, Chart, ChartPanel, Curve, Dot, Figure, Ink, Layer, Picture, Place, Ruler, Theme};
 use sweep::effects::Effect;
 use sweep::plan::counted;
@@ -264,15 +266,19 @@ fn heatmap(answer: &Answered<'_>, (x, y, measure): Heat) -> Chart {
         level as usize * bins / levels
     };
     let mut sums = vec![vec![Vec::new(); names(y).len()]; names(x).len()];
-    for own in answer
-        .found
-        .iter()
-        .filter(|own| !matches!(own.fate, Fate::Refused(_)))
-    {
-        if let Some(point) = &own.point {
-            sums[bin(x, point[x])][bin(y, point[y])].push(shown(measure, own.mean(measure)));
+    let mut refused = BTreeSet::new();
+    for own in answer.found {
+        let Some(point) = &own.point else {
+            continue;
+        };
+        let at = (bin(x, point[x]), bin(y, point[y]));
+        match own.fate {
+            Fate::Refused(_) => drop(refused.insert(at)),
+            _ => sums[at.0][at.1].push(shown(measure, own.mean(measure))),
         }
     }
+    // Where others of the cell ran, it has their mean.
+    refused.retain(|at| sums[at.0][at.1].is_empty());
     let values: Vec<Vec<f64>> = sums
         .iter()
         .map(|column| column.iter().map(|cell| mean(cell)).collect())
@@ -286,6 +292,13 @@ fn heatmap(answer: &Answered<'_>, (x, y, measure): Heat) -> Chart {
         label: plan.axes[axis].name.clone(),
         names: names(axis),
     };
+    let mut notes = vec![
+        about(answer),
+        "each cell is the mean over all other axes; the frame is the recommended configuration's".to_owned(),
+    ];
+    if !refused.is_empty() {
+        notes.push("refused: these settings together make no scenario, results.csv says why".to_owned());
+    }
     Chart {
         title: format!(
             "{}: {} by {} and {}",
@@ -294,11 +307,7 @@ fn heatmap(answer: &Answered<'_>, (x, y, measure): Heat) -> Chart {
             plan.axes[x].name,
             plan.axes[y].name
         ),
-        notes: vec![
-            about(answer),
-            "each cell is the mean over all other axes; the frame is the recommended configuration's"
-                .to_owned(),
-        ],
+        notes,
         columns: 1,
         panels: vec![ChartPanel {
             title: String::new(),
@@ -309,6 +318,7 @@ fn heatmap(answer: &Answered<'_>, (x, y, measure): Heat) -> Chart {
                 values,
                 unit: measure.display().1.to_owned(),
                 framed,
+                said: refused.into_iter().map(|at| (at, "refused".to_owned())).collect(),
             }],
         }],
         size: (960, 190 + 52 * names(y).len() as u32),

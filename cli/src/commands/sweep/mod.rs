@@ -11,7 +11,7 @@ mod text;
 use std::path::{Path, PathBuf};
 
 use sweep::journal::{self, Known};
-use sweep::{Configuration, Engine, Shard, Simulator, Store};
+use sweep::{Configuration, Engine, Fate, Shard, Simulator, Store};
 
 use super::Answer;
 use crate::args::{FigureArgs, Format, MergeArgs, SweepArgs, SweepCommand};
@@ -45,6 +45,12 @@ fn one(args: &SweepArgs, file: &Path) -> Result<Answer, Failure> {
     let copies = copies(args, shard, &path)?;
     let (journal, known) = run::open(&sweep, &path, args.resume, args.restart)?;
     talk::say(&sweep.opening(shard));
+    let file_name = file.display().to_string();
+    talk::report(&sweep::check::refused_values(
+        &sweep.plan,
+        &sweep.base,
+        &file_name,
+    ));
     let reasons = sweep::check::without_effect(&sweep.plan, &sweep.base);
     let model = Simulator::new(&sweep.plan, &sweep.base);
     let bar = Bar::new(sweep.simulated());
@@ -177,6 +183,19 @@ struct End<'a> {
 }
 
 impl End<'_> {
+    /// That at least one configuration made a scenario.
+    fn some_ran(&self) -> Result<(), Failure> {
+        let mut others = self.found.iter().filter(|own| own.point.is_some()).peekable();
+        let first = others.peek().map(|own| &own.fate);
+        match first {
+            Some(Fate::Refused(why)) if others.all(|own| matches!(own.fate, Fate::Refused(_))) => Err(
+                Failure::new(format!("every configuration is refused; the first: {why}"))
+                    .hint("change the axes, or what `set` says of all configurations"),
+            ),
+            _ => Ok(()),
+        }
+    }
+
     /// Writes results and figures, prints the answer.
     fn tell(
         &self,
@@ -186,6 +205,7 @@ impl End<'_> {
         heatmaps: &[figures::Heat],
     ) -> Result<Answer, Failure> {
         let plan = &self.sweep.plan;
+        self.some_ran()?;
         let mut files = vec![(
             "results.csv".to_owned(),
             sweep::results::csv(plan, self.found, self.sweep.seed),

@@ -25,6 +25,7 @@ pub(super) fn check(facts: &Facts<'_>) {
         .iter()
         .filter(|document| document.kind.name == "Deployment")
         .collect();
+    let pools = || facts.objects.iter().flat_map(|objects| &objects.node_pools);
     // Most pods fit a node group's machines, and then no instance type need be made.
     let offered = LazyCell::new(|| offered(facts));
     for document in workloads {
@@ -41,6 +42,10 @@ pub(super) fn check(facts: &Facts<'_>) {
                 .iter()
                 .any(|offered| can_hold(facts, offered, spec, &requests))
         {
+            continue;
+        }
+        // NodePools without their class launch nothing, which is an error of its own.
+        if offered.is_empty() && pools().next().is_some() {
             continue;
         }
         let context = Context::new(&document.file, document.title(), facts.problems);

@@ -134,7 +134,8 @@ fn whole(facts: &Facts<'_>) {
     let context = Context::new(facts.root.file(), String::new(), facts.problems);
     let traffic = &facts.scenario.traffic;
     if traffic.clients.is_none() && traffic.arrivals.is_empty() {
-        let hint = "add [load.clients] or [[load.arrivals]]";
+        let hint = "add clients as [load.clients] deployment = \"NAMESPACE/NAME\", or arrivals as [[load.arrivals]] \
+                    shape = \"constant\", rate = 20";
         advise(
             &context,
             "S001",

@@ -3,7 +3,7 @@
 //! Whether a field or an object can be simulated, the model's reader knows best: the draft is read as any
 //! scenario is, what is refused is taken out and listed, and so on until nothing is refused.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use live::heard::text;
 use model::document::{Diagnostic, Source};
@@ -53,6 +53,20 @@ impl Draft {
         self.manifests
             .values_mut()
             .filter(move |object| object["kind"] == kind)
+    }
+
+    /// The images of all containers.
+    pub(super) fn images(&self) -> BTreeSet<String> {
+        let containers = |object: &Value| -> Vec<String> {
+            ["containers", "initContainers"]
+                .iter()
+                .filter_map(|list| object["spec"]["template"]["spec"][*list].as_array())
+                .flatten()
+                .filter_map(|container| container["image"].as_str().map(str::to_owned))
+                .collect()
+        };
+        let workloads = self.of_kind("Deployment").chain(self.of_kind("DaemonSet"));
+        workloads.flat_map(containers).collect()
     }
 
     /// All files, as they will be written.
