@@ -371,7 +371,15 @@ fn make(
     };
     let mut status = Status::default();
     let window = config.downscale_stabilization;
-    let (mut sync, mut next) = Sync::begin(now, spec, Some(scale), Selection::Own, &mut history, &mut status);
+    let (mut sync, mut next) = Sync::begin(
+        now,
+        spec,
+        Some(scale),
+        Selection::Own,
+        &config.profile,
+        &mut history,
+        &mut status,
+    );
     let mut inputs = vec![format!(
         "{} of {} pods",
         replicas(scale.spec_replicas),

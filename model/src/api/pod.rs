@@ -43,8 +43,8 @@ pub struct Deletion {
 }
 
 /// The most restarts of one container of a pod, by kind. Regular containers count before sidecars;
-/// ordinary init containers never do (kubernetes 1.35 pkg/controller/controller_utils.go
-/// `maxContainerRestarts`).
+/// ordinary init containers never do, and sidecars only since 1.32: before, theirs stay 0 here (kubernetes 1.35
+/// pkg/controller/controller_utils.go `maxContainerRestarts`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Restarts {
     /// Of a regular container.

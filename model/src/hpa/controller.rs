@@ -329,8 +329,16 @@ impl Controller {
             selection::check(view, id, object)
         });
         run.scale = scale.unwrap_or(run.scale);
-        let history = self.known.entry(id).or_default();
-        let (sync, next) = Sync::begin(now, &run.spec, scale, selection, history, &mut run.status);
+        let (history, profile) = (self.known.entry(id).or_default(), &self.config.profile);
+        let (sync, next) = Sync::begin(
+            now,
+            &run.spec,
+            scale,
+            selection,
+            profile,
+            history,
+            &mut run.status,
+        );
         run.sync = Some(sync);
         self.proceed(now, id, next, view, out);
     }

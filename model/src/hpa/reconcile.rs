@@ -16,6 +16,7 @@ use super::reading::Reading;
 use super::selection::Selection;
 use super::spec::{Metric, Spec};
 use super::status::{Reason, Status, set_condition};
+use super::version::Profile;
 use crate::id::{DeploymentId, HpaId};
 
 /// What to do next.
@@ -39,6 +40,8 @@ pub struct Sync {
     normalized: Option<Normalized>,
     desired: i32,
     reason: String,
+    /// What [`Profile::failure_shows_metrics`] says.
+    failure_shows_metrics: bool,
 }
 
 impl Sync {
@@ -48,6 +51,7 @@ impl Sync {
         spec: &Spec,
         scale: Option<Scale>,
         selection: Selection,
+        profile: &Profile,
         history: &mut History,
         status: &mut Status,
     ) -> (Self, Next) {
@@ -62,6 +66,7 @@ impl Sync {
             normalized: None,
             desired: 0,
             reason: String::new(),
+            failure_shows_metrics: profile.failure_shows_metrics,
         };
         let current = sync.scale.spec_replicas;
         sync.desired = current;
@@ -200,12 +205,13 @@ impl Sync {
         status: &mut Status,
     ) {
         let current = self.scale.spec_replicas;
-        status.current_replicas = current;
-        status.current_metrics = self.currents();
         if !success {
+            self.fail(status);
             set_condition(&mut status.able_to_scale, now, false, Reason::FailedUpdateScale);
             return;
         }
+        status.current_replicas = current;
+        status.current_metrics = self.currents();
         set_condition(&mut status.able_to_scale, now, true, Reason::SucceededRescale);
         if let Some(behavior) = &spec.behavior {
             let (up, down) = behavior.rules(downscale_stabilization);
@@ -268,9 +274,15 @@ impl Sync {
     fn no_action(&mut self, now: Instant, reason: Reason, status: &mut Status) -> Next {
         self.branch = Branch::NoMetrics;
         set_condition(&mut status.scaling_active, now, false, reason);
-        status.current_replicas = self.scale.spec_replicas;
-        status.current_metrics = self.currents();
+        self.fail(status);
         Next::Done
+    }
+
+    fn fail(&self, status: &mut Status) {
+        status.current_replicas = self.scale.spec_replicas;
+        if self.failure_shows_metrics {
+            status.current_metrics = self.currents();
+        }
     }
 
     fn currents(&self) -> Vec<Option<super::status::Current>> {

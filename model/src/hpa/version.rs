@@ -3,7 +3,7 @@
 /// What one release's HPA controller does.
 ///
 /// From 1.28 to 1.36 the formulas are the same but for these switches (compared file by file, and by
-/// running the same cases through 1.28, 1.32, 1.33, 1.35 and 1.36).
+/// running the same cases through 1.28 and 1.32 to 1.36).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Profile {
     /// The tolerance test is `1 - down <= ratio <= 1 + up` instead of `|1 - ratio| <= tolerance`; they
@@ -11,6 +11,9 @@ pub struct Profile {
     pub tolerance_interval: bool,
     /// `behavior.*.tolerance` counts (feature gate HPAConfigurableTolerance, on by default from 1.35).
     pub configurable_tolerance: bool,
+    /// A sync that fails, at its metrics or its write, shows the values that it read; before, the status keeps the
+    /// older ones (1.29, horizontal.go `setCurrentReplicasAndMetricsInStatus`).
+    pub failure_shows_metrics: bool,
     /// Requests of sidecars count (1.29, replica_calculator.go `calculateRequests`).
     pub sidecar_requests: bool,
     /// Pod-level requests replace the containers' (1.34, the same function).
@@ -38,6 +41,7 @@ impl Profile {
         Profile {
             tolerance_interval: minor >= 33,
             configurable_tolerance: minor >= 35,
+            failure_shows_metrics: minor >= 29,
             sidecar_requests: minor >= 29,
             pod_level_requests: minor >= 34,
             conflict_retries: if minor >= 34 { 4 } else { 0 },

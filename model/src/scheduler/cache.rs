@@ -5,7 +5,7 @@
 //! and which templates a selector matches. Nodes know the number of their domain for every topology key in
 //! use. So a cycle compares numbers, not texts.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::node_info::{NO_DOMAIN, NodeInfo, PlacedPod, PodRef};
@@ -21,8 +21,8 @@ use crate::quantity::Bytes;
 pub struct ImageState {
     /// As the first of the nodes reported it.
     pub size: Bytes,
-    /// Who has it.
-    pub nodes: BTreeSet<NodeId>,
+    /// Who has it, and how many had it when they last changed, themselves included.
+    pub nodes: BTreeMap<NodeId, usize>,
 }
 
 /// A node label by which nodes are grouped.
@@ -109,13 +109,13 @@ impl Cache {
         let mut topology = |key: &str| intern(key, topologies, nodes);
         let mut info = PodInfo::new(template, default_selector, &profile, &mut topology);
         for known in &mut self.kinds {
-            known.learn(&info.template, namespaces);
-            info.learn(&known.template, namespaces);
+            known.learn(&info.template, namespaces, &profile);
+            info.learn(&known.template, namespaces, &profile);
         }
         let own = info.template.clone();
-        info.learn(&own, namespaces);
+        info.learn(&own, namespaces, &profile);
         let kind = KindId(self.kinds.len() as u32);
-        let matches = |term: &Term| term.matches[kind.index()];
+        let matches = |term: &Term| term.finds[kind.index()];
         info.matches_own_affinity = !info.affinity.is_empty() && info.affinity.iter().all(matches);
         self.kinds.push(info);
         kind
@@ -288,7 +288,7 @@ impl Cache {
 
     fn set_images(&mut self, id: NodeId, images: &BTreeMap<String, Bytes>) {
         let empty = BTreeMap::new();
-        if self.node_images.get(&id).unwrap_or(&empty) == images {
+        if !self.profile.images_counted_early && self.node_images.get(&id).unwrap_or(&empty) == images {
             return;
         }
         for name in self.node_images.remove(&id).unwrap_or_default().into_keys() {
@@ -301,9 +301,9 @@ impl Cache {
         for (name, &size) in images {
             let state = self.images.entry(name.clone()).or_insert_with(|| ImageState {
                 size,
-                nodes: BTreeSet::new(),
+                nodes: BTreeMap::new(),
             });
-            state.nodes.insert(id);
+            state.nodes.insert(id, state.nodes.len() + 1);
         }
         if !images.is_empty() {
             self.node_images.insert(id, images.clone());

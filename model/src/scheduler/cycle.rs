@@ -85,7 +85,9 @@ pub fn find_nodes_that_fit(
             found.diagnosis.rejectors.insert(Plugin::NodeAffinity);
             return found;
         }
-        found.diagnosis.rejectors.insert(Plugin::NodeAffinity);
+        if cache.profile.leaving_out_rejects {
+            found.diagnosis.rejectors.insert(Plugin::NodeAffinity);
+        }
     }
     if let Some(node) = nominated.and_then(|node| cache.node(node)) {
         match run_filters_with_nominated_pods(cache, pod, &found.state, node) {
@@ -100,10 +102,11 @@ pub fn find_nodes_that_fit(
     match narrowed {
         None => search(cache, pod, sampling, all_nodes, |i| cache.listed(i), &mut found),
         Some(named) => {
+            let reason = Reason::Narrowed(Plugin::NodeAffinity);
             found.diagnosis.absent = Some(Status {
                 plugin: None,
                 unresolvable: true,
-                reasons: vec![Reason::Narrowed(Plugin::NodeAffinity)],
+                reasons: Vec::from_iter(cache.profile.left_out_have_reason.then_some(reason)),
             });
             let nodes = named.nodes;
             search(

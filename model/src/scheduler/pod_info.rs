@@ -115,8 +115,10 @@ pub struct Term {
     selector: Option<LabelSelector>,
     namespaces: BTreeSet<String>,
     namespace_selector: Option<LabelSelector>,
-    /// By kind: whether it matches.
+    /// By kind: whether it matches, as the term of a pod that has its place.
     pub(super) matches: Vec<bool>,
+    /// By kind: whether it matches, as the term of a pod that looks for one.
+    pub(super) finds: Vec<bool>,
 }
 
 impl Term {
@@ -138,9 +140,11 @@ impl Term {
         self.matches_template(other, None)
     }
 
-    fn learn(&mut self, other: &PodTemplate, namespaces: &BTreeMap<String, Labels>) {
-        self.matches
-            .push(self.matches_template(other, namespaces.get(&other.namespace)));
+    fn learn(&mut self, other: &PodTemplate, namespaces: &BTreeMap<String, Labels>, profile: &Profile) {
+        let matches = self.matches_template(other, namespaces.get(&other.namespace));
+        self.matches.push(matches);
+        self.finds
+            .push(matches || profile.selector_outlives_merge && self.matches_template(other, None));
     }
 }
 
@@ -212,6 +216,9 @@ impl PodInfo {
         if !profile.pod_level_requests {
             counted.pod_requests = None;
         }
+        for container in &mut counted.init_containers {
+            container.restartable &= profile.sidecars;
+        }
         let requests = counted.requests();
         for container in counted.containers.iter_mut().chain(&mut counted.init_containers) {
             fill_missing_requests(container);
@@ -268,7 +275,7 @@ impl PodInfo {
             non_zero_cpu: non_zero.cpu.0,
             non_zero_memory: non_zero.memory.0,
             scored: [scored.cpu.0, scored.memory.0],
-            host_ports: host_ports(&template),
+            host_ports: host_ports(&template, profile),
             images: images.collect(),
             hard,
             soft,
@@ -284,7 +291,12 @@ impl PodInfo {
     }
 
     /// Notes which of its constraints and terms are about pods of another kind. Called for each kind in turn.
-    pub(super) fn learn(&mut self, other: &PodTemplate, namespaces: &BTreeMap<String, Labels>) {
+    pub(super) fn learn(
+        &mut self,
+        other: &PodTemplate,
+        namespaces: &BTreeMap<String, Labels>,
+        profile: &Profile,
+    ) {
         for spread in self.hard.iter_mut().chain(&mut self.soft) {
             spread.learn(other);
         }
@@ -295,7 +307,7 @@ impl PodInfo {
             .chain(&mut self.anti_affinity)
             .chain(preferred)
         {
-            term.learn(other, namespaces);
+            term.learn(other, namespaces, profile);
         }
     }
 }
@@ -326,13 +338,13 @@ fn normalized_image_name(name: &str) -> String {
     }
 }
 
-fn host_ports(template: &PodTemplate) -> Vec<HostPort> {
+fn host_ports(template: &PodTemplate, profile: &Profile) -> Vec<HostPort> {
     let containers = template.spec.containers.iter();
     let sidecars = template
         .spec
         .init_containers
         .iter()
-        .filter(|container| container.restartable);
+        .filter(|container| container.restartable && profile.sidecar_ports);
     let ports = containers.chain(sidecars).flat_map(|container| &container.ports);
     let host_port = |port: &crate::api::ContainerPort| {
         Some(HostPort {
@@ -429,6 +441,7 @@ fn new_term(term: &PodAffinityTerm, template: &PodTemplate, profile: &Profile, t
         namespaces,
         namespace_selector: term.namespace_selector.clone(),
         matches: Vec::new(),
+        finds: Vec::new(),
     }
 }
 

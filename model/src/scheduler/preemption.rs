@@ -215,7 +215,9 @@ pub fn select_victims_on_node(
             candidate.pdb_violations += protected;
         }
     }
-    candidate.victims.sort_by_key(|other| importance(cache, other));
+    if cache.profile.victims_in_order {
+        candidate.victims.sort_by_key(|other| importance(cache, other));
+    }
     Ok(candidate)
 }
 
@@ -299,7 +301,7 @@ fn select_candidate<'a>(
 #[must_use]
 pub fn message(cache: &Cache, found: &Found, outcome: &Outcome) -> String {
     let nodes = found.nodes;
-    let claims = if cache.profile.dynamic_resources {
+    let claims = if cache.profile.claims_in_message {
         "no new claims to deallocate, "
     } else {
         ""
@@ -309,5 +311,10 @@ pub fn message(cache: &Cache, found: &Found, outcome: &Outcome) -> String {
         Outcome::NotEligible(reason) => [claims, "preemption: ", reason].concat(),
         Outcome::NoCandidate(refusals) => [claims, "preemption: ", &refusals.message(nodes, "")].concat(),
     };
-    found.diagnosis.message(nodes, &after)
+    let stop = if cache.profile.closing_stop && !after.is_empty() {
+        "."
+    } else {
+        ""
+    };
+    found.diagnosis.message(nodes, &(after + stop))
 }

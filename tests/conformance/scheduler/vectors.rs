@@ -133,6 +133,7 @@ pub(super) struct Service {
     _name: String,
     #[serde(default)]
     pub(super) namespace: Option<String>,
+    #[serde(default)]
     pub(super) selector: Labels,
 }
 
@@ -152,6 +153,7 @@ pub(super) struct Pdb {
     _name: String,
     #[serde(default)]
     pub(super) namespace: Option<String>,
+    #[serde(default)]
     pub(super) match_labels: Labels,
     pub(super) disruptions_allowed: i32,
 }

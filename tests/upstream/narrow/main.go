@@ -1,7 +1,7 @@
 // Program narrow makes a copy of an upstream module, outside the repository, that holds what an oracle runs
 // and opens unexported functions to it, and builds the oracle with that copy.
 //
-//	narrow VERSION-MODULE WORK-DIR BINARY [PACKAGE]
+//	narrow VERSION-MODULE WORK-DIR BINARY
 //
 // VERSION-MODULE/_narrow/narrow.json says what stays and what is added; all that is added is ours. The copy lies
 // in WORK-DIR, beside the go.mod that names it, and is made anew each time. (`go build -overlay` cannot do it: it
@@ -26,8 +26,8 @@ type Package struct {
 	Path string
 	// Keep: the only files that stay; all of them if it is absent.
 	Keep []string
-	// Add: a directory beside narrow.json whose files are added.
-	Add string
+	// Add: directories whose files are added, as seen from narrow.json.
+	Add []string
 	// Cases: in files that hold a `switch` over names with one `return` each, the cases that stay.
 	Cases map[string][]string
 }
@@ -41,21 +41,17 @@ type Spec struct {
 }
 
 func main() {
-	if len(os.Args) != 4 && len(os.Args) != 5 {
-		fmt.Fprintln(os.Stderr, "usage: narrow VERSION-MODULE WORK-DIR BINARY [PACKAGE]")
+	if len(os.Args) != 4 {
+		fmt.Fprintln(os.Stderr, "usage: narrow VERSION-MODULE WORK-DIR BINARY")
 		os.Exit(2)
 	}
-	program := "."
-	if len(os.Args) == 5 {
-		program = os.Args[4]
-	}
-	if err := build(os.Args[1], os.Args[2], os.Args[3], program); err != nil {
+	if err := build(os.Args[1], os.Args[2], os.Args[3]); err != nil {
 		fmt.Fprintln(os.Stderr, "narrow:", err)
 		os.Exit(2)
 	}
 }
 
-func build(version, work, binary, program string) error {
+func build(version, work, binary string) error {
 	for _, path := range []*string{&version, &work, &binary} {
 		absolute, err := filepath.Abs(*path)
 		if err != nil {
@@ -96,7 +92,7 @@ func build(version, work, binary, program string) error {
 		}
 	}
 	// Without paths in it, what is built here is found in the cache from elsewhere too.
-	return run(version, "go", "build", "-mod=mod", "-trimpath", "-p", "2", "-modfile", filepath.Join(work, "go.mod"), "-o", binary, program)
+	return run(version, "go", "build", "-mod=mod", "-trimpath", "-p", "2", "-modfile", filepath.Join(work, "go.mod"), "-o", binary, ".")
 }
 
 func run(dir string, command ...string) error {
@@ -157,20 +153,8 @@ func copyModule(root, copied, here string, spec Spec) error {
 		}
 	}
 	for _, one := range spec.Packages {
-		if one.Add == "" {
-			continue
-		}
-		added, err := filepath.Glob(filepath.Join(here, one.Add, "*.go"))
-		if err != nil {
-			return err
-		}
-		for _, file := range added {
-			text, err := os.ReadFile(file)
-			if err != nil {
-				return err
-			}
-			name := filepath.Join(copied, one.Path, "oracle_"+filepath.Base(file))
-			if err := os.WriteFile(name, text, 0o644); err != nil {
+		for _, directory := range one.Add {
+			if err := add(filepath.Join(here, directory), filepath.Join(copied, one.Path)); err != nil {
 				return err
 			}
 		}
@@ -180,6 +164,27 @@ func copyModule(root, copied, here string, spec Spec) error {
 		return err
 	}
 	return os.WriteFile(filepath.Join(copied, "go.mod"), text, 0o644)
+}
+
+// add puts a directory's files into a package.
+func add(from, to string) error {
+	added, err := filepath.Glob(filepath.Join(from, "*.go"))
+	if err != nil {
+		return err
+	}
+	if len(added) == 0 {
+		return fmt.Errorf("%s: nothing to add", from)
+	}
+	for _, file := range added {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(to, "oracle_"+filepath.Base(file)), text, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func copyFile(from, to string, part Package) error {

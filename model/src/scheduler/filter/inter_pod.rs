@@ -21,7 +21,7 @@ pub struct InterPodState {
 
 /// Whether a pod of that kind matches all of the terms, of which there is at least one.
 fn matches_all(terms: &[Term], kind: KindId) -> bool {
-    !terms.is_empty() && terms.iter().all(|term| term.matches[kind.index()])
+    !terms.is_empty() && terms.iter().all(|term| term.finds[kind.index()])
 }
 
 impl InterPodState {
@@ -73,7 +73,7 @@ impl InterPodState {
         if matches_all(&info.affinity, other.kind) {
             add(&info.affinity, &mut self.affinity, |_| true, node, delta);
         }
-        let matches = |term: &Term| term.matches[other.kind.index()];
+        let matches = |term: &Term| term.finds[other.kind.index()];
         add(&info.anti_affinity, &mut self.anti_affinity, matches, node, delta);
     }
 

@@ -17,13 +17,18 @@ pub(super) fn score(cache: &Cache, info: &PodInfo, nodes: &[&NodeInfo]) -> Vec<i
         return vec![0; nodes.len()];
     }
     let all_nodes = cache.node_count() as f64;
-    let scaled = |image: &ImageState| {
-        let spread = image.nodes.len() as f64 / all_nodes;
-        (image.size.0 as f64 * spread) as i64
+    let scaled = |image: &ImageState, node: &NodeInfo| {
+        let counted = *image.nodes.get(&node.id)?;
+        let count = if cache.profile.images_counted_early {
+            counted
+        } else {
+            image.nodes.len()
+        };
+        Some((image.size.0 as f64 * (count as f64 / all_nodes)) as i64)
     };
     let sum = |node: &&NodeInfo| {
-        let here = present.iter().filter(|image| image.nodes.contains(&node.id));
-        calculate_priority(here.map(|image| scaled(image)).sum(), info.images.len() as i64)
+        let here = present.iter().filter_map(|image| scaled(image, node));
+        calculate_priority(here.sum(), info.images.len() as i64)
     };
     nodes.iter().map(sum).collect()
 }

@@ -55,7 +55,7 @@ pub(super) fn score(cache: &Cache, pod: PodRef, nodes: &[&NodeInfo]) -> Option<V
 /// about the pod.
 fn opinions(cache: &Cache, pod: PodRef, info: &PodInfo, kind: usize) -> Vec<(TopologyId, i64)> {
     let other = &cache.kinds()[kind];
-    let about_it = info.preferred.iter().filter(|(_, term)| term.matches[kind]);
+    let about_it = info.preferred.iter().filter(|(_, term)| term.finds[kind]);
     let about_us = other
         .preferred
         .iter()

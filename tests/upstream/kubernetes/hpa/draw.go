@@ -8,6 +8,8 @@ import (
 	v1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/utils/ptr"
+
+	"scaletwin/upstream/kubernetes/oracle"
 )
 
 func pick[T any](r *rand.Rand, of ...T) T { return of[r.IntN(len(of))] }
@@ -18,6 +20,10 @@ func quantity(text string) *resource.Quantity { return ptr.To(resource.MustParse
 
 // amount draws a quantity of about so many thousandths, in one of the ways to write it.
 func amount(r *rand.Rand, milli int64) string {
+	// Of more than 9.2e15 there are no thousandths.
+	if chance(r, 1) {
+		return pick(r, "0", "-1", "-250m", "5P", "9P", "1n", "12e6", "0.0004", "1.5Gi")
+	}
 	switch r.IntN(9) {
 	case 0:
 		return fmt.Sprintf("%d", milli/1000)
@@ -41,7 +47,7 @@ func amount(r *rand.Rand, milli int64) string {
 func near(r *rand.Rand) float64 {
 	switch r.IntN(5) {
 	case 0:
-		return pick(r, 1.1, 0.9, 1, 1.1001, 0.8999, 1.0999, 0.9001)
+		return pick(r, 1.1, 0.9, 1, 1.1001, 0.8999, 1.0999, 0.9001, 1.05, 0.95, 1.2, 0.8, 1.5, 0.5, 2)
 	case 1:
 		return 0.8 + r.Float64()*0.4
 	case 2:
@@ -56,14 +62,25 @@ func target(r *rand.Rand, kinds ...autoscalingv2.MetricTargetType) (autoscalingv
 	milli := pick(r, int64(1), 100, 333, 1000, 10_000, 100_000, 197_000, 1+r.Int64N(1_000_000))
 	switch it.Type {
 	case autoscalingv2.UtilizationMetricType:
-		it.AverageUtilization = ptr.To(int32(pick(r, 1, 10, 33, 50, 66, 70, 80, 100, 150)))
+		it.AverageUtilization = ptr.To(int32(pick(r, 1, 10, 33, 50, 66, 70, 80, 100, 150, 1+r.IntN(300), 5000)))
 		milli = int64(*it.AverageUtilization)
 	case autoscalingv2.ValueMetricType:
-		it.Value = quantity(fmt.Sprintf("%dm", milli))
+		it.Value = quantity(written(r, milli))
 	default:
-		it.AverageValue = quantity(fmt.Sprintf("%dm", milli))
+		it.AverageValue = quantity(written(r, milli))
 	}
 	return it, milli
+}
+
+// written writes a quantity of so many thousandths, most often as such. What is less than one is rounded up.
+func written(r *rand.Rand, milli int64) string {
+	switch r.IntN(8) {
+	case 0:
+		return fmt.Sprintf("%d.%03d", milli/1000, milli%1000)
+	case 1:
+		return fmt.Sprintf("%du", milli*1000-r.Int64N(1000))
+	}
+	return fmt.Sprintf("%dm", milli)
 }
 
 // rules draws one direction of a behavior.
@@ -73,7 +90,7 @@ func rules(r *rand.Rand) *autoscalingv2.HPAScalingRules {
 	}
 	it := &autoscalingv2.HPAScalingRules{}
 	if chance(r, 60) {
-		it.StabilizationWindowSeconds = ptr.To(int32(pick(r, 0, 15, 30, 60, 120, 300, 3600)))
+		it.StabilizationWindowSeconds = ptr.To(int32(pick(r, 0, 15, 30, 60, 120, 300, 600, 3600, r.IntN(3601))))
 	}
 	if chance(r, 30) {
 		it.SelectPolicy = ptr.To(pick(r, autoscalingv2.MaxChangePolicySelect, autoscalingv2.MinChangePolicySelect, autoscalingv2.DisabledPolicySelect))
@@ -82,12 +99,12 @@ func rules(r *rand.Rand) *autoscalingv2.HPAScalingRules {
 		for range 1 + r.IntN(3) {
 			it.Policies = append(it.Policies, autoscalingv2.HPAScalingPolicy{
 				Type:  pick(r, autoscalingv2.PodsScalingPolicy, autoscalingv2.PercentScalingPolicy),
-				Value: pick(r, int32(1), 4, 5, 7, 10, 15, 33, 50, 100, 200, 900), PeriodSeconds: pick(r, int32(1), 15, 30, 45, 60, 120, 300, 1800),
+				Value: pick(r, int32(1), 4, 5, 7, 10, 15, 33, 50, 100, 200, 900, 1+r.Int32N(300)), PeriodSeconds: pick(r, int32(1), 15, 30, 45, 60, 120, 300, 1800, 1+r.Int32N(1800)),
 			})
 		}
 	}
 	if chance(r, 20) {
-		it.Tolerance = quantity(pick(r, "0", "0.05", "0.1", "100m", "0.15", "0.2", "0.5", "1"))
+		oracle.Set(it, "Tolerance", quantity(pick(r, "0", "0.05", "0.1", "100m", "0.15", "0.2", "0.5", "1", "1500m", "10m", "333333u")))
 	}
 	return it
 }
@@ -101,7 +118,7 @@ func externalReading(r *rand.Rand, milli int64) *reading {
 	if chance(r, 4) {
 		return &reading{Error: "the server is currently unable to handle the request"}
 	}
-	count := pick(r, 0, 1, 1, 1, 1, 1, 2, 3)
+	count := pick(r, 0, 1, 1, 1, 1, 1, 1, 2, 3, 5)
 	values := []string{}
 	for range count {
 		values = append(values, amount(r, milli/int64(count)))
@@ -149,13 +166,16 @@ func question(r *rand.Rand) calculationCase {
 	one := calculationCase{SpecReplicas: int32(1 + r.IntN(60))}
 	one.StatusReplicas = one.SpecReplicas
 	if chance(r, 25) {
-		one.StatusReplicas = int32(1 + r.IntN(70))
+		one.StatusReplicas = r.Int32N(70)
 	}
 	if chance(r, 25) {
 		one.Behavior = behavior(r)
 	}
 	const value, average, utilization = autoscalingv2.ValueMetricType, autoscalingv2.AverageValueMetricType, autoscalingv2.UtilizationMetricType
 	share := near(r)
+	if chance(r, 5) {
+		one.SpecReplicas = 0
+	}
 	switch r.IntN(6) {
 	case 0, 1:
 		it, milli := target(r, value, average, average)
@@ -163,9 +183,6 @@ func question(r *rand.Rand) calculationCase {
 			milli *= int64(one.StatusReplicas)
 		} else {
 			one.Pods = pods(r, "", "", 0)
-			if chance(r, 5) {
-				one.SpecReplicas = 0
-			}
 		}
 		one.Metric = external("rps", it)
 		one.Reading = externalReading(r, int64(share*float64(milli)))
@@ -188,7 +205,6 @@ func question(r *rand.Rand) calculationCase {
 	default:
 		name := pick(r, v1.ResourceCPU, v1.ResourceCPU, v1.ResourceMemory)
 		it, milli := target(r, utilization, utilization, average)
-		of := "web"
 		if it.Type == utilization {
 			// Requests are about 500 thousandths, or Mi.
 			milli = 5 * milli
@@ -198,99 +214,9 @@ func question(r *rand.Rand) calculationCase {
 		}
 		one.Metric = ofPods(name, it)
 		if chance(r, 30) {
-			if chance(r, 10) {
-				of = "none"
-			}
-			one.Metric = ofContainer(name, of, it)
+			one.Metric = ofContainer(name, pick(r, "web", "web", "web", "log", "side", "none"), it)
 		}
 		one.Pods = pods(r, "containers", string(name), int64(share*float64(milli)))
 	}
 	return one
-}
-
-// pods draws them: most are ready and measured, some young, unready, missing, failed or going.
-func pods(r *rand.Rand, kind, name string, milli int64) []pod {
-	var all []pod
-	trouble := pick(r, 0, 0, 10, 30)
-	for number := range pick(r, 0, 1, 1, 2, 2, 3, 3, 5, 5, 8, 8, 13, 40) {
-		one := pod{Name: fmt.Sprintf("app-%d", number), Phase: "Running"}
-		started := float64(pick(r, 5, 20, 29, 30, 31, 60, 299, 300, 301, 1000, 5000))
-		if !chance(r, trouble) {
-			started = float64(400 + r.IntN(5000))
-		}
-		one.StartedSecondsAgo = &started
-		since := started - float64(r.IntN(40))
-		one.Ready = &ready{"True", max(0, since)}
-		if chance(r, trouble) {
-			one.Ready.Status = pick(r, "False", "False", "False", "Unknown")
-			one.Ready.TransitionSecondsAgo = max(0, started-float64(pick(r, 0, 5, 29, 30, 31, 200)))
-		}
-		if chance(r, trouble/3) {
-			one.Ready = nil
-		}
-		if chance(r, trouble/2) {
-			one.Phase = pick(r, "Pending", "Pending", "Failed", "Succeeded", "Unknown")
-		}
-		if one.Phase == "Pending" && chance(r, 50) {
-			one.StartedSecondsAgo = nil
-		}
-		one.Terminating = chance(r, trouble/4)
-		one.Containers = []container{{Name: "web"}}
-		if name != "" {
-			// A request of memory is a whole number of bytes.
-			unit := "m"
-			if name == string(v1.ResourceMemory) {
-				unit = "Mi"
-			}
-			one.Containers[0].Requests = quantities{name: pick(r, "500", "500", "500", "250", "1000", "0") + unit}
-			if chance(r, 3) {
-				one.Containers[0].Requests = nil
-			}
-			if chance(r, 25) {
-				one.Containers = append(one.Containers, container{Name: "log", Requests: quantities{name: "100" + unit}})
-				if chance(r, 10) {
-					one.Containers[1].Requests = nil
-				}
-			}
-			if chance(r, 15) {
-				one.InitContainers = []container{{Name: "side", Requests: quantities{name: "50" + unit}, RestartPolicy: pick(r, "", "Always")}}
-			}
-			if chance(r, 8) {
-				one.PodRequests = quantities{name: "700" + unit}
-			}
-		}
-		if kind != "" && !chance(r, trouble) {
-			one.Sample = &sample{AgeSeconds: float64(pick(r, 0, r.IntN(60), r.IntN(400)))}
-			if chance(r, 10) {
-				one.Sample.AgeSeconds += 0.25
-			}
-			own := int64(float64(milli) * (0.7 + r.Float64()*0.6))
-			if chance(r, 40) {
-				own = milli
-			}
-			if kind == "value" {
-				one.Sample.Value = amount(r, own)
-				if chance(r, 30) {
-					one.Sample.WindowSeconds = ptr.To(float64(pick(r, 1, 30, 60, 300)))
-				}
-			} else {
-				one.Sample.WindowSeconds = ptr.To(float64(pick(r, 10, 15, 30, 60)))
-				one.Sample.Containers = map[string]quantities{}
-				for _, it := range one.Containers {
-					one.Sample.Containers[it.Name] = quantities{name: amount(r, own)}
-				}
-				if chance(r, trouble/4) {
-					delete(one.Sample.Containers, "web")
-				}
-				if chance(r, 3) {
-					one.Sample.Containers["old"] = quantities{name: amount(r, own)}
-				}
-				if chance(r, trouble/6) {
-					one.Sample.Containers["web"] = quantities{"ephemeral": "1"}
-				}
-			}
-		}
-		all = append(all, one)
-	}
-	return all
 }

@@ -1,3 +1,5 @@
+// Package hpa draws questions for the HPA controller and writes down its answers, in the format of
+// tests/golden/hpa.
 package hpa
 
 import (
@@ -6,7 +8,16 @@ import (
 	"regexp"
 
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
+
+	"scaletwin/upstream/kubernetes/oracle"
 )
+
+// Parts are all that can be asked.
+var Parts = []oracle.Part{
+	{Name: "replica-calculator", Clock: true, Ask: calculation},
+	{Name: "behavior", Clock: true, Ask: behaviors},
+	{Name: "reconcile", Clock: true, Ask: reconciles},
+}
 
 // calculation asks for the proposal of one metric.
 func calculation(r *rand.Rand, id string) any {
@@ -14,7 +25,7 @@ func calculation(r *rand.Rand, id string) any {
 	one.ID = id
 	hpa := autoscaler(hpaSpec{MaxReplicas: 100, Metrics: []autoscalingv2.MetricSpec{one.Metric}, Behavior: one.Behavior})
 	w := newWorld(hpa)
-	defer w.stop()
+	defer w.end()
 	w.setScale(one.SpecReplicas, one.StatusReplicas)
 	w.setPods(one.Pods)
 	for _, metric := range []string{"rps", "requests", "inflight"} {
@@ -27,7 +38,10 @@ func calculation(r *rand.Rand, id string) any {
 		return one
 	}
 	one.Expect.Replicas = &replicas
-	one.Expect.Current = shown(status)
+	// Of no replicas the mean is no number, and what becomes of it the processor's.
+	if one.StatusReplicas > 0 {
+		one.Expect.Current = shown(status)
+	}
 	return one
 }
 

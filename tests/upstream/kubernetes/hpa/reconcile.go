@@ -27,7 +27,7 @@ func reconciles(r *rand.Rand, id string) any {
 		s.HPA.Behavior = behavior(r)
 	}
 	s.w = newWorld(autoscaler(s.HPA))
-	defer func() { s.w.stop() }()
+	defer func() { s.w.end() }()
 	if s.Shared {
 		s.w.controller.Share(namespace, selector.AsSelector())
 	}
@@ -44,7 +44,7 @@ func reconciles(r *rand.Rand, id string) any {
 			s.replicas = *it.SetReplicas
 		}
 		s.edit(&it)
-		it.SpecReplicas, it.StatusReplicas = s.replicas, max(1, s.replicas+pick(r, int32(0), 0, 0, 0, 1, -1, 3))
+		it.SpecReplicas, it.StatusReplicas = s.replicas, max(0, s.replicas+pick(r, int32(0), 0, 0, 0, 1, -1, 3, -s.replicas))
 		s.w.setScale(it.SpecReplicas, it.StatusReplicas)
 		share := near(r)
 		if chance(r, 65) {
@@ -77,8 +77,10 @@ func reconciles(r *rand.Rand, id string) any {
 		}
 		s.w.getError, s.w.setError, s.w.conflicts = it.GetScaleError, it.UpdateError, it.UpdateConflicts
 		s.sync(&it)
-		for _, one := range s.load().Status.CurrentMetrics {
-			it.Expect.Metrics = append(it.Expect.Metrics, shown(one))
+		if it.StatusReplicas > 0 {
+			for _, one := range s.load().Status.CurrentMetrics {
+				it.Expect.Metrics = append(it.Expect.Metrics, shown(one))
+			}
 		}
 		s.Steps = append(s.Steps, it)
 		taken = time.Since(began)
@@ -109,7 +111,7 @@ func (s *sequence) metric(number int) (autoscalingv2.MetricSpec, int64) {
 		it.AverageValue = quantity(pick(r, "100", "250", "477") + map[v1.ResourceName]string{v1.ResourceCPU: "m", v1.ResourceMemory: "Mi"}[name])
 	}
 	if chance(r, 30) {
-		return ofContainer(name, pick(r, "web", "web", "web", "none"), it), 0
+		return ofContainer(name, pick(r, "web", "web", "web", "log", "side", "none"), it), 0
 	}
 	return ofPods(name, it), 0
 }
@@ -123,6 +125,9 @@ func (s *sequence) mixed(share float64) []pod {
 		for number := range one.Containers {
 			if own := one.Containers[number].Requests; own != nil {
 				own["memory"] = pick(r, "256Mi", "512Mi", "500M")
+				if chance(r, 3) {
+					delete(own, "memory")
+				}
 			}
 		}
 		if one.Sample == nil {

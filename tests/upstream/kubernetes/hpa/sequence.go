@@ -26,8 +26,8 @@ type sequence struct {
 
 // begin draws how many replicas there are and may be. Metrics and behavior are yet to come.
 func begin(r *rand.Rand, id string) *sequence {
-	s := &sequence{r: r, sequenceCase: sequenceCase{ID: id, InitialReplicas: int32(1 + r.IntN(20))}}
-	s.HPA.MaxReplicas = int32(2 + r.IntN(60))
+	s := &sequence{r: r, sequenceCase: sequenceCase{ID: id, InitialReplicas: int32(r.IntN(pick(r, 20, 20, 80)))}}
+	s.HPA.MaxReplicas = int32(2 + r.IntN(pick(r, 20, 60, 60, 1000)))
 	if chance(r, 80) {
 		s.HPA.MinReplicas = ptr.To(int32(1 + r.IntN(int(min(s.HPA.MaxReplicas, 6)))))
 	}
@@ -54,10 +54,13 @@ func (s *sequence) edit(it *step) {
 	r, spec := s.r, &s.current.Spec
 	if chance(r, 2) {
 		it.MaxReplicas = ptr.To(spec.MaxReplicas + int32(r.IntN(20)))
+		if lowest := ptr.Deref(spec.MinReplicas, 1); chance(r, 40) {
+			*it.MaxReplicas = lowest + r.Int32N(spec.MaxReplicas-lowest+1)
+		}
 		spec.MaxReplicas = *it.MaxReplicas
 	}
 	if chance(r, 2) {
-		it.MinReplicas = ptr.To(int32(1 + r.IntN(int(spec.MaxReplicas))))
+		it.MinReplicas = ptr.To(1 + r.Int32N(spec.MaxReplicas))
 		spec.MinReplicas = it.MinReplicas
 	}
 	if chance(r, 2) {
@@ -82,8 +85,9 @@ func (s *sequence) propose(it *step) {
 	if it.SpecReplicas == 0 || it.SpecReplicas > s.current.Spec.MaxReplicas || it.SpecReplicas < minimum {
 		return
 	}
-	if proposal, _ := s.w.controller.Propose(context.Background(), s.current.DeepCopy(), &s.w.replicas); proposal >= 0 {
-		it.Expect.Proposal = &proposal
+	if proposal, made := s.w.controller.Propose(context.Background(), s.current.DeepCopy(), &s.w.replicas); made {
+		// What a sync takes of a negative one.
+		it.Expect.Proposal = ptr.To(max(0, proposal))
 	}
 	drain(s.w.recorder.Events)
 }
@@ -140,9 +144,10 @@ func behaviors(r *rand.Rand, id string) any {
 		s.HPA.Behavior = behavior(r)
 	}
 	s.w = newWorld(autoscaler(s.HPA))
-	defer func() { s.w.stop() }()
+	defer func() { s.w.end() }()
 	load := float64(s.InitialReplicas)
-	exact := chance(r, 50)
+	exact, slow := chance(r, 50), chance(r, 20)
+	var taken time.Duration
 	for index := range 10 + r.IntN(30) {
 		if index > 0 {
 			wait := int64(15_000)
@@ -152,8 +157,9 @@ func behaviors(r *rand.Rand, id string) any {
 			if chance(r, 4) {
 				wait += r.Int64N(600_000)
 			}
-			s.wait(wait, 0)
+			s.wait(wait, taken)
 		}
+		began := time.Now()
 		it := step{T: s.at}
 		s.current = s.load()
 		if chance(r, 3) {
@@ -170,7 +176,7 @@ func behaviors(r *rand.Rand, id string) any {
 		if chance(r, 20) {
 			it.StatusReplicas = s.replicas + int32(r.IntN(7)) - 3
 		}
-		it.StatusReplicas = max(1, it.StatusReplicas)
+		it.StatusReplicas = max(0, it.StatusReplicas)
 		s.count(&it)
 		s.w.setScale(it.SpecReplicas, it.StatusReplicas)
 		load *= pick(r, 1, 1, 1, 1.02, 1.1, 0.97, 0.9, 1.5, 0.6, 2)
@@ -185,9 +191,15 @@ func behaviors(r *rand.Rand, id string) any {
 			s.w.readings[name] = made
 			it.Readings = append(it.Readings, *made)
 		}
+		s.w.latency = latency{}
 		s.propose(&it)
+		if slow {
+			it.Latency = &latency{1 + r.Int64N(8), 1 + r.Int64N(1300), 1 + r.Int64N(40)}
+			s.w.latency = *it.Latency
+		}
 		s.sync(&it)
 		s.Steps = append(s.Steps, it)
+		taken = time.Since(began)
 	}
 	synctest.Wait()
 	return s.sequenceCase

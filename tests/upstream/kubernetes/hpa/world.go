@@ -30,6 +30,8 @@ import (
 	customfake "k8s.io/metrics/pkg/client/custom_metrics/fake"
 	externalfake "k8s.io/metrics/pkg/client/external_metrics/fake"
 	"k8s.io/utils/ptr"
+
+	"scaletwin/upstream/kubernetes/oracle"
 )
 
 const (
@@ -80,6 +82,12 @@ func (w *world) start(hpa *autoscalingv2.HorizontalPodAutoscaler) {
 func (w *world) stop() {
 	w.controller.Close()
 	w.ended()
+}
+
+// end stops it for good: queues of 1.28 look now and then whether they are shut down.
+func (w *world) end() {
+	w.stop()
+	time.Sleep(time.Second)
 }
 
 // metrics is the real client over the APIs.
@@ -207,7 +215,7 @@ func (w *world) setPods(all []pod) {
 			Status:     v1.PodStatus{Phase: v1.PodPhase(it.Phase)},
 		}
 		if it.PodRequests != nil {
-			one.Spec.Resources = &v1.ResourceRequirements{Requests: it.PodRequests.list()}
+			oracle.Set(&one.Spec, "Resources", &v1.ResourceRequirements{Requests: it.PodRequests.list()})
 		}
 		if it.StartedSecondsAgo != nil {
 			one.Status.StartTime = ptr.To(ago(*it.StartedSecondsAgo))

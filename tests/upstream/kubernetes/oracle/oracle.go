@@ -1,4 +1,4 @@
-// Package oracle is what the programs that ask Kubernetes have in common: a seed, so many cases, a line for each.
+// Package oracle is what questions for Kubernetes have in common: a release, a seed, so many cases, a line for each.
 package oracle
 
 import (
@@ -9,6 +9,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
+	"reflect"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -16,15 +17,37 @@ import (
 	"k8s.io/klog/v2"
 )
 
-// Part is one kind of question. Ask draws one and returns it with its answer.
+// Part is one kind of question.
 type Part struct {
 	Name string
-	Ask  func(r *rand.Rand, id string) any
+	// Clock: each case has a fake one.
+	Clock bool
+	// Ask draws a question and returns it with its answer.
+	Ask func(r *rand.Rand, id string) any
 }
 
-// Main is a program: `PROGRAM PART --seed N --cases M`. With bubbles each case has a fake clock.
-func Main(program string, bubbles bool, parts ...Part) {
-	part, seed, cases := parse(program, parts)
+// Minor is the release that is asked: 1.Minor.
+var Minor int
+
+// Set sets a field, if this release's API has it.
+func Set[T any](of any, field string, to T) {
+	if it := reflect.ValueOf(of).Elem().FieldByName(field); it.IsValid() {
+		it.Set(reflect.ValueOf(to))
+	}
+}
+
+// Get reads a field; of a release without it, nothing.
+func Get[T any](of any, field string) (it T) {
+	if found := reflect.ValueOf(of).Elem().FieldByName(field); found.IsValid() {
+		it = found.Interface().(T)
+	}
+	return it
+}
+
+// Main is a program: `gen PART --seed N --cases M`.
+func Main(minor int, parts ...Part) {
+	Minor = minor
+	part, seed, cases := parse(parts)
 	klog.LogToStderr(false)
 	klog.SetOutput(io.Discard)
 	out := bufio.NewWriter(os.Stdout)
@@ -40,11 +63,11 @@ func Main(program string, bubbles bool, parts ...Part) {
 			fmt.Fprintf(out, "%s\n", text)
 		}
 		if err := out.Flush(); err != nil {
-			fmt.Fprintf(os.Stderr, "%s: %v\n", program, err)
+			fmt.Fprintln(os.Stderr, "gen:", err)
 			os.Exit(2)
 		}
 	}
-	if !bubbles {
+	if !part.Clock {
 		write(func(ask func()) { ask() })
 		return
 	}
@@ -58,7 +81,7 @@ func Main(program string, bubbles bool, parts ...Part) {
 }
 
 // parse reads the command line, or says how it should be.
-func parse(program string, parts []Part) (part Part, seed uint64, cases int) {
+func parse(parts []Part) (part Part, seed uint64, cases int) {
 	var names []string
 	for _, one := range parts {
 		names = append(names, one.Name)
@@ -66,11 +89,11 @@ func parse(program string, parts []Part) (part Part, seed uint64, cases int) {
 			part = one
 		}
 	}
-	flags := flag.NewFlagSet(program, flag.ExitOnError)
+	flags := flag.NewFlagSet("gen", flag.ExitOnError)
 	flags.Uint64Var(&seed, "seed", 1, "the questions drawn")
 	flags.IntVar(&cases, "cases", 100, "how many")
 	if part.Ask == nil || flags.Parse(os.Args[2:]) != nil || flags.NArg() > 0 {
-		fmt.Fprintf(os.Stderr, "usage: %s %s --seed N --cases M\n", program, strings.Join(names, "|"))
+		fmt.Fprintf(os.Stderr, "usage: gen %s --seed N --cases M\n", strings.Join(names, "|"))
 		os.Exit(2)
 	}
 	return part, seed, cases

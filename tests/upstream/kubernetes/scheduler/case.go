@@ -33,7 +33,7 @@ type image struct {
 
 type namespace struct {
 	Name   string            `json:"name"`
-	Labels map[string]string `json:"labels"`
+	Labels map[string]string `json:"labels,omitempty"`
 }
 
 type taint struct {
@@ -45,7 +45,7 @@ type taint struct {
 type service struct {
 	Name      string            `json:"name"`
 	Namespace string            `json:"namespace,omitempty"`
-	Selector  map[string]string `json:"selector"`
+	Selector  map[string]string `json:"selector,omitempty"`
 }
 
 type replicaSet struct {
@@ -57,7 +57,7 @@ type replicaSet struct {
 type budget struct {
 	Name               string            `json:"name"`
 	Namespace          string            `json:"namespace,omitempty"`
-	Labels             map[string]string `json:"matchLabels"`
+	Labels             map[string]string `json:"matchLabels,omitempty"`
 	DisruptionsAllowed int32             `json:"disruptionsAllowed"`
 }
 
@@ -98,6 +98,7 @@ type expect struct {
 	Best       []string           `json:"bestNodes,omitempty"`
 	Host       string             `json:"suggestedHost,omitempty"`
 	PlacedOn   string             `json:"placedOn,omitempty"`
+	Message    string             `json:"message,omitempty"`
 	Preemption *preemption        `json:"preemption,omitempty"`
 	Start      *int               `json:"startNodeIndex,omitempty"`
 	Next       *int               `json:"nextStartNodeIndex,omitempty"`

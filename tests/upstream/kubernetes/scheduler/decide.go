@@ -3,6 +3,7 @@ package scheduler
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"sort"
 	"time"
@@ -18,14 +19,12 @@ import (
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/klog/v2"
-	fwk "k8s.io/kube-scheduler/framework"
 	defaults "k8s.io/kubernetes/pkg/apis/core/v1"
 	"k8s.io/kubernetes/pkg/scheduler"
-	"k8s.io/kubernetes/pkg/scheduler/apis/config"
-	"k8s.io/kubernetes/pkg/scheduler/framework/plugins/defaultpreemption"
-	"k8s.io/kubernetes/pkg/scheduler/framework/plugins/feature"
 	"k8s.io/kubernetes/pkg/scheduler/profile"
 	"k8s.io/utils/ptr"
+
+	"scaletwin/upstream/kubernetes/oracle"
 )
 
 // weights of the plugins whose weight is not 1.
@@ -85,14 +84,7 @@ func decide(it *cluster) {
 			panic(err)
 		}
 	}
-	for _, one := range sched.Order(ctx) {
-		it.NodeOrder = append(it.NodeOrder, one.Node().Name)
-	}
-	with := sched.Profiles["default-scheduler"]
-	preempter, err := defaultpreemption.New(ctx, &config.DefaultPreemptionArgs{MinCandidateNodesPercentage: 10, MinCandidateNodesAbsolute: 100}, with, feature.Features{})
-	if err != nil {
-		panic(err)
-	}
+	it.NodeOrder = sched.Order(ctx)
 	for index := range it.Incoming {
 		one := &it.Incoming[index]
 		pod := podOf(it, one.Name, one.Template)
@@ -100,13 +92,15 @@ func decide(it *cluster) {
 			pinTo(pod, one.OnNode)
 		}
 		start := sched.Start()
-		found := sched.Try(ctx, with, pod)
-		one.Expect = written(found, it.NodeOrder)
-		if it.Percentage == 0 {
+		found := sched.Try(ctx, pod)
+		one.Expect = written(found)
+		if it.Percentage < 100 {
 			one.Expect.Start, one.Expect.Next = &start, ptr.To(sched.Start())
 		}
 		if len(found.Feasible) == 0 {
-			one.Expect.Preemption = preempt(ctx, preempter, found, pod, it, all)
+			one.Expect.Preemption = preempt(ctx, sched, found, pod, all)
+			put(all.Core().V1().Pods().Informer(), pod)
+			one.Expect.Message = sched.Message(ctx, found, pod, one.Expect.Preemption != nil)
 			continue
 		}
 		best := slices.Clone(one.Expect.Best)
@@ -177,46 +171,37 @@ func podOf(it *cluster, name, of string) *v1.Pod {
 			APIVersion: "apps/v1", Kind: from.Owner.Kind, Name: from.Owner.Name, UID: types.UID(from.Owner.Name), Controller: ptr.To(true),
 		}}
 	}
+	if oracle.Minor < 29 {
+		// The API server drops the field: SidecarContainers is off.
+		for at := range pod.Spec.InitContainers {
+			pod.Spec.InitContainers[at].RestartPolicy = nil
+		}
+	}
+	mergeLabelKeys(pod)
 	defaults.SetObjectDefaults_Pod(pod)
 	return pod
 }
 
 // written is a cycle in the vectors' words.
-func written(found scheduler.Cycle, nodes []string) expect {
-	it := expect{Feasible: []string{}}
-	known := map[string]bool{}
-	for _, one := range found.Feasible {
-		it.Feasible = append(it.Feasible, one.Node().Name)
-		known[one.Node().Name] = true
-	}
+func written(found scheduler.Cycle) expect {
+	it := expect{Feasible: append([]string{}, found.Feasible...), Rejectors: found.Rejectors}
 	groups := map[string]*rejected{}
-	add := func(name string, status *fwk.Status) {
-		key := fmt.Sprint(status.Plugin(), status.Code(), status.Reasons())
+	for _, name := range slices.Sorted(maps.Keys(found.Rejected)) {
+		status := found.Rejected[name]
+		key := fmt.Sprint(status)
 		if groups[key] == nil {
-			groups[key] = &rejected{Plugin: status.Plugin(), Code: status.Code().String(), Reasons: status.Reasons()}
+			groups[key] = &rejected{Plugin: status.Plugin, Code: status.Code, Reasons: status.Reasons}
 		}
 		groups[key].Nodes = append(groups[key].Nodes, name)
 	}
-	found.Diagnosis.NodeToStatus.ForEachExplicitNode(func(name string, status *fwk.Status) {
-		known[name] = true
-		add(name, status)
-	})
-	for _, name := range nodes {
-		// Why the rest was not looked at, if there is a reason.
-		if status := found.Diagnosis.NodeToStatus.Get(name); !known[name] && len(status.Reasons()) > 0 {
-			add(name, status)
-		}
-	}
 	for _, one := range groups {
-		sort.Strings(one.Nodes)
 		it.Rejected = append(it.Rejected, *one)
 	}
 	sort.Slice(it.Rejected, func(i, j int) bool { return it.Rejected[i].Nodes[0] < it.Rejected[j].Nodes[0] })
-	it.Rejectors = found.Diagnosis.UnschedulablePlugins.UnsortedList()
-	sort.Strings(it.Rejectors)
 	if len(found.Scores) == 0 {
 		return it
 	}
+	it.Host = found.Host
 	it.Scores = map[string][]int64{}
 	best := found.Scores[0].TotalScore
 	for _, node := range found.Scores {
@@ -232,50 +217,23 @@ func written(found scheduler.Cycle, nodes []string) expect {
 			it.Best = append(it.Best, node.Name)
 		}
 	}
-	it.Host = found.Host
 	return it
 }
 
-// preempt dry-runs all candidate nodes, and draws the selection often enough to see a tie.
-func preempt(ctx context.Context, with *defaultpreemption.DefaultPreemption, found scheduler.Cycle, pod *v1.Pod, it *cluster, all informers.SharedInformerFactory) *preemption {
-	evaluator := with.Evaluator
-	if ok, _ := with.PodEligibleToPreemptOthers(ctx, pod, nil); !ok {
-		return nil
-	}
-	potential, err := found.Diagnosis.NodeToStatus.NodesForStatusCode(evaluator.Handler.SnapshotSharedLister().NodeInfos(), fwk.Unschedulable)
-	if err != nil {
-		panic(err)
-	}
-	if len(potential) == 0 {
-		return nil
-	}
+// preempt asks which pods would have to go.
+func preempt(ctx context.Context, sched *scheduler.Scheduler, found scheduler.Cycle, pod *v1.Pod, all informers.SharedInformerFactory) *preemption {
 	var budgets []*policy.PodDisruptionBudget
 	for _, one := range all.Policy().V1().PodDisruptionBudgets().Informer().GetStore().List() {
 		budgets = append(budgets, one.(*policy.PodDisruptionBudget))
 	}
 	sort.Slice(budgets, func(i, j int) bool { return budgets[i].Name < budgets[j].Name })
-	candidates, _, err := evaluator.DryRunPreemption(ctx, found.State, pod, potential, budgets, 0, int32(len(potential)))
-	if err != nil {
-		panic(err)
-	}
-	if len(candidates) == 0 {
+	candidates, selected := sched.Preempt(ctx, found, pod, budgets)
+	if candidates == nil {
 		return nil
 	}
-	answer := &preemption{Candidates: map[string]victims{}}
-	for _, one := range candidates {
-		these := victims{Violations: one.Victims().NumPDBViolations}
-		for _, victim := range one.Victims().Pods {
-			these.Pods = append(these.Pods, victim.Name)
-		}
-		answer.Candidates[one.Name()] = these
+	answer := &preemption{Candidates: map[string]victims{}, Selected: selected}
+	for name, one := range candidates {
+		answer.Candidates[name] = victims(one)
 	}
-	selected := map[string]bool{}
-	for range 60 {
-		selected[evaluator.SelectCandidate(ctx, candidates).Name()] = true
-	}
-	for name := range selected {
-		answer.Selected = append(answer.Selected, name)
-	}
-	sort.Strings(answer.Selected)
 	return answer
 }
