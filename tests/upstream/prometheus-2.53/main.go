@@ -1,10 +1,6 @@
 // Program gen draws queries for Prometheus 2.53.3 and writes down its engine's answers.
 package main
 
-import (
-	"github.com/prometheus/prometheus/promql/parser"
+import "scaletwin/upstream/prometheus/engine"
 
-	"scaletwin/upstream/prometheus/engine"
-)
-
-func main() { engine.Main("2.53.3", parser.ParseExpr) }
+func main() { engine.Main("2.53.3") }

@@ -11,7 +11,6 @@ import (
 	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql"
-	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
 	"github.com/prometheus/prometheus/util/annotations"
@@ -19,17 +18,14 @@ import (
 	oracle "scaletwin/upstream/prometheus"
 )
 
-// Main is the oracle's program for a version, whose parser tells which queries it takes.
-func Main(version string, parse func(string) (parser.Expr, error)) {
+// Main is the oracle's program for a version.
+func Main(version string) {
 	engine := promql.NewEngine(promql.EngineOpts{
 		MaxSamples: 50_000_000, Timeout: time.Minute, EnableAtModifier: true, EnableNegativeOffset: true,
 		// The default evaluation interval.
 		NoStepSubqueryIntervalFn: func(int64) int64 { return 60_000 },
 	})
 	oracle.Main(version, func(data []oracle.Series, query string, at int64) map[string]any {
-		if _, err := parse(query); err != nil {
-			return refused("bad_data", err)
-		}
 		return evaluate(engine, data, query, at)
 	})
 }
@@ -133,23 +129,17 @@ func (s *seriesSet) Warnings() annotations.Annotations { return nil }
 // querier is asked for series only; what else there is to ask differs between versions.
 type querier struct {
 	storage.Querier
-	data       []oracle.Series
-	mint, maxt int64
+	data []oracle.Series
 }
 
 func queryable(data []oracle.Series) storage.Queryable {
-	return storage.QueryableFunc(func(mint, maxt int64) (storage.Querier, error) {
-		return querier{data: data, mint: mint, maxt: maxt}, nil
+	return storage.QueryableFunc(func(int64, int64) (storage.Querier, error) {
+		return querier{data: data}, nil
 	})
 }
 
 func (q querier) Select(_ context.Context, _ bool, hints *storage.SelectHints, matchers ...*labels.Matcher) storage.SeriesSet {
 	found := &seriesSet{at: -1}
-	// As the real storage does: what the query as a whole needs is not what this selector gets.
-	mint, maxt := q.mint, q.maxt
-	if hints != nil {
-		mint, maxt = hints.Start, hints.End
-	}
 next:
 	for _, one := range q.data {
 		own := labels.FromMap(one.Labels)
@@ -158,8 +148,9 @@ next:
 				continue next
 			}
 		}
-		from := sort.Search(len(one.Samples), func(i int) bool { return one.Samples[i].T >= mint })
-		to := sort.Search(len(one.Samples), func(i int) bool { return one.Samples[i].T > maxt })
+		// What this selector gets, as of the real storage; the query as a whole may need more.
+		from := sort.Search(len(one.Samples), func(i int) bool { return one.Samples[i].T >= hints.Start })
+		to := sort.Search(len(one.Samples), func(i int) bool { return one.Samples[i].T > hints.End })
 		found.all = append(found.all, series{own, one.Samples[from:max(from, to)]})
 	}
 	return found

@@ -12,7 +12,7 @@ import (
 	"k8s.io/kubernetes/pkg/scheduler/framework"
 )
 
-// What releases do not have in common is in files of their own: node, status, cycleState, statuses, preempter; filter and choose.
+// What releases do not have in common is in files of their own: scheduler-find-* and scheduler-types-*.
 
 // Cycle is the first half of a scheduling cycle, with all that it finds on the way.
 type Cycle struct {
