@@ -185,18 +185,18 @@ impl Cluster<'_> {
         let server = self.objects.roles.server;
         let pods = recorder.tally.count(api, server);
         let revision = api.nodes.revision();
-        if recorder
-            .nodes
-            .as_ref()
-            .is_none_or(|(known, _)| *known != revision)
-        {
-            let types = &mut recorder.record.instance_types;
-            let mut nodes = vec![0.0; types.len()];
-            for (_, node) in api.nodes.iter() {
-                count_type(types, &mut nodes, node.instance_type(), 1.0);
+        let nodes = match &recorder.nodes {
+            Some((known, nodes)) if *known == revision => nodes.clone(),
+            _ => {
+                let types = &mut recorder.record.instance_types;
+                let mut nodes = vec![0.0; types.len()];
+                for (_, node) in api.nodes.iter() {
+                    count_type(types, &mut nodes, node.instance_type(), 1.0);
+                }
+                recorder.nodes = Some((revision, nodes.clone()));
+                nodes
             }
-            recorder.nodes = Some((revision, nodes));
-        }
+        };
         Row {
             at: recorder.shift(now),
             clients: f64::from(stats.clients),
@@ -206,10 +206,7 @@ impl Cluster<'_> {
             replicas_ready: pods.ready as f64,
             pods_pending: recorder.curves.pending.last(),
             pods: pods.beside as f64,
-            nodes: recorder
-                .nodes
-                .as_ref()
-                .map_or_else(Vec::new, |(_, nodes)| nodes.clone()),
+            nodes,
             cost_per_hour: hourly(self.parts.ec2.hourly_cost()),
             latency_p95: f64::NAN,
             seen_rps: f64::NAN,

@@ -40,7 +40,8 @@ impl<'s> Cluster<'s> {
     pub(super) fn new(scenario: &'s Scenario, options: Options) -> Self {
         let streams = Streams::new(options.seed);
         let queries = queries(scenario);
-        let parts = Parts::new(scenario, options, streams, &queries);
+        let usage_is_read = super::metrics::usage_is_read(scenario, options.fidelity);
+        let parts = Parts::new(scenario, options, streams, &queries, usage_is_read);
         let epoch = parts.prometheus.unix_millis(Instant::ZERO);
         Cluster {
             exporters: Exporters::new(parts.prometheus.interest(), epoch),
@@ -54,7 +55,7 @@ impl<'s> Cluster<'s> {
             outboxes: Outboxes::default(),
             stopped: BTreeSet::new(),
             interruptions: Vec::new(),
-            usage_is_read: super::metrics::usage_is_read(scenario, options.fidelity),
+            usage_is_read,
             asked: BTreeMap::new(),
             auditor: Auditor::default(),
             recorder: Recorder::new(Instant::ZERO + scenario.warm_up, options.log),
@@ -67,7 +68,14 @@ impl<'s> Cluster<'s> {
 
     /// The parts as they are right after a start.
     pub(super) fn build(&self) -> Parts {
-        Parts::new(self.scenario, self.options, self.streams, &self.queries)
+        let usage_is_read = self.usage_is_read;
+        Parts::new(
+            self.scenario,
+            self.options,
+            self.streams,
+            &self.queries,
+            usage_is_read,
+        )
     }
 
     /// Puts the beginning of everything in place.
@@ -132,7 +140,13 @@ impl<'s> Cluster<'s> {
 }
 
 impl Parts {
-    fn new(scenario: &Scenario, options: Options, streams: Streams, queries: &Queries) -> Self {
+    fn new(
+        scenario: &Scenario,
+        options: Options,
+        streams: Streams,
+        queries: &Queries,
+        usage_is_read: bool,
+    ) -> Self {
         let config = &scenario.config;
         let profile = Profile::of(scenario.stack.karpenter);
         // Nothing ties the controller manager's start to the scenario's.
@@ -140,14 +154,7 @@ impl Parts {
         let phase = streams.stream("hpa/resync", 0).random::<f64>();
         hpa_config.resync_phase = hpa_config.sync_period.mul_f64(phase);
         let prometheus = prometheus(scenario, options, &streams, queries);
-        let traffic = Traffic::new(
-            scenario.traffic.clone(),
-            options.fidelity,
-            streams,
-            &scenario.shared.probes,
-        );
-        let cpu_is_read = super::metrics::usage_is_read(scenario, options.fidelity)
-            || prometheus.interest().wants_any(&exporters::CADVISOR);
+        let cpu_is_read = usage_is_read || prometheus.interest().wants_any(&exporters::CADVISOR);
         Parts {
             controllers: Controllers::new(config.controllers.clone(), streams),
             kubelets: Kubelets::new(config.kubelet.clone(), streams),
@@ -177,11 +184,13 @@ impl Parts {
                 &streams,
             ),
             metrics_server: MetricsServer::default(),
-            traffic: if cpu_is_read {
-                traffic
-            } else {
-                traffic.without_cpu()
-            },
+            traffic: Traffic::new(
+                scenario.traffic.clone(),
+                options.fidelity,
+                streams,
+                &scenario.shared.probes,
+            )
+            .counting_cpu(cpu_is_read),
         }
     }
 }
@@ -210,10 +219,7 @@ fn prometheus(scenario: &Scenario, options: Options, streams: &Streams, queries:
 /// Queries of a run, by their text.
 pub(super) type Queries = BTreeMap<String, Arc<Query>>;
 
-/// Every query that something in the run asks.
 fn queries(scenario: &Scenario) -> Queries {
-    let dashboard = scenario.dashboard.panels().map(|(_, query)| query);
-    let texts = dashboard.into_iter().chain(scenario::queries(scenario));
     let parse = |text: &String| Some((text.clone(), scenario.query(text).ok()?));
-    texts.filter_map(parse).collect()
+    scenario::all_queries(scenario).filter_map(parse).collect()
 }

@@ -94,16 +94,13 @@ impl Builder {
                     place,
                     shape: Shape::Scalar(scalar, text.into_owned()),
                 };
-                if let Some(open) = self.stack.last_mut()
-                    && open.awaits_a_key()
-                    && style == ScalarStyle::Plain
-                    && value.text() == Some("<<")
-                {
-                    self.values += 1;
-                    open.key = Some(Key::merge(place));
-                    return Ok(());
+                let merges = style == ScalarStyle::Plain && value.text() == Some("<<");
+                self.finish(anchor, value, Extent::ONE)?;
+                // If it is a key: of the collections only a mapping, after a key, waits for a value.
+                if merges && let Some(Open { key: Some(key), .. }) = self.stack.last_mut() {
+                    key.merges = true;
                 }
-                self.finish(anchor, value, Extent::ONE)
+                Ok(())
             }
             Event::SequenceStart(anchor, _) => self.open(anchor, place, Shape::List(Vec::new())),
             Event::MappingStart(anchor, _) => self.open(anchor, place, Shape::Map(Vec::new())),
@@ -188,12 +185,6 @@ impl Builder {
     }
 }
 
-impl Open {
-    fn awaits_a_key(&self) -> bool {
-        matches!(self.value.shape, Shape::Map(_)) && self.key.is_none()
-    }
-}
-
 impl Key {
     fn new(value: Value) -> Result<Key, Failure> {
         match value.shape {
@@ -205,14 +196,6 @@ impl Key {
             Shape::List(_) | Shape::Map(_) => {
                 Err((value.place, "a mapping's key must be a scalar".to_owned()))
             }
-        }
-    }
-
-    fn merge(place: Place) -> Key {
-        Key {
-            text: "<<".to_owned(),
-            place,
-            merges: true,
         }
     }
 }

@@ -23,7 +23,7 @@ use super::scheduling::{self, Failure, NewClaim, Purpose, Request, Results, Sett
 use super::state::{self, ClusterState, NodeClaim, Snapshot, StateNode};
 use super::version::Profile;
 use super::{labels, scheduling::generate_name};
-use crate::api::{Api, Labels, Node, PodTemplate};
+use crate::api::{Api, ByTemplate, Labels, Node, PodTemplate};
 use crate::id::{NodeClaimId, NodeId, NodePoolId, PodId, Table};
 use crate::quantity::Resources;
 
@@ -431,12 +431,10 @@ impl Pending {
     /// All of them (`GetPendingPods`).
     fn of(view: &View<'_>) -> Self {
         let mut pending = Pending::default();
-        // Neighbours mostly share their template, by which alone a pod is judged.
-        let mut judged: Option<(&Arc<PodTemplate>, Result<(), Rejection>)> = None;
+        // A pod is judged by its template alone.
+        let mut judged: ByTemplate<Result<(), Rejection>> = ByTemplate::default();
         for (id, pod) in view.api.pods.iter().filter(|(_, pod)| pod::is_provisionable(pod)) {
-            let known = judged.take().filter(|(own, _)| Arc::ptr_eq(own, &pod.template));
-            let (_, verdict) = judged.insert(known.unwrap_or_else(|| (&pod.template, pod::validate(pod))));
-            match verdict {
+            match judged.get_or(&pod.template, || pod::validate(pod)) {
                 Ok(()) => pending.pods.push(id),
                 Err(rejection) => pending.ignored.push((id, rejection.clone())),
             }

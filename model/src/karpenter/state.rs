@@ -16,8 +16,8 @@ use super::labels;
 use super::requirement::Name;
 use super::requirements::Requirements;
 use super::version::Profile;
-use crate::api::{Condition, Labels, Node, Owner, Pod, PodTemplate, Taint};
-use crate::id::{Id, InstanceId, NodeClaimId, NodeId, NodePoolId, PodId, Table};
+use crate::api::{ByTemplate, Condition, Labels, Node, Owner, Pod, Taint};
+use crate::id::{ById, InstanceId, NodeClaimId, NodeId, NodePoolId, PodId, Table};
 use crate::quantity::Resources;
 
 /// status.conditions of a NodeClaim. One that was never set is `None`.
@@ -459,49 +459,26 @@ impl<'a> Snapshot<'a> {
 
 /// Adds the pods of nodes that are ordered by age.
 fn add_pods(nodes: &mut [StateNode<'_>], pods: &Table<PodId, Pod>) {
-    let mut requests = Requests::default();
-    let mut places: Vec<Option<usize>> = Vec::new();
+    let mut requests: ByTemplate<Resources> = ByTemplate::default();
+    let mut places: ById<NodeId, usize> = ById::default();
     for (place, node) in nodes.iter().enumerate() {
         if let Some(id) = node.node_id() {
-            places.resize(id.index() + 1, None);
-            places[id.index()] = Some(place);
+            places.insert(id, place);
         }
     }
     for (id, pod) in pods.iter() {
         let Some(bound) = pod.node.filter(|_| !pod.is_terminal()) else {
             continue;
         };
-        let Some(at) = places.get(bound.index()).copied().flatten() else {
+        let Some(&at) = places.get(bound) else {
             continue;
         };
         let node = &mut nodes[at];
-        let request = requests.of(&pod.template);
+        let request = requests.get_or(&pod.template, || pod.template.spec.requests());
         node.pods.push(id);
         node.pod_requests += request;
         if matches!(pod.owner, Owner::DaemonSet(_)) {
             node.daemon_requests += request;
         }
-    }
-}
-
-/// What pods request, computed once for each template. There are few, and neighbours mostly share theirs.
-#[derive(Debug, Default)]
-pub(crate) struct Requests {
-    known: Vec<(*const PodTemplate, Resources)>,
-    /// The place of the one that was asked for last.
-    last: usize,
-}
-
-impl Requests {
-    /// What a pod of this template requests. The templates must outlive this memo.
-    pub(crate) fn of(&mut self, template: &Arc<PodTemplate>) -> &Resources {
-        let is_own = |(own, _): &(*const PodTemplate, Resources)| *own == Arc::as_ptr(template);
-        if !self.known.get(self.last).is_some_and(is_own) {
-            self.last = self.known.iter().position(is_own).unwrap_or(self.known.len());
-        }
-        if self.last == self.known.len() {
-            self.known.push((Arc::as_ptr(template), template.spec.requests()));
-        }
-        &self.known[self.last].1
     }
 }

@@ -358,11 +358,6 @@ fn unknown_hint(name: &str, version: &str) -> String {
     }
 }
 
-/// The kind Namespace, whose rules all names of namespaces follow.
-pub(super) fn namespace() -> &'static Kind {
-    named("Namespace")[0]
-}
-
 /// All kinds of a name, in any letter case: one for each group of versions.
 #[must_use]
 pub fn named(name: &str) -> Vec<&'static Kind> {

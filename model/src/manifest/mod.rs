@@ -201,10 +201,10 @@ fn read_document(file: &str, value: Value, problems: &RefCell<Vec<Diagnostic>>) 
     }
     let name_at = root.at("metadata.name").required();
     let name = name_at.name()?.to_owned();
-    check_name(&name_at, &name, found);
+    check_name(&name_at, &name, found.name);
     let namespace_at = root.at("metadata.namespace");
     if let (true, Some(namespace)) = (found.namespaced, namespace_at.name()) {
-        check_name(&namespace_at, namespace, kinds::namespace());
+        check_name(&namespace_at, namespace, "Namespace");
     }
     let namespace = match (found.namespaced, namespace_at.value().and_then(Value::text)) {
         (true, given) => given.unwrap_or("default").to_owned(),
@@ -223,11 +223,11 @@ fn read_document(file: &str, value: Value, problems: &RefCell<Vec<Diagnostic>>) 
 /// What the API server takes for a name: a Service's becomes a word in DNS and begins with a letter, a namespace's
 /// is one word, others may have dots (kubernetes 1.35 pkg/apis/core/validation/validation.go `ValidateServiceName`,
 /// `ValidateNamespaceName`).
-fn check_name(at: &Cursor<'_>, name: &str, kind: &Kind) {
-    let dotted = !matches!(kind.name, "Service" | "Namespace");
+fn check_name(at: &Cursor<'_>, name: &str, kind: &str) {
+    let dotted = !matches!(kind, "Service" | "Namespace");
     let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || (dotted && c == '.');
     let ends = |c: char| matches!(c, '-' | '.');
-    let begins = kind.name != "Service" || name.starts_with(|c: char| c.is_ascii_lowercase());
+    let begins = kind != "Service" || name.starts_with(|c: char| c.is_ascii_lowercase());
     let short = name.len() <= if dotted { 253 } else { 63 };
     if begins && short && name.chars().all(allowed) && !name.starts_with(ends) && !name.ends_with(ends) {
         return;
@@ -239,7 +239,7 @@ fn check_name(at: &Cursor<'_>, name: &str, kind: &Kind) {
             "at most 63 lower-case letters, digits and '-', with a letter or digit at both ends"
         }
     };
-    at.error("E004", format!("{name:?} is no name for a {}", kind.name), hint);
+    at.error("E004", format!("{name:?} is no name for a {kind}"), hint);
 }
 
 const TEMPLATE_HINT: &str =

@@ -357,12 +357,9 @@ fn disruption(at: &Cursor<'_>, v1: bool) -> Disruption {
     let policy = policy.unwrap_or(ConsolidationPolicy::WhenEmptyOrUnderutilized);
     let after_at = at.get("consolidateAfter");
     let after = nillable(&after_at);
-    if v1 && at.is_given() && !after_at.is_given() {
-        after_at.error(
-            "E005",
-            "consolidateAfter is missing",
-            "with any disruption at all karpenter.sh/v1 wants it: 0s is what counts without one",
-        );
+    if v1 && at.is_given() {
+        let hint = "with any disruption at all karpenter.sh/v1 wants it: 0s is what counts without one";
+        let _ = at.get("consolidateAfter").required_as(hint);
     }
     if !v1 {
         let empty_only = policy == ConsolidationPolicy::WhenEmpty;

@@ -1,7 +1,7 @@
 //! Releases of Prometheus and how their answers differ.
 //!
-//! Each difference is one named switch of [`Profile`]. Where they were found is said at each switch; all of
-//! them were also seen in the answers of 2.42.0, 2.53.3 and 3.5.3 to the same queries.
+//! Each difference is one named switch of [`Profile`]. Where they were found is said at each switch; those of the
+//! answers were also seen in what 2.42.0, 2.53.3, 3.5.3 and 3.16.0 answer to the same queries.
 
 use crate::release::Release;
 

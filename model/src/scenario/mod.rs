@@ -30,7 +30,7 @@ pub use base::{Base, Segment, Written, parse_field};
 pub use objects::{Deployment, Objects, PriorityClass, Route, RouteProvider};
 pub use stack::Stack;
 
-pub(crate) use resolve::{everything, queries};
+pub(crate) use resolve::{all_queries, everything, queries};
 
 pub use crate::document::{Diagnostic, Report, Severity, Source};
 
@@ -47,7 +47,7 @@ use crate::{ec2, hpa, karpenter, keda, prometheus, scheduler, traffic};
 pub struct Files {
     /// `scenario.toml`
     pub scenario: Source,
-    /// `manifests/*.yaml`
+    /// The files of `manifests/`, YAML or JSON.
     pub manifests: Vec<Source>,
     /// `traces/*.csv`
     pub traces: Vec<Source>,

@@ -185,14 +185,16 @@ pub(crate) fn queries(scenario: &Scenario) -> Vec<&String> {
     triggers.chain(scenario.metric_rules.values()).collect()
 }
 
+/// Every query that something in a run asks: the dashboard's too.
+pub(crate) fn all_queries(scenario: &Scenario) -> impl Iterator<Item = &String> {
+    let panels = scenario.dashboard.panels().map(|(_, query)| query);
+    panels.into_iter().chain(queries(scenario))
+}
+
 /// Duration histograms cost time in flow: they are kept if a query reads them, unless the scenario says.
 fn durations(scenario: &mut Scenario, root: &Cursor<'_>) {
     if !root.at("proxy.durations").is_given() {
-        let dashboard = scenario.dashboard.panels().map(|(_, query)| query);
-        let asked = queries(scenario)
-            .into_iter()
-            .chain(dashboard)
-            .any(|query| query.contains("_duration_seconds"));
+        let asked = all_queries(scenario).any(|query| query.contains("_duration_seconds"));
         scenario.traffic.traefik.durations = asked;
     }
 }

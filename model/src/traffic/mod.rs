@@ -159,11 +159,11 @@ impl Traffic {
         Traffic { engine, done: None }
     }
 
-    /// The same where nobody will ask for [`Traffic::cpu_seconds`]: they are not kept up, and nothing else differs.
+    /// The same; where nobody will ask for [`Traffic::cpu_seconds`] they need not be kept up, and nothing else differs.
     #[must_use]
-    pub fn without_cpu(mut self) -> Self {
+    pub fn counting_cpu(mut self, counts: bool) -> Self {
         if let Engine::Flow(engine) = &mut self.engine {
-            engine.without_cpu();
+            engine.count_cpu(counts);
         }
         self
     }

@@ -194,6 +194,12 @@ impl Pool {
         proxy.counters.service_absent = had_service && !proxy.has_service;
         proxy.counters.reloads += 1.0;
     }
+
+    /// Whether some proxy has it among its servers.
+    pub(super) fn sends_to(&self, server: PodId) -> bool {
+        let has = |proxy: &Proxy| proxy.sorted.binary_search(&server).is_ok();
+        self.proxies.iter().any(has)
+    }
 }
 
 impl Proxy {

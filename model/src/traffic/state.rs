@@ -8,10 +8,6 @@ use super::config::{Machine, PodCpu};
 pub(super) struct Pods(Vec<(PodCpu, u32)>);
 
 impl Pods {
-    pub(super) const fn new() -> Self {
-        Pods(Vec::new())
-    }
-
     /// One more of a kind.
     pub(super) fn add(&mut self, cpu: PodCpu) {
         match self.0.binary_search_by_key(&cpu, |&(known, _)| known) {
@@ -30,6 +26,7 @@ impl Pods {
 impl<const N: usize> From<[(PodCpu, u32); N]> for Pods {
     fn from(kinds: [(PodCpu, u32); N]) -> Self {
         let mut kinds = kinds.to_vec();
+        kinds.retain(|&(_, count)| count > 0);
         kinds.sort_unstable();
         Pods(kinds)
     }
@@ -49,9 +46,9 @@ impl Site {
     pub(super) fn new(machine: Machine) -> Self {
         Site {
             machine,
-            servers: Pods::new(),
-            clients: Pods::new(),
-            proxies: Pods::new(),
+            servers: Pods::default(),
+            clients: Pods::default(),
+            proxies: Pods::default(),
         }
     }
 
@@ -59,7 +56,7 @@ impl Site {
     fn is_idle(&self) -> bool {
         [&self.servers, &self.clients, &self.proxies]
             .into_iter()
-            .all(|pods| count(pods) == 0)
+            .all(|pods| pods.0.is_empty())
     }
 }
 
@@ -174,9 +171,8 @@ fn site_key(site: &Site, machine: &Machine) -> Vec<u64> {
     let mut key = hardware.to_vec();
     key.push(gpu);
     for pods in kinds {
-        let present = pods.iter().filter(|&(_, count)| count > 0);
-        key.push(present.clone().count() as u64);
-        for (cpu, count) in present {
+        key.push(pods.iter().count() as u64);
+        for (cpu, count) in pods.iter() {
             let limit = cpu.limit.map_or(0, |limit| limit.0 as u64 + 1);
             key.extend([cpu.request.0 as u64, limit, u64::from(count)]);
         }

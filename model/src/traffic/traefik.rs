@@ -14,7 +14,6 @@ use std::sync::Arc;
 
 use super::Sample;
 use super::config::Traefik;
-use super::latency::Histogram;
 use crate::release::Release;
 
 /// The differences between releases that show here.
@@ -148,7 +147,8 @@ impl Counters {
         }
     }
 
-    /// Counts many finished requests, or parts of one, that took `seconds` on average.
+    /// Counts many finished requests, or parts of one, that took `seconds` on average. `shares` are those within each
+    /// bound of the histograms; without them all took the same.
     pub(super) fn count_many(
         &mut self,
         config: &Traefik,
@@ -156,7 +156,7 @@ impl Counters {
         at_server: bool,
         requests: f64,
         seconds: f64,
-        times: Option<&Histogram>,
+        shares: Option<&[f64]>,
     ) {
         let families = [
             Some(&mut self.entry_point),
@@ -169,11 +169,8 @@ impl Counters {
             if !config.durations {
                 continue;
             }
-            for (within, &bound) in tally.within.iter_mut().zip(&config.buckets) {
-                let share = match times {
-                    Some(times) => times.share_within(bound),
-                    None => f64::from(seconds <= bound),
-                };
+            for (place, (within, &bound)) in tally.within.iter_mut().zip(&config.buckets).enumerate() {
+                let share = shares.map_or_else(|| f64::from(seconds <= bound), |shares| shares[place]);
                 *within += requests * share;
             }
         }

@@ -84,9 +84,7 @@ pub(super) fn drift(
 fn is_offered(claim: &NodeClaim, view: &View<'_>) -> bool {
     let name = claim.labels.get(labels::INSTANCE_TYPE);
     let types = view.instance_types.get(&claim.pool);
-    let own = types
-        .zip(name)
-        .and_then(|(types, name)| types.iter().find(|own| *own.name == **name));
+    let own = types.zip(name).and_then(|(types, name)| types.named(name));
     let label = |key: &str| claim.labels.get(key).map_or("", String::as_str);
     own.is_some_and(|own| {
         own.offerings.iter().any(|offering| {

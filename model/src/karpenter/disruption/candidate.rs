@@ -190,8 +190,8 @@ impl<'a> Candidate<'a> {
     }
 
     /// Whether the node counts as empty (`IsEmpty`; before v1.14 by its pods alone).
-    pub(crate) fn is_empty(&self, profile: &Profile) -> bool {
-        match profile.empty {
+    pub(crate) fn is_empty(&self) -> bool {
+        match self.profile.empty {
             Empty::NoPositiveCostPods => self.reschedule_cost <= NODE_COST,
             Empty::NoPods | Empty::NoReschedulablePods => self.pods.is_empty(),
         }
@@ -203,28 +203,23 @@ impl<'a> Candidate<'a> {
     }
 
     /// Whether a method may take it (`ShouldDisrupt`), and why not, where upstream tells.
-    pub(crate) fn suits(
-        &self,
-        method: Method,
-        now: Instant,
-        profile: &Profile,
-    ) -> Result<(), Option<Refusal>> {
+    pub(crate) fn suits(&self, method: Method, now: Instant) -> Result<(), Option<Refusal>> {
         let conditions = &self.claim.conditions;
         let mut minded = self.blocked.as_ref();
         let suits = match method {
             Method::Expiration => self.pool.expire_after.is_some() && is_true(conditions.expired),
             Method::Drift => {
-                if profile.eventual_disruption && self.claim.termination_grace_period.is_some() {
+                if self.profile.eventual_disruption && self.claim.termination_grace_period.is_some() {
                     minded = None;
                 }
                 is_true(conditions.drifted)
             }
-            Method::Emptiness if !profile.consolidatable => self.is_empty_long_enough(now),
+            Method::Emptiness if !self.profile.consolidatable => self.is_empty_long_enough(now),
             Method::Emptiness => {
                 self.may_consolidate_empty()?;
-                self.is_empty(profile) && is_true(conditions.consolidatable)
+                self.is_empty() && is_true(conditions.consolidatable)
             }
-            Method::EmptyNode | Method::MultiNode | Method::SingleNode => self.may_consolidate(profile)?,
+            Method::EmptyNode | Method::MultiNode | Method::SingleNode => self.may_consolidate()?,
         };
         match minded {
             _ if !suits => Err(None),
@@ -259,7 +254,7 @@ impl<'a> Candidate<'a> {
     }
 
     /// (karpenter v1.14 pkg/controllers/disruption/consolidation.go `ShouldDisrupt`)
-    fn may_consolidate(&self, profile: &Profile) -> Result<bool, Option<Refusal>> {
+    fn may_consolidate(&self) -> Result<bool, Option<Refusal>> {
         if self.instance_type.is_none() {
             let name = self.state.labels().get(labels::INSTANCE_TYPE);
             let name = name.map_or("", String::as_str).into();
@@ -269,13 +264,13 @@ impl<'a> Candidate<'a> {
             return Err(refuse(Unconsolidatable::NoLabel(key)));
         }
         self.may_consolidate_empty()?;
-        if profile.empty == Empty::NoPositiveCostPods && self.is_empty(profile) {
+        if self.profile.empty == Empty::NoPositiveCostPods && self.is_empty() {
             return Err(None);
         }
         if self.pool.disruption.consolidation_policy == ConsolidationPolicy::WhenEmpty {
             return Err(refuse(Unconsolidatable::OnlyWhenEmpty));
         }
-        Ok(!profile.consolidatable || is_true(self.claim.conditions.consolidatable))
+        Ok(!self.profile.consolidatable || is_true(self.claim.conditions.consolidatable))
     }
 }
 

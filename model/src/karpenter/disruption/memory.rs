@@ -12,7 +12,7 @@ use std::time::Duration;
 use sim::Instant;
 
 use super::event::Method;
-use crate::id::{Id, NodeClaimId, NodeId, PodId};
+use crate::id::{ById, NodeClaimId, NodeId, PodId};
 use crate::karpenter::labels;
 use crate::karpenter::provisioner::View;
 
@@ -26,8 +26,8 @@ pub(crate) struct Memory {
     generation: u64,
     changed: Instant,
     memos: BTreeMap<Method, Memo>,
-    /// By number of the pod: whether it was seen on a node.
-    bound: Vec<bool>,
+    /// Pods that were seen on a node.
+    bound: ById<PodId, ()>,
     claims: BTreeMap<NodeClaimId, Flags>,
     /// Nodes, and whether they are being deleted.
     nodes: BTreeMap<NodeId, bool>,
@@ -80,19 +80,11 @@ impl Memory {
     pub(crate) fn pod_changed(&mut self, now: Instant, id: PodId, view: &View<'_>) {
         let changed = match view.api.pods.get(id) {
             None => true,
-            Some(pod) => pod.node.is_some() && !pod.is_terminal() && self.is_news(id),
+            Some(pod) => pod.node.is_some() && !pod.is_terminal() && self.bound.insert(id, ()).is_none(),
         };
         if changed {
             self.change(now);
         }
-    }
-
-    /// Whether it is the first time that a pod is seen on a node.
-    fn is_news(&mut self, id: PodId) -> bool {
-        if self.bound.len() <= id.index() {
-            self.bound.resize(id.index() + 1, false);
-        }
-        !std::mem::replace(&mut self.bound[id.index()], true)
     }
 
     pub(crate) fn claim_changed(&mut self, now: Instant, id: NodeClaimId, view: &View<'_>) {

@@ -237,11 +237,8 @@ impl Disruption {
 
     /// A pass begins (`Controller.Reconcile`).
     fn poll(&mut self, now: Instant, view: &View<'_>, out: &mut Out) {
-        if self.quiet.is_some_and(|until| now < until) {
-            return self.sleep(now + POLLING_PERIOD, out);
-        }
-        if view.claims.is_empty() {
-            // No candidates, nothing to clean up.
+        // Without claims there are no candidates, and nothing to clean up.
+        if view.claims.is_empty() || self.quiet.is_some_and(|until| now < until) {
             return self.sleep(now + POLLING_PERIOD, out);
         }
         if !state::is_synced(view.claims) {
@@ -361,7 +358,7 @@ impl Disruption {
     ) -> Vec<&'c Candidate<'a>> {
         let mut suited = Vec::new();
         for candidate in all {
-            match candidate.suits(method, scene.now, &self.profile) {
+            match candidate.suits(method, scene.now) {
                 Ok(()) => suited.push(candidate),
                 Err(None) => {}
                 Err(Some(Refusal::Blocked(why))) => {

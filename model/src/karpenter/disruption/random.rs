@@ -106,7 +106,7 @@ fn check(world: &World, decision: &Decision, profile: &Profile, settings: &Setti
     } else {
         // Emptiness asks nobody; it takes only what has nothing that minds.
         assert!(
-            chosen.iter().all(|candidate| candidate.is_empty(profile)),
+            chosen.iter().all(|candidate| candidate.is_empty()),
             "{decision:?}"
         );
     }

@@ -117,7 +117,7 @@ impl Search<'_, '_> {
     fn empty(&mut self, mut candidates: Candidates<'_>) -> Option<Found> {
         self.sort(&mut candidates);
         candidates.retain(|candidate| {
-            let empty = candidate.is_empty(self.scene.profile);
+            let empty = candidate.is_empty();
             let allowed = empty && self.budgets.take(candidate.pool_id);
             self.constrained |= empty && !allowed;
             allowed

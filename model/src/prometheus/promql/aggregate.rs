@@ -143,19 +143,17 @@ fn variance(first: f64, rest: impl Iterator<Item = f64>, profile: &Profile) -> f
 fn element_count(k: f64, no_elements: bool, profile: &Profile) -> Result<Option<usize>, EvalError> {
     /// The greatest float that is a 64-bit integer.
     const MAX: f64 = 9_223_372_036_854_774_784.0;
-    if profile.lazy_parameter && (k < 1.0 || no_elements && !profile.parameter_checked) {
+    let checked = profile.parameter_checked;
+    if profile.lazy_parameter && (k < 1.0 || no_elements && !checked) {
         return Ok(None);
     }
-    if profile.parameter_checked && (k.is_nan() || k >= MAX) {
-        let problem = if k.is_nan() {
-            "Parameter value is NaN".to_owned()
-        } else {
-            format!("Scalar value {k} overflows int64")
+    let fits = k >= i64::MIN as f64 && (k < MAX || k == MAX && !checked);
+    if !fits {
+        let problem = match checked && k.is_nan() {
+            true => "Parameter value is NaN".to_owned(),
+            false => format!("Scalar value {k} overflows int64"),
         };
         return Err(EvalError::Execution(problem));
-    }
-    if !(k <= MAX && k >= i64::MIN as f64) {
-        return Err(EvalError::Execution(format!("Scalar value {k} overflows int64")));
     }
     Ok((k >= 1.0).then(|| usize::try_from(k as i64).unwrap_or(usize::MAX)))
 }

@@ -207,10 +207,10 @@ fn fraction(lower: f64, upper: f64, buckets: Vec<Bucket>, profile: &Profile) -> 
             if start >= bound {
                 return below;
             }
-            if bucket.upper > bound && bounded && start == f64::NEG_INFINITY {
-                return bucket.count;
-            }
             if bucket.upper > bound {
+                if bounded && start == f64::NEG_INFINITY {
+                    return bucket.count;
+                }
                 return below + (bucket.count - below) * (bound - start) / (bucket.upper - start);
             }
             (start, below) = (bucket.upper, bucket.count);

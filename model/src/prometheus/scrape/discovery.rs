@@ -188,13 +188,7 @@ impl Discovery {
 /// A label name from a Kubernetes name: what may not be in one becomes `_`
 /// (prometheus 3.5 util/strutil/strconv.go `SanitizeLabelName`).
 fn sanitize(name: &str) -> String {
-    if name.is_ascii() {
-        let allowed = |byte: u8| if byte.is_ascii_alphanumeric() { byte } else { b'_' };
-        let bytes = name.bytes().map(allowed).collect();
-        return String::from_utf8(bytes).expect("ASCII is UTF-8");
-    }
-    let allowed = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
-    name.chars().map(allowed).collect()
+    name.replace(|c: char| !c.is_ascii_alphanumeric(), "_")
 }
 
 fn sanitized(metadata: &Metadata) -> Vec<(String, &str)> {

@@ -21,16 +21,12 @@ pub(super) fn check(facts: &Facts<'_>, document: &Document, root: &Cursor<'_>) {
     let context = Context::new(&document.file, document.title(), facts.problems);
     behavior(&context, &root.at("spec.behavior"), hpa.spec.behavior.as_ref());
     same_target(facts, &context, &root.at("spec.scaleTargetRef"), &hpa.target);
-    let written = root.at("spec.metrics").items();
-    // autoscaling/v1 has one metric, and an HPA without metrics gets one: it stands nowhere else.
-    let only = [root.at("spec.targetCPUUtilizationPercentage"), root.get("spec")]
-        .into_iter()
-        .find(Cursor::is_given);
-    let written = if written.is_empty() {
-        only.into_iter().collect()
-    } else {
-        written
-    };
+    let mut written = root.at("spec.metrics").items();
+    if written.is_empty() {
+        // autoscaling/v1 has one metric, and an HPA without metrics gets one: it stands nowhere else.
+        let only = [root.at("spec.targetCPUUtilizationPercentage"), root.get("spec")];
+        written.extend(only.into_iter().find(Cursor::is_given));
+    }
     for (metric, at) in hpa.spec.metrics.iter().zip(written) {
         let (resource, container) = match &metric.source {
             Source::Resource(resource) => (*resource, None),

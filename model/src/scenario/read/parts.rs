@@ -88,7 +88,7 @@ fn kubelet(root: &Cursor<'_>, at: &Cursor<'_>, stack: &Stack) -> workload::kubel
         let unpacked = at
             .get("unpacked")
             .bytes()
-            .or(compressed.map(|bytes| bytes.saturating_mul(3)));
+            .or(compressed.map(|bytes| bytes.saturating_mul(ImageSize::UNPACKED)));
         if let (Some(compressed), Some(uncompressed)) = (compressed, unpacked) {
             images.insert(
                 name.to_owned(),

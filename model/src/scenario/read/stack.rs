@@ -12,31 +12,23 @@ struct Known {
     latest: Release,
 }
 
-const KUBERNETES: Known = Known {
-    project: "Kubernetes",
-    oldest: Release::new(1, 28, 0),
-    latest: Release::new(1, scheduler::LATEST, 0),
-};
-const KEDA: Known = Known {
-    project: "KEDA",
-    oldest: Release::new(2, 10, 0),
-    latest: Release::new(2, 20, 2),
-};
-const PROMETHEUS: Known = Known {
-    project: "Prometheus",
-    oldest: prometheus::OLDEST,
-    latest: prometheus::LATEST,
-};
-const TRAEFIK: Known = Known {
-    project: "Traefik",
-    oldest: Release::new(2, 10, 0),
-    latest: Release::new(3, 5, 0),
-};
-const KARPENTER: Known = Known {
-    project: "Karpenter",
-    oldest: karpenter::OLDEST,
-    latest: karpenter::LATEST,
-};
+const KUBERNETES: Known = known(
+    "Kubernetes",
+    Release::new(1, 28, 0),
+    Release::new(1, scheduler::LATEST, 0),
+);
+const KEDA: Known = known("KEDA", Release::new(2, 10, 0), Release::new(2, 20, 2));
+const PROMETHEUS: Known = known("Prometheus", prometheus::OLDEST, prometheus::LATEST);
+const TRAEFIK: Known = known("Traefik", Release::new(2, 10, 0), Release::new(3, 5, 0));
+const KARPENTER: Known = known("Karpenter", karpenter::OLDEST, karpenter::LATEST);
+
+const fn known(project: &'static str, oldest: Release, latest: Release) -> Known {
+    Known {
+        project,
+        oldest,
+        latest,
+    }
+}
 
 pub(super) fn stack(at: &Cursor<'_>) -> Stack {
     let hint = "[stack] says which releases run: kubernetes = \"1.35\", keda = \"2.20\", prometheus = \"3.5.0\", \

@@ -6,7 +6,7 @@
 use super::{Ended, Flow, Pod};
 use crate::id::{NodeId, PodId};
 use crate::traffic::config::{Machine, PodCpu};
-use crate::traffic::pool::{Presence, Proxy};
+use crate::traffic::pool::Presence;
 use crate::traffic::{Role, traefik};
 
 impl Flow {
@@ -53,9 +53,7 @@ impl Flow {
     /// A server that no proxy sends to changes nothing by coming or going: the state would be built, and rates solved,
     /// to be the same.
     fn changed(&mut self, id: PodId, role: Role) {
-        let sent_to = |proxy: &Proxy| proxy.sorted.binary_search(&id).is_ok();
-        let counts = role != Role::Server || self.pool.proxies.iter().any(sent_to);
-        if counts {
+        if role != Role::Server || self.pool.sends_to(id) {
             self.stale_state = true;
         } else if !self.stale_state {
             self.is_new_state();
@@ -137,12 +135,7 @@ impl Flow {
     }
 
     fn server_stopped(&mut self, id: PodId, node: NodeId) {
-        let configured = self
-            .pool
-            .proxies
-            .iter()
-            .any(|proxy| proxy.sorted.binary_search(&id).is_ok());
-        if configured && self.plant.servers > 0.0 {
+        if self.pool.sends_to(id) && self.plant.servers > 0.0 {
             let cut = self.flying / self.plant.servers;
             self.plant.servers -= 1.0;
             self.flying -= cut;

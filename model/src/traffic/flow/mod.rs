@@ -140,8 +140,8 @@ pub(super) struct Flow {
     present: Present,
     /// Since when the state has been what it is.
     state_since: Instant,
-    /// The response times that the proxies' histograms get, and of which building of the state they are.
-    counted: Option<(u64, Arc<Finding>)>,
+    /// The shares of requests within each bound of the proxies' histograms, and of which building of the state they are.
+    counted: Option<(u64, Vec<f64>)>,
     /// Somebody will ask for CPU use.
     counts_cpu: bool,
     /// Since when the pods' CPU rates hold.
@@ -204,9 +204,9 @@ impl Flow {
         }
     }
 
-    /// Nobody will ask for CPU use.
-    pub(super) fn without_cpu(&mut self) {
-        self.counts_cpu = false;
+    /// Whether somebody will ask for CPU use.
+    pub(super) fn count_cpu(&mut self, counts: bool) {
+        self.counts_cpu = counts;
     }
 
     pub(super) fn advance(&mut self, to: Instant) {
@@ -397,11 +397,7 @@ impl Flow {
 
     /// What a proxy without servers says; `None` without a proxy.
     fn refusal(&self) -> Option<Code> {
-        let proxy = self
-            .pool
-            .proxies
-            .iter()
-            .find(|proxy| proxy.running && proxy.ready)?;
+        let proxy = self.pool.proxies.iter().find(|proxy| proxy.is_up())?;
         Some(if proxy.refusal() == Pick::NoRoute {
             traefik::NO_ROUTE
         } else {
@@ -503,7 +499,9 @@ impl Flow {
         };
         if due {
             let finding = self.probes.look(&self.config, &self.state, Aspect::Times);
-            self.counted = Some((self.building, finding));
+            let bounds = self.config.traefik.buckets.iter();
+            let shares = bounds.map(|&bound| finding.latency.share_within(bound)).collect();
+            self.counted = Some((self.building, shares));
         }
     }
 
@@ -570,11 +568,11 @@ impl Flow {
     /// Counts requests, each proxy that is up its share.
     fn count(&mut self, code: Code, at_server: bool, requests: f64, seconds: f64) {
         let share = requests / self.counting() as f64;
-        let finding = self.counted.as_ref().filter(|_| code == traefik::OK);
-        let times = finding.map(|(_, finding)| &finding.latency);
+        let counted = self.counted.as_ref().filter(|_| code == traefik::OK);
+        let shares = counted.map(|(_, shares)| shares.as_slice());
         for proxy in self.pool.proxies.iter_mut().filter(|proxy| proxy.is_up()) {
             let counters = &mut proxy.counters;
-            counters.count_many(&self.config.traefik, code, at_server, share, seconds, times);
+            counters.count_many(&self.config.traefik, code, at_server, share, seconds, shares);
         }
     }
 

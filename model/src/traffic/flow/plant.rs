@@ -179,7 +179,7 @@ impl Plant {
             let group = &mut plant.groups[place];
             group.share_of_proxies = group.proxies * group.times / plant.proxies;
             let servers = &state.sites[group.first].servers;
-            for (cpu, pods) in servers.iter().filter(|&(_, pods)| pods > 0) {
+            for (cpu, pods) in servers.iter() {
                 let class = plant.class(place, cpu, f64::from(pods));
                 plant.classes.push(class);
             }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use super::plant::Solution;
+use crate::traffic::probe::locked;
 use crate::traffic::state::State;
 
 /// So many are kept, a few megabytes; what comes later is solved each time.
@@ -20,12 +21,11 @@ impl Solutions {
     /// The solution of a state: known by its numbers to the last bit, or `solve`d.
     pub(super) fn of(&self, state: &State, solve: impl FnOnce() -> Solution) -> Solution {
         let key = state.numbers();
-        let found = || self.found.lock().expect("nobody panics while he holds it");
-        if let Some(known) = found().get(&key) {
+        if let Some(known) = locked(&self.found).get(&key) {
             return known.clone();
         }
         let solution = solve();
-        let mut found = found();
+        let mut found = locked(&self.found);
         if found.len() < MOST {
             found.insert(key, solution.clone());
         }

@@ -150,7 +150,7 @@ impl Requests {
 
     /// A connection goes to any ready proxy with equal chance, as kube-proxy's rules do.
     fn pick_proxy(&mut self) -> Option<u32> {
-        let ready = |place: &usize| self.pool.proxies[*place].running && self.pool.proxies[*place].ready;
+        let ready = |place: &usize| self.pool.proxies[*place].is_up();
         let count = (0..self.pool.proxies.len()).filter(ready).count();
         let chosen = match count {
             0 => return None,

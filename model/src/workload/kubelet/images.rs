@@ -21,6 +21,11 @@ pub struct ImageSize {
     pub uncompressed: u64,
 }
 
+impl ImageSize {
+    /// Where only one is known, an image on the disk is so many times what came over the network.
+    pub const UNPACKED: u64 = 3;
+}
+
 /// How fast a node pulls.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PullRate {
