@@ -140,7 +140,7 @@ impl FigureArgs {
 /// Arguments of `run`.
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
-    /// The scenario's directory: scenario.toml and manifests/*.yaml
+    /// The scenario's directory: scenario.toml and manifests/ (YAML or JSON)
     pub(crate) dir: PathBuf,
     /// Where results go [default: out/NAME]
     #[arg(long, value_name = "DIR")]
@@ -324,11 +324,11 @@ pub(crate) struct CheckArgs {
     #[arg(required_unless_present_any = ["explain", "fields"])]
     pub(crate) dir: Option<PathBuf>,
     /// Explain a code, such as K001; without one, list all
-    #[arg(long, value_name = "CODE", conflicts_with = "dir", num_args = 0..=1, default_missing_value = "")]
-    pub(crate) explain: Option<String>,
+    #[arg(long, value_name = "CODE", conflicts_with = "dir")]
+    pub(crate) explain: Option<Option<String>>,
     /// List a kind's manifest fields: simulated, ignored, refused; without one, list all kinds
-    #[arg(long, value_name = "KIND", conflicts_with_all = ["dir", "explain"], num_args = 0..=1, default_missing_value = "")]
-    pub(crate) fields: Option<String>,
+    #[arg(long, value_name = "KIND", conflicts_with_all = ["dir", "explain"])]
+    pub(crate) fields: Option<Option<String>>,
     /// Override a field before checking; may be repeated
     #[arg(long = "set", value_name = "FIELD=VALUE")]
     pub(crate) sets: Vec<String>,

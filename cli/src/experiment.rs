@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use live::accuracy::Simulated;
+use live::compare::names::SEEN_NODES_OF;
 use live::compare::{Run, observe};
 use live::curves::step_curve;
 use live::measured::{CurveName, Measured};
@@ -16,7 +17,7 @@ use sim::Instant;
 
 use crate::args::Fidelity;
 use crate::export::summary::{About, Summary, summarize};
-use crate::export::table::{SEEN_NODES_OF, Table};
+use crate::export::table::Table;
 use crate::failure::Failure;
 use crate::files::{read_scenario, read_text};
 use crate::talk;

@@ -22,8 +22,9 @@ pub(crate) fn read_scenario(dir: &Path) -> Result<Files, Failure> {
             "does not exist"
         };
         return Err(
-            Failure::new(format!("the scenario directory {} {missing}", dir.display()))
-                .hint("a scenario is a directory with a scenario.toml and manifests/*.yaml; see scenarios/"),
+            Failure::new(format!("the scenario directory {} {missing}", dir.display())).hint(
+                "a scenario is a directory with a scenario.toml and manifests/, YAML or JSON; see scenarios/",
+            ),
         );
     }
     let all = |sub, endings: &[&str]| -> Result<Vec<Source>, Failure> {

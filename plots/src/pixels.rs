@@ -57,14 +57,13 @@ impl DrawingBackend for Pixels<'_> {
     ) -> Outcome {
         let path: Vec<BackendCoord> = path.into_iter().collect();
         let solid = style.color().alpha >= 1.0 && style.stroke_width() > 1;
-        match path[..] {
-            [from, to] if solid => match straight(from, to, style.stroke_width()) {
-                Some((upper_left, lower_right)) => {
-                    self.draw_rect(upper_left, lower_right, &style.color(), true)
-                }
-                None => self.0.draw_path(path, style),
-            },
-            _ => self.0.draw_path(path, style),
+        let rectangle = match path[..] {
+            [from, to] if solid => straight(from, to, style.stroke_width()),
+            _ => None,
+        };
+        match rectangle {
+            Some((upper_left, lower_right)) => self.draw_rect(upper_left, lower_right, &style.color(), true),
+            None => self.0.draw_path(path, style),
         }
     }
 }

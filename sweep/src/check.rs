@@ -22,20 +22,16 @@ pub fn axis_problems(plan: &Plan, base: &Base, file: &str) -> Report {
         Err(report) => report.problems.iter().map(ToString::to_string).collect(),
     };
     let mut problems = Vec::new();
-    for axis in &plan.axes {
-        for (_, level) in tried(axis) {
-            let mut sets = plan.sets.clone();
-            sets.extend(level.sets.iter().cloned());
-            let Err(report) = base.with(&sets) else {
-                continue;
-            };
-            let own = report.problems.into_iter().filter(|problem| {
-                problem.severity == Severity::Error
-                    && matches!(problem.code, "E002" | "E003" | "E009" | "E011")
-                    && !current.contains(&problem.to_string())
-            });
-            problems.extend(own.map(|problem| about_axis(axis, level, problem, base, file)));
-        }
+    for Refused {
+        axis, level, errors, ..
+    } in refused(plan, base)
+    {
+        let axis = &plan.axes[axis];
+        let own = errors.into_iter().filter(|problem| {
+            matches!(problem.code, "E002" | "E003" | "E009" | "E011")
+                && !current.contains(&problem.to_string())
+        });
+        problems.extend(own.map(|problem| about_axis(axis, level, problem, base, file)));
     }
     // A field that does not exist is told once, not for each value.
     let mut kept: Vec<Diagnostic> = Vec::new();
@@ -48,6 +44,32 @@ pub fn axis_problems(plan: &Plan, base: &Base, file: &str) -> Report {
         }
     }
     Report::new(kept)
+}
+
+/// A value that makes no scenario beside the current settings.
+struct Refused<'p> {
+    axis: usize,
+    index: usize,
+    level: &'p Level,
+    errors: Vec<Diagnostic>,
+}
+
+fn refused<'p>(plan: &'p Plan, base: &Base) -> Vec<Refused<'p>> {
+    let mut found = Vec::new();
+    for (axis, own) in plan.axes.iter().enumerate() {
+        for (index, level) in tried(own) {
+            if let Err(report) = base.with(&plan.sets_with(level.sets.iter().cloned())) {
+                let is_error = |problem: &Diagnostic| problem.severity == Severity::Error;
+                found.push(Refused {
+                    axis,
+                    index,
+                    level,
+                    errors: report.problems.into_iter().filter(is_error).collect(),
+                });
+            }
+        }
+    }
+    found
 }
 
 fn tried(axis: &Axis) -> Vec<(usize, &Level)> {
@@ -113,39 +135,40 @@ fn fields_hint(axis: &Axis, base: &Base) -> Option<String> {
 /// settings and in every configuration that is asked about. Of a long axis its ends and its middle are tried.
 #[must_use]
 pub fn refused_values(plan: &Plan, base: &Base, file: &str) -> Report {
+    let refused = refused(plan, base);
+    if refused.is_empty() {
+        return Report::new(Vec::new());
+    }
     let points = asked_about(plan);
     let mut found = Vec::new();
-    for (axis, own) in plan.axes.iter().enumerate() {
-        for (index, level) in tried(own) {
-            let mut sets = plan.sets.clone();
-            sets.extend(level.sets.iter().cloned());
-            let Err(report) = base.with(&sets) else {
-                continue;
-            };
-            let mut errors = report.problems.into_iter();
-            let Some(error) = errors.find(|problem| problem.severity == Severity::Error) else {
-                continue;
-            };
-            let is_refused = |point: &Point| {
-                let mut point = point.clone();
-                point[axis] = index as u32;
-                let mut sets = plan.sets.clone();
-                sets.extend(plan.overrides(&point));
-                base.with(&sets).is_err_and(|report| {
+    for Refused {
+        axis,
+        index,
+        level,
+        errors,
+    } in refused
+    {
+        let Some(error) = errors.into_iter().next() else {
+            continue;
+        };
+        let is_refused = |point: &Point| {
+            let mut point = point.clone();
+            point[axis] = index as u32;
+            base.with(&plan.sets_with(plan.overrides(&point)))
+                .is_err_and(|report| {
                     let mut problems = report.problems.iter();
                     problems.any(|other| (other.code, &other.field) == (error.code, &error.field))
                 })
-            };
-            if points.iter().all(is_refused) {
-                found.push(Diagnostic {
-                    severity: Severity::Warning,
-                    message: format!(
-                        "the value {} makes no scenario, whatever else is set: {}: {}",
-                        level.label, error.field, error.message
-                    ),
-                    ..at_axis(own, error, file)
-                });
-            }
+        };
+        if !points.is_empty() && points.iter().all(is_refused) {
+            found.push(Diagnostic {
+                severity: Severity::Warning,
+                message: format!(
+                    "the value {} makes no scenario, whatever else is set: {}: {}",
+                    level.label, error.field, error.message
+                ),
+                ..at_axis(&plan.axes[axis], error, file)
+            });
         }
     }
     Report::new(found)
@@ -177,9 +200,7 @@ pub struct Reason {
 pub fn without_effect(plan: &Plan, base: &Base) -> Vec<Option<Reason>> {
     let mut found: Vec<Option<Option<Reason>>> = vec![None; plan.axes.len()];
     for point in &asked_about(plan) {
-        let mut sets = plan.sets.clone();
-        sets.extend(plan.overrides(point));
-        let Ok((_, report)) = base.with(&sets) else {
+        let Ok((_, report)) = base.with(&plan.sets_with(plan.overrides(point))) else {
             continue;
         };
         for (axis, found) in plan.axes.iter().zip(&mut found) {

@@ -59,9 +59,8 @@ pub fn confirm<M: Model>(
     first_seed: u64,
 ) -> Result<[Configuration; 2], String> {
     let fresh = |number: u32, point: Option<&Vec<u32>>| {
-        let mut sets = plan.sets.clone();
-        sets.extend(point.map(|point| plan.overrides(point)).unwrap_or_default());
-        let prepared = model.prepare(&sets)?;
+        let own = point.map(|point| plan.overrides(point));
+        let prepared = model.prepare(&plan.sets_with(own.unwrap_or_default()))?;
         let runs = (0..u64::from(plan.recommend.confirm))
             .into_par_iter()
             .map(|seed| model.run(&prepared, first_seed.wrapping_add(APART).wrapping_add(seed)))

@@ -415,9 +415,8 @@ impl<'a, M: Model> Engine<'a, M> {
 
     /// The overrides of a configuration.
     fn sets(&self, point: Option<&[u32]>) -> Vec<String> {
-        let mut sets = self.plan.sets.clone();
-        sets.extend(point.map(|point| self.plan.overrides(point)).unwrap_or_default());
-        sets
+        let own = point.map(|point| self.plan.overrides(point));
+        self.plan.sets_with(own.unwrap_or_default())
     }
 
     fn optimize(

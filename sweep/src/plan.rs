@@ -398,6 +398,11 @@ impl Plan {
         self.axes.iter().zip(point).flat_map(level).collect()
     }
 
+    /// The overrides of all configurations, and these.
+    pub(crate) fn sets_with(&self, more: impl IntoIterator<Item = String>) -> Vec<String> {
+        self.sets.iter().cloned().chain(more).collect()
+    }
+
     /// The labels of a configuration, axis by axis.
     #[must_use]
     pub fn labels<'a>(&'a self, point: &[u32]) -> Vec<&'a str> {

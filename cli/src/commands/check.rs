@@ -12,10 +12,10 @@ use crate::output::{print, print_json};
 
 pub(crate) fn check(args: &CheckArgs) -> Result<Answer, Failure> {
     match (&args.explain, &args.fields, &args.dir) {
-        (Some(code), _, _) if code.is_empty() => codes(args.format),
-        (Some(code), _, _) => explain(code, args.format),
-        (_, Some(kind), _) if kind.is_empty() => kinds(args.format),
-        (_, Some(kind), _) => fields(kind, args.format),
+        (Some(None), _, _) => codes(args.format),
+        (Some(Some(code)), _, _) => explain(code, args.format),
+        (_, Some(None), _) => kinds(args.format),
+        (_, Some(Some(kind)), _) => fields(kind, args.format),
         (_, _, Some(dir)) => {
             let files = read_scenario(dir)?;
             let (report, runs) = match scenario::load(&files, &args.sets) {

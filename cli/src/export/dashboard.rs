@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use live::compare::{Run, names};
+use live::compare::Run;
+use live::compare::names::{self, NODES_OF, SEEN_NODES_OF};
 use live::curves::instant;
 use live::measured::{CurveName, Measured};
 use plots::{Curve, Figure, Layer, Mark, Panel, Place, Stroke};
 
 use super::summary::Summary;
-use super::table::{HIGH, LOW, NODES, SEEN_NODES_OF, Table};
+use super::table::{HIGH, LOW, Table};
 
 /// Width and height: the width of a README, so that nothing is shrunk there.
 const SIZE: (u32, u32) = (960, 1020);
@@ -121,7 +122,7 @@ impl Dashboard<'_> {
             .table
             .types(SEEN_NODES_OF)
             .any(|name| self.any(&format!("{SEEN_NODES_OF}{name}")));
-        let prefix = if seen { SEEN_NODES_OF } else { NODES };
+        let prefix = if seen { SEEN_NODES_OF } else { NODES_OF };
         let types = self
             .table
             .types(prefix)

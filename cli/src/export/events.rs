@@ -1,4 +1,7 @@
 //! `events.jsonl`: every decision with its inputs, one JSON object a line.
+//!
+//! Lines are put together by hand: a run has thousands, and through serde's they cost twice as many instructions
+//! (30 in place of 15 million, a tenth of the command).
 
 use std::collections::BTreeMap;
 

@@ -4,6 +4,7 @@
 //! `NAME.p95`, the edges of the band that holds nine seeds of ten.
 
 use live::accuracy::quantile;
+use live::compare::names::{self, NODES_OF, SEEN_NODES_OF};
 use live::curves::push_number;
 use model::cluster::record::{Record, Row};
 
@@ -33,14 +34,11 @@ const FIXED: [Column; 11] = [
     ("latency_p95_s", |row| row.latency_p95),
 ];
 const SEEN: [Column; 2] = [
-    ("seen.rps", |row| row.seen_rps),
-    ("seen.pods", |row| row.seen_pods),
+    (names::SEEN_RPS, |row| row.seen_rps),
+    (names::SEEN_PODS, |row| row.seen_pods),
 ];
 
 const TIME: &str = "time_s";
-/// Columns of nodes by instance type, and of what the dashboard says about them.
-pub(crate) const NODES: &str = "nodes.";
-pub(crate) use live::compare::names::SEEN_NODES_OF;
 pub(crate) const LOW: &str = ".p05";
 pub(crate) const HIGH: &str = ".p95";
 
@@ -55,7 +53,7 @@ impl Table {
             .for_each(|(name, of)| table.push((*name).to_owned(), column(*of)));
         for (n, name) in record.instance_types.iter().enumerate() {
             let nodes = |row: &Row| row.nodes.get(n).copied().unwrap_or(0.0);
-            table.push(format!("{NODES}{name}"), rows.iter().map(nodes).collect());
+            table.push(format!("{NODES_OF}{name}"), rows.iter().map(nodes).collect());
         }
         SEEN.iter()
             .for_each(|(name, of)| table.push((*name).to_owned(), column(*of)));
@@ -117,7 +115,7 @@ impl Table {
             names
         };
         let own = |names: &[Column]| names.iter().map(|(name, _)| (*name).to_owned()).collect();
-        [own(&FIXED), with(NODES), own(&SEEN), with(SEEN_NODES_OF)].concat()
+        [own(&FIXED), with(NODES_OF), own(&SEEN), with(SEEN_NODES_OF)].concat()
     }
 
     /// A column by its name.
@@ -253,7 +251,10 @@ mod tests {
         let merged = Table::merged(&runs);
         assert_eq!(merged.column("seen.rps"), Some(&[2.0][..]));
         assert_eq!(merged.column("nodes.m5.large"), Some(&[0.0][..]));
-        assert_eq!(merged.types(NODES).collect::<Vec<_>>(), ["c5.xlarge", "m5.large"]);
+        assert_eq!(
+            merged.types(NODES_OF).collect::<Vec<_>>(),
+            ["c5.xlarge", "m5.large"]
+        );
         let edge = |name: &str| merged.column(name).unwrap()[0];
         assert!((edge("seen.rps.p05") - 1.1).abs() < 1e-12 && (edge("seen.rps.p95") - 5.6).abs() < 1e-12);
         assert!((edge("nodes.m5.large.p95") - 0.9).abs() < 1e-12);

@@ -74,7 +74,7 @@ that cannot be caught, `scaletwin live clean RUN` does it.";
 #[derive(Debug, Args)]
 #[command(after_long_help = RUN_HELP)]
 pub(crate) struct RunArgs {
-    /// The scenario's directory: scenario.toml, manifests/*.yaml and, if the cluster differs, live.toml
+    /// The scenario's directory: scenario.toml, manifests/ (YAML or JSON) and, if the cluster differs, live.toml
     pub(crate) dir: PathBuf,
     /// The kubeconfig's context; it must be named, since what is made may cost money
     #[arg(long, value_name = "NAME")]

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use live::cluster::PriceOf;
+use live::compare::names::{self, SEEN_NODES_OF};
 use model::catalog::Catalog;
 use model::scenario::Scenario;
 use serde::Serialize;
@@ -10,7 +11,7 @@ use serde::Serialize;
 use crate::args::Fidelity;
 use crate::experiment;
 use crate::export::summary::Summary;
-use crate::export::table::{HIGH, SEEN_NODES_OF, Table};
+use crate::export::table::{HIGH, Table};
 
 /// The medians of some seeds, and what they mean for the bill.
 pub(super) struct Expected {
@@ -56,9 +57,9 @@ impl Curve {
     /// The name of its samples.
     pub(super) fn sample(self) -> &'static str {
         match self {
-            Curve::Requests => "seen.rps",
-            Curve::Pods => "seen.pods",
-            Curve::Nodes => "seen.nodes",
+            Curve::Requests => names::SEEN_RPS,
+            Curve::Pods => names::SEEN_PODS,
+            Curve::Nodes => names::SEEN_NODES,
         }
     }
 }

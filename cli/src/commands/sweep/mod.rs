@@ -185,13 +185,16 @@ struct End<'a> {
 impl End<'_> {
     /// That at least one configuration made a scenario.
     fn some_ran(&self) -> Result<(), Failure> {
-        let mut others = self.found.iter().filter(|own| own.point.is_some()).peekable();
-        let first = others.peek().map(|own| &own.fate);
-        match first {
-            Some(Fate::Refused(why)) if others.all(|own| matches!(own.fate, Fate::Refused(_))) => Err(
-                Failure::new(format!("every configuration is refused; the first: {why}"))
-                    .hint("change the axes, or what `set` says of all configurations"),
-            ),
+        let others = self.found.iter().filter(|own| own.point.is_some());
+        let why = |own: &'_ Configuration| match &own.fate {
+            Fate::Refused(why) => Some(why.clone()),
+            _ => None,
+        };
+        match others.map(why).collect::<Option<Vec<String>>>().as_deref() {
+            Some([first, ..]) => Err(Failure::new(format!(
+                "every configuration is refused; the first: {first}"
+            ))
+            .hint("change the axes, or what `set` says of all configurations")),
             _ => Ok(()),
         }
     }

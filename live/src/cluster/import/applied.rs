@@ -5,6 +5,9 @@ use serde_json::Value;
 use super::super::RUN_LABEL;
 use crate::recording::trimmed;
 
+/// What of metadata one writes oneself.
+const OWN: [&str; 4] = ["name", "namespace", "labels", "annotations"];
+
 /// An object as one would apply it: without what the API server and controllers wrote.
 pub(super) fn as_applied(object: Value) -> Value {
     let mut object = trimmed(object);
@@ -12,17 +15,6 @@ pub(super) fn as_applied(object: Value) -> Value {
         fields.remove("status");
     }
     if let Some(metadata) = object["metadata"].as_object_mut() {
-        for field in [
-            "uid",
-            "resourceVersion",
-            "generation",
-            "creationTimestamp",
-            "deletionTimestamp",
-            "deletionGracePeriodSeconds",
-            "ownerReferences",
-        ] {
-            metadata.remove(field);
-        }
         // What Karpenter wrote about the object itself.
         if let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut) {
             annotations.retain(|key, _| !key.contains("-hash"));
@@ -31,7 +23,7 @@ pub(super) fn as_applied(object: Value) -> Value {
             labels.remove(RUN_LABEL);
             labels.remove("kubernetes.io/metadata.name");
         }
-        metadata.retain(|_, value| !is_empty(value));
+        metadata.retain(|field, value| OWN.contains(&field.as_str()) && !is_empty(value));
     }
     if let Some(Value::Object(spec)) = object.pointer_mut("/spec/template/spec") {
         without_defaults(spec);

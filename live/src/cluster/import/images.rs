@@ -33,13 +33,14 @@ impl Images {
         };
         let images = node["status"]["images"].as_array();
         for image in images.into_iter().flatten() {
-            let bytes = image["sizeBytes"].as_u64().filter(|bytes| *bytes > 0);
+            let Some(bytes) = image["sizeBytes"].as_u64().filter(|bytes| *bytes > 0) else {
+                continue;
+            };
+            let size = size(bytes);
             let names = image["names"].as_array().into_iter().flatten();
             for name in names.filter_map(Value::as_str) {
-                if let Some(bytes) = bytes {
-                    let own = self.0.entry(canonical(name)).or_insert(size(bytes));
-                    *own = size(bytes).max(*own);
-                }
+                let own = self.0.entry(canonical(name)).or_insert(size);
+                *own = size.max(*own);
             }
         }
     }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use live::calibrate::short;
 use live::cluster::import::{Group, Images, Load, Machines, Size};
-use model::workload::kubelet;
+use model::workload::kubelet::{self, ImageSize};
 use serde_json::Value;
 
 use super::super::args::ImportArgs;
@@ -26,8 +26,6 @@ const RELEASES: [(&str, &str); 5] = [
 ];
 /// Images that are named in a note.
 const NAMED: usize = 3;
-/// An image on the disk is so many times what came over the network, where only one is known: as `[image]` has it.
-const UNPACKED: u64 = 3;
 
 /// Writes scenario.toml and the load's trace, and lists what nothing tells.
 pub(super) fn fill(args: &ImportArgs, heard: &Heard, roles: &Roles, draft: &mut Draft) {
@@ -62,43 +60,41 @@ pub(super) fn fill(args: &ImportArgs, heard: &Heard, roles: &Roles, draft: &mut 
 
 /// Adds the sizes of the images that the draft's containers have.
 pub(super) fn add_images(sizes: &Images, draft: &mut Draft) {
-    let (known, unknown): (Vec<_>, Vec<_>) = draft
-        .images()
-        .into_iter()
-        .map(|image| (sizes.size_of(&image), image))
-        .partition(|(size, _)| size.is_some());
-    if !known.is_empty() {
-        draft
-            .scenario
-            .push_str("\n# As the nodes that have them report them.\n[image]\n");
-    }
-    for (size, image) in known {
-        let size = match size {
+    let (mut table, mut unknown) = (String::new(), Vec::new());
+    for image in draft.images() {
+        let size = match sizes.size_of(&image) {
             Some(Size::Unpacked(bytes)) => {
-                format!("compressed = \"{}\", unpacked = \"{bytes}\"", bytes / UNPACKED)
+                format!(
+                    "compressed = \"{}\", unpacked = \"{bytes}\"",
+                    bytes / ImageSize::UNPACKED
+                )
             }
             Some(Size::Compressed(bytes)) => format!("compressed = \"{bytes}\""),
-            None => continue,
+            None => {
+                unknown.push(image);
+                continue;
+            }
         };
-        draft
-            .scenario
-            .push_str(&format!("{} = {{ {size} }}\n", quoted(&image)));
+        table.push_str(&format!("{} = {{ {size} }}\n", quoted(&image)));
     }
-    if let Some((_, first)) = unknown.first() {
-        let names: Vec<&str> = unknown.iter().map(|(_, image)| image.as_str()).collect();
-        let which = match names.len() {
-            1 => format!("the size of the image {first}"),
-            count if count <= NAMED => format!("the sizes of the images {}", names.join(", ")),
-            count => format!(
-                "the sizes of {count} images, {} among them",
-                names[..NAMED].join(", ")
-            ),
-        };
-        let assumed = kubelet::Config::default().default_image.compressed / 1_000_000;
-        draft.left_out.push(format!(
-            "{which}: no node tells, {assumed} MB over the network are simulated; `image.default` says otherwise"
-        ));
+    if !table.is_empty() {
+        let head = "\n# As the nodes that have them report them.\n[image]\n";
+        draft.scenario.extend([head, &table]);
     }
+    let which = match &unknown[..] {
+        [] => return,
+        [one] => format!("the size of the image {one}"),
+        some if some.len() <= NAMED => format!("the sizes of the images {}", some.join(", ")),
+        some => format!(
+            "the sizes of {} images, {} among them",
+            some.len(),
+            some[..NAMED].join(", ")
+        ),
+    };
+    let assumed = kubelet::Config::default().default_image.compressed / 1_000_000;
+    draft.left_out.push(format!(
+        "{which}: no node tells, {assumed} MB over the network are simulated; `image.default` says otherwise"
+    ));
 }
 
 /// Adds the panel of what the autoscaler sees, if it scales by requests.
