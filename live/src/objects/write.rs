@@ -468,7 +468,7 @@ fn behavior(behavior: &Behavior) -> Value {
     })
 }
 
-fn rules(rules: &Rules, written: &ScalingRules, window: bool) -> Value {
+fn rules(rules: &Rules<'_>, written: &ScalingRules, window: bool) -> Value {
     let policy = |policy: &Policy| {
         let kind = match policy.kind {
             PolicyKind::Pods => "Pods",

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use model::api::Labels;
+use model::hpa::spec::Rules;
 use model::hpa::{Behavior, Spec};
 use model::id::DeploymentId;
 use model::keda::executor::{Situation, request_scale};
@@ -321,15 +322,17 @@ const SLACK: f64 = 2.0;
 
 /// Whether two specs mean the same: the API server fills in what a behavior leaves out.
 fn same(a: &Spec, b: &Spec) -> bool {
-    let default = std::time::Duration::from_secs(300);
-    let rules = |behavior: &Option<Behavior>| behavior.as_ref().map(|own| own.rules(default));
+    fn rules(spec: &Spec) -> Option<(Rules<'_>, Rules<'_>)> {
+        let default = std::time::Duration::from_secs(300);
+        spec.behavior.as_ref().map(|own| own.rules(default))
+    }
     let tolerances = |behavior: &Option<Behavior>| {
         let own = behavior.clone().unwrap_or_default();
         (own.scale_up.tolerance, own.scale_down.tolerance)
     };
     (a.min_replicas, a.max_replicas) == (b.min_replicas, b.max_replicas)
         && a.metrics == b.metrics
-        && rules(&a.behavior) == rules(&b.behavior)
+        && rules(a) == rules(b)
         && tolerances(&a.behavior) == tolerances(&b.behavior)
 }
 

@@ -102,7 +102,7 @@ impl Cluster<'_> {
                 error,
                 verdict,
             } => {
-                let text = |(name, value): &(String, Option<f64>)| match value {
+                let text = |(name, value): &(Arc<str>, Option<f64>)| match value {
                     Some(value) => format!("{name} {value}"),
                     None => format!("{name} failed"),
                 };
@@ -123,7 +123,7 @@ impl Cluster<'_> {
             } => {
                 let value = value.map_or_else(|| "error".into(), |value| Value::Number(value.as_f64()));
                 let details = vec![
-                    ("metric", metric.as_str().into()),
+                    ("metric", metric.as_ref().into()),
                     ("value", value),
                     ("fallback", yes_or_no(*fallback)),
                 ];

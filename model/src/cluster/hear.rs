@@ -63,18 +63,19 @@ pub(super) struct Outboxes {
 /// Hands `$input` to `$part`, puts its alarms on the agenda, and performs what it emits, in order.
 macro_rules! hear {
     ($cluster:ident.$part:ident, $now:ident, $input:ident, $view:expr, $event:path, $perform:ident) => {{
-        let mut out = std::mem::take(&mut $cluster.outboxes.$part);
-        $cluster.parts.$part.handle($now, $input, $view, &mut out);
+        let out = &mut $cluster.outboxes.$part;
+        $cluster.parts.$part.handle($now, $input, $view, out);
         // Most inputs come to nothing.
         if !out.is_empty() {
+            let mut out = std::mem::take(out);
             for action in out.drain() {
                 match action {
                     Action::WakeAt(at, input) => $cluster.agenda.at(at, $event(input)),
                     Action::Emit(output) => $cluster.$perform($now, output),
                 }
             }
+            $cluster.outboxes.$part = out;
         }
-        $cluster.outboxes.$part = out;
     }};
 }
 

@@ -55,9 +55,10 @@ impl Cluster<'_> {
                 scaled_object,
                 trigger,
                 at_ms,
+                timeout,
             } => {
                 let answer = self.answer_trigger(scaled_object, trigger, at_ms);
-                self.answer_keda(now, query, answer);
+                self.answer_keda(now, query, answer, timeout);
             }
             Output::MetricValue { hpa, metric, value } => {
                 // An answer to a controller that has ended meanwhile finds nobody.
@@ -93,9 +94,13 @@ impl Cluster<'_> {
         }
     }
 
-    /// Prometheus' answer reaches KEDA after as long as a query takes.
-    fn answer_keda(&mut self, now: Instant, query: QueryId, answer: Answer) {
+    /// Prometheus' answer reaches KEDA after as long as a query takes, unless that is too long for KEDA.
+    fn answer_keda(&mut self, now: Instant, query: QueryId, answer: Answer, timeout: Duration) {
         let delay = self.scenario.config.query.sample_duration(&mut self.latencies);
+        let (delay, answer) = match delay <= timeout {
+            true => (delay, answer),
+            false => (timeout, Answer::Error),
+        };
         self.agenda
             .at(now + delay, Event::Keda(keda::Input::Answer(query, answer)));
     }

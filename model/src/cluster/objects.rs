@@ -104,7 +104,7 @@ impl Cluster<'_> {
     ) {
         let number = self.api.pods.next_id().0;
         let pod = Pod {
-            name: format!("{prefix}-{number}"),
+            name: [prefix, "-", &number.to_string()].concat(),
             uid: self.uids.random(),
             template,
             owner,

@@ -124,7 +124,7 @@ impl Recorder {
 
     /// Looks at the cluster as the last instant left it, once the next one has come: many events share an instant.
     pub(super) fn look_back(&mut self, now: Instant, api: &Api, objects: &Objects) {
-        if now > self.last_event {
+        if self.touched && now > self.last_event {
             self.look(api, objects);
         }
     }

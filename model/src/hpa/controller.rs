@@ -19,7 +19,7 @@ use super::selection;
 use super::spec::{Hpa, Source, Spec};
 use super::status::Status;
 use super::version::Profile;
-use crate::api::{Api, Deployment};
+use crate::api::Api;
 use crate::id::{DeploymentId, HpaId, Table};
 
 /// Between two attempts to write a scale that meets conflicts (client-go 1.35 util/retry/util.go
@@ -152,6 +152,7 @@ pub struct Controller {
     /// What is remembered of each HPA.
     known: BTreeMap<HpaId, History>,
     running: BTreeMap<HpaId, Box<Run>>,
+    active: Active,
     /// The [`Input::Due`] that is set; any other is moot.
     alarm: Option<Instant>,
 }
@@ -217,6 +218,7 @@ impl Controller {
             idle: config.workers,
             known: BTreeMap::new(),
             running: BTreeMap::new(),
+            active: Active::default(),
             alarm: None,
             config,
         }
@@ -324,7 +326,10 @@ impl Controller {
             return;
         };
         let deployment = view.api.deployments.get(run.target);
-        let scale = deployment.map(|object| scale_of(view.api, run.target, object));
+        let scale = deployment.map(|object| Scale {
+            spec_replicas: object.replicas,
+            status_replicas: self.active.of(view.api, run.target),
+        });
         let selection = deployment.map_or(selection::Selection::Own, |object| {
             selection::check(view, id, object)
         });
@@ -451,15 +456,27 @@ impl Controller {
     }
 }
 
-/// The scale subresource; status.replicas as the Deployment controller sums it up.
-fn scale_of(api: &Api, id: DeploymentId, object: &Deployment) -> Scale {
-    let active = api
-        .pods_of_deployment(id)
-        .filter(|(_, pod)| pod.is_active())
-        .count();
-    Scale {
-        spec_replicas: object.replicas,
-        status_replicas: i32::try_from(active).unwrap_or(i32::MAX),
+/// status.replicas of each target, as the Deployment controller sums it up, and of which revisions of pods and
+/// ReplicaSets it is the sum: most syncs find no change.
+#[derive(Debug, Default)]
+struct Active {
+    counted: BTreeMap<DeploymentId, ([u64; 2], i32)>,
+}
+
+impl Active {
+    fn of(&mut self, api: &Api, target: DeploymentId) -> i32 {
+        let revisions = [api.pods.revision(), api.replica_sets.revision()];
+        let count = || {
+            let pods = api.pods_of_deployment(target);
+            let active = pods.filter(|(_, pod)| pod.is_active()).count();
+            (revisions, i32::try_from(active).unwrap_or(i32::MAX))
+        };
+        let counted = self.counted.entry(target).or_insert_with(count);
+        if counted.0 != revisions {
+            *counted = count();
+        }
+        debug_assert_eq!(counted.1, count().1, "pods of {target:?}");
+        counted.1
     }
 }
 

@@ -105,7 +105,7 @@ impl History {
     }
 
     /// Remembers a change of size, after it was written (`storeScaleEvent`, `markScaleEventsOutdated`).
-    pub fn store_scale_event(&mut self, from: i32, to: i32, now: Instant, up: &Rules, down: &Rules) {
+    pub fn store_scale_event(&mut self, from: i32, to: i32, now: Instant, up: &Rules<'_>, down: &Rules<'_>) {
         let (events, rules) = if to > from {
             (&mut self.scale_ups, up)
         } else {

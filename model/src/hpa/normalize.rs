@@ -79,8 +79,8 @@ pub fn normalize(history: &mut History, request: &Request, window: Duration) -> 
 pub fn normalize_with_behaviors(
     history: &mut History,
     request: &Request,
-    up: &Rules,
-    down: &Rules,
+    up: &Rules<'_>,
+    down: &Rules<'_>,
 ) -> Normalized {
     let &Request {
         now,
@@ -108,7 +108,13 @@ pub fn normalize_with_behaviors(
 }
 
 /// `convertDesiredReplicasWithBehaviorRate`
-fn limit_rate(history: &History, request: &Request, wanted: i32, up: &Rules, down: &Rules) -> (i32, Reason) {
+fn limit_rate(
+    history: &History,
+    request: &Request,
+    wanted: i32,
+    up: &Rules<'_>,
+    down: &Rules<'_>,
+) -> (i32, Reason) {
     let &Request {
         current, min, max, ..
     } = request;
@@ -135,13 +141,13 @@ fn limit_rate(history: &History, request: &Request, wanted: i32, up: &Rules, dow
 }
 
 /// `calculateScaleUpLimitWithScalingRules`
-fn scale_up_limit(history: &History, request: &Request, rules: &Rules) -> i32 {
+fn scale_up_limit(history: &History, request: &Request, rules: &Rules<'_>) -> i32 {
     let (mut limit, choose): (i32, fn(i32, i32) -> i32) = match rules.select_policy {
         SelectPolicy::Disabled => return request.current,
         SelectPolicy::Min => (i32::MAX, i32::min),
         SelectPolicy::Max => (i32::MIN, i32::max),
     };
-    for policy in &rules.policies {
+    for policy in rules.policies {
         let start = history.period_start(request.current, policy, request.now);
         let allowed = match policy.kind {
             PolicyKind::Pods => start.saturating_add(policy.value),
@@ -155,13 +161,13 @@ fn scale_up_limit(history: &History, request: &Request, rules: &Rules) -> i32 {
 }
 
 /// `calculateScaleDownLimitWithBehaviors`
-fn scale_down_limit(history: &History, request: &Request, rules: &Rules) -> i32 {
+fn scale_down_limit(history: &History, request: &Request, rules: &Rules<'_>) -> i32 {
     let (mut limit, choose): (i32, fn(i32, i32) -> i32) = match rules.select_policy {
         SelectPolicy::Disabled => return request.current,
         SelectPolicy::Min => (i32::MIN, i32::max),
         SelectPolicy::Max => (i32::MAX, i32::min),
     };
-    for policy in &rules.policies {
+    for policy in rules.policies {
         let start = history.period_start(request.current, policy, request.now);
         let allowed = match policy.kind {
             PolicyKind::Pods => start.saturating_sub(policy.value),

@@ -85,13 +85,13 @@ impl Sync {
             sync.branch = Branch::AboveMax;
             sync.rescale(
                 spec.max_replicas,
-                "Current number of replicas above Spec.MaxReplicas",
+                "Current number of replicas above Spec.MaxReplicas".to_owned(),
             )
         } else if current < spec.min_replicas {
             sync.branch = Branch::BelowMin;
             sync.rescale(
                 spec.min_replicas,
-                "Current number of replicas below Spec.MinReplicas",
+                "Current number of replicas below Spec.MinReplicas".to_owned(),
             )
         } else {
             match selection {
@@ -181,17 +181,16 @@ impl Sync {
         set_condition(&mut status.able_to_scale, now, true, normalized.able_to_scale);
         let limited = normalized.desired != normalized.stabilized;
         set_condition(&mut status.scaling_limited, now, limited, normalized.limited);
+        if normalized.desired == current {
+            return self.hold(status);
+        }
         // The reason speaks of the proposal, not of what is left of it.
         let reason = match proposal.cmp(&current) {
             std::cmp::Ordering::Greater => format!("{metric} above target"),
             std::cmp::Ordering::Less => "All metrics below target".to_owned(),
             std::cmp::Ordering::Equal => String::new(),
         };
-        if normalized.desired == current {
-            self.hold(status)
-        } else {
-            self.rescale(normalized.desired, &reason)
-        }
+        self.rescale(normalized.desired, reason)
     }
 
     /// The scale has been written, or not.
@@ -257,9 +256,9 @@ impl Sync {
         }
     }
 
-    fn rescale(&mut self, replicas: i32, reason: &str) -> Next {
+    fn rescale(&mut self, replicas: i32, reason: String) -> Next {
         self.desired = replicas;
-        reason.clone_into(&mut self.reason);
+        self.reason = reason;
         Next::WriteScale(replicas)
     }
 

@@ -199,42 +199,46 @@ pub struct Policy {
 }
 
 /// One direction of spec.behavior with its defaults filled in.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Rules {
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rules<'b> {
     /// stabilizationWindowSeconds
     pub stabilization_window: Duration,
     /// selectPolicy
     pub select_policy: SelectPolicy,
     /// policies
-    pub policies: Vec<Policy>,
+    pub policies: &'b [Policy],
 }
+
+const fn every_15_s(kind: PolicyKind, value: i32) -> Policy {
+    let period = Duration::from_secs(15);
+    Policy { kind, value, period }
+}
+
+/// The policies of a direction that has none of its own.
+const DEFAULT_UP: [Policy; 2] = [
+    every_15_s(PolicyKind::Pods, 4),
+    every_15_s(PolicyKind::Percent, 100),
+];
+const DEFAULT_DOWN: [Policy; 1] = [every_15_s(PolicyKind::Percent, 100)];
 
 impl Behavior {
     /// Both directions, up and down, with their defaults (kubernetes 1.35
     /// pkg/apis/autoscaling/v2/defaults.go `GenerateHPAScaleUpRules`, `GenerateHPAScaleDownRules`;
     /// pkg/controller/podautoscaler/horizontal.go `maybeInitScaleDownStabilizationWindow`).
     #[must_use]
-    pub fn rules(&self, downscale_stabilization: Duration) -> (Rules, Rules) {
-        let every_15_s = |kind, value| Policy {
-            kind,
-            value,
-            period: Duration::from_secs(15),
-        };
-        let double = every_15_s(PolicyKind::Percent, 100);
-        let up = self
-            .scale_up
-            .filled(Duration::ZERO, &[every_15_s(PolicyKind::Pods, 4), double]);
-        let down = self.scale_down.filled(downscale_stabilization, &[double]);
+    pub fn rules(&self, downscale_stabilization: Duration) -> (Rules<'_>, Rules<'_>) {
+        let up = self.scale_up.filled(Duration::ZERO, &DEFAULT_UP);
+        let down = self.scale_down.filled(downscale_stabilization, &DEFAULT_DOWN);
         (up, down)
     }
 }
 
 impl ScalingRules {
-    fn filled(&self, window: Duration, policies: &[Policy]) -> Rules {
+    fn filled<'b>(&'b self, window: Duration, policies: &'b [Policy]) -> Rules<'b> {
         Rules {
             stabilization_window: self.stabilization_window.unwrap_or(window),
             select_policy: self.select_policy.unwrap_or(SelectPolicy::Max),
-            policies: self.policies.clone().unwrap_or_else(|| policies.to_vec()),
+            policies: self.policies.as_deref().unwrap_or(policies),
         }
     }
 }

@@ -160,15 +160,18 @@ fn count(
         let Some(trigger) = object.spec.triggers.get(one.trigger) else {
             return Reported::Failed;
         };
-        // The target is looked at only if something failed.
-        let target = match reading {
-            Ok(_) => Target { current: 0, ready: 0 },
-            Err(_) => look_at_target(object, api),
+        // The target, and what is wanted of it, matter only if something failed.
+        let (target, wanted) = match reading {
+            Ok(_) => (Target { current: 0, ready: 0 }, Quantity::default()),
+            Err(_) => (
+                look_at_target(object, api),
+                generated::threshold(trigger, profile),
+            ),
         };
         let metric = fallback::Metric {
             name: &one.name,
             metric_type: trigger.metric_type,
-            target: generated::threshold(trigger, profile),
+            target: wanted,
         };
         fallback::metrics_with_fallback(object, profile, &mut state.health, &metric, reading, target)
     };

@@ -48,7 +48,10 @@ pub fn metrics_with_fallback(
         let supported = profile.fallback_value || metric.metric_type == MetricType::AverageValue;
         supported && is_valid(object, profile, fallback)
     });
-    let failures = health.entry(metric.name.to_owned()).or_default();
+    let failures = match health.get_mut(metric.name) {
+        Some(failures) => failures,
+        None => health.entry(metric.name.to_owned()).or_default(),
+    };
     if let Ok(value) = reading {
         *failures = 0;
         return Reported::Value(value);

@@ -65,20 +65,19 @@ pub enum Input {
         /// Which.
         metric: usize,
     },
-    /// What became of a [`Output::Query`]. One that comes after its timeout is ignored.
+    /// What became of a [`Output::Query`].
     Answer(QueryId, Answer),
     /// Alarm: a scale loop's timer.
     Poll(ScaledObjectId),
     /// Alarm: a ScaledObject is to be reconciled.
     Reconcile(ScaledObjectId),
-    /// Alarm: a query has taken too long.
-    Timeout(QueryId),
 }
 
 /// What KEDA asks for.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Output {
-    /// Evaluate a trigger's query at a time and answer with [`Input::Answer`] after as long as it takes.
+    /// Evaluate a trigger's query at a time and answer with [`Input::Answer`] after as long as it takes; with
+    /// [`Answer::Error`] when it may not take any longer.
     Query {
         /// To be repeated in the answer.
         query: QueryId,
@@ -88,6 +87,8 @@ pub enum Output {
         trigger: usize,
         /// The evaluation time: milliseconds of the Unix epoch, a whole second.
         at_ms: i64,
+        /// How long it may take.
+        timeout: Duration,
     },
     /// The value that the HPA controller asked for; `None` is an error.
     MetricValue {
@@ -127,7 +128,7 @@ pub enum Event {
         /// spec.replicas of the target.
         current: i32,
         /// Each external trigger's metric and value; `None` is an error.
-        values: Vec<(String, Option<f64>)>,
+        values: Vec<(Arc<str>, Option<f64>)>,
         /// Whether the object counted as active.
         active: bool,
         /// Whether some trigger failed.
@@ -140,7 +141,7 @@ pub enum Event {
         /// Of which object.
         scaled_object: ScaledObjectId,
         /// The metric's name.
-        metric: String,
+        metric: Arc<str>,
         /// What it was given.
         value: Option<Quantity>,
         /// Whether that is the fallback's.

@@ -46,7 +46,6 @@ impl Component for Operator {
             Input::Poll(id) => self.timer(now, id, view, out),
             Input::MetricRequested { hpa, metric } => self.pull(now, hpa, metric, view, out),
             Input::Answer(query, answer) => self.answer(now, query, &answer, view, out),
-            Input::Timeout(query) => self.answer(now, query, &Answer::Error, view, out),
         }
     }
 }
@@ -189,19 +188,20 @@ impl Operator {
             return;
         };
         let profile = &self.config.profile;
-        let external = object.spec.triggers.iter().enumerate();
-        let evaluations = external
-            .filter_map(|(index, trigger)| Evaluation::new(index, trigger, profile))
+        let Some(state) = self.objects.get_mut(&id) else {
+            return;
+        };
+        let triggers = state.external_triggers(object, profile);
+        let evaluations = triggers
+            .map(|(index, name)| Evaluation::new(index, name.clone()))
             .collect();
         let task = self.next_task;
         self.next_task += 1;
-        if let Some(state) = self.objects.get_mut(&id) {
-            state.looping = true;
-            state.overdue = false;
-            state.checking = Some(task);
-            state.timer = now + object.spec.polling_interval;
-            out.wake_at(state.timer, Input::Poll(id));
-        }
+        state.looping = true;
+        state.overdue = false;
+        state.checking = Some(task);
+        state.timer = now + object.spec.polling_interval;
+        out.wake_at(state.timer, Input::Poll(id));
         self.tasks.insert(task, Task::new(id, Purpose::Poll, evaluations));
         self.advance(now, task, view, out);
     }
@@ -222,20 +222,20 @@ impl Operator {
         let Some((id, name)) = asked else {
             return out.emit(refused);
         };
-        let (Some(object), Some(state)) = (view.scaled_objects.get(id), self.objects.get(&id)) else {
+        let (Some(object), Some(state)) = (view.scaled_objects.get(id), self.objects.get_mut(&id)) else {
             return out.emit(refused);
         };
         let composite = name == generated::COMPOSITE_METRIC && state.formula.is_some();
-        let triggers = object.spec.triggers.iter().enumerate();
-        let evaluations: Vec<Evaluation> = triggers
-            .filter_map(|(index, trigger)| {
-                let mut evaluation = Evaluation::new(index, trigger, &self.config.profile)?;
-                if trigger.use_cached_metrics {
-                    evaluation.result = state.cached.get(&evaluation.name).copied();
-                }
-                (composite || evaluation.name == name).then_some(evaluation)
-            })
+        let mut evaluations: Vec<Evaluation> = state
+            .external_triggers(object, &self.config.profile)
+            .filter(|(_, own)| composite || ***own == *name)
+            .map(|(index, own)| Evaluation::new(index, own.clone()))
             .collect();
+        for evaluation in &mut evaluations {
+            if object.spec.triggers[evaluation.trigger].use_cached_metrics {
+                evaluation.result = state.cached.get(&evaluation.name).copied();
+            }
+        }
         if evaluations.is_empty() {
             return out.emit(refused);
         }
@@ -284,11 +284,8 @@ impl Operator {
                     scaled_object: task.object,
                     trigger: evaluation.trigger,
                     at_ms: seconds * 1000,
+                    timeout: own.unwrap_or(self.config.http_timeout),
                 });
-                out.wake_at(
-                    now + own.unwrap_or(self.config.http_timeout),
-                    Input::Timeout(query),
-                );
             }
             Some(TriggerKind::Cron(metadata)) => {
                 let profile = &self.config.profile;
@@ -355,7 +352,7 @@ impl Operator {
             } => {
                 let pulled = evaluation::pulled(object, state, &task, composite, profile, view.api);
                 let name = match composite {
-                    true => generated::COMPOSITE_METRIC.to_owned(),
+                    true => generated::COMPOSITE_METRIC.into(),
                     false => task.evaluations[0].name.clone(),
                 };
                 out.emit(Output::MetricValue {

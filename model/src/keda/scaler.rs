@@ -1,5 +1,7 @@
 //! What a trigger's source says, and what KEDA makes of it.
 
+use std::cmp::Ordering;
+
 use jiff::tz::TimeZoneDatabase;
 
 use super::messages::Answer;
@@ -112,9 +114,35 @@ pub fn quantity(value: f64, profile: &Profile) -> Quantity {
     if !value.is_finite() || value < 0.0 {
         return Quantity::default();
     }
-    // Three decimals of the exact binary value, half to even, as both languages print it.
-    format!("{value:.3}").parse().unwrap_or_default()
+    // Three decimals of the exact binary value, half to even, as Go prints it.
+    thousandths(value).map_or_else(
+        || format!("{value:.3}").parse().unwrap_or_default(),
+        Quantity::from_milli,
+    )
 }
+
+/// What is not negative in thousandths, the exact binary value rounded half to even; `None` for what is so great that it
+/// may not fit.
+fn thousandths(value: f64) -> Option<i64> {
+    if value >= 1e12 {
+        return None;
+    }
+    // Less than half a thousandth. Of anything greater the last bit is worth 2^-63 at least.
+    if value < 0.000_488_281_25 {
+        return Some(0);
+    }
+    let whole = libm::trunc(value);
+    let rest = u128::from(((value - whole) * TWO_63) as u64) * 1000;
+    let (below, left) = ((rest >> 63) as i64, rest as u64 & (u64::MAX >> 1));
+    let up = match left.cmp(&(1 << 62)) {
+        Ordering::Less => false,
+        Ordering::Equal => below % 2 == 1,
+        Ordering::Greater => true,
+    };
+    Some(whole as i64 * 1000 + below + i64::from(up))
+}
+
+const TWO_63: f64 = 9_223_372_036_854_775_808.0;
 
 /// As amd64 converts: what does not fit is the least number.
 pub(super) fn truncate(value: f64) -> i64 {
@@ -214,6 +242,32 @@ mod tests {
         assert_eq!(quantity(-1.0, &Profile::of(20)).milli(), 0);
         assert_eq!(quantity(-1.0, &Profile::of(19)).milli(), -1000);
         assert_eq!(quantity(0.0625, &Profile::of(20)).milli(), 62);
+    }
+
+    #[test]
+    fn thousandths_are_what_is_printed() {
+        let mut values = vec![
+            0.0,
+            0.0005,
+            0.000_488,
+            0.000_489,
+            0.9995,
+            999_999_999_999.999_9,
+            1e12,
+            1e300,
+        ];
+        // Halves of a thousandth that are exact in binary, their neighbours, and anything at all.
+        values.extend((1..2000_u32).map(|eighth| f64::from(eighth) / 16.0));
+        let (above, below): (Vec<f64>, Vec<f64>) =
+            values.iter().map(|it| (it.next_up(), it.next_down())).unzip();
+        let bits = (1..2000_u64).map(|n| n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 2);
+        let random = bits.map(f64::from_bits).filter(|it| (0.0..1e15).contains(it));
+        values.extend(above);
+        values.extend(below.into_iter().filter(|it| *it >= 0.0).chain(random));
+        for value in values {
+            let printed: Quantity = format!("{value:.3}").parse().unwrap_or_default();
+            assert_eq!(quantity(value, &Profile::of(20)), printed, "{value:e}");
+        }
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! What KEDA remembers of a ScaledObject.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use sim::Instant;
 
 use super::fallback::Health;
 use super::formula::{Error, Formula};
+use super::scaler;
 use super::spec::{ScaledObject, TriggerKind};
 use super::task::Outcome;
 use super::version::Profile;
@@ -36,12 +38,17 @@ pub(super) struct State {
     /// status.health
     pub(super) health: Health,
     /// What the last poll stored for triggers with useCachedMetrics.
-    pub(super) cached: BTreeMap<String, Outcome>,
+    pub(super) cached: BTreeMap<Arc<str>, Outcome>,
     /// The scaling modifiers' formula.
     pub(super) formula: Option<Result<Formula, Error>>,
     /// status.pausedReplicaCount is set
     pub(super) paused_replicas_set: bool,
+    /// The metrics of the object's triggers, and of which metadata.generation.
+    names: (u64, Vec<Name>),
 }
+
+/// The name of a trigger's metric; `None` for a resource, of which KEDA knows nothing.
+type Name = Option<Arc<str>>;
 
 impl State {
     pub(super) fn new(object: &ScaledObject, replicas: i32, profile: &Profile) -> Self {
@@ -60,9 +67,26 @@ impl State {
             cached: BTreeMap::new(),
             formula: None,
             paused_replicas_set: false,
+            names: (object.generation, names(object, profile)),
         };
         state.restart(object, profile);
         state
+    }
+
+    /// The external triggers of the object as it is now, and their metrics' names: a trigger does not change without
+    /// the object's generation.
+    pub(super) fn external_triggers(
+        &mut self,
+        object: &ScaledObject,
+        profile: &Profile,
+    ) -> impl Iterator<Item = (usize, &Arc<str>)> {
+        let (of, known) = &mut self.names;
+        if *of != object.generation {
+            (*of, *known) = (object.generation, names(object, profile));
+        }
+        debug_assert_eq!(*known, names(object, profile), "metrics of {}", object.name);
+        let external = known.iter().enumerate();
+        external.filter_map(|(index, name)| Some((index, name.as_ref()?)))
     }
 
     /// Takes the object as it is now.
@@ -81,4 +105,11 @@ impl State {
             .filter_map(|trigger| trigger.name.as_deref());
         self.formula = modifiers.map(|it| Formula::compile(&it.formula, names));
     }
+}
+
+fn names(object: &ScaledObject, profile: &Profile) -> Vec<Name> {
+    let triggers = object.spec.triggers.iter().enumerate();
+    triggers
+        .map(|(index, trigger)| scaler::metric_name(index, trigger, profile).map(Arc::from))
+        .collect()
 }

@@ -1,7 +1,8 @@
 //! Evaluations under way.
 
+use std::sync::Arc;
+
 use super::scaler::{self, Error, Reading};
-use super::spec::Trigger;
 use super::version::Profile;
 use crate::id::{HpaId, ScaledObjectId};
 use crate::quantity::Quantity;
@@ -21,7 +22,7 @@ pub(super) struct Evaluation {
     /// Which of spec.triggers.
     pub(super) trigger: usize,
     /// Its metric's name.
-    pub(super) name: String,
+    pub(super) name: Arc<str>,
     /// A query is under way.
     pub(super) running: bool,
     /// It has failed once.
@@ -32,16 +33,16 @@ pub(super) struct Evaluation {
 }
 
 impl Evaluation {
-    /// An external trigger to be asked; `None` for a resource, of which KEDA knows nothing.
-    pub(super) fn new(index: usize, trigger: &Trigger, profile: &Profile) -> Option<Self> {
-        Some(Evaluation {
-            trigger: index,
-            name: scaler::metric_name(index, trigger, profile)?,
+    /// A trigger to be asked, and its metric's name.
+    pub(super) fn new(trigger: usize, name: Arc<str>) -> Self {
+        Evaluation {
+            trigger,
+            name,
             running: false,
             retried: false,
             raw: None,
             result: None,
-        })
+        }
     }
 
     pub(super) fn set(&mut self, reading: Result<Reading, Error>, profile: &Profile) {

@@ -335,10 +335,19 @@ impl World {
     fn perform(&mut self, now: Instant, action: Action<Input, Output>) {
         match action {
             Action::WakeAt(at, input) => self.agenda.at(at, input),
-            Action::Emit(Output::Query { query, at_ms, .. }) => {
+            Action::Emit(Output::Query {
+                query,
+                at_ms,
+                timeout,
+                ..
+            }) => {
                 self.queries.push((now.as_millis(), at_ms));
-                let answer = Input::Answer(query, self.answer.clone());
-                self.agenda.after(self.latency, answer);
+                let answer = match self.latency <= timeout {
+                    true => self.answer.clone(),
+                    false => Answer::Error,
+                };
+                self.agenda
+                    .after(self.latency.min(timeout), Input::Answer(query, answer));
             }
             Action::Emit(Output::MetricValue { value, .. }) => {
                 self.values.push(value.map(Quantity::milli));

@@ -10,10 +10,12 @@ pub(super) struct Pods(Vec<(PodCpu, u32)>);
 impl Pods {
     /// One more of a kind.
     pub(super) fn add(&mut self, cpu: PodCpu) {
-        match self.0.binary_search_by_key(&cpu, |&(known, _)| known) {
-            Ok(place) => self.0[place].1 += 1,
-            Err(place) => self.0.insert(place, (cpu, 1)),
+        if let Some((_, count)) = self.0.iter_mut().find(|(known, _)| *known == cpu) {
+            *count += 1;
+            return;
         }
+        let place = self.0.partition_point(|(known, _)| *known < cpu);
+        self.0.insert(place, (cpu, 1));
     }
 
     /// The kinds in order, and how many there are of each.
@@ -86,8 +88,11 @@ impl State {
 
     /// The sites as numbers, one after the other: states with the same numbers are the same.
     pub(super) fn numbers(&self) -> Vec<u64> {
-        let key = |site: &Site| site_key(site, &site.machine);
-        self.sites.iter().flat_map(key).collect()
+        let mut numbers = Vec::with_capacity(16 * self.sites.len());
+        for site in &self.sites {
+            add_numbers(&mut numbers, site, &site.machine);
+        }
+        numbers
     }
 
     /// The state as numbers, the same whatever the nodes are called: the key of memoized results.
@@ -114,10 +119,10 @@ impl State {
         let sites: Vec<&Site> = self.sites.iter().filter(|site| !site.is_idle()).collect();
         let mut machines: Vec<Machine> = sites.iter().map(|site| site.machine).collect();
         level_speeds(&mut machines);
-        let levelled = |(site, machine)| Levelled {
-            key: site_key(site, &machine),
-            site,
-            machine,
+        let levelled = |(site, machine)| {
+            let mut key = Vec::with_capacity(16);
+            add_numbers(&mut key, site, &machine);
+            Levelled { key, site, machine }
         };
         let mut ordered: Vec<Levelled<'_>> = sites.into_iter().zip(machines).map(levelled).collect();
         ordered.sort_by(|a, b| a.key.cmp(&b.key));
@@ -163,19 +168,18 @@ fn level_speeds(machines: &mut [Machine]) {
     }
 }
 
-/// A node's numbers.
-fn site_key(site: &Site, machine: &Machine) -> Vec<u64> {
+/// Adds a node's numbers.
+fn add_numbers(numbers: &mut Vec<u64>, site: &Site, machine: &Machine) {
     let kinds = [&site.servers, &site.clients, &site.proxies];
-    let hardware = [machine.vcpus, machine.cores, machine.speed, machine.system_cpu].map(f64::to_bits);
+    let [vcpus, cores, speed, system] =
+        [machine.vcpus, machine.cores, machine.speed, machine.system_cpu].map(f64::to_bits);
     let gpu = machine.gpu.map_or(0, |model| u64::from(model.0) + 1);
-    let mut key = hardware.to_vec();
-    key.push(gpu);
+    numbers.extend([vcpus, cores, speed, system, gpu]);
     for pods in kinds {
-        key.push(pods.iter().count() as u64);
+        numbers.push(pods.0.len() as u64);
         for (cpu, count) in pods.iter() {
             let limit = cpu.limit.map_or(0, |limit| limit.0 as u64 + 1);
-            key.extend([cpu.request.0 as u64, limit, u64::from(count)]);
+            numbers.extend([cpu.request.0 as u64, limit, u64::from(count)]);
         }
     }
-    key
 }

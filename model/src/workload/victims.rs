@@ -6,7 +6,7 @@
 //! second by other rules than pods of different seconds. What upstream's sort makes of a cycle, or of
 //! complete ties, depends on an arbitrary input order, so that order is drawn here.
 
-use std::cmp::Ordering;
+use std::cmp::{Ordering, Reverse};
 use std::collections::BTreeMap;
 
 use rand::seq::SliceRandom;
@@ -43,51 +43,51 @@ pub struct Candidate {
 /// Which of two pods goes first: `Less` is the first to be deleted.
 #[must_use]
 pub fn compare(now: Instant, a: &Candidate, b: &Candidate) -> Ordering {
-    compare_aged((a, &Ages::of(now, a)), (b, &Ages::of(now, b)))
+    compare_keyed((a, &Keys::of(now, a)), (b, &Keys::of(now, b)))
 }
 
-/// The logarithms of a pod's ages, which are compared again and again.
+/// What is compared again and again.
 #[derive(Debug, Clone, Copy)]
-struct Ages {
-    /// Since it is Ready; of no meaning if it does not say.
+struct Keys {
+    /// What decides first: whether it is assigned, its phase, whether it is Ready, its cost, its rank.
+    coarse: (u8, i32, Reverse<usize>),
+    /// The logarithm of its age since it is Ready; of no meaning if it does not say.
     ready: i64,
+    /// The same since its creation.
     created: i64,
 }
 
-impl Ages {
+impl Keys {
     fn of(now: Instant, candidate: &Candidate) -> Self {
-        let ready = candidate.ready_since.flatten();
-        Ages {
-            ready: ready.map_or(0, |since| log2_age(now, since)),
+        let (assigned, ready) = (candidate.assigned, candidate.ready_since.is_some());
+        let stage = u8::from(assigned) << 3 | phase_order(candidate.phase) << 1 | u8::from(ready);
+        let since = candidate.ready_since.flatten();
+        Keys {
+            coarse: (stage, candidate.deletion_cost, Reverse(candidate.rank)),
+            ready: since.map_or(0, |since| log2_age(now, since)),
             created: log2_age(now, candidate.created),
         }
     }
 }
 
-fn compare_aged((a, ages): (&Candidate, &Ages), (b, others): (&Candidate, &Ages)) -> Ordering {
+fn compare_keyed((a, keys): (&Candidate, &Keys), (b, others): (&Candidate, &Keys)) -> Ordering {
     // The younger goes first, if its age has a smaller logarithm; else the smaller uid.
     let by_age = |own: i64, other: i64| own.cmp(&other).then(a.uid.cmp(&b.uid));
-    let coarse = a
-        .assigned
-        .cmp(&b.assigned)
-        .then(phase_order(a.phase).cmp(&phase_order(b.phase)))
-        .then(a.ready_since.is_some().cmp(&b.ready_since.is_some()))
-        .then(a.deletion_cost.cmp(&b.deletion_cost))
-        .then(b.rank.cmp(&a.rank));
     let readiness = || match (a.ready_since, b.ready_since) {
         (Some(since), Some(other)) if since != other => match (since, other) {
-            (Some(_), Some(_)) => by_age(ages.ready, others.ready),
+            (Some(_), Some(_)) => by_age(keys.ready, others.ready),
             _ => since.is_some().cmp(&other.is_some()),
         },
         _ => Ordering::Equal,
     };
     let creation = || match a.created == b.created {
         true => Ordering::Equal,
-        false => by_age(ages.created, others.created),
+        false => by_age(keys.created, others.created),
     };
+    let coarse = keys.coarse.cmp(&others.coarse);
     coarse
         .then_with(readiness)
-        .then(b.restarts.cmp(&a.restarts))
+        .then_with(|| b.restarts.cmp(&a.restarts))
         .then_with(creation)
 }
 
@@ -134,11 +134,11 @@ pub fn pods_to_delete(
         return active.to_vec();
     }
     let candidates = candidates(api, set, active);
-    let ages: Vec<Ages> = candidates.iter().map(|(_, own)| Ages::of(now, own)).collect();
+    let keys: Vec<Keys> = candidates.iter().map(|(_, own)| Keys::of(now, own)).collect();
     let mut order: Vec<usize> = (0..candidates.len()).collect();
     order.shuffle(ties);
-    let aged = |at: usize| (&candidates[at].1, &ages[at]);
-    insertion_sort(&mut order, |a, b| compare_aged(aged(*a), aged(*b)));
+    let keyed = |at: usize| (&candidates[at].1, &keys[at]);
+    insertion_sort(&mut order, |a, b| compare_keyed(keyed(*a), keyed(*b)));
     order.truncate(count);
     order.into_iter().map(|at| candidates[at].0).collect()
 }

@@ -161,20 +161,23 @@ impl Discovery {
         let wanted = self.wanted;
         let make = || {
             let copied = sanitized(&node.labels);
-            let target = |job: Job, source| Target {
+            let target = |(_, job, source): (bool, Job, Source)| Target {
                 job,
                 source,
                 labels: labels(&copied, &[("job", job.name()), ("instance", &node.name)]),
             };
-            let kubelet = target(Job::KubernetesNodes, Source::Kubelet(id));
-            let cadvisor = target(Job::KubernetesNodesCadvisor, Source::Cadvisor(id));
-            let all = [(wanted.kubelet, kubelet), (wanted.cadvisor, cadvisor)];
+            let all = [
+                (wanted.kubelet, Job::KubernetesNodes, Source::Kubelet(id)),
+                (
+                    wanted.cadvisor,
+                    Job::KubernetesNodesCadvisor,
+                    Source::Cadvisor(id),
+                ),
+            ];
+            let wanted = all.into_iter().filter(|(wanted, ..)| *wanted);
             NodeTargets {
                 metadata: node.labels.clone(),
-                targets: all
-                    .into_iter()
-                    .filter_map(|(wanted, target)| wanted.then_some(target))
-                    .collect(),
+                targets: wanted.map(target).collect(),
             }
         };
         let known = self.nodes.entry(id).or_insert_with(make);
@@ -188,7 +191,10 @@ impl Discovery {
 /// A label name from a Kubernetes name: what may not be in one becomes `_`
 /// (prometheus 3.5 util/strutil/strconv.go `SanitizeLabelName`).
 fn sanitize(name: &str) -> String {
-    name.replace(|c: char| !c.is_ascii_alphanumeric(), "_")
+    let letter = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
+    let mut sanitized = String::with_capacity(name.len());
+    sanitized.extend(name.chars().map(letter));
+    sanitized
 }
 
 fn sanitized(metadata: &Metadata) -> Vec<(String, &str)> {

@@ -141,9 +141,9 @@ impl Flow {
             self.flying -= cut;
             self.failed(cut, traefik::BAD_GATEWAY, true, self.present.solution.response);
         }
-        let here = |pod: &&Pod| pod.role == Role::Server && pod.node == node;
-        let beside = self.pods.values().filter(here).count();
         if let Some(line) = self.lines.get_mut(&node) {
+            let here = |pod: &&Pod| pod.role == Role::Server && pod.node == node;
+            let beside = self.pods.values().filter(here).count();
             let cut = line.cut(1.0 / beside.max(1) as f64);
             self.failed(cut, traefik::BAD_GATEWAY, true, 0.0);
         }
