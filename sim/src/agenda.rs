@@ -41,33 +41,18 @@ pub struct Agenda<E> {
     free: Vec<u32>,
 }
 
-/// When an event is due, how many were put there before it, and where it is: from the highest bit to the lowest of one
-/// number, which is all that is compared and moved about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Entry(u128);
-
-/// Enough for a million events a second over twelve days.
-const SEQUENCE_BITS: u32 = 40;
-/// Enough for sixteen million events to come.
-const SLOT_BITS: u32 = 24;
+/// When an event is due, and where it is.
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    due: Instant,
+    sequence: u64,
+    slot: u32,
+}
 
 impl Entry {
-    fn new(due: Instant, sequence: u64, slot: u32) -> Self {
-        debug_assert!(slot < 1 << SLOT_BITS);
-        assert!(
-            sequence < 1 << SEQUENCE_BITS,
-            "more events than can be told apart"
-        );
-        let order = sequence << SLOT_BITS | u64::from(slot);
-        Entry(u128::from(due.as_nanos()) << (SEQUENCE_BITS + SLOT_BITS) | u128::from(order))
-    }
-
-    fn due(self) -> Instant {
-        Instant::from_nanos((self.0 >> (SEQUENCE_BITS + SLOT_BITS)) as u64)
-    }
-
-    fn slot(self) -> usize {
-        (self.0 & ((1 << SLOT_BITS) - 1)) as usize
+    /// Due time above, sequence number below: one number to compare.
+    fn key(&self) -> u128 {
+        u128::from(self.due.as_nanos()) << 64 | u128::from(self.sequence)
     }
 }
 
@@ -131,14 +116,12 @@ impl<E> Agenda<E> {
             }
             None => {
                 self.slots.push(Some(event));
-                let slot = self.slots.len() - 1;
-                assert!(slot < 1 << SLOT_BITS, "more events are to come than have a place");
-                slot as u32
+                u32::try_from(self.slots.len() - 1).expect("fewer than 2^32 events are to come at once")
             }
         };
-        self.heap.push(Entry::new(due, self.sequence, slot));
+        let sequence = self.sequence;
         self.sequence += 1;
-        self.sift_up(self.heap.len() - 1);
+        self.sift_up(Entry { due, sequence, slot });
     }
 
     /// Puts an event on the agenda for the present instant.
@@ -156,7 +139,7 @@ impl<E> Agenda<E> {
     pub fn next_due(&self) -> Option<Instant> {
         match self.heap.first() {
             // What the heap holds for this instant was put there before it became now, so it comes first.
-            Some(top) if self.lane.is_empty() || top.due() == self.now => Some(top.due()),
+            Some(top) if self.lane.is_empty() || top.due == self.now => Some(top.due),
             _ if !self.lane.is_empty() => Some(self.now),
             _ => None,
         }
@@ -165,14 +148,14 @@ impl<E> Agenda<E> {
     /// Takes the next event off the agenda and makes its due time the present.
     pub fn pop(&mut self) -> Option<(Instant, E)> {
         let heap_first = match self.heap.first() {
-            Some(top) => self.lane.is_empty() || top.due() == self.now,
+            Some(top) => self.lane.is_empty() || top.due == self.now,
             None => false,
         };
         if heap_first {
             let top = self.take_top()?;
-            self.now = top.due();
-            self.free.push(top.slot() as u32);
-            let event = self.slots[top.slot()].take();
+            self.now = top.due;
+            self.free.push(top.slot);
+            let event = self.slots[top.slot as usize].take();
             return event.map(|event| (self.now, event));
         }
         self.lane.pop_front().map(|event| (self.now, event))
@@ -196,51 +179,54 @@ impl<E> Agenda<E> {
         self.lane.retain(&mut keep);
         let (slots, free) = (&mut self.slots, &mut self.free);
         self.heap.retain(|entry| {
-            let kept = slots[entry.slot()].as_ref().is_some_and(&mut keep);
+            let kept = slots[entry.slot as usize].as_ref().is_some_and(&mut keep);
             if !kept {
-                slots[entry.slot()] = None;
-                free.push(entry.slot() as u32);
+                slots[entry.slot as usize] = None;
+                free.push(entry.slot);
             }
             kept
         });
         // What is sorted is a heap.
-        self.heap.sort_unstable();
+        self.heap.sort_unstable_by_key(Entry::key);
     }
 
-    /// Moves an entry from its place towards the top, as far as it goes.
-    fn sift_up(&mut self, mut place: usize) {
-        let entry = self.heap[place];
-        while place > 0 {
-            let parent = (place - 1) / ARITY;
-            if entry >= self.heap[parent] {
+    /// Puts an entry in its place, from the end towards the top.
+    fn sift_up(&mut self, entry: Entry) {
+        let mut hole = self.heap.len();
+        self.heap.push(entry);
+        while hole > 0 {
+            let parent = (hole - 1) / ARITY;
+            if entry.key() >= self.heap[parent].key() {
                 break;
             }
-            self.heap[place] = self.heap[parent];
-            place = parent;
+            self.heap[hole] = self.heap[parent];
+            hole = parent;
         }
-        self.heap[place] = entry;
+        self.heap[hole] = entry;
     }
 
-    /// Takes the earliest entry out. Its place sinks to the bottom, where the last entry, most likely one of the
-    /// latest, fills it and need not be compared with those on the way.
+    /// Takes the earliest entry out; the last one finds its place from the top down.
     fn take_top(&mut self) -> Option<Entry> {
         let last = self.heap.pop()?;
         let Some(&top) = self.heap.first() else {
             return Some(last);
         };
-        let mut place = 0;
+        let mut hole = 0;
         loop {
-            let first = place * ARITY + 1;
-            let child = match self.heap.get(first..first + ARITY) {
-                Some(children) => first + earliest(children),
-                None if first < self.heap.len() => first + earliest(&self.heap[first..]),
-                None => break,
+            let first = hole * ARITY + 1;
+            let end = (first + ARITY).min(self.heap.len());
+            let Some(children) = self.heap.get(first..end).filter(|children| !children.is_empty()) else {
+                break;
             };
-            self.heap[place] = self.heap[child];
-            place = child;
+            let least = earliest(children);
+            let child = children[least];
+            if last.key() <= child.key() {
+                break;
+            }
+            self.heap[hole] = child;
+            hole = first + least;
         }
-        self.heap[place] = last;
-        self.sift_up(place);
+        self.heap[hole] = last;
         Some(top)
     }
 }
@@ -248,13 +234,21 @@ impl<E> Agenda<E> {
 /// Which of some siblings is due first. Four of them, the rule, hold a small tournament.
 fn earliest(siblings: &[Entry]) -> usize {
     if let [a, b, c, d] = siblings {
-        let (left, first) = if b < a { (1, b) } else { (0, a) };
-        let (right, second) = if d < c { (3, d) } else { (2, c) };
-        return if second < first { right } else { left };
+        let (left, left_key) = if b.key() < a.key() {
+            (1, b.key())
+        } else {
+            (0, a.key())
+        };
+        let (right, right_key) = if d.key() < c.key() {
+            (3, d.key())
+        } else {
+            (2, c.key())
+        };
+        return if right_key < left_key { right } else { left };
     }
     let mut least = 0;
     for (place, sibling) in siblings.iter().enumerate().skip(1) {
-        if sibling < &siblings[least] {
+        if sibling.key() < siblings[least].key() {
             least = place;
         }
     }
