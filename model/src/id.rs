@@ -187,6 +187,13 @@ impl<K: Id, V> ById<K, V> {
         self.slots.get_mut(id.index())?.as_mut()
     }
 
+    /// Forgets what does not satisfy `keep`.
+    pub(crate) fn retain(&mut self, mut keep: impl FnMut(&V) -> bool) {
+        for slot in &mut self.slots {
+            slot.take_if(|value| !keep(value));
+        }
+    }
+
     pub(crate) fn contains(&self, id: K) -> bool {
         self.get(id).is_some()
     }
@@ -197,6 +204,17 @@ impl<K: Id, V> ById<K, V> {
             self.slots.resize_with(id.index() + 1, || None);
         }
         self.slots[id.index()].replace(value)
+    }
+
+    /// What is known of an object; nothing known yet is its default.
+    pub(crate) fn get_or_default(&mut self, id: K) -> &mut V
+    where
+        V: Default,
+    {
+        if self.slots.len() <= id.index() {
+            self.slots.resize_with(id.index() + 1, || None);
+        }
+        self.slots[id.index()].get_or_insert_default()
     }
 
     pub(crate) fn remove(&mut self, id: K) -> Option<V> {

@@ -8,6 +8,7 @@ pub mod cron;
 pub mod distribution;
 pub mod document;
 pub mod ec2;
+mod few;
 pub mod hpa;
 pub mod id;
 pub mod karpenter;

@@ -328,6 +328,9 @@ impl AddAssign<&Resources> for Resources {
         self.memory += other.memory;
         self.ephemeral_storage += other.ephemeral_storage;
         self.pods += other.pods;
+        if other.extended.is_empty() {
+            return;
+        }
         for (name, amount) in &other.extended {
             *self.extended.entry(name.clone()).or_insert(0) += amount;
         }
@@ -340,6 +343,9 @@ impl SubAssign<&Resources> for Resources {
         self.memory -= other.memory;
         self.ephemeral_storage -= other.ephemeral_storage;
         self.pods -= other.pods;
+        if other.extended.is_empty() {
+            return;
+        }
         for (name, amount) in &other.extended {
             *self.extended.entry(name.clone()).or_insert(0) -= amount;
         }

@@ -171,9 +171,8 @@ impl World {
         } else if let Some(totals) = &expect.total_score {
             let ours = score(&self.cache, pod, &found.feasible);
             let plugins: BTreeMap<String, Vec<i64>> = ours
-                .plugins
-                .iter()
-                .map(|(plugin, scores)| (plugin.name().to_owned(), scores.clone()))
+                .plugins()
+                .map(|(plugin, scores)| (plugin.name().to_owned(), scores.to_vec()))
                 .collect();
             differ(
                 "scores",

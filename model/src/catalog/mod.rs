@@ -170,6 +170,16 @@ pub struct Catalog {
     region: &'static str,
     zones: Vec<Zone>,
     entries: Vec<Entry>,
+    /// How the name of each entry begins.
+    beginnings: Vec<u128>,
+}
+
+/// The first letters of a name as a number: in the order of names, and looked through without a look at each.
+fn beginning(name: &str) -> u128 {
+    let mut first = [0; 16];
+    let known = name.len().min(16);
+    first[..known].copy_from_slice(&name.as_bytes()[..known]);
+    u128::from_be_bytes(first)
 }
 
 impl Catalog {
@@ -185,10 +195,12 @@ impl Catalog {
         let region = region::load(region).ok_or_else(|| UnknownRegion(region.to_owned()))?;
         let day = as_of.map(|date| date.to_string());
         let entry = |row: &Row| row.entry(region, day.as_deref());
+        let entries: Vec<Entry> = region.rows.iter().filter_map(entry).collect();
         Ok(Catalog {
             region: region.name,
             zones: region.zones.clone(),
-            entries: region.rows.iter().filter_map(entry).collect(),
+            beginnings: entries.iter().map(|entry| beginning(entry.spec.name)).collect(),
+            entries,
         })
     }
 
@@ -224,9 +236,12 @@ impl Catalog {
     }
 
     fn position(&self, instance_type: &str) -> Option<usize> {
-        self.entries
-            .binary_search_by(|entry| entry.spec.name.cmp(instance_type))
-            .ok()
+        let begins = beginning(instance_type);
+        let first = self.beginnings.partition_point(|other| *other < begins);
+        let alike = self.beginnings[first..]
+            .iter()
+            .take_while(|other| **other == begins);
+        (first..first + alike.count()).find(|at| self.entries[*at].spec.name == instance_type)
     }
 
     /// What passes a filter, by on-demand price and then by name; types without a price come last.

@@ -299,7 +299,7 @@ fn cost(price: Price, from: Instant, to: Instant) -> f64 {
 }
 
 fn every_metric_is_answered(now: Instant, cluster: &Cluster<'_>) {
-    for (hpa, asked) in &cluster.asked {
+    for (hpa, asked) in cluster.asked.iter() {
         assert!(
             now.since(asked.since) <= UNANSWERED,
             "{now}: {hpa:?} waits for metric {} since {}",

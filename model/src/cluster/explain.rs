@@ -151,19 +151,23 @@ impl Cluster<'_> {
                 feasible,
                 scores,
             } => {
+                let totals = scores.totals.iter().chain(std::iter::repeat(&0));
                 let scored = feasible
                     .iter()
+                    .zip(totals)
                     .map(|(id, score)| format!("{} {score}", self.node_name(*id)));
                 let mut details: Details = vec![
                     ("node", self.node_name(*node).into()),
                     ("evaluated", (*evaluated as f64).into()),
                     ("feasible", scored.collect::<Vec<_>>().into()),
                 ];
+                let chosen = feasible.iter().position(|id| id == node).unwrap_or(0);
+                let scores: Vec<String> = scores
+                    .plugins()
+                    .map(|(plugin, by_node)| format!("{} {}", plugin.name(), by_node[chosen]))
+                    .collect();
                 if !scores.is_empty() {
-                    let scores = scores
-                        .iter()
-                        .map(|(plugin, score)| format!("{} {score}", plugin.name()));
-                    details.push(("scores", scores.collect::<Vec<_>>().into()));
+                    details.push(("scores", scores.into()));
                 }
                 (*pod, "PodScheduled", details)
             }

@@ -126,7 +126,7 @@ impl Cluster<'_> {
             return;
         }
         if let hpa::Input::Metric(id, _) = &input
-            && self.asked.remove(id).is_none()
+            && self.asked.remove(*id).is_none()
         {
             return;
         }

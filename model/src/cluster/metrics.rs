@@ -63,7 +63,7 @@ impl Cluster<'_> {
             Output::MetricValue { hpa, metric, value } => {
                 // An answer to a controller that has ended meanwhile finds nobody.
                 let waits = |asked: &Asked| asked.of_keda && asked.metric == metric;
-                if self.asked.get(&hpa).is_some_and(waits) {
+                if self.asked.get(hpa).is_some_and(waits) {
                     let value = value.map(|value| vec![value]).ok_or(Failure::Unavailable);
                     self.hear_hpa(now, hpa::Input::Metric(hpa, Reading::External(value)));
                 }
@@ -87,7 +87,8 @@ impl Cluster<'_> {
     /// KEDA ends: whoever waits for it has a broken connection.
     pub(super) fn hang_up(&mut self, now: Instant) {
         let waiting = self.asked.iter().filter(|(_, asked)| asked.of_keda);
-        let waiting: Vec<HpaId> = waiting.map(|(hpa, _)| *hpa).collect();
+        let mut waiting: Vec<HpaId> = waiting.map(|(hpa, _)| hpa).collect();
+        waiting.sort_unstable();
         for hpa in waiting {
             let reading = Reading::External(Err(Failure::Unavailable));
             self.hear_hpa(now, hpa::Input::Metric(hpa, reading));

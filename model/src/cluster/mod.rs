@@ -42,6 +42,7 @@ use std::sync::Arc;
 use sim::{Agenda, Instant, Stream, Streams};
 
 use crate::api::{Api, Labels, PodTemplate};
+use crate::few::Few;
 use crate::hpa::Hpa;
 use crate::id::{DeploymentId, HpaId, NodeClaimId, NodePoolId, PodId, ScaledObjectId, Table};
 use crate::karpenter::provider::{Classes, NodeClass};
@@ -155,7 +156,7 @@ pub(crate) struct Cluster<'s> {
     /// Whether anybody asks metrics-server.
     usage_is_read: bool,
     /// The metric that each HPA's sync waits for.
-    asked: BTreeMap<HpaId, Asked>,
+    asked: Few<HpaId, Asked>,
     auditor: Auditor,
     recorder: Recorder,
     /// Every query that something in the run asks, parsed, by its text.

@@ -14,6 +14,7 @@ use super::recorder::{self, Recorder};
 use super::{Cluster, Objects, Options, Roles};
 use crate::api::Api;
 use crate::ec2::Ec2;
+use crate::few::Few;
 use crate::hpa::controller as hpa;
 use crate::id::{InstanceId, PodId};
 use crate::karpenter::Profile;
@@ -23,7 +24,7 @@ use crate::karpenter::lifecycle::Lifecycle;
 use crate::karpenter::provider::Provider;
 use crate::karpenter::provisioner::Provisioner;
 use crate::karpenter::termination::Terminator;
-use crate::keda::Operator;
+use crate::keda::{self, Operator};
 use crate::prometheus::exporters::{self, Exporters};
 use crate::prometheus::{self, Interest, Prometheus, Query};
 use crate::scenario::{self, Scenario};
@@ -56,7 +57,7 @@ impl<'s> Cluster<'s> {
             stopped: BTreeSet::new(),
             interruptions: Vec::new(),
             usage_is_read,
-            asked: BTreeMap::new(),
+            asked: Few::default(),
             auditor: Auditor::default(),
             recorder: Recorder::new(Instant::ZERO + scenario.warm_up, options.log),
             queries,
@@ -160,7 +161,10 @@ impl Parts {
             kubelets: Kubelets::new(config.kubelet.clone(), streams),
             scheduler: Scheduler::new(config.scheduler.clone(), &streams),
             hpa: hpa::Controller::new(hpa_config, &streams),
-            keda: Operator::new(config.keda.clone()),
+            keda: Operator::new(keda::Config {
+                publishes: options.log,
+                ..config.keda.clone()
+            }),
             prometheus,
             provisioner: Provisioner::new(profile, config.karpenter, &streams),
             lifecycle: Lifecycle::new(

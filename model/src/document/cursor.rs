@@ -117,50 +117,62 @@ impl<'a> Cursor<'a> {
     /// The value of a key of this mapping, or its absence.
     #[must_use]
     pub fn get(&self, key: &str) -> Cursor<'a> {
-        let found = match self.value.map(|value| &value.shape) {
-            Some(Shape::Map(entries)) => entries.iter().find(|entry| entry.key == key),
-            _ => None,
-        };
-        match found {
-            Some(entry) => self.entry(entry),
-            None => Cursor {
-                value: None,
-                path: self.below(key),
-                ..*self
-            },
-        }
+        let mut cursor = self.with_room(key.len() + 2);
+        cursor.descend(key);
+        cursor
     }
 
     /// What a path of keys leads to: `spec.template.spec`.
     #[must_use]
     pub fn at(&self, path: &str) -> Cursor<'a> {
-        path.split('.').fold(self.clone(), |at, key| at.get(key))
+        let mut cursor = self.with_room(path.len() + 2);
+        path.split('.').for_each(|key| cursor.descend(key));
+        cursor
     }
 
     /// The cursor of one of this mapping's entries.
     #[must_use]
     pub fn entry(&self, entry: &'a Entry) -> Cursor<'a> {
-        let place = if entry.value.is_null() {
-            entry.place
-        } else {
-            entry.value.place
+        let mut cursor = self.with_room(entry.key.len() + 2);
+        cursor.enter(entry);
+        cursor
+    }
+
+    /// The same place, its path with room for so much more.
+    fn with_room(&self, more: usize) -> Cursor<'a> {
+        let mut path = String::with_capacity(self.path.len() + more);
+        path.push_str(&self.path);
+        Cursor { path, ..*self }
+    }
+
+    /// Goes on to the value of a key of this mapping, or its absence.
+    fn descend(&mut self, key: &str) {
+        let found = match self.value.map(|value| &value.shape) {
+            Some(Shape::Map(entries)) => entries.iter().find(|entry| entry.key == key),
+            _ => None,
         };
-        let place = match entry.value.shape {
-            // A complaint about a whole mapping or list points at its key.
-            Shape::Map(_) | Shape::List(_) => entry.place,
-            Shape::Scalar(..) => place,
-        };
-        Cursor {
-            context: self.context,
-            value: Some(&entry.value),
-            place,
-            path: self.below(&entry.key),
+        match found {
+            Some(entry) => self.enter(entry),
+            None => {
+                self.value = None;
+                self.lengthen(key);
+            }
         }
     }
 
-    fn below(&self, key: &str) -> String {
-        let mut path = String::with_capacity(self.path.len() + key.len() + 2);
-        path.push_str(&self.path);
+    fn enter(&mut self, entry: &'a Entry) {
+        self.place = match entry.value.shape {
+            // A complaint about a whole mapping or list points at its key.
+            Shape::Map(_) | Shape::List(_) => entry.place,
+            Shape::Scalar(..) if entry.value.is_null() => entry.place,
+            Shape::Scalar(..) => entry.value.place,
+        };
+        self.value = Some(&entry.value);
+        self.lengthen(&entry.key);
+    }
+
+    fn lengthen(&mut self, key: &str) {
+        let path = &mut self.path;
         // A key with dots in it, as labels and resources have, is shown as such.
         if key.contains('.') {
             path.extend(["[", key, "]"]);
@@ -170,7 +182,6 @@ impl<'a> Cursor<'a> {
             }
             path.push_str(key);
         }
-        path
     }
 
     /// The items of a list; none if there is none.

@@ -77,8 +77,14 @@ impl Market<'_> {
             .overrides
             .chunk_by(|a, b| a.instance_type == b.instance_type)
         {
-            let entry = self.catalog.get(&same[0].instance_type);
-            let rank = |choice| (self.rank(choice, entry, request.capacity_type), choice);
+            let instance_type = &same[0].instance_type;
+            let entry = self.catalog.get(instance_type);
+            let is_deep = self
+                .config
+                .deep_pools
+                .iter()
+                .any(|own| own.matches(instance_type));
+            let rank = |choice| (rank(choice, entry, is_deep, request.capacity_type), choice);
             ranked.extend(same.iter().map(rank));
         }
         let mut errors = Vec::new();
@@ -94,28 +100,6 @@ impl Market<'_> {
             }
         }
         (None, errors)
-    }
-
-    /// `entry` is what the catalog says of its type.
-    fn rank(&self, choice: &Override, entry: Option<&Entry>, capacity_type: CapacityType) -> Rank {
-        match capacity_type {
-            CapacityType::Spot => {
-                let deep = self.config.deep_pools.iter();
-                let band = entry
-                    .and_then(|entry| entry.interruption_band)
-                    .unwrap_or(DEFAULT_BAND);
-                let class = match deep.into_iter().any(|own| own.matches(&choice.instance_type)) {
-                    true => 0,
-                    false => band + 1,
-                };
-                let price = entry.and_then(|entry| entry.spot_in(&choice.zone));
-                (class, price.unwrap_or(Price(i64::MAX)))
-            }
-            CapacityType::OnDemand | CapacityType::Reserved => {
-                let price = entry.and_then(|entry| entry.on_demand).map(|(price, _)| price);
-                (0, price.unwrap_or(Price(i64::MAX)))
-            }
-        }
     }
 
     /// Why a choice cannot be served now.
@@ -160,6 +144,26 @@ impl Market<'_> {
 
 /// The class of a pool's capacity, the deepest first, and its price.
 type Rank = (u8, Price);
+
+/// `entry` is what the catalog says of its type, `is_deep` whether the scenario names its pool.
+fn rank(choice: &Override, entry: Option<&Entry>, is_deep: bool, capacity_type: CapacityType) -> Rank {
+    match capacity_type {
+        CapacityType::Spot => {
+            let band = entry.and_then(|entry| entry.interruption_band);
+            let class = if is_deep {
+                0
+            } else {
+                band.unwrap_or(DEFAULT_BAND) + 1
+            };
+            let price = entry.and_then(|entry| entry.spot_in(&choice.zone));
+            (class, price.unwrap_or(Price(i64::MAX)))
+        }
+        CapacityType::OnDemand | CapacityType::Reserved => {
+            let price = entry.and_then(|entry| entry.on_demand).map(|(price, _)| price);
+            (0, price.unwrap_or(Price(i64::MAX)))
+        }
+    }
+}
 
 /// The band of types that the advisor does not know, mostly new ones: the middle.
 const DEFAULT_BAND: u8 = 2;

@@ -20,6 +20,7 @@ use super::spec::{Hpa, Source, Spec};
 use super::status::Status;
 use super::version::Profile;
 use crate::api::Api;
+use crate::few::Few;
 use crate::id::{DeploymentId, HpaId, Table};
 
 /// Between two attempts to write a scale that meets conflicts (client-go 1.35 util/retry/util.go
@@ -151,7 +152,7 @@ pub struct Controller {
     idle: usize,
     /// What is remembered of each HPA.
     known: BTreeMap<HpaId, History>,
-    running: BTreeMap<HpaId, Box<Run>>,
+    running: Few<HpaId, Run>,
     active: Active,
     /// The [`Input::Due`] that is set; any other is moot.
     alarm: Option<Instant>,
@@ -217,7 +218,7 @@ impl Controller {
             queue: Queue::new(config.sync_period, streams.stream("hpa/queue", 0)),
             idle: config.workers,
             known: BTreeMap::new(),
-            running: BTreeMap::new(),
+            running: Few::default(),
             active: Active::default(),
             alarm: None,
             config,
@@ -227,7 +228,7 @@ impl Controller {
     /// What a metric of a sync under way is measured by: spec as it was when the sync began.
     #[must_use]
     pub fn source(&self, id: HpaId, metric: usize) -> Option<&Source> {
-        let run = self.running.get(&id)?;
+        let run = self.running.get(id)?;
         run.spec.metrics.get(metric).map(|metric| &metric.source)
     }
 
@@ -286,7 +287,7 @@ impl Controller {
             conflicts: 0,
         };
         out.wake_at(run.returns, Input::Returned(id));
-        self.running.insert(id, Box::new(run));
+        self.running.insert(id, run);
     }
 
     /// Sees to the alarm for the next key that is due.
@@ -304,7 +305,7 @@ impl Controller {
     }
 
     fn returned(&mut self, now: Instant, id: HpaId, view: View<'_>, out: &mut Out) {
-        let Some(run) = self.running.get_mut(&id) else {
+        let Some(run) = self.running.get_mut(id) else {
             return;
         };
         if run.returns != now {
@@ -322,7 +323,7 @@ impl Controller {
     }
 
     fn scale_read(&mut self, now: Instant, id: HpaId, view: View<'_>, out: &mut Out) {
-        let Some(run) = self.running.get_mut(&id) else {
+        let Some(run) = self.running.get_mut(id) else {
             return;
         };
         let deployment = view.api.deployments.get(run.target);
@@ -350,7 +351,7 @@ impl Controller {
 
     fn read(&mut self, now: Instant, id: HpaId, reading: &Reading, view: View<'_>, out: &mut Out) {
         let config = &self.config;
-        let Some(run) = self.running.get_mut(&id).filter(|run| run.stage == Stage::Metric) else {
+        let Some(run) = self.running.get_mut(id).filter(|run| run.stage == Stage::Metric) else {
             return;
         };
         let Some(sync) = &mut run.sync else {
@@ -380,7 +381,7 @@ impl Controller {
     }
 
     fn proceed(&mut self, now: Instant, id: HpaId, next: Next, view: View<'_>, out: &mut Out) {
-        let Some(run) = self.running.get_mut(&id) else {
+        let Some(run) = self.running.get_mut(id) else {
             return;
         };
         match next {
@@ -402,7 +403,7 @@ impl Controller {
 
     /// A write meets a conflict if somebody else wrote spec.replicas since it was read.
     fn scale_written(&mut self, now: Instant, id: HpaId, view: View<'_>, out: &mut Out) {
-        let Some(run) = self.running.get_mut(&id) else {
+        let Some(run) = self.running.get_mut(id) else {
             return;
         };
         let replicas = view.api.deployments.get(run.target).map(|object| object.replicas);
@@ -434,7 +435,7 @@ impl Controller {
     }
 
     fn write_status(&mut self, now: Instant, id: HpaId, view: View<'_>, out: &mut Out) {
-        let Some(run) = self.running.get_mut(&id) else {
+        let Some(run) = self.running.get_mut(id) else {
             return;
         };
         let changed = view.hpas.get(id).is_some_and(|hpa| hpa.status != run.status);
@@ -447,7 +448,7 @@ impl Controller {
     }
 
     fn end(&mut self, now: Instant, id: HpaId) {
-        self.running.remove(&id);
+        self.running.remove(id);
         self.idle += 1;
         if self.known.contains_key(&id) {
             self.queue.add_rate_limited(now, id);
@@ -480,8 +481,9 @@ impl Active {
     }
 }
 
-fn publish(id: HpaId, run: &Run, out: &mut Out) {
-    if let Some(sync) = &run.sync {
+/// A sync has come to its decision.
+fn publish(id: HpaId, run: &mut Run, out: &mut Out) {
+    if let Some(sync) = run.sync.take() {
         let decision = sync.decision(id, run.target, &run.status);
         out.emit(Output::Publish(Box::new(decision)));
     }

@@ -108,11 +108,11 @@ fn calculate(around: &Surroundings<'_>, metric: &Metric, reading: &Reading) -> O
     match (&metric.source, metric.target, reading) {
         (Source::External { .. }, _, Reading::External(values)) => {
             let values = values.as_ref().ok().filter(|values| !values.is_empty())?;
-            let values: Vec<i64> = values.iter().map(|value| value.milli()).collect();
+            let values = values.iter().map(|value| value.milli());
             match metric.target {
-                Target::Value(target) => value(calculator::sum_value(&values, profile), target),
+                Target::Value(target) => value(calculator::sum_value(values, profile), target),
                 Target::AverageValue(target) => {
-                    let usage = calculator::sum_average_value(&values, profile);
+                    let usage = calculator::sum_average_value(values, profile);
                     Some(per_pod(usage, target, profile.clamp_average_value))
                 }
                 Target::AverageUtilization(_) => unreachable!("external metrics have no utilization"),

@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use sim::Instant;
 
-use super::decision::{Branch, Decision};
+use super::decision::{Branch, Decision, Outcome};
 use super::history::History;
-use super::metrics::{self, Combined, Measured, Scale, Surroundings};
+use super::metrics::{self, Combined, Scale, Surroundings};
 use super::normalize::{self, Normalized, Request};
 use super::reading::Reading;
 use super::selection::Selection;
 use super::spec::{Metric, Spec};
-use super::status::{Reason, Status, set_condition};
+use super::status::{Current, Reason, Status, set_condition};
 use super::version::Profile;
 use crate::id::{DeploymentId, HpaId};
 
@@ -35,7 +35,8 @@ pub enum Next {
 pub struct Sync {
     scale: Scale,
     branch: Branch,
-    measured: Vec<Measured>,
+    outcomes: Vec<Outcome>,
+    currents: Vec<Option<Current>>,
     proposal: Option<i32>,
     normalized: Option<Normalized>,
     desired: i32,
@@ -61,7 +62,8 @@ impl Sync {
                 status_replicas: status.current_replicas,
             }),
             branch: Branch::Metrics,
-            measured: Vec::new(),
+            outcomes: Vec::with_capacity(spec.metrics.len()),
+            currents: Vec::with_capacity(spec.metrics.len()),
             proposal: None,
             normalized: None,
             desired: 0,
@@ -105,7 +107,7 @@ impl Sync {
 
     /// The metric that was asked for.
     pub(super) fn awaited<'s>(&self, spec: &'s Spec) -> &'s Metric {
-        &spec.metrics[self.measured.len()]
+        &spec.metrics[self.outcomes.len()]
     }
 
     /// The metric asked for has been read.
@@ -119,14 +121,14 @@ impl Sync {
         status: &mut Status,
     ) -> Next {
         let metric = self.awaited(spec);
-        let name = history.name(self.measured.len(), metric);
+        let name = history.name(self.outcomes.len(), metric);
         let measured = metrics::compute_replicas_for_metric(around, metric, name, reading);
-        self.measured.push(measured);
-        if self.measured.len() < spec.metrics.len() {
-            return Next::FetchMetric(self.measured.len());
+        self.outcomes.push(measured.outcome);
+        self.currents.push(measured.current);
+        if self.outcomes.len() < spec.metrics.len() {
+            return Next::FetchMetric(self.outcomes.len());
         }
-        let outcomes = self.measured.iter().map(|one| &one.outcome);
-        match metrics::combine(self.scale.spec_replicas, outcomes) {
+        match metrics::combine(self.scale.spec_replicas, self.outcomes.iter()) {
             Combined::NoAction(reason) => self.no_action(around.now, reason, status),
             Combined::Proposal(proposal, metric) => {
                 set_condition(
@@ -210,7 +212,7 @@ impl Sync {
             return;
         }
         status.current_replicas = current;
-        status.current_metrics = self.currents();
+        self.show_metrics(status);
         set_condition(&mut status.able_to_scale, now, true, Reason::SucceededRescale);
         if let Some(behavior) = &spec.behavior {
             let (up, down) = behavior.rules(downscale_stabilization);
@@ -234,25 +236,25 @@ impl Sync {
 
     /// What was decided.
     #[must_use]
-    pub fn decision(&self, hpa: HpaId, target: DeploymentId, status: &Status) -> Decision {
+    pub fn decision(self, hpa: HpaId, target: DeploymentId, status: &Status) -> Decision {
         let reason = |condition: Option<super::status::Condition>| condition.map(|it| it.reason);
         let held = self.desired == self.scale.spec_replicas;
-        let could_tip = |one: &Measured| one.outcome.result.as_ref().is_ok_and(|it| it.could_tip());
+        let could_tip = |one: &Outcome| one.result.as_ref().is_ok_and(|it| it.could_tip());
         Decision {
             hpa,
             target,
             current: self.scale.spec_replicas,
             status_replicas: self.scale.status_replicas,
             branch: self.branch,
-            metrics: self.measured.iter().map(|one| one.outcome.clone()).collect(),
             proposal: self.proposal,
             stabilized: self.normalized.map(|it| it.stabilized),
             desired: self.desired,
             able_to_scale: reason(status.able_to_scale).unwrap_or(Reason::SucceededGetScale),
             scaling_active: reason(status.scaling_active),
             scaling_limited: self.normalized.map(|it| it.limited),
-            reason: self.reason.clone(),
-            could_tip: held && self.measured.iter().any(could_tip),
+            reason: self.reason,
+            could_tip: held && self.outcomes.iter().any(could_tip),
+            metrics: self.outcomes,
         }
     }
 
@@ -265,7 +267,7 @@ impl Sync {
     fn hold(&self, status: &mut Status) -> Next {
         status.current_replicas = self.scale.spec_replicas;
         status.desired_replicas = self.scale.spec_replicas;
-        status.current_metrics = self.currents();
+        self.show_metrics(status);
         Next::Done
     }
 
@@ -280,11 +282,11 @@ impl Sync {
     fn fail(&self, status: &mut Status) {
         status.current_replicas = self.scale.spec_replicas;
         if self.failure_shows_metrics {
-            status.current_metrics = self.currents();
+            self.show_metrics(status);
         }
     }
 
-    fn currents(&self) -> Vec<Option<super::status::Current>> {
-        self.measured.iter().map(|one| one.current).collect()
+    fn show_metrics(&self, status: &mut Status) {
+        status.current_metrics.clone_from(&self.currents);
     }
 }

@@ -85,10 +85,10 @@ pub enum Error {
 
 /// The sum of an external metric's series, in thousandths.
 #[must_use]
-pub fn sum_average_value(values: &[i64], profile: &Profile) -> i64 {
+pub fn sum_average_value(values: impl IntoIterator<Item = i64>, profile: &Profile) -> i64 {
     let mut usage: i64 = 0;
     for value in values {
-        usage = usage.wrapping_add(*value);
+        usage = usage.wrapping_add(value);
         if usage < 0 && profile.clamp_average_value {
             // Upstream takes any negative sum for an overflow.
             return i64::MAX;
@@ -99,12 +99,12 @@ pub fn sum_average_value(values: &[i64], profile: &Profile) -> i64 {
 
 /// The same for a Value target.
 #[must_use]
-pub fn sum_value(values: &[i64], profile: &Profile) -> i64 {
+pub fn sum_value(values: impl IntoIterator<Item = i64>, profile: &Profile) -> i64 {
     let mut usage: i64 = 0;
     for value in values {
-        usage = match usage.checked_add(*value) {
-            None if profile.clamp_value && *value > 0 => return i64::MAX,
-            _ => usage.wrapping_add(*value),
+        usage = match usage.checked_add(value) {
+            None if profile.clamp_value && value > 0 => return i64::MAX,
+            _ => usage.wrapping_add(value),
         };
     }
     usage

@@ -5,12 +5,11 @@
 //! after the maximum. A trigger that comes while nobody waits is kept, one at most, and opens the next
 //! window at once.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use sim::Instant;
 
-use crate::id::{NodeId, PodId};
+use crate::id::{ById, NodeId, PodId};
 
 /// What triggers provisioning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,6 +28,27 @@ enum State {
     Open { since: Instant, last: Instant },
     /// The last batch is being worked on.
     Away,
+}
+
+/// What was seen in a window.
+#[derive(Debug, Clone, Default)]
+struct Seen {
+    /// How many windows there were before.
+    windows: u64,
+    /// The window in which each was seen last.
+    pods: ById<PodId, u64>,
+    nodes: ById<NodeId, u64>,
+}
+
+impl Seen {
+    /// Whether it is new in this window.
+    fn insert(&mut self, trigger: Trigger) -> bool {
+        let last = match trigger {
+            Trigger::Pod(id) => self.pods.insert(id, self.windows),
+            Trigger::Node(id) => self.nodes.insert(id, self.windows),
+        };
+        last != Some(self.windows)
+    }
 }
 
 /// Collects triggers into batches.
@@ -50,7 +70,7 @@ pub struct Batcher {
     max: Duration,
     /// What was seen in this window does not extend it.
     dedupe: bool,
-    seen: BTreeSet<Trigger>,
+    seen: Seen,
     token: bool,
     state: State,
 }
@@ -63,7 +83,7 @@ impl Batcher {
             idle,
             max,
             dedupe,
-            seen: BTreeSet::new(),
+            seen: Seen::default(),
             token: false,
             state: State::Waiting,
         }
@@ -100,7 +120,7 @@ impl Batcher {
         let ended = self.due().is_some_and(|due| due <= now);
         if ended {
             self.state = State::Away;
-            self.seen.clear();
+            self.seen.windows += 1;
         }
         ended
     }

@@ -191,6 +191,37 @@ pub struct InstanceType {
     /// What the kubelet keeps from pods: kube and system reserved, eviction threshold.
     pub overhead: Resources,
     allocatable: Resources,
+    facts: Facts,
+}
+
+/// What every launch asks of all types.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Facts {
+    exotic: bool,
+    arm: bool,
+    gpu: bool,
+}
+
+/// Resources that make a type exotic.
+const EXOTIC: [&str; 5] = [
+    "nvidia.com/gpu",
+    "amd.com/gpu",
+    "habana.ai/gaudi",
+    "aws.amazon.com/neuron",
+    "aws.amazon.com/neuroncore",
+];
+
+impl Facts {
+    fn of(requirements: &Requirements, capacity: &Resources) -> Self {
+        let values = |key| requirements.get(key).map_or(&[][..], Requirement::values);
+        let sizes = values("karpenter.k8s.aws/instance-size");
+        let metal = sizes.iter().any(|size| size.contains("metal"));
+        Facts {
+            exotic: metal || EXOTIC.iter().any(|name| capacity.extended(name) > 0),
+            arm: requirements.allows(labels::ARCH, "arm64"),
+            gpu: !values("karpenter.k8s.aws/instance-gpu-count").is_empty(),
+        }
+    }
 }
 
 impl InstanceType {
@@ -207,6 +238,7 @@ impl InstanceType {
         requirements.replace(labels::INSTANCE_TYPE, Requirement::only(name.clone()));
         let allocatable = capacity.clone() - &overhead;
         InstanceType {
+            facts: Facts::of(&requirements, &capacity),
             name,
             requirements,
             offerings,
@@ -220,6 +252,22 @@ impl InstanceType {
     #[must_use]
     pub fn allocatable(&self) -> &Resources {
         &self.allocatable
+    }
+
+    /// Whether it is bare metal or has accelerators (karpenter-provider-aws v1.14
+    /// pkg/providers/instance/filter/filter.go `ExoticInstanceTypeFilter`).
+    pub(crate) fn is_exotic(&self) -> bool {
+        self.facts.exotic
+    }
+
+    /// Whether it may have Arm cores.
+    pub(crate) fn is_arm(&self) -> bool {
+        self.facts.arm
+    }
+
+    /// Whether its labels count GPUs.
+    pub(crate) fn counts_gpus(&self) -> bool {
+        self.facts.gpu
     }
 
     /// The offerings that are available and that requirements admit.

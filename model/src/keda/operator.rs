@@ -17,20 +17,25 @@ use super::state::State;
 use super::task::{Evaluation, Purpose, Task};
 use super::version::Profile;
 use super::{evaluation, scaler};
+use crate::few::Few;
 use crate::hpa::Source;
 use crate::id::{DeploymentId, HpaId, ScaledObjectId};
 
 type Out = Outbox<Input, Output>;
 
+const NANOS: u64 = 1_000_000_000;
+
 /// KEDA's operator and metrics adapter.
 #[derive(Debug)]
 pub struct Operator {
     config: Config,
+    /// The wall clock at time zero: whole seconds of the Unix epoch, cut, and the nanoseconds beyond them.
+    epoch: (i64, u64),
     objects: BTreeMap<ScaledObjectId, State>,
-    tasks: BTreeMap<u32, Task>,
+    tasks: Few<u32, Task>,
     next_task: u32,
     /// Which task's which evaluation each query is for.
-    queries: BTreeMap<QueryId, (u32, usize)>,
+    queries: Few<QueryId, (u32, usize)>,
     next_query: u32,
 }
 
@@ -54,24 +59,27 @@ impl Operator {
     /// An operator that knows of no object.
     #[must_use]
     pub fn new(config: Config) -> Self {
+        let epoch = config.epoch.as_nanosecond();
+        let second = i128::from(NANOS);
         Operator {
             config,
+            epoch: (epoch.div_euclid(second) as i64, epoch.rem_euclid(second) as u64),
             objects: BTreeMap::new(),
-            tasks: BTreeMap::new(),
+            tasks: Few::default(),
             next_task: 0,
-            queries: BTreeMap::new(),
+            queries: Few::default(),
             next_query: 0,
         }
     }
 
     /// The wall clock in nanoseconds of the Unix epoch.
     fn wall(&self, now: Instant) -> i128 {
-        self.config.epoch.as_nanosecond() + i128::from(now.as_nanos())
+        i128::from(self.epoch.0) * i128::from(NANOS) + i128::from(self.epoch.1 + now.as_nanos())
     }
 
     /// In whole seconds, cut.
     fn wall_seconds(&self, now: Instant) -> i64 {
-        self.wall(now).div_euclid(1_000_000_000) as i64
+        self.epoch.0 + ((self.epoch.1 + now.as_nanos()) / NANOS) as i64
     }
 
     fn changed(&mut self, now: Instant, id: ScaledObjectId, view: View<'_>, out: &mut Out) {
@@ -160,7 +168,7 @@ impl Operator {
             state.looping = false;
             state.cached.clear();
             if let Some(task) = state.checking.take() {
-                self.tasks.remove(&task);
+                self.tasks.remove(task);
             }
             state.overdue = false;
         }
@@ -252,7 +260,7 @@ impl Operator {
 
     /// Starts what can be started: all evaluations at once, or one after the other.
     fn advance(&mut self, now: Instant, id: u32, view: View<'_>, out: &mut Out) {
-        while let Some(task) = self.tasks.get(&id) {
+        while let Some(task) = self.tasks.get(id) {
             let parallel = self.config.profile.parallel_triggers;
             match task.next_to_start(parallel) {
                 Some(index) => self.start(now, id, index, view, out),
@@ -264,7 +272,7 @@ impl Operator {
 
     fn start(&mut self, now: Instant, id: u32, index: usize, view: View<'_>, out: &mut Out) {
         let seconds = self.wall_seconds(now);
-        let Some(task) = self.tasks.get_mut(&id) else {
+        let Some(task) = self.tasks.get_mut(id) else {
             return;
         };
         let evaluation = &mut task.evaluations[index];
@@ -301,10 +309,10 @@ impl Operator {
     /// Any error is answered by building the scaler anew and asking once more
     /// (pkg/scaling/cache/scalers_cache.go `GetMetricsAndActivityForScaler`).
     fn answer(&mut self, now: Instant, query: QueryId, answer: &Answer, view: View<'_>, out: &mut Out) {
-        let Some((id, index)) = self.queries.remove(&query) else {
+        let Some((id, index)) = self.queries.remove(query) else {
             return;
         };
-        let Some(task) = self.tasks.get_mut(&id) else {
+        let Some(task) = self.tasks.get_mut(id) else {
             return;
         };
         let evaluation = &mut task.evaluations[index];
@@ -328,7 +336,7 @@ impl Operator {
     }
 
     fn finish(&mut self, now: Instant, id: u32, view: View<'_>, out: &mut Out) {
-        let Some(task) = self.tasks.remove(&id) else {
+        let Some(task) = self.tasks.remove(id) else {
             return;
         };
         let object = view.scaled_objects.get(task.object);
@@ -351,15 +359,18 @@ impl Operator {
                 composite,
             } => {
                 let pulled = evaluation::pulled(object, state, &task, composite, profile, view.api);
-                let name = match composite {
-                    true => generated::COMPOSITE_METRIC.into(),
-                    false => task.evaluations[0].name.clone(),
-                };
                 out.emit(Output::MetricValue {
                     hpa,
                     metric,
                     value: pulled.value,
                 });
+                if !self.config.publishes {
+                    return;
+                }
+                let name = match composite {
+                    true => generated::COMPOSITE_METRIC.into(),
+                    false => task.evaluations[0].name.clone(),
+                };
                 out.emit(Output::Publish(Box::new(Event::Pulled {
                     scaled_object: task.object,
                     metric: name,
@@ -399,15 +410,17 @@ impl Operator {
             if verdict.refreshes_last_active() {
                 state.last_active = Some(seconds);
             }
-            let values = task.evaluations.iter().map(|one| (one.name.clone(), one.raw));
-            out.emit(Output::Publish(Box::new(Event::Polled {
-                scaled_object: id,
-                current,
-                values: values.collect(),
-                active: polled.active,
-                error: polled.error,
-                verdict,
-            })));
+            if self.config.publishes {
+                let values = task.evaluations.iter().map(|one| (one.name.clone(), one.raw));
+                out.emit(Output::Publish(Box::new(Event::Polled {
+                    scaled_object: id,
+                    current,
+                    values: values.collect(),
+                    active: polled.active,
+                    error: polled.error,
+                    verdict,
+                })));
+            }
             if let Some(replicas) = verdict.replicas().filter(|replicas| *replicas != current) {
                 out.emit(scale_to(id, object.target, replicas));
             }

@@ -277,6 +277,9 @@ impl Cache {
 
     /// Notes where a pod hopes for room: nowhere, for `None`.
     pub fn nominate(&mut self, pod: PodRef, node: Option<NodeId>) {
+        if self.nominated.is_empty() && node.is_none() {
+            return;
+        }
         self.nominated.retain(|_, pods| {
             pods.retain(|other| other.id != pod.id);
             !pods.is_empty()

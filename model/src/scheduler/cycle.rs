@@ -72,7 +72,7 @@ pub fn find_nodes_that_fit(
     sampling: &mut Sampling,
 ) -> Found {
     let mut found = Found {
-        feasible: Vec::new(),
+        feasible: Vec::with_capacity(cache.node_count()),
         diagnosis: Diagnosis::default(),
         state: PreFilterState::new(cache, pod),
         nodes: cache.node_count(),

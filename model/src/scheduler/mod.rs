@@ -40,6 +40,7 @@ pub use node_info::{PlacedPod, PodRef};
 pub use plugin::{Plugin, PluginSet};
 pub use preemption::message;
 pub use profile::{LATEST, Profile};
+pub use score::Scores;
 
 use crate::api::{Api, Labels};
 use crate::distribution::Distribution;
@@ -111,10 +112,10 @@ pub enum Event {
         node: NodeId,
         /// How many nodes were looked at.
         evaluated: usize,
-        /// The feasible nodes with their total scores, in list order; a single feasible node is not scored.
-        feasible: Vec<(NodeId, i64)>,
-        /// The score of each plugin for the chosen node, 0 to 100, not weighted; empty if not scored.
-        scores: Vec<(Plugin, i64)>,
+        /// The feasible nodes, in list order.
+        feasible: Vec<NodeId>,
+        /// Their scores; none for a single one, which is not scored.
+        scores: Scores,
     },
     /// No node fits.
     FailedScheduling {

@@ -2,35 +2,54 @@
 
 use super::config::{Machine, PodCpu};
 
-/// Pods of one role on a node: how many there are of each kind, by what their manifests say of CPU. There are one or
-/// two kinds, so that a list in their order does.
+/// Pods of one role on a node: how many there are of each kind, by what their manifests say of CPU, in order. There is
+/// mostly one kind.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub(super) struct Pods(Vec<(PodCpu, u32)>);
+pub(super) struct Pods {
+    first: Option<(PodCpu, u32)>,
+    others: Vec<(PodCpu, u32)>,
+}
 
 impl Pods {
     /// One more of a kind.
     pub(super) fn add(&mut self, cpu: PodCpu) {
-        if let Some((_, count)) = self.0.iter_mut().find(|(known, _)| *known == cpu) {
+        let mut known = self.first.iter_mut().chain(&mut self.others);
+        if let Some((_, count)) = known.find(|(known, _)| *known == cpu) {
             *count += 1;
             return;
         }
-        let place = self.0.partition_point(|(known, _)| *known < cpu);
-        self.0.insert(place, (cpu, 1));
+        let mut new = (cpu, 1);
+        match &mut self.first {
+            None => self.first = Some(new),
+            Some(first) => {
+                if new < *first {
+                    std::mem::swap(first, &mut new);
+                }
+                let place = self.others.partition_point(|other| *other < new);
+                self.others.insert(place, new);
+            }
+        }
     }
 
     /// The kinds in order, and how many there are of each.
     pub(super) fn iter(&self) -> impl Iterator<Item = (PodCpu, u32)> + Clone + '_ {
-        self.0.iter().copied()
+        self.first.iter().chain(&self.others).copied()
+    }
+
+    /// How many kinds there are.
+    fn kinds(&self) -> usize {
+        usize::from(self.first.is_some()) + self.others.len()
     }
 }
 
 #[cfg(test)]
 impl<const N: usize> From<[(PodCpu, u32); N]> for Pods {
     fn from(kinds: [(PodCpu, u32); N]) -> Self {
-        let mut kinds = kinds.to_vec();
-        kinds.retain(|&(_, count)| count > 0);
-        kinds.sort_unstable();
-        Pods(kinds)
+        let mut pods = Pods::default();
+        for (cpu, count) in kinds {
+            (0..count).for_each(|_| pods.add(cpu));
+        }
+        pods
     }
 }
 
@@ -58,7 +77,7 @@ impl Site {
     fn is_idle(&self) -> bool {
         [&self.servers, &self.clients, &self.proxies]
             .into_iter()
-            .all(|pods| pods.0.is_empty())
+            .all(|pods| pods.first.is_none())
     }
 }
 
@@ -176,7 +195,7 @@ fn add_numbers(numbers: &mut Vec<u64>, site: &Site, machine: &Machine) {
     let gpu = machine.gpu.map_or(0, |model| u64::from(model.0) + 1);
     numbers.extend([vcpus, cores, speed, system, gpu]);
     for pods in kinds {
-        numbers.push(pods.0.len() as u64);
+        numbers.push(pods.kinds() as u64);
         for (cpu, count) in pods.iter() {
             let limit = cpu.limit.map_or(0, |limit| limit.0 as u64 + 1);
             numbers.extend([cpu.request.0 as u64, limit, u64::from(count)]);

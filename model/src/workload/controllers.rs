@@ -7,7 +7,7 @@
 //! pkg/controller/apis/config/v1alpha1/defaults.go). Until the controller has seen its own writes it makes
 //! no new decision for that ReplicaSet (`expectations`).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use super::daemon_set::{node_should_keep, node_should_run};
 use super::deployment::{self, SetView, Step};
 use super::victims;
 use crate::api::{Api, Deployment, Owner, Pod, ReplicaSet};
-use crate::id::{DaemonSetId, DeploymentId, NodeId, PodId, ReplicaSetId};
+use crate::id::{ById, DaemonSetId, DeploymentId, NodeId, PodId, ReplicaSetId};
 use crate::token_bucket::TokenBucket;
 
 /// At most so many pods are made or deleted in one sync.
@@ -104,7 +104,7 @@ pub struct Controllers {
     config: Config,
     replica_set_budget: TokenBucket,
     daemon_set_budget: TokenBucket,
-    sets: BTreeMap<ReplicaSetId, SetState>,
+    sets: ById<ReplicaSetId, SetState>,
     /// DaemonSet pods asked for and not yet made.
     daemon_pods: BTreeSet<(DaemonSetId, NodeId)>,
     ties: Stream,
@@ -129,7 +129,7 @@ impl Component for Controllers {
             Input::Deployment(id) => sync_deployment(id, now, api, out),
             Input::ReplicaSet(id) => self.sync_replica_set(now, id, api, out),
             Input::Observed(id) => {
-                if let Some(state) = self.sets.get_mut(&id) {
+                if let Some(state) = self.sets.get_mut(id) {
                     state.expectations = state.expectations.saturating_sub(1);
                 }
                 self.sync_replica_set(now, id, api, out);
@@ -160,7 +160,7 @@ impl Component for Controllers {
             Input::Delete(id, pod) => {
                 if api.pods.get(pod).is_some_and(|pod| pod.deletion.is_none()) {
                     out.emit(Output::DeletePod(pod));
-                } else if let Some(state) = self.sets.get_mut(&id) {
+                } else if let Some(state) = self.sets.get_mut(id) {
                     // Somebody else deleted it: there is nothing of ours to observe.
                     state.expectations = state.expectations.saturating_sub(1);
                 }
@@ -249,7 +249,7 @@ impl Controllers {
         Controllers {
             replica_set_budget: TokenBucket::new(config.qps, config.burst),
             daemon_set_budget: TokenBucket::new(config.qps, config.burst),
-            sets: BTreeMap::new(),
+            sets: ById::default(),
             daemon_pods: BTreeSet::new(),
             ties: streams.stream("replica-set/ties", 0),
             config,
@@ -261,7 +261,7 @@ impl Controllers {
         let Some(set) = api.replica_sets.get(id) else {
             return;
         };
-        if self.sets.entry(id).or_default().expectations > 0 {
+        if self.sets.get(id).is_some_and(|state| state.expectations > 0) {
             return;
         }
         let active = || {
@@ -303,12 +303,12 @@ impl Controllers {
     }
 
     fn expect(&mut self, id: ReplicaSetId) {
-        self.sets.entry(id).or_default().expectations += 1;
+        self.sets.get_or_default(id).expectations += 1;
     }
 
     /// A SuccessfulCreate event is a write as well, up to the recorder's limit.
     fn report_creation(&mut self, id: ReplicaSetId, now: Instant) {
-        let state = self.sets.entry(id).or_default();
+        let state = self.sets.get_or_default(id);
         state.events += 1;
         if state.events <= EVENT_BURST {
             let _ = self.replica_set_budget.take(now);

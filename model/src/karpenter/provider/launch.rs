@@ -20,15 +20,6 @@ use super::NodeClass;
 /// The most instance types that one call names (`maxInstanceTypes`).
 pub const MAX_INSTANCE_TYPES: usize = 60;
 
-/// Resources that make a type exotic.
-const EXOTIC: [&str; 5] = [
-    "nvidia.com/gpu",
-    "amd.com/gpu",
-    "habana.ai/gaudi",
-    "aws.amazon.com/neuron",
-    "aws.amazon.com/neuroncore",
-];
-
 /// All requested instance types were unavailable: the claim is deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("all requested instance types were unavailable during launch")]
@@ -128,14 +119,10 @@ fn made_up(candidates: Vec<Candidate<'_>>, class: &NodeClass) -> Result<FleetReq
 /// `DescribeImageQuery`; `MapToInstanceTypes`). For GPUs beside Arm cores AL2 never had one, and AL2023 only
 /// since v1.4 (v0.3x gave every type its image without drivers).
 fn has_image(family: AmiFamily, instance_type: &InstanceType, profile: &Profile) -> bool {
-    let labels = &instance_type.requirements;
-    let arm = labels.allows(labels::ARCH, "arm64");
-    let gpu = labels
-        .get("karpenter.k8s.aws/instance-gpu-count")
-        .is_some_and(|count| !count.values().is_empty());
+    let arm_gpu = instance_type.is_arm() && instance_type.counts_gpus();
     match family {
-        AmiFamily::Al2 => !(arm && gpu),
-        AmiFamily::Al2023 => !(arm && gpu) || profile.al2023_arm_gpu_image,
+        AmiFamily::Al2 => !arm_gpu,
+        AmiFamily::Al2023 => !arm_gpu || profile.al2023_arm_gpu_image,
         AmiFamily::Bottlerocket | AmiFamily::Custom => true,
     }
 }
@@ -153,9 +140,11 @@ fn compatible<'a>(claim: &NodeClaim, types: &'a InstanceTypes) -> Vec<Candidate<
             return None;
         }
         let available = instance_type.offerings.iter().filter(|own| own.available);
+        let mut offerings = Vec::with_capacity(instance_type.offerings.len());
+        offerings.extend(available.filter(|own| wanted.admits(own)));
         Some(Candidate {
             instance_type,
-            offerings: available.filter(|own| wanted.admits(own)).collect(),
+            offerings,
         })
     };
     admitted.iter().filter_map(candidate).collect()
@@ -175,8 +164,8 @@ fn filter<'a>(
     if requirements.has_min_values() {
         return candidates;
     }
-    if candidates.iter().any(|own| !is_exotic(own.instance_type)) {
-        candidates.retain(|own| !is_exotic(own.instance_type));
+    if candidates.iter().any(|own| !own.instance_type.is_exotic()) {
+        candidates.retain(|own| !own.instance_type.is_exotic());
     }
     without_dear_spot(candidates, profile)
 }
@@ -201,23 +190,6 @@ fn reserved<'a>(candidates: &[Candidate<'a>]) -> Vec<Candidate<'a>> {
         })
     };
     candidates.iter().filter_map(only_reserved).collect()
-}
-
-/// Whether a type is bare metal or has accelerators (`ExoticInstanceTypeFilter`).
-fn is_exotic(instance_type: &InstanceType) -> bool {
-    let metal = instance_type
-        .requirements
-        .get("karpenter.k8s.aws/instance-size")
-        .is_some_and(|sizes| sizes.values().iter().any(|size| is_metal(size)));
-    metal
-        || EXOTIC
-            .iter()
-            .any(|name| instance_type.capacity.extended(name) > 0)
-}
-
-/// Whether a size has the word in it; quicker than a search for any text would begin.
-fn is_metal(size: &str) -> bool {
-    size.as_bytes().windows(5).any(|part| part == b"metal")
 }
 
 /// Where both spot and on-demand could be launched, drops spot above the cheapest on-demand price: whole types

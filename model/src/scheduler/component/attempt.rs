@@ -81,24 +81,15 @@ impl Scheduler {
             )
         };
         let node = found.feasible[position];
-        let total = |i: usize| scores.totals.get(i).copied().unwrap_or(0);
+        let took = took(if fit == 1 { 0 } else { fit });
         let event = Event::Scheduled {
             pod: pod.id,
             node,
             evaluated: fit + unfit,
-            feasible: found
-                .feasible
-                .iter()
-                .enumerate()
-                .map(|(i, &node)| (node, total(i)))
-                .collect(),
-            scores: scores
-                .plugins
-                .iter()
-                .map(|(plugin, by_node)| (*plugin, by_node[position]))
-                .collect(),
+            feasible: found.feasible,
+            scores,
         };
-        (Decision::Place(node, event), took(if fit == 1 { 0 } else { fit }))
+        (Decision::Place(node, event), took)
     }
 
     /// The budgets, if anybody could be preempted at all.

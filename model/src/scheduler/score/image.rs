@@ -11,10 +11,10 @@ const MIN_THRESHOLD: i64 = 23 << 20;
 /// More than this, for each container, does not count either.
 const MAX_CONTAINER_THRESHOLD: i64 = 1000 << 20;
 
-pub(super) fn score(cache: &Cache, info: &PodInfo, nodes: &[&NodeInfo]) -> Vec<i64> {
+pub(super) fn score(cache: &Cache, info: &PodInfo, nodes: &[&NodeInfo], scores: &mut Vec<i64>) {
     let present: Vec<&ImageState> = info.images.iter().filter_map(|name| cache.image(name)).collect();
     if present.is_empty() {
-        return vec![0; nodes.len()];
+        return scores.extend(nodes.iter().map(|_| 0));
     }
     let all_nodes = cache.node_count() as f64;
     let scaled = |image: &ImageState, node: &NodeInfo| {
@@ -30,7 +30,7 @@ pub(super) fn score(cache: &Cache, info: &PodInfo, nodes: &[&NodeInfo]) -> Vec<i
         let here = present.iter().filter_map(|image| scaled(image, node));
         calculate_priority(here.sum(), info.images.len() as i64)
     };
-    nodes.iter().map(sum).collect()
+    scores.extend(nodes.iter().map(sum));
 }
 
 /// `calculatePriority`

@@ -12,7 +12,7 @@ type Amounts = [i64; 2];
 
 /// LeastAllocated or MostAllocated: containers without a request count as if they had one, of the pod and of
 /// those already there.
-pub(super) fn fit(cache: &Cache, info: &PodInfo, nodes: &[&NodeInfo]) -> Vec<i64> {
+pub(super) fn fit(cache: &Cache, info: &PodInfo, nodes: &[&NodeInfo], scores: &mut Vec<i64>) {
     let scorer = match cache.scoring_strategy {
         ScoringStrategy::LeastAllocated => least_requested_score,
         ScoringStrategy::MostAllocated => most_requested_score,
@@ -31,7 +31,7 @@ pub(super) fn fit(cache: &Cache, info: &PodInfo, nodes: &[&NodeInfo]) -> Vec<i64
         }
         if resources == 0 { 0 } else { sum / resources }
     };
-    nodes.iter().map(score).collect()
+    scores.extend(nodes.iter().map(score));
 }
 
 /// How much stays free, in per cent (least_allocated.go `leastRequestedScore`).
@@ -56,7 +56,7 @@ pub fn most_requested_score(requested: i64, allocatable: i64) -> i64 {
 
 /// How evenly CPU and memory would be used, of real requests; from 1.36 on, half-way between "as before" and
 /// how the pod changes it.
-pub(super) fn balanced(cache: &Cache, info: &PodInfo, nodes: &[&NodeInfo]) -> Vec<i64> {
+pub(super) fn balanced(cache: &Cache, info: &PodInfo, nodes: &[&NodeInfo], scores: &mut Vec<i64>) {
     let score = |node: &&NodeInfo| {
         let (taken, has) = (&node.requested, allocatable(node));
         let before = [taken.cpu.0, taken.memory.0];
@@ -72,7 +72,7 @@ pub(super) fn balanced(cache: &Cache, info: &PodInfo, nodes: &[&NodeInfo]) -> Ve
             with_pod
         }
     };
-    nodes.iter().map(score).collect()
+    scores.extend(nodes.iter().map(score));
 }
 
 /// 100 less the standard deviation of the used fractions, in per cent (balanced_allocation.go

@@ -259,6 +259,7 @@ impl Flow {
     /// Makes the state of what runs and what the proxies know.
     fn build(&mut self) {
         let mut state = State::default();
+        state.sites.reserve(self.nodes.len());
         self.site_nodes.clear();
         for (&node, &machine) in &self.nodes {
             state.sites.push(Site::new(machine));

@@ -134,9 +134,9 @@ impl Plant {
         let loops =
             f64::from(state.clients()) * clients.map_or(0.0, |clients| f64::from(clients.connections));
         let mut plant = Plant {
-            groups: Vec::new(),
-            of_site: Vec::new(),
-            classes: Vec::new(),
+            groups: Vec::with_capacity(state.sites.len()),
+            of_site: Vec::with_capacity(state.sites.len()),
+            classes: Vec::with_capacity(state.sites.len()),
             servers: f64::from(state.servers()),
             loops,
             proxies: state
@@ -193,7 +193,11 @@ impl Plant {
         let clients = f64::from(count(&site.clients)) * loops_per_client;
         let proxies = f64::from(count(&site.proxies));
         let free = (machine.vcpus - machine.system_cpu).max(1e-3);
-        let crowd = libm::pow((servers / free / CROWD).min(MOST_CROWDED), 8.5);
+        let crowd = if servers > 0.0 {
+            libm::pow((servers / free / CROWD).min(MOST_CROWDED), 8.5)
+        } else {
+            0.0
+        };
         Group {
             first,
             times: 0.0,
@@ -275,7 +279,11 @@ impl Plant {
 
     /// The throughput of `active` (0–1) of the clients beside `open` requests a second from outside.
     pub(in crate::traffic) fn solve(&self, active: f64, open: f64) -> Solution {
-        let mut solution = Solution::default();
+        let mut solution = Solution {
+            client_rates: Vec::with_capacity(self.groups.len()),
+            sigmas: Vec::with_capacity(self.groups.len()),
+            ..Solution::default()
+        };
         let loops = self.loops * active;
         if !self.serves() {
             return solution;

@@ -19,7 +19,7 @@ use sim::{Component, Instant, Outbox, Stream, Streams};
 
 use crate::api::{Api, Deletion, Owner, Pod};
 use crate::distribution::Distribution;
-use crate::id::{DaemonSetId, DeploymentId, NodeId, PodId};
+use crate::id::{ById, DaemonSetId, DeploymentId, NodeId, PodId};
 
 use images::Images;
 pub use images::{ImageSize, PULL_FIXED, PullRate};
@@ -167,7 +167,7 @@ pub struct View<'a> {
 pub struct Kubelets {
     config: Config,
     nodes: BTreeMap<NodeId, NodeState>,
-    pods: BTreeMap<PodId, PodState>,
+    pods: ById<PodId, PodState>,
     streams: Streams,
 }
 
@@ -251,7 +251,7 @@ impl Kubelets {
         Kubelets {
             config,
             nodes: BTreeMap::new(),
-            pods: BTreeMap::new(),
+            pods: ById::default(),
             streams,
         }
     }
@@ -281,13 +281,13 @@ impl Kubelets {
 
     fn is_due(&self, now: Instant, pod: PodId) -> bool {
         self.pods
-            .get(&pod)
+            .get(pod)
             .is_some_and(|state| !state.stopping && state.due == now)
     }
 
     fn is_stopping(&self, now: Instant, pod: PodId) -> bool {
         self.pods
-            .get(&pod)
+            .get(pod)
             .is_some_and(|state| state.stopping && state.due == now)
     }
 
@@ -314,7 +314,7 @@ impl Kubelets {
 
     fn node_down(&mut self, node: NodeId) {
         self.nodes.remove(&node);
-        self.pods.retain(|_, pod| pod.node != node);
+        self.pods.retain(|pod| pod.node != node);
     }
 
     fn bound(&mut self, now: Instant, pod: PodId, view: View<'_>, out: &mut Out) {
@@ -349,7 +349,7 @@ impl Kubelets {
     }
 
     fn make_sandbox(&mut self, now: Instant, pod: PodId, out: &mut Out) {
-        let Some(state) = self.pods.get_mut(&pod) else {
+        let Some(state) = self.pods.get_mut(pod) else {
             return;
         };
         state.due = now + self.config.sandbox.sample_duration(&mut state.stream);
@@ -360,7 +360,7 @@ impl Kubelets {
         let Some(object) = view.api.pods.get(pod) else {
             return;
         };
-        let Some(state) = self.pods.get_mut(&pod) else {
+        let Some(state) = self.pods.get_mut(pod) else {
             return;
         };
         let Some(node) = self.nodes.get_mut(&state.node) else {
@@ -415,7 +415,7 @@ impl Kubelets {
         for (image, waiting) in state.images.take_done(now) {
             out.emit(Output::ImagePresent(node, image));
             for pod in waiting {
-                let Some(pod_state) = self.pods.get_mut(&pod) else {
+                let Some(pod_state) = self.pods.get_mut(pod) else {
                     continue;
                 };
                 pod_state.missing = pod_state.missing.saturating_sub(1);
@@ -433,7 +433,7 @@ impl Kubelets {
         let Some(object) = view.api.pods.get(pod) else {
             return;
         };
-        let Some(state) = self.pods.get_mut(&pod) else {
+        let Some(state) = self.pods.get_mut(pod) else {
             return;
         };
         let Some(node) = self.nodes.get(&state.node) else {
@@ -467,7 +467,7 @@ impl Kubelets {
         let Some(object) = view.api.pods.get(pod) else {
             return;
         };
-        let Some(state) = self.pods.get_mut(&pod) else {
+        let Some(state) = self.pods.get_mut(pod) else {
             return;
         };
         state.running = true;
@@ -489,7 +489,7 @@ impl Kubelets {
         else {
             return;
         };
-        let Some(state) = self.pods.get_mut(&pod) else {
+        let Some(state) = self.pods.get_mut(pod) else {
             return;
         };
         if state.stopping {
@@ -515,7 +515,7 @@ impl Kubelets {
     }
 
     fn stopped(&mut self, now: Instant, pod: PodId, out: &mut Out) {
-        let Some(state) = self.pods.get_mut(&pod) else {
+        let Some(state) = self.pods.get_mut(pod) else {
             return;
         };
         out.emit(Output::PodStopped(pod));
@@ -524,7 +524,7 @@ impl Kubelets {
     }
 
     fn removed(&mut self, pod: PodId, out: &mut Out) {
-        if self.pods.remove(&pod).is_some() {
+        if self.pods.remove(pod).is_some() {
             out.emit(Output::RemovePod(pod));
         }
     }
