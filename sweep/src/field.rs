@@ -2,10 +2,20 @@
 
 use model::scenario::{Segment, parse_field};
 
-/// Kind and name of an object, its namespace left out, and the path in it.
-fn parts(name: &str) -> Option<(Option<(&str, &str)>, Vec<Segment>)> {
+/// A field's name in its parts.
+#[derive(PartialEq)]
+struct Parts<'a> {
+    /// Kind and name of the object, its namespace left out; `None` for the scenario itself.
+    object: Option<(&'a str, &'a str)>,
+    path: Vec<Segment>,
+}
+
+fn parts(name: &str) -> Option<Parts<'_>> {
     let (object, path) = parse_field(name)?;
-    Some((object.map(short), path))
+    Some(Parts {
+        object: object.map(short),
+        path,
+    })
 }
 
 fn short(object: &str) -> (&str, &str) {
@@ -20,10 +30,10 @@ pub(crate) fn same(one: &str, other: &str) -> bool {
 
 /// Whether two names mean the same field, or one a part of the other: what sets one sets the other.
 pub(crate) fn overlap(one: &str, other: &str) -> bool {
-    let (Some((object, path)), Some((other_object, other_path))) = (parts(one), parts(other)) else {
+    let (Some(one), Some(other)) = (parts(one), parts(other)) else {
         return false;
     };
-    object == other_object && (path.starts_with(&other_path) || other_path.starts_with(&path))
+    one.object == other.object && (one.path.starts_with(&other.path) || other.path.starts_with(&one.path))
 }
 
 #[cfg(test)]
