@@ -65,7 +65,8 @@ impl Watcher for Images {
 
     fn end(&mut self, _: Instant, seen: Seen<'_>) {
         let nodes = seen.api.nodes.iter();
-        let size = |(_, node): (_, &model::api::Node)| node.images.get("registry.k8s.io/hpa-example").copied();
+        let size =
+            |(_, node): (_, &model::api::Node)| node.images.get("registry.k8s.io/hpa-example").copied();
         self.0.extend(nodes.filter_map(size));
     }
 }
@@ -84,5 +85,9 @@ fn nodes_tell_how_many_bytes_an_image_came_in() {
     let mut images = Images::default();
     cluster::run_watched(&scenario, options, &mut images);
     assert!(images.0.len() > 2, "{:?}: some machines have joined", images.0);
-    assert!(images.0.iter().all(|&bytes| bytes == Bytes(190_000_000)), "{:?}", images.0);
+    assert!(
+        images.0.iter().all(|&bytes| bytes == Bytes(190_000_000)),
+        "{:?}",
+        images.0
+    );
 }
