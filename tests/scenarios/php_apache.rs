@@ -83,7 +83,7 @@ fn nodes_tell_how_many_bytes_an_image_came_in() {
         ..Options::of(&scenario)
     };
     let mut images = Images::default();
-    cluster::run_watched(&scenario, options, &mut images);
+    let _ = cluster::run_watched(&scenario, options, &mut images);
     assert!(images.0.len() > 2, "{:?}: some machines have joined", images.0);
     assert!(
         images.0.iter().all(|&bytes| bytes == Bytes(190_000_000)),
