@@ -12,6 +12,9 @@ use crate::failure::Failure;
 /// be another.
 const LARGEST: u64 = 64 << 20;
 
+/// What makes a directory a scenario.
+const SCENARIO: &str = "scenario.toml";
+
 /// Reads `scenario.toml`, all manifests as `kubectl apply -f manifests` takes them (YAML or JSON), and the CSV
 /// traces beside them.
 pub(crate) fn read_scenario(dir: &Path) -> Result<Files, Failure> {
@@ -27,6 +30,14 @@ pub(crate) fn read_scenario(dir: &Path) -> Result<Files, Failure> {
             ),
         );
     }
+    let toml = dir.join(SCENARIO);
+    if !toml.exists() {
+        return Err(
+            Failure::new(format!("there is no {}", toml.display())).hint(
+                "begin with an empty one: `scaletwin check` says what must stand in it; is this the right directory?",
+            ),
+        );
+    }
     let all = |sub, endings: &[&str]| -> Result<Vec<Source>, Failure> {
         listed(dir, sub, endings)?
             .iter()
@@ -34,7 +45,7 @@ pub(crate) fn read_scenario(dir: &Path) -> Result<Files, Failure> {
             .collect()
     };
     Ok(Files {
-        scenario: source(dir, Path::new("scenario.toml"))?,
+        scenario: source(dir, Path::new(SCENARIO))?,
         manifests: all("manifests", &["yaml", "yml", "json"])?,
         traces: all("traces", &["csv"])?,
     })

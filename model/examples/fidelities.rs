@@ -4,9 +4,12 @@
 //!
 //! Each scenario is told to both fidelities through the same inputs: 1–60 clients on two c5.xlarge with
 //! 1–17 servers each, up to six m5.large and an m3.medium; every fourth has Poisson arrivals from outside in
-//! place of clients. The request-level side is the mean of several seeds, since one of them alone may settle
-//! several per cent beside another. Arrivals beyond what the flow says can be served are not steady and are
-//! left out.
+//! place of clients. The judge is several request-level runs together, all their requests as one, since one run
+//! alone may settle several per cent beside another. Arrivals beyond what the flow says can be served are not
+//! steady and are left out.
+//!
+//! How far the judge itself can be trusted, and what a request-level run is worth, stands below flow's errors: as many
+//! other runs together against the judge, and one other run against it.
 
 #![expect(clippy::disallowed_types, reason = "it times the model, from outside")]
 
@@ -30,7 +33,8 @@ const NO_REQUEST: PodCpu = PodCpu {
     request: MilliCpu(0),
     limit: None,
 };
-const SEEDS: u64 = 6;
+/// Request-level runs that are judged by together.
+const SEEDS: u64 = 12;
 const BEGIN: u64 = 15;
 const END: u64 = 60;
 
@@ -40,8 +44,18 @@ struct Scenario {
     arrivals: f64,
 }
 
+/// What is compared, and how it is printed.
+const NAMES: [&str; 4] = ["throughput", "p50", "p95", "p99"];
+const SHARES: [f64; 3] = [0.5, 0.95, 0.99];
+/// A run's response times are known by so many of their percentiles.
+const GRAIN: u32 = 1000;
+
 fn machines() -> [Machine; 3] {
-    let cpu = Cpu::default();
+    // The walkthrough's, whose states these are like.
+    let cpu = Cpu {
+        system_cpu: 1.5,
+        ..Cpu::default()
+    };
     [
         cpu.machine("c5.xlarge", 3400.0, 4, 2, NodeKind::System, None),
         cpu.machine("m5.large", 3100.0, 2, 1, NodeKind::Worker, None),
@@ -144,71 +158,109 @@ fn start(scenario: &Scenario, fidelity: Fidelity, seed: u64) -> Traffic {
     traffic
 }
 
-/// Requests a second, and p50 and p95 of the response time.
-fn measure(traffic: &mut Traffic) -> [f64; 3] {
+/// Requests a second between [`BEGIN`] and [`END`], and such percentiles of their response times.
+fn measure(traffic: &mut Traffic, shares: &[f64]) -> (f64, Vec<f64>) {
     let (begin, end) = (Instant::from_secs(BEGIN), Instant::from_secs(END));
     let before = traffic.stats(begin).served;
     let rate = (traffic.stats(end).served - before) / (END - BEGIN) as f64;
-    let latency = traffic.latency(begin, end, &[0.5, 0.95]);
-    [rate, latency[0], latency[1]]
+    (rate, traffic.latency(begin, end, shares))
+}
+
+/// One run by itself: what [`NAMES`] says.
+fn alone(scenario: &Scenario, fidelity: Fidelity, seed: u64) -> [f64; 4] {
+    let (rate, times) = measure(&mut start(scenario, fidelity, seed), &SHARES);
+    [rate, times[0], times[1], times[2]]
+}
+
+/// The same of several request-level runs together: the mean rate, and percentiles of the requests of all. They serve
+/// nearly alike, so each counts as much as the next.
+fn together(scenario: &Scenario, seeds: std::ops::Range<u64>) -> [f64; 4] {
+    let grain: Vec<f64> = (0..GRAIN)
+        .map(|i| (f64::from(i) + 0.5) / f64::from(GRAIN))
+        .collect();
+    let (mut rate, mut times) = (0.0, Vec::new());
+    for seed in seeds {
+        let found = measure(&mut start(scenario, Fidelity::Requests, seed), &grain);
+        rate += found.0 / SEEDS as f64;
+        times.extend(found.1);
+    }
+    times.sort_unstable_by(f64::total_cmp);
+    let [p50, p95, p99] = SHARES.map(|share| times[(share * times.len() as f64) as usize - 1]);
+    [rate, p50, p95, p99]
+}
+
+/// How far values are from the judge's, in per cent.
+fn errors(found: [f64; 4], judge: [f64; 4]) -> [f64; 4] {
+    std::array::from_fn(|i| (found[i] / judge[i] - 1.0) * 100.0)
 }
 
 fn main() {
     let mut stream = Streams::new(2026).stream("example/scenarios", 0);
-    let mut errors: [Vec<f64>; 3] = Default::default();
+    let (mut of_flow, mut of_others, mut of_one) = (Vec::new(), Vec::new(), Vec::new());
     let (mut flow_time, mut request_time, mut unsettled) = (Duration::ZERO, Duration::ZERO, 0);
-    println!("   requests/s       flow          p50 s            p95 s         nodes (servers, clients)");
+    println!(
+        "   requests/s       flow          p50 s            p95 s            p99 s         nodes (servers, clients)"
+    );
     for number in 0..200 {
         let scenario = random(&mut stream, number);
+        let first = number * (2 * SEEDS + 1);
         let clock = Clock::now();
-        let mut judge = [0.0; 3];
-        for seed in 0..SEEDS {
-            let found = measure(&mut start(&scenario, Fidelity::Requests, number * SEEDS + seed));
-            judge
-                .iter_mut()
-                .zip(found)
-                .for_each(|(sum, value)| *sum += value / SEEDS as f64);
-        }
+        let judge = together(&scenario, first..first + SEEDS);
         request_time += clock.elapsed();
+        let others = together(&scenario, first + SEEDS..first + 2 * SEEDS);
+        let one = alone(&scenario, Fidelity::Requests, first + 2 * SEEDS);
         let mut traffic = start(&scenario, Fidelity::Flow, 0);
         let clock = Clock::now();
         traffic.advance(Instant::from_secs(END));
         flow_time += clock.elapsed();
-        let flow = measure(&mut start(&scenario, Fidelity::Flow, 0));
+        let flow = alone(&scenario, Fidelity::Flow, 0);
         let two = traffic.unsettled(Instant::from_secs(BEGIN), Instant::from_secs(END)) > 0.5;
         unsettled += u32::from(two);
-        let of = |i: usize| (flow[i] / judge[i] - 1.0) * 100.0;
-        (0..3).for_each(|i| errors[i].push(of(i).abs()));
+        let off = errors(flow, judge);
+        of_flow.push(off);
+        of_others.push(errors(others, judge));
+        of_one.push(errors(one, judge));
         let nodes: Vec<(u32, u32)> = scenario
             .nodes
             .iter()
             .map(|&(_, servers, clients)| (servers, clients))
             .collect();
         println!(
-            "{:8.2} {:8.2} {:+5.1} %  {:.3} {:+5.1} %  {:.3} {:+5.1} %  {} {nodes:?}",
+            "{:8.2} {:8.2} {:+5.1} %  {:.3} {:+5.1} %  {:.3} {:+5.1} %  {:.3} {:+5.1} %  {} {nodes:?}",
             judge[0],
             flow[0],
-            of(0),
+            off[0],
             judge[1],
-            of(1),
+            off[1],
             judge[2],
-            of(2),
+            off[2],
+            judge[3],
+            off[3],
             if two { "unsettled" } else { "         " },
         );
     }
-    for (name, mut errors) in ["throughput", "p50", "p95"].into_iter().zip(errors) {
-        errors.sort_unstable_by(f64::total_cmp);
-        let mean = errors.iter().sum::<f64>() / errors.len() as f64;
-        let within =
-            errors.iter().filter(|&&error| error <= 3.0).count() as f64 / errors.len() as f64 * 100.0;
-        let (median, worst) = (errors[errors.len() / 2], errors[errors.len() - 1]);
-        println!(
-            "{name}: mean {mean:.2} %, median {median:.2} %, within 3 % in {within:.1} %, worst {worst:.1} %"
-        );
-    }
+    tell("flow", &of_flow);
+    tell(&format!("{SEEDS} other runs"), &of_others);
+    tell("one other run", &of_one);
     println!("unsettled: {unsettled} of 200");
     println!("time: flow {flow_time:.1?}, requests {request_time:.1?} for {SEEDS} seeds of {END} s each");
     clock_the_walkthrough();
+}
+
+/// How far off somebody is over all scenarios, by what is compared.
+fn tell(who: &str, errors: &[[f64; 4]]) {
+    println!("{who}, against {SEEDS} runs together:");
+    for (i, name) in NAMES.iter().enumerate() {
+        let mut own: Vec<f64> = errors.iter().map(|errors| errors[i].abs()).collect();
+        own.sort_unstable_by(f64::total_cmp);
+        let count = own.len() as f64;
+        let mean = own.iter().sum::<f64>() / count;
+        let within = own.iter().filter(|&&error| error <= 3.0).count() as f64 / count * 100.0;
+        let (median, worst) = (own[own.len() / 2], own[own.len() - 1]);
+        println!(
+            "  {name:10}  mean {mean:5.2} %, median {median:5.2} %, within 3 % in {within:5.1} %, worst {worst:5.1} %"
+        );
+    }
 }
 
 /// 48 minutes of 40 clients and 77 servers on eight nodes, with a node joining every four minutes.

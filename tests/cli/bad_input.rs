@@ -94,7 +94,11 @@ fn an_empty_scenario() {
     check(
         "no-toml",
         |dir| fs::remove_file(dir.join("scenario.toml")).unwrap(),
-        &["cannot read", "scenario.toml"],
+        &[
+            "there is no ",
+            "bad-no-toml/scenario.toml",
+            "begin with an empty one",
+        ],
     );
     check(
         "toml-is-directory",

@@ -29,7 +29,7 @@ fn price(sets: &[&str]) -> Price {
 /// The dollars that consolidation saves, what they cost in evictions, and that waiting longer than the pauses of
 /// the autoscaler is the same as never.
 #[test]
-fn consolidating_at_once_saves_a_fifth_and_moves_pods_all_the_time() {
+fn consolidating_at_once_saves_machines_and_moves_pods_all_the_time() {
     let after = |wait: &str| {
         price(&[&format!(
             "NodePool/default: spec.disruption.consolidateAfter={wait}"

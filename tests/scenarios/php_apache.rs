@@ -1,4 +1,9 @@
-use super::{Run, SEEDS, within};
+use model::cluster::{self, Notice, Options, Seen, Watcher};
+use model::quantity::Bytes;
+use model::scenario::load;
+use sim::Instant;
+
+use super::{Run, SEEDS, files, within};
 
 /// The story of the measured run; how near the curves come is judged by `scaletwin accuracy`.
 #[test]
@@ -49,4 +54,40 @@ fn forty_clients_fill_the_cluster_and_one_empties_it_after_five_minutes() {
             6.0..=10.0,
         );
     }
+}
+
+/// How big the service's image is by the status of each node that has it, at the end.
+#[derive(Default)]
+struct Images(Vec<Bytes>);
+
+impl Watcher for Images {
+    fn hear(&mut self, _: Instant, _: Notice, _: Seen<'_>) {}
+
+    fn end(&mut self, _: Instant, seen: Seen<'_>) {
+        let nodes = seen.api.nodes.iter();
+        let size =
+            |(_, node): (_, &model::api::Node)| node.images.get("registry.k8s.io/hpa-example").copied();
+        self.0.extend(nodes.filter_map(size));
+    }
+}
+
+/// What the scheduler weighs is what came over the network, on machines that have had it for long and on those
+/// that pulled it.
+#[test]
+fn nodes_tell_how_many_bytes_an_image_came_in() {
+    let (scenario, _) = load(&files("php-apache"), &[]).expect("a shipped scenario");
+    let options = Options {
+        log: false,
+        latencies: false,
+        dashboard: false,
+        ..Options::of(&scenario)
+    };
+    let mut images = Images::default();
+    let _ = cluster::run_watched(&scenario, options, &mut images);
+    assert!(images.0.len() > 2, "{:?}: some machines have joined", images.0);
+    assert!(
+        images.0.iter().all(|&bytes| bytes == Bytes(190_000_000)),
+        "{:?}",
+        images.0
+    );
 }

@@ -68,7 +68,7 @@ pub struct Node {
     pub ready: bool,
     /// When the Ready condition last changed.
     pub ready_since: Instant,
-    /// status.images: the size in bytes of each image present.
+    /// status.images: the bytes of each image present, as they came over the network.
     pub images: BTreeMap<String, Bytes>,
     /// The NodeClaim that made it, if Karpenter did.
     pub claim: Option<NodeClaimId>,

@@ -380,9 +380,11 @@ impl Cluster<'_> {
     }
 }
 
-/// What an image takes on disk, as the node's status says.
+/// How big an image is, as the node's status says: its manifest, its configuration and its layers as they came over
+/// the network, whatever they take on the disk (containerd v2.1.4 internal/cri/store/image/image.go `getImage`;
+/// v1.7.27 pkg/cri/store/image/image.go `getImage`).
 pub(super) fn image_bytes(size: &kubelet::ImageSize) -> Bytes {
-    Bytes(size.uncompressed as i64)
+    Bytes(size.compressed as i64)
 }
 
 /// The hardware of a node's instance type.

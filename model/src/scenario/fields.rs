@@ -246,9 +246,12 @@ const CPU: &[Field] = &[
     noted("smt_gain", "what the second thread of a busy core adds, in cores"),
     noted(
         "system_cpu",
-        "steady use of everything else on a system node, vCPU",
+        "steady use of everything else on a node of a node group, vCPU; assumed 0.3, plausible 0.05 (agents alone) to 1",
     ),
-    noted("worker_system_cpu", "the same on other nodes, vCPU"),
+    noted(
+        "worker_system_cpu",
+        "the same on Karpenter's nodes; assumed 0.08, plausible 0 to 0.25",
+    ),
     noted("reference_mhz", "the clock at which a core has speed 1"),
     noted(
         "speeds.*",

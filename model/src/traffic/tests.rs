@@ -112,9 +112,18 @@ impl Bench {
     }
 }
 
+/// The measured run's machines.
+pub(super) fn measured() -> Cpu {
+    Cpu {
+        system_cpu: 1.5,
+        ..Cpu::default()
+    }
+}
+
 fn closed() -> Config {
     Config {
         clients: Some(Clients::default()),
+        cpu: measured(),
         ..Config::default()
     }
 }
@@ -129,6 +138,7 @@ fn open(rate: f64, timeout: Option<Duration>) -> Config {
             network_delay,
             timeout,
         }],
+        cpu: measured(),
         ..Config::default()
     }
 }

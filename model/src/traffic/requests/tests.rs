@@ -1,9 +1,10 @@
 //! Steady states against what was measured, and the flow form against requests.
 
-use super::super::config::{Clients, Config, Cpu, Machine, NodeKind};
+use super::super::config::{Clients, Config, Machine, NodeKind};
 use super::super::flow;
 use super::super::probe::{self, Effort, Finding};
 use super::super::state::{Pods, Site, State};
+use super::super::tests::measured;
 use super::*;
 use crate::quantity::MilliCpu;
 
@@ -17,7 +18,7 @@ const NO_REQUEST: PodCpu = PodCpu {
 };
 
 fn machine(kind: &str) -> Machine {
-    let cpu = Cpu::default();
+    let cpu = measured();
     match kind {
         "c5" => cpu.machine("c5.xlarge", 3400.0, 4, 2, NodeKind::System, None),
         "m5" => cpu.machine("m5.large", 3100.0, 2, 1, NodeKind::Worker, None),
@@ -44,6 +45,7 @@ fn state(nodes: &[(&str, u32, u32)]) -> State {
 fn config() -> Config {
     Config {
         clients: Some(Clients::default()),
+        cpu: measured(),
         ..Config::default()
     }
 }
