@@ -279,6 +279,7 @@ impl<'a, M: Model> Engine<'a, M> {
     /// Runs a block, with a race if there is one.
     fn block(&self, block: Vec<(u32, Point)>, current: &Runs) -> Result<Vec<Configuration>, Halt> {
         let most = self.plan.replications;
+        let size = block.len();
         let mut active: Vec<Contestant<M::Prepared>> = block
             .into_iter()
             .map(|(number, point)| Contestant::new(number, Some(point)))
@@ -292,7 +293,7 @@ impl<'a, M: Model> Engine<'a, M> {
                 break;
             };
             let runs: Vec<&Runs> = active.iter().map(|contestant| &contestant.runs).collect();
-            let fates = stopped(self.plan, race, current, &runs);
+            let fates = stopped(self.plan, race, size, current, &runs);
             let numbers: Vec<u32> = active.iter().map(|contestant| contestant.number).collect();
             let mut left = Vec::new();
             for (contestant, fate) in active.into_iter().zip(fates) {
