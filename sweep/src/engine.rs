@@ -226,7 +226,7 @@ impl<'a, M: Model> Engine<'a, M> {
                 self.optimize(budget, population, seed, &mut all)?;
             }
             design => {
-                let points = design.points(&self.plan.axes).unwrap_or_default();
+                let points = design.planned(&self.plan.axes).unwrap_or_default();
                 self.blocks(points, shard, &mut all)?;
             }
         }

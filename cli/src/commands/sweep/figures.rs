@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use plots::{Beside, Chart, ChartPanel, Curve, Dot, Figure, Ink, Layer, Picture, Place, Ruler, Theme};
-use sweep::effects::Effect;
+use sweep::effects::{Basis, Effect};
 use sweep::plan::counted;
 use sweep::sensitivity::{Indices, Sensitivity};
 use sweep::statistics::{Estimate, mean};
@@ -133,12 +133,22 @@ fn shown(measure: Measure, value: f64) -> f64 {
 fn about(answer: &Answered<'_>) -> String {
     let plan = &answer.sweep.plan;
     format!(
-        "{} ({}), {} each, simulated in {}",
-        counted(answer.found.len() - 1, "configuration"),
-        plan.design.as_str(),
-        counted(plan.replications as usize, "seed"),
+        "{}, {} each, simulated in {}",
+        answer.how_many(),
+        answer.seeds(),
         Fidelity::from(plan.fidelity).as_str()
     )
+}
+
+/// From which seeds means over configurations are, if not from all.
+fn shared_seeds(answer: &Answered<'_>) -> String {
+    let plan = &answer.sweep.plan;
+    let shared = sweep::effects::seeds(plan, answer.found);
+    if shared < plan.replications as usize {
+        format!("; from the {} that all have", counted(shared, "seed"))
+    } else {
+        String::new()
+    }
 }
 
 /// The first objective against each other: all configurations, the front, the current one, the one to take.
@@ -362,8 +372,9 @@ fn effects(answer: &Answered<'_>) -> Chart {
             at: if axis.numeric { path } else { Vec::new() },
             color,
         };
+        let idle = if answer.is_idle(effect.axis) { ": no effect" } else { "" };
         ChartPanel {
-            title: axis.name.clone(),
+            title: format!("{}{idle}", axis.name),
             x: Ruler::Names {
                 label: String::new(),
                 names: effect.levels.iter().map(|level| level.label.clone()).collect(),
@@ -415,12 +426,20 @@ fn effects(answer: &Answered<'_>) -> Chart {
     let across = plan.axes.len() < plan.objectives.len();
     let grid = if across { by_measure } else { turned(by_measure) };
     let (rows, columns) = (grid.len() as u32, grid.first().map_or(1, Vec::len));
+    let what = match answer.basis {
+        Basis::All => "means over all configurations with the value; whiskers: 95 %, over seeds",
+        Basis::Model => {
+            "means with the other axes held (least squares); whiskers: 95 %, over seeds and the choice of configurations"
+        }
+        Basis::Plain => {
+            "means of the configurations with the value; whiskers: 95 %, over seeds and the choice of configurations"
+        }
+    };
     Chart {
         title: format!("{}: what each setting does by itself", plan.name),
         notes: vec![
             about(answer),
-            "dots: means over all configurations with the value; whiskers: 95 % of its distance from the mean of all, seed by seed"
-                .to_owned(),
+            format!("dots: {what}{}", shared_seeds(answer)),
         ],
         columns,
         panels: grid.into_iter().flatten().collect(),
@@ -442,26 +461,31 @@ fn turned(rows: Vec<Vec<ChartPanel>>) -> Vec<Vec<ChartPanel>> {
     columns
 }
 
+/// The ends of an interval and its middle, within what a measure can be. Without an interval there is the middle alone.
 fn ends(measure: Measure, estimate: Estimate) -> [f64; 3] {
-    // A single seed has no interval.
-    let half = if estimate.half.is_finite() {
-        estimate.half
-    } else {
-        0.0
-    };
-    [estimate.mean - half, estimate.mean, estimate.mean + half].map(|value| shown(measure, value))
+    let most = if measure == Measure::FailedShare { 1.0 } else { f64::INFINITY };
+    within(estimate, most).map(|value| shown(measure, value))
+}
+
+/// The ends of an interval and its middle, from zero to a limit.
+fn within(estimate: Estimate, most: f64) -> [f64; 3] {
+    let inside = |value: f64| value.max(0.0).min(most);
+    if !estimate.half.is_finite() {
+        return [f64::NAN, estimate.mean, f64::NAN];
+    }
+    [inside(estimate.low()), estimate.mean, inside(estimate.high())]
 }
 
 /// A panel for each objective, bars by axis.
 fn sensitivities(answer: &Answered<'_>) -> Chart {
     let plan = &answer.sweep.plan;
-    let bars = |label: &str, estimates: &[Estimate], factor: f64, beside: (usize, usize)| Ink::Bars {
+    let bars = |label: &str, estimates: &[Estimate], (factor, most): (f64, f64), beside: (usize, usize)| Ink::Bars {
         label: label.to_owned(),
         values: estimates
             .iter()
             .map(|own| {
-                let half = if own.half.is_finite() { own.half } else { 0.0 };
-                [own.mean - half, own.mean, own.mean + half].map(|value| value * factor)
+                let [low, mean, high] = within(*own, most);
+                [low, mean.max(0.0), high].map(|value| value * factor)
             })
             .collect(),
         beside,
@@ -471,11 +495,11 @@ fn sensitivities(answer: &Answered<'_>) -> Chart {
         let (inks, label) = match &own.indices {
             Indices::Sobol { first, total } => {
                 let of = 1 + usize::from(total.is_some());
-                let mut inks = vec![bars("by itself", first, 100.0, (0, of))];
+                let mut inks = vec![bars("by itself", first, (100.0, 1.0), (0, of))];
                 inks.extend(
                     total
                         .iter()
-                        .map(|total| bars("with others", total, 100.0, (1, of))),
+                        .map(|total| bars("with others", total, (100.0, 1.0), (1, of))),
                 );
                 (inks, "% of the variance".to_owned())
             }
@@ -486,7 +510,7 @@ fn sensitivities(answer: &Answered<'_>) -> Chart {
                 } else {
                     format!("mean size of a move's effect ({unit})")
                 };
-                (vec![bars("μ*", sizes, factor, (0, 1))], label)
+                (vec![bars("μ*", sizes, (factor, f64::INFINITY), (0, 1))], label)
             }
         };
         ChartPanel {
@@ -515,9 +539,11 @@ fn sensitivities(answer: &Answered<'_>) -> Chart {
     };
     let columns = panels.len().clamp(1, 3);
     let rows = panels.len().div_ceil(columns) as u32;
+    // Elementary effects are of each configuration's own seeds.
+    let seeds = if is_morris { String::new() } else { shared_seeds(answer) };
     Chart {
         title: format!("{}: which setting matters", plan.name),
-        notes: vec![format!("{what}, with 95 % intervals; {}", about(answer))],
+        notes: vec![format!("{what}, with 95 % intervals; {}{seeds}", about(answer))],
         columns,
         panels,
         size: (960, 70 + (120 + 44 * plan.axes.len() as u32) * rows),

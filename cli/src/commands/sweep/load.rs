@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use model::scenario::{Base, Source};
 use sweep::check::{Reason, axis_problems};
+use sweep::plan::counted;
 use sweep::{Design, Plan, Shard};
 
 use crate::failure::Failure;
@@ -85,7 +86,12 @@ impl Sweep {
             ),
             design => {
                 let count = design.points(&plan.axes).map_or(0, |points| points.len());
-                format!("{} configurations", sweep::plan::grouped(count as u128))
+                let all = design.planned(&plan.axes).map_or(0, |points| points.len());
+                let beside = match all - count {
+                    0 => String::new(),
+                    probes => format!(" and {} beside them", counted(probes, "probe")),
+                };
+                format!("{} configurations{beside}", sweep::plan::grouped(count as u128))
             }
         };
         let part = match shard {
