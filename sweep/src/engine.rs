@@ -595,7 +595,18 @@ mod tests {
 
     #[test]
     fn threads_and_shards_make_no_difference() {
-        let plan = plan(&format!("replications = 6\n[race]\nfirst = 2\n{AXES}"));
+        let all = shared_out("");
+        assert_eq!(all.len(), 101);
+        let refused = all.iter().any(|own| matches!(own.fate, Fate::Refused(_)));
+        assert!(refused, "some make no sense");
+        // Sixty, the current one, and probes in the blocks of both shards.
+        let some = shared_out("[design]\nkind = 'latin'\npoints = 60");
+        assert!(some.len() > 65, "{}", some.len());
+    }
+
+    /// A sweep with any threads and of merged shards.
+    fn shared_out(design: &str) -> Vec<Configuration> {
+        let plan = plan(&format!("replications = 6\n[race]\nfirst = 2\n{design}\n{AXES}"));
         let (one, two) = (Dir::new("one"), Dir::new("two"));
         let (expected, _) = run(&plan, &one, Shard::WHOLE, 1);
         assert_eq!(run(&plan, &two, Shard::WHOLE, 4).0, expected);
@@ -603,11 +614,6 @@ mod tests {
             expected.iter().any(|own| matches!(own.fate, Fate::Beaten(_))),
             "the race stops some"
         );
-        assert!(
-            expected.iter().any(|own| matches!(own.fate, Fate::Refused(_))),
-            "some make no sense"
-        );
-        assert_eq!(expected.len(), 101);
 
         let shards: Vec<Dir> = (0..4).map(|index| Dir::new(&format!("shard{index}"))).collect();
         let mut known = Known::new();
@@ -623,6 +629,7 @@ mod tests {
         let lost = *known.keys().last().expect("has runs");
         known.remove(&lost);
         assert!(matches!(merge(known), Err(Halt::Incomplete { missing: 1 })));
+        expected
     }
 
     #[test]

@@ -133,21 +133,6 @@ impl Measure {
         self.about().name
     }
 
-    /// Whether it counts something: a whole number.
-    #[must_use]
-    pub fn is_count(self) -> bool {
-        matches!(
-            self,
-            Measure::ScaleEvents
-                | Measure::Evictions
-                | Measure::Launches
-                | Measure::LaunchFailures
-                | Measure::Interruptions
-                | Measure::ReplicasPeak
-                | Measure::NodesPeak
-        )
-    }
-
     /// Its unit; empty for counts and shares.
     #[must_use]
     pub fn unit(self) -> &'static str {

@@ -13,12 +13,12 @@
 //! neither on threads nor on which machine runs which block. (After racing by M. Birattari and others, "A racing
 //! algorithm for configuring metaheuristics", 2002.)
 
-use crate::constraint::{Bounded, Constraint};
+use crate::constraint::Constraint;
 use crate::measure::Measure;
 use crate::plan::{Plan, Race};
 use crate::statistics::{deviation, mean, quantile};
 
-/// The standard deviation of what rounding to whole numbers adds, 1/√12. (W. F. Sheppard 1898)
+/// The standard deviation of what rounding takes away, in steps: 1/√12. (W. F. Sheppard 1898)
 const ROUNDING: f64 = 0.288_675_134_594_812_9;
 
 /// The runs of one configuration, seed by seed.
@@ -103,7 +103,7 @@ impl Judge<'_> {
             if differences.iter().all(|difference| *difference == 0.0) {
                 continue;
             }
-            if !self.is_positive(&differences, measure.is_count()) {
+            if !self.is_positive(&differences) {
                 return false;
             }
             worse = true;
@@ -126,26 +126,27 @@ impl Judge<'_> {
         (0..self.seeds).map(difference).collect()
     }
 
-    /// Whether the mean is surely above zero. Counts that happen to differ by the same in a few seeds have no spread
-    /// to be judged by; what rounding to whole numbers alone would leave is the least that they are taken to have.
-    fn is_positive(&self, values: &[f64], counts: bool) -> bool {
-        let least = if counts { ROUNDING } else { 0.0 };
-        let (mean, spread) = (mean(values), deviation(values).max(least));
+    /// Whether the mean is surely above zero. Numbers that come in steps, as counts do and what machines cost, are the
+    /// same in a few seeds quite often, which leaves no spread to be judged by: then the number is taken for a step,
+    /// and what rounding to steps leaves for the spread.
+    fn is_positive(&self, values: &[f64]) -> bool {
+        let (mean, spread) = (mean(values), deviation(values));
+        let spread = if spread > 0.0 { spread } else { ROUNDING * mean };
         mean > 0.0 && mean * (values.len() as f64).sqrt() > self.bound * spread
     }
 
     fn standing(&self, runs: &Runs) -> Standing {
         let mut keeps = true;
         for (index, constraint) in self.plan.constraints.iter().enumerate() {
-            let counts = matches!(constraint.what, Bounded::Whole(measure) if measure.is_count());
             let margin = |seed: usize| excess(constraint, runs[seed][Measure::COUNT + index]);
             let excess: Vec<f64> = (0..self.seeds).map(margin).collect();
-            if self.is_positive(&excess, counts) {
+            if self.is_positive(&excess) {
                 return Standing::Breaks;
             }
             let room: Vec<f64> = excess.iter().map(|excess| -excess).collect();
-            let at_bound = excess.iter().all(|excess| *excess == 0.0);
-            keeps &= at_bound || self.is_positive(&room, counts);
+            // Whoever keeps it in vain stops nobody that does not break it.
+            let is_steady = deviation(&room) == 0.0 && room[0] >= 0.0;
+            keeps &= is_steady || self.is_positive(&room);
         }
         if keeps { Standing::Keeps } else { Standing::Unknown }
     }
@@ -200,7 +201,9 @@ mod tests {
         let plan = plan("objectives = [\"cost\"]\nconstraints = [\"latency_p95 <= 2\"]");
         let with = |cost: f64, latency: f64| {
             let mut runs = runs(&[cost; 3], &[latency; 3], plan.width());
-            runs.iter_mut().for_each(|run| run[Measure::COUNT] = latency);
+            for (seed, run) in runs.iter_mut().enumerate() {
+                run[Measure::COUNT] = latency + 0.01 * seed as f64;
+            }
             runs
         };
         let (current, kept, broken) = (with(1.0, 3.0), with(5.0, 1.0), with(2.0, 4.0));
@@ -215,6 +218,18 @@ mod tests {
             [None],
             "nobody keeps it"
         );
+    }
+
+    #[test]
+    fn a_difference_without_spread_is_not_sure() {
+        let plan = plan("objectives = [\"cost\"]\nreplications = 9");
+        let with = |costs: &[f64]| runs(costs, &[1.0; 6], plan.width());
+        let (one, two) = (with(&[1.0; 6]), with(&[3.0; 6]));
+        let few = |runs: &Runs| runs[..3].to_vec();
+        assert_eq!(stopped(&plan, RACE, 8, &few(&one), &[&few(&two)]), [None]);
+        // One that moves a little can be judged.
+        let moved = with(&[3.0, 3.01, 3.0, 3.01, 3.0, 3.01]);
+        assert_eq!(stopped(&plan, RACE, 8, &one, &[&moved]), [Some(Rival::Current)]);
     }
 
     #[test]

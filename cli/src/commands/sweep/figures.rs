@@ -469,11 +469,12 @@ fn ends(measure: Measure, estimate: Estimate) -> [f64; 3] {
 
 /// The ends of an interval and its middle, from zero to a limit.
 fn within(estimate: Estimate, most: f64) -> [f64; 3] {
-    let inside = |value: f64| value.max(0.0).min(most);
-    if !estimate.half.is_finite() {
-        return [f64::NAN, estimate.mean, f64::NAN];
-    }
-    [inside(estimate.low()), estimate.mean, inside(estimate.high())]
+    let all = if estimate.half.is_finite() {
+        [estimate.low(), estimate.mean, estimate.high()]
+    } else {
+        [f64::NAN, estimate.mean, f64::NAN]
+    };
+    all.map(|value| value.clamp(0.0, most))
 }
 
 /// A panel for each objective, bars by axis.
@@ -483,10 +484,7 @@ fn sensitivities(answer: &Answered<'_>) -> Chart {
         label: label.to_owned(),
         values: estimates
             .iter()
-            .map(|own| {
-                let [low, mean, high] = within(*own, most);
-                [low, mean.max(0.0), high].map(|value| value * factor)
-            })
+            .map(|own| within(*own, most).map(|value| value * factor))
             .collect(),
         beside,
         color: beside.0,
