@@ -316,7 +316,7 @@ impl<'a> Judge<'a> {
     }
 
     fn estimate(&self, weights: &[f64]) -> Estimate {
-        let by_seed: Vec<f64> = self.fitted.iter().map(|fitted| product(weights, fitted)).collect();
+        let by_seed: Vec<f64> = self.fitted.iter().map(|fitted| weighed(weights, fitted)).collect();
         let over_seeds = Estimate::of(&by_seed, CONFIDENCE);
         let over_configurations = match self.model.variance(weights).max(0.0).sqrt() {
             0.0 => 0.0,
@@ -327,6 +327,13 @@ impl<'a> Judge<'a> {
             ..over_seeds
         }
     }
+}
+
+/// A weighted sum, or 0 where rounding is all that is left of one.
+fn weighed(weights: &[f64], values: &[f64]) -> f64 {
+    let sum = product(weights, values);
+    let size: f64 = weights.iter().zip(values).map(|(weight, value)| (weight * value).abs()).sum();
+    if sum.abs() > 1e-12 * size { sum } else { 0.0 }
 }
 
 /// What a standard error is multiplied by for half an interval.
