@@ -44,7 +44,10 @@ impl Additive {
             }
         }
         let of_row = |row: &&[usize]| -> Vec<usize> {
-            let own = row.iter().enumerate().filter_map(|(axis, bin)| columns[axis][*bin]);
+            let own = row
+                .iter()
+                .enumerate()
+                .filter_map(|(axis, bin)| columns[axis][*bin]);
             std::iter::once(0).chain(own).collect()
         };
         let rows: Vec<Vec<usize>> = rows.iter().map(of_row).collect();
@@ -113,7 +116,10 @@ impl Additive {
         }
         for other in (0..self.columns.len()).filter(|other| *other != axis) {
             let seen = |bin: &usize| self.counts[other][*bin] > 0;
-            let all: f64 = (0..shares[other].len()).filter(seen).map(|bin| shares[other][bin]).sum();
+            let all: f64 = (0..shares[other].len())
+                .filter(seen)
+                .map(|bin| shares[other][bin])
+                .sum();
             for (bin, column) in self.columns[other].iter().enumerate() {
                 if let Some(column) = column {
                     weights[*column] = shares[other][bin] / all;
@@ -195,9 +201,18 @@ mod tests {
             let weights = model.mean_of(axis, bin, &shares()).expect("is met");
             product(&weights, &fitted)
         };
-        for (axis, bin, expected) in [(0, 0, 3.0), (0, 1, 13.0), (0, 2, 23.0), (1, 0, 15.0), (1, 1, 11.0)] {
+        for (axis, bin, expected) in [
+            (0, 0, 3.0),
+            (0, 1, 13.0),
+            (0, 2, 23.0),
+            (1, 0, 15.0),
+            (1, 1, 11.0),
+        ] {
             let got = mean(axis, bin);
-            assert!((got - expected).abs() < 1e-9, "{axis} {bin}: {got} is not {expected}");
+            assert!(
+                (got - expected).abs() < 1e-9,
+                "{axis} {bin}: {got} is not {expected}"
+            );
         }
     }
 

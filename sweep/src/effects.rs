@@ -75,7 +75,10 @@ pub(crate) struct Looked<'a> {
 
 impl<'a> Looked<'a> {
     pub(crate) fn new(plan: &Plan, configurations: &'a [Configuration]) -> Self {
-        let own = plan.design.points(&plan.axes).map_or(usize::MAX, |points| points.len());
+        let own = plan
+            .design
+            .points(&plan.axes)
+            .map_or(usize::MAX, |points| points.len());
         let with: Vec<(&Point, &Configuration)> = with_runs(configurations)
             .filter(|(_, configuration)| configuration.number as usize <= own)
             .collect();
@@ -88,7 +91,13 @@ impl<'a> Looked<'a> {
 
     /// The bins of each configuration.
     pub(crate) fn bins(&self, plan: &Plan) -> Vec<Vec<usize>> {
-        let of = |point: &Point| plan.axes.iter().zip(point).map(|(axis, level)| bin(axis, *level)).collect();
+        let of = |point: &Point| {
+            plan.axes
+                .iter()
+                .zip(point)
+                .map(|(axis, level)| bin(axis, *level))
+                .collect()
+        };
         self.with.iter().map(|(point, _)| of(point)).collect()
     }
 }
@@ -212,7 +221,11 @@ fn plain(plan: &Plan, looked: &Looked<'_>, measure: Measure) -> Vec<Effect> {
         Effect {
             axis,
             measure,
-            levels: bins(&plan.axes[axis]).into_iter().enumerate().map(level).collect(),
+            levels: bins(&plan.axes[axis])
+                .into_iter()
+                .enumerate()
+                .map(level)
+                .collect(),
         }
     };
     (0..plan.axes.len()).map(of_axis).collect()
@@ -221,7 +234,11 @@ fn plain(plan: &Plan, looked: &Looked<'_>, measure: Measure) -> Vec<Effect> {
 /// Means of an additive model, where combinations are missing. Configurations without a number are left out.
 fn modelled(plan: &Plan, looked: &Looked<'_>, measure: Measure) -> Vec<Effect> {
     let all = looked.bins(plan);
-    let is_known = |own: &Configuration| own.runs[..looked.seeds].iter().all(|run| !run[measure.index()].is_nan());
+    let is_known = |own: &Configuration| {
+        own.runs[..looked.seeds]
+            .iter()
+            .all(|run| !run[measure.index()].is_nan())
+    };
     let (rows, known): (Vec<&[usize]>, Vec<&Configuration>) = all
         .iter()
         .zip(&looked.with)
@@ -236,15 +253,27 @@ fn modelled(plan: &Plan, looked: &Looked<'_>, measure: Measure) -> Vec<Effect> {
     let joint = joint(&rows, &sizes);
     let of_axis = |axis: usize| {
         let alone = joint.is_none().then(|| Additive::new(&rows, &sizes, &[axis]));
-        let judge = joint.as_ref().or(alone.as_ref()).map(|model| Judge::new(model, &by_seed));
+        let judge = joint
+            .as_ref()
+            .or(alone.as_ref())
+            .map(|model| Judge::new(model, &by_seed));
         let weights = |bin: usize| judge.as_ref()?.model.mean_of(axis, bin, &shares);
         let estimate = |weights: Option<Vec<f64>>| match (&judge, weights) {
             (Some(judge), Some(weights)) => judge.estimate(&weights),
-            _ => Estimate { mean: f64::NAN, half: f64::INFINITY, count: 0 },
+            _ => Estimate {
+                mean: f64::NAN,
+                half: f64::INFINITY,
+                count: 0,
+            },
         };
         let step = |bin: usize| -> Option<Vec<f64>> {
             let (own, before) = (weights(bin)?, weights(bin - 1)?);
-            Some(own.iter().zip(&before).map(|(own, before)| own - before).collect())
+            Some(
+                own.iter()
+                    .zip(&before)
+                    .map(|(own, before)| own - before)
+                    .collect(),
+            )
         };
         let level = |(bin, label): (usize, String)| LevelEffect {
             label,
@@ -255,7 +284,11 @@ fn modelled(plan: &Plan, looked: &Looked<'_>, measure: Measure) -> Vec<Effect> {
         Effect {
             axis,
             measure,
-            levels: bins(&plan.axes[axis]).into_iter().enumerate().map(level).collect(),
+            levels: bins(&plan.axes[axis])
+                .into_iter()
+                .enumerate()
+                .map(level)
+                .collect(),
         }
     };
     (0..plan.axes.len()).map(of_axis).collect()
@@ -316,7 +349,11 @@ impl<'a> Judge<'a> {
     }
 
     fn estimate(&self, weights: &[f64]) -> Estimate {
-        let by_seed: Vec<f64> = self.fitted.iter().map(|fitted| weighed(weights, fitted)).collect();
+        let by_seed: Vec<f64> = self
+            .fitted
+            .iter()
+            .map(|fitted| weighed(weights, fitted))
+            .collect();
         let over_seeds = Estimate::of(&by_seed, CONFIDENCE);
         let over_configurations = match self.model.variance(weights).max(0.0).sqrt() {
             0.0 => 0.0,
@@ -332,7 +369,11 @@ impl<'a> Judge<'a> {
 /// A weighted sum, or 0 where rounding is all that is left of one.
 fn weighed(weights: &[f64], values: &[f64]) -> f64 {
     let sum = product(weights, values);
-    let size: f64 = weights.iter().zip(values).map(|(weight, value)| (weight * value).abs()).sum();
+    let size: f64 = weights
+        .iter()
+        .zip(values)
+        .map(|(weight, value)| (weight * value).abs())
+        .sum();
     if sum.abs() > 1e-12 * size { sum } else { 0.0 }
 }
 
@@ -356,7 +397,11 @@ fn mean_of(values: impl Iterator<Item = f64>) -> f64 {
 pub fn pairs(plan: &Plan, configurations: &[Configuration]) -> Vec<Pairs> {
     let of = |axis: usize| {
         let mut others: BTreeMap<Point, &Configuration> = BTreeMap::new();
-        let mut pairs = Pairs { axis, all: 0, same: 0 };
+        let mut pairs = Pairs {
+            axis,
+            all: 0,
+            same: 0,
+        };
         for (point, own) in with_runs(configurations) {
             let mut rest = point.clone();
             rest[axis] = 0;
@@ -431,8 +476,22 @@ mod tests {
         assert_eq!(effects[0].levels[0].count, 3);
         assert!(alike(&effects[0]).is_empty());
         assert_eq!(alike(&effects[1]).len(), 2);
-        assert_eq!(identical(&plan, &found), [Pairs { axis: 1, all: 4, same: 4 }]);
-        assert_eq!(pairs(&plan, &found)[0], Pairs { axis: 0, all: 3, same: 0 });
+        assert_eq!(
+            identical(&plan, &found),
+            [Pairs {
+                axis: 1,
+                all: 4,
+                same: 4
+            }]
+        );
+        assert_eq!(
+            pairs(&plan, &found)[0],
+            Pairs {
+                axis: 0,
+                all: 3,
+                same: 0
+            }
+        );
     }
 
     /// What never happens with a level has no interval, however much the others differ.

@@ -89,7 +89,10 @@ const FILE: &[Field] = &[
         "design.kind",
         "grid (default), random, latin, sobol, morris or optimize",
     ),
-    noted("design.points", "random, latin, sobol: how many configurations, without the probes beside them"),
+    noted(
+        "design.points",
+        "random, latin, sobol: how many configurations, without the probes beside them",
+    ),
     noted("design.trajectories", "morris: how many"),
     noted("design.budget", "optimize: how many configurations at most"),
     noted("design.population", "optimize: configurations in a generation"),

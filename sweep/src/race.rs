@@ -289,7 +289,8 @@ mod tests {
         let stops = blocks_with_a_stop(bounded, 40, normal);
         assert!(stops <= 3, "{bounded}: {stops} of 40 blocks");
         // Counts differ by the same in all of a few seeds quite often.
-        let count = |stream: &mut sim::Stream| (0..20).filter(|_| stream.random::<f64>() < 0.1).count() as f64;
+        let count =
+            |stream: &mut sim::Stream| (0..20).filter(|_| stream.random::<f64>() < 0.1).count() as f64;
         let stops = blocks_with_a_stop("objectives = ['evictions']", 40, count);
         assert!(stops <= 3, "counts: {stops} of 40 blocks");
     }

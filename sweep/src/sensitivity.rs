@@ -87,7 +87,10 @@ pub fn sensitivity(plan: &Plan, configurations: &[Configuration]) -> Vec<Sensiti
 /// Indices of all combinations that there are.
 fn exact(plan: &Plan, looked: &Looked<'_>, measure: Measure) -> Indices {
     let sample = |seed: usize| -> Vec<(&Point, f64)> {
-        let all = looked.with.iter().map(|(point, own)| (*point, own.runs[seed][measure.index()]));
+        let all = looked
+            .with
+            .iter()
+            .map(|(point, own)| (*point, own.runs[seed][measure.index()]));
         all.filter(|(_, value)| !value.is_nan()).collect()
     };
     let samples: Vec<Vec<(&Point, f64)>> = (0..looked.seeds).map(sample).collect();
@@ -134,7 +137,10 @@ fn estimated(plan: &Plan, looked: &Looked<'_>, measure: Measure) -> Indices {
         };
         let share = |rows: &[&[usize]], values: &[&[f64]]| -> Vec<f64> {
             let [with, without] = [&with, &without].map(|axes| Additive::new(rows, &sizes, axes));
-            values.iter().map(|values| explained(&with, &without, values)).collect()
+            values
+                .iter()
+                .map(|values| explained(&with, &without, values))
+                .collect()
         };
         let seeds: Vec<&[f64]> = by_seed.iter().map(Vec::as_slice).collect();
         let over_seeds = Estimate::of(&share(&rows, &seeds), CONFIDENCE);

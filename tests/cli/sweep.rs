@@ -196,7 +196,8 @@ fn the_answer_says_what_has_no_effect_and_why() {
     assert_eq!(said.status, 0, "{}", said.stderr);
     let figure = fs::read_to_string(out.join("effects.svg")).expect("reads");
     assert!(
-        figure.contains("12 configurations (grid), 3–6 seeds each") && figure.contains("from the 3 seeds that all have"),
+        figure.contains("12 configurations (grid), 3–6 seeds each")
+            && figure.contains("from the 3 seeds that all have"),
         "what was stopped early has fewer seeds"
     );
     for expected in [
@@ -606,17 +607,23 @@ values = [1, 300]
     assert_eq!(said.status, 0, "{}", said.stderr);
     assert!(
         said.stdout.contains("check says         poll [K003]: ")
-            && said.stdout.contains("by itself, on the fresh seeds: served differs by ")
+            && said
+                .stdout
+                .contains("by itself, on the fresh seeds: served differs by ")
             && said.stdout.contains("pollingInterval\",\"value\":300")
             && !said.stdout.contains("left as it is"),
         "{}",
         said.stdout
     );
-    let json: serde_json::Value = serde_json::from_str(&recommend(&["--format", "json"]).stdout).expect("is JSON");
+    let json: serde_json::Value =
+        serde_json::from_str(&recommend(&["--format", "json"]).stdout).expect("is JSON");
     assert_eq!(json["data"]["without_effect"], serde_json::json!([]));
     let doubt = &json["data"]["check_says"][0];
     assert_eq!(doubt["code"], "K003");
-    assert!(doubt["differences"]["served"]["difference"].is_number(), "{doubt}");
+    assert!(
+        doubt["differences"]["served"]["difference"].is_number(),
+        "{doubt}"
+    );
 }
 
 /// What does nothing is said to do nothing also where configurations are drawn, and nothing is said to do more than
@@ -646,8 +653,15 @@ values = ['2.12', '2.20']
     let out = file.parent().expect("a directory").join("out");
     let said = sweep(&file, &out, &[]);
     assert_eq!(said.status, 0, "{}", said.stderr);
-    for expected in ["12 configurations (random) and ", " probes beside them, 2 seeds each"] {
-        assert!(said.stdout.contains(expected), "expected {expected:?} in\n{}", said.stdout);
+    for expected in [
+        "12 configurations (random) and ",
+        " probes beside them, 2 seeds each",
+    ] {
+        assert!(
+            said.stdout.contains(expected),
+            "expected {expected:?} in\n{}",
+            said.stdout
+        );
     }
     assert!(
         said.stdout

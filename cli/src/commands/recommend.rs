@@ -92,7 +92,11 @@ pub(crate) fn recommend(args: &RecommendArgs) -> Result<Answer, Failure> {
             let reason = reasons[*axis].as_ref()?;
             let left: Vec<usize> = superfluous.iter().copied().chain([*axis]).collect();
             let without = without(&sweep.plan, &model, &both[1], sweep.seed, &left)?;
-            Some(Doubt { axis: *axis, reason, without })
+            Some(Doubt {
+                axis: *axis,
+                reason,
+                without,
+            })
         })
         .collect();
     let (kept, changed) = changes
@@ -177,7 +181,11 @@ impl Advice<'_> {
         let differences = self.alone(doubt).into_iter().map(|(measure, difference)| {
             let unit = measure.display().1;
             let space = if unit.is_empty() { "" } else { " " };
-            format!("{} differs by {}{space}{unit}", measure.name(), spread(measure, difference))
+            format!(
+                "{} differs by {}{space}{unit}",
+                measure.name(),
+                spread(measure, difference)
+            )
         });
         let differences: Vec<String> = differences.collect();
         let seen = match differences.as_slice() {
@@ -185,7 +193,10 @@ impl Advice<'_> {
             some => some.join(", "),
         };
         let name = &self.answer.sweep.plan.axes[doubt.axis].name;
-        format!("{name} [{}]: {}; by itself, on the fresh seeds: {seen}", doubt.reason.code, doubt.reason.message)
+        format!(
+            "{name} [{}]: {}; by itself, on the fresh seeds: {seen}",
+            doubt.reason.code, doubt.reason.message
+        )
     }
 
     fn text(&self) -> String {

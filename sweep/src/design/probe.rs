@@ -60,12 +60,18 @@ mod tests {
             assert_eq!(all[..sample.len()], sample);
             let probes = &all[sample.len()..];
             let from = if points == 8 { 1 } else { 4 };
-            assert!(probes.len() <= 3 * from && probes.len() + 2 >= 3 * from, "{probes:?}");
+            assert!(
+                probes.len() <= 3 * from && probes.len() + 2 >= 3 * from,
+                "{probes:?}"
+            );
             let mut seen: BTreeSet<&Point> = sample.iter().collect();
             for probe in probes {
                 assert!(seen.insert(probe), "{probe:?} is there already");
                 let differs = |point: &Point| (0..4).filter(|axis| point[*axis] != probe[*axis]).count();
-                assert!(sample[..from].iter().any(|point| differs(point) == 1), "{probe:?}");
+                assert!(
+                    sample[..from].iter().any(|point| differs(point) == 1),
+                    "{probe:?}"
+                );
             }
         }
     }
@@ -82,7 +88,10 @@ mod tests {
     fn names_are_tried_in_turn() {
         let mut axes = axes(&[4]);
         axes[0].numeric = false;
-        assert_eq!([0, 1, 2, 3].map(|number| moved(&axes[0], 2, number)), [3, 0, 1, 3]);
+        assert_eq!(
+            [0, 1, 2, 3].map(|number| moved(&axes[0], 2, number)),
+            [3, 0, 1, 3]
+        );
         axes[0].numeric = true;
         assert_eq!([0, 1, 2, 3].map(|level| moved(&axes[0], level, 0)), [3, 3, 0, 0]);
     }

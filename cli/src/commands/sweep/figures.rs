@@ -385,7 +385,11 @@ fn effects(answer: &Answered<'_>) -> Chart {
             at: if axis.numeric { path } else { Vec::new() },
             color,
         };
-        let idle = if answer.is_idle(effect.axis) { ": no effect" } else { "" };
+        let idle = if answer.is_idle(effect.axis) {
+            ": no effect"
+        } else {
+            ""
+        };
         ChartPanel {
             title: format!("{}{idle}", axis.name),
             x: Ruler::Names {
@@ -451,10 +455,7 @@ fn effects(answer: &Answered<'_>) -> Chart {
     };
     Chart {
         title: format!("{}: what each setting does by itself", plan.name),
-        notes: vec![
-            about(answer),
-            format!("dots: {what}{}", shared_seeds(answer)),
-        ],
+        notes: vec![about(answer), format!("dots: {what}{}", shared_seeds(answer))],
         columns,
         panels: grid.into_iter().flatten().collect(),
         size: (960.max(300 * columns as u32), 90 + 200 * rows),
@@ -477,7 +478,11 @@ fn turned(rows: Vec<Vec<ChartPanel>>) -> Vec<Vec<ChartPanel>> {
 
 /// The ends of an interval and its middle, within what a measure can be. Without an interval there is the middle alone.
 fn ends(measure: Measure, estimate: Estimate) -> [f64; 3] {
-    let most = if measure == Measure::FailedShare { 1.0 } else { f64::INFINITY };
+    let most = if measure == Measure::FailedShare {
+        1.0
+    } else {
+        f64::INFINITY
+    };
     within(estimate, most).map(|value| shown(measure, value))
 }
 
@@ -494,15 +499,16 @@ fn within(estimate: Estimate, most: f64) -> [f64; 3] {
 /// A panel for each objective, bars by axis.
 fn sensitivities(answer: &Answered<'_>) -> Chart {
     let plan = &answer.sweep.plan;
-    let bars = |label: &str, estimates: &[Estimate], (factor, most): (f64, f64), beside: (usize, usize)| Ink::Bars {
-        label: label.to_owned(),
-        values: estimates
-            .iter()
-            .map(|own| within(*own, most).map(|value| value * factor))
-            .collect(),
-        beside,
-        color: beside.0,
-    };
+    let bars =
+        |label: &str, estimates: &[Estimate], (factor, most): (f64, f64), beside: (usize, usize)| Ink::Bars {
+            label: label.to_owned(),
+            values: estimates
+                .iter()
+                .map(|own| within(*own, most).map(|value| value * factor))
+                .collect(),
+            beside,
+            color: beside.0,
+        };
     let panel = |own: &Sensitivity| {
         let (inks, label) = match &own.indices {
             Indices::Sobol { first, total } => {
@@ -557,7 +563,11 @@ fn sensitivities(answer: &Answered<'_>) -> Chart {
     let columns = panels.len().clamp(1, 3);
     let rows = panels.len().div_ceil(columns) as u32;
     // Elementary effects are of each configuration's own seeds.
-    let seeds = if is_morris { String::new() } else { shared_seeds(answer) };
+    let seeds = if is_morris {
+        String::new()
+    } else {
+        shared_seeds(answer)
+    };
     Chart {
         title: format!("{}: which setting matters", plan.name),
         notes: vec![format!("{what}, with 95 % intervals; {}{seeds}", about(answer))],

@@ -130,8 +130,14 @@ impl<'a> Answered<'a> {
 
     /// How many seeds the configurations have, fewer of those that a race stopped.
     pub(super) fn seeds(&self) -> String {
-        let all = self.found.iter().map(|own| own.runs.len()).filter(|runs| *runs > 0);
-        let (least, most) = all.fold((usize::MAX, 0), |(least, most), runs| (least.min(runs), most.max(runs)));
+        let all = self
+            .found
+            .iter()
+            .map(|own| own.runs.len())
+            .filter(|runs| *runs > 0);
+        let (least, most) = all.fold((usize::MAX, 0), |(least, most), runs| {
+            (least.min(runs), most.max(runs))
+        });
         if least < most {
             format!("{least}–{most} seeds")
         } else {
