@@ -5,7 +5,7 @@
 //! configurations which differ in this axis alone. (I. M. Sobol' 1993; T. Homma, A. Saltelli 1996) Each is computed for
 //! every seed, and given with the interval of the mean over them.
 //!
-//! Of a sample, or a grid with holes: first-order indices from what an additive model ([`crate::additive`]) loses
+//! Of a sample, or a grid with holes: first-order indices from what an additive model (`additive`) loses
 //! without the axis, less what an axis of noise would lose (epsilon squared, T. L. Kelley 1935). With too few
 //! configurations for all axes at once each has a model of its own. The interval holds, in quadrature, what seeds differ
 //! by and what other configurations might have shown: the latter by a jackknife over groups of configurations
@@ -19,11 +19,11 @@ use std::collections::BTreeMap;
 
 use crate::additive::Additive;
 use crate::design::{Design, Point, trajectories};
-use crate::effects::{Looked, bin, joint, sizes, two_sided};
+use crate::effects::{Looked, bin, joint, sizes};
 use crate::engine::{Configuration, Fate};
 use crate::measure::Measure;
 use crate::plan::Plan;
-use crate::statistics::{CONFIDENCE, Estimate, mean};
+use crate::statistics::{CONFIDENCE, Estimate, mean, two_sided};
 
 /// The sensitivity of a measure to each axis.
 #[derive(Debug, Clone, PartialEq)]
