@@ -22,29 +22,55 @@ pub fn superfluous<M: Model>(
     };
     let mut without = Vec::new();
     for &axis in axes {
-        let kept = |own: &usize| *own != axis && !without.contains(own);
-        let sets = (0..plan.axes.len())
-            .filter(kept)
-            .flat_map(|own| plan.axes[own].levels[point[own] as usize].sets.iter().cloned());
-        let sets: Vec<String> = plan.sets.iter().cloned().chain(sets).collect();
-        let Ok(prepared) = model.prepare(&sets) else {
+        without.push(axis);
+        let Ok(prepared) = model.prepare(&sets_without(plan, point, &without)) else {
+            without.pop();
             continue;
         };
         let same = |(seed, run): (u64, &Vec<f64>)| {
-            let own = model.run(&prepared, first_seed.wrapping_add(APART).wrapping_add(seed));
+            let own = model.run(&prepared, fresh(first_seed, seed));
             own.iter()
                 .map(|value| value.to_bits())
                 .eq(run.iter().map(|value| value.to_bits()))
         };
-        if (0..).zip(&chosen.runs).all(same) {
-            without.push(axis);
+        if !(0..).zip(&chosen.runs).all(same) {
+            without.pop();
         }
     }
     without
 }
 
+/// The chosen configuration on the fresh seeds with some axes left as the scenario has them; `None` if that makes no
+/// scenario. `chosen` is what [`confirm`] returned.
+pub fn without<M: Model>(
+    plan: &Plan,
+    model: &M,
+    chosen: &Configuration,
+    first_seed: u64,
+    axes: &[usize],
+) -> Option<Configuration> {
+    let point = chosen.point.as_ref()?;
+    let prepared = model.prepare(&sets_without(plan, point, axes)).ok()?;
+    let run = |seed: usize| model.run(&prepared, fresh(first_seed, seed as u64));
+    Some(Configuration {
+        runs: (0..chosen.runs.len()).into_par_iter().map(run).collect(),
+        ..chosen.clone()
+    })
+}
+
+/// The overrides of a configuration without those of some axes.
+fn sets_without(plan: &Plan, point: &[u32], axes: &[usize]) -> Vec<String> {
+    let kept = (0..plan.axes.len()).filter(|axis| !axes.contains(axis));
+    plan.sets_with(kept.flat_map(|axis| plan.axes[axis].levels[point[axis] as usize].sets.iter().cloned()))
+}
+
 /// From a sweep's first seed to the first fresh one: farther than any sweep has replications.
 const APART: u64 = 1_000_000;
+
+/// A fresh seed, counted from 0.
+fn fresh(first_seed: u64, number: u64) -> u64 {
+    first_seed.wrapping_add(APART).wrapping_add(number)
+}
 
 /// Runs both on `plan.recommend.confirm` fresh seeds after a sweep's first: the current configuration, then the
 /// chosen one.
@@ -58,12 +84,12 @@ pub fn confirm<M: Model>(
     chosen: &Configuration,
     first_seed: u64,
 ) -> Result<[Configuration; 2], String> {
-    let fresh = |number: u32, point: Option<&Vec<u32>>| {
+    let run = |number: u32, point: Option<&Vec<u32>>| {
         let own = point.map(|point| plan.overrides(point));
         let prepared = model.prepare(&plan.sets_with(own.unwrap_or_default()))?;
         let runs = (0..u64::from(plan.recommend.confirm))
             .into_par_iter()
-            .map(|seed| model.run(&prepared, first_seed.wrapping_add(APART).wrapping_add(seed)))
+            .map(|seed| model.run(&prepared, fresh(first_seed, seed)))
             .collect();
         Ok::<Configuration, String>(Configuration {
             number,
@@ -73,8 +99,8 @@ pub fn confirm<M: Model>(
         })
     };
     let (current, chosen) = rayon::join(
-        || fresh(CURRENT, None),
-        || fresh(chosen.number, chosen.point.as_ref()),
+        || run(CURRENT, None),
+        || run(chosen.number, chosen.point.as_ref()),
     );
     Ok([current?, chosen?])
 }
@@ -122,6 +148,11 @@ mod tests {
                 expected,
                 "{labels:?}"
             );
+            // Without the second axis it is as if that were 2.
+            let left = without(&plan, &Sum, &fresh, 1, &[1]).expect("runs");
+            let apart = fresh.runs[0][0] - left.runs[0][0];
+            assert_eq!(apart, f64::from(level(1)) - 1.0, "{labels:?}");
+            assert_eq!(left.runs.len(), fresh.runs.len());
         };
         check(["1", "3"], &[]);
         check(["1", "2"], &[1]);

@@ -227,7 +227,7 @@ impl<'a, M: Model> Engine<'a, M> {
                 self.optimize(budget, population, seed, &mut all)?;
             }
             design => {
-                let points = design.points(&self.plan.axes).unwrap_or_default();
+                let points = design.planned(&self.plan.axes).unwrap_or_default();
                 self.blocks(points, shard, &mut all)?;
             }
         }
@@ -280,6 +280,7 @@ impl<'a, M: Model> Engine<'a, M> {
     /// Runs a block, with a race if there is one.
     fn block(&self, block: Vec<(u32, Point)>, current: &Runs) -> Result<Vec<Configuration>, Halt> {
         let most = self.plan.replications;
+        let size = block.len();
         let mut active: Vec<Contestant<M::Prepared>> = block
             .into_iter()
             .map(|(number, point)| Contestant::new(number, Some(point)))
@@ -293,7 +294,7 @@ impl<'a, M: Model> Engine<'a, M> {
                 break;
             };
             let runs: Vec<&Runs> = active.iter().map(|contestant| &contestant.runs).collect();
-            let fates = stopped(self.plan, race, current, &runs);
+            let fates = stopped(self.plan, race, size, current, &runs);
             let numbers: Vec<u32> = active.iter().map(|contestant| contestant.number).collect();
             let mut left = Vec::new();
             for (contestant, fate) in active.into_iter().zip(fates) {
@@ -595,7 +596,18 @@ mod tests {
 
     #[test]
     fn threads_and_shards_make_no_difference() {
-        let plan = plan(&format!("replications = 6\n[race]\nfirst = 2\n{AXES}"));
+        let all = shared_out("");
+        assert_eq!(all.len(), 101);
+        let refused = all.iter().any(|own| matches!(own.fate, Fate::Refused(_)));
+        assert!(refused, "some make no sense");
+        // Seventy, the current one, and probes in the blocks of two shards.
+        let some = shared_out("[design]\nkind = 'latin'\npoints = 70");
+        assert!(some.len() > 71, "{}", some.len());
+    }
+
+    /// A sweep with any threads and of merged shards.
+    fn shared_out(design: &str) -> Vec<Configuration> {
+        let plan = plan(&format!("replications = 6\n[race]\nfirst = 2\n{design}\n{AXES}"));
         let (one, two) = (Dir::new("one"), Dir::new("two"));
         let (expected, _) = run(&plan, &one, Shard::WHOLE, 1);
         assert_eq!(run(&plan, &two, Shard::WHOLE, 4).0, expected);
@@ -603,11 +615,6 @@ mod tests {
             expected.iter().any(|own| matches!(own.fate, Fate::Beaten(_))),
             "the race stops some"
         );
-        assert!(
-            expected.iter().any(|own| matches!(own.fate, Fate::Refused(_))),
-            "some make no sense"
-        );
-        assert_eq!(expected.len(), 101);
 
         let shards: Vec<Dir> = (0..4).map(|index| Dir::new(&format!("shard{index}"))).collect();
         let mut known = Known::new();
@@ -623,6 +630,7 @@ mod tests {
         let lost = *known.keys().last().expect("has runs");
         known.remove(&lost);
         assert!(matches!(merge(known), Err(Halt::Incomplete { missing: 1 })));
+        expected
     }
 
     #[test]

@@ -11,6 +11,7 @@
 //!                               configurations ─► results, front, effects, recommendation
 //! ```
 
+mod additive;
 pub mod answer;
 pub mod axis;
 pub mod check;

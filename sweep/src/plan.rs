@@ -89,7 +89,10 @@ const FILE: &[Field] = &[
         "design.kind",
         "grid (default), random, latin, sobol, morris or optimize",
     ),
-    noted("design.points", "random, latin, sobol: how many configurations"),
+    noted(
+        "design.points",
+        "random, latin, sobol: how many configurations, without the probes beside them",
+    ),
     noted("design.trajectories", "morris: how many"),
     noted("design.budget", "optimize: how many configurations at most"),
     noted("design.population", "optimize: configurations in a generation"),
@@ -168,7 +171,7 @@ impl Plan {
     /// How many shards find work. An optimizer cannot be split.
     #[must_use]
     pub fn parts(&self) -> usize {
-        let points = self.design.points(&self.axes);
+        let points = self.design.planned(&self.axes);
         points.map_or(1, |points| points.len().div_ceil(self.block()))
     }
 

@@ -2,22 +2,28 @@
 //!
 //! Of a grid: Sobol' indices from the analysis of variance of all its configurations. The first-order index is the
 //! share of the variance that the means of the axis's levels have; the total index is the share that is left within
-//! configurations which differ in this axis alone. (I. M. Sobol' 1993; T. Homma, A. Saltelli 1996)
+//! configurations which differ in this axis alone. (I. M. Sobol' 1993; T. Homma, A. Saltelli 1996) Each is computed for
+//! every seed, and given with the interval of the mean over them.
 //!
-//! Of a sample: first-order indices from the means of bins, less what bins of noise would show (epsilon squared,
-//! T. L. Kelley 1935). Of Morris's trajectories: the mean of the elementary effects' sizes, μ*. (M. D. Morris 1991;
-//! F. Campolongo and others 2007)
+//! Of a sample, or a grid with holes: first-order indices from what an additive model (`additive`) loses
+//! without the axis, less what an axis of noise would lose (epsilon squared, T. L. Kelley 1935). With too few
+//! configurations for all axes at once each has a model of its own. The interval holds, in quadrature, what seeds differ
+//! by and what other configurations might have shown: the latter by a jackknife over groups of configurations
+//! (M. H. Quenouille 1956, J. W. Tukey 1958). An estimate can fall below zero by luck, as that of nothing does half
+//! the time.
 //!
-//! Each is computed for every seed, or every trajectory, and given with the interval of the mean over them.
+//! Of Morris's trajectories: the mean of the elementary effects' sizes, μ*, with its interval over them. (M. D. Morris
+//! 1991; F. Campolongo and others 2007)
 
 use std::collections::BTreeMap;
 
+use crate::additive::Additive;
 use crate::design::{Design, Point, trajectories};
-use crate::effects::bins;
+use crate::effects::{Looked, bin, joint, sizes};
 use crate::engine::{Configuration, Fate};
 use crate::measure::Measure;
 use crate::plan::Plan;
-use crate::statistics::{CONFIDENCE, Estimate, mean};
+use crate::statistics::{CONFIDENCE, Estimate, mean, two_sided};
 
 /// The sensitivity of a measure to each axis.
 #[derive(Debug, Clone, PartialEq)]
@@ -53,8 +59,8 @@ pub fn sensitivity(plan: &Plan, configurations: &[Configuration]) -> Vec<Sensiti
         .filter(|own| !matches!(own.fate, Fate::Refused(_)))
         .filter_map(|own| Some((own.point.as_ref()?, own)))
         .collect();
-    let seeds = by_point.values().map(|own| own.runs.len()).min().unwrap_or(0);
-    if by_point.len() < 2 || seeds == 0 {
+    let looked = Looked::new(plan, configurations);
+    if looked.with.len() < 2 || looked.seeds == 0 {
         return Vec::new();
     }
     let of = |measure: &Measure| {
@@ -67,28 +73,8 @@ pub fn sensitivity(plan: &Plan, configurations: &[Configuration]) -> Vec<Sensiti
                 let walks = trajectories(&plan.axes, count, seed);
                 Indices::Morris(morris(plan, &walks, &by_point, *measure))
             }
-            design => {
-                let is_grid = design == Design::Grid;
-                let sample = |seed: usize| -> Vec<(&Point, f64)> {
-                    by_point
-                        .iter()
-                        .map(|(point, own)| (*point, own.runs[seed][measure.index()]))
-                        .filter(|(_, value)| !value.is_nan())
-                        .collect()
-                };
-                let samples: Vec<Vec<(&Point, f64)>> = (0..seeds).map(sample).collect();
-                let over_seeds = |index: &Index<'_>| -> Vec<Estimate> {
-                    let of_axis = |axis: usize| {
-                        let values: Vec<f64> = samples.iter().map(|sample| index(sample, axis)).collect();
-                        Estimate::of(&values, CONFIDENCE)
-                    };
-                    (0..plan.axes.len()).map(of_axis).collect()
-                };
-                Indices::Sobol {
-                    first: over_seeds(&|sample, axis| first_order(plan, sample, axis, !is_grid)),
-                    total: is_grid.then(|| over_seeds(&|sample, axis| total(sample, axis))),
-                }
-            }
+            _ if looked.is_complete => exact(plan, &looked, *measure),
+            _ => estimated(plan, &looked, *measure),
         };
         Some(Sensitivity {
             measure: *measure,
@@ -98,6 +84,110 @@ pub fn sensitivity(plan: &Plan, configurations: &[Configuration]) -> Vec<Sensiti
     plan.objectives.iter().filter_map(of).collect()
 }
 
+/// Indices of all combinations that there are.
+fn exact(plan: &Plan, looked: &Looked<'_>, measure: Measure) -> Indices {
+    let sample = |seed: usize| -> Vec<(&Point, f64)> {
+        let all = looked
+            .with
+            .iter()
+            .map(|(point, own)| (*point, own.runs[seed][measure.index()]));
+        all.filter(|(_, value)| !value.is_nan()).collect()
+    };
+    let samples: Vec<Vec<(&Point, f64)>> = (0..looked.seeds).map(sample).collect();
+    let over_seeds = |index: &Index<'_>| -> Vec<Estimate> {
+        let of_axis = |axis: usize| {
+            let values: Vec<f64> = samples.iter().map(|sample| index(sample, axis)).collect();
+            Estimate::of(&values, CONFIDENCE)
+        };
+        (0..plan.axes.len()).map(of_axis).collect()
+    };
+    Indices::Sobol {
+        first: over_seeds(&|sample, axis| first_order(plan, sample, axis)),
+        total: Some(over_seeds(&|sample, axis| total(sample, axis))),
+    }
+}
+
+/// Groups of configurations that are left out in turn.
+const GROUPS: usize = 20;
+
+/// First-order indices from a part of the combinations; configurations without a number are left out.
+fn estimated(plan: &Plan, looked: &Looked<'_>, measure: Measure) -> Indices {
+    let bins_of = looked.bins(plan);
+    let (rows, runs): (Vec<&[usize]>, Vec<Vec<f64>>) = bins_of
+        .iter()
+        .zip(&looked.with)
+        .map(|(row, (_, own))| {
+            let runs = own.runs[..looked.seeds].iter().map(|run| run[measure.index()]);
+            (row.as_slice(), runs.collect::<Vec<f64>>())
+        })
+        .filter(|(_, runs)| runs.iter().all(|value| !value.is_nan()))
+        .unzip();
+    let sizes = sizes(plan);
+    let together = joint(&rows, &sizes).is_some();
+    let by_seed: Vec<Vec<f64>> = (0..looked.seeds)
+        .map(|seed| runs.iter().map(|own| own[seed]).collect())
+        .collect();
+    let means: Vec<f64> = runs.iter().map(|own| mean(own)).collect();
+    let of_axis = |axis: usize| {
+        let all: Vec<usize> = (0..sizes.len()).collect();
+        let (with, without): (Vec<usize>, Vec<usize>) = if together {
+            (all.clone(), all.into_iter().filter(|own| *own != axis).collect())
+        } else {
+            (vec![axis], Vec::new())
+        };
+        let share = |rows: &[&[usize]], values: &[&[f64]]| -> Vec<f64> {
+            let [with, without] = [&with, &without].map(|axes| Additive::new(rows, &sizes, axes));
+            values
+                .iter()
+                .map(|values| explained(&with, &without, values))
+                .collect()
+        };
+        let seeds: Vec<&[f64]> = by_seed.iter().map(Vec::as_slice).collect();
+        let over_seeds = Estimate::of(&share(&rows, &seeds), CONFIDENCE);
+        let part = |rows: &[&[usize]], values: &[f64]| share(rows, &[values])[0];
+        Estimate {
+            half: over_seeds.half.hypot(jackknife(&rows, &means, part)),
+            ..over_seeds
+        }
+    };
+    Indices::Sobol {
+        first: (0..plan.axes.len()).map(of_axis).collect(),
+        total: None,
+    }
+}
+
+/// The share of the variance that a model explains beyond a smaller one, less what it would explain of noise; 0 where
+/// nothing varies, NaN if there are no configurations to spare.
+fn explained(with: &Additive, without: &Additive, values: &[f64]) -> f64 {
+    let all = squares(values.iter().copied());
+    if all <= f64::EPSILON * values.iter().map(|value| value * value).sum::<f64>() {
+        return 0.0;
+    }
+    if with.freedom() == 0 {
+        return f64::NAN;
+    }
+    let (left, left_without) = (with.left(values), without.left(values));
+    let noise = left / with.freedom() as f64 * (with.rank() - without.rank()) as f64;
+    (left_without - left - noise) / all
+}
+
+/// Half the interval of a number that is computed from configurations, over which might have been there: infinite of
+/// less than three.
+fn jackknife(rows: &[&[usize]], values: &[f64], number: impl Fn(&[&[usize]], &[f64]) -> f64) -> f64 {
+    let groups = GROUPS.min(rows.len());
+    if groups < 3 {
+        return f64::INFINITY;
+    }
+    let without = |group: usize| {
+        let kept = (0..rows.len()).filter(|row| row % groups != group);
+        let (rows, values): (Vec<&[usize]>, Vec<f64>) = kept.map(|row| (rows[row], values[row])).unzip();
+        number(&rows, &values)
+    };
+    let all: Vec<f64> = (0..groups).map(without).collect();
+    let spread = squares(all.iter().copied()) * (groups - 1) as f64 / groups as f64;
+    two_sided(groups - 1) * spread.sqrt()
+}
+
 fn squares(values: impl Iterator<Item = f64> + Clone) -> f64 {
     let count = values.clone().count() as f64;
     let mean = values.clone().sum::<f64>() / count;
@@ -105,31 +195,18 @@ fn squares(values: impl Iterator<Item = f64> + Clone) -> f64 {
 }
 
 /// The share of the variance between the means of an axis's levels.
-fn first_order(plan: &Plan, sample: &[(&Point, f64)], axis: usize, corrected: bool) -> f64 {
+fn first_order(plan: &Plan, sample: &[(&Point, f64)], axis: usize) -> f64 {
     let all = squares(sample.iter().map(|(_, value)| *value));
     if all <= f64::EPSILON * sample.iter().map(|(_, value)| value * value).sum::<f64>() {
         return 0.0;
     }
-    let count = bins(&plan.axes[axis]).len();
-    let levels = plan.axes[axis].levels.len();
     let mut groups: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
     for (point, value) in sample {
-        let bin = if count == levels {
-            point[axis] as usize
-        } else {
-            point[axis] as usize * count / levels
-        };
-        groups.entry(bin).or_default().push(*value);
+        let own = bin(&plan.axes[axis], point[axis]);
+        groups.entry(own).or_default().push(*value);
     }
     let within: f64 = groups.values().map(|group| squares(group.iter().copied())).sum();
-    if !corrected {
-        return (all - within) / all;
-    }
-    let (k, n) = (groups.len() as f64, sample.len() as f64);
-    if n <= k {
-        return f64::NAN;
-    }
-    ((all - within - (k - 1.0) * within / (n - k)) / all).max(0.0)
+    (all - within) / all
 }
 
 /// The share of the variance that is left when all other axes are fixed.
@@ -231,6 +308,32 @@ mod tests {
         near(1, 0.1);
         near(2, 0.0);
         assert_eq!(*total, None);
+    }
+
+    /// Shares that are none are told from nothing one time in twenty, whatever configurations are drawn, and those that
+    /// are some are found.
+    #[test]
+    fn a_sample_is_not_sure_of_a_share_that_is_none() {
+        let (mut wrong, mut found_it) = (0, 0);
+        for seed in 1..=40 {
+            let plan = plan(&format!(
+                "objectives = ['cost']\n[design]\nkind = 'random'\npoints = 24\nseed = {seed}
+[[axis]]\nname = 'x'\nfield = 'x'\nfrom = 0\nto = 1000
+[[axis]]\nname = 'idle'\nfield = 'y'\nvalues = ['a', 'b']
+[[axis]]\nname = 'third'\nfield = 'z'\nvalues = ['a', 'b', 'c']\n"
+            ));
+            let found = configurations(&plan, |point, seed| {
+                let x = f64::from(point[0]) / plan.axes[0].levels.len() as f64;
+                (6.0 * x).sin() + 0.001 * seed as f64
+            });
+            let Indices::Sobol { first, .. } = &sensitivity(&plan, &found)[0].indices else {
+                panic!("a sample has Sobol' indices")
+            };
+            wrong += usize::from(first[1].low() > 0.0);
+            found_it += usize::from(first[0].low() > 0.0 && first[0].mean > 0.5);
+        }
+        assert!(wrong <= 4, "{wrong} of 40");
+        assert!(found_it >= 36, "{found_it} of 40");
     }
 
     #[test]

@@ -91,6 +91,12 @@ pub fn quantile(probability: f64, freedom: usize) -> f64 {
     student.inverse_cdf(probability)
 }
 
+/// What a standard error is multiplied by for half an interval.
+#[must_use]
+pub fn two_sided(freedom: usize) -> f64 {
+    quantile(1.0 - (1.0 - CONFIDENCE) / 2.0, freedom)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

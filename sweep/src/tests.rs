@@ -46,9 +46,9 @@ pub(crate) fn plan(text: &str) -> Plan {
     .unwrap_or_else(|report| panic!("{text}\n{report}"))
 }
 
-/// All configurations of a plan's design, with a made-up cost; three seeds each. All other numbers are 0.
+/// All configurations of a plan's design and those beside it, with a made-up cost; three seeds each. All other numbers are 0.
 pub(crate) fn configurations(plan: &Plan, cost: impl Fn(&Point, usize) -> f64) -> Vec<Configuration> {
-    let points = plan.design.points(&plan.axes);
+    let points = plan.design.planned(&plan.axes);
     let points = points.unwrap_or_else(|| Design::Grid.points(&plan.axes).expect("a grid is known"));
     let runs = |point: Option<&Point>| {
         let run = |seed: usize| {

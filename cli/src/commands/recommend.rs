@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 use sweep::answer::Keeping;
-use sweep::confirm::{confirm, superfluous};
+use sweep::check::Reason;
+use sweep::confirm::{confirm, superfluous, without};
 use sweep::engine::CURRENT;
 use sweep::journal::JOURNAL;
 use sweep::patch::{Change, Home, changes, diff, kubectl};
@@ -81,17 +82,33 @@ pub(crate) fn recommend(args: &RecommendArgs) -> Result<Answer, Failure> {
     let changes = changes(&sweep.plan, &sweep.base, point);
     let mut changing: Vec<usize> = changes.iter().map(|change| change.axis).collect();
     changing.dedup();
-    changing.retain(|axis| !answer.is_without_effect(*axis));
+    // Only what was left out on the fresh seeds, and made no difference there, is left out of the patch: so what is
+    // compared is what the patch makes.
     let superfluous = superfluous(&sweep.plan, &model, &both[1], sweep.seed, &changing);
-    let (changed, kept) = changes
+    let doubts = changing
+        .iter()
+        .filter(|axis| !superfluous.contains(axis))
+        .filter_map(|axis| {
+            let reason = reasons[*axis].as_ref()?;
+            let left: Vec<usize> = superfluous.iter().copied().chain([*axis]).collect();
+            let without = without(&sweep.plan, &model, &both[1], sweep.seed, &left)?;
+            Some(Doubt {
+                axis: *axis,
+                reason,
+                without,
+            })
+        })
+        .collect();
+    let (kept, changed) = changes
         .into_iter()
-        .partition(|change| changing.contains(&change.axis) && !superfluous.contains(&change.axis));
+        .partition(|change| superfluous.contains(&change.axis));
     let advice = Advice {
         answer: &answer,
         chosen,
         fresh: &both,
         changed,
         kept,
+        doubts,
     };
     match args.format {
         Format::Text => print(&advice.text())?,
@@ -116,9 +133,19 @@ struct Advice<'a> {
     fresh: &'a [Configuration; 2],
     /// Fields that change.
     changed: Vec<Change>,
-    /// Fields that may stay as they are: their axes have no effect, or the chosen configuration has the same results
-    /// on fresh seeds without the change.
+    /// Fields that may stay as they are: the chosen configuration has the same results on fresh seeds without the
+    /// change, to the last digit.
     kept: Vec<Change>,
+    /// Changes that `check` calls without effect, and that are not.
+    doubts: Vec<Doubt<'a>>,
+}
+
+/// A change of which `check` says that it has no effect, though results are others without it.
+struct Doubt<'a> {
+    axis: usize,
+    reason: &'a Reason,
+    /// The chosen configuration on fresh seeds without the change.
+    without: Configuration,
 }
 
 impl Advice<'_> {
@@ -137,6 +164,39 @@ impl Advice<'_> {
             .collect();
         names.dedup();
         names
+    }
+
+    /// What a change does by itself to the objectives that it touches.
+    fn alone(&self, doubt: &Doubt<'_>) -> Vec<(Measure, Estimate)> {
+        let objectives = self.answer.sweep.plan.objectives.iter();
+        let of = |measure: &Measure| {
+            let (with, without) = (self.fresh[1].values(*measure), doubt.without.values(*measure));
+            let same = with.iter().zip(&without).all(|(a, b)| a.to_bits() == b.to_bits());
+            (!same).then(|| (*measure, Estimate::difference(&with, &without, CONFIDENCE)))
+        };
+        objectives.filter_map(of).collect()
+    }
+
+    fn doubted(&self, doubt: &Doubt<'_>) -> String {
+        let differences = self.alone(doubt).into_iter().map(|(measure, difference)| {
+            let unit = measure.display().1;
+            let space = if unit.is_empty() { "" } else { " " };
+            format!(
+                "{} differs by {}{space}{unit}",
+                measure.name(),
+                spread(measure, difference)
+            )
+        });
+        let differences: Vec<String> = differences.collect();
+        let seen = match differences.as_slice() {
+            [] => "no objective differs, other results do".to_owned(),
+            some => some.join(", "),
+        };
+        let name = &self.answer.sweep.plan.axes[doubt.axis].name;
+        format!(
+            "{name} [{}]: {}; by itself, on the fresh seeds: {seen}",
+            doubt.reason.code, doubt.reason.message
+        )
     }
 
     fn text(&self) -> String {
@@ -196,8 +256,14 @@ impl Advice<'_> {
         if !idle.is_empty() {
             line(
                 "left as it is",
-                format!("{}: the same results without the change", idle.join(", ")),
+                format!(
+                    "{}: the same results to the last digit without the change, on the fresh seeds",
+                    idle.join(", ")
+                ),
             );
+        }
+        for doubt in &self.doubts {
+            line("check says", self.doubted(doubt));
         }
         self.answer
             .as_good(self.chosen)
@@ -325,11 +391,32 @@ impl Advice<'_> {
                 })
             })
             .collect();
+        let doubts: Vec<Value> = self
+            .doubts
+            .iter()
+            .map(|doubt| {
+                let differences: serde_json::Map<String, Value> = self
+                    .alone(doubt)
+                    .into_iter()
+                    .map(|(measure, own)| {
+                        let value = json!({ "difference": own.mean, "low": own.low(), "high": own.high() });
+                        (measure.name().to_owned(), value)
+                    })
+                    .collect();
+                json!({
+                    "axis": sweep.plan.axes[doubt.axis].name,
+                    "code": doubt.reason.code,
+                    "reason": doubt.reason.message,
+                    "differences": differences,
+                })
+            })
+            .collect();
         json!({
             "configuration": self.chosen.number,
             "seeds": sweep.plan.recommend.confirm,
             "changes": fields,
             "without_effect": self.idle(),
+            "check_says": doubts,
             "differences": differences,
             "kubectl": kubectl(&sweep.base, &sweep.plan, &self.changed),
             "diff": unified,

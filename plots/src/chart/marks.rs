@@ -28,15 +28,14 @@ pub(super) fn draw_ink<DB: DrawingBackend>(
         Ink::Intervals { at, color, .. } => {
             let color = pen.theme.nth(*color);
             let line = pen.line(color, 1.5);
-            for (x, [low, middle, high]) in at
-                .iter()
-                .filter(|(_, values)| values.iter().all(|v| v.is_finite()))
-            {
-                let (x, foot, head) = (field.across(*x), field.up(*low), field.up(*high));
-                let cap = pen.px(4.0);
-                cell.draw(&PathElement::new(vec![(x, foot), (x, head)], line))?;
-                cell.draw(&PathElement::new(vec![(x - cap, foot), (x + cap, foot)], line))?;
-                cell.draw(&PathElement::new(vec![(x - cap, head), (x + cap, head)], line))?;
+            for (x, [low, middle, high]) in at.iter().filter(|(_, values)| values[1].is_finite()) {
+                let x = field.across(*x);
+                if low.is_finite() && high.is_finite() {
+                    let (foot, head, cap) = (field.up(*low), field.up(*high), pen.px(4.0));
+                    cell.draw(&PathElement::new(vec![(x, foot), (x, head)], line))?;
+                    cell.draw(&PathElement::new(vec![(x - cap, foot), (x + cap, foot)], line))?;
+                    cell.draw(&PathElement::new(vec![(x - cap, head), (x + cap, head)], line))?;
+                }
                 cell.draw(&Circle::new(
                     (x, field.up(*middle)),
                     pen.px(3.5),

@@ -54,7 +54,7 @@ pub enum Ink {
     Intervals {
         /// For the legend; empty to be left out of it.
         label: String,
-        /// x, and low, middle and high.
+        /// x, and low, middle and high; the middle alone where an end is not finite.
         at: Vec<(f64, [f64; 3])>,
         /// The n-th colour of the theme.
         color: usize,

@@ -5,6 +5,7 @@
 
 mod morris;
 mod optimizer;
+mod probe;
 mod sample;
 mod surrogate;
 
@@ -76,6 +77,20 @@ impl Design {
             Design::Morris { .. } => "morris",
             Design::Optimize { .. } => "optimize",
         }
+    }
+
+    /// The configurations that run: those of the design, and after them probes beside a sample's, which differ from
+    /// them in one axis alone. `None` for the optimizer, which does not know yet.
+    #[must_use]
+    pub fn planned(self, axes: &[Axis]) -> Option<Vec<Point>> {
+        let mut points = self.points(axes)?;
+        if matches!(
+            self,
+            Design::Random { .. } | Design::Latin { .. } | Design::Sobol { .. }
+        ) {
+            points.extend(probe::probes(axes, &points));
+        }
+        Some(points)
     }
 
     /// The configurations, each once, in a fixed order; `None` for the optimizer, which does not know yet.

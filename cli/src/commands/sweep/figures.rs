@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use plots::{Beside, Chart, ChartPanel, Curve, Dot, Figure, Ink, Layer, Picture, Place, Ruler, Theme};
-use sweep::effects::Effect;
+use sweep::effects::{Basis, Effect};
 use sweep::plan::counted;
 use sweep::sensitivity::{Indices, Sensitivity};
 use sweep::statistics::{Estimate, mean};
@@ -147,12 +147,22 @@ fn shown(measure: Measure, value: f64) -> f64 {
 fn about(answer: &Answered<'_>) -> String {
     let plan = &answer.sweep.plan;
     format!(
-        "{} ({}), {} each, simulated in {}",
-        counted(answer.found.len() - 1, "configuration"),
-        plan.design.as_str(),
-        counted(plan.replications as usize, "seed"),
+        "{}, {} each, simulated in {}",
+        answer.how_many(),
+        answer.seeds(),
         Fidelity::from(plan.fidelity).as_str()
     )
+}
+
+/// From which seeds means over configurations are, if not from all.
+fn shared_seeds(answer: &Answered<'_>) -> String {
+    let plan = &answer.sweep.plan;
+    let shared = sweep::effects::seeds(plan, answer.found);
+    if shared < plan.replications as usize {
+        format!("; from the {} that all have", counted(shared, "seed"))
+    } else {
+        String::new()
+    }
 }
 
 /// The first objective against each other: all configurations, the front, the current one, the one to take.
@@ -375,8 +385,13 @@ fn effects(answer: &Answered<'_>) -> Chart {
             at: if axis.numeric { path } else { Vec::new() },
             color,
         };
+        let idle = if answer.is_idle(effect.axis) {
+            ": no effect"
+        } else {
+            ""
+        };
         ChartPanel {
-            title: axis.name.clone(),
+            title: format!("{}{idle}", axis.name),
             x: Ruler::Names {
                 label: String::new(),
                 names: effect.levels.iter().map(|level| level.label.clone()).collect(),
@@ -429,13 +444,18 @@ fn effects(answer: &Answered<'_>) -> Chart {
     let across = plan.axes.len() < measured.len();
     let grid = if across { by_measure } else { turned(by_measure) };
     let (rows, columns) = (grid.len() as u32, grid.first().map_or(1, Vec::len));
+    let what = match answer.basis {
+        Basis::All => "means over all configurations with the value; whiskers: 95 %, over seeds",
+        Basis::Model => {
+            "means with the other axes held (least squares); whiskers: 95 %, over seeds and the choice of configurations"
+        }
+        Basis::Plain => {
+            "means of the configurations with the value; whiskers: 95 %, over seeds and the choice of configurations"
+        }
+    };
     Chart {
         title: format!("{}: what each setting does by itself", plan.name),
-        notes: vec![
-            about(answer),
-            "dots: means over all configurations with the value; whiskers: 95 % of its distance from the mean of all, seed by seed"
-                .to_owned(),
-        ],
+        notes: vec![about(answer), format!("dots: {what}{}", shared_seeds(answer))],
         columns,
         panels: grid.into_iter().flatten().collect(),
         size: (960.max(300 * columns as u32), 90 + 200 * rows),
@@ -456,40 +476,48 @@ fn turned(rows: Vec<Vec<ChartPanel>>) -> Vec<Vec<ChartPanel>> {
     columns
 }
 
+/// The ends of an interval and its middle, within what a measure can be. Without an interval there is the middle alone.
 fn ends(measure: Measure, estimate: Estimate) -> [f64; 3] {
-    // A single seed has no interval.
-    let half = if estimate.half.is_finite() {
-        estimate.half
+    let most = if measure == Measure::FailedShare {
+        1.0
     } else {
-        0.0
+        f64::INFINITY
     };
-    [estimate.mean - half, estimate.mean, estimate.mean + half].map(|value| shown(measure, value))
+    within(estimate, most).map(|value| shown(measure, value))
+}
+
+/// The ends of an interval and its middle, from zero to a limit.
+fn within(estimate: Estimate, most: f64) -> [f64; 3] {
+    let all = if estimate.half.is_finite() {
+        [estimate.low(), estimate.mean, estimate.high()]
+    } else {
+        [f64::NAN, estimate.mean, f64::NAN]
+    };
+    all.map(|value| value.clamp(0.0, most))
 }
 
 /// A panel for each objective, bars by axis.
 fn sensitivities(answer: &Answered<'_>) -> Chart {
     let plan = &answer.sweep.plan;
-    let bars = |label: &str, estimates: &[Estimate], factor: f64, beside: (usize, usize)| Ink::Bars {
-        label: label.to_owned(),
-        values: estimates
-            .iter()
-            .map(|own| {
-                let half = if own.half.is_finite() { own.half } else { 0.0 };
-                [own.mean - half, own.mean, own.mean + half].map(|value| value * factor)
-            })
-            .collect(),
-        beside,
-        color: beside.0,
-    };
+    let bars =
+        |label: &str, estimates: &[Estimate], (factor, most): (f64, f64), beside: (usize, usize)| Ink::Bars {
+            label: label.to_owned(),
+            values: estimates
+                .iter()
+                .map(|own| within(*own, most).map(|value| value * factor))
+                .collect(),
+            beside,
+            color: beside.0,
+        };
     let panel = |own: &Sensitivity| {
         let (inks, label) = match &own.indices {
             Indices::Sobol { first, total } => {
                 let of = 1 + usize::from(total.is_some());
-                let mut inks = vec![bars("by itself", first, 100.0, (0, of))];
+                let mut inks = vec![bars("by itself", first, (100.0, 1.0), (0, of))];
                 inks.extend(
                     total
                         .iter()
-                        .map(|total| bars("with others", total, 100.0, (1, of))),
+                        .map(|total| bars("with others", total, (100.0, 1.0), (1, of))),
                 );
                 (inks, "% of the variance".to_owned())
             }
@@ -500,7 +528,7 @@ fn sensitivities(answer: &Answered<'_>) -> Chart {
                 } else {
                     format!("mean size of a move's effect ({unit})")
                 };
-                (vec![bars("μ*", sizes, factor, (0, 1))], label)
+                (vec![bars("μ*", sizes, (factor, f64::INFINITY), (0, 1))], label)
             }
         };
         ChartPanel {
@@ -534,9 +562,15 @@ fn sensitivities(answer: &Answered<'_>) -> Chart {
     };
     let columns = panels.len().clamp(1, 3);
     let rows = panels.len().div_ceil(columns) as u32;
+    // Elementary effects are of each configuration's own seeds.
+    let seeds = if is_morris {
+        String::new()
+    } else {
+        shared_seeds(answer)
+    };
     Chart {
         title: format!("{}: which setting matters", plan.name),
-        notes: vec![format!("{what}, with 95 % intervals; {}", about(answer))],
+        notes: vec![format!("{what}, with 95 % intervals; {}{seeds}", about(answer))],
         columns,
         panels,
         size: (960, 70 + (120 + 44 * plan.axes.len() as u32) * rows),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use model::scenario::{Base, Report, Source};
 use sweep::check::{Reason, Tried};
+use sweep::plan::counted;
 use sweep::{Design, Plan, Shard};
 
 use crate::failure::Failure;
@@ -117,7 +118,12 @@ impl Sweep {
                     }
                     _ => String::new(),
                 };
-                sweep::plan::counted(count, "configuration") + &drawn
+                let all = design.planned(&plan.axes).map_or(0, |points| points.len());
+                let beside = match all - count {
+                    0 => String::new(),
+                    probes => format!(" and {} beside them", counted(probes, "probe")),
+                };
+                counted(count, "configuration") + &drawn + &beside
             }
         };
         let part = match shard {

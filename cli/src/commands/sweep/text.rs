@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use sweep::answer::{Keeping, alike, best, choose, eligible, keeping, valueless};
 use sweep::check::Reason;
-use sweep::effects::{Effect, Identical, effects, identical};
+use sweep::effects::{Basis, Effect, Pairs, basis, effects, pairs};
 use sweep::measure::significant;
 use sweep::plan::counted;
 use sweep::sensitivity::{Sensitivity, sensitivity};
@@ -35,8 +35,10 @@ pub(crate) struct Answered<'a> {
     pub(crate) chosen: Option<usize>,
     pub(super) effects: Vec<Effect>,
     pub(super) sensitivity: Vec<Sensitivity>,
-    /// Axes that made no difference at all.
-    identical: Vec<Identical>,
+    /// What the means of levels are.
+    pub(super) basis: Basis,
+    /// By axis, what configurations that differ in nothing else say of it.
+    pairs: Vec<Pairs>,
     /// Why `check` says that an axis has no effect.
     reasons: &'a [Option<Reason>],
 }
@@ -64,7 +66,8 @@ impl<'a> Answered<'a> {
             chosen,
             effects: effects(plan, found),
             sensitivity: sensitivity(plan, found),
-            identical: identical(plan, found),
+            basis: basis(plan, found),
+            pairs: pairs(plan, found),
             reasons,
         }
     }
@@ -107,6 +110,41 @@ impl<'a> Answered<'a> {
             .collect()
     }
 
+    /// How many configurations there are, of which design.
+    pub(super) fn how_many(&self) -> String {
+        let plan = &self.sweep.plan;
+        let beside = match self.probes() {
+            0 => String::new(),
+            probes => format!(" and {} beside them", counted(probes, "probe")),
+        };
+        let own = counted(self.found.len() - 1 - self.probes(), "configuration");
+        format!("{own} ({}){beside}", plan.design.as_str())
+    }
+
+    /// Configurations beside a sample.
+    fn probes(&self) -> usize {
+        let plan = &self.sweep.plan;
+        let own = plan.design.points(&plan.axes);
+        own.map_or(0, |own| self.found.len() - 1 - own.len())
+    }
+
+    /// How many seeds the configurations have, fewer of those that a race stopped.
+    pub(super) fn seeds(&self) -> String {
+        let all = self
+            .found
+            .iter()
+            .map(|own| own.runs.len())
+            .filter(|runs| *runs > 0);
+        let (least, most) = all.fold((usize::MAX, 0), |(least, most), runs| {
+            (least.min(runs), most.max(runs))
+        });
+        if least < most {
+            format!("{least}–{most} seeds")
+        } else {
+            counted(most, "seed")
+        }
+    }
+
     fn text(&self, pace: Option<Pace>, written: &[PathBuf]) -> String {
         let plan = &self.sweep.plan;
         let mut text = String::new();
@@ -117,12 +155,11 @@ impl<'a> Answered<'a> {
         line(
             "sweep",
             format!(
-                "{}: {} of {} ({}), {} each, {minutes} min",
+                "{} of {}: {}, {} each, {minutes} min",
                 plan.name,
-                counted(self.found.len() - 1, "configuration"),
                 plan.scenario.rsplit('/').next().unwrap_or(&plan.scenario),
-                plan.design.as_str(),
-                counted(plan.replications as usize, "seed")
+                self.how_many(),
+                self.seeds()
             ),
         );
         if let Some(pace) = pace {
@@ -209,7 +246,9 @@ impl<'a> Answered<'a> {
     /// The front, with the current configuration on top.
     fn table(&self) -> String {
         let plan = &self.sweep.plan;
-        let shown: Vec<usize> = (0..plan.axes.len()).filter(|axis| !self.is_idle(*axis)).collect();
+        // Of a sample an axis may do something where no pair was.
+        let is_hidden = |axis: &usize| self.basis == Basis::All && self.is_idle(*axis);
+        let shown: Vec<usize> = (0..plan.axes.len()).filter(|axis| !is_hidden(axis)).collect();
         let mut head = vec![String::new()];
         head.extend(shown.iter().map(|axis| plan.axes[*axis].name.clone()));
         head.extend(plan.objectives.iter().map(|measure| headed(*measure)));
@@ -268,11 +307,6 @@ impl<'a> Answered<'a> {
         sweep::patch::now(&self.sweep.plan, &self.sweep.base, axis).unwrap_or_else(|| "unset".to_owned())
     }
 
-    /// Whether an axis makes no difference, as seen or as `check` says.
-    pub(crate) fn is_without_effect(&self, axis: usize) -> bool {
-        self.is_idle(axis) || self.reasons[axis].is_some()
-    }
-
     /// Configurations of the front that cannot be told apart from one in any objective.
     pub(crate) fn as_good(&self, chosen: &Configuration) -> Vec<String> {
         let plan = &self.sweep.plan;
@@ -296,9 +330,42 @@ impl<'a> Answered<'a> {
             .collect()
     }
 
-    /// Whether an axis makes no difference.
-    fn is_idle(&self, axis: usize) -> bool {
-        self.identical.iter().any(|own| own.axis == axis)
+    /// Whether an axis makes no difference in any pair of configurations that differ in nothing else.
+    pub(super) fn is_idle(&self, axis: usize) -> bool {
+        let pairs = self.pairs[axis];
+        pairs.all > 0 && pairs.same == pairs.all
+    }
+
+    /// Whether an axis makes a difference, at least in some pair.
+    fn is_felt(&self, axis: usize) -> bool {
+        self.pairs[axis].same < self.pairs[axis].all
+    }
+
+    /// What `check` says against an axis that makes a difference, and how much of one.
+    fn contradicted(&self, axis: usize, reason: &Reason) -> String {
+        let Pairs { all, same, .. } = self.pairs[axis];
+        let own = self.effects.iter().filter(|effect| effect.axis == axis);
+        let largest = |effect: &Effect| {
+            let steps = effect.levels.iter().filter_map(|level| level.step);
+            let largest = steps
+                .filter(|step| step.mean.is_finite())
+                .max_by(|a, b| a.mean.abs().total_cmp(&b.mean.abs()))?;
+            let by = spread(effect.measure, largest);
+            Some(format!("{} by {by}", effect.measure.name()))
+        };
+        let largest: Vec<String> = own.filter_map(largest).collect();
+        let by = match largest.as_slice() {
+            [] => String::new(),
+            some => format!("; the largest step changes {}", some.join(", ")),
+        };
+        format!(
+            "{} [{}]: {}; yet results differ in {} of {}{by}",
+            self.sweep.plan.axes[axis].name,
+            reason.code,
+            reason.message,
+            all - same,
+            counted(all, "pair")
+        )
     }
 
     /// Plain statements: what has no effect and why, what cannot be told apart.
@@ -306,17 +373,18 @@ impl<'a> Answered<'a> {
         let plan = &self.sweep.plan;
         let mut text = String::new();
         for (axis, reason) in self.reasons.iter().enumerate() {
-            let seen = self.identical.iter().find(|own| own.axis == axis);
             let name = &plan.axes[axis].name;
-            if seen.is_none() && reason.is_none() {
-                continue;
-            }
-            let seen = match seen {
-                Some(own) => format!(
+            let seen = match reason {
+                _ if self.is_idle(axis) => format!(
                     "the same results to the last digit in {} of configurations that differ in nothing else",
-                    counted(own.pairs, "pair")
+                    counted(self.pairs[axis].all, "pair")
                 ),
-                None => "says check, for every configuration asked about".to_owned(),
+                None => continue,
+                Some(reason) if self.is_felt(axis) => {
+                    let _ = writeln!(text, "{:<18} {}", "check says", self.contradicted(axis, reason));
+                    continue;
+                }
+                Some(_) => "says check, for every configuration asked about".to_owned(),
             };
             let _ = writeln!(text, "{:<18} {name}: {seen}", "no effect");
             match reason {
@@ -466,11 +534,11 @@ impl<'a> Answered<'a> {
     fn json(&self) -> Value {
         let plan = &self.sweep.plan;
         let idle: Vec<Value> = (0..plan.axes.len())
-            .filter(|axis| self.is_idle(*axis) || self.reasons[*axis].is_some())
+            .filter(|axis| self.is_idle(*axis) || (self.reasons[*axis].is_some() && !self.is_felt(*axis)))
             .map(|axis| {
                 json!({
                     "axis": plan.axes[axis].name,
-                    "pairs": self.identical.iter().find(|own| own.axis == axis).map(|own| own.pairs),
+                    "pairs": Some(self.pairs[axis].all).filter(|pairs| *pairs > 0),
                     "code": self.reasons[axis].as_ref().map(|reason| reason.code),
                     "reason": self.reasons[axis].as_ref().map(|reason| reason.message.clone()),
                 })
@@ -481,7 +549,8 @@ impl<'a> Answered<'a> {
         let pairs = alike(plan, self.found, &self.front);
         json!({
             "name": plan.name,
-            "configurations": self.found.len() - 1,
+            "configurations": self.found.len() - 1 - self.probes(),
+            "probes": self.probes(),
             "design": plan.design.as_str(),
             "replications": plan.replications,
             "constraints": plan.constraints.iter().map(|own| own.text.clone()).collect::<Vec<_>>(),

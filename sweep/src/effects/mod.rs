@@ -1,0 +1,376 @@
+//! What each axis does by itself: the mean with each of its levels.
+//!
+//! Where every combination of levels ran, a level's mean is that of all configurations with it, seed by seed, and its
+//! interval is Student's over seeds. Levels are compared with the one before them seed by seed too, so that luck which
+//! all configurations share does not blur a difference.
+//!
+//! A sample, or a grid with holes, meets each level with other settings of the other axes: see `sampled`.
+//!
+//! Whether an axis does nothing at all is not for means to say. Pairs of configurations that differ in it alone say
+//! it, of which a sample has some beside it for this purpose ([`crate::design`]). Where configurations were chosen by
+//! results (the optimizer) there are no effects: means over them would show the search, not the axis.
+
+mod sampled;
+
+use std::collections::BTreeMap;
+
+use crate::axis::Axis;
+use crate::design::{Design, Point};
+use crate::engine::{Configuration, Fate};
+use crate::measure::Measure;
+use crate::plan::Plan;
+use crate::statistics::{CONFIDENCE, Estimate};
+
+pub(crate) use sampled::joint;
+
+/// An axis of more levels is looked at in bins.
+const BINS: usize = 8;
+const MOST_LEVELS: usize = 12;
+
+/// What an axis does to a measure.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Effect {
+    /// The axis.
+    pub axis: usize,
+    /// The measure.
+    pub measure: Measure,
+    /// By level, or bin of levels.
+    pub levels: Vec<LevelEffect>,
+}
+
+/// What a level does.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LevelEffect {
+    /// The level's label, or the first and last of a bin.
+    pub label: String,
+    /// Configurations with it.
+    pub count: usize,
+    /// The mean with it, and its interval. NaN if nothing has it.
+    pub value: Estimate,
+    /// The difference from the level before; `None` of the first.
+    pub step: Option<Estimate>,
+}
+
+/// What pairs of configurations say of an axis: those that differ in nothing else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pairs {
+    /// The axis.
+    pub axis: usize,
+    /// Pairs.
+    pub all: usize,
+    /// Pairs whose results are the same to the last digit.
+    pub same: usize,
+}
+
+/// The configurations that effects are computed from.
+pub(crate) struct Looked<'a> {
+    /// Those of the design that have runs, without probes beside it.
+    pub(crate) with: Vec<(&'a Point, &'a Configuration)>,
+    /// Seeds that all of them have.
+    pub(crate) seeds: usize,
+    /// Whether they are all combinations of levels that there are.
+    pub(crate) is_complete: bool,
+}
+
+impl<'a> Looked<'a> {
+    pub(crate) fn new(plan: &Plan, configurations: &'a [Configuration]) -> Self {
+        let own = plan
+            .design
+            .points(&plan.axes)
+            .map_or(usize::MAX, |points| points.len());
+        let with: Vec<(&Point, &Configuration)> = with_runs(configurations)
+            .filter(|(_, configuration)| configuration.number as usize <= own)
+            .collect();
+        Looked {
+            seeds: with.iter().map(|(_, own)| own.runs.len()).min().unwrap_or(0),
+            is_complete: with.len() as u128 == plan.grid_size(),
+            with,
+        }
+    }
+
+    /// The bins of each configuration.
+    pub(crate) fn bins(&self, plan: &Plan) -> Vec<Vec<usize>> {
+        let of = |point: &Point| {
+            plan.axes
+                .iter()
+                .zip(point)
+                .map(|(axis, level)| bin(axis, *level))
+                .collect()
+        };
+        self.with.iter().map(|(point, _)| of(point)).collect()
+    }
+}
+
+/// Seeds that effects and shares of the variance are computed from: those that every configuration of the design has,
+/// however early it was stopped.
+#[must_use]
+pub fn seeds(plan: &Plan, configurations: &[Configuration]) -> usize {
+    Looked::new(plan, configurations).seeds
+}
+
+/// What a level's mean is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Basis {
+    /// That of all configurations with it: every combination ran.
+    All,
+    /// That of a model which holds the other axes.
+    Model,
+    /// That of the configurations with it that happen to be there, too few to hold the other axes.
+    Plain,
+}
+
+/// What the means of levels are.
+#[must_use]
+pub fn basis(plan: &Plan, configurations: &[Configuration]) -> Basis {
+    let looked = Looked::new(plan, configurations);
+    if looked.is_complete {
+        return Basis::All;
+    }
+    let rows = looked.bins(plan);
+    let rows: Vec<&[usize]> = rows.iter().map(Vec::as_slice).collect();
+    match joint(&rows, &sizes(plan)) {
+        Some(_) => Basis::Model,
+        None => Basis::Plain,
+    }
+}
+
+fn with_runs(configurations: &[Configuration]) -> impl Iterator<Item = (&Point, &Configuration)> {
+    configurations
+        .iter()
+        .filter(|own| !matches!(own.fate, Fate::Refused(_)))
+        .filter_map(|own| Some((own.point.as_ref()?, own)))
+}
+
+/// The bin of a level.
+pub(crate) fn bin(axis: &Axis, level: u32) -> usize {
+    let count = axis.levels.len();
+    if count <= MOST_LEVELS {
+        level as usize
+    } else {
+        level as usize * BINS / count
+    }
+}
+
+/// The names of an axis's bins.
+#[must_use]
+pub fn bins(axis: &Axis) -> Vec<String> {
+    if axis.levels.len() <= MOST_LEVELS {
+        return axis.levels.iter().map(|level| level.label.clone()).collect();
+    }
+    let of = |wanted: usize| {
+        let own: Vec<&str> = (0..axis.levels.len() as u32)
+            .filter(|level| bin(axis, *level) == wanted)
+            .map(|level| axis.levels[level as usize].label.as_str())
+            .collect();
+        format!("{}–{}", own[0], own[own.len() - 1])
+    };
+    (0..BINS).map(of).collect()
+}
+
+/// How many bins each axis has.
+pub(crate) fn sizes(plan: &Plan) -> Vec<usize> {
+    plan.axes.iter().map(|axis| bins(axis).len()).collect()
+}
+
+/// The effects of all axes on all objectives; none of an optimizer's configurations.
+#[must_use]
+pub fn effects(plan: &Plan, configurations: &[Configuration]) -> Vec<Effect> {
+    let looked = Looked::new(plan, configurations);
+    if matches!(plan.design, Design::Optimize { .. }) || looked.seeds == 0 {
+        return Vec::new();
+    }
+    let of = |measure: Measure| {
+        if looked.is_complete {
+            plain(plan, &looked, measure)
+        } else {
+            sampled::effects(plan, &looked, measure)
+        }
+    };
+    let mut effects: Vec<Effect> = plan.objectives.iter().flat_map(|measure| of(*measure)).collect();
+    effects.sort_by_key(|effect| effect.axis);
+    effects
+}
+
+/// Means over all configurations with a level, where every combination ran.
+fn plain(plan: &Plan, looked: &Looked<'_>, measure: Measure) -> Vec<Effect> {
+    let of_level = |axis: usize, wanted: usize| {
+        let members: Vec<&Configuration> = looked
+            .with
+            .iter()
+            .filter(|(point, _)| bin(&plan.axes[axis], point[axis]) == wanted)
+            .map(|(_, own)| *own)
+            .collect();
+        let by_seed: Vec<f64> = (0..looked.seeds)
+            .map(|seed| mean_of(members.iter().map(|own| own.runs[seed][measure.index()])))
+            .collect();
+        (members.len(), by_seed)
+    };
+    let of_axis = |axis: usize| {
+        let mut before: Option<Vec<f64>> = None;
+        let level = |(wanted, label): (usize, String)| {
+            let (count, by_seed) = of_level(axis, wanted);
+            let last = before.replace(by_seed.clone());
+            LevelEffect {
+                label,
+                count,
+                value: Estimate::of(&by_seed, CONFIDENCE),
+                step: last.map(|last| Estimate::difference(&by_seed, &last, CONFIDENCE)),
+            }
+        };
+        Effect {
+            axis,
+            measure,
+            levels: bins(&plan.axes[axis])
+                .into_iter()
+                .enumerate()
+                .map(level)
+                .collect(),
+        }
+    };
+    (0..plan.axes.len()).map(of_axis).collect()
+}
+
+/// The mean of what there is; NaN of nothing.
+fn mean_of(values: impl Iterator<Item = f64>) -> f64 {
+    let (mut sum, mut count) = (0.0, 0.0);
+    for value in values.filter(|value| !value.is_nan()) {
+        sum += value;
+        count += 1.0;
+    }
+    sum / count
+}
+
+/// What pairs say, axis by axis: of configurations that differ in nothing else, each with the first of them.
+#[must_use]
+pub fn pairs(plan: &Plan, configurations: &[Configuration]) -> Vec<Pairs> {
+    let of = |axis: usize| {
+        let mut others: BTreeMap<Point, &Configuration> = BTreeMap::new();
+        let mut pairs = Pairs {
+            axis,
+            all: 0,
+            same: 0,
+        };
+        for (point, own) in with_runs(configurations) {
+            let mut rest = point.clone();
+            rest[axis] = 0;
+            match others.get(&rest) {
+                Some(other) => {
+                    pairs.all += 1;
+                    pairs.same += usize::from(is_same(own, other));
+                }
+                None => drop(others.insert(rest, own)),
+            }
+        }
+        pairs
+    };
+    (0..plan.axes.len()).map(of).collect()
+}
+
+/// Axes that make no difference at all: whatever pair of configurations differs in nothing else, every number of
+/// every seed is the same. An axis of which there is no such pair is not among them.
+#[must_use]
+pub fn identical(plan: &Plan, configurations: &[Configuration]) -> Vec<Pairs> {
+    let mut pairs = pairs(plan, configurations);
+    pairs.retain(|own| own.all > 0 && own.same == own.all);
+    pairs
+}
+
+/// Whether all numbers of the seeds that both have are the same.
+fn is_same(one: &Configuration, other: &Configuration) -> bool {
+    one.runs
+        .iter()
+        .zip(&other.runs)
+        .all(|(a, b)| a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits()))
+}
+
+/// Levels beside each other of which nobody can say which is better: label, label, and the difference.
+#[must_use]
+pub fn alike(effect: &Effect) -> Vec<(&str, &str, Estimate)> {
+    let pair = |two: &[LevelEffect]| {
+        two[1]
+            .step
+            .filter(|step| !step.is_told_apart() && step.mean.is_finite())
+    };
+    effect
+        .levels
+        .windows(2)
+        .filter_map(|two| Some((two[0].label.as_str(), two[1].label.as_str(), pair(two)?)))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::{configurations, plan};
+
+    #[test]
+    fn effects_are_the_means_of_levels() {
+        let plan = plan("objectives = ['cost']");
+        // Cost is ten times x and luck that seeds share; y does nothing.
+        let found = configurations(&plan, |point, seed| 10.0 * f64::from(point[0]) + seed as f64);
+        let effects = effects(&plan, &found);
+        assert_eq!(effects.len(), 2);
+        let values: Vec<(f64, f64)> = effects[0]
+            .levels
+            .iter()
+            .map(|own| (own.value.mean, own.value.half))
+            .collect();
+        // Student's of 0, 1 and 2: the luck that all share is in a level's own mean, and not in differences.
+        let half = values[0].1;
+        assert!((half - 4.303 / 3.0_f64.sqrt()).abs() < 1e-3, "{half}");
+        assert_eq!(values, [(1.0, half), (11.0, half)]);
+        let step = effects[0].levels[1].step.expect("there is one before");
+        assert_eq!((step.mean, step.half), (10.0, 0.0));
+        assert_eq!(effects[0].levels[0].count, 3);
+        assert!(alike(&effects[0]).is_empty());
+        assert_eq!(alike(&effects[1]).len(), 2);
+        assert_eq!(
+            identical(&plan, &found),
+            [Pairs {
+                axis: 1,
+                all: 4,
+                same: 4
+            }]
+        );
+        assert_eq!(
+            pairs(&plan, &found)[0],
+            Pairs {
+                axis: 0,
+                all: 3,
+                same: 0
+            }
+        );
+    }
+
+    /// What never happens with a level has no interval, however much the others differ.
+    #[test]
+    fn a_level_without_luck_has_an_interval_of_nothing() {
+        let plan = plan("objectives = ['cost']");
+        let found = configurations(&plan, |point, seed| match point[0] {
+            0 => 0.0,
+            _ => [1.0, 7.0, 40.0][seed],
+        });
+        let levels = &effects(&plan, &found)[0].levels;
+        assert_eq!((levels[0].value.mean, levels[0].value.half), (0.0, 0.0));
+        assert!(levels[1].value.half > 1.0);
+    }
+
+    #[test]
+    fn the_search_of_an_optimizer_shows_no_effects() {
+        let plan = plan("objectives = ['cost']\n[design]\nkind = 'optimize'\nbudget = 6");
+        let found = configurations(&plan, |point, _| f64::from(point[0]));
+        assert_eq!(effects(&plan, &found), []);
+    }
+
+    #[test]
+    fn fine_axes_are_looked_at_in_bins() {
+        let plan = plan(
+            "[design]\nkind = 'sobol'\npoints = 20\n[[axis]]\nname = 'x'\nfield = 'x'\nfrom = 1\nto = 160\nsteps = 160",
+        );
+        let names = bins(&plan.axes[0]);
+        assert_eq!(
+            (names.len(), names[0].as_str(), names[7].as_str()),
+            (8, "1–20", "141–160")
+        );
+    }
+}
