@@ -119,6 +119,36 @@ fn misspelt_fields_get_a_suggestion() {
 }
 
 #[test]
+fn gpus_are_those_of_the_catalog() {
+    let times = |times: &str| {
+        let gpu = format!("cpu_per_request = 0.02\n[service.gpu]\nother = 0.02\ntime = {{ {times} }}");
+        spoilt("cpu_per_request = 0.02", &gpu)
+    };
+    // As AWS writes it and as the label has it.
+    for name in ["T4", "t4", "'RTX PRO Server 6000'", "rtx-pro-server-6000"] {
+        check(&times(&format!("{name} = 0.01")), &[]);
+    }
+    check(
+        &times("a10 = 0.01"),
+        &[
+            "scenario.toml:21:16: error[E009] service.gpu.time.a10: no instance type has the GPU \"a10\"\n  hint: did you mean \"a10g\"?",
+        ],
+    );
+    let (scenario, report) = loaded(&times("warp = 0.01"));
+    let said = report.to_string();
+    assert!(
+        scenario.is_none() && said.contains("hint: there are a100, a10g, "),
+        "{said}"
+    );
+    check(
+        &times("T4 = 0.01, t4 = 0.02"),
+        &[
+            "scenario.toml:21:27: error[E004] service.gpu.time.t4: t4 is given twice\n  hint: letter case makes no difference",
+        ],
+    );
+}
+
+#[test]
 fn quantities_that_cannot_be_meant() {
     check(
         &spoilt("cpu: 500m", "cpu: -500m"),
@@ -272,10 +302,16 @@ fn triggers_that_cannot_work() {
     let none = "  advanced: {scalingModifiers: {}}\n  triggers:\n    - type: prometheus\n      \
                 metadata: {serverAddress: x, threshold: '20', query: vector(1)}\n";
     check(&scaled(none), &[]);
-    let said = said(&formula("rat / 2"));
-    let place =
-        "manifests/more.yaml:7:42: error[E004] ScaledObject/web: spec.advanced.scalingModifiers.formula: ";
-    assert!(said.len() == 1 && said[0].starts_with(place), "{said:#?}");
+    let unknown = |formula: &str| {
+        format!(
+            "manifests/more.yaml:7:42: error[E004] ScaledObject/web: spec.advanced.scalingModifiers.formula: \
+             the formula {formula:?} does not compile: unknown name rat\n  hint: did you mean \"rate\"?"
+        )
+    };
+    // In a branch that no value has taken yet, too.
+    for text in ["rat / 2", "rate < 0 ? 1 : rat * 2"] {
+        check(&formula(&format!("'{text}'")), &[&unknown(text)]);
+    }
 }
 
 #[test]

@@ -41,6 +41,24 @@ fn first_step(run: &Run, from: f64) -> Step {
     }
 }
 
+/// What the scenario says of other GPUs says nothing about one that it names.
+#[test]
+fn a_machine_serves_as_fast_as_its_own_gpu() {
+    let family = "NodePool/default: spec.template.spec.requirements[5]={key='karpenter.k8s.aws/instance-family',\
+                  operator='In',values=['c7i','g5']}";
+    let other = |seconds: &str| Run::with(NAME, 1, &[family, &format!("service.gpu.other={seconds}")]);
+    let (run, slow) = (other("0.011"), other("9.0"));
+    assert!(run.record.served > 1e6, "{}", run.record.served);
+    assert_eq!(run.record.served, slow.record.served);
+    // The A10G is named, and slower than it was.
+    let named = Run::with(NAME, 1, &[family, "service.gpu.time.a10g=0.012"]);
+    assert!(
+        named.record.served < 0.95 * run.record.served,
+        "{}",
+        named.record.served
+    );
+}
+
 /// At minute 20 one client becomes thirty.
 #[test]
 fn most_of_the_wait_is_for_a_machine_its_driver_and_the_image() {

@@ -281,7 +281,7 @@ impl DataPlane {
         let mut machine = match catalog::find(name) {
             Some(spec) => {
                 let gpu = spec.gpu.as_ref().zip(config.service.gpu.as_ref());
-                let gpu = gpu.map(|(gpu, service)| service.model(gpu.name));
+                let gpu = gpu.map(|(gpu, service)| service.model(&gpu.label()));
                 let mhz = spec.sustained_mhz.map_or(config.cpu.reference_mhz, f64::from);
                 config
                     .cpu

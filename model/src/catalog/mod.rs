@@ -22,7 +22,7 @@ use jiff::civil::Date;
 
 pub use filter::Filter;
 pub use region::{OnDemandSource, Zone, regions};
-pub use spec::{Accelerator, Arch, Gpu, InstanceSpec, find, types};
+pub use spec::{Accelerator, Arch, Gpu, InstanceSpec, find, gpu_models, label_value, types};
 
 use crate::quantity::Price;
 use region::Row;

@@ -1,5 +1,6 @@
 //! The table of instance types.
 
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use crate::quantity::Bytes;
@@ -38,6 +39,21 @@ pub struct Gpu {
     pub count: u32,
     /// The memory of each.
     pub memory: Bytes,
+}
+
+impl Gpu {
+    /// The model as the label `karpenter.k8s.aws/instance-gpu-name` has it: `t4`, `radeon-pro-v520`.
+    #[must_use]
+    pub fn label(&self) -> String {
+        label_value(self.name)
+    }
+}
+
+/// A name of AWS's as Karpenter makes a label's value of it: in lower case, with hyphens between the words
+/// (karpenter-provider-aws 1.14 pkg/providers/instancetype/types.go `lowerKabobCase`).
+#[must_use]
+pub fn label_value(name: &str) -> String {
+    name.to_lowercase().replace(' ', "-")
 }
 
 /// Other accelerators of a machine, all alike.
@@ -154,6 +170,17 @@ pub fn types() -> &'static [InstanceSpec] {
 pub fn find(name: &str) -> Option<&'static InstanceSpec> {
     let at = types().binary_search_by(|spec| spec.name.cmp(name)).ok()?;
     Some(&types()[at])
+}
+
+/// The GPU models of all types, as [`Gpu::label`] has them, in order.
+#[must_use]
+pub fn gpu_models() -> &'static [String] {
+    static MODELS: LazyLock<Vec<String>> = LazyLock::new(|| {
+        let gpus = types().iter().filter_map(|spec| spec.gpu);
+        let models: BTreeSet<String> = gpus.map(|gpu| gpu.label()).collect();
+        models.into_iter().collect()
+    });
+    &MODELS
 }
 
 /// The fields of a line, in order: what is left of the line.
@@ -287,5 +314,14 @@ mod tests {
         );
         assert_eq!((t.family(), t.size(), t.generation), ("m3", "medium", Some(3)));
         assert!(find("m5.tiny").is_none());
+    }
+
+    #[test]
+    fn gpu_models_are_named_as_in_labels() {
+        let named = |name: &str| gpu_models().iter().any(|own| own == name);
+        for name in ["t4", "a10g", "l40s", "rtx-pro-server-6000", "gaudi-hl-205"] {
+            assert!(named(name), "{name}");
+        }
+        assert!(!named("T4") && !named(""));
     }
 }

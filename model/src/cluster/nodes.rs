@@ -236,7 +236,7 @@ impl Cluster<'_> {
         };
         let spec = spec_of(object);
         let gpu = spec.gpu.as_ref().zip(config.service.gpu.as_ref());
-        let gpu = gpu.map(|(gpu, service)| service.model(gpu.name));
+        let gpu = gpu.map(|(gpu, service)| service.model(&gpu.label()));
         let mhz = spec.sustained_mhz.map_or(config.cpu.reference_mhz, f64::from);
         let mut machine = config
             .cpu

@@ -185,6 +185,27 @@ KEDA reads 0. The HPA's scale-down stabilization remembers the replicas of the s
 of about that length hides the blank; a shorter one shows it in the results.",
     ),
     code(
+        "S003",
+        "a GPU without a time of its own",
+        "\
+A request's time on a GPU is looked up in service.gpu.time by the model, which is called as the label \
+karpenter.k8s.aws/instance-gpu-name has it: t4, a10g, l40s, rtx-pro-server-6000 (T4 and A10G are understood as well; \
+`scaletwin catalog --gpu` lists them). Machines with any other model serve with service.gpu.other, fast or slow as they \
+are, and costs and waits of such machines say nothing. Either measure the model, or keep its families out of the NodePool.",
+    ),
+    code(
+        "S004",
+        "another service's constants",
+        "\
+Where the scenario does not say what a request costs, one measured service stands in: php-apache of the walkthrough, \
+which computes a million square roots for each. service.cpu_per_request is then 0.064 core-seconds on a core of 3.4 GHz, \
+ten or a hundred times what most web services take, and pods, nodes and dollars follow from it. Its clients are shell \
+loops that start a wget, sleep 10 ms, and need 10 ms and 0.0063 core-seconds more for each request. All of these were \
+fitted together to that run. Measure your own: CPU seconds of the pods \
+(rate(container_cpu_usage_seconds_total[5m])) over requests a second, while they are busy; `scaletwin calibrate` does \
+that with a recording.",
+    ),
+    code(
         "K001",
         "cooldown without effect",
         "\
@@ -314,10 +335,13 @@ always, and the query then answers nothing, which KEDA takes for 0. The promethe
         "P002",
         "a metric that nothing exposes",
         "\
-A query selects metrics of Traefik or of kube-state-metrics that Prometheus never gets. Traefik's pods are scraped \
+A query selects metrics that Prometheus never gets. Traefik's pods are scraped \
 where their template has the annotation prometheus.io/scrape: \"true\" (and prometheus.io/port, if the port is not the \
 container's); kube_ metrics come from pods labelled app.kubernetes.io/name: kube-state-metrics. Until then the query \
-answers nothing, which KEDA takes for 0.",
+answers nothing, which KEDA takes for 0. What a service exposes by itself (http_requests_total) is not simulated, nor are \
+node-exporter and metrics of other exporters: there are Traefik's requests, durations and open connections; of \
+kube-state-metrics what pods, nodes, Deployments and HPAs have; of kubelets and cAdvisor running pods, CPU and memory; \
+and up. For a service's requests take Traefik's.",
     ),
     code(
         "H001",
@@ -434,6 +458,27 @@ feature gate SpotToSpotConsolidation, off by default, and at least 15 cheaper ty
 topologySpreadConstraints count when pods are placed, not when a ReplicaSet chooses which pods to delete. After a \
 scale-in zones are uneven, and consolidation, which must place the pods of a node anew, finds that they may go \
 only to certain zones: half-empty nodes remain. (aws karpenter#3694)",
+    ),
+    code(
+        "N011",
+        "CPU credits",
+        "\
+Machines of the T families earn CPU credits at a baseline and spend them above it. The simulation gives them all of their \
+CPU all of the time, and bills their price alone. T3, T3a and T4g start in unlimited mode: what they use above the \
+baseline, on average over the machine's life or the last 24 hours, costs 0.05 USD a vCPU-hour more (T4g: 0.04). The \
+baseline of each vCPU is 5 % for nano, 10 % for micro, 20 % for small and medium, 30 % for large, 40 % for xlarge and 2xlarge. \
+A t3.medium, 2 vCPU, that is busy all day thus costs 2 x 0.8 x 0.05 = 0.08 USD an hour on top of 0.0416. T2 starts in \
+standard mode, and is slowed down to its baseline when its credits are spent. (EC2 user guide, burstable performance \
+instances)",
+    ),
+    code(
+        "N012",
+        "a controller without a machine",
+        "\
+Karpenter, KEDA, Prometheus and metrics-server act in the simulation from its start to its end, or as actions stop and start \
+them, whether or not their own pods run. In a cluster they are pods as any other: they wait for a machine that tolerates them \
+and has room. Karpenter's must be there without Karpenter: a managed node group's, or Fargate. If none can hold them, a \
+cluster would stand still where the simulation scales.",
     ),
 ];
 

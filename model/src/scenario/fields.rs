@@ -202,7 +202,7 @@ const SERVICE: &[Field] = &[
     ),
     noted(
         "gpu.time.*",
-        "by GPU model (t4, v100, m60): distribution, seconds",
+        "by GPU model (t4, a10g), as the label instance-gpu-name says: distribution, seconds",
     ),
     noted("gpu.other", "on any other model: distribution, seconds"),
     noted("gpu.concurrency", "requests that a pod's GPU works on at once"),
@@ -237,7 +237,7 @@ const PROXY: &[Field] = &[
     noted("throttle", "providersThrottleDuration"),
     noted(
         "vanished",
-        "how long a connection to a pod just gone hangs, distribution, seconds",
+        "how long a connection to a pod just gone hangs, distribution, seconds; 1 to 3 if absent",
     ),
     noted("dial_timeout", "forwardingTimeouts.dialTimeout"),
 ];

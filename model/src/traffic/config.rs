@@ -145,8 +145,11 @@ pub struct Traefik {
     /// `providers.providersThrottleDuration`: the least time between two applied configurations
     /// (traefik 2.10 pkg/provider/aggregator/aggregator.go).
     pub throttle: Duration,
-    /// How long a connection to the address of a pod that has just gone hangs, seconds. Estimate from the
-    /// measured scale-in: stalls of 10–30 s.
+    /// How long a connection to the address of a pod that has just gone hangs, seconds. Assumed: 1–3. The pod's
+    /// host asks the network for the address three times, a second apart, before it says that there is none
+    /// (Linux's `mcast_solicit` and `retrans_time_ms`); until the pod's network is taken down it refuses at once.
+    /// Where that answer is lost, the connection hangs until [`Traefik::dial_timeout`]: the walkthrough's
+    /// scale-in stalled for 10–30 s.
     pub vanished: Distribution,
     /// `forwardingTimeouts.dialTimeout`: a hang of that length ends in 504, a shorter one in 502.
     pub dial_timeout: Duration,
@@ -165,7 +168,7 @@ impl Default for Traefik {
             allow_empty_services: false,
             endpoint_delay: Duration::from_millis(100),
             throttle: Duration::from_secs(2),
-            vanished: Distribution::Uniform { min: 10.0, max: 30.0 },
+            vanished: Distribution::Uniform { min: 1.0, max: 3.0 },
             dial_timeout: Duration::from_secs(30),
         }
     }
@@ -272,10 +275,10 @@ impl Cpu {
 }
 
 impl Gpu {
-    /// A model by its name.
+    /// A model by the name that its label has.
     #[must_use]
-    pub fn model(&self, name: &str) -> GpuModel {
-        let place = self.time.keys().position(|known| known == name);
+    pub fn model(&self, label: &str) -> GpuModel {
+        let place = self.time.keys().position(|known| known == label);
         GpuModel(place.unwrap_or(self.time.len()) as u16)
     }
 

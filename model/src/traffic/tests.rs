@@ -343,6 +343,32 @@ fn a_backlog_uses_cpu_after_the_load_has_gone() {
 }
 
 #[test]
+fn every_gpu_of_the_catalog_has_the_time_of_its_label() {
+    let models = crate::catalog::gpu_models();
+    let time = models
+        .iter()
+        .zip(1..)
+        .map(|(model, n)| (model.clone(), Distribution::Constant(f64::from(n))));
+    let gpu = Gpu {
+        time: time.collect(),
+        other: Distribution::Constant(0.0),
+        concurrency: 1,
+    };
+    for own in crate::catalog::types().iter().filter_map(|spec| spec.gpu) {
+        let place = models
+            .iter()
+            .position(|model| *model == own.label())
+            .expect("a model");
+        assert_eq!(
+            gpu.time_on(Some(gpu.model(&own.label()))).mean(),
+            (place + 1) as f64,
+            "{own:?}"
+        );
+    }
+    assert_eq!(gpu.time_on(Some(gpu.model("warp"))).mean(), 0.0);
+}
+
+#[test]
 fn a_gpu_sets_the_pace_of_a_gpu_service() {
     for fidelity in BOTH {
         let time = [("t4".to_owned(), Distribution::Constant(0.1))].into();

@@ -38,6 +38,17 @@ impl Profile {
     }
 }
 
+/// The names of all metrics that a release can expose.
+pub fn metrics(version: Release) -> impl Iterator<Item = &'static str> {
+    let of = |names: &Names| [names.requests, names.bucket, names.sum, names.count];
+    let open: &[&str] = match Profile::of(version).open_connections_per_service {
+        true => &[ENTRY_POINT_OPEN, SERVICE_OPEN],
+        false => &[OPEN],
+    };
+    let requests = [&ENTRY_POINT, &SERVICE].into_iter().flat_map(of);
+    requests.chain([RELOADS]).chain(open.iter().copied())
+}
+
 /// How a request ended, as an HTTP status (traefik 2.10 pkg/server/service/proxy.go).
 pub(super) type Code = u16;
 
@@ -191,7 +202,7 @@ impl Counters {
             labels
         };
         let mut sample = |name, labels, value| samples.push(Sample { name, labels, value });
-        sample("traefik_config_reloads_total", Arc::default(), self.reloads);
+        sample(RELOADS, Arc::default(), self.reloads);
         let families = [
             (&self.entry_point, "entrypoint", &config.entry_point, &ENTRY_POINT),
             (&self.service, "service", &config.service, &SERVICE),
@@ -218,17 +229,17 @@ impl Counters {
         }
         if Profile::of(config.version).open_connections_per_service {
             let entry = labels("entrypoint", &config.entry_point, None, None);
-            sample("traefik_entrypoint_open_connections", entry, self.open);
+            sample(ENTRY_POINT_OPEN, entry, self.open);
             if self.service.0.iter().any(|(_, tally)| tally.requests >= 1.0) || self.open_at_servers >= 1.0 {
                 let service = labels("service", &config.service, None, None);
-                sample("traefik_service_open_connections", service, self.open_at_servers);
+                sample(SERVICE_OPEN, service, self.open_at_servers);
             }
         } else {
             let entry = [
                 ("entrypoint", config.entry_point.clone()),
                 ("protocol", "TCP".to_owned()),
             ];
-            sample("traefik_open_connections", entry.into(), self.open);
+            sample(OPEN, entry.into(), self.open);
         }
         if self.service_absent {
             self.service = Family::default();
@@ -236,6 +247,11 @@ impl Counters {
         samples
     }
 }
+
+const RELOADS: &str = "traefik_config_reloads_total";
+const ENTRY_POINT_OPEN: &str = "traefik_entrypoint_open_connections";
+const SERVICE_OPEN: &str = "traefik_service_open_connections";
+const OPEN: &str = "traefik_open_connections";
 
 struct Names {
     requests: &'static str,
@@ -260,6 +276,8 @@ const SERVICE: Names = Names {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     fn service_samples(samples: &[Sample]) -> Vec<(String, f64)> {
@@ -294,6 +312,21 @@ mod tests {
             found.unwrap().value
         };
         assert_eq!((bucket("0.1"), bucket("0.3"), bucket("+Inf")), (0.0, 1.0, 1.0));
+    }
+
+    #[test]
+    fn what_is_exposed_is_named() {
+        for version in [Release::new(2, 10, 0), Release::new(3, 5, 0)] {
+            let config = Traefik {
+                version,
+                ..Traefik::default()
+            };
+            let mut counters = Counters::default();
+            counters.count(&config, OK, true, 0.2);
+            let samples = counters.expose(&config, true);
+            let exposed: BTreeSet<&str> = samples.iter().map(|sample| sample.name).collect();
+            assert_eq!(exposed, metrics(version).collect());
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use super::{NodeClass, Settings};
-use crate::catalog::{Arch, Catalog, Entry, InstanceSpec, Zone, capacity};
+use crate::catalog::{Arch, Catalog, Entry, InstanceSpec, Zone, capacity, label_value};
 use crate::karpenter::instance_type::{CapacityType, InstanceType, Offering, Reservation};
 use crate::karpenter::labels;
 use crate::karpenter::requirement::{Name, Requirement};
@@ -27,11 +27,10 @@ enum Value {
 }
 
 impl Value {
-    /// Words are in lower case, with hyphens between them (`lowerKabobCase`).
     fn requirement(self) -> Requirement {
         match self {
             Value::Number(number) => Requirement::only(number.to_string()),
-            Value::Text(text) => Requirement::only(text.to_lowercase().replace(' ', "-")),
+            Value::Text(text) => Requirement::only(label_value(text)),
         }
     }
 }

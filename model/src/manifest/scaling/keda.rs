@@ -13,7 +13,7 @@ use crate::cron::Schedule;
 use crate::document::fields::{Field, Schema, noted, quiet, simulated, table};
 use crate::document::{Cursor, closest};
 use crate::hpa::{Resource, Target};
-use crate::keda::formula::Formula;
+use crate::keda::formula::{self, Formula};
 use crate::keda::spec::{
     Advanced, Cron, DEFAULT_COOLDOWN_PERIOD, DEFAULT_MAX_REPLICAS, DEFAULT_POLLING_INTERVAL, Fallback,
     FallbackBehavior, MetricType, Prometheus, ScalingModifiers, Spec, Trigger, TriggerKind,
@@ -264,13 +264,19 @@ fn check_formula(at: &Cursor<'_>, triggers: &Cursor<'_>, spec: &Spec) {
     let Some(modifiers) = spec.advanced.scaling_modifiers.as_ref().filter(|_| read_all) else {
         return;
     };
-    let names = spec.triggers.iter().filter_map(|trigger| trigger.name.as_deref());
-    if let Err(error) = Formula::compile(&modifiers.formula, names) {
-        at.error(
-            "E004",
-            error.to_string(),
-            "its variables are the names of the triggers",
-        );
+    let external = spec.triggers.iter();
+    let external = external.filter(|trigger| !matches!(trigger.kind, TriggerKind::Resource { .. }));
+    let names: Vec<&str> = external.filter_map(|trigger| trigger.name.as_deref()).collect();
+    if let Err(error) = Formula::compile(&modifiers.formula, names.iter().copied()) {
+        let near = match &error {
+            formula::Error::Unknown { name, .. } => closest(name, names.iter().copied()),
+            formula::Error::Undefined { .. } => None,
+        };
+        let hint = match near {
+            Some(near) => format!("did you mean {near:?}?"),
+            None => "its variables are the names of the triggers, but for those of cpu and memory".to_owned(),
+        };
+        at.error("E004", error.to_string(), &hint);
     }
 }
 

@@ -125,13 +125,12 @@ pub fn kube_state_families() -> impl Iterator<Item = &'static str> {
     pods.chain(deployments).chain(nodes).chain(hpas)
 }
 
-/// Whether one of the simulated exporters exposes a metric of this name, or the server adds it by itself.
-/// What pods expose, Traefik's metrics among them, is not known here.
-#[must_use]
-pub fn is_exposed(metric: &str) -> bool {
-    let own = super::scrape::REPORTS.contains(&metric);
-    let node = KUBELET.contains(&metric) || CADVISOR.contains(&metric);
-    own || node || kube_state_families().any(|name| name == metric)
+/// The names of all metrics that the exporters can expose or that the server adds by itself. What pods expose,
+/// Traefik's metrics among them, is not known here.
+pub fn metrics() -> impl Iterator<Item = &'static str> {
+    let own = super::scrape::REPORTS.into_iter();
+    let nodes = KUBELET.into_iter().chain(CADVISOR);
+    own.chain(nodes).chain(kube_state_families())
 }
 
 /// A pod's address: made up, one for each pod.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::aggregate::{self, Param};
-use super::expr::{Aggregate, Aggregation, At, Binary, BinaryOp, Expr, Subquery, When};
+use super::expr::{Aggregate, Aggregation, At, Binary, BinaryOp, Expr, Grouping, Subquery, When};
 use super::function::Function;
 use super::range::{self, Window};
 use super::selector::Selector;
@@ -471,33 +471,44 @@ pub(super) fn same_label_set(vector: Vector) -> Result<Vector, EvalError> {
 
 /// Whether an expression has at most one element, however many series there are.
 pub(super) fn is_single(expr: &Expr) -> bool {
+    differ_by(expr, None)
+}
+
+/// Whether an expression's elements differ by no label but this, however many series there are: by `le` do the
+/// buckets of one histogram.
+fn differ_by(expr: &Expr, label: Option<&str>) -> bool {
     match expr {
         Expr::Number(_) => true,
         Expr::Text(_) | Expr::Instant(..) | Expr::Range(..) | Expr::Subquery(_) => false,
         Expr::Aggregate(aggregate) => {
-            let op = aggregate.op;
+            let one = match &aggregate.grouping {
+                Grouping::By(labels) => labels.iter().all(|own| Some(own.as_str()) == label),
+                Grouping::Without(_) => false,
+            };
             let several = matches!(
-                op,
+                aggregate.op,
                 Aggregation::Topk | Aggregation::Bottomk | Aggregation::CountValues
             );
-            aggregate.grouping.is_one() && !several
+            one && !several
         }
-        Expr::Negate(inner) => is_single(inner),
+        Expr::Negate(inner) => differ_by(inner, label),
         Expr::Call(function, args) => match function {
             Function::Absent | Function::AbsentOverTime | Function::Vector | Function::NativeOnly => true,
             Function::Date(_) if args.is_empty() => true,
-            Function::HistogramQuantile | Function::HistogramFraction => false,
-            _ => is_scalar(expr) || args.first().is_some_and(is_single),
+            Function::HistogramQuantile | Function::HistogramFraction => {
+                args.last().is_some_and(|buckets| differ_by(buckets, Some("le")))
+            }
+            _ => is_scalar(expr) || args.first().is_some_and(|first| differ_by(first, label)),
         },
         Expr::Binary(binary) => {
             let (left, right) = (&binary.left, &binary.right);
             match binary.op {
-                BinaryOp::And | BinaryOp::Unless => is_single(left),
-                BinaryOp::Or => is_single(left) && is_single(right),
+                BinaryOp::And | BinaryOp::Unless => differ_by(left, label),
+                BinaryOp::Or => differ_by(left, label) && differ_by(right, label),
                 // Scalars multiply nothing; of two vectors the "one" side sets no limit to a "many" side.
-                _ if is_scalar(left) => is_single(right),
-                _ if is_scalar(right) => is_single(left),
-                _ => is_single(left) && is_single(right),
+                _ if is_scalar(left) => differ_by(right, label),
+                _ if is_scalar(right) => differ_by(left, label),
+                _ => differ_by(left, label) && differ_by(right, label),
             }
         }
     }

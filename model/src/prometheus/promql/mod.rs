@@ -253,6 +253,15 @@ mod tests {
             ("y * on() group_left() sum(x)", false),
             ("sum(x) and y", true),
             ("sum(x) or y", false),
+            ("histogram_quantile(0.95, sum by (le) (rate(x_bucket[1m])))", true),
+            (
+                "histogram_quantile(0.95, sum by (le, pod) (rate(x_bucket[1m])))",
+                false,
+            ),
+            ("histogram_quantile(0.95, rate(x_bucket[1m]))", false),
+            ("histogram_fraction(0, 0.2, sum(rate(x[1m])))", true),
+            ("histogram_quantile(0.95, topk by (le) (2, x_bucket))", false),
+            ("avg(histogram_quantile(0.95, rate(x_bucket[1m])))", true),
         ] {
             let query = Query::parse(text, &Profile::of(LATEST)).unwrap();
             assert_eq!(query.is_single(), single, "{text}");

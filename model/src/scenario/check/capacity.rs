@@ -1,13 +1,13 @@
 //! Pods that no machine can hold.
 
-use std::cell::LazyCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Facts, advise};
 use crate::api::{DaemonSet, PodSpec};
-use crate::catalog::Entry;
+use crate::catalog::{self, Entry, InstanceSpec};
 use crate::document::Context;
+use crate::ec2::NodeGroup;
 use crate::id::{NodePoolId, Table};
 use crate::karpenter::provider::{Classes, Provider};
 use crate::karpenter::{InstanceType, NodePool, Profile, Requirements};
@@ -15,7 +15,7 @@ use crate::manifest::Document;
 use crate::quantity::Resources;
 
 /// A NodePool and what can be launched for it.
-type Offered<'a> = (&'a NodePool, Vec<Arc<InstanceType>>);
+pub(super) type Offered = (NodePool, Vec<Arc<InstanceType>>);
 
 /// Advises on Deployments whose pods fit neither a node group's machines nor anything that a NodePool may
 /// launch.
@@ -26,8 +26,6 @@ pub(super) fn check(facts: &Facts<'_>) {
         .filter(|document| document.kind.name == "Deployment")
         .collect();
     let pools = || facts.objects.iter().flat_map(|objects| &objects.node_pools);
-    // Most pods fit a node group's machines, and then no instance type need be made.
-    let offered = LazyCell::new(|| offered(facts));
     for document in workloads {
         let deployments = facts.objects.iter().flat_map(|objects| &objects.deployments);
         let own = deployments
@@ -37,21 +35,21 @@ pub(super) fn check(facts: &Facts<'_>) {
             continue;
         };
         let requests = spec.requests();
-        if fits_a_group(facts, spec, &requests)
-            || offered
+        if fits_a_group(facts, spec)
+            || offered(facts)
                 .iter()
                 .any(|offered| can_hold(facts, offered, spec, &requests))
         {
             continue;
         }
         // NodePools without their class launch nothing, which is an error of its own.
-        if offered.is_empty() && pools().next().is_some() {
+        if offered(facts).is_empty() && pools().next().is_some() {
             continue;
         }
         let context = Context::new(&document.file, document.title(), facts.problems);
         let root = context.root(&document.value);
         let gpu = requests.extended.keys().next();
-        let message = match (gpu, offered.is_empty()) {
+        let message = match (gpu, offered(facts).is_empty()) {
             (_, true) => "no node group can hold a pod of this, and there is no NodePool".to_owned(),
             (Some(resource), false) => format!(
                 "no NodePool and no node group has a machine for a pod of this: it asks for {resource}"
@@ -63,8 +61,43 @@ pub(super) fn check(facts: &Facts<'_>) {
     }
 }
 
+/// The catalog's machines that a pod could get, of a node group or of a NodePool.
+pub(super) fn machines_for(facts: &Facts<'_>, spec: &PodSpec) -> Vec<&'static InstanceSpec> {
+    let requests = spec.requests();
+    let groups = facts.scenario.node_groups.iter();
+    let groups = groups.filter(|group| fits(facts, group, spec, &requests));
+    let mut all: Vec<_> = groups
+        .filter_map(|group| catalog::find(&group.instance_type))
+        .collect();
+    for offered in offered(facts) {
+        let types = holding(facts, offered, spec, &requests);
+        all.extend(types.filter_map(|instance_type| catalog::find(&instance_type.name)));
+    }
+    all
+}
+
+/// The types that a NodePool can launch for these requirements, whatever pods ask for.
+pub(super) fn on_offer(facts: &Facts<'_>, pool: &str, wanted: &Requirements) -> Vec<&'static InstanceSpec> {
+    let offered = offered(facts).iter().filter(|(own, _)| *own.name == *pool);
+    let types = offered.flat_map(|(_, types)| types);
+    types
+        .filter(|instance_type| is_on_offer(instance_type, wanted))
+        .filter_map(|instance_type| catalog::find(&instance_type.name))
+        .collect()
+}
+
+fn is_on_offer(instance_type: &InstanceType, wanted: &Requirements) -> bool {
+    let mut offerings = instance_type.offerings.iter();
+    instance_type.requirements.intersects(wanted).is_ok()
+        && offerings.any(|offering| offering.is_compatible(wanted))
+}
+
 /// What Karpenter could launch for each NodePool that is there at some time.
-fn offered<'a>(facts: &Facts<'a>) -> Vec<Offered<'a>> {
+fn offered<'f>(facts: &'f Facts<'_>) -> &'f [Offered] {
+    facts.offered.get_or_init(|| find_offered(facts))
+}
+
+fn find_offered(facts: &Facts<'_>) -> Vec<Offered> {
     let scenario = facts.scenario;
     let pools: Vec<&NodePool> = facts
         .objects
@@ -97,28 +130,30 @@ fn offered<'a>(facts: &Facts<'a>) -> Vec<Offered<'a>> {
             .map(|types| types.to_vec())
             .unwrap_or_default()
     };
-    ids.iter().map(|(id, pool)| (*pool, types(id))).collect()
+    let of = |(id, pool): (NodePoolId, &&NodePool)| ((*pool).clone(), types(id));
+    ids.iter().map(of).collect()
 }
 
-fn can_hold(facts: &Facts<'_>, (pool, types): &Offered<'_>, spec: &PodSpec, requests: &Resources) -> bool {
-    if !pool.taints.iter().all(|taint| spec.tolerates(taint)) {
-        return false;
-    }
+fn can_hold(facts: &Facts<'_>, offered: &Offered, spec: &PodSpec, requests: &Resources) -> bool {
+    holding(facts, offered, spec, requests).next().is_some()
+}
+
+/// The types of a NodePool that a pod fits on.
+fn holding<'o>(
+    facts: &Facts<'_>,
+    (pool, types): &'o Offered,
+    spec: &PodSpec,
+    requests: &Resources,
+) -> impl Iterator<Item = &'o InstanceType> {
     let mut wanted = pool.template_requirements();
     let own = Requirements::strict_of_pod(spec);
-    if wanted.compatible(&own).is_err() {
-        return false;
-    }
+    let admits = pool.taints.iter().all(|taint| spec.tolerates(taint)) && wanted.compatible(&own).is_ok();
     wanted.add_all(&own);
     let mut all = requests.clone();
     all += &daemon_requests(facts);
-    types.iter().any(|instance_type| {
-        let sound = instance_type.requirements.intersects(&wanted).is_ok();
-        let on_offer = instance_type
-            .offerings
-            .iter()
-            .any(|offering| offering.is_compatible(&wanted));
-        sound && on_offer && all.fits(instance_type.allocatable())
+    let types = if admits { &**types } else { &[] };
+    types.iter().map(|own| &**own).filter(move |instance_type| {
+        is_on_offer(instance_type, &wanted) && all.fits(instance_type.allocatable())
     })
 }
 
@@ -140,14 +175,18 @@ fn daemon_requests(facts: &Facts<'_>) -> Resources {
     sum
 }
 
-fn fits_a_group(facts: &Facts<'_>, spec: &PodSpec, requests: &Resources) -> bool {
-    facts.scenario.node_groups.iter().any(|group| {
-        let tolerated = group.taints.iter().all(|taint| spec.tolerates(taint));
-        let Some(entry) = facts.scenario.catalog.get(&group.instance_type) else {
-            return false;
-        };
-        tolerated && group.size > 0 && selected(spec, &group.labels) && requests.fits(&rough_capacity(entry))
-    })
+pub(super) fn fits_a_group(facts: &Facts<'_>, spec: &PodSpec) -> bool {
+    let requests = spec.requests();
+    let mut groups = facts.scenario.node_groups.iter();
+    groups.any(|group| fits(facts, group, spec, &requests))
+}
+
+fn fits(facts: &Facts<'_>, group: &NodeGroup, spec: &PodSpec, requests: &Resources) -> bool {
+    let tolerated = group.taints.iter().all(|taint| spec.tolerates(taint));
+    let Some(entry) = facts.scenario.catalog.get(&group.instance_type) else {
+        return false;
+    };
+    tolerated && group.size > 0 && selected(spec, &group.labels) && requests.fits(&rough_capacity(entry))
 }
 
 /// Whether a node group's own labels answer the pod's selector; labels that every node has are taken as met.

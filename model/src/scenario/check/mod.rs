@@ -4,7 +4,9 @@
 //! speaks only where the parts of the stated releases would surprise; [`super::codes`] explains each at
 //! length.
 
+mod burstable;
 mod capacity;
+mod gpu;
 mod hpa;
 mod node_pool;
 mod queries;
@@ -13,11 +15,12 @@ mod scaled_object;
 mod tests;
 mod workload;
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 
 use super::{Act, Objects, Scenario, resolve};
 use crate::document::{Context, Cursor, Diagnostic, Severity};
 use crate::manifest::Document;
+use crate::traffic::Service;
 
 /// What rules look at.
 struct Facts<'a> {
@@ -26,6 +29,8 @@ struct Facts<'a> {
     documents: &'a [Document],
     /// All objects that are there at some time.
     objects: Vec<&'a Objects>,
+    /// What Karpenter could launch for each NodePool. Made when a rule asks: most pods fit a node group.
+    offered: OnceCell<Vec<capacity::Offered>>,
     problems: &'a RefCell<Vec<Diagnostic>>,
 }
 
@@ -42,6 +47,7 @@ pub(super) fn check(
         root,
         documents,
         objects,
+        offered: OnceCell::new(),
         problems,
     };
     for document in documents {
@@ -58,6 +64,8 @@ pub(super) fn check(
         }
     }
     capacity::check(&facts);
+    gpu::check(&facts);
+    burstable::check(&facts);
     queries::check(&facts);
     whole(&facts);
 }
@@ -129,6 +137,34 @@ fn advise(
     context.report(Severity::Advice, code, at, message, hint);
 }
 
+/// What a request costs is a fact about a service. Left out, it is that of the service that was measured.
+fn fitted(facts: &Facts<'_>, context: &Context<'_>) {
+    let work = facts.root.at("service.cpu_per_request");
+    if !work.is_given() {
+        let message = format!(
+            "a request takes {} core-seconds of the service's CPU, because nothing says how many: php-apache's",
+            Service::default().cpu_per_request.mean()
+        );
+        let hint = "it decides how many pods a load needs: measure it (`scaletwin calibrate` reads it off a recording)";
+        advise(context, "S004", &work, message, hint);
+    }
+    let clients = facts.root.at("load.clients");
+    let of_cycle = ["think_time", "cycle_delay", "cpu_per_request"];
+    let left_out: Vec<&str> = of_cycle
+        .into_iter()
+        .filter(|field| !clients.get(field).is_given())
+        .collect();
+    if clients.is_given() && !left_out.is_empty() {
+        let message = format!(
+            "clients ask as fast as the walkthrough's loop of wget in {}",
+            left_out.join(", ")
+        );
+        let hint =
+            "with the service's answers these make the load: 10 ms, 10 ms and 0.0063 core-seconds a request";
+        advise(context, "S004", &clients, message, hint);
+    }
+}
+
 /// Rules about the scenario as a whole.
 fn whole(facts: &Facts<'_>) {
     let context = Context::new(facts.root.file(), String::new(), facts.problems);
@@ -144,6 +180,7 @@ fn whole(facts: &Facts<'_>) {
             hint,
         );
     }
+    fitted(facts, &context);
     let measured_from = facts.scenario.config.hpa.downscale_stabilization;
     let warm_up = facts.scenario.warm_up;
     let scales = facts

@@ -184,10 +184,23 @@ impl Rules<'_> {
         }
     }
 
+    /// Whether another NodePool takes the same pods on demand when this one has nothing left.
+    fn has_way_out(&self) -> bool {
+        let pools = self.facts.objects.iter().flat_map(|objects| &objects.node_pools);
+        let mut others = pools.filter(|other| other.name != self.pool.name);
+        others.any(|other| {
+            let buys = other
+                .requirements
+                .allows(CAPACITY_TYPE, CapacityType::OnDemand.as_str());
+            let admits = other.taints.iter().all(|taint| self.pool.taints.contains(taint));
+            buys && admits && other.weight <= self.pool.weight
+        })
+    }
+
     fn capacity_types(&self) {
         let allowed = |kind: CapacityType| self.pool.requirements.allows(CAPACITY_TYPE, kind.as_str());
         let (spot, on_demand) = (allowed(CapacityType::Spot), allowed(CapacityType::OnDemand));
-        if spot && !on_demand {
+        if spot && !on_demand && !self.has_way_out() {
             let message = "only spot: pods wait where spot capacity has run out";
             advise(
                 &self.context,

@@ -5,43 +5,79 @@ use std::sync::Arc;
 
 use super::{Facts, advise};
 use crate::api::Labels;
-use crate::document::Context;
-use crate::prometheus::Query;
+use crate::document::{Context, Cursor, closest};
+use crate::prometheus::{Query, exporters};
 use crate::scenario::resolve;
+use crate::traffic::traefik;
 
 /// Metrics that queries select and that nothing exposes.
 pub(super) fn check(facts: &Facts<'_>) {
     let context = Context::new(facts.root.file(), String::new(), facts.problems);
+    scraped(facts, &context);
+    let dashboard = facts.root.get("dashboard");
+    for (panel, query) in facts.scenario.dashboard.panels() {
+        let at = dashboard.get(panel);
+        if at.is_given() {
+            exposed(facts, &context, &at, query);
+        }
+    }
+    for (name, query) in &facts.scenario.metric_rules {
+        exposed(facts, &context, &facts.root.get("metric").get(name), query);
+    }
+}
+
+/// Advises on each metric of a query that none of the simulated parts exposes, however they are scraped.
+pub(super) fn exposed(facts: &Facts<'_>, context: &Context<'_>, at: &Cursor<'_>, query: &str) {
+    let Ok(query) = facts.scenario.query(query) else {
+        return;
+    };
+    let known = || exporters::metrics().chain(traefik::metrics(facts.scenario.stack.traefik));
+    let selected: BTreeSet<&str> = query
+        .selectors()
+        .iter()
+        .filter_map(|selector| selector.metric())
+        .collect();
+    for metric in selected {
+        if known().any(|name| name == metric) {
+            continue;
+        }
+        let message = format!("nothing that is simulated exposes {metric}: the query finds no series of it");
+        let hint = match closest(metric, known()) {
+            Some(near) => format!("did you mean {near}?"),
+            None => "there are Traefik's metrics, those of kube-state-metrics, of kubelets and of cAdvisor"
+                .to_owned(),
+        };
+        advise(context, "P002", at, message, &hint);
+    }
+}
+
+/// Whether the pods whose metrics are asked for are scraped.
+fn scraped(facts: &Facts<'_>, context: &Context<'_>) {
     let metrics = metrics(facts);
-    let asked = |prefix: &str| metrics.iter().any(|metric| metric.starts_with(prefix));
     let proxy = &facts.scenario.roles.proxy;
     let deployments = || facts.objects.iter().flat_map(|objects| &objects.deployments);
-    let scraped = |annotations: &Labels| {
+    let is_scraped = |annotations: &Labels| {
         annotations
             .get("prometheus.io/scrape")
             .is_some_and(|text| text == "true")
     };
     let own = deployments().find(|deployment| deployment.name() == *proxy);
-    if own.is_some_and(|own| !scraped(&own.object.template.annotations)) && asked("traefik_") {
+    let of_proxy = || traefik::metrics(facts.scenario.stack.traefik).any(|name| metrics.contains(name));
+    if own.is_some_and(|own| !is_scraped(&own.object.template.annotations)) && of_proxy() {
         let message = format!("Prometheus does not scrape the pods of {proxy}, whose metrics are asked for");
         let hint = "annotate its pod template: prometheus.io/scrape: \"true\", prometheus.io/port: \"9100\"";
-        advise(
-            &context,
-            "P002",
-            &facts.root.at("proxy.deployment"),
-            message,
-            hint,
-        );
+        advise(context, "P002", &facts.root.at("proxy.deployment"), message, hint);
     }
     let is_state = |labels: &Labels| {
         labels
             .get("app.kubernetes.io/name")
             .is_some_and(|n| n == "kube-state-metrics")
     };
-    if asked("kube_") && !deployments().any(|deployment| is_state(&deployment.object.template.labels)) {
+    let of_state = || exporters::kube_state_families().any(|name| metrics.contains(name));
+    if of_state() && !deployments().any(|deployment| is_state(&deployment.object.template.labels)) {
         let message = "kube_ metrics are asked for, and there is no kube-state-metrics";
         let hint = "add its Deployment, pods labelled app.kubernetes.io/name: kube-state-metrics";
-        advise(&context, "P002", &facts.root.get("dashboard"), message, hint);
+        advise(context, "P002", &facts.root.get("dashboard"), message, hint);
     }
 }
 

@@ -285,6 +285,7 @@ impl Rules<'_> {
     fn query(&self, prometheus: &Prometheus, at: &Cursor<'_>) {
         let scenario = self.facts.scenario;
         let at = at.at("metadata.query");
+        super::queries::exposed(self.facts, &self.context, &at, &prometheus.query);
         let Ok(query) = scenario.query(&prometheus.query) else {
             return;
         };

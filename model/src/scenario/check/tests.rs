@@ -21,6 +21,9 @@ instance_type = "m5.large"
 nodes = 1
 [load.clients]
 deployment = "shop/load"
+think_time = "10ms"
+cycle_delay = "10ms"
+cpu_per_request = 0.001
 [service]
 deployment = "shop/web"
 cpu_per_request = 0.02
@@ -130,12 +133,16 @@ spec:
 
 /// The codes that are reported, with an HPA instead of the ScaledObject if its file is asked for.
 fn codes(scaler: &str, sets: &[&str]) -> BTreeSet<&'static str> {
+    codes_of(SCENARIO, scaler, sets)
+}
+
+fn codes_of(scenario: &str, scaler: &str, sets: &[&str]) -> BTreeSet<&'static str> {
     let source = |path: &str, text: &str| Source {
         path: path.to_owned(),
         text: text.to_owned(),
     };
     let files = Files {
-        scenario: source("scenario.toml", SCENARIO),
+        scenario: source("scenario.toml", scenario),
         manifests: vec![
             source("manifests/web.yaml", WORKLOADS),
             source("manifests/scaler.yaml", scaler),
@@ -240,6 +247,16 @@ fn rules_about_scaled_objects() {
             "max(rate(traefik_service_requests_total{service=\"shop-web-80@kubernetes\"}[2m]))",
         )],
     );
+    let durations = "rate(traefik_service_request_duration_seconds_bucket[2m])";
+    check(
+        "K011",
+        &[&query(&format!(
+            "histogram_quantile(0.95, sum by (le, code) ({durations}))"
+        ))],
+        &[&query(&format!(
+            "histogram_quantile(0.95, sum by (le) ({durations}))"
+        ))],
+    );
     let arrivals = query("sum(rate(traefik_entrypoint_requests_total{entrypoint=\"web\"}[2m]))");
     check("K012", &[from_zero], &[from_zero, &arrivals]);
     let other = query("sum(rate(traefik_service_requests_total{service=\"shop-web-http@kubernetes\"}[2m]))");
@@ -286,6 +303,20 @@ fn rules_about_scaled_objects() {
             "Deployment/load: spec.template.metadata.labels[app.kubernetes.io/name]='kube-state-metrics'",
         ],
     );
+    let own = "sum by (pod) (rate(http_requests_total[2m]))";
+    check(
+        "P002",
+        &[&query(own)],
+        &[&query("sum(rate(container_cpu_usage_seconds_total[2m]))")],
+    );
+    check(
+        "P002",
+        &[&format!("metric.rate='{own}'")],
+        &["metric.rate='sum(rate(traefik_entrypoint_requests_total[2m]))'"],
+    );
+    // From Traefik 3.0 on there is another name for it.
+    let open = query("sum(traefik_service_open_connections)");
+    check("P002", &[&open], &[&open, "stack.traefik=2.10"]);
     check(
         "W006",
         &[
@@ -355,6 +386,12 @@ fn rules_about_hpas_and_workloads() {
         &[spread],
         &[&spread.replace("DoNotSchedule", "ScheduleAnyway")],
     );
+    let keda = "Deployment/load: spec.template.spec.containers[0].image='ghcr.io/kedacore/keda:2.20.0'";
+    let tainted = "node_group[0].taints=['only=system:NoSchedule']";
+    check("N012", &[keda, tainted], &[keda]);
+    check("N012", &[keda, tainted], &[tainted]);
+    let tolerated = "Deployment/load: spec.template.spec.tolerations[0]={operator='Exists'}";
+    check("N012", &[keda, tainted], &[keda, tainted, tolerated]);
     let action = "action[0]={at='10m',apply='manifests/web.yaml'}";
     check("H006", &[action, "Deployment/web: spec.replicas=3"], &[action]);
     check(
@@ -427,14 +464,80 @@ fn rules_about_node_pools() {
         &[".template.spec.requirements[0].values=['spot']"],
         &[".template.spec.requirements[0].values=['spot','on-demand']"],
     );
+    let on_demand = NODE_POOL
+        .split("---")
+        .next()
+        .expect("a NodePool")
+        .replace("default}", "other}");
+    let with_other = |other: &str| {
+        codes(
+            &format!("{HPA}---{other}"),
+            &[
+                "NodePool/default: spec.template.spec.requirements[0].values=['spot']",
+                "NodePool/default: spec.weight=10",
+            ],
+        )
+    };
+    assert!(!with_other(&on_demand).contains("N008"), "there is a way out");
+    let reserved = on_demand.replace(
+        "      requirements:",
+        "      taints: [{key: only, effect: NoSchedule}]\n      requirements:",
+    );
+    for other in [
+        reserved,
+        on_demand.replace("[on-demand]", "[spot]"),
+        on_demand.replace("  limits:", "  weight: 20\n  limits:"),
+    ] {
+        assert!(with_other(&other).contains("N008"), "{other}");
+    }
+    check(
+        "N011",
+        &[".template.spec.requirements[1].values=['c','t']"],
+        &[
+            ".template.spec.requirements[1].values=['c','t']",
+            ".template.spec.requirements[2]={key='karpenter.k8s.aws/instance-family',operator='In',values=['c7i']}",
+        ],
+    );
+    check(
+        "N011",
+        &["node_group[0].instance_type='t3.large'"],
+        &["node_group[0].instance_type='m5.large'"],
+    );
+    let family = ".template.spec.requirements[2]={key='karpenter.k8s.aws/instance-family',operator='In',values=['g4dn']}";
+    let times = ["service.gpu.other=0.02", "service.gpu.time.T4=0.01"];
+    check(
+        "S003",
+        &[gpu, categories, times[0], times[1]],
+        &[gpu, categories, times[0], times[1], family],
+    );
+    check(
+        "S003",
+        &[gpu, categories, family, times[0]],
+        &[gpu, categories, family],
+    );
     let spot = ".template.spec.requirements[0].values=['spot','on-demand']";
     check("N009", &[spot], &[spot, "timing.karpenter.spot_to_spot=true"]);
     check("E014", &["stack.karpenter=0.32"], &["stack.karpenter=1.0"]);
 }
 
 #[test]
+fn what_a_request_costs_is_asked_for() {
+    for line in [
+        "cpu_per_request = 0.02\n",
+        "cpu_per_request = 0.001\n",
+        "think_time = \"10ms\"\n",
+        "cycle_delay = \"10ms\"\n",
+    ] {
+        let without = SCENARIO.replace(line, "");
+        assert_eq!(codes_of(&without, HPA, &[]), ["S004"].into(), "{line}");
+    }
+}
+
+#[test]
 fn a_scenario_without_load_is_told_so() {
-    let bare = SCENARIO.replace("[load.clients]\ndeployment = \"shop/load\"\n", "");
+    let (before, rest) = SCENARIO.split_once("[load.clients]").expect("clients");
+    let (_, after) = rest.split_once("[service]").expect("a service");
+    let bare = format!("{before}[service]{after}");
     let files = Files {
         scenario: Source {
             path: "scenario.toml".to_owned(),

@@ -64,6 +64,45 @@ pub(super) fn check(facts: &Facts<'_>, document: &Document, root: &Cursor<'_>) {
         );
     }
     topology(&context, root, facts, &name);
+    controller(&context, root, facts, &name);
+}
+
+/// The parts that act in the simulation whether or not their pods run, by the image that makes a pod theirs.
+const CONTROLLERS: [(&str, &str); 5] = [
+    ("karpenter/controller", "Karpenter"),
+    ("kedacore/keda", "KEDA"),
+    ("kedacore/keda-metrics-apiserver", "KEDA's metrics server"),
+    ("metrics-server/metrics-server", "metrics-server"),
+    ("prometheus/prometheus", "Prometheus"),
+];
+
+/// A controller needs a machine that is there without it.
+fn controller(context: &Context<'_>, root: &Cursor<'_>, facts: &Facts<'_>, name: &ObjectName) {
+    let mut deployments = facts.objects.iter().flat_map(|objects| &objects.deployments);
+    let Some(own) = deployments.find(|deployment| deployment.name() == *name) else {
+        return;
+    };
+    let spec = &own.object.template.spec;
+    let mut images = spec
+        .containers
+        .iter()
+        .map(|container| repository(&container.image));
+    let part = images.find_map(|image| CONTROLLERS.iter().find(|(own, _)| image.ends_with(own)));
+    if let Some((_, part)) = part.filter(|_| !super::capacity::fits_a_group(facts, spec)) {
+        let message = format!("{part} acts from the start, but no machine of a node group can hold its pods");
+        let hint = "compare requests, tolerations and selectors with the node groups: Karpenter cannot launch the machine \
+                    that it runs on";
+        advise(context, "N012", &root.at("spec.template.spec"), message, hint);
+    }
+}
+
+/// An image without its tag and digest.
+fn repository(image: &str) -> &str {
+    let image = image.split('@').next().unwrap_or(image);
+    match image.rsplit_once(':') {
+        Some((repository, tag)) if !tag.contains('/') => repository,
+        _ => image,
+    }
 }
 
 /// Spread over zones keeps nodes that a scale-in has emptied unevenly.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::super::{Files, Roles};
 use super::values::Values;
+use crate::distribution::Distribution;
 use crate::document::Cursor;
 use crate::release::Release;
 use crate::traffic::config::{Clients, Config, Cpu, Gpu, Memory, Service, Traefik};
@@ -121,12 +122,37 @@ fn read_memory(at: &Cursor<'_>) -> Option<Memory> {
 }
 
 fn read_gpu(at: &Cursor<'_>) -> Option<Gpu> {
-    let time = |(model, at): (&str, Cursor<'_>)| Some((model.to_owned(), at.distribution()?));
     Some(Gpu {
-        time: at.get("time").entries().into_iter().filter_map(time).collect(),
+        time: gpu_times(&at.get("time")),
         other: at.get("other").required().distribution()?,
         concurrency: number_of(&at.get("concurrency"), 1).unwrap_or(1),
     })
+}
+
+/// Times by GPU model. AWS writes `T4`, the label `t4`, and both are understood.
+fn gpu_times(at: &Cursor<'_>) -> BTreeMap<String, Distribution> {
+    let known = crate::catalog::gpu_models();
+    let mut times = BTreeMap::new();
+    for (name, at) in at.entries() {
+        let model = crate::catalog::label_value(name);
+        if !known.contains(&model) {
+            let models = known.iter().map(String::as_str);
+            let hint = match crate::document::closest(&model, models) {
+                Some(near) => format!("did you mean {near:?}?"),
+                None => format!("there are {}", known.join(", ")),
+            };
+            at.error("E009", format!("no instance type has the GPU {name:?}"), &hint);
+        } else if times.contains_key(&model) {
+            at.error(
+                "E004",
+                format!("{model} is given twice"),
+                "letter case makes no difference",
+            );
+        } else if let Some(time) = at.distribution() {
+            times.insert(model, time);
+        }
+    }
+    times
 }
 
 fn proxy(at: &Cursor<'_>, version: Release) -> Traefik {
@@ -200,7 +226,7 @@ fn cpu(at: &Cursor<'_>) -> Cpu {
 }
 
 fn arrivals(at: &Cursor<'_>, files: &Files) -> Option<Arrivals> {
-    let default_delay = crate::distribution::Distribution::Constant(0.0);
+    let default_delay = Distribution::Constant(0.0);
     let shape = shape(at, files);
     let process = process(at);
     Some(Arrivals {

@@ -1,6 +1,8 @@
 //! `advanced.scalingModifiers.formula`: one number from all external triggers' values
 //! (kedacore/keda 2.20 pkg/scaling/modifiers/formula.go; the language is expr-lang's).
 
+mod names;
+
 use std::fmt;
 
 use expr::{Context, Environment, Program, Value};
@@ -13,12 +15,23 @@ pub struct Formula {
 
 /// Why a formula cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the formula {formula:?} does not evaluate: {reason}")]
-pub struct Error {
-    /// As written.
-    pub formula: String,
-    /// What is wrong with it: a syntax error, an unknown name, an operation on the wrong types.
-    pub reason: String,
+pub enum Error {
+    /// It uses a name that is neither a trigger's nor one of the language.
+    #[error("the formula {formula:?} does not compile: unknown name {name}")]
+    Unknown {
+        /// As written.
+        formula: String,
+        /// The name.
+        name: String,
+    },
+    /// It cannot be parsed, or has no value.
+    #[error("the formula {formula:?} does not evaluate: {reason}")]
+    Undefined {
+        /// As written.
+        formula: String,
+        /// What is wrong with it: a syntax error, a name without a value, an operation on the wrong types.
+        reason: String,
+    },
 }
 
 /// What a formula came to.
@@ -31,8 +44,8 @@ pub enum Outcome {
 }
 
 impl Formula {
-    /// Compiles a formula and tries it on values of -1, as KEDA does to see whether all names are triggers'
-    /// (apis/keda/v1alpha1/scaledobject_webhook.go `validateScalingModifiersFormula`).
+    /// Compiles a formula and tries it on values of -1, as KEDA does to see whether all names are triggers', those
+    /// in branches not taken too (apis/keda/v1alpha1/scaledobject_webhook.go `validateScalingModifiersFormula`).
     ///
     /// # Errors
     ///
@@ -41,6 +54,11 @@ impl Formula {
         // A whole number that comes out becomes a float (keda 2.20
         // apis/keda/v1alpha1/scaledobject_webhook.go `castToFloatIfNecessary`): that is done in the end.
         let program = expr::compile(text).map_err(|error| refuse(text, &error))?;
+        let names: Vec<&str> = names.into_iter().collect();
+        if let Some(name) = names::unknown(text, &names) {
+            let (formula, name) = (text.to_owned(), name.to_owned());
+            return Err(Error::Unknown { formula, name });
+        }
         let formula = Formula {
             program,
             text: text.to_owned(),
@@ -73,7 +91,7 @@ impl Formula {
 }
 
 fn refuse(formula: &str, reason: &dyn fmt::Display) -> Error {
-    Error {
+    Error::Undefined {
         formula: formula.to_owned(),
         reason: reason.to_string(),
     }
@@ -125,7 +143,8 @@ mod tests {
     #[test]
     fn what_does_not_evaluate_is_refused_with_its_reason() {
         let refused = |formula| Formula::compile(formula, ["rps"]).unwrap_err().to_string();
-        assert!(refused("rps + other").contains("other"));
+        assert!(refused("rps + other").contains("unknown name other"));
+        assert!(refused("rps < 0 ? 1 : other").contains("unknown name other"));
         assert!(refused("rps +").contains("rps +"));
         assert!(refused("rps % 2").contains("%"));
         // It is tried on -1.
