@@ -42,8 +42,8 @@ impl Cluster<'_> {
         if server && decision.could_tip {
             self.recorder.count(|counts| counts.could_tip += 1);
         }
-        if server && decision.desired > decision.current {
-            self.recorder.raises.push(now);
+        if server {
+            self.recorder.notes.synced(now, decision);
         }
         if !self.recorder.is_logging() {
             return;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use sim::{Instant, StepSeries};
 
+use super::capacity::Notes;
 use super::record::{Counts, LogEntry, Record, Row, TypeCost};
 use super::tally::Tally;
 use super::{Cluster, Objects};
@@ -40,12 +41,8 @@ pub(super) struct Recorder {
     base: Stats,
     last: Stats,
     base_bill: Bill,
-    /// When proxies were scraped.
-    pub(super) scrapes: Vec<Instant>,
-    /// When the HPA raised the target's replicas.
-    pub(super) raises: Vec<Instant>,
-    /// When nodes joined.
-    pub(super) joins: Vec<Instant>,
+    /// For the ways to capacity.
+    pub(super) notes: Notes,
 }
 
 #[derive(Debug, Default)]
@@ -71,9 +68,7 @@ impl Recorder {
             base: Stats::default(),
             last: Stats::default(),
             base_bill: Bill::new(),
-            scrapes: Vec::new(),
-            raises: Vec::new(),
-            joins: Vec::new(),
+            notes: Notes::default(),
         }
     }
 

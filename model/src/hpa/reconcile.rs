@@ -247,6 +247,7 @@ impl Sync {
             branch: self.branch,
             metrics: self.measured.iter().map(|one| one.outcome.clone()).collect(),
             proposal: self.proposal,
+            decisive: self.proposal.and_then(|_| self.decisive()),
             stabilized: self.normalized.map(|it| it.stabilized),
             desired: self.desired,
             able_to_scale: reason(status.able_to_scale).unwrap_or(Reason::SucceededGetScale),
@@ -255,6 +256,11 @@ impl Sync {
             reason: self.reason.clone(),
             could_tip: held && self.measured.iter().any(could_tip),
         }
+    }
+
+    fn decisive(&self) -> Option<usize> {
+        let outcomes = self.measured.iter().map(|one| &one.outcome);
+        metrics::greatest(outcomes).map(|best| best.place)
     }
 
     fn rescale(&mut self, replicas: i32, reason: &str) -> Next {
