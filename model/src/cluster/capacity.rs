@@ -66,7 +66,11 @@ impl Notes {
     pub(super) fn synced(&mut self, now: Instant, decision: &Decision) {
         let decisive = decision.decisive.and_then(|place| decision.metrics.get(place));
         self.syncs.push(Sync {
-            asked: if decision.metrics.is_empty() { now } else { self.asked },
+            asked: if decision.metrics.is_empty() {
+                now
+            } else {
+                self.asked
+            },
             at: now,
             current: decision.current,
             wanted: decision.proposal.unwrap_or(decision.desired),
@@ -145,11 +149,19 @@ impl Notes {
         if there == last.at {
             return Some((*last, former));
         }
-        let Some(start) = self.starts.values().rev().find(|start| start.ready == Some(there)) else {
+        let Some(start) = self
+            .starts
+            .values()
+            .rev()
+            .find(|start| start.ready == Some(there))
+        else {
             way.pod_start += there - last.at;
             return Some((*last, former));
         };
-        let place = rounds.iter().rposition(|raise| raise.at <= start.created).unwrap_or(0);
+        let place = rounds
+            .iter()
+            .rposition(|raise| raise.at <= start.created)
+            .unwrap_or(0);
         let raise = rounds[place];
         let without_node = start.bound.max(raise.at) - start.created.max(raise.at);
         way.node_launch += without_node;
@@ -219,7 +231,11 @@ impl Cluster<'_> {
 
     /// How many clients send, or shall.
     pub(super) fn clients(&self) -> i32 {
-        let client = self.objects.roles.client.and_then(|id| self.api.deployments.get(id));
+        let client = self
+            .objects
+            .roles
+            .client
+            .and_then(|id| self.api.deployments.get(id));
         client.map_or(0, |deployment| deployment.replicas)
     }
 }

@@ -183,6 +183,7 @@ impl Cluster<'_> {
         if let Some(pod) = self.api.remove_pod(id) {
             self.recorder.touch_pod(id);
             let unseen = pod.deletion.is_none();
+            self.recorder.remember(id, pod.name);
             self.notify(Notice::PodGone {
                 pod: id,
                 owner: pod.owner,

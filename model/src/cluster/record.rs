@@ -14,6 +14,8 @@ pub enum Value {
     Number(f64),
     /// Several words: candidates, pods, instance types.
     List(Vec<String>),
+    /// Several things with details of their own: an HPA's metrics.
+    Entries(Vec<Vec<(&'static str, Value)>>),
 }
 
 impl From<&str> for Value {
@@ -139,8 +141,10 @@ pub struct Counts {
     pub launches: u32,
     /// Fleet requests refused for lack of capacity.
     pub launch_failures: u32,
-    /// Pods evicted by node termination.
+    /// Pods evicted by node termination, those of DaemonSets left out.
     pub evictions: u32,
+    /// Pods of DaemonSets evicted by it: they go with their node, and nobody misses them.
+    pub daemon_evictions: u32,
     /// Spot interruptions.
     pub interruptions: u32,
     /// Holds within 0.02 of the tolerance: a slightly different load would have scaled.

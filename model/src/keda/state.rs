@@ -41,6 +41,8 @@ pub(super) struct State {
     pub(super) formula: Option<Result<Formula, Error>>,
     /// status.pausedReplicaCount is set
     pub(super) paused_replicas_set: bool,
+    /// An annotation has stopped the loop.
+    pub(super) stopped: bool,
 }
 
 impl State {
@@ -60,6 +62,7 @@ impl State {
             cached: BTreeMap::new(),
             formula: None,
             paused_replicas_set: false,
+            stopped: false,
         };
         state.restart(object, profile);
         state

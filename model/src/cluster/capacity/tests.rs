@@ -160,7 +160,11 @@ fn replicas_that_never_all_came_are_no_capacity() {
     // Nor those of which some were given up first.
     let given_up = raised().sync(500, 20, 2, 2).pod([116, 170, 600], 20.0);
     assert_eq!(given_up.way(), None);
-    assert_eq!(World::new().sync(115, 2, 1, 1).way(), None, "nothing was asked for");
+    assert_eq!(
+        World::new().sync(115, 2, 1, 1).way(),
+        None,
+        "nothing was asked for"
+    );
 }
 
 #[test]
