@@ -59,7 +59,7 @@ pub(crate) struct LiveArgs {
 pub(crate) enum Format {
     /// For people
     Text,
-    /// For programs
+    /// For programs: a line of JSON for each result, {"type": …, "data": …}
     Json,
 }
 

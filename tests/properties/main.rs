@@ -4,4 +4,5 @@ mod determinism;
 mod generate;
 mod random;
 mod regressions;
+mod told;
 mod written;

@@ -49,6 +49,13 @@ proptest! {
         let counted = scenario.duration.saturating_sub(scenario.warm_up);
         prop_assert_eq!(record.end, sim::Instant::ZERO + counted);
         prop_assert!(record.rows.len() as u128 >= counted.as_secs() as u128 / 15);
+        for way in &record.time_to_capacity {
+            let stages = [way.scrape, way.rate_window, way.hpa_sync, way.node_launch, way.pod_start];
+            prop_assert_eq!(stages.iter().sum::<std::time::Duration>(), way.total, "{:?}", way);
+            prop_assert!(way.step + way.total <= record.end, "{:?}", way);
+        }
+        let nameless = record.log.iter().find(|entry| format!("{entry:?}").contains("PodId#"));
+        prop_assert!(nameless.is_none(), "{:?}", nameless);
     }
 }
 

@@ -5,13 +5,13 @@ use model::cluster::Record;
 use crate::random::audited;
 use crate::written::Case;
 
-const HEAD: &str = "name = \"small\"\nduration = \"20m\"\nwarm_up = \"1m\"\n[stack]\nkubernetes = \"1.35\"\n\
+pub(crate) const HEAD: &str = "name = \"small\"\nduration = \"20m\"\nwarm_up = \"1m\"\n[stack]\nkubernetes = \"1.35\"\n\
     keda = \"2.20\"\nprometheus = \"3.5.0\"\ntraefik = \"3.5\"\nkarpenter = \"1.14\"\n[cloud]\n\
     region = \"us-west-2\"\ninterruption = \"never\"\nboot.fleet_call = 4\n[[node_group]]\nname = \"system\"\n\
     instance_type = \"m5.large\"\nnodes = 2\n[service]\ndeployment = \"shop/web\"\ncpu_per_request = 0.02\n\
     [proxy]\ndeployment = \"shop/traefik\"\n[[load.arrivals]]\nshape = \"constant\"\nrate = 5\n";
 
-const WEB: &str = "apiVersion: apps/v1
+pub(crate) const WEB: &str = "apiVersion: apps/v1
 kind: Deployment
 metadata: {name: web, namespace: shop}
 spec:
@@ -42,7 +42,7 @@ metadata: {name: web, namespace: shop}
 spec: {rules: [{http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}]}}]}
 ";
 
-const POOL: &str = "apiVersion: karpenter.sh/v1
+pub(crate) const POOL: &str = "apiVersion: karpenter.sh/v1
 kind: NodePool
 metadata: {name: default}
 spec:
@@ -63,7 +63,7 @@ spec:
   securityGroupSelectorTerms: [{tags: {a: b}}]
 ";
 
-const SCALED: &str = "apiVersion: keda.sh/v1alpha1
+pub(crate) const SCALED: &str = "apiVersion: keda.sh/v1alpha1
 kind: ScaledObject
 metadata: {name: web, namespace: shop}
 spec:

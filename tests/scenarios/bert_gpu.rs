@@ -136,3 +136,34 @@ fn the_gpus_leave_when_the_clients_do() {
         assert!(cost(over) > 4.0 * cost(run.end() - 30.0), "seed {seed}");
     }
 }
+
+/// The summary says the same: each round waits for its machine and its image, and hardly ever for the autoscaler.
+#[test]
+fn the_way_to_capacity_is_spent_on_machines_and_images() {
+    for seed in SEEDS {
+        let run = Run::new(NAME, seed);
+        let [way] = run.record.time_to_capacity[..] else {
+            panic!("seed {seed}: {:?}", run.record.time_to_capacity);
+        };
+        let from = way.step.as_secs_f64();
+        let most = run.peak("replicas_desired", from, run.minute(60.0));
+        let there = run.first("replicas_ready", from, |ready| ready >= most);
+        let there = there.expect("all of them come") - from;
+        assert!(
+            (way.total.as_secs_f64() - there).abs() < 1e-6,
+            "seed {seed}: {there} {way:?}"
+        );
+        let waited = way.node_launch + way.pod_start;
+        assert!(waited > way.total / 2, "seed {seed}: {way:?}");
+        within(
+            "seconds for machines",
+            way.node_launch.as_secs_f64(),
+            150.0..=900.0,
+        );
+        within(
+            "seconds for images and models",
+            way.pod_start.as_secs_f64(),
+            250.0..=1200.0,
+        );
+    }
+}

@@ -81,3 +81,33 @@ fn consolidation_takes_the_service_back_to_spot() {
         );
     }
 }
+
+/// The load rises for ten minutes, and the pods of each round wait for machines: both are told, and as they were.
+#[test]
+fn the_way_to_capacity_ends_with_the_last_pod_and_says_what_was_waited_for() {
+    for seed in SEEDS {
+        let run = Run::new(NAME, seed);
+        let [way] = run.record.time_to_capacity[..] else {
+            panic!("seed {seed}: {:?}", run.record.time_to_capacity);
+        };
+        let from = way.step.as_secs_f64();
+        let most = run.peak("replicas_desired", from, run.end());
+        let there = run.first("replicas_ready", from, |ready| ready >= most);
+        let there = there.expect("all of them come") - from;
+        assert!(
+            (way.total.as_secs_f64() - there).abs() < 1e-6,
+            "seed {seed}: {there} {way:?}"
+        );
+        within(
+            "seconds without a machine",
+            way.node_launch.as_secs_f64(),
+            40.0..=500.0,
+        );
+        within(
+            "seconds for the load to show",
+            way.rate_window.as_secs_f64(),
+            60.0..=600.0,
+        );
+        assert!(way.pod_start > std::time::Duration::ZERO, "seed {seed}: {way:?}");
+    }
+}

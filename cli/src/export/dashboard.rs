@@ -117,21 +117,34 @@ impl Dashboard<'_> {
     }
 
     fn nodes(&self) -> Panel {
-        // What the dashboard shows; before Prometheus knows anything, and where it is down, what is true.
-        let seen = self
-            .table
-            .types(SEEN_NODES_OF)
-            .any(|name| self.any(&format!("{SEEN_NODES_OF}{name}")));
+        let several = self.summary.replications > 1;
+        // What the dashboard shows; before Prometheus knows anything, and where it is down, what is true. Nobody's
+        // dashboard shows several seeds.
+        let mut types = self.table.types(SEEN_NODES_OF);
+        let seen = !several && types.any(|name| self.any(&format!("{SEEN_NODES_OF}{name}")));
         let prefix = if seen { SEEN_NODES_OF } else { NODES_OF };
         let types = self
             .table
             .types(prefix)
             .map(|name| (name.to_owned(), format!("{prefix}{name}")));
         let parts = types.filter(|(_, column)| self.any(column));
-        let parts = parts.map(|(name, column)| (name, self.curve(&column))).collect();
+        let parts: Vec<(String, Vec<(f64, f64)>)> = parts
+            .map(|(name, column)| (name, self.table.readings(&column)))
+            .collect();
+        let parts = match several {
+            true => filled(parts, &self.table.readings("nodes")),
+            false => parts,
+        };
+        let parts = parts.into_iter();
+        let parts = parts
+            .map(|(name, readings)| (name, Curve::new(readings)))
+            .collect();
         let mut layers = vec![Layer::Stack { parts }];
         self.edges(&mut layers, "nodes");
-        if seen && self.summary.replications == 1 {
+        if several {
+            layers.push(self.line("all types, median", "nodes", Stroke::Thin(7)));
+        }
+        if seen {
             layers.push(self.line("joined", "nodes", Stroke::Thin(7)));
         }
         self.measured(&mut layers, "measured, all types", names::NODES);
@@ -237,6 +250,17 @@ impl Dashboard<'_> {
     }
 }
 
+/// The parts of a stack, so that they fill the whole: medians of parts add up to less than the median of the whole.
+fn filled(mut parts: Vec<(String, Vec<(f64, f64)>)>, whole: &[(f64, f64)]) -> Vec<(String, Vec<(f64, f64)>)> {
+    for (row, (_, whole)) in whole.iter().enumerate() {
+        let sum: f64 = parts.iter().map(|(_, part)| part[row].1).sum();
+        if sum > 0.0 {
+            parts.iter_mut().for_each(|(_, part)| part[row].1 *= whole / sum);
+        }
+    }
+    parts
+}
+
 fn panel(title: &str, whole: bool, row: usize, half: Option<usize>, layers: Vec<Layer>) -> Panel {
     Panel {
         title: title.into(),
@@ -270,6 +294,40 @@ mod tests {
             [0.0, 999.0, 1000.0, 1_234_567.0].map(thousands),
             ["0", "999", "1,000", "1,234,567"]
         );
+    }
+
+    #[test]
+    fn a_stack_of_medians_is_as_high_as_the_median_of_all() {
+        // Two seeds of three have one large and no small, or the other way round, and five nodes are the median.
+        let text = "time_s,nodes,nodes.small,nodes.large,nodes.p05,nodes.p95\n0,5,1,3,4,6\n15,2,0,0,2,2\n";
+        let table = Table::from_csv(text).unwrap();
+        let summary = |replications| Summary {
+            replications,
+            end_s: 30.0,
+            ..Summary::default()
+        };
+        let stack = |replications| {
+            let summary = summary(replications);
+            let dashboard = Dashboard {
+                table: &table,
+                summary: &summary,
+                overlay: None,
+            };
+            let panel = dashboard.nodes();
+            let Layer::Stack { parts } = &panel.layers[0] else {
+                panic!("the stack is at the bottom");
+            };
+            let at = |second| {
+                parts
+                    .iter()
+                    .map(|(_, part)| part.at(second).unwrap_or(0.0))
+                    .sum::<f64>()
+            };
+            (at(0.0), at(15.0), panel.layers.len())
+        };
+        assert_eq!(stack(1), (4.0, 0.0, 3));
+        // What no type's median has is left to the line.
+        assert_eq!(stack(3), (5.0, 0.0, 4));
     }
 
     #[test]

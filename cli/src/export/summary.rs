@@ -48,7 +48,10 @@ pub(crate) struct Summary {
     pub(crate) scale_downs: f64,
     pub(crate) launches: f64,
     pub(crate) launch_failures: f64,
+    /// Of workloads' pods.
     pub(crate) evictions: f64,
+    /// Of DaemonSets' pods, which go with their nodes.
+    pub(crate) daemon_evictions: f64,
     pub(crate) interruptions: f64,
     pub(crate) could_tip: f64,
     pub(crate) time_to_capacity: Vec<StageSummary>,
@@ -159,6 +162,7 @@ pub(crate) fn summarize(record: &Record, about: &About) -> Summary {
         launches: f64::from(counts.launches),
         launch_failures: f64::from(counts.launch_failures),
         evictions: f64::from(counts.evictions),
+        daemon_evictions: f64::from(counts.daemon_evictions),
         interruptions: f64::from(counts.interruptions),
         could_tip: f64::from(counts.could_tip),
         time_to_capacity: record.time_to_capacity.iter().map(StageSummary::from).collect(),
@@ -317,7 +321,14 @@ impl Summary {
             String::new()
         };
         line("scale events", format!("{scaled}{tip}"));
-        let evictions = count(self.evictions, "eviction", "evictions");
+        let mut evictions = count(self.evictions, "eviction", "evictions");
+        if self.daemon_evictions > 0.0 {
+            let _ = write!(
+                evictions,
+                " and {} of DaemonSets",
+                count(self.daemon_evictions, "pod", "pods")
+            );
+        }
         let interruptions = count(self.interruptions, "interruption", "interruptions");
         let refused = count(self.launch_failures, "launch refused", "launches refused");
         line("disruption", format!("{evictions}, {interruptions}, {refused}"));

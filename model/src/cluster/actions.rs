@@ -23,6 +23,7 @@ impl Cluster<'_> {
         let action = &self.scenario.actions[number as usize];
         self.recorder.mark(now, action.label.clone());
         self.tell(now, "scenario", action.label.clone(), "ActionTaken", vec![]);
+        let clients = self.clients();
         match &action.act {
             Act::Scale { deployment, replicas } => {
                 if let Some(id) = self.deployment(deployment) {
@@ -36,6 +37,9 @@ impl Cluster<'_> {
             Act::Interrupt(victim) => self.interrupt(now, victim),
             // EC2 was told of all shortages at the start.
             Act::Exhaust(_) | Act::Restore(_) => {}
+        }
+        if self.clients() > clients {
+            self.recorder.notes.steps.push(now);
         }
     }
 

@@ -61,7 +61,10 @@ impl Cluster<'_> {
         replace(&mut self.api.services, known, service.clone());
     }
 
-    /// A manifest that does not write spec.replicas leaves a running Deployment's size as it is.
+    /// A manifest that does not write spec.replicas leaves a running Deployment's size as it is, but for one thing:
+    /// if the manifest applied before wrote it, `kubectl apply` takes the field away, and the API server's default
+    /// comes in its place (kubernetes 1.35 staging/src/k8s.io/kubectl/pkg/cmd/apply/patcher.go `buildStrategicMergePatch`,
+    /// pkg/apis/apps/v1/defaults.go `SetDefaults_Deployment`).
     fn apply_deployment(&mut self, applied: &Deployment) {
         let object = &applied.object;
         let name = ObjectName {
@@ -72,7 +75,7 @@ impl Cluster<'_> {
             None => self.api.deployments.insert(object.clone()),
             Some(id) => {
                 let old = self.api.deployments.get_mut(id).expect("found a line above");
-                let replicas = if applied.replicas_written {
+                let replicas = if applied.replicas_written || self.objects.sized.contains(&id) {
                     object.replicas
                 } else {
                     old.replicas
@@ -83,6 +86,10 @@ impl Cluster<'_> {
                 };
                 id
             }
+        };
+        match applied.replicas_written {
+            true => self.objects.sized.insert(id),
+            false => self.objects.sized.remove(&id),
         };
         if let Some(lifecycle) = self.scenario.config.lifecycles.get(&name) {
             self.objects.lifecycles.deployments.insert(id, lifecycle.clone());

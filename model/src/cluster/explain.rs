@@ -1,17 +1,17 @@
 //! The log: every decision with its inputs, in words and numbers that a person can follow.
 
+mod autoscalers;
+
 use std::sync::Arc;
 
 use sim::Instant;
 
 use super::Cluster;
 use super::record::{LogEntry, Value};
-use crate::hpa::Decision;
-use crate::hpa::decision::{Outcome, Proposal};
-use crate::id::{DeploymentId, InstanceId, NodeClaimId, NodeId, NodePoolId, PodId, ScaledObjectId};
+use crate::id::{DeploymentId, InstanceId, NodeClaimId, NodeId, NodePoolId, PodId};
 use crate::karpenter::provisioner::{self, Target};
 use crate::karpenter::{claim_status, disruption, lifecycle, termination};
-use crate::{keda, scheduler};
+use crate::scheduler;
 
 type Details = Vec<(&'static str, Value)>;
 
@@ -35,107 +35,6 @@ impl Cluster<'_> {
                 details,
             },
         );
-    }
-
-    pub(super) fn explain_hpa(&mut self, now: Instant, decision: &Decision) {
-        let server = self.objects.roles.server == Some(decision.target);
-        if server && decision.could_tip {
-            self.recorder.count(|counts| counts.could_tip += 1);
-        }
-        if server && decision.desired > decision.current {
-            self.recorder.raises.push(now);
-        }
-        if !self.recorder.is_logging() {
-            return;
-        }
-        let kind = match decision.desired.cmp(&decision.current) {
-            std::cmp::Ordering::Greater => "ScaledUp",
-            std::cmp::Ordering::Less => "ScaledDown",
-            std::cmp::Ordering::Equal => "Held",
-        };
-        let mut details: Details = vec![
-            ("current", decision.current.into()),
-            ("desired", decision.desired.into()),
-            ("pods", decision.status_replicas.into()),
-        ];
-        for outcome in &decision.metrics {
-            details.extend(outcome_details(outcome));
-        }
-        details.extend(decision.proposal.map(|proposal| ("proposal", proposal.into())));
-        details.extend(
-            decision
-                .stabilized
-                .map(|stabilized| ("stabilized", stabilized.into())),
-        );
-        details.push(("able_to_scale", decision.able_to_scale.as_str().into()));
-        details.extend(
-            decision
-                .scaling_active
-                .map(|reason| ("scaling_active", reason.as_str().into())),
-        );
-        details.extend(
-            decision
-                .scaling_limited
-                .map(|reason| ("scaling_limited", reason.as_str().into())),
-        );
-        if !decision.reason.is_empty() {
-            details.push(("reason", decision.reason.clone().into()));
-        }
-        if decision.could_tip {
-            details.push(("could_tip", "the ratio is within 0.02 of the tolerance".into()));
-        }
-        let object = self.deployment_name(decision.target);
-        self.tell(now, "hpa", object, kind, details);
-    }
-
-    pub(super) fn explain_keda(&mut self, now: Instant, event: &keda::Event) {
-        use keda::Event;
-        if !self.recorder.is_logging() {
-            return;
-        }
-        let (object, kind, details): (ScaledObjectId, &'static str, Details) = match event {
-            Event::Polled {
-                scaled_object,
-                current,
-                values,
-                active,
-                error,
-                verdict,
-            } => {
-                let text = |(name, value): &(Arc<str>, Option<f64>)| match value {
-                    Some(value) => format!("{name} {value}"),
-                    None => format!("{name} failed"),
-                };
-                let details: Details = vec![
-                    ("current", (*current).into()),
-                    ("values", values.iter().map(text).collect::<Vec<_>>().into()),
-                    ("active", yes_or_no(*active)),
-                    ("error", yes_or_no(*error)),
-                    ("verdict", format!("{verdict:?}").into()),
-                ];
-                (*scaled_object, "Polled", details)
-            }
-            Event::Pulled {
-                scaled_object,
-                metric,
-                value,
-                fallback,
-            } => {
-                let value = value.map_or_else(|| "error".into(), |value| Value::Number(value.as_f64()));
-                let details = vec![
-                    ("metric", metric.as_ref().into()),
-                    ("value", value),
-                    ("fallback", yes_or_no(*fallback)),
-                ];
-                (*scaled_object, "MetricServed", details)
-            }
-        };
-        let object = self
-            .objects
-            .scaled_objects
-            .get(object)
-            .map_or_else(String::new, |object| object.name.clone());
-        self.tell(now, "keda", object, kind, details);
     }
 
     pub(super) fn explain_scheduler(&mut self, now: Instant, event: &scheduler::Event) {
@@ -245,6 +144,9 @@ impl Cluster<'_> {
                     Target::Claim(claim) => self.claim_name(*claim),
                     Target::NewClaim(name) => name.clone(),
                 };
+                if !self.recorder.is_news(*pod, &target) {
+                    return;
+                }
                 (
                     self.pod_name(*pod),
                     "PodNominated",
@@ -261,7 +163,19 @@ impl Cluster<'_> {
                 "PodIgnored",
                 vec![("reason", rejection.to_string().into())],
             ),
-            Event::Unsynced => (String::new(), "BatchLost", vec![]),
+            Event::Unsynced => {
+                let unknown = self.objects.claims.iter();
+                let unknown = unknown.filter(|(_, claim)| claim.instance.is_none());
+                let names: Vec<String> = unknown.map(|(_, claim)| claim.name.clone()).collect();
+                let details: Details = vec![
+                    (
+                        "reason",
+                        "claims have no instance yet, and pods wait for the next batch".into(),
+                    ),
+                    ("claims", names.into()),
+                ];
+                (String::new(), "BatchLost", details)
+            }
             Event::LimitExceeded(pool, resource) => (
                 self.pool_name(*pool),
                 "LimitExceeded",
@@ -374,9 +288,11 @@ impl Cluster<'_> {
         use claim_status::Event;
         let (claim, kind, details): (_, _, Details) = match event {
             Event::Drifted(claim, drift) => (claim, "Drifted", vec![("reason", format!("{drift:?}").into())]),
-            Event::Consolidatable(claim, since) => {
-                (claim, "Consolidatable", vec![("since", since.to_string().into())])
-            }
+            Event::Consolidatable(claim, since) => (
+                claim,
+                "Consolidatable",
+                vec![("since", self.recorder.seconds(since).into())],
+            ),
         };
         let object = self.claim_name(claim);
         self.tell(now, "karpenter", object, kind, details);
@@ -391,12 +307,12 @@ impl Cluster<'_> {
             Event::Blocked(claim, why) => (
                 self.claim_name(*claim),
                 "DisruptionBlocked",
-                vec![("reason", why.to_string().into())],
+                vec![("reason", why.describe(&|pod| self.pod_name(pod)).into())],
             ),
             Event::Unconsolidatable(claim, why) => (
                 self.claim_name(*claim),
                 "Unconsolidatable",
-                vec![("reason", why.to_string().into())],
+                vec![("reason", why.describe(&|pod| self.pod_name(pod)).into())],
             ),
             Event::NoBudget(pool, reason) => (
                 self.pool_name(*pool),
@@ -522,10 +438,9 @@ impl Cluster<'_> {
     }
 
     pub(super) fn pod_name(&self, id: PodId) -> String {
-        self.api
-            .pods
-            .get(id)
-            .map_or_else(|| format!("{id:?}"), |pod| pod.name.clone())
+        let name = self.api.pods.get(id).map(|pod| &pod.name);
+        let name = name.or_else(|| self.recorder.name_of_gone(id));
+        name.map_or_else(|| format!("{id:?}"), Clone::clone)
     }
 
     pub(super) fn node_name(&self, id: NodeId) -> String {
@@ -555,31 +470,6 @@ impl Cluster<'_> {
             .get(id)
             .map_or_else(|| format!("{id:?}"), |object| object.name.clone())
     }
-}
-
-/// A metric's part in a decision.
-fn outcome_details(outcome: &Outcome) -> Details {
-    let mut details: Details = vec![("metric", (*outcome.metric).into())];
-    match &outcome.result {
-        Err(reason) => details.push(("failure", reason.as_str().into())),
-        Ok(Proposal {
-            replicas,
-            value,
-            target,
-            ratio,
-            tolerance,
-            within_tolerance,
-        }) => details.extend([
-            ("value", (*value as f64).into()),
-            ("target", (*target as f64).into()),
-            ("ratio", (*ratio).into()),
-            ("tolerance_down", tolerance.0.into()),
-            ("tolerance_up", tolerance.1.into()),
-            ("within_tolerance", yes_or_no(*within_tolerance)),
-            ("metric_proposal", (*replicas).into()),
-        ]),
-    }
-    details
 }
 
 fn yes_or_no(is: bool) -> Value {

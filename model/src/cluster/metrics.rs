@@ -138,6 +138,9 @@ impl Cluster<'_> {
             since: now,
             of_keda,
         };
+        if metric == 0 && self.objects.roles.server == hpa.map(|hpa| hpa.target) {
+            self.recorder.notes.asked = now;
+        }
         let former = self.asked.insert(id, asked);
         assert!(former.is_none(), "{now}: {id:?} asks before it was answered");
         if of_keda {
@@ -273,6 +276,7 @@ impl Cluster<'_> {
             }
             return;
         }
+        self.recorder.notes.usage.push(now);
         let pods: Vec<PodId> = pods.map(|(id, _)| id).collect();
         let working_sets = self.working_sets(now);
         let traffic = &mut self.parts.traffic;

@@ -182,6 +182,8 @@ pub(crate) struct Objects {
     /// The pods that DaemonSets put on nodes.
     pub(crate) daemons: Vec<Arc<PodTemplate>>,
     pub(crate) namespaces: BTreeMap<String, Labels>,
+    /// Deployments whose manifest, as it was applied last, writes spec.replicas.
+    pub(crate) sized: BTreeSet<DeploymentId>,
     pub(crate) lifecycles: Lifecycles,
     /// Who plays which role in the traffic.
     pub(crate) roles: Roles,

@@ -209,7 +209,6 @@ impl Cluster<'_> {
             claim: Some(claim_id),
         };
         let object = node::joining(now, id, instance, &self.scenario.catalog, &bootstrap);
-        self.recorder.joins.push(now);
         let node = self.join(now, object);
         self.explain_node(now, node);
     }

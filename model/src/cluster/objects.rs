@@ -1,7 +1,6 @@
 //! Writes to the API server: pods, workloads and autoscalers. Each changes an object and puts its notice on
 //! the agenda. Writes that name an object that is gone do nothing, as a 404 would.
 
-use std::cmp::Ordering;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +10,7 @@ use sim::Instant;
 use super::Cluster;
 use super::event::Event;
 use super::notice::Notice;
+use super::tally;
 use crate::api::{Condition, Deletion, Owner, Phase, Pod, PodTemplate, ReplicaSet, Restarts};
 use crate::hpa::Hpa;
 use crate::id::{DaemonSetId, DeploymentId, HpaId, NodeId, PodId, ReplicaSetId};
@@ -29,12 +29,13 @@ impl Cluster<'_> {
             .deployments
             .get(id)
             .map_or(replicas, |deployment| deployment.replicas);
-        if self.objects.roles.server == Some(id) {
-            self.recorder.count(|counts| match replicas.cmp(&current) {
-                Ordering::Greater => counts.scale_ups += 1,
-                Ordering::Less => counts.scale_downs += 1,
-                Ordering::Equal => {}
+        if self.objects.roles.server == Some(id) && replicas != current {
+            self.recorder.count(|counts| match replicas > current {
+                true => counts.scale_ups += 1,
+                false => counts.scale_downs += 1,
             });
+            let now = self.agenda.now();
+            self.recorder.notes.resized(now, current, replicas);
         }
         self.scale_deployment(id, replicas);
     }
@@ -126,8 +127,13 @@ impl Cluster<'_> {
 
     /// Sets spec.nodeName, unless the pod is being deleted or the node is gone.
     pub(super) fn bind_pod(&mut self, id: PodId, node: NodeId) {
-        let alive = |pod: &Pod| pod.node.is_none() && pod.deletion.is_none();
-        if self.api.pods.get(id).is_some_and(alive) && self.api.nodes.get(node).is_some() {
+        let alive = |pod: &&Pod| pod.node.is_none() && pod.deletion.is_none();
+        let pod = self.api.pods.get(id).filter(alive);
+        if let Some(pod) = pod.filter(|_| self.api.nodes.get(node).is_some()) {
+            if tally::serves(pod, self.objects.roles.server) {
+                let now = self.agenda.now();
+                self.recorder.notes.bound(id, pod.created, now);
+            }
             self.api.bind_pod(id, node);
             self.recorder.touch_pod(id);
             self.notify(Notice::PodBound(id));
@@ -177,6 +183,7 @@ impl Cluster<'_> {
         if let Some(pod) = self.api.remove_pod(id) {
             self.recorder.touch_pod(id);
             let unseen = pod.deletion.is_none();
+            self.recorder.remember(id, pod.name);
             self.notify(Notice::PodGone {
                 pod: id,
                 owner: pod.owner,
@@ -205,6 +212,9 @@ impl Cluster<'_> {
                 since: now,
             });
             self.recorder.touch_pod(id);
+            if ready {
+                self.recorder.notes.ready(id, now);
+            }
             self.notify(Notice::PodStatus(id));
         }
     }

@@ -159,7 +159,11 @@ impl Cluster<'_> {
                 self.add_taint(node, taint);
             }
             Output::EvictPod(pod) => {
-                self.recorder.count(|counts| counts.evictions += 1);
+                let owner = self.api.pods.get(pod).map(|pod| pod.owner);
+                self.recorder.count(|counts| match owner {
+                    Some(Owner::DaemonSet(_)) => counts.daemon_evictions += 1,
+                    _ => counts.evictions += 1,
+                });
                 self.delete_pod(now, pod, None);
             }
             Output::DeletePod(pod, grace) => self.delete_pod(now, pod, Some(grace)),

@@ -14,6 +14,8 @@ pub enum Value {
     Number(f64),
     /// Several words: candidates, pods, instance types.
     List(Vec<String>),
+    /// Several things with details of their own: an HPA's metrics.
+    Entries(Vec<Vec<(&'static str, Value)>>),
 }
 
 impl From<&str> for Value {
@@ -107,22 +109,24 @@ pub struct TypeCost {
     pub volume_usd: f64,
 }
 
-/// How a load step became capacity, split by what was waited for.
+/// How a load step became capacity, split by what was waited for; where an autoscaler answered in several rounds, the
+/// stages of all of them together. They add up to `total`.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct TimeToCapacity {
     /// The step.
     pub step: Instant,
-    /// From the step to the first scrape that saw it.
+    /// For the first scrape after the step, or after the replicas of the round before were there.
     pub scrape: Duration,
-    /// From there to the first reading on which the HPA acted: the rate window filling.
+    /// From there to the reading that showed that more was needed: the rate window filling, or the load still rising.
     pub rate_window: Duration,
-    /// From that reading to the decision that set the final size.
+    /// From that reading to the raise: the HPA's next sync, and what its stabilization and policies held back; at zero
+    /// replicas KEDA's poll.
     pub hpa_sync: Duration,
-    /// From that decision to the last node joining, if nodes were needed.
+    /// While the round's last replica had no node.
     pub node_launch: Duration,
-    /// From there to the last pod being Ready.
+    /// While it was made, its images pulled, and it started, until it was Ready.
     pub pod_start: Duration,
-    /// From the step to all desired replicas Ready, for good.
+    /// From the step to all replicas of the last raise being Ready, before any of them was given up.
     pub total: Duration,
 }
 
@@ -137,8 +141,10 @@ pub struct Counts {
     pub launches: u32,
     /// Fleet requests refused for lack of capacity.
     pub launch_failures: u32,
-    /// Pods evicted by node termination.
+    /// Pods evicted by node termination, those of DaemonSets left out.
     pub evictions: u32,
+    /// Pods of DaemonSets evicted by it: they go with their node, and nobody misses them.
+    pub daemon_evictions: u32,
     /// Spot interruptions.
     pub interruptions: u32,
     /// Holds within 0.02 of the tolerance: a slightly different load would have scaled.

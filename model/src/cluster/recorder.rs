@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use sim::{Instant, StepSeries};
 
+use super::capacity::Notes;
 use super::record::{Counts, LogEntry, Record, Row, TypeCost};
 use super::tally::Tally;
 use super::{Cluster, Objects};
@@ -40,12 +41,12 @@ pub(super) struct Recorder {
     base: Stats,
     last: Stats,
     base_bill: Bill,
-    /// When proxies were scraped.
-    pub(super) scrapes: Vec<Instant>,
-    /// When the HPA raised the target's replicas.
-    pub(super) raises: Vec<Instant>,
-    /// When nodes joined.
-    pub(super) joins: Vec<Instant>,
+    /// The names of pods that are gone, for the log.
+    gone: BTreeMap<PodId, String>,
+    /// What was told last of where each pod shall go.
+    nominations: BTreeMap<PodId, String>,
+    /// For the ways to capacity.
+    pub(super) notes: Notes,
 }
 
 #[derive(Debug, Default)]
@@ -71,9 +72,9 @@ impl Recorder {
             base: Stats::default(),
             last: Stats::default(),
             base_bill: Bill::new(),
-            scrapes: Vec::new(),
-            raises: Vec::new(),
-            joins: Vec::new(),
+            gone: BTreeMap::new(),
+            nominations: BTreeMap::new(),
+            notes: Notes::default(),
         }
     }
 
@@ -106,6 +107,32 @@ impl Recorder {
             entry.at = self.shift(now);
             self.record.log.push(entry);
         }
+    }
+
+    /// A pod is gone; the log may still speak of it.
+    pub(super) fn remember(&mut self, pod: PodId, name: String) {
+        if self.log {
+            self.gone.insert(pod, name);
+        }
+    }
+
+    /// The name of a pod that is gone.
+    pub(super) fn name_of_gone(&self, pod: PodId) -> Option<&String> {
+        self.gone.get(&pod)
+    }
+
+    /// Whether a pod's nomination has not been told yet: Karpenter repeats it at each pass.
+    pub(super) fn is_news(&mut self, pod: PodId, target: &str) -> bool {
+        let told = self.nominations.get(&pod).is_some_and(|told| told == target);
+        if self.counting && !told {
+            self.nominations.insert(pod, target.to_owned());
+        }
+        !told
+    }
+
+    /// A time of the run in seconds of the record: below zero in the warm-up.
+    pub(super) fn seconds(&self, at: Instant) -> f64 {
+        at.since(self.start).as_secs_f64() - self.start.since(at).as_secs_f64()
     }
 
     /// Keeps a mark: something that the scenario did.

@@ -58,7 +58,7 @@ impl Cluster<'_> {
         if !is_proxy {
             return Ok(Vec::new());
         }
-        self.recorder.scrapes.push(now);
+        self.recorder.notes.scrapes.push(now);
         let samples = self.parts.traffic.exposition(now, id);
         Ok(self.exposed.entry(id).or_default().label(samples))
     }

@@ -73,6 +73,7 @@ impl Tally {
     }
 }
 
-fn serves(pod: &Pod, server: Option<DeploymentId>) -> bool {
+/// Whether a pod is of the Deployment that serves.
+pub(super) fn serves(pod: &Pod, server: Option<DeploymentId>) -> bool {
     matches!(pod.owner, Owner::ReplicaSet(_, deployment) if Some(deployment) == server)
 }

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::diagnostic::{Diagnostic, Severity};
-use super::duration::go_duration;
+use super::duration::{go_duration, no_duration};
 use super::tree::{Entry, Place, Scalar, Shape, Value};
 use crate::quantity::Quantity;
 
@@ -388,8 +388,7 @@ impl<'a> Cursor<'a> {
         let text = self.scalar()?;
         let duration = go_duration(text);
         if duration.is_none() {
-            let message = format!("expected a duration such as 30s, 5m or 1h30m, found {text:?}");
-            self.error("E003", message, "");
+            self.error("E003", no_duration(text, "30s, 5m or 1h30m"), "");
         }
         duration
     }

@@ -14,7 +14,22 @@ use std::time::Duration;
 /// ```
 #[must_use]
 pub fn go_duration(text: &str) -> Option<Duration> {
-    const LONGEST_SECONDS: f64 = 100.0 * 365.0 * 86_400.0;
+    let seconds = spelt(text).filter(|seconds| *seconds <= LONGEST_SECONDS)?;
+    Some(Duration::from_nanos(libm::round(seconds * 1e9) as u64))
+}
+
+const LONGEST_SECONDS: f64 = 100.0 * 365.0 * 86_400.0;
+
+/// What to say of a text that [`go_duration`] does not take; `such_as` are examples of what would do.
+pub(crate) fn no_duration(text: &str, such_as: &str) -> String {
+    match spelt(text) {
+        Some(_) => format!("{text} is longer than can be meant"),
+        None => format!("expected a duration such as {such_as}, found {text:?}"),
+    }
+}
+
+/// A duration's seconds, however many.
+fn spelt(text: &str) -> Option<f64> {
     let mut rest = text.trim();
     let mut total = 0.0;
     if rest.is_empty() {
@@ -39,7 +54,7 @@ pub fn go_duration(text: &str) -> Option<Duration> {
         total += number * seconds;
         rest = &unit[length..];
     }
-    (total <= LONGEST_SECONDS).then(|| Duration::from_nanos(libm::round(total * 1e9) as u64))
+    Some(total)
 }
 
 #[cfg(test)]
@@ -70,5 +85,15 @@ mod tests {
         ] {
             check(none, None);
         }
+    }
+
+    #[test]
+    fn what_is_too_long_is_not_called_misspelt() {
+        let said = |text| no_duration(text, "30s or 5m");
+        assert_eq!(said("3000000h"), "3000000h is longer than can be meant");
+        assert_eq!(
+            said("3000000"),
+            "expected a duration such as 30s or 5m, found \"3000000\""
+        );
     }
 }

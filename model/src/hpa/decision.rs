@@ -22,6 +22,8 @@ pub struct Decision {
     pub metrics: Vec<Outcome>,
     /// The greatest proposal.
     pub proposal: Option<i32>,
+    /// The place of the metric that made it.
+    pub decisive: Option<usize>,
     /// The proposal after the stabilization windows.
     pub stabilized: Option<i32>,
     /// What was decided, after all limits. Equal to `current` for a hold.
@@ -65,8 +67,53 @@ pub enum Branch {
 pub struct Outcome {
     /// The metric's name as the controller's messages have it.
     pub metric: Arc<str>,
+    /// What its value and its target are counted in.
+    pub unit: Unit,
     /// Its proposal, or the reason why there is none.
     pub result: Result<Proposal, Reason>,
+}
+
+impl Outcome {
+    /// A value or target of this metric as people read it.
+    #[must_use]
+    pub fn amount(&self, number: i64) -> f64 {
+        match self.unit {
+            Unit::Percent => number as f64,
+            Unit::Number | Unit::Cores | Unit::Bytes => number as f64 / 1000.0,
+        }
+    }
+}
+
+/// What a metric is counted in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// Whatever the metric counts.
+    Number,
+    /// Of CPU.
+    Cores,
+    /// Of memory.
+    Bytes,
+    /// Of the requests.
+    Percent,
+}
+
+impl Unit {
+    /// Its name; only what pods use has one.
+    #[must_use]
+    pub fn name(self) -> Option<&'static str> {
+        match self {
+            Unit::Number => None,
+            Unit::Cores => Some("cores"),
+            Unit::Bytes => Some("bytes"),
+            Unit::Percent => Some("%"),
+        }
+    }
+
+    /// Whether it is of what pods use, as metrics-server knows it.
+    #[must_use]
+    pub fn is_of_usage(self) -> bool {
+        self.name().is_some()
+    }
 }
 
 /// What a metric proposes.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use sim::Instant;
 
-use super::decision::{Outcome, Proposal};
+use super::decision::{Outcome, Proposal, Unit};
 use super::pods::{Initialization, PodView};
 use super::reading::Reading;
 use super::replica_calculator::{self as calculator, Calculated, Context, PerPod, Tolerances};
@@ -76,8 +76,24 @@ pub fn compute_replicas_for_metric(
         None => Err(failure_reason(&metric.source)),
     };
     Measured {
-        outcome: Outcome { metric: name, result },
+        outcome: Outcome {
+            metric: name,
+            unit: unit(metric),
+            result,
+        },
         current: calculated.map(|found| current(metric.target, &found)),
+    }
+}
+
+/// What a metric's value and target are counted in.
+fn unit(metric: &Metric) -> Unit {
+    match (&metric.source, metric.target) {
+        (_, Target::AverageUtilization(_)) => Unit::Percent,
+        (Source::Resource(resource) | Source::ContainerResource { resource, .. }, _) => match resource {
+            Resource::Cpu => Unit::Cores,
+            Resource::Memory => Unit::Bytes,
+        },
+        (Source::External { .. } | Source::Object { .. } | Source::Pods { .. }, _) => Unit::Number,
     }
 }
 
@@ -251,25 +267,44 @@ pub enum Combined {
     NoAction(Reason),
 }
 
-/// The greatest proposal, unless it is a scale-down on partial data (`computeReplicasForMetrics`).
-#[must_use]
-pub fn combine<'o>(spec_replicas: i32, outcomes: impl Iterator<Item = &'o Outcome> + Clone) -> Combined {
-    let mut best: Option<(i32, &Arc<str>)> = None;
-    let mut failures = outcomes
-        .clone()
-        .filter_map(|outcome| outcome.result.as_ref().err());
-    for outcome in outcomes {
+/// The greatest of several proposals.
+#[derive(Debug, Clone, Copy)]
+pub struct Greatest<'o> {
+    /// The place of its metric.
+    pub place: usize,
+    /// That metric's name.
+    pub metric: &'o Arc<str>,
+    /// What it proposes.
+    pub replicas: i32,
+}
+
+/// The greatest proposal; a proposal of 0 gives way to whatever comes after it.
+pub fn greatest<'o>(outcomes: impl Iterator<Item = &'o Outcome>) -> Option<Greatest<'o>> {
+    let mut best: Option<Greatest<'o>> = None;
+    for (place, outcome) in outcomes.enumerate() {
         if let Ok(proposal) = &outcome.result {
-            // A proposal of 0 gives way to whatever comes after it.
-            let better = best.is_none_or(|(most, _)| most == 0 || proposal.replicas > most);
+            let better = best.is_none_or(|best| best.replicas == 0 || proposal.replicas > best.replicas);
             if better {
-                best = Some((proposal.replicas, &outcome.metric));
+                best = Some(Greatest {
+                    place,
+                    metric: &outcome.metric,
+                    replicas: proposal.replicas,
+                });
             }
         }
     }
-    match (best, failures.next()) {
-        (Some((replicas, metric)), failure) if failure.is_none() || replicas >= spec_replicas => {
-            Combined::Proposal(replicas, metric.clone())
+    best
+}
+
+/// The greatest proposal, unless it is a scale-down on partial data (`computeReplicasForMetrics`).
+#[must_use]
+pub fn combine<'o>(spec_replicas: i32, outcomes: impl Iterator<Item = &'o Outcome> + Clone) -> Combined {
+    let mut failures = outcomes
+        .clone()
+        .filter_map(|outcome| outcome.result.as_ref().err());
+    match (greatest(outcomes), failures.next()) {
+        (Some(best), failure) if failure.is_none() || best.replicas >= spec_replicas => {
+            Combined::Proposal(best.replicas, best.metric.clone())
         }
         (_, Some(reason)) => Combined::NoAction(*reason),
         (_, None) => unreachable!("an HPA has at least one metric"),

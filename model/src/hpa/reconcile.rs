@@ -228,12 +228,6 @@ impl Sync {
         self.desired
     }
 
-    /// The greatest proposal, if the sync came to one.
-    #[must_use]
-    pub fn proposal(&self) -> Option<i32> {
-        self.proposal
-    }
-
     /// What was decided.
     #[must_use]
     pub fn decision(self, hpa: HpaId, target: DeploymentId, status: &Status) -> Decision {
@@ -247,6 +241,7 @@ impl Sync {
             status_replicas: self.scale.status_replicas,
             branch: self.branch,
             proposal: self.proposal,
+            decisive: self.proposal.and_then(|_| self.decisive()),
             stabilized: self.normalized.map(|it| it.stabilized),
             desired: self.desired,
             able_to_scale: reason(status.able_to_scale).unwrap_or(Reason::SucceededGetScale),
@@ -256,6 +251,11 @@ impl Sync {
             could_tip: held && self.outcomes.iter().any(could_tip),
             metrics: self.outcomes,
         }
+    }
+
+    fn decisive(&self) -> Option<usize> {
+        let outcomes = self.outcomes.iter();
+        metrics::greatest(outcomes).map(|best| best.place)
     }
 
     fn rescale(&mut self, replicas: i32, reason: String) -> Next {

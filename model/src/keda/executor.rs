@@ -27,6 +27,9 @@ pub struct Situation {
     pub created: i64,
 }
 
+/// Why a paused object's target is scaled and its HPA goes.
+pub const PAUSED: &str = "paused by annotation";
+
 /// What is to be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
@@ -76,6 +79,19 @@ impl Verdict {
     #[must_use]
     pub fn refreshes_last_active(self) -> bool {
         matches!(self, Verdict::Activate(_) | Verdict::Active)
+    }
+
+    /// Why spec.replicas is written, in words; empty where it is not.
+    #[must_use]
+    pub fn reason(self) -> &'static str {
+        match self {
+            Verdict::Paused(_) => PAUSED,
+            Verdict::Activate(_) => "a trigger is active",
+            Verdict::Fallback(_) => "all triggers failed: the fallback",
+            Verdict::Deactivate(_) => "no trigger is active any more",
+            Verdict::RaiseToMinimum(_) => "fewer than minReplicaCount",
+            _ => "",
+        }
     }
 
     /// The verdict as a word.

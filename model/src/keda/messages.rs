@@ -150,6 +150,42 @@ pub enum Event {
         /// Whether that is the fallback's.
         fallback: bool,
     },
+    /// The operator itself writes spec.replicas of a target.
+    Scaled {
+        /// The target.
+        target: DeploymentId,
+        /// spec.replicas before.
+        current: i32,
+        /// spec.replicas from now on.
+        replicas: i32,
+        /// Why.
+        reason: &'static str,
+    },
+    /// An HPA is made.
+    HpaCreated {
+        /// metadata.name
+        name: String,
+        /// Its spec.
+        spec: Arc<HpaSpec>,
+        /// Why.
+        reason: &'static str,
+    },
+    /// An HPA's spec is replaced.
+    HpaUpdated {
+        /// Which; it still has its former spec.
+        hpa: HpaId,
+        /// Its spec from now on.
+        spec: Arc<HpaSpec>,
+        /// Why.
+        reason: &'static str,
+    },
+    /// An HPA is deleted.
+    HpaDeleted {
+        /// Which; it is still there.
+        hpa: HpaId,
+        /// Why.
+        reason: &'static str,
+    },
 }
 
 /// What KEDA sees.

@@ -119,23 +119,47 @@ impl Operator {
                 && let Some(paused) = annotation::paused_replicas(object)
                 && paused != replicas(view, object.target)
             {
-                out.emit(scale_to(id, object.target, paused));
+                scale_to(id, object.target, paused, executor::PAUSED, view, out);
             }
+            state.stopped = true;
             self.stop(id);
-            return delete(hpa.map(|(id, _)| id), out);
+            return delete(hpa.map(|(id, _)| id), executor::PAUSED, out);
         }
         state.paused_replicas_set &= annotation::paused_replicas(object).is_some();
         let wanted = generated::hpa(id, object, profile, now);
         let restart = match hpa {
             Some((_, old)) if old.name == wanted.name => {
                 let (hpa, old) = hpa.expect("matched above");
+                let changed = state.generation != object.generation;
                 if old.spec != wanted.spec {
-                    out.emit(Output::UpdateHpa(hpa, wanted.spec));
+                    let reason = match changed {
+                        true => "the ScaledObject has changed",
+                        false => "it was not as the ScaledObject has it",
+                    };
+                    let spec = wanted.spec;
+                    out.emit(Output::Publish(Box::new(Event::HpaUpdated {
+                        hpa,
+                        spec: spec.clone(),
+                        reason,
+                    })));
+                    out.emit(Output::UpdateHpa(hpa, spec));
                 }
-                state.generation != object.generation || !state.looping
+                changed || !state.looping
             }
             other => {
-                delete(other.map(|(id, _)| id), out);
+                let renamed = "the ScaledObject names it otherwise now";
+                let reason = match (std::mem::take(&mut state.stopped), other.is_some(), state.looping) {
+                    (true, ..) => "paused no more",
+                    (_, true, _) => renamed,
+                    (_, _, true) => "it was gone",
+                    (_, _, false) => "the ScaledObject is new",
+                };
+                delete(other.map(|(id, _)| id), renamed, out);
+                out.emit(Output::Publish(Box::new(Event::HpaCreated {
+                    name: wanted.name.clone(),
+                    spec: wanted.spec.clone(),
+                    reason,
+                })));
                 out.emit(Output::CreateHpa(id, Box::new(wanted)));
                 true
             }
@@ -153,12 +177,13 @@ impl Operator {
     /// `finalizeScaledObject`).
     fn finalize(&mut self, id: ScaledObjectId, hpa: Option<HpaId>, view: View<'_>, out: &mut Out) {
         self.stop(id);
-        delete(hpa, out);
+        delete(hpa, "the ScaledObject is gone", out);
         if let Some(state) = self.objects.remove(&id)
             && let Some(original) = state.restore
             && view.api.deployments.get(state.target).is_some()
         {
-            out.emit(scale_to(id, state.target, original));
+            let reason = "the ScaledObject is gone: as it was before it";
+            scale_to(id, state.target, original, reason, view, out);
         }
     }
 
@@ -422,7 +447,7 @@ impl Operator {
                 })));
             }
             if let Some(replicas) = verdict.replicas().filter(|replicas| *replicas != current) {
-                out.emit(scale_to(id, object.target, replicas));
+                scale_to(id, object.target, replicas, verdict.reason(), view, out);
             }
             if matches!(verdict, Verdict::Paused(_)) && !state.paused_replicas_set {
                 // The status written here makes the reconciler stop the loop.
@@ -458,16 +483,30 @@ fn replicas(view: View<'_>, target: DeploymentId) -> i32 {
         .map_or(0, |object| object.replicas)
 }
 
-fn scale_to(scaled_object: ScaledObjectId, target: DeploymentId, replicas: i32) -> Output {
-    Output::ScaleTo {
+fn scale_to(
+    scaled_object: ScaledObjectId,
+    target: DeploymentId,
+    wanted: i32,
+    reason: &'static str,
+    view: View<'_>,
+    out: &mut Out,
+) {
+    out.emit(Output::Publish(Box::new(Event::Scaled {
+        target,
+        current: replicas(view, target),
+        replicas: wanted,
+        reason,
+    })));
+    out.emit(Output::ScaleTo {
         scaled_object,
         target,
-        replicas,
-    }
+        replicas: wanted,
+    });
 }
 
-fn delete(hpa: Option<HpaId>, out: &mut Out) {
+fn delete(hpa: Option<HpaId>, reason: &'static str, out: &mut Out) {
     if let Some(hpa) = hpa {
+        out.emit(Output::Publish(Box::new(Event::HpaDeleted { hpa, reason })));
         out.emit(Output::DeleteHpa(hpa));
     }
 }

@@ -45,6 +45,8 @@ pub(super) struct State {
     pub(super) paused_replicas_set: bool,
     /// The metrics of the object's triggers, and of which metadata.generation.
     names: (u64, Vec<Name>),
+    /// An annotation has stopped the loop.
+    pub(super) stopped: bool,
 }
 
 /// The name of a trigger's metric; `None` for a resource, of which KEDA knows nothing.
@@ -68,6 +70,7 @@ impl State {
             formula: None,
             paused_replicas_set: false,
             names: (object.generation, names(object, profile)),
+            stopped: false,
         };
         state.restart(object, profile);
         state

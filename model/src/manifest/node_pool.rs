@@ -8,7 +8,7 @@ use super::pod_fields::{METADATA, TOP};
 use super::selector::{labels, texts};
 use crate::cron::Schedule;
 use crate::document::fields::{Field, ignored, noted, quiet, refused, simulated, table};
-use crate::document::{Cursor, Scalar, Shape, closest, go_duration};
+use crate::document::{Cursor, Scalar, Shape, closest, go_duration, no_duration};
 use crate::karpenter::labels::{self as known, is_well_known, normalized};
 use crate::karpenter::node_pool::{
     Budget, ConsolidationPolicy, Disruption, Limits, NodePool, Nodes, Reason, Window,
@@ -321,11 +321,12 @@ fn duration(at: &Cursor<'_>) -> Option<Duration> {
     let spelt = text.chars().all(letters) && !text.contains("ms");
     let found = go_duration(text).filter(|_| spelt);
     if found.is_none() {
-        at.error(
-            "E003",
-            format!("expected a duration such as 30s, 5m or 720h, found {text:?}"),
-            "",
-        );
+        let such_as = "30s, 5m or 720h";
+        let message = match spelt {
+            true => no_duration(text, such_as),
+            false => format!("expected a duration such as {such_as}, found {text:?}"),
+        };
+        at.error("E003", message, "");
     }
     found
 }

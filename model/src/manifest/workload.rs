@@ -19,7 +19,7 @@ pub(super) const DEPLOYMENT: &[Field] = &[
     table("metadata", METADATA),
     noted(
         "spec.replicas",
-        "1 if absent; applied again without it, a running Deployment keeps its size",
+        "1 if absent; applied again without it, a running Deployment keeps its size if it was without it before",
     ),
     simulated("spec.strategy.type"),
     simulated("spec.strategy.rollingUpdate.maxSurge"),

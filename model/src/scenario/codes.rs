@@ -380,7 +380,11 @@ off by default before Kubernetes 1.35. Otherwise the controller's flag holds, 10
         "a manifest that sets replicas",
         "\
 Applying a Deployment with spec.replicas writes that number, and the HPA has to climb back from there. Leave \
-spec.replicas out of the manifests of autoscaled Deployments: a running Deployment then keeps its size.",
+spec.replicas out of the manifests of autoscaled Deployments: those keep their size when they are applied again. Taking \
+it out of a manifest that was applied with it sets the size to 1, once: kubectl apply deletes a field that the manifest \
+before had, and the API server puts its default there. To go around that, delete spec.replicas with kubectl apply \
+edit-last-applied deployment/NAME before the new manifest is applied, or apply with --server-side, where the HPA owns \
+the field.",
     ),
     code(
         "N001",

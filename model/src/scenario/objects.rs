@@ -61,7 +61,7 @@ pub struct Deployment {
     /// The object; spec.replicas is 1 if none was written.
     pub object: api::Deployment,
     /// Whether spec.replicas was written: applying a manifest without it leaves a running Deployment's size
-    /// as it is.
+    /// as it is, if the manifest before it did not write it either.
     pub replicas_written: bool,
 }
 

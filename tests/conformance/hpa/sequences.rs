@@ -225,7 +225,7 @@ impl<'a> Runner<'a> {
         }
         let decision = sync.decision(HpaId(0), DeploymentId(0), &self.status);
         Found {
-            proposal: sync.proposal(),
+            proposal: decision.proposal,
             desired: self.status.desired_replicas,
             after,
             rescaled,

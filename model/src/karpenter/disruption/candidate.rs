@@ -288,7 +288,14 @@ fn refuse(why: Unconsolidatable) -> Option<Refusal> {
 /// (`ValidateNodeDisruptable`)
 fn validate_node(state: &StateNode<'_>, now: Instant, profile: &Profile) -> Result<(), Blocked> {
     if state.node.is_none() {
-        return Err(Blocked::NoNode);
+        let registered = state
+            .claim
+            .is_some_and(|(_, claim)| claim.conditions.registered.is_some());
+        return Err(if registered {
+            Blocked::NodeGone
+        } else {
+            Blocked::NoNode
+        });
     }
     if !state.initialized() {
         return Err(Blocked::NotInitialized);

@@ -138,6 +138,8 @@ pub struct Score {
 pub enum Blocked {
     /// It has no Node yet.
     NoNode,
+    /// Its Node is gone.
+    NodeGone,
     /// It is not initialized.
     NotInitialized,
     /// It is going already.
@@ -219,61 +221,69 @@ pub enum CommandFailure {
     LimitExceeded(NodePoolId),
 }
 
-impl fmt::Display for Blocked {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Blocked {
+    /// In words.
+    #[must_use]
+    pub fn describe(&self, pod_name: &dyn Fn(PodId) -> String) -> String {
         match self {
-            Blocked::NoNode => f.write_str("the claim has no node yet"),
-            Blocked::NotInitialized => f.write_str("the node is not initialized"),
-            Blocked::Deleting => f.write_str("the node is going already"),
-            Blocked::Nominated => f.write_str("pods are about to come to the node"),
-            Blocked::DoNotDisrupt => f.write_str("an annotation of the node forbids disruption"),
-            Blocked::NoPool => f.write_str("the node's pool is not there or offers nothing"),
-            Blocked::NoLabel(key) => write!(f, "the node has no label {key}"),
-            Blocked::UnknownType(name) => write!(f, "instance type {name:?} is not on offer"),
-            Blocked::DoNotDisruptPod(pod) => write!(f, "an annotation of {pod:?} forbids disruption"),
-            Blocked::Budget(pod, name) => {
-                write!(f, "PodDisruptionBudget {name} allows no eviction of {pod:?}")
+            Blocked::NoNode => "the claim has no node yet".to_owned(),
+            Blocked::NodeGone => "the claim's node is gone".to_owned(),
+            Blocked::NotInitialized => "the node is not initialized".to_owned(),
+            Blocked::Deleting => "the node is going already".to_owned(),
+            Blocked::Nominated => "pods are about to come to the node".to_owned(),
+            Blocked::DoNotDisrupt => "an annotation of the node forbids disruption".to_owned(),
+            Blocked::NoPool => "the node's pool is not there or offers nothing".to_owned(),
+            Blocked::NoLabel(key) => format!("the node has no label {key}"),
+            Blocked::UnknownType(name) => format!("instance type {name:?} is not on offer"),
+            Blocked::DoNotDisruptPod(pod) => {
+                format!("an annotation of {} forbids disruption", pod_name(*pod))
             }
-            Blocked::SeveralBudgets(pod) => write!(f, "several PodDisruptionBudgets select {pod:?}"),
-            Blocked::Unschedulable(unplaced) => unplaced.fmt(f),
+            Blocked::Budget(pod, name) => {
+                format!(
+                    "PodDisruptionBudget {name} allows no eviction of {}",
+                    pod_name(*pod)
+                )
+            }
+            Blocked::SeveralBudgets(pod) => {
+                format!("several PodDisruptionBudgets select {}", pod_name(*pod))
+            }
+            Blocked::Unschedulable(unplaced) => unplaced.describe(pod_name),
         }
     }
 }
 
-impl fmt::Display for Unconsolidatable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Unconsolidatable {
+    /// In words.
+    #[must_use]
+    pub fn describe(&self, pod_name: &dyn Fn(PodId) -> String) -> String {
         match self {
-            Unconsolidatable::UnknownType(name) => write!(f, "instance type {name:?} is not on offer"),
-            Unconsolidatable::NoLabel(key) => write!(f, "the node has no label {key}"),
-            Unconsolidatable::Disabled => f.write_str("its pool has consolidation switched off"),
-            Unconsolidatable::OnlyWhenEmpty => f.write_str("its pool consolidates only empty nodes"),
-            Unconsolidatable::Unschedulable(unplaced) => unplaced.fmt(f),
-            Unconsolidatable::UnknownPrice => f.write_str("its price is not known any more"),
-            Unconsolidatable::NeedsNodes(count) => write!(f, "taking it away needs {count} new nodes"),
+            Unconsolidatable::UnknownType(name) => format!("instance type {name:?} is not on offer"),
+            Unconsolidatable::NoLabel(key) => format!("the node has no label {key}"),
+            Unconsolidatable::Disabled => "its pool has consolidation switched off".to_owned(),
+            Unconsolidatable::OnlyWhenEmpty => "its pool consolidates only empty nodes".to_owned(),
+            Unconsolidatable::Unschedulable(unplaced) => unplaced.describe(pod_name),
+            Unconsolidatable::UnknownPrice => "its price is not known any more".to_owned(),
+            Unconsolidatable::NeedsNodes(count) => format!("taking it away needs {count} new nodes"),
             Unconsolidatable::NoneCheaper {
                 types,
                 cheapest,
                 price,
             } => {
                 let price = price.usd_per_hour();
-                write!(
-                    f,
-                    "none of {types} replacement types is cheaper than {price:.4} $/h"
-                )?;
+                let what = format!("none of {types} replacement types is cheaper than {price:.4} $/h");
                 match cheapest {
-                    Some(cheapest) => write!(f, "; the cheapest may cost {:.4} $/h", cheapest.usd_per_hour()),
-                    None => f.write_str("; none is available"),
+                    Some(cheapest) => {
+                        format!("{what}; the cheapest may cost {:.4} $/h", cheapest.usd_per_hour())
+                    }
+                    None => format!("{what}; none is available"),
                 }
             }
             Unconsolidatable::MinValues(key) => {
-                write!(f, "the cheaper types span too few values of {key}")
+                format!("the cheaper types span too few values of {key}")
             }
-            Unconsolidatable::SpotToSpot => f.write_str("spot is not replaced by spot"),
+            Unconsolidatable::SpotToSpot => "spot is not replaced by spot".to_owned(),
             Unconsolidatable::TooFewSpotTypes(count) => {
-                write!(
-                    f,
-                    "replacing spot by spot takes 15 cheaper types, there are {count}"
-                )
+                format!("replacing spot by spot takes 15 cheaper types, there are {count}")
             }
         }
     }

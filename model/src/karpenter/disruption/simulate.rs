@@ -3,7 +3,6 @@
 
 use std::cell::OnceCell;
 use std::collections::BTreeSet;
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,12 +37,15 @@ pub enum Hindrance {
     OutOfTime,
 }
 
-impl fmt::Display for Unplaced {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Unplaced {
+    /// In words.
+    #[must_use]
+    pub fn describe(&self, pod_name: &dyn Fn(PodId) -> String) -> String {
+        let pod = pod_name(self.pod);
         match &self.why {
-            Hindrance::NoPlace(failure) => write!(f, "{:?} would not run elsewhere: {failure}", self.pod),
-            Hindrance::Starting(node) => write!(f, "{:?} would wait for {node} to start", self.pod),
-            Hindrance::OutOfTime => write!(f, "{:?} was not reached before time ran out", self.pod),
+            Hindrance::NoPlace(failure) => format!("{pod} would not run elsewhere: {failure}"),
+            Hindrance::Starting(node) => format!("{pod} would wait for {node} to start"),
+            Hindrance::OutOfTime => format!("{pod} was not reached before time ran out"),
         }
     }
 }

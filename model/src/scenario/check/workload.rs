@@ -60,7 +60,8 @@ pub(super) fn check(facts: &Facts<'_>, document: &Document, root: &Cursor<'_>) {
             "H006",
             &replicas,
             message,
-            "leave spec.replicas out of manifests of autoscaled Deployments",
+            "leave spec.replicas out of manifests of autoscaled Deployments, and out of the last-applied annotation first \
+             (kubectl apply edit-last-applied): else the size is 1 once",
         );
     }
     topology(&context, root, facts, &name);

@@ -80,7 +80,7 @@ fn nothing_is_replaced_by_what_costs_the_same() {
         price: Price(200_000),
     };
     assert_eq!(run.why(node), Some(&expected));
-    let text = run.why(node).unwrap().to_string();
+    let text = run.why(node).unwrap().describe(&|pod| format!("{pod:?}"));
     assert_eq!(
         text,
         "none of 1 replacement types is cheaper than 0.2000 $/h; the cheapest may cost 0.2000 $/h"

@@ -162,7 +162,10 @@ fn a_simulation_that_runs_out_of_time_moves_nothing() {
     run.disruption.settings.cost.base = run.profile.solve_timeout.expect("a limit");
     run.until(200);
     assert_eq!(run.deleted(), []);
-    let why = run.why(a).expect("it is told").to_string();
+    let why = run
+        .why(a)
+        .expect("it is told")
+        .describe(&|pod| format!("{pod:?}"));
     assert!(why.contains("time"), "{why}");
 }
 

@@ -1,0 +1,201 @@
+//! What the log and the counters tell of small runs, under the auditor.
+
+use std::collections::BTreeMap;
+
+use model::cluster::Record;
+use model::cluster::record::{LogEntry, Value};
+
+use crate::random::audited;
+use crate::regressions::{HEAD, POOL, SCALED, WEB};
+use crate::written::Case;
+
+/// A run of the small shop, with more of `scenario.toml` and more manifests.
+fn run(more: &str, manifests: &[(&str, &str)]) -> Record {
+    let own = [("manifests/web.yaml", WEB), ("manifests/pool.yaml", POOL)];
+    let manifests = own.iter().chain(manifests);
+    audited(&Case {
+        seed: 1,
+        requests: false,
+        toml: format!("{HEAD}{more}"),
+        manifests: manifests
+            .map(|(path, text)| ((*path).to_owned(), (*text).to_owned()))
+            .collect(),
+    })
+}
+
+fn told<'r>(record: &'r Record, kind: &'r str) -> impl Iterator<Item = &'r LogEntry> {
+    record.log.iter().filter(move |entry| entry.kind == kind)
+}
+
+fn detail<'e>(details: &'e [(&'static str, Value)], name: &str) -> Option<&'e Value> {
+    let found = details.iter().find(|(own, _)| *own == name);
+    found.map(|(_, value)| value)
+}
+
+fn text<'e>(entry: &'e LogEntry, name: &str) -> &'e str {
+    match detail(&entry.details, name) {
+        Some(Value::Text(text)) => text,
+        other => panic!("{entry:?} has no text {name}: {other:?}"),
+    }
+}
+
+fn numbers(details: &[(&'static str, Value)], names: [&str; 2]) -> [f64; 2] {
+    names.map(|name| match detail(details, name) {
+        Some(Value::Number(number)) => *number,
+        other => panic!("no number {name}: {other:?}"),
+    })
+}
+
+#[test]
+fn a_size_that_the_manifest_before_wrote_is_one_when_the_next_does_not() {
+    let action = |second: u32, what: &str| format!("[[action]]\nat = \"{second}s\"\n{what}\n");
+    let applied = |first: &str, second: &str, before: &str| {
+        let more =
+            action(120, "scale = \"shop/web\"\nreplicas = 3") + &action(300, "apply = \"later/web.yaml\"");
+        let record = run(&more, &[("later/web.yaml", second)]);
+        assert_eq!(
+            record.curve("replicas_desired").last().to_string(),
+            before,
+            "{first}"
+        );
+    };
+    let bare = WEB.replacen("  replicas: 1\n", "", 1);
+    let two = WEB.replacen("  replicas: 1\n", "  replicas: 2\n", 1);
+    applied("without it after it was there", &bare, "1");
+    applied("with another", &two, "2");
+    // Twice without it: the size that something else wrote stays.
+    let more = action(120, "apply = \"later/web.yaml\"")
+        + &action(240, "scale = \"shop/web\"\nreplicas = 3")
+        + &action(360, "apply = \"later/web.yaml\"");
+    let record = run(&more, &[("later/web.yaml", &bare)]);
+    assert_eq!(record.curve("replicas_desired").last(), 3.0);
+}
+
+#[test]
+fn each_metric_of_an_hpa_keeps_its_own_numbers() {
+    let cron = "    - type: cron\n      metadata: {timezone: UTC, start: 0 0 1 1 *, end: 1 0 1 1 *, desiredReplicas: '2'}\n";
+    let cpu = "    - type: cpu\n      metricType: Utilization\n      metadata: {value: '50'}\n";
+    let object = format!("{SCALED}{cron}{cpu}");
+    let record = run("", &[("manifests/scaled.yaml", &object)]);
+    let raised = told(&record, "ScaledUp")
+        .last()
+        .expect("five requests a second at a threshold of one");
+    let Some(Value::Entries(metrics)) = detail(&raised.details, "metrics") else {
+        panic!("{raised:?}");
+    };
+    let name = |metric: &Vec<(&'static str, Value)>| match detail(metric, "name") {
+        Some(Value::Text(name)) => name.clone(),
+        other => panic!("{other:?}"),
+    };
+    let of = |word: &str| {
+        let found = metrics.iter().find(|metric| name(metric).contains(word));
+        found.unwrap_or_else(|| panic!("no {word} in {metrics:?}"))
+    };
+    assert_eq!(metrics.len(), 3);
+    let [value, target] = numbers(of("s0-prometheus"), ["value", "target"]);
+    assert_eq!(target, 1.0, "in whole units");
+    assert!(value > 0.9, "{value}");
+    assert!(detail(of("s1-cron"), "failure").is_some() || detail(of("s1-cron"), "value").is_some());
+    assert_eq!(detail(of("cpu"), "unit"), Some(&Value::Text("%".into())));
+    assert!(text(raised, "decisive").contains("s0-prometheus"), "{raised:?}");
+}
+
+#[test]
+fn what_keda_writes_is_told_with_its_reason() {
+    let annotated = |annotation: &str| {
+        let named = "metadata: {name: web, namespace: shop";
+        SCALED.replacen(named, &format!("{named}, annotations: {{{annotation}}}"), 1)
+    };
+    let paused = annotated("autoscaling.keda.sh/paused-replicas: \"2\"");
+    let bounded = SCALED.replacen(
+        "minReplicaCount: 1",
+        "minReplicaCount: 1\n  maxReplicaCount: 7",
+        1,
+    );
+    let more = "[[action]]\nat = \"300s\"\napply = \"later/paused.yaml\"\n\
+        [[action]]\nat = \"500s\"\napply = \"later/resumed.yaml\"\n\
+        [[action]]\nat = \"700s\"\napply = \"later/bounded.yaml\"\n\
+        [[action]]\nat = \"900s\"\ndelete = \"ScaledObject/shop/web\"\n";
+    let record = run(
+        more,
+        &[
+            ("manifests/scaled.yaml", SCALED),
+            ("later/paused.yaml", &paused),
+            ("later/resumed.yaml", SCALED),
+            ("later/bounded.yaml", &bounded),
+        ],
+    );
+    let kinds = ["TargetScaled", "HpaCreated", "HpaUpdated", "HpaDeleted"];
+    let entries = record.log.iter().filter(|entry| kinds.contains(&entry.kind));
+    let said: Vec<String> = entries
+        .map(|entry| format!("{} {}: {}", entry.kind, entry.object, text(entry, "reason")))
+        .collect();
+    assert_eq!(
+        said,
+        [
+            "TargetScaled web: paused by annotation",
+            "HpaDeleted keda-hpa-web: paused by annotation",
+            "HpaCreated keda-hpa-web: paused no more",
+            "HpaUpdated keda-hpa-web: the ScaledObject has changed",
+            "HpaDeleted keda-hpa-web: the ScaledObject is gone",
+        ]
+    );
+    let updated = told(&record, "HpaUpdated").next().expect("it is there");
+    let changes = Value::List(vec!["maxReplicas 100 to 7".into()]);
+    assert_eq!(detail(&updated.details, "changes"), Some(&changes));
+}
+
+const AGENT: &str = "apiVersion: apps/v1
+kind: DaemonSet
+metadata: {name: agent, namespace: shop}
+spec:
+  selector: {matchLabels: {app: agent}}
+  template:
+    metadata: {labels: {app: agent}}
+    spec: {containers: [{name: agent, image: \"agent:1\", resources: {requests: {cpu: 50m, memory: 32Mi}}}]}
+";
+
+#[test]
+fn evictions_are_of_workloads_and_those_of_daemon_sets_are_counted_apart() {
+    let more = "[[action]]\nat = \"60s\"\nscale = \"shop/web\"\nreplicas = 6\n\
+        [[action]]\nat = \"410s\"\ninterrupt = { count = 1 }\n";
+    let record = run(more, &[("manifests/agent.yaml", AGENT)]);
+    let evicted = |of: &str| {
+        let evicted = told(&record, "PodEvicted");
+        evicted.filter(|entry| entry.object.starts_with(of)).count() as u32
+    };
+    assert_eq!(record.counts.daemon_evictions, evicted("agent-"));
+    assert_eq!(record.counts.evictions, evicted("web-"));
+    assert!(
+        record.counts.daemon_evictions > 0 && record.counts.evictions > 0,
+        "{:?}",
+        record.counts
+    );
+}
+
+#[test]
+fn a_nomination_is_told_once_and_times_count_from_the_end_of_the_warm_up() {
+    let more = "[[action]]\nat = \"120s\"\nscale = \"shop/web\"\nreplicas = 6\n\
+        [[action]]\nat = \"600s\"\nscale = \"shop/web\"\nreplicas = 1\n";
+    let record = run(more, &[("manifests/agent.yaml", AGENT)]);
+    let mut last: BTreeMap<&str, &str> = BTreeMap::new();
+    for entry in told(&record, "PodNominated") {
+        let target = text(entry, "target");
+        assert_ne!(last.insert(&entry.object, target), Some(target), "{entry:?}");
+    }
+    assert!(!last.is_empty());
+    let mut consolidatable = 0;
+    for entry in told(&record, "Consolidatable") {
+        let Some(Value::Number(since)) = detail(&entry.details, "since") else {
+            panic!("{entry:?}");
+        };
+        // consolidateAfter is 0 s here.
+        let waited = entry.at.as_secs_f64() - since;
+        assert!((0.0..30.0).contains(&waited), "{entry:?}");
+        consolidatable += 1;
+    }
+    assert!(consolidatable > 0);
+    for entry in told(&record, "BatchLost") {
+        assert!(text(entry, "reason").contains("no instance yet"));
+    }
+}
