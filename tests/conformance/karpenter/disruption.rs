@@ -299,6 +299,7 @@ impl<'a> Play<'a> {
                 let id = self.question.add_pod(change.pod.as_ref().expect("a pod"));
                 let mut pod = self.question.pods.get(id).expect("the pod").clone();
                 pod.node = node;
+                pod.created = now;
                 pod.ready = since(0);
                 pod.started = Some(now);
                 Input::PodChanged(self.api.add_pod(pod))
