@@ -47,8 +47,14 @@ impl Gated {
             }
             Gated::AffinityLabelKeys => {
                 let affinity = &mut spec.affinity;
-                let required = affinity.pod_required.iter_mut().chain(&mut affinity.anti_required);
-                let preferred = affinity.pod_preferred.iter_mut().chain(&mut affinity.anti_preferred);
+                let required = affinity
+                    .pod_required
+                    .iter_mut()
+                    .chain(&mut affinity.anti_required);
+                let preferred = affinity
+                    .pod_preferred
+                    .iter_mut()
+                    .chain(&mut affinity.anti_preferred);
                 let terms = required.chain(preferred.map(|own| &mut own.term));
                 let keys = terms.flat_map(|term| [&mut term.match_label_keys, &mut term.mismatch_label_keys]);
                 any(keys.map(|keys| !std::mem::take(keys).is_empty()))

@@ -248,8 +248,7 @@ impl PodInfo {
             soft = system_default_constraints(default_selector, &template, topology);
         }
 
-        let mut term =
-            |term: &PodAffinityTerm| new_term(term, &template, topology(&term.topology_key));
+        let mut term = |term: &PodAffinityTerm| new_term(term, &template, topology(&term.topology_key));
         let affinity = &spec.affinity;
         let positive = affinity
             .pod_preferred
