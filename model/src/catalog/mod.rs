@@ -306,6 +306,12 @@ mod tests {
                 .windows(2)
                 .all(|w| w[0].spec.name < w[1].spec.name);
             assert!(sorted, "{region}");
+            for entry in catalog.entries() {
+                let name = entry.spec.name;
+                let found = catalog.get(name).map(|found| found.spec.name);
+                assert_eq!(found, Some(name), "{region}");
+                assert!(catalog.get(&name[1..]).is_none() && catalog.get(&format!("{name}x")).is_none());
+            }
         }
         assert!(Catalog::new("mars-north-1", None).is_err());
     }
