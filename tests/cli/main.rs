@@ -6,6 +6,7 @@ mod compare;
 mod help;
 mod results;
 mod sweep;
+mod sweep_effects;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -31,7 +31,7 @@ values = [30, 300]
 ";
 
 /// A sweep over php-apache in a directory of its own.
-fn file(name: &str, text: &str) -> PathBuf {
+pub(super) fn file(name: &str, text: &str) -> PathBuf {
     let dir = directory(name);
     let scenario = repository().join("scenarios/php-apache");
     let file = dir.join("small.toml");
@@ -43,7 +43,7 @@ fn file(name: &str, text: &str) -> PathBuf {
     file
 }
 
-fn sweep(file: &Path, out: &Path, more: &[&str]) -> Said {
+pub(super) fn sweep(file: &Path, out: &Path, more: &[&str]) -> Said {
     let mut args = vec!["sweep", path(file), "--out", path(out)];
     args.extend(more);
     scaletwin(&args)
@@ -527,155 +527,6 @@ fn results_of_another_sweep_are_left_alone() {
         said.stderr
     );
     assert_eq!(sweep(&file, &out, &["--restart", "--no-plots"]).status, 0);
-}
-
-/// What an axis sets to what is set already is no change, and what makes no difference is left out of the patch.
-#[test]
-fn a_recommendation_changes_nothing_in_vain() {
-    let file = file(
-        "sweep-vain",
-        "replications = 2
-objectives = ['cost', 'pending']
-set = ['duration = \"12m\"']
-[[axis]]
-name = 'threshold'
-field = 'ScaledObject/keda-prometheus-hpa: spec.triggers[0].metadata.threshold'
-values = [4]
-[[axis]]
-name = 'window'
-field = 'ScaledObject/keda-prometheus-hpa: spec.advanced.horizontalPodAutoscalerConfig.behavior.scaleDown.stabilizationWindowSeconds'
-values = [300]
-",
-    );
-    let out = file.parent().expect("a directory").join("out");
-    assert_eq!(sweep(&file, &out, &["--no-plots"]).status, 0);
-    let said = scaletwin(&[
-        "recommend",
-        path(&file),
-        "--results",
-        path(&out),
-        "--configuration",
-        "1",
-        "--seeds",
-        "2",
-    ]);
-    assert_eq!(said.status, 0, "{}", said.stderr);
-    assert!(
-        said.stdout.contains("left as it is      window"),
-        "{}",
-        said.stdout
-    );
-    assert!(
-        !said.stdout.contains("stabilizationWindowSeconds"),
-        "{}",
-        said.stdout
-    );
-}
-
-/// `check` calls polls without effect; in twenty minutes they change a few requests in a hundred thousand. So the
-/// sweep does not call them so, and the patch holds what was compared.
-#[test]
-fn what_check_says_is_tried_before_it_is_believed() {
-    let file = file(
-        "sweep-polls",
-        "replications = 2
-objectives = ['cost', 'served']
-set = ['duration = \"20m\"']
-[[axis]]
-name = 'poll'
-field = 'ScaledObject/keda-prometheus-hpa: spec.pollingInterval'
-values = [1, 300]
-",
-    );
-    let out = file.parent().expect("a directory").join("out");
-    let said = sweep(&file, &out, &["--no-plots"]);
-    assert_eq!(said.status, 0, "{}", said.stderr);
-    assert!(
-        said.stdout.contains("check says         poll [K003]: ")
-            && said.stdout.contains("yet results differ in 1 of 1 pair")
-            && !said.stdout.contains("no effect"),
-        "{}",
-        said.stdout
-    );
-    let recommend = |more: &[&str]| {
-        let mut args = vec!["recommend", path(&file), "--results", path(&out)];
-        args.extend(["--configuration", "2", "--seeds", "3"]);
-        args.extend(more);
-        scaletwin(&args)
-    };
-    let said = recommend(&[]);
-    assert_eq!(said.status, 0, "{}", said.stderr);
-    assert!(
-        said.stdout.contains("check says         poll [K003]: ")
-            && said
-                .stdout
-                .contains("by itself, on the fresh seeds: served differs by ")
-            && said.stdout.contains("pollingInterval\",\"value\":300")
-            && !said.stdout.contains("left as it is"),
-        "{}",
-        said.stdout
-    );
-    let json: serde_json::Value =
-        serde_json::from_str(&recommend(&["--format", "json"]).stdout).expect("is JSON");
-    assert_eq!(json["data"]["without_effect"], serde_json::json!([]));
-    let doubt = &json["data"]["check_says"][0];
-    assert_eq!(doubt["code"], "K003");
-    assert!(
-        doubt["differences"]["served"]["difference"].is_number(),
-        "{doubt}"
-    );
-}
-
-/// What does nothing is said to do nothing also where configurations are drawn, and nothing is said to do more than
-/// they can tell.
-#[test]
-fn a_sample_says_what_has_no_effect() {
-    let file = file(
-        "sweep-sample",
-        "replications = 2
-objectives = ['cost', 'served']
-set = ['duration = \"12m\"']
-[design]
-kind = 'random'
-points = 12
-[[axis]]
-name = 'threshold'
-field = 'ScaledObject/keda-prometheus-hpa: spec.triggers[0].metadata.threshold'
-from = 0.4
-to = 3.0
-scale = 'log'
-[[axis]]
-name = 'keda'
-field = 'stack.keda'
-values = ['2.12', '2.20']
-",
-    );
-    let out = file.parent().expect("a directory").join("out");
-    let said = sweep(&file, &out, &[]);
-    assert_eq!(said.status, 0, "{}", said.stderr);
-    for expected in [
-        "12 configurations (random) and ",
-        " probes beside them, 2 seeds each",
-    ] {
-        assert!(
-            said.stdout.contains(expected),
-            "expected {expected:?} in\n{}",
-            said.stdout
-        );
-    }
-    assert!(
-        said.stdout
-            .contains("no effect          keda: the same results to the last digit in "),
-        "{}",
-        said.stdout
-    );
-    assert!(
-        !said.stdout.contains("no effect          threshold"),
-        "{}",
-        said.stdout
-    );
-    let figure = fs::read_to_string(out.join("effects.svg")).expect("reads");
-    assert!(figure.contains("keda: no effect") && figure.contains("the choice of configurations"));
 }
 
 #[test]
