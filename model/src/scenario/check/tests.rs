@@ -475,7 +475,7 @@ fn rules_about_node_pools() {
         .split("---")
         .next()
         .expect("a NodePool")
-        .replace("default}", "other}");
+        .replacen("default}", "other}", 1);
     let with_other = |other: &str| {
         codes(
             &format!("{HPA}---{other}"),
