@@ -63,8 +63,16 @@ pub(super) fn gpu_families(swept: &Swept) {
         against("g5", "g6", TimeToCapacity),
         0.5..=0.8,
     );
-    within("g6 against g4dn, served", against("g6", "g4dn", Served), 1.05..=1.25);
-    within("g5 against g4dn, served", against("g5", "g4dn", Served), 1.2..=1.45);
+    within(
+        "g6 against g4dn, served",
+        against("g6", "g4dn", Served),
+        1.05..=1.25,
+    );
+    within(
+        "g5 against g4dn, served",
+        against("g5", "g4dn", Served),
+        1.2..=1.45,
+    );
     within("g5 against g4dn, cost", against("g5", "g4dn", Cost), 1.9..=3.0);
     // A choice of families goes to the cheapest, which is the slowest.
     let all = "g4dn, g5, g6";
