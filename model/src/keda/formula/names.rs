@@ -7,96 +7,16 @@
 use std::collections::BTreeSet;
 
 /// Words of the language that are no names.
-const KEYWORDS: [&str; 14] = [
-    "let",
-    "if",
-    "else",
-    "true",
-    "false",
-    "nil",
-    "not",
-    "and",
-    "or",
-    "in",
-    "contains",
-    "startsWith",
-    "endsWith",
-    "matches",
-];
+const KEYWORDS: &str = "\
+let if else true false nil not and or in contains startsWith endsWith matches";
 
 /// What can be called (expr-lang/expr 1.17 builtin).
-const FUNCTIONS: [&str; 70] = [
-    "abs",
-    "all",
-    "any",
-    "bitand",
-    "bitnand",
-    "bitnot",
-    "bitor",
-    "bitshl",
-    "bitshr",
-    "bitushr",
-    "bitxor",
-    "ceil",
-    "concat",
-    "count",
-    "date",
-    "duration",
-    "filter",
-    "find",
-    "findIndex",
-    "findLast",
-    "findLastIndex",
-    "first",
-    "flatten",
-    "float",
-    "floor",
-    "fromBase64",
-    "fromJSON",
-    "fromPairs",
-    "get",
-    "groupBy",
-    "hasPrefix",
-    "hasSuffix",
-    "indexOf",
-    "int",
-    "join",
-    "keys",
-    "last",
-    "lastIndexOf",
-    "len",
-    "lower",
-    "map",
-    "max",
-    "mean",
-    "median",
-    "min",
-    "none",
-    "now",
-    "one",
-    "reduce",
-    "repeat",
-    "replace",
-    "reverse",
-    "round",
-    "sort",
-    "sortBy",
-    "split",
-    "splitAfter",
-    "string",
-    "sum",
-    "take",
-    "timezone",
-    "toBase64",
-    "toJSON",
-    "toPairs",
-    "trim",
-    "trimPrefix",
-    "trimSuffix",
-    "type",
-    "uniq",
-    "upper",
-];
+const FUNCTIONS: &str = "\
+abs all any bitand bitnand bitnot bitor bitshl bitshr bitushr bitxor ceil concat count date duration filter \
+find findIndex findLast findLastIndex first flatten float floor fromBase64 fromJSON fromPairs get groupBy \
+hasPrefix hasSuffix indexOf int join keys last lastIndexOf len lower map max mean median min none now one \
+reduce repeat replace reverse round sort sortBy split splitAfter string sum take timezone toBase64 toJSON \
+toPairs trim trimPrefix trimSuffix type uniq upper";
 
 /// The first name, in the order of writing, that is neither one of these variables nor the language's own.
 pub(super) fn unknown<'t>(text: &'t str, variables: &[&str]) -> Option<&'t str> {
@@ -107,7 +27,7 @@ pub(super) fn unknown<'t>(text: &'t str, variables: &[&str]) -> Option<&'t str> 
         let (before, after) = (token(at.checked_sub(1)), token(Some(at + 1)));
         let member = matches!(before, "." | "?.");
         let key = matches!(before, "{" | ",") && after == ":";
-        if !is_name(word) || KEYWORDS.contains(&word) || member || key {
+        if !is_name(word) || is_of(KEYWORDS, word) || member || key {
             continue;
         }
         if before == "let" {
@@ -115,7 +35,7 @@ pub(super) fn unknown<'t>(text: &'t str, variables: &[&str]) -> Option<&'t str> 
             continue;
         }
         let known = match after {
-            "(" => FUNCTIONS.contains(&word),
+            "(" => is_of(FUNCTIONS, word),
             _ => variables.contains(&word) || bound.contains(word),
         };
         if !known {
@@ -123,6 +43,10 @@ pub(super) fn unknown<'t>(text: &'t str, variables: &[&str]) -> Option<&'t str> 
         }
     }
     None
+}
+
+fn is_of(words: &str, word: &str) -> bool {
+    words.split_ascii_whitespace().any(|own| own == word)
 }
 
 /// Whether a token is a name of the formula's own: `#` and what begins with it is the element at hand, `$env` all
