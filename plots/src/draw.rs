@@ -54,6 +54,10 @@ impl Pen<'_> {
     }
 }
 
+pub(crate) fn width<DB: DrawingBackend>(area: &DrawingArea<DB, Shift>) -> i32 {
+    i32::try_from(area.dim_in_pixel().0).unwrap_or(i32::MAX)
+}
+
 /// Fills the background and writes title and notes; the height of both.
 pub(crate) fn draw_head<'a, DB: DrawingBackend>(
     area: &DrawingArea<DB, Shift>,
@@ -63,11 +67,17 @@ pub(crate) fn draw_head<'a, DB: DrawingBackend>(
 ) -> Result<f64, DrawingAreaErrorKind<DB::ErrorType>> {
     area.fill(&rgb(pen.theme.background))?;
     let at = |y: f64| (pen.px(GAP + 4.0), pen.px(y));
-    pen.bold(19.0, pen.theme.text).write(area, title, at(12.0))?;
+    let room = width(area) - 2 * pen.px(GAP + 4.0);
+    // A long title is set smaller before it is cut.
+    let sizes = [19.0, 17.0, 15.0, 13.5].map(|size| pen.bold(size, pen.theme.text));
+    let fitting = sizes.iter().find(|style| style.width(title) <= room);
+    fitting
+        .unwrap_or(&sizes[sizes.len() - 1])
+        .write_within(area, title, at(12.0), room)?;
     let mut height = 42.0;
     for note in notes {
         pen.text(13.0, pen.theme.faint)
-            .write(area, note, at(height - 2.0))?;
+            .write_within(area, note, at(height - 2.0), room)?;
         height += NOTE;
     }
     Ok(height)

@@ -7,7 +7,7 @@ use plotters::drawing::DrawingArea;
 use plotters::element::PathElement;
 use plotters::prelude::DrawingBackend;
 
-use crate::draw::{Outcome, Pen, rgb};
+use crate::draw::{Outcome, Pen, rgb, width};
 use crate::figure::{Curve, Figure, Layer, Mark, Panel, Stroke};
 use crate::layers::{draw_layer, greatest, stroke_color};
 use crate::legend::{ROW, Swatch, draw_legend};
@@ -42,8 +42,12 @@ pub(crate) fn draw_panel<DB: DrawingBackend>(
     pen: &Pen<'_>,
 ) -> Outcome<DB> {
     cell.fill(&rgb(pen.theme.panel))?;
-    pen.bold(TITLE_SIZE, pen.theme.text)
-        .write(cell, &panel.title, (pen.px(12.0), pen.px(10.0)))?;
+    pen.bold(TITLE_SIZE, pen.theme.text).write_within(
+        cell,
+        &panel.title,
+        (pen.px(12.0), pen.px(10.0)),
+        width(cell) - pen.px(24.0),
+    )?;
     let entries = panel.layers.iter().flat_map(|layer| entries(layer, pen));
     let entries = entries.filter(|(label, _)| !label.is_empty());
     let legend_rows = draw_legend(cell, entries, pen.px(LEGEND_TOP), pen)?.max(1);
@@ -116,10 +120,6 @@ fn draw_axes<DB: DrawingBackend>(
         style.write(cell, &label, (x - base_x - pen.px(7.0), y - base_y - pen.px(4.5)))?;
     }
     Ok(())
-}
-
-fn width<DB: DrawingBackend>(cell: &DrawingArea<DB, Shift>) -> i32 {
-    i32::try_from(cell.dim_in_pixel().0).unwrap_or(i32::MAX)
 }
 
 /// What a layer puts into the legend.

@@ -100,6 +100,17 @@ impl Type {
             .unwrap_or_else(|| text.to_owned())
     }
 
+    /// Writes a text, shortened to so many pixels.
+    pub(crate) fn write_within<DB: DrawingBackend>(
+        self,
+        area: &DrawingArea<DB, Shift>,
+        text: &str,
+        at: BackendCoord,
+        room: i32,
+    ) -> Outcome<DB> {
+        self.write(area, &self.shortened(text, room), at)
+    }
+
     /// Writes a text.
     pub(crate) fn write<DB: DrawingBackend>(
         self,

@@ -166,6 +166,18 @@ pub fn alike(plan: &Plan, configurations: &[Configuration], members: &[usize]) -
         .collect()
 }
 
+/// Objectives that some configurations which ran to the end have no value of, and how many of them: none can be compared.
+#[must_use]
+pub fn valueless(plan: &Plan, configurations: &[Configuration]) -> Vec<(Measure, usize)> {
+    let ran = configurations.iter().filter(|own| own.fate == Fate::Ran);
+    let without = |measure: Measure| ran.clone().filter(|own| own.mean(measure).is_nan()).count();
+    let counts = plan
+        .objectives
+        .iter()
+        .map(|measure| (*measure, without(*measure)));
+    counts.filter(|(_, count)| *count > 0).collect()
+}
+
 /// The current configuration.
 #[must_use]
 pub fn current(configurations: &[Configuration]) -> Option<&Configuration> {
@@ -233,6 +245,14 @@ mod tests {
         let found = found(&plan, &[(1.0, 0.0), (2.0, 0.0)]);
         assert_eq!(choose(&plan, &found, |_| 0), Some(0));
         assert_eq!(alike(&plan, &found, &[0, 1]), []);
+    }
+
+    #[test]
+    fn what_has_no_value_cannot_be_chosen() {
+        let plan = plan("objectives = ['cost', 'latency_p95']");
+        let found = found(&plan, &[(1.0, 2.0), (0.5, f64::NAN), (2.0, 1.0)]);
+        assert_eq!(valueless(&plan, &found), [(Measure::LatencyP95, 1)]);
+        assert_eq!(best(&plan, &found), [0, 2]);
     }
 
     #[test]

@@ -67,6 +67,15 @@ pub(crate) fn read(at: &Cursor<'_>) -> Option<Axis> {
     let ways = ["values", "from", "categories"];
     let given: Vec<&str> = ways.into_iter().filter(|way| at.get(way).is_given()).collect();
     let axis = match given.as_slice() {
+        ["values"] if at.get("steps").is_given() => {
+            let message = "steps belongs to a range, and this axis is a list";
+            at.get("steps").error(
+                "E004",
+                message,
+                "take it out, or write from and to instead of values",
+            );
+            return None;
+        }
         ["values"] => list(at)?,
         ["from"] => range(at)?,
         ["categories"] => categories(at)?,
@@ -411,6 +420,7 @@ mod tests {
         let message = |text: &str| axis(&format!("name = \"a\"\n{text}")).expect_err(text);
         assert!(message("field = \"x\"\nvalues = []").contains("the grid is empty"));
         assert!(message("field = \"x\"").contains("needs values"));
+        assert!(message("field = \"x\"\nvalues = [1]\nsteps = 3").contains("steps belongs to a range"));
         assert!(message("field = \"x\"\nvalues = [1]\nfrom = 1").contains("exclude each other"));
         assert!(message("field = \"x\"\nvalues = [1, 1]").contains("given twice"));
         assert!(message("field = \"x\"\nfrom = 3\nto = 1").contains("the range is empty"));

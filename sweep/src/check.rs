@@ -6,6 +6,7 @@ use model::scenario::{Base, Report, parse_field};
 
 use crate::axis::{Axis, Level};
 use crate::design::{Design, Point};
+use crate::field;
 use crate::plan::Plan;
 
 /// Levels of an axis that are tried: all of a list, and these of a longer one.
@@ -13,63 +14,140 @@ const TRIED: usize = 16;
 /// Configurations whose advice is asked for.
 const ASKED: usize = 12;
 
-/// What is wrong with an axis by itself: no such field, no such object, a value of the wrong type. That a value does
-/// not go together with another is no mistake of the axis; such configurations are refused when they come up.
-#[must_use]
-pub fn axis_problems(plan: &Plan, base: &Base, file: &str) -> Report {
-    let current: Vec<String> = match base.with(&plan.sets) {
-        Ok(_) => Vec::new(),
-        Err(report) => report.problems.iter().map(ToString::to_string).collect(),
-    };
-    let mut problems = Vec::new();
-    for Refused {
-        axis, level, errors, ..
-    } in refused(plan, base)
-    {
-        let axis = &plan.axes[axis];
-        let own = errors.into_iter().filter(|problem| {
-            matches!(problem.code, "E002" | "E003" | "E009" | "E011")
-                && !current.contains(&problem.to_string())
+/// The values of all axes, each tried beside the current settings; of a long axis its ends and its middle.
+#[derive(Debug)]
+pub struct Tried {
+    /// What is said of the current settings.
+    current: Vec<String>,
+    values: Vec<Value>,
+}
+
+/// A value, and what is said of it: errors if it makes no scenario beside the current settings, or else warnings.
+#[derive(Debug)]
+struct Value {
+    axis: usize,
+    level: usize,
+    said: Result<Vec<Diagnostic>, Vec<Diagnostic>>,
+}
+
+impl Tried {
+    /// Tries all values.
+    #[must_use]
+    pub fn new(plan: &Plan, base: &Base) -> Self {
+        let current = match base.with(&plan.sets) {
+            Ok((_, report)) | Err(report) => report,
+        };
+        let said = |level: &Level| {
+            let of = |report: Report, severity: Severity| {
+                let mut problems = report.problems;
+                problems.retain(|problem| problem.severity == severity);
+                problems
+            };
+            match base.with(&plan.sets_with(level.sets.iter().cloned())) {
+                Ok((_, report)) => Ok(of(report, Severity::Warning)),
+                Err(report) => Err(of(report, Severity::Error)),
+            }
+        };
+        let values = plan.axes.iter().enumerate().flat_map(|(axis, own)| {
+            tried(own).into_iter().map(move |(level, own)| Value {
+                axis,
+                level,
+                said: said(own),
+            })
         });
-        problems.extend(own.map(|problem| about_axis(axis, level, problem, base, file)));
-    }
-    // A field that does not exist is told once, not for each value.
-    let mut kept: Vec<Diagnostic> = Vec::new();
-    for problem in problems {
-        if !kept
-            .iter()
-            .any(|other| (other.line, other.code) == (problem.line, problem.code))
-        {
-            kept.push(problem);
+        Tried {
+            current: current.problems.iter().map(ToString::to_string).collect(),
+            values: values.collect(),
         }
     }
-    Report::new(kept)
-}
 
-/// A value that makes no scenario beside the current settings.
-struct Refused<'p> {
-    axis: usize,
-    index: usize,
-    level: &'p Level,
-    errors: Vec<Diagnostic>,
-}
+    /// What is wrong with an axis by itself: no such field, no such object, a value of the wrong type. That a value does
+    /// not go together with another is no mistake of the axis; such configurations are refused when they come up.
+    #[must_use]
+    pub fn problems(&self, plan: &Plan, base: &Base, file: &str) -> Report {
+        let is_own = |problem: &&Diagnostic| matches!(problem.code, "E002" | "E003" | "E009" | "E011");
+        let mut told = self.about_axes(plan, base, file, |said| said.as_ref().err(), is_own);
+        // A field that does not exist is told once, not for each value.
+        once(&mut told, |problem| (problem.line, problem.code));
+        Report::new(told)
+    }
 
-fn refused<'p>(plan: &'p Plan, base: &Base) -> Vec<Refused<'p>> {
-    let mut found = Vec::new();
-    for (axis, own) in plan.axes.iter().enumerate() {
-        for (index, level) in tried(own) {
-            if let Err(report) = base.with(&plan.sets_with(level.sets.iter().cloned())) {
-                let is_error = |problem: &Diagnostic| problem.severity == Severity::Error;
-                found.push(Refused {
-                    axis,
-                    index,
-                    level,
-                    errors: report.problems.into_iter().filter(is_error).collect(),
+    /// What a sweep does all the same, as warnings: values that make no scenario whatever else is set (`check` says the
+    /// same of them beside the current settings and in every configuration that is asked about), and what `check` warns
+    /// of a value, but not of the current settings.
+    #[must_use]
+    pub fn warnings(&self, plan: &Plan, base: &Base, file: &str) -> Report {
+        let mut told = self.about_axes(plan, base, file, |said| said.as_ref().ok(), |_| true);
+        once(&mut told, |problem| (problem.line, problem.code));
+        told.extend(self.refused(plan, base, file));
+        Report::new(told)
+    }
+
+    /// What is said of values and not of the current settings, as told of their axes.
+    fn about_axes<'t>(
+        &'t self,
+        plan: &Plan,
+        base: &Base,
+        file: &str,
+        said: impl Fn(&'t Result<Vec<Diagnostic>, Vec<Diagnostic>>) -> Option<&'t Vec<Diagnostic>>,
+        is_told: impl Fn(&&'t Diagnostic) -> bool,
+    ) -> Vec<Diagnostic> {
+        let mut told = Vec::new();
+        for value in &self.values {
+            let axis = &plan.axes[value.axis];
+            let problems = said(&value.said).into_iter().flatten().filter(&is_told);
+            let fresh = problems.filter(|problem| !self.current.contains(&problem.to_string()));
+            told.extend(
+                fresh.map(|problem| about_axis(axis, &axis.levels[value.level], problem, base, file)),
+            );
+        }
+        told
+    }
+
+    /// Values that make no scenario, whatever else is set.
+    fn refused(&self, plan: &Plan, base: &Base, file: &str) -> Vec<Diagnostic> {
+        let refused = self.values.iter().filter_map(|value| {
+            let error = value.said.as_ref().err()?.first()?;
+            Some((value, error))
+        });
+        let mut points = None;
+        let mut found = Vec::new();
+        for (value, error) in refused {
+            let points = points.get_or_insert_with(|| asked_about(plan));
+            let is_refused = |point: &Point| {
+                let mut point = point.clone();
+                point[value.axis] = value.level as u32;
+                base.with(&plan.sets_with(plan.overrides(&point)))
+                    .is_err_and(|report| {
+                        let mut problems = report.problems.iter();
+                        problems.any(|other| (other.code, &other.field) == (error.code, &error.field))
+                    })
+            };
+            if !points.is_empty() && points.iter().all(is_refused) {
+                let axis = &plan.axes[value.axis];
+                found.push(Diagnostic {
+                    severity: Severity::Warning,
+                    message: format!(
+                        "the value {} makes no scenario, whatever else is set: {}: {}",
+                        axis.levels[value.level].label, error.field, error.message
+                    ),
+                    ..at_axis(axis, error, file)
                 });
             }
         }
+        found
     }
-    found
+}
+
+/// Keeps the first of those that are the same.
+fn once<K: PartialEq>(problems: &mut Vec<Diagnostic>, key: impl Fn(&Diagnostic) -> K) {
+    let mut seen = Vec::new();
+    problems.retain(|problem| {
+        let own = key(problem);
+        let fresh = !seen.contains(&own);
+        seen.push(own);
+        fresh
+    });
 }
 
 fn tried(axis: &Axis) -> Vec<(usize, &Level)> {
@@ -79,7 +157,7 @@ fn tried(axis: &Axis) -> Vec<(usize, &Level)> {
         .collect()
 }
 
-fn about_axis(axis: &Axis, level: &Level, problem: Diagnostic, base: &Base, file: &str) -> Diagnostic {
+fn about_axis(axis: &Axis, level: &Level, problem: &Diagnostic, base: &Base, file: &str) -> Diagnostic {
     let message = match problem.code {
         "E011" => problem.message.clone(),
         "E002" => format!("{}: {}", problem.field, problem.message),
@@ -101,13 +179,13 @@ fn about_axis(axis: &Axis, level: &Level, problem: Diagnostic, base: &Base, file
 }
 
 /// A problem of a scenario as one of the axis that makes it.
-fn at_axis(axis: &Axis, problem: Diagnostic, file: &str) -> Diagnostic {
+fn at_axis(axis: &Axis, problem: &Diagnostic, file: &str) -> Diagnostic {
     Diagnostic {
         file: file.to_owned(),
         line: axis.place.0,
         column: axis.place.1,
         field: format!("axis {}", axis.name),
-        ..problem
+        ..problem.clone()
     }
 }
 
@@ -129,49 +207,6 @@ fn fields_hint(axis: &Axis, base: &Base) -> Option<String> {
     Some(format!(
         "`scaletwin check --fields {kind}` lists the fields of a {kind}"
     ))
-}
-
-/// Values that make no scenario whatever else is set, as warnings: `check` says the same of them beside the current
-/// settings and in every configuration that is asked about. Of a long axis its ends and its middle are tried.
-#[must_use]
-pub fn refused_values(plan: &Plan, base: &Base, file: &str) -> Report {
-    let refused = refused(plan, base);
-    if refused.is_empty() {
-        return Report::new(Vec::new());
-    }
-    let points = asked_about(plan);
-    let mut found = Vec::new();
-    for Refused {
-        axis,
-        index,
-        level,
-        errors,
-    } in refused
-    {
-        let Some(error) = errors.into_iter().next() else {
-            continue;
-        };
-        let is_refused = |point: &Point| {
-            let mut point = point.clone();
-            point[axis] = index as u32;
-            base.with(&plan.sets_with(plan.overrides(&point)))
-                .is_err_and(|report| {
-                    let mut problems = report.problems.iter();
-                    problems.any(|other| (other.code, &other.field) == (error.code, &error.field))
-                })
-        };
-        if !points.is_empty() && points.iter().all(is_refused) {
-            found.push(Diagnostic {
-                severity: Severity::Warning,
-                message: format!(
-                    "the value {} makes no scenario, whatever else is set: {}: {}",
-                    level.label, error.field, error.message
-                ),
-                ..at_axis(&plan.axes[axis], error, file)
-            });
-        }
-    }
-    Report::new(found)
 }
 
 /// Some configurations, spread over the axes.
@@ -229,38 +264,5 @@ fn is_about(axis: &Axis, problem: &Diagnostic) -> bool {
     let [field] = axis.fields.as_slice() else {
         return false;
     };
-    says_so && is_same_field(field, &problem.field)
-}
-
-/// Whether two names mean the same field; one may leave out the namespace.
-fn is_same_field(one: &str, other: &str) -> bool {
-    let (Some((object, path)), Some((other_object, other_path))) = (parse_field(one), parse_field(other))
-    else {
-        return false;
-    };
-    let short = |object: Option<&str>| {
-        object.map(|object| {
-            let mut parts = object.split('/');
-            (
-                parts.next().map(str::to_owned),
-                parts.next_back().map(str::to_owned),
-            )
-        })
-    };
-    path == other_path && short(object) == short(other_object)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn fields_are_the_same_whatever_they_are_called() {
-        let check = |one, other, expected| assert_eq!(is_same_field(one, other), expected, "{one} {other}");
-        check("ScaledObject/a: spec.x", "ScaledObject/a: spec.x", true);
-        check("ScaledObject/ns/a:spec.x", "ScaledObject/a: spec.x", true);
-        check("ScaledObject/b: spec.x", "ScaledObject/a: spec.x", false);
-        check("duration", "duration", true);
-        check("duration", "ScaledObject/a: duration", false);
-    }
+    says_so && field::same(field, &problem.field)
 }

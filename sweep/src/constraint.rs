@@ -69,6 +69,17 @@ impl Constraint {
         (value - self.bound).abs() / self.bound.abs().max(1e-9)
     }
 
+    /// Whether no number keeps to this one and to another.
+    #[must_use]
+    pub(crate) fn excludes(&self, other: &Constraint) -> bool {
+        let (low, high) = if self.at_most {
+            (other, self)
+        } else {
+            (self, other)
+        };
+        self.what == other.what && self.at_most != other.at_most && low.bound > high.bound
+    }
+
     /// Whether response times are needed.
     #[must_use]
     pub fn needs_latency(&self) -> bool {

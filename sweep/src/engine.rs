@@ -4,8 +4,9 @@
 //! from makes no difference: the journal remembers it, or it is run now and kept there. So an interrupted sweep,
 //! one on many machines, and one on a single thread all end in the same bytes.
 //!
-//! Designs that know their configurations are cut into blocks of [`BLOCK`], each of configurations from all over
-//! the design. A block is raced by itself, and shards take whole blocks.
+//! Where configurations race each other, designs that know them are cut into blocks of [`BLOCK`], each of configurations
+//! from all over the design. A block is raced by itself, and shards take whole blocks. Without a race each configuration
+//! is a block of its own.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,7 +20,7 @@ use crate::plan::Plan;
 use crate::race::{Rival, Runs, stopped};
 use crate::statistics::mean;
 
-/// Configurations of a block.
+/// Configurations that race each other.
 pub const BLOCK: usize = 64;
 /// The number of the current configuration: the scenario as it is. Those of the design count from 1.
 pub const CURRENT: u32 = 0;
@@ -245,7 +246,7 @@ impl<'a, M: Model> Engine<'a, M> {
     }
 
     fn blocks(&self, points: Vec<Point>, shard: Shard, all: &mut Vec<Configuration>) -> Result<(), Halt> {
-        let count = points.len().div_ceil(BLOCK).max(1);
+        let count = points.len().div_ceil(self.plan.block()).max(1);
         let mut blocks: BTreeMap<usize, Vec<(u32, Point)>> = BTreeMap::new();
         for (index, point) in points.into_iter().enumerate() {
             let block = index % count;

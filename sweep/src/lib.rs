@@ -19,6 +19,7 @@ pub mod constraint;
 pub mod design;
 pub mod effects;
 pub mod engine;
+mod field;
 pub mod front;
 pub mod job;
 pub mod journal;

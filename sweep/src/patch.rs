@@ -80,7 +80,8 @@ fn with(plan: &Plan, base: &Base, overrides: &[String]) -> Written {
     base.written(&sets)
 }
 
-/// What an axis is set to now: the label of the level that is written, or what is written; `None` if nothing is.
+/// What an axis is set to now: the label of the level that is written, or what is written in its fields; `None` if nothing
+/// is.
 #[must_use]
 pub fn now(plan: &Plan, base: &Base, axis: usize) -> Option<String> {
     let axis = &plan.axes[axis];
@@ -97,12 +98,16 @@ pub fn now(plan: &Plan, base: &Base, axis: usize) -> Option<String> {
     if let Some(level) = few.then(|| axis.levels.iter().find(fits)).flatten() {
         return Some(level.label.clone());
     }
-    let (value, _) = before.field(axis.fields.first()?)?;
-    Some(
-        value
+    let mut values: Vec<String> = Vec::new();
+    for (value, _) in axis.fields.iter().filter_map(|field| before.field(field)) {
+        let text = value
             .text()
-            .map_or_else(|| json_of(value).to_string(), str::to_owned),
-    )
+            .map_or_else(|| json_of(value).to_string(), str::to_owned);
+        if !values.contains(&text) {
+            values.push(text);
+        }
+    }
+    (!values.is_empty()).then(|| values.join(" and "))
 }
 
 /// A value as JSON, as the API server takes it.
@@ -335,7 +340,7 @@ spec:
                 "ScaledObject/web: spec.advanced.horizontalPodAutoscalerConfig.behavior.scaleDown.stabilizationWindowSeconds",
                 "60",
             ),
-            ("seed", "7"),
+            ("timing.hpa.sync_period", "'10s'"),
         ]);
         let base = base();
         let changes = changes(&plan, &base, &[0, 0, 0, 0]);

@@ -9,6 +9,8 @@ use model::traffic::Fidelity;
 use crate::axis::{self, Axis};
 use crate::constraint::Constraint;
 use crate::design::Design;
+use crate::engine::BLOCK;
+use crate::field;
 use crate::measure::Measure;
 
 /// Grids larger than this are not run unless a budget is given.
@@ -158,6 +160,18 @@ impl Plan {
             .fold(1, u128::saturating_mul)
     }
 
+    /// How many configurations are run together: those that race each other, or each by itself.
+    pub(crate) fn block(&self) -> usize {
+        if self.race.is_some() { BLOCK } else { 1 }
+    }
+
+    /// How many shards find work. An optimizer cannot be split.
+    #[must_use]
+    pub fn parts(&self) -> usize {
+        let points = self.design.points(&self.axes);
+        points.map_or(1, |points| points.len().div_ceil(self.block()))
+    }
+
     /// Whether any question needs response times.
     #[must_use]
     pub fn needs_latency(&self) -> bool {
@@ -205,6 +219,13 @@ fn plan(root: &Cursor<'_>) -> Option<Plan> {
             axes_at.error("E010", format!("two axes are called {:?}", axis.name), "");
         }
     }
+    if items.len() == axes.len() {
+        items
+            .iter()
+            .zip(&axes)
+            .for_each(|(at, axis)| comparable(at, axis));
+        apart(&items, &axes);
+    }
     let objectives = objectives(&root.get("objectives"));
     let constraints = constraints(&root.get("constraints"));
     let replications = root.get("replications");
@@ -246,6 +267,56 @@ fn plan(root: &Cursor<'_>) -> Option<Plan> {
     };
     size(&plan, root);
     Some(plan)
+}
+
+/// What must be the same in all configurations, or their numbers could not be compared.
+fn comparable(at: &Cursor<'_>, axis: &Axis) {
+    const HELD: [(&str, &str); 3] = [
+        (
+            "seed",
+            "every configuration gets the same seeds, and `replications` says how many",
+        ),
+        (
+            "duration",
+            "costs and counts of a shorter run are smaller: make a sweep for each duration",
+        ),
+        (
+            "warm_up",
+            "costs and counts of a shorter run are smaller: make a sweep for each warm-up",
+        ),
+    ];
+    for (held, why) in HELD {
+        if axis.fields.iter().any(|own| field::same(own, held)) {
+            at.error("E004", format!("{held} cannot be varied over a sweep"), why);
+        }
+    }
+}
+
+/// Two axes that set the same field: only the later would have an effect.
+fn apart(items: &[Cursor<'_>], axes: &[Axis]) {
+    for (index, axis) in axes.iter().enumerate() {
+        for other in &axes[..index] {
+            let mut pairs = axis
+                .fields
+                .iter()
+                .flat_map(|own| other.fields.iter().map(move |before| (own, before)));
+            if let Some((own, before)) = pairs.find(|(own, before)| field::overlap(own, before)) {
+                let message = if field::same(own, before) {
+                    format!("the axis {:?} sets {own} too", other.name)
+                } else {
+                    format!(
+                        "the axis {:?} sets {before}, which {own} is a part of, or has as one",
+                        other.name
+                    )
+                };
+                items[index].error(
+                    "E010",
+                    message,
+                    "the later would win: vary a field by one axis only",
+                );
+            }
+        }
+    }
 }
 
 /// A grid that nobody has time for is said to be one.
@@ -324,13 +395,23 @@ fn measure(at: &Cursor<'_>) -> Option<Measure> {
 }
 
 fn constraints(at: &Cursor<'_>) -> Vec<Constraint> {
-    let one = |item: &Cursor<'_>| {
-        let text = item.name()?;
-        text.parse()
-            .map_err(|wrong: crate::constraint::Wrong| item.error("E003", wrong.0, ""))
-            .ok()
-    };
-    at.items().iter().filter_map(one).collect()
+    let mut read: Vec<Constraint> = Vec::new();
+    for item in at.items() {
+        let own = match item.name().map(str::parse::<Constraint>) {
+            None => continue,
+            Some(Err(wrong)) => {
+                item.error("E003", wrong.0, "");
+                continue;
+            }
+            Some(Ok(own)) => own,
+        };
+        if let Some(other) = read.iter().find(|other| own.excludes(other)) {
+            let message = format!("no run can keep to {:?} and to {:?}", own.text, other.text);
+            item.error("E004", message, "take one of them out, or change its bound");
+        }
+        read.push(own);
+    }
+    read
 }
 
 fn race(at: &Cursor<'_>, replications: u32) -> Option<Race> {
@@ -515,6 +596,43 @@ mod tests {
             "[[heatmap]]\nx = 'x'\ny = 'z'\nof = 'cost'\n",
             &["expected x, found \"z\""],
         );
+        check(
+            "constraints = ['served >= 10', 'cost <= 1', 'served <= 9']",
+            &["no run can keep to \"served <= 9\" and to \"served >= 10\""],
+        );
+        read("constraints = ['served >= 9', 'served <= 9']").expect("nine will do");
+    }
+
+    #[test]
+    fn axes_that_get_into_each_others_way_are_refused() {
+        let axis = |name: &str, field: &str| {
+            format!("[[axis]]\nname = '{name}'\nfield = '{field}'\nvalues = [1, 2]\n")
+        };
+        let both = |one: &str, other: &str| axis("a", one) + &axis("b", other);
+        check(
+            &both("HPA/shop/web: spec.x", "HPA/web: spec.x"),
+            &["s.toml:7:", "the axis \"a\" sets HPA/web: spec.x too"],
+        );
+        check(
+            &both("HPA/web: spec", "HPA/web: spec.x[0]"),
+            &["the axis \"a\" sets HPA/web: spec, which"],
+        );
+        read(&both("HPA/web: spec.x", "HPA/other: spec.x")).expect("two objects");
+        for field in ["seed", "duration", "warm_up"] {
+            check(
+                &axis("a", field),
+                &["s.toml:3:", &format!("{field} cannot be varied")],
+            );
+        }
+    }
+
+    #[test]
+    fn work_is_cut_into_blocks_where_configurations_race() {
+        let axes = "[[axis]]\nname = 'x'\nfield = 'x'\nfrom = 1\nto = 65\nsteps = 65\n";
+        let parts = |text: &str| read(&format!("{text}{axes}")).expect(text).parts();
+        assert_eq!(parts(""), 65);
+        assert_eq!(parts("[race]\nfirst = 3\n"), 2);
+        assert_eq!(parts("[design]\nkind = 'optimize'\nbudget = 40\n"), 1);
     }
 
     #[test]

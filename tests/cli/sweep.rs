@@ -300,9 +300,14 @@ fn axes_that_are_none_are_told_with_their_place() {
         &[],
         &["axis a: the value soon", "expected a whole number"],
     );
-    check("empty", &axis("seed", "[]"), &[], &["the grid is empty"]);
+    check(
+        "empty",
+        &axis("service.concurrency", "[]"),
+        &[],
+        &["the grid is empty"],
+    );
     let wide = |name: &str| {
-        format!("[[axis]]\nname = '{name}'\nfield = 'seed'\nfrom = 1\nto = 1000\nsteps = 1000\n")
+        format!("[[axis]]\nname = '{name}'\nfield = '{name}'\nfrom = 1\nto = 1000\nsteps = 1000\n")
     };
     let wide = ["a", "b", "c"].map(wide).concat();
     check(
@@ -313,10 +318,62 @@ fn axes_that_are_none_are_told_with_their_place() {
     );
     check(
         "constraint",
-        &format!("constraints = ['latency <= 1s']\n{}", axis("seed", "[1]")),
+        &format!(
+            "constraints = ['latency <= 1s']\n{}",
+            axis("service.concurrency", "[1]")
+        ),
         &[],
         &["small.toml:3:", "no measure \"latency\""],
     );
+}
+
+#[test]
+fn what_cannot_be_compared_or_kept_is_no_answer() {
+    let axis = axis(
+        "ScaledObject/keda-prometheus-hpa: spec.cooldownPeriod",
+        "[30, 300]",
+    );
+    let head = "replications = 1\nset = ['duration = \"6m\"']\n";
+    let text = |more: &str| format!("{head}{more}\n{axis}");
+    let end = |name: &str, more: &str| {
+        let file = file(name, &text(more));
+        let out = file.parent().expect("a directory").join("out");
+        sweep(&file, &out, &["--no-plots"])
+    };
+    // Nothing rises in six minutes: there is no way to capacity.
+    let said = end("sweep-valueless", "objectives = ['cost', 'time_to_capacity']");
+    assert_eq!(said.status, 1, "{}", said.stderr);
+    for expected in [
+        "time_to_capacity in 3 of 3 configurations",
+        "has no value in any configuration",
+    ] {
+        assert!(said.stdout.contains(expected), "{}", said.stdout);
+    }
+    let said = end(
+        "sweep-broken",
+        "objectives = ['cost']\nconstraints = ['served >= 1000000000']",
+    );
+    assert_eq!(said.status, 1, "{}", said.stderr);
+    let expected =
+        "no configuration keeps to the constraints; nearest to them is the scenario as it is, which misses";
+    assert!(said.stdout.contains(expected), "{}", said.stdout);
+    // A new warning of a value is told of its axis.
+    let file = file(
+        "sweep-newer",
+        &format!(
+            "replications = 1\nset = ['duration = \"6m\"']\nobjectives = ['cost']\n{}",
+            self::axis("stack.kubernetes", "['1.28', '1.99']")
+        ),
+    );
+    let out = file.parent().expect("a directory").join("out");
+    let said = sweep(&file, &out, &["--no-plots"]);
+    assert_eq!(said.status, 0, "{}", said.stderr);
+    assert!(
+        said.stderr.contains("axis a: the value 1.99: ") && said.stderr.contains("W007"),
+        "{}",
+        said.stderr
+    );
+    assert!(!said.stderr.contains("the value 1.28"), "{}", said.stderr);
 }
 
 #[test]
@@ -377,7 +434,7 @@ fn values_that_are_refused_are_told_first_and_stand_in_the_heatmap() {
 
 #[test]
 fn shards_and_options_out_of_range_are_told() {
-    let good = axis("seed", "[1, 2]");
+    let good = axis("service.concurrency", "[1, 2]");
     check(
         "shard",
         &good,
@@ -396,6 +453,12 @@ fn shards_and_options_out_of_range_are_told() {
         &good,
         &["--heatmap", "a,b,cost"],
         &["there is no axis \"b\""],
+    );
+    check(
+        "heatmap-line",
+        &good,
+        &["--heatmap", "a,a,cost"],
+        &["two different axes"],
     );
     check(
         "nowhere",

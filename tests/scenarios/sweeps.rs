@@ -67,7 +67,7 @@ fn swept(name: &str, seeds: u32) -> Swept {
     let (mut plan, base) = read(name);
     plan.replications = seeds;
     plan.race = None;
-    let problems = sweep::check::axis_problems(&plan, &base, name);
+    let problems = sweep::check::Tried::new(&plan, &base).problems(&plan, &base, name);
     assert!(!problems.has_errors(), "{problems}");
     let found = run(&plan, &Simulator::new(&plan, &base), vec![None; plan.axes.len()]);
     assert!(

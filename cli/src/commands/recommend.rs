@@ -5,13 +5,14 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 use sweep::answer::Keeping;
 use sweep::confirm::{confirm, superfluous};
+use sweep::engine::CURRENT;
 use sweep::journal::JOURNAL;
 use sweep::patch::{Change, Home, changes, diff, kubectl};
 use sweep::statistics::{CONFIDENCE, Estimate, mean};
 use sweep::{Configuration, Measure, Shard, Simulator};
 
 use super::Answer;
-use super::sweep::{Answered, Sweep, assembled, halted, read_journal, spread};
+use super::sweep::{Answered, Sweep, assembled, chosen_by, halted, read_journal, spread};
 use crate::args::{Format, RecommendArgs};
 use crate::failure::Failure;
 use crate::output::{print, print_json};
@@ -47,6 +48,12 @@ pub(crate) fn recommend(args: &RecommendArgs) -> Result<Answer, Failure> {
     })?;
     let answer = Answered::of(&sweep, &found, &reasons);
     let chosen = match args.configuration {
+        Some(CURRENT) => {
+            return Err(
+                Failure::new("configuration 0 is what you have now, which no patch leads to")
+                    .hint(format!("name one of 1 to {}, or none", found.len() - 1)),
+            );
+        }
         Some(number) => found.iter().find(|own| own.number == number).ok_or_else(|| {
             Failure::new(format!(
                 "there is no configuration {number}: the last is {}",
@@ -56,7 +63,7 @@ pub(crate) fn recommend(args: &RecommendArgs) -> Result<Answer, Failure> {
         None => match answer.chosen {
             Some(index) => &found[index],
             None => {
-                talk::say("no configuration keeps to the constraints");
+                talk::say(&answer.none().unwrap_or_default());
                 return Ok(Answer::No);
             }
         },
@@ -148,6 +155,13 @@ impl Advice<'_> {
                 self.answer.named(self.chosen)
             ),
         );
+        if self
+            .answer
+            .chosen
+            .is_some_and(|index| self.answer.found[index].number == self.chosen.number)
+        {
+            line("chosen by", chosen_by(plan));
+        }
         line("now", self.answer.settings(None).join(", "));
         line(
             "compared",

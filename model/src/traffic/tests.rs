@@ -289,6 +289,49 @@ fn cpu_seconds_are_those_of_the_work() {
     }
 }
 
+/// Servers that work off what a burst has left use their whole quotas, whether or not anybody still waits.
+#[test]
+fn a_backlog_uses_cpu_after_the_load_has_gone() {
+    for (fidelity, timeout) in BOTH
+        .into_iter()
+        .flat_map(|fidelity| [(fidelity, None), (fidelity, Some(5))])
+    {
+        let mut config = open(0.0, timeout.map(Duration::from_secs));
+        config.arrivals[0].shape = Shape::Spike {
+            base: 2.0,
+            peak: 60.0,
+            at: Duration::from_secs(10),
+            duration: Duration::from_secs(20),
+        };
+        config.service.concurrency = Some(8);
+        let mut bench = Bench::new(config, fidelity, 2);
+        bench.servers(1..5, 1);
+        let used = |bench: &mut Bench, secs| {
+            let total = |bench: &mut Bench| -> f64 {
+                (1..5)
+                    .map(|id| bench.traffic.cpu_seconds(bench.now, PodId(id)))
+                    .sum()
+            };
+            let before = total(bench);
+            bench.pass(secs);
+            (total(bench) - before) / secs as f64
+        };
+        bench.pass(40 - bench.now.as_secs());
+        // 1,200 requests came, some 20 a second are worked off by four servers of half a CPU.
+        let busy = used(&mut bench, 15);
+        assert!(
+            (1.85..=2.02).contains(&busy),
+            "{fidelity:?}, {timeout:?}: {busy} vCPU"
+        );
+        bench.pass(60);
+        let idle = used(&mut bench, 30);
+        assert!(
+            (0.1..0.25).contains(&idle),
+            "{fidelity:?}, {timeout:?}: {idle} vCPU"
+        );
+    }
+}
+
 #[test]
 fn a_gpu_sets_the_pace_of_a_gpu_service() {
     for fidelity in BOTH {

@@ -67,8 +67,12 @@ pub(super) fn draw_panel<DB: DrawingBackend>(
     let (width, height) = (width as i32, height as i32);
     let mut top = pen.px(12.0);
     if !panel.title.is_empty() {
-        pen.bold(TITLE, pen.theme.text)
-            .write(cell, &panel.title, (pen.px(12.0), pen.px(10.0)))?;
+        pen.bold(TITLE, pen.theme.text).write_within(
+            cell,
+            &panel.title,
+            (pen.px(12.0), pen.px(10.0)),
+            width - pen.px(24.0),
+        )?;
         top = pen.px(33.0);
     }
     top = draw_legends(cell, panel, pen, top)?;
@@ -79,7 +83,7 @@ pub(super) fn draw_panel<DB: DrawingBackend>(
     let widest = widest.unwrap_or(0).min(width * 2 / 5);
     let y_label = label(&panel.y);
     if !y_label.is_empty() {
-        style.write(cell, y_label, (pen.px(12.0), top))?;
+        style.write_within(cell, y_label, (pen.px(12.0), top), width - pen.px(24.0))?;
         top += pen.px(ROW);
     }
     let left = pen.px(12.0) + widest + pen.px(8.0);
@@ -112,7 +116,9 @@ pub(super) fn draw_panel<DB: DrawingBackend>(
             ..style
         };
         let middle = (field.left + field.right) / 2;
-        centered.write(cell, x_label, (middle, height - pen.px(20.0)))?;
+        // As much as stands on both sides of the middle.
+        let room = 2 * (width - middle - pen.px(12.0));
+        centered.write_within(cell, x_label, (middle, height - pen.px(20.0)), room)?;
     }
     panel
         .inks

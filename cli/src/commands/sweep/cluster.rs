@@ -41,7 +41,11 @@ fn order(sweep: &Sweep, args: &ClusterArgs) -> Result<Order, Failure> {
                 .hint("name a PersistentVolumeClaim with --claim, or an object store with --store s3://BUCKET/PREFIX"));
         }
     };
-    let shards = args.shards as usize;
+    let (asked, parts) = (args.shards as usize, sweep.plan.parts());
+    if asked > parts {
+        crate::talk::say(&format!("{asked} shards asked for: {}", sweep.cut(parts)));
+    }
+    let shards = asked.min(parts);
     Ok(Order {
         name: sweep.plan.name.clone(),
         namespace: args.namespace.clone().unwrap_or_default(),

@@ -48,9 +48,22 @@ pub(super) fn heatmaps(plan: &Plan, typed: &[String]) -> Result<Vec<Heat>, Failu
             return Err(Failure::new(format!("{measure} was not measured"))
                 .hint("response times are measured where an objective or a constraint asks for them"));
         }
-        Ok((axis(x)?, axis(y)?, known))
+        let (x, y) = (axis(x)?, axis(y)?);
+        if x == y {
+            return Err(Failure::new(format!(
+                "a heatmap needs two different axes, found {text:?}"
+            )));
+        }
+        Ok((x, y, known))
     };
     typed.iter().map(one).collect()
+}
+
+/// Objectives of which there is a value.
+fn measured(answer: &Answered<'_>) -> Vec<Measure> {
+    let is_known = |measure: &Measure| answer.found.iter().any(|own| own.mean(*measure).is_finite());
+    let objectives = answer.sweep.plan.objectives.iter().copied();
+    objectives.filter(is_known).collect()
 }
 
 /// All figures as files.
@@ -61,9 +74,10 @@ pub(super) fn draw(
 ) -> Result<Vec<(String, Vec<u8>)>, Failure> {
     let theme = colors.theme();
     let mut files = Vec::new();
-    let plan = &answer.sweep.plan;
-    if plan.objectives.len() > 1 {
-        add(&mut files, "front", &front(answer), theme)?;
+    if let [first, others @ ..] = measured(answer).as_slice()
+        && !others.is_empty()
+    {
+        add(&mut files, "front", &front(answer, *first, others), theme)?;
     }
     let heats: Vec<Heat> = if typed.is_empty() {
         wanted(answer)
@@ -142,9 +156,8 @@ fn about(answer: &Answered<'_>) -> String {
 }
 
 /// The first objective against each other: all configurations, the front, the current one, the one to take.
-fn front(answer: &Answered<'_>) -> Chart {
+fn front(answer: &Answered<'_>, first: Measure, others: &[Measure]) -> Chart {
     let plan = &answer.sweep.plan;
-    let first = plan.objectives[0];
     let point =
         |own: &Configuration, other: Measure| (shown(first, own.mean(first)), shown(other, own.mean(other)));
     let panel = |other: Measure| {
@@ -173,7 +186,7 @@ fn front(answer: &Answered<'_>) -> Chart {
             inks.push(dots("breaks a constraint", of(false), Dot::Plain(7)));
         }
         inks.push(dots("configurations", of(true), Dot::Plain(0)));
-        if plan.objectives.len() == 2 {
+        if others.len() == 1 {
             inks.push(Ink::Path {
                 label: String::new(),
                 at: stairs(&members),
@@ -198,7 +211,7 @@ fn front(answer: &Answered<'_>) -> Chart {
             inks,
         }
     };
-    let panels: Vec<ChartPanel> = plan.objectives[1..].iter().map(|other| panel(*other)).collect();
+    let panels: Vec<ChartPanel> = others.iter().map(|other| panel(*other)).collect();
     let columns = panels.len().min(2);
     let rows = panels.len().div_ceil(columns);
     let mut notes = vec![about(answer)];
@@ -381,7 +394,8 @@ fn effects(answer: &Answered<'_>) -> Chart {
     };
     // The same measure has the same scale in all its panels, or small effects would look large.
     let mut by_measure: Vec<Vec<ChartPanel>> = Vec::new();
-    for measure in &plan.objectives {
+    let measured = measured(answer);
+    for measure in &measured {
         let mut panels = Vec::new();
         let own: Vec<&Effect> = answer
             .effects
@@ -412,7 +426,7 @@ fn effects(answer: &Answered<'_>) -> Chart {
         }
         by_measure.push(panels);
     }
-    let across = plan.axes.len() < plan.objectives.len();
+    let across = plan.axes.len() < measured.len();
     let grid = if across { by_measure } else { turned(by_measure) };
     let (rows, columns) = (grid.len() as u32, grid.first().map_or(1, Vec::len));
     Chart {
@@ -503,7 +517,12 @@ fn sensitivities(answer: &Answered<'_>) -> Chart {
             inks,
         }
     };
-    let panels: Vec<ChartPanel> = answer.sensitivity.iter().map(panel).collect();
+    let measured = measured(answer);
+    let own = answer
+        .sensitivity
+        .iter()
+        .filter(|own| measured.contains(&own.measure));
+    let panels: Vec<ChartPanel> = own.map(panel).collect();
     let is_morris = matches!(
         answer.sensitivity.first().map(|own| &own.indices),
         Some(Indices::Morris(_))
@@ -586,14 +605,19 @@ fn dashboards(answer: &Answered<'_>) -> Result<Option<(Figure, Figure)>, Failure
 /// Pairs of names and values, as many in a line as a narrow dashboard has room for.
 fn lines(pairs: &[String]) -> Vec<String> {
     const WIDEST: usize = 68;
+    // Of a long one the end is kept, where its value is.
+    let fitting = |pair: &String| match pair.chars().count() {
+        0..=WIDEST => pair.clone(),
+        length => format!("…{}", pair.chars().skip(length - WIDEST + 1).collect::<String>()),
+    };
     let mut lines: Vec<String> = Vec::new();
-    for pair in pairs {
+    for pair in pairs.iter().map(fitting) {
         match lines.last_mut() {
             Some(line) if line.chars().count() + 2 + pair.chars().count() <= WIDEST => {
                 line.push_str(", ");
-                line.push_str(pair);
+                line.push_str(&pair);
             }
-            _ => lines.push(pair.clone()),
+            _ => lines.push(pair),
         }
     }
     lines

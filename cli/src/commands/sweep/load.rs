@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use model::scenario::{Base, Source};
-use sweep::check::{Reason, axis_problems};
+use model::scenario::{Base, Report, Source};
+use sweep::check::{Reason, Tried};
 use sweep::{Design, Plan, Shard};
 
 use crate::failure::Failure;
@@ -22,6 +22,8 @@ pub(crate) struct Sweep {
     pub(crate) duration: Duration,
     /// What counts of each run.
     pub(crate) counted: Duration,
+    /// What is said of each value by itself.
+    tried: Tried,
 }
 
 impl Sweep {
@@ -42,7 +44,8 @@ impl Sweep {
         let (scenario, _) = base
             .with(&plan.sets)
             .map_err(|report| Failure::reported(report, &dir.display().to_string()))?;
-        let problems = axis_problems(&plan, &base, &source.path);
+        let tried = Tried::new(&plan, &base);
+        let problems = tried.problems(&plan, &base, &source.path);
         if problems.has_errors() {
             return Err(fail(problems));
         }
@@ -53,7 +56,14 @@ impl Sweep {
             file: file.to_owned(),
             plan,
             base,
+            tried,
         })
+    }
+
+    /// What a person should know of the values before the sweep begins.
+    pub(crate) fn warnings(&self) -> Report {
+        self.tried
+            .warnings(&self.plan, &self.base, &self.file.display().to_string())
     }
 
     pub(crate) fn fingerprint(&self) -> u64 {
@@ -75,6 +85,15 @@ impl Sweep {
         Path::new("out").join(own)
     }
 
+    /// Into how many shards the work can be cut, in words.
+    pub(crate) fn cut(&self, parts: usize) -> String {
+        let why = match self.plan.race {
+            Some(_) => "configurations race each other in blocks, and a block is not cut",
+            None => "there are no more configurations",
+        };
+        format!("at most {parts} have work; {why}")
+    }
+
     /// What is said before anything is run.
     pub(crate) fn opening(&self, shard: Shard) -> String {
         let plan = &self.plan;
@@ -85,7 +104,20 @@ impl Sweep {
             ),
             design => {
                 let count = design.points(&plan.axes).map_or(0, |points| points.len());
-                format!("{} configurations", sweep::plan::grouped(count as u128))
+                let drawn = match design {
+                    Design::Random { points, .. }
+                    | Design::Latin { points, .. }
+                    | Design::Sobol { points, .. }
+                        if points > count =>
+                    {
+                        format!(
+                            ", the different ones of {} drawn",
+                            sweep::plan::grouped(points as u128)
+                        )
+                    }
+                    _ => String::new(),
+                };
+                sweep::plan::counted(count, "configuration") + &drawn
             }
         };
         let part = match shard {

@@ -20,7 +20,7 @@ use crate::output::OutputDir;
 use crate::talk;
 pub(super) use load::Sweep;
 pub(super) use run::{assembled, halted, read as read_journal};
-pub(super) use text::{Answered, spread};
+pub(super) use text::{Answered, chosen_by, spread};
 
 use run::{Bar, in_pool};
 
@@ -45,12 +45,14 @@ fn one(args: &SweepArgs, file: &Path) -> Result<Answer, Failure> {
     let copies = copies(args, shard, &path)?;
     let (journal, known) = run::open(&sweep, &path, args.resume, args.restart)?;
     talk::say(&sweep.opening(shard));
-    let file_name = file.display().to_string();
-    talk::report(&sweep::check::refused_values(
-        &sweep.plan,
-        &sweep.base,
-        &file_name,
-    ));
+    talk::report(&sweep.warnings());
+    let parts = sweep.plan.parts();
+    if shard.index >= parts {
+        talk::say(&format!(
+            "this shard has no configuration of its own: {}",
+            sweep.cut(parts)
+        ));
+    }
     let reasons = sweep::check::without_effect(&sweep.plan, &sweep.base);
     let model = Simulator::new(&sweep.plan, &sweep.base);
     let bar = Bar::new(sweep.simulated());
@@ -146,7 +148,9 @@ fn merge(args: &MergeArgs) -> Result<Answer, Failure> {
         .out
         .clone()
         .unwrap_or_else(|| sweep.default_out(Shard::WHOLE));
-    if args.shards.contains(&path) {
+    let whole = path.canonicalize().ok();
+    let is_whole = |shard: &PathBuf| *shard == path || whole.is_some() && shard.canonicalize().ok() == whole;
+    if args.shards.iter().any(is_whole) {
         return Err(Failure::new(format!("{} is one of the shards", path.display()))
             .hint("choose another directory for the whole with --out"));
     }
@@ -226,7 +230,10 @@ impl End<'_> {
             failure.hint("every run is kept in the journal: make room, and --resume writes what is missing")
         })?;
         answer.print(format, self.pace, &written)?;
-        Ok(Answer::Done)
+        Ok(match answer.chosen {
+            Some(_) => Answer::Done,
+            None => Answer::No,
+        })
     }
 }
 

@@ -4,14 +4,14 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use sweep::answer::{Keeping, alike, best, choose, eligible, keeping};
+use sweep::answer::{Keeping, alike, best, choose, eligible, keeping, valueless};
 use sweep::check::Reason;
 use sweep::effects::{Effect, Identical, effects, identical};
 use sweep::measure::significant;
 use sweep::plan::counted;
 use sweep::sensitivity::{Sensitivity, sensitivity};
 use sweep::statistics::{CONFIDENCE, Estimate};
-use sweep::{Configuration, Fate, Measure};
+use sweep::{Configuration, Fate, Measure, Plan};
 
 use super::load::Sweep;
 use super::run::Pace;
@@ -22,6 +22,8 @@ use crate::output::{print, print_json};
 
 /// Rows of the table; `results.csv` has all.
 const ROWS: usize = 20;
+/// Configurations of the front that are said to be like others; JSON has all.
+const LIKE: usize = 12;
 
 /// Everything that is computed from the runs.
 pub(crate) struct Answered<'a> {
@@ -143,6 +145,9 @@ impl<'a> Answered<'a> {
             ),
         );
         text.push_str(&self.table());
+        if self.chosen.is_some() {
+            let _ = writeln!(text, "{:<18} {}", "→ chosen by", chosen_by(plan));
+        }
         text.push_str(&self.statements());
         let folder = written
             .first()
@@ -160,12 +165,12 @@ impl<'a> Answered<'a> {
             names.join(", "),
             folder.display()
         );
-        let _ = writeln!(
-            text,
-            "{:<18} scaletwin recommend {}",
-            "next",
-            self.sweep.file.display()
-        );
+        let next = match self.chosen.map(|index| &self.found[index].point) {
+            Some(Some(_)) => format!("scaletwin recommend {}", self.sweep.file.display()),
+            Some(None) => "keep what you have: no configuration of the sweep is better".to_owned(),
+            None => return text,
+        };
+        let _ = writeln!(text, "{:<18} {next}", "next");
         text
     }
 
@@ -211,7 +216,8 @@ impl<'a> Answered<'a> {
         head.extend(plan.constraints.iter().map(|constraint| constraint.text.clone()));
         let mut rows = vec![head];
         if let Some(current) = sweep::answer::current(self.found) {
-            rows.push(self.row("now", current, &shown));
+            let is_chosen = self.chosen.is_some_and(|index| self.found[index].point.is_none());
+            rows.push(self.row(if is_chosen { "→ now" } else { "now" }, current, &shown));
         }
         for index in self.front.iter().take(ROWS) {
             let own = &self.found[*index];
@@ -362,29 +368,99 @@ impl<'a> Answered<'a> {
                 pairs.join(", ")
             );
         }
-        let pairs = alike(plan, self.found, &self.front);
-        if !pairs.is_empty() {
-            let pairs: Vec<String> = pairs
+        let like = self.like();
+        if !like.is_empty() {
+            let more = match like.len().saturating_sub(LIKE) {
+                0 => String::new(),
+                more => format!("; and of {more} more, see --format json"),
+            };
+            let said: Vec<String> = like
                 .iter()
-                .take(10)
-                .map(|(a, b)| format!("{} and {}", self.found[*a].number, self.found[*b].number))
+                .take(LIKE)
+                .map(|(own, others)| format!("{own} from {}", others.join(", ")))
                 .collect();
             let _ = writeln!(
                 text,
-                "{:<18} in any objective, of the front: {}",
+                "{:<18} in any objective, of the front: {}{more}",
                 "cannot tell apart",
-                pairs.join(", ")
+                said.join("; ")
             );
         }
         text + &self.nothing()
     }
 
-    /// That nothing can be recommended, if so.
-    fn nothing(&self) -> String {
-        match self.chosen {
-            Some(_) => String::new(),
-            None => format!("{:<18} no configuration keeps to the constraints\n", "none"),
+    /// Configurations of the front, and the later ones that each cannot be told apart from in any objective.
+    fn like(&self) -> Vec<(String, Vec<String>)> {
+        let number = |index: usize| match self.found[index].number {
+            sweep::engine::CURRENT => "now".to_owned(),
+            number => number.to_string(),
+        };
+        let mut like: Vec<(String, Vec<String>)> = Vec::new();
+        for (a, b) in alike(&self.sweep.plan, self.found, &self.front) {
+            let (own, other) = (number(a), number(b));
+            match like.last_mut() {
+                Some((last, others)) if *last == own => others.push(other),
+                _ => like.push((own, vec![other])),
+            }
         }
+        like
+    }
+
+    /// What cannot be compared, and that nothing can be recommended, if so.
+    fn nothing(&self) -> String {
+        let plan = &self.sweep.plan;
+        let ran = self.found.iter().filter(|own| own.fate == Fate::Ran).count();
+        let mut text = String::new();
+        for (measure, without) in valueless(plan, self.found) {
+            let name = measure.name();
+            let _ = writeln!(
+                text,
+                "{:<18} {name} in {without} of {ran} configurations, which are left out",
+                "no value"
+            );
+        }
+        if let Some(why) = self.none() {
+            let _ = writeln!(text, "{:<18} {why}", "none");
+        }
+        text
+    }
+
+    /// Why no configuration can be recommended, if so.
+    pub(crate) fn none(&self) -> Option<String> {
+        if self.chosen.is_some() {
+            return None;
+        }
+        let plan = &self.sweep.plan;
+        let ran: Vec<&Configuration> = self.found.iter().filter(|own| own.fate == Fate::Ran).collect();
+        let all = valueless(plan, self.found)
+            .into_iter()
+            .find(|(_, without)| *without == ran.len());
+        if let Some((measure, _)) = all {
+            return Some(format!(
+                "{} has no value in any configuration: {}; take another objective",
+                measure.name(),
+                measure.title()
+            ));
+        }
+        let nearest = ran
+            .iter()
+            .min_by(|a, b| a.violation(plan).total_cmp(&b.violation(plan)))?;
+        let missed: Vec<String> = plan
+            .constraints
+            .iter()
+            .enumerate()
+            .map(|(index, own)| (own, sweep::statistics::mean(&nearest.constrained(index))))
+            .filter(|(own, value)| !own.keeps(*value))
+            .map(|(own, value)| format!("{own}: {}", own.show(value)))
+            .collect();
+        Some(match missed.as_slice() {
+            [] => "no configuration has values of all objectives and keeps to the constraints".to_owned(),
+            missed => format!(
+                "no configuration keeps to the constraints; nearest to them is {}, which misses {}",
+                self.named(nearest),
+                missed.join(", ")
+            ),
+        })
     }
 
     fn json(&self) -> Value {
@@ -400,13 +476,25 @@ impl<'a> Answered<'a> {
                 })
             })
             .collect();
+        let fated = |is: &dyn Fn(&Fate) -> bool| self.found.iter().filter(|own| is(&own.fate)).count();
+        let numbers = |index: &usize| self.found[*index].number;
+        let pairs = alike(plan, self.found, &self.front);
         json!({
             "name": plan.name,
             "configurations": self.found.len() - 1,
             "design": plan.design.as_str(),
             "replications": plan.replications,
+            "constraints": plan.constraints.iter().map(|own| own.text.clone()).collect::<Vec<_>>(),
+            "refused": fated(&|fate| matches!(fate, Fate::Refused(_))),
+            "stopped_early": fated(&|fate| matches!(fate, Fate::Beaten(_) | Fate::Breaks)),
             "without_effect": idle,
-            "chosen": self.chosen.map(|index| self.found[index].number),
+            "not_told_apart": pairs.iter().map(|(a, b)| [numbers(a), numbers(b)]).collect::<Vec<_>>(),
+            "without_value": valueless(plan, self.found)
+                .into_iter()
+                .map(|(measure, count)| (measure.name().to_owned(), json!(count)))
+                .collect::<serde_json::Map<_, _>>(),
+            "chosen_by": chosen_by(plan),
+            "chosen": self.chosen.as_ref().map(numbers),
         })
     }
 
@@ -432,6 +520,17 @@ impl<'a> Answered<'a> {
             })
             .collect();
         json!({ "configuration": own.number, "axes": axes, "objectives": objectives })
+    }
+}
+
+/// How one configuration of the front is chosen, in words.
+pub(crate) fn chosen_by(plan: &Plan) -> String {
+    match plan.recommend.by {
+        None => "nearest to the best of all objectives at once".to_owned(),
+        Some(by) => {
+            let best = if by.more_is_better() { "most" } else { "least" };
+            format!("the {best} {} of those that keep to the constraints", by.name())
+        }
     }
 }
 

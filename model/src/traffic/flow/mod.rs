@@ -384,7 +384,7 @@ impl Flow {
             present.at_server = true;
         }
         self.present = present;
-        self.set_cpu_rates(open);
+        self.set_cpu_rates();
     }
 
     fn near_timeout(&self, response: f64) -> bool {
@@ -418,11 +418,12 @@ impl Flow {
         }
     }
 
-    fn set_cpu_rates(&mut self, open: f64) {
+    /// What clients' requests make pods use; those from outside are charged as they are worked on.
+    fn set_cpu_rates(&mut self) {
         if !self.counts_cpu {
             return;
         }
-        let total = self.present.served + open;
+        let total = self.present.served;
         let solution = &self.present.solution;
         let clients = self.config.clients.as_ref();
         let client = clients.map_or(0.0, |clients| clients.client_cpu);

@@ -6,7 +6,7 @@
 //! does not watch its connections answers nobody until its line is short again.
 
 use super::Flow;
-use crate::traffic::traefik;
+use crate::traffic::{Role, traefik};
 
 /// The requests from outside on one node, servers and all.
 #[derive(Debug, Clone, Copy, Default)]
@@ -50,16 +50,28 @@ impl Line {
         left
     }
 
-    /// `arrived` requests come over some time, `most` can be answered in it; how many are.
-    fn step(&mut self, arrived: f64, most: f64, usual: f64) -> f64 {
+    /// `arrived` requests come over some time, `most` can be answered in it.
+    fn step(&mut self, arrived: f64, most: f64, usual: f64) -> Done {
         self.usual = usual;
         self.alive += arrived;
         let cleared = self.abandoned.min(most);
         self.abandoned -= cleared;
         let done = (self.alive - usual).clamp(0.0, (most - cleared).max(0.0));
         self.alive -= done;
-        done
+        Done {
+            answered: done,
+            worked: cleared + done,
+        }
     }
+}
+
+/// What servers have done over some time, in requests.
+#[derive(Debug, Clone, Copy)]
+struct Done {
+    /// Those whose senders still waited.
+    answered: f64,
+    /// All of them.
+    worked: f64,
 }
 
 impl Flow {
@@ -118,6 +130,7 @@ impl Flow {
         let most = self.plant.node_most();
         let response = self.present.solution.response;
         let jam_wait = self.jam / self.plant.proxy_most().max(1e-9);
+        let mut worked = vec![0.0; self.site_nodes.len()];
         for place in 0..self.site_nodes.len() {
             let node = self.site_nodes[place];
             let servers = f64::from(crate::traffic::state::count(&self.state.sites[place].servers));
@@ -131,7 +144,11 @@ impl Flow {
             let line = self.lines.entry(node).or_default();
             let arrived = passed * share;
             let usual = (arrived / seconds * response).min(most * response);
-            let done = line.step(arrived, most * seconds, usual);
+            let Done {
+                answered: done,
+                worked: all,
+            } = line.step(arrived, most * seconds, usual);
+            worked[place] = all;
             let wait = (line.abandoned + (line.alive - usual).max(0.0)) / most + jam_wait;
             let mut left = 0.0;
             if wait + response > patience {
@@ -153,9 +170,39 @@ impl Flow {
             self.jam -= left;
             self.failed(left, code, false, patience);
         }
+        self.charge(passed, &worked);
         self.finish_orphans(start);
         let gone = |line: &super::Line| line.alive < 1e-12 && line.abandoned < 1e-12;
         self.lines.retain(|_, line| !gone(line));
+    }
+
+    /// Writes down the CPU time of requests from outside: proxies have passed some on, and each site's servers have
+    /// worked on some, for whom somebody waits or not.
+    fn charge(&mut self, passed: f64, worked: &[f64]) {
+        if !self.counts_cpu {
+            return;
+        }
+        let service = self.config.service.cpu_per_request.mean();
+        let proxy = self.config.traefik.proxy_cpu * passed / self.plant.proxies;
+        let of_site = |(place, &requests): (usize, &f64)| {
+            let group = self.plant.of_site[place];
+            let line = self.lines.get(&self.site_nodes[place]);
+            let crowded = line.is_some_and(Line::waits).then(|| self.plant.crowded(group));
+            let felt = self.present.solution.sigmas.get(group).copied();
+            let servers = f64::from(crate::traffic::state::count(&self.state.sites[place].servers));
+            let server = service * requests / servers.max(1.0);
+            let felt = felt.unwrap_or(f64::INFINITY);
+            (proxy / felt, server / crowded.unwrap_or(felt))
+        };
+        let times: Vec<(f64, f64)> = worked.iter().enumerate().map(of_site).collect();
+        for pod in self.pods.values_mut() {
+            let here = pod.place.and_then(|place| times.get(place));
+            pod.used += here.map_or(0.0, |&(proxy, server)| match pod.role {
+                Role::Client => 0.0,
+                Role::Proxy => proxy,
+                Role::Server => server,
+            });
+        }
     }
 
     /// Nodes whose servers left the configuration finish what they have.

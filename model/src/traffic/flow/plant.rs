@@ -92,7 +92,7 @@ pub(in crate::traffic) struct Plant {
     pub(super) servers: f64,
     /// Client loops.
     pub(super) loops: f64,
-    proxies: f64,
+    pub(super) proxies: f64,
     service_work: f64,
     client_work: f64,
     proxy_work: f64,
@@ -253,6 +253,12 @@ impl Plant {
             most[class.group] += class.most * class.on_each;
         }
         most
+    }
+
+    /// Work of a busy vCPU a second where every thread of a node of a group is busy.
+    pub(super) fn crowded(&self, group: usize) -> f64 {
+        let machine = &self.groups[group].machine;
+        sigma(machine, self.gain, machine.vcpus)
     }
 
     /// Requests a second that the proxies can pass on at most: their nodes serve first.
