@@ -63,7 +63,8 @@ impl Cluster<'_> {
 
     /// A manifest that does not write spec.replicas leaves a running Deployment's size as it is, but for one thing:
     /// if the manifest applied before wrote it, `kubectl apply` takes the field away, and the API server's default
-    /// comes in its place (kubernetes 1.35 staging/src/k8s.io/kubectl/pkg/cmd/apply/patcher.go `buildStrategicMergePatch`,
+    /// comes in its place
+    /// (kubernetes 1.35 staging/src/k8s.io/kubectl/pkg/cmd/apply/patcher.go `buildStrategicMergeFromBuiltins`,
     /// pkg/apis/apps/v1/defaults.go `SetDefaults_Deployment`).
     fn apply_deployment(&mut self, applied: &Deployment) {
         let object = &applied.object;

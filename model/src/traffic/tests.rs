@@ -121,9 +121,15 @@ pub(super) fn measured() -> Cpu {
 }
 
 fn closed() -> Config {
+    // As in the measured run, where nobody refused what went to a pod that was gone.
+    let traefik = Traefik {
+        vanished: Distribution::Uniform { min: 10.0, max: 30.0 },
+        ..Traefik::default()
+    };
     Config {
         clients: Some(Clients::default()),
         cpu: measured(),
+        traefik,
         ..Config::default()
     }
 }
