@@ -2,18 +2,18 @@
 //!
 //! A pod that works on all it has at once gives each request the same part of its CPU: a request is done when
 //! what each has got since it came reaches its own work. The longer such a line, the less of its work is ever
-//! done in time, though all of the CPU is used. A pod that works on a few at a time, or whose GPU does, takes
-//! them in turn. Either goes on with requests whose senders have left.
+//! done in time, though all of the CPU is used. With a limit of requests the others wait behind these, and where
+//! that is few, or the work is a GPU's, all are done in turn. A pod goes on with requests whose senders have left.
 //!
 //! Requests that came one after the other are a batch; the more there are, the more batches are joined.
 
 use std::collections::VecDeque;
 
 /// In which order a pod works on what it has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Order {
-    /// On all at once.
-    Together,
+    /// On so many at once.
+    Together(f64),
     /// On the first, until it is done.
     InTurn,
 }
@@ -64,6 +64,17 @@ struct Batch {
     sent: (f64, f64),
     /// What the line's clock says when the first and the last is done.
     done: (f64, f64),
+}
+
+impl From<Came> for Batch {
+    fn from(came: Came) -> Self {
+        Batch {
+            requests: came.requests,
+            alive: came.requests,
+            sent: came.sent,
+            done: (0.0, 0.0),
+        }
+    }
 }
 
 impl Batch {
@@ -117,15 +128,50 @@ impl Kind {
     }
 }
 
+impl Kind {
+    fn new(size: f64) -> Self {
+        Kind {
+            size,
+            left: VecDeque::new(),
+            waiting: VecDeque::new(),
+        }
+    }
+
+    /// Adds a batch, which comes last, at some time (seconds).
+    fn add(&mut self, batch: Batch, now: f64) {
+        let queue = if batch.alive > 0.0 {
+            &mut self.waiting
+        } else {
+            &mut self.left
+        };
+        let oldest = queue.front().map_or(now, |oldest| oldest.sent.0);
+        append(queue, batch, GRAIN * (now - oldest));
+    }
+
+    fn batches(&mut self) -> impl Iterator<Item = &mut Batch> {
+        self.left.iter_mut().chain(&mut self.waiting)
+    }
+
+    fn clear(&mut self) {
+        self.left.clear();
+        self.waiting.clear();
+    }
+}
+
 /// The requests before one pod, those being answered among them.
 #[derive(Debug, Clone)]
 pub(super) struct Line {
-    order: Order,
+    /// So many are worked on at once; none if all are in turn.
+    slots: f64,
+    /// Those that are worked on at once.
     kinds: Vec<Kind>,
-    /// What each request has got that was here all the time, in mean requests.
+    /// Those behind them.
+    behind: Kind,
+    /// What each request has got that was worked on all the time, in mean requests.
     clock: f64,
-    /// Requests in batches, and those of them whose senders wait.
+    /// Requests in batches, those worked on among them, and those whose senders wait.
     queued: f64,
+    inside: f64,
     alive: f64,
     /// Requests that are here without waiting for one another.
     usual: f64,
@@ -139,20 +185,17 @@ const NOBODY: f64 = 1e-9;
 impl Line {
     /// An empty line for requests whose works are these, over the mean, each as likely.
     pub(super) fn new(order: Order, sizes: &[f64]) -> Self {
-        let sizes = match order {
-            Order::Together => sizes,
-            Order::InTurn => &[1.0],
-        };
-        let kind = |&size: &f64| Kind {
-            size,
-            left: VecDeque::new(),
-            waiting: VecDeque::new(),
+        let (slots, sizes) = match order {
+            Order::Together(slots) => (slots, sizes),
+            Order::InTurn => (0.0, &[][..]),
         };
         Line {
-            order,
-            kinds: sizes.iter().map(kind).collect(),
+            slots,
+            kinds: sizes.iter().map(|&size| Kind::new(size)).collect(),
+            behind: Kind::new(1.0),
             clock: 0.0,
             queued: 0.0,
+            inside: 0.0,
             alive: 0.0,
             usual: 0.0,
         }
@@ -178,11 +221,17 @@ impl Line {
         if self.held() + came.requests - step.usual <= step.most {
             return self.clear((step.from + step.to) / 2.0, done) + self.pass(came, step, done);
         }
-        let here = std::mem::take(&mut self.usual);
-        self.put(here, (step.from - step.response, step.from), (0.0, 0.0));
-        let left = match self.order {
-            Order::Together => self.share(came, step, done),
-            Order::InTurn => self.serve(came, step, done),
+        let here = Came {
+            requests: std::mem::take(&mut self.usual),
+            sent: (step.from - step.response, step.from),
+        };
+        let left = if self.slots > 0.0 {
+            self.put(here.into(), self.clock, self.clock);
+            self.share(came, step, done)
+        } else {
+            self.put_behind(here.into());
+            self.put_behind(came.into());
+            self.serve(step, done)
         };
         if self.queued < NOBODY {
             self.forget();
@@ -193,13 +242,18 @@ impl Line {
     /// All that wait are done at some time; how many that were.
     fn clear(&mut self, at: f64, done: &mut Vec<Done>) -> f64 {
         let all = self.queued;
-        for place in 0..self.kinds.len() {
-            while let Some(first) = self.kinds[place].first().map(|first| *first) {
-                self.kinds[place].drop_first();
-                self.is_done(first, at, done);
-            }
+        if all > 0.0 {
+            let answered = self
+                .batches()
+                .filter(|batch| batch.alive > 0.0)
+                .map(|batch| Done {
+                    requests: batch.alive,
+                    sent: batch.sent,
+                    at,
+                });
+            done.extend(answered);
+            self.forget();
         }
-        self.forget();
         all
     }
 
@@ -219,69 +273,85 @@ impl Line {
         passed
     }
 
-    /// Adds requests; `clock` is what the line's said when the first and the last came.
-    fn put(&mut self, requests: f64, sent: (f64, f64), clock: (f64, f64)) {
-        if requests < NOBODY {
+    /// Adds requests to those worked on; the clock says `first` and `last` when the first and the last of them begins.
+    fn put(&mut self, batch: Batch, first: f64, last: f64) {
+        if batch.requests < NOBODY {
             return;
         }
-        self.queued += requests;
-        self.alive += requests;
-        let each = requests / self.kinds.len() as f64;
+        self.queued += batch.requests;
+        self.inside += batch.requests;
+        self.alive += batch.alive;
+        let share = 1.0 / self.kinds.len() as f64;
         for kind in &mut self.kinds {
-            let oldest = kind.waiting.front().map_or(sent.0, |oldest| oldest.sent.0);
-            let batch = Batch {
-                requests: each,
-                alive: each,
-                sent,
-                done: (clock.0 + kind.size, clock.1 + kind.size),
+            let part = Batch {
+                requests: batch.requests * share,
+                alive: batch.alive * share,
+                sent: batch.sent,
+                done: (first + kind.size, last + kind.size),
             };
-            append(&mut kind.waiting, batch, GRAIN * (sent.1 - oldest));
+            kind.add(part, batch.sent.1);
+        }
+    }
+
+    fn put_behind(&mut self, batch: Batch) {
+        if batch.requests >= NOBODY {
+            self.queued += batch.requests;
+            self.alive += batch.alive;
+            self.behind.add(batch, batch.sent.1);
         }
     }
 
     fn forget(&mut self) {
-        self.kinds.iter_mut().for_each(|kind| {
-            kind.left.clear();
-            kind.waiting.clear();
-        });
-        (self.clock, self.queued, self.alive) = (0.0, 0.0, 0.0);
+        self.kinds
+            .iter_mut()
+            .chain([&mut self.behind])
+            .for_each(Kind::clear);
+        (self.clock, self.queued, self.inside, self.alive) = (0.0, 0.0, 0.0, 0.0);
     }
 
-    /// Works on all at once; what is left of the step's work.
+    /// The first of those behind take the slots that are free; the clock said `first` when the first slot was.
+    fn admit(&mut self, first: f64) {
+        while self.slots - self.inside > NOBODY {
+            let room = self.slots - self.inside;
+            let Some(batch) = self.behind.first() else { return };
+            let batch = if batch.requests <= room {
+                let whole = *batch;
+                self.behind.drop_first();
+                whole
+            } else {
+                batch.take(room / batch.requests)
+            };
+            self.queued -= batch.requests;
+            self.alive -= batch.alive;
+            self.put(batch, first, self.clock);
+        }
+    }
+
+    /// Works on as many at once as may be; what is left of the step's work.
     fn share(&mut self, came: Came, step: &Step, done: &mut Vec<Done>) -> f64 {
         let begin = self.clock;
         let mut left = step.most;
-        while left > 0.0 && self.queued > NOBODY {
-            // They come evenly, and are here for half the step on average.
-            let sharing = self.queued + came.requests / 2.0;
-            let next = self.next_turn();
-            let to = next.min(self.clock + left / sharing);
-            left = if to < next {
-                0.0
-            } else {
-                (left - (to - self.clock) * sharing).max(0.0)
-            };
-            self.clock = to;
-            let share = if step.most > 0.0 {
-                1.0 - left / step.most
-            } else {
-                1.0
-            };
-            self.leave(step.from + (step.to - step.from) * share, done);
+        if self.inside + came.requests > self.slots || self.behind.first().is_some() {
+            self.put_behind(came.into());
+            self.admit(begin);
+            while left > 0.0 && self.inside > NOBODY {
+                // Whoever leaves is followed at once.
+                let before = self.clock;
+                left = self.share_turn(left, 0.0, step, done);
+                self.admit(before);
+            }
+            return left;
         }
+        // They come evenly, and are here for half the step on average.
+        left = self.share_inside(left, came.requests / 2.0, step, done);
         if left == 0.0 {
-            self.put(came.requests, came.sent, (begin, self.clock));
+            self.put(came.into(), begin, self.clock);
             return 0.0;
         }
         // All that was here is done, and some of those that came.
         self.forget();
         let now = came.requests.min(left);
-        let mut rest = Batch {
-            requests: came.requests,
-            alive: came.requests,
-            sent: came.sent,
-            done: (0.0, 0.0),
-        };
+        let mut rest = Batch::from(came);
         if now > 0.0 {
             let first = rest.take(now / came.requests);
             done.push(Done {
@@ -290,8 +360,36 @@ impl Line {
                 at: (step.from + step.to) / 2.0 + step.response,
             });
         }
-        self.put(rest.requests, rest.sent, (0.0, 0.0));
+        self.put(rest, 0.0, 0.0);
         left - now
+    }
+
+    /// Works on those inside and so many `more`, until there are no others or the work is used up; what is left of it.
+    fn share_inside(&mut self, mut left: f64, more: f64, step: &Step, done: &mut Vec<Done>) -> f64 {
+        while left > 0.0 && self.inside > NOBODY {
+            left = self.share_turn(left, more, step, done);
+        }
+        left
+    }
+
+    /// The same until the next batch begins or ends to be done.
+    fn share_turn(&mut self, left: f64, more: f64, step: &Step, done: &mut Vec<Done>) -> f64 {
+        let sharing = self.inside + more;
+        let next = self.next_turn();
+        let to = next.min(self.clock + left / sharing);
+        let left = if to < next {
+            0.0
+        } else {
+            (left - (to - self.clock) * sharing).max(0.0)
+        };
+        self.clock = to;
+        let gone = if step.most > 0.0 {
+            1.0 - left / step.most
+        } else {
+            1.0
+        };
+        self.leave(step.from + (step.to - step.from) * gone, done);
+        left
     }
 
     /// Where on the clock the next batch begins or ends to be done.
@@ -315,13 +413,16 @@ impl Line {
                 if begin > self.clock || (begin == self.clock && end > begin) {
                     break;
                 }
-                if end <= self.clock {
+                let batch = if end <= self.clock {
                     let whole = *first;
                     self.kinds[place].drop_first();
-                    self.is_done(whole, at, done);
+                    whole
                 } else {
-                    let part = first.take((self.clock - begin) / (end - begin));
-                    self.is_done(part, at, done);
+                    first.take((self.clock - begin) / (end - begin))
+                };
+                self.inside = (self.inside - batch.requests).max(0.0);
+                self.is_done(batch, at, done);
+                if end > self.clock {
                     break;
                 }
             }
@@ -341,15 +442,14 @@ impl Line {
     }
 
     /// Works on one after the other; what is left of the step's work.
-    fn serve(&mut self, came: Came, step: &Step, done: &mut Vec<Done>) -> f64 {
-        self.put(came.requests, came.sent, (0.0, 0.0));
+    fn serve(&mut self, step: &Step, done: &mut Vec<Done>) -> f64 {
         let mut left = step.most;
         while left > 0.0 {
-            let Some(first) = self.kinds[0].first() else { break };
+            let Some(first) = self.behind.first() else { break };
             let before = left;
             let batch = if first.requests <= left {
                 let whole = *first;
-                self.kinds[0].drop_first();
+                self.behind.drop_first();
                 whole
             } else {
                 first.take(left / first.requests)
@@ -364,16 +464,14 @@ impl Line {
     /// Senders of requests sent before some time (seconds) leave; how many. Their work stays.
     pub(super) fn give_up(&mut self, before: f64) -> f64 {
         let mut left = 0.0;
-        for kind in &mut self.kinds {
+        for kind in self.kinds.iter_mut().chain([&mut self.behind]) {
             while let Some(&first) = kind.waiting.front() {
                 if (first.sent.0 + first.sent.1) / 2.0 > before {
                     break;
                 }
                 kind.waiting.pop_front();
                 left += first.alive;
-                let oldest = kind.left.front().map_or(first.sent.0, |oldest| oldest.sent.0);
-                let batch = Batch { alive: 0.0, ..first };
-                append(&mut kind.left, batch, GRAIN * (before - oldest));
+                kind.add(Batch { alive: 0.0, ..first }, before);
             }
         }
         self.alive = (self.alive - left).max(0.0);
@@ -382,39 +480,35 @@ impl Line {
 
     /// The senders of a share leave, whenever they came; how many. Their work stays.
     pub(super) fn abandon(&mut self, share: f64) -> f64 {
-        for kind in &mut self.kinds {
-            kind.waiting
-                .iter_mut()
-                .for_each(|batch| batch.alive *= 1.0 - share);
-        }
         let left = self.alive() * share;
+        self.batches().for_each(|batch| batch.alive *= 1.0 - share);
         self.alive *= 1.0 - share;
-        let usual = self.usual * share;
-        self.usual -= usual;
+        self.usual *= 1.0 - share;
         left
     }
 
     /// Takes a share of everything away, and says how many requests ended.
     pub(super) fn cut(&mut self, share: f64) -> f64 {
-        let ended = self.alive() * share;
-        for batch in self
-            .kinds
-            .iter_mut()
-            .flat_map(|kind| kind.left.iter_mut().chain(&mut kind.waiting))
-        {
-            batch.requests *= 1.0 - share;
-            batch.alive *= 1.0 - share;
-        }
+        let ended = self.abandon(share);
+        self.batches().for_each(|batch| batch.requests *= 1.0 - share);
         self.queued *= 1.0 - share;
-        self.alive *= 1.0 - share;
-        self.usual *= 1.0 - share;
+        self.inside *= 1.0 - share;
         ended
+    }
+
+    fn batches(&mut self) -> impl Iterator<Item = &mut Batch> {
+        self.kinds
+            .iter_mut()
+            .chain([&mut self.behind])
+            .flat_map(Kind::batches)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const ALL: Order = Order::Together(f64::INFINITY);
 
     /// Runs a line at a load (requests a second) of which it can do `most`; for each second what was answered, how
     /// old that was on average, and what was worked.
@@ -463,7 +557,7 @@ mod tests {
 
     #[test]
     fn what_comes_within_reach_is_answered_as_usual() {
-        for order in [Order::Together, Order::InTurn] {
+        for order in [ALL, Order::Together(30.0), Order::InTurn] {
             let mut line = Line::new(order, &[0.5, 1.5]);
             let seconds = run(&mut line, 10.0, f64::INFINITY, &loads(&[(10, 8.0)]));
             let (answered, age, worked) = seconds[9];
@@ -506,7 +600,7 @@ mod tests {
     /// With λ twice what can be done, 40.6 % of that is answered: `x = 2 (1 - e^-x)`, `2 e^-x`.
     #[test]
     fn together_half_the_work_is_for_requests_that_are_not_done_yet() {
-        let mut line = Line::new(Order::Together, &[1.0]);
+        let mut line = Line::new(ALL, &[1.0]);
         let seconds = run(&mut line, 10.0, f64::INFINITY, &loads(&[(400, 20.0)]));
         let late = &seconds[300..];
         let answered = late.iter().map(|&(answered, ..)| answered).sum::<f64>() / 100.0;
@@ -525,7 +619,7 @@ mod tests {
     fn together_small_requests_get_through() {
         let sizes = [0.2, 0.4, 0.7, 1.1, 2.6];
         let served = |sizes: &[f64]| {
-            let mut line = Line::new(Order::Together, sizes);
+            let mut line = Line::new(ALL, sizes);
             let seconds = run(&mut line, 10.0, 5.0, &loads(&[(15, 20.0)]));
             seconds[10..].iter().map(|&(answered, ..)| answered).sum::<f64>() / 5.0
         };
@@ -535,11 +629,11 @@ mod tests {
 
     #[test]
     fn few_batches_stand_for_many_requests() {
-        for order in [Order::Together, Order::InTurn] {
+        for order in [ALL, Order::Together(30.0), Order::InTurn] {
             let mut line = Line::new(order, &[1.0]);
             run(&mut line, 10.0, 5.0, &loads(&[(4000, 20.0)]));
-            let kind = &line.kinds[0];
-            assert!(kind.left.len() + kind.waiting.len() < 150, "{}", kind.left.len());
+            let batches = line.batches().count();
+            assert!(batches < 200, "{order:?}: {batches}");
         }
     }
 }

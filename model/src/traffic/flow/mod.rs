@@ -200,7 +200,7 @@ impl Flow {
             flying: 0.0,
             servers: Vec::new(),
             sizes: open::sizes(&config),
-            jam: Line::new(Order::Together, &[1.0]),
+            jam: Line::new(Order::Together(f64::INFINITY), &[1.0]),
             hanging: Vec::new(),
             hang_times: std::array::from_fn(|i| drawn[50 * i + 25]),
             stats: Stats::default(),

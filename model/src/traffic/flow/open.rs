@@ -7,7 +7,7 @@
 //! stays: a server that does not watch its connections goes on with it.
 
 use super::line::{Came, Line, Order, Step};
-use super::{Flow, Pod};
+use super::{Flow, Pod, STEP};
 use crate::distribution::Distribution;
 use crate::id::PodId;
 use crate::traffic::config::Config;
@@ -106,25 +106,30 @@ impl Flow {
             if pod.place.is_none() && !busy {
                 continue;
             }
+            let group = self.plant.of_site[place];
+            let alone = self.plant.pod_most(group, pod.cpu);
+            let order = self.order(alone.min(self.plant.room(group, 0.0)));
             self.servers.push(Server {
                 pod: id,
                 place,
                 listed: pod.place.is_some(),
                 weight: physics::weight(pod.cpu).unwrap_or(BEST_EFFORT_WEIGHT),
-                alone: self.plant.pod_most(self.plant.of_site[place], pod.cpu),
-                line: line.unwrap_or_else(|| Line::new(self.order(), &self.sizes)),
+                alone,
+                line: line.unwrap_or_else(|| Line::new(order, &self.sizes)),
             });
         }
         self.servers.sort_by_key(|server| server.place);
     }
 
-    /// A pod with a limit of requests, or whose work is the GPU's, takes them in turn.
-    fn order(&self) -> Order {
+    /// How a pod works that answers `most` requests a second. A GPU takes them in turn; and of those that are done
+    /// within a step or so nobody can tell.
+    fn order(&self, most: f64) -> Order {
         let service = &self.config.service;
-        if service.concurrency.is_some() || service.gpu.is_some() {
+        let slots = service.concurrency.map_or(f64::INFINITY, f64::from);
+        if service.gpu.is_some() || slots < 2.0 * most * STEP {
             Order::InTurn
         } else {
-            Order::Together
+            Order::Together(slots)
         }
     }
 
