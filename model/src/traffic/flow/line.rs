@@ -117,6 +117,14 @@ struct Kind {
 }
 
 impl Kind {
+    fn new(size: f64) -> Self {
+        Kind {
+            size,
+            left: VecDeque::new(),
+            waiting: VecDeque::new(),
+        }
+    }
+
     fn first(&mut self) -> Option<&mut Batch> {
         self.left.front_mut().or_else(|| self.waiting.front_mut())
     }
@@ -124,16 +132,6 @@ impl Kind {
     fn drop_first(&mut self) {
         if self.left.pop_front().is_none() {
             self.waiting.pop_front();
-        }
-    }
-}
-
-impl Kind {
-    fn new(size: f64) -> Self {
-        Kind {
-            size,
-            left: VecDeque::new(),
-            waiting: VecDeque::new(),
         }
     }
 

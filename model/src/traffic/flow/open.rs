@@ -28,8 +28,9 @@ pub(super) struct Server {
     pub(super) line: Line,
 }
 
-/// Requests that took this much longer than where nobody waits have waited, seconds.
+/// Requests that took so much longer than where nobody waits have waited: seconds, and a share of that time.
 const LATE: f64 = 0.05;
+const LATE_SHARE: f64 = 0.25;
 /// What a node or a pod has at least for requests from outside, beside those of clients.
 const LEAST: f64 = 0.02;
 /// How many sizes stand for works that differ.
@@ -254,7 +255,7 @@ impl Flow {
                 let age = some.age();
                 if response > patience {
                     self.failed(some.requests, code, true, patience);
-                } else if age - response < LATE {
+                } else if age - response < LATE.max(LATE_SHARE * response) {
                     as_usual += some.requests;
                 } else {
                     self.served_late(some.requests, from, age.min(patience));
