@@ -16,7 +16,7 @@ use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::api::{self, Labels, Owner, Phase, PodTemplate};
+use model::api::{self, Deletion, Labels, Owner, Phase, PodTemplate};
 use model::id::Table;
 use model::id::{
     DaemonSetId, DeploymentId, InstanceId, NodeClaimId, NodeId, NodePoolId, PodId, ReplicaSetId,
@@ -35,11 +35,14 @@ use model::quantity::{Price, Resources};
 use sim::{Instant, Streams};
 use support::Outcome;
 
-use self::vectors::{Amounts, Answer, Case, Claim, Label, Offer, Type};
+use self::vectors::{Amounts, Answer, Case, Claim, Label, Refused, Type};
 use super::manifest;
 
 /// With how many seeds ours is asked at least, and at most until every answer of upstream has come.
 const SEEDS: [u64; 2] = [2, 1000];
+
+/// When a pass begins, or a disruption controller's first.
+const FIRST_PASS: Instant = Instant::from_secs(3600);
 
 /// A case in the model's own objects.
 struct Question<'a> {
@@ -97,7 +100,7 @@ impl<'a> Question<'a> {
         let types = case
             .types
             .iter()
-            .map(|name| instance_type(catalog[name.as_str()], case.reserved, |_| true));
+            .map(|name| instance_type(catalog[name.as_str()], case.reserved, &case.unavailable));
         let types: InstanceTypes = types.collect();
         for pool in &case.pools {
             let id = question.pools.insert(node_pool(pool));
@@ -183,7 +186,10 @@ impl<'a> Question<'a> {
                 false => Owner::ReplicaSet(ReplicaSetId(0), DeploymentId(0)),
             },
             created: Instant::from_secs(pod.created),
-            deletion: None,
+            deletion: pod.terminating.then_some(Deletion {
+                at: FIRST_PASS,
+                grace: Duration::from_secs(30),
+            }),
             node,
             only_node: None,
             nominated_node: None,
@@ -215,7 +221,7 @@ impl<'a> Question<'a> {
         let snapshot = Snapshot::take(&state, &self.pods, &self.nodes, &self.claims);
         let nodes: Vec<&StateNode<'_>> = snapshot.nodes.iter().collect();
         let request = Request {
-            now: Instant::from_secs(3600),
+            now: FIRST_PASS,
             purpose: match self.case.fallback {
                 true => Purpose::Disruption,
                 false => Purpose::Provisioning,
@@ -293,7 +299,7 @@ impl<'a> Question<'a> {
 }
 
 /// An instance type of a vector, with or without what is reserved; some of it may not be available.
-fn instance_type(own: &Type, reserved: bool, available: impl Fn(&Offer) -> bool) -> Arc<InstanceType> {
+fn instance_type(own: &Type, reserved: bool, refused: &Refused) -> Arc<InstanceType> {
     let mut requirements = Requirements::new();
     for label in &own.requirements {
         let mut label = label.clone();
@@ -316,7 +322,7 @@ fn instance_type(own: &Type, reserved: bool, available: impl Fn(&Offer) -> bool)
         zone: offer.zone.as_str().into(),
         capacity_type: offer.capacity_type.parse().expect("a capacity type"),
         price: Price(offer.price),
-        available: available(offer),
+        available: !refused.has(own, offer),
         reservation: offer.reservation.as_ref().map(|id| Reservation {
             id: id.as_str().into(),
             capacity: offer.reservation_capacity,

@@ -68,12 +68,14 @@ impl World {
         let namespaces = cluster.namespaces.labels();
         for (name, template) in &cluster.templates {
             let namespace = namespace(&template.namespace);
-            let object = PodTemplate {
+            let mut object = PodTemplate {
                 namespace: namespace.to_owned(),
                 labels: template.labels.clone(),
                 annotations: Labels::new(),
                 spec: template.spec.to_model(),
             };
+            // What the API server drops the scheduler does not see.
+            object.spec.drop_gated(minor);
             let of_namespace = cluster
                 .services
                 .iter()

@@ -10,6 +10,7 @@ mod node;
 mod pdb;
 mod pod;
 mod pod_spec;
+mod served;
 mod store;
 mod workload;
 
@@ -23,5 +24,6 @@ pub use pod_spec::{
     PreemptionPolicy, PreferredNodeTerm, Protocol, SpreadConstraint, Toleration, WeightedPodTerm,
     WhenUnsatisfiable,
 };
+pub use served::Gated;
 pub use store::Api;
 pub use workload::{DaemonSet, Deployment, IntOrPercent, ReplicaSet, Service, Strategy};

@@ -1,6 +1,7 @@
 //! What fields refer to: Deployments, Services, routes, classes, metrics.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::{ObjectName, Objects, Route, Scenario};
@@ -21,7 +22,7 @@ pub(super) fn resolve(
     service(scenario, root);
     dashboard(scenario, root);
     durations(scenario, root);
-    pod_level_requests(scenario, root);
+    gated_fields(scenario, root);
     names(scenario, root);
     for (name, query) in &scenario.metric_rules {
         check_query(&root.get("metric").get(name), query, scenario);
@@ -199,12 +200,9 @@ fn durations(scenario: &mut Scenario, root: &Cursor<'_>) {
     }
 }
 
-/// Before 1.34 the API server drops pod-level resources.
-fn pod_level_requests(scenario: &mut Scenario, root: &Cursor<'_>) {
-    if scenario.stack.kubernetes >= 34 {
-        return;
-    }
-    let mut dropped = false;
+/// What the API server of the scenario's release does not keep of a pod.
+fn gated_fields(scenario: &mut Scenario, root: &Cursor<'_>) {
+    let minor = scenario.stack.kubernetes;
     let applied = scenario
         .actions
         .iter_mut()
@@ -212,25 +210,20 @@ fn pod_level_requests(scenario: &mut Scenario, root: &Cursor<'_>) {
             super::Act::Apply(objects) => Some(&mut **objects),
             _ => None,
         });
+    let mut dropped = BTreeSet::new();
     for objects in std::iter::once(&mut scenario.objects).chain(applied) {
         let deployments = objects
             .deployments
             .iter_mut()
             .map(|deployment| &mut deployment.object.template);
         for template in deployments.chain(objects.daemon_sets.iter_mut().map(|set| &mut set.template)) {
-            if template.spec.pod_requests.is_some() {
-                Arc::make_mut(template).spec.pod_requests = None;
-                dropped = true;
-            }
+            dropped.extend(Arc::make_mut(template).spec.drop_gated(minor));
         }
     }
-    if dropped {
-        let message = format!(
-            "Kubernetes 1.{} drops spec.resources of pods",
-            scenario.stack.kubernetes
-        );
-        root.at("stack.kubernetes")
-            .warn("W006", message, "pod-level resources are on from 1.34");
+    for field in dropped {
+        let message = format!("Kubernetes 1.{minor} drops {field}");
+        let hint = format!("the API server keeps it from 1.{} on", field.since());
+        root.at("stack.kubernetes").warn("W006", message, &hint);
     }
 }
 

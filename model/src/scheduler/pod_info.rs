@@ -212,14 +212,8 @@ impl PodInfo {
         topology: &mut impl FnMut(&str) -> TopologyId,
     ) -> Self {
         let spec = &template.spec;
+        let requests = spec.requests();
         let mut counted = spec.clone();
-        if !profile.pod_level_requests {
-            counted.pod_requests = None;
-        }
-        for container in &mut counted.init_containers {
-            container.restartable &= profile.sidecars;
-        }
-        let requests = counted.requests();
         for container in counted.containers.iter_mut().chain(&mut counted.init_containers) {
             fill_missing_requests(container);
         }
@@ -254,8 +248,7 @@ impl PodInfo {
             soft = system_default_constraints(default_selector, &template, topology);
         }
 
-        let mut term =
-            |term: &PodAffinityTerm| new_term(term, &template, profile, topology(&term.topology_key));
+        let mut term = |term: &PodAffinityTerm| new_term(term, &template, topology(&term.topology_key));
         let affinity = &spec.affinity;
         let positive = affinity
             .pod_preferred
@@ -419,18 +412,22 @@ fn system_default_constraints(
     vec![spread(HOSTNAME, 3), spread(ZONE, 5)]
 }
 
-fn new_term(term: &PodAffinityTerm, template: &PodTemplate, profile: &Profile, topology: TopologyId) -> Term {
-    let mut selector = term.selector.clone();
-    if profile.affinity_label_keys {
-        let labels = &template.labels;
-        selector = with_label_keys(selector.as_ref(), labels, &term.match_label_keys, Operator::In);
-        selector = with_label_keys(
-            selector.as_ref(),
-            labels,
-            &term.mismatch_label_keys,
-            Operator::NotIn,
-        );
-    }
+/// The API server has merged the keys into the selector
+/// (kubernetes 1.35 pkg/registry/core/pod/strategy.go `applyMatchLabelKeysAndMismatchLabelKeys`).
+fn new_term(term: &PodAffinityTerm, template: &PodTemplate, topology: TopologyId) -> Term {
+    let labels = &template.labels;
+    let matching = with_label_keys(
+        term.selector.as_ref(),
+        labels,
+        &term.match_label_keys,
+        Operator::In,
+    );
+    let selector = with_label_keys(
+        matching.as_ref(),
+        labels,
+        &term.mismatch_label_keys,
+        Operator::NotIn,
+    );
     let mut namespaces: BTreeSet<String> = term.namespaces.iter().cloned().collect();
     if namespaces.is_empty() && term.namespace_selector.is_none() {
         namespaces.insert(template.namespace.clone());

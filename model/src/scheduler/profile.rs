@@ -3,7 +3,8 @@
 /// The latest minor release of Kubernetes 1 whose scheduler is known here.
 pub const LATEST: u16 = 36;
 
-/// What a release does, difference by difference. What is not named here is the same from 1.28 to 1.36.
+/// What a release does, difference by difference. What is not named here is the same from 1.28 to 1.36;
+/// what the API server drops of a pod no scheduler sees ([`PodSpec::drop_gated`](crate::api::PodSpec::drop_gated)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Profile {
     // Queue
@@ -21,14 +22,8 @@ pub struct Profile {
     // Filters
     /// A request above what the whole node has is not worth preempting for (1.34).
     pub oversize_unresolvable: bool,
-    /// Sidecars are told from other init containers (1.29: before, the API server drops their restartPolicy).
-    pub sidecars: bool,
     /// Ports of sidecars count (1.33, nodeports/node_ports.go).
     pub sidecar_ports: bool,
-    /// spec.resources counts (1.34).
-    pub pod_level_requests: bool,
-    /// matchLabelKeys and mismatchLabelKeys of pod affinity terms count (1.31, merged in by the API server).
-    pub affinity_label_keys: bool,
     /// A namespaceSelector of the pod that looks for a place is resolved to names but not forgotten, and then asked
     /// about no labels: one that wants a label not to be there finds pods of all namespaces (1.34,
     /// interpodaffinity/plugin.go `mergeAffinityTermNamespacesIfNotEmpty` has the term by value).
@@ -78,10 +73,7 @@ impl Profile {
             backoff_counts_rejections: since(34),
             hopes_free_room: since(33),
             oversize_unresolvable: since(34),
-            sidecars: since(29),
             sidecar_ports: since(33),
-            pod_level_requests: since(34),
-            affinity_label_keys: since(31),
             selector_outlives_merge: since(34),
             left_out_have_reason: since(32),
             leaving_out_rejects: since(31),

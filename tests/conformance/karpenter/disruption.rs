@@ -11,7 +11,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use model::api::{Api, Condition, Labels, PodDisruptionBudget};
+use model::api::{Api, Condition, Deletion, Labels, PodDisruptionBudget};
 use model::id::{NodeClaimId, Table};
 use model::karpenter::disruption::{Config, Disruption, Event, Input, Method, Output, disrupted_taint};
 use model::karpenter::labels;
@@ -22,11 +22,9 @@ use model::karpenter::state::{ClusterState, NodeClaim};
 use sim::{Action, Agenda, Component, Instant, Outbox, Streams};
 
 use super::vectors::{Case, Change, Command, Label, Node, Replacement, Type};
-use super::{Question, Verdicts, amounts};
+use super::{FIRST_PASS, Question, Verdicts, amounts};
 use crate::manifest;
 
-/// When the controller's first pass is.
-const BEGIN: Instant = Instant::from_secs(3600);
 /// What time it is when [`Instant::ZERO`] is: 2026 begins.
 pub(super) const EPOCH: i64 = 1_767_225_600;
 
@@ -162,7 +160,7 @@ impl<'a> Play<'a> {
             said: Vec::new(),
         };
         for id in nominated {
-            play.nominate(BEGIN, id);
+            play.nominate(FIRST_PASS, id);
         }
         play
     }
@@ -299,16 +297,23 @@ impl<'a> Play<'a> {
                 let id = self.question.add_pod(change.pod.as_ref().expect("a pod"));
                 let mut pod = self.question.pods.get(id).expect("the pod").clone();
                 pod.node = node;
+                pod.created = now;
                 pod.ready = since(0);
                 pod.started = Some(now);
                 Input::PodChanged(self.api.add_pod(pod))
             }
-            "delete" => {
+            "delete" | "terminate" => {
                 let name = &change.pod.as_ref().expect("a pod").name;
                 let Some((id, _)) = self.api.pods.iter().find(|(_, pod)| pod.name == *name) else {
                     return;
                 };
-                self.api.remove_pod(id);
+                if change.what == "delete" {
+                    self.api.remove_pod(id);
+                } else {
+                    let grace = Duration::from_secs(30);
+                    let own = self.api.pods.get_mut(id).expect("the pod");
+                    own.deletion = Some(Deletion { at: now, grace });
+                }
                 Input::PodChanged(id)
             }
             "notReady" => {
@@ -359,7 +364,7 @@ impl<'a> Play<'a> {
         for input in all {
             self.hear(before, input, &mut agenda);
         }
-        agenda.at(BEGIN, Input::Poll);
+        agenda.at(FIRST_PASS, Input::Poll);
         let case = self.question.case;
         let until = Instant::from_secs(case.until);
         let mut changes = case.changes.iter().peekable();

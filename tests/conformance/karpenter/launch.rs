@@ -20,7 +20,7 @@ use sim::Instant;
 use support::Outcome;
 
 use super::instance_type;
-use super::vectors::{Amounts, Label, Type};
+use super::vectors::{Amounts, Label, Refused, Type};
 use crate::manifest;
 
 /// A case.
@@ -32,9 +32,8 @@ struct Case {
     types: Vec<String>,
     #[serde(default)]
     reserved: bool,
-    /// Type, zone and capacity type.
     #[serde(default)]
-    unavailable: Vec<(String, String, String)>,
+    unavailable: Refused,
     requirements: Option<Vec<Label>>,
     requests: Amounts,
     /// None if nothing can be launched.
@@ -58,12 +57,7 @@ fn answer(case: &Case, catalog: &BTreeMap<&str, &Type>) -> Option<Fleet> {
     let types: InstanceTypes = case
         .types
         .iter()
-        .map(|name| {
-            instance_type(catalog[name.as_str()], case.reserved, |offer| {
-                let own = (name.clone(), offer.zone.clone(), offer.capacity_type.clone());
-                !case.unavailable.contains(&own)
-            })
-        })
+        .map(|name| instance_type(catalog[name.as_str()], case.reserved, &case.unavailable))
         .collect();
     let claim = NodeClaim {
         name: "claim".to_owned(),

@@ -35,6 +35,20 @@ pub(super) struct Offer {
     pub reservation_capacity: u32,
 }
 
+/// Offerings that were refused lately: type, zone, capacity type.
+#[derive(Deserialize, Default)]
+#[serde(transparent)]
+pub(super) struct Refused(Vec<(String, String, String)>);
+
+impl Refused {
+    pub(super) fn has(&self, instance_type: &Type, offer: &Offer) -> bool {
+        let own = (&*instance_type.name, &*offer.zone, &*offer.capacity_type);
+        self.0
+            .iter()
+            .any(|(name, zone, bought)| (&**name, &**zone, &**bought) == own)
+    }
+}
+
 /// A requirement.
 #[derive(Deserialize, Debug, Clone, PartialEq)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -87,6 +101,8 @@ pub(super) struct Case {
     pub id: String,
     pub version: String,
     pub types: Vec<String>,
+    #[serde(default)]
+    pub unavailable: Refused,
     #[serde(default)]
     pub ignore_preferences: bool,
     #[serde(default)]
@@ -222,6 +238,9 @@ pub(super) struct Pod {
     pub node: Option<String>,
     #[serde(default)]
     pub not_ready: bool,
+    /// Deleted at the first pass, and still there.
+    #[serde(default)]
+    pub terminating: bool,
 }
 
 /// A node that is there or on its way.
@@ -302,7 +321,7 @@ impl Guard {
 #[serde(deny_unknown_fields)]
 pub(super) struct Change {
     pub at: u64,
-    /// bind, delete, nominate, consolidatable, unconsolidatable, drifted, notReady, or gone: a node that is
+    /// bind, delete, terminate, nominate, consolidatable, unconsolidatable, drifted, notReady, or gone: a node that is
     /// going is gone.
     pub what: String,
     #[serde(default)]

@@ -51,12 +51,12 @@ func (p *provider) GetInstanceTypes(context.Context, *v1beta1.NodePool) ([]*clou
 // types are those of the case. This version knows nothing of reservations.
 func (a asked) types() (all []*cloudprovider.InstanceType) {
 	for _, name := range a.Types {
-		all = append(all, instanceType(a.catalog[name]))
+		all = append(all, instanceType(a.catalog[name], a.Unavailable))
 	}
 	return all
 }
 
-func instanceType(t question.Type) *cloudprovider.InstanceType {
+func instanceType(t question.Type, refused [][3]string) *cloudprovider.InstanceType {
 	own := &cloudprovider.InstanceType{
 		Name: t.Name, Requirements: scheduling.NewRequirements(), Capacity: question.Amounts(t.Capacity),
 		Overhead: &cloudprovider.InstanceTypeOverhead{KubeReserved: question.Amounts(t.Overhead)},
@@ -74,7 +74,8 @@ func instanceType(t question.Type) *cloudprovider.InstanceType {
 	for _, o := range t.Offerings {
 		if o.Reservation == "" {
 			own.Offerings = append(own.Offerings, cloudprovider.Offering{
-				CapacityType: o.CapacityType, Zone: o.Zone, Price: float64(o.Price) / 1e6, Available: true,
+				CapacityType: o.CapacityType, Zone: o.Zone, Price: float64(o.Price) / 1e6,
+				Available: !slices.Contains(refused, [3]string{t.Name, o.Zone, o.CapacityType}),
 			})
 		}
 	}
@@ -141,6 +142,9 @@ func (a asked) pod(p question.Pod) *corev1.Pod {
 	yes := true
 	pod.OwnerReferences = []metav1.OwnerReference{{APIVersion: "apps/v1", Kind: owner, Name: p.Template, UID: "owner", Controller: &yes}}
 	pod.Spec.NodeName = p.Node
+	if p.Terminating {
+		question.Terminate(pod, epoch.Add(time.Hour))
+	}
 	pod.Status.Phase = corev1.PodPending
 	if p.Node != "" {
 		pod.Status.Phase = corev1.PodRunning

@@ -198,7 +198,7 @@ func (c *DisruptionCase) guard(g Guard, pods []corev1.Pod) *policyv1.PodDisrupti
 		}
 		all++
 		for _, own := range pod.Status.Conditions {
-			if own.Type == corev1.PodReady && own.Status == corev1.ConditionTrue {
+			if pod.DeletionTimestamp.IsZero() && own.Type == corev1.PodReady && own.Status == corev1.ConditionTrue {
 				healthy++
 			}
 		}
@@ -280,6 +280,14 @@ func (r *run) advance(until int64) {
 	r.clock.SetTime(at(until).Time)
 }
 
+// remove takes a pod away, whether it was terminating or not.
+func (r *run) remove(pod *corev1.Pod) {
+	pod.Finalizers = nil
+	must(r.kube.Update(r.ctx, pod))
+	must(client.IgnoreNotFound(r.kube.Delete(r.ctx, pod)))
+	r.cluster.DeletePod(client.ObjectKeyFromObject(pod))
+}
+
 func (r *run) apply(change Change) {
 	node, claim := &corev1.Node{}, &v1.NodeClaim{}
 	if change.Node != "" {
@@ -309,14 +317,19 @@ func (r *run) apply(change Change) {
 		pod := r.c.pod(own)
 		must(r.kube.Create(r.ctx, pod))
 		must(r.cluster.UpdatePod(r.ctx, pod))
-	case "delete":
+	case "delete", "terminate":
 		pod := &corev1.Pod{}
 		key := client.ObjectKey{Namespace: "default", Name: change.Pod.Name}
 		if r.kube.Get(r.ctx, key, pod) != nil {
 			return
 		}
-		must(r.kube.Delete(r.ctx, pod))
-		r.cluster.DeletePod(key)
+		if change.What == "terminate" {
+			question.Terminate(pod, at(change.At).Time)
+			must(r.kube.Update(r.ctx, pod))
+			must(r.cluster.UpdatePod(r.ctx, pod))
+			break
+		}
+		r.remove(pod)
 	case "nominate":
 		r.cluster.NominateNodeForPod(r.ctx, node.Spec.ProviderID)
 	case "consolidatable":
@@ -335,8 +348,7 @@ func (r *run) apply(change Change) {
 		pods := &corev1.PodList{}
 		must(r.kube.List(r.ctx, pods, client.MatchingFields{"spec.nodeName": node.Name}))
 		for i := range pods.Items {
-			must(r.kube.Delete(r.ctx, &pods.Items[i]))
-			r.cluster.DeletePod(client.ObjectKeyFromObject(&pods.Items[i]))
+			r.remove(&pods.Items[i])
 		}
 		must(r.kube.Delete(r.ctx, node))
 		claim.Finalizers = nil
@@ -507,7 +519,7 @@ func (c *DisruptionCase) once(v Version, all map[string]*cloudprovider.InstanceT
 func (c *DisruptionCase) Solve(v Version, catalog map[string]Type) bool {
 	all := map[string]*cloudprovider.InstanceType{}
 	for _, name := range c.Types {
-		all[name] = instanceType(catalog[name], c.Reserved)
+		all[name] = instanceType(catalog[name], c.Reserved, c.Unavailable)
 	}
 	c.Version, c.NominationsLast = v.Name, v.NominationsLast
 	least := disruptionFew

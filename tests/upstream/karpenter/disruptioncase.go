@@ -29,11 +29,11 @@ type Guard struct {
 // A Change is something that happens beside the controller.
 type Change struct {
 	At int64 `json:"at"`
-	// What is bind, delete, nominate, consolidatable, unconsolidatable, notReady, gone (a node that is going
-	// is gone, if it is going).
+	// What is bind, delete, terminate, nominate, consolidatable, unconsolidatable, drifted, notReady, gone (a node
+	// that is going is gone, if it is going).
 	What string `json:"what"`
 	Node string `json:"node,omitempty"`
-	// Pod is a new one to bind, or the one to delete by name.
+	// Pod is a new one to bind, or the one to delete or terminate by name.
 	Pod *Pod `json:"pod,omitempty"`
 }
 

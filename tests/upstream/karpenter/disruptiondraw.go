@@ -22,6 +22,7 @@ func (d draw) newDisruptionCase(id string, policies []string) *DisruptionCase {
 	c.ID, c.Templates = id, map[string]Template{}
 	c.Reserved = d.Chance(0.1)
 	d.Types(&c.Case.Case)
+	d.Refuse(&c.Case.Case, pick(d, 0, 0, 0, 0.1, 0.5))
 	drifting := d.Chance(0.2)
 	for i, name := range d.Some([]string{"alpha", "bravo", "charlie"}, 1, pick(d, 1, 2, 3)) {
 		p := d.Pool(name, i == 0 && d.Chance(0.8))
@@ -180,7 +181,7 @@ func (d draw) livedNodes(c *DisruptionCase, apps []string, drifting bool) {
 			for range 1 + d.Intn(pick(d, 3, 5, 8)) {
 				app := pick(d, apps...)
 				if d.fits(c.Templates[app], left) {
-					c.Bound = append(c.Bound, Pod{Name: fmt.Sprintf("bound-%d", len(c.Bound)), UID: d.UID(), Template: app, Node: n.Name, NotReady: d.Chance(0.05)})
+					c.Bound = append(c.Bound, Pod{Name: fmt.Sprintf("bound-%d", len(c.Bound)), UID: d.UID(), Template: app, Node: n.Name, NotReady: d.Chance(0.05), Terminating: d.Chance(0.06)})
 				}
 			}
 		}
@@ -218,18 +219,18 @@ func (d draw) changes(c *DisruptionCase, apps []string) {
 		}
 		// Often while the first command has to stand.
 		span := pick(d, 15, int(c.Until)-begin)
-		change := Change{At: begin + 1 + int64(d.Intn(span)), Node: n.Name, What: pick(d, "bind", "delete", "nominate", "consolidatable", "unconsolidatable", "notReady", "gone", "gone", "drifted")}
+		change := Change{At: begin + 1 + int64(d.Intn(span)), Node: n.Name, What: pick(d, "bind", "delete", "terminate", "nominate", "consolidatable", "unconsolidatable", "notReady", "gone", "gone", "drifted")}
 		switch change.What {
 		case "bind":
 			change.Pod = &Pod{Name: fmt.Sprintf("later-%d", len(c.Changes)), UID: d.UID(), Template: pick(d, apps...), Node: n.Name}
-		case "delete":
+		case "delete", "terminate":
 			if len(c.Bound) == 0 {
 				continue
 			}
 			pod := pick(d, c.Bound...)
 			change.Node, change.Pod = "", &Pod{Name: pod.Name, UID: pod.UID, Template: pod.Template}
 		}
-		if n.Pool == "" && change.What != "bind" && change.What != "delete" && change.What != "notReady" {
+		if n.Pool == "" && change.What != "bind" && change.What != "delete" && change.What != "terminate" && change.What != "notReady" {
 			continue
 		}
 		c.Changes = append(c.Changes, change)

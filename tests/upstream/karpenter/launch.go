@@ -57,14 +57,8 @@ func (d draw) newLaunchCase(id string) *LaunchCase {
 	if d.Chance(0.1) {
 		own.Requests[pick(d, "nvidia.com/gpu", "aws.amazon.com/neuron", "vpc.amazonaws.com/efa")] = "1"
 	}
-	missing := pick(d, 0, 0, 0.1, 0.5, 0.9)
-	for _, name := range c.Types {
-		for _, o := range d.ByName[name].Offerings {
-			if d.Chance(missing) && (o.Reservation == "" || c.Reserved) {
-				own.Unavailable = append(own.Unavailable, [3]string{name, o.Zone, o.CapacityType})
-			}
-		}
-	}
+	d.Refuse(&c, pick(d, 0, 0, 0.1, 0.5, 0.9))
+	own.Unavailable = c.Unavailable
 	return own
 }
 
@@ -72,13 +66,7 @@ func (d draw) newLaunchCase(id string) *LaunchCase {
 func (c *LaunchCase) Solve(v Version, catalog map[string]Type) bool {
 	var types []*cloudprovider.InstanceType
 	for _, name := range c.Types {
-		own := instanceType(catalog[name], c.Reserved)
-		for _, o := range own.Offerings {
-			if slices.Contains(c.Unavailable, [3]string{name, o.Zone(), o.CapacityType()}) {
-				o.Available = false
-			}
-		}
-		types = append(types, own)
+		types = append(types, instanceType(catalog[name], c.Reserved, c.Unavailable))
 	}
 	claim := &v1.NodeClaim{}
 	claim.Name = "claim"

@@ -85,7 +85,8 @@ func register(catalog []Type) {
 	}
 }
 
-func instanceType(t Type, reserved bool) *cloudprovider.InstanceType {
+// instanceType leaves reserved offerings out unless they count; refused ones are there and not available.
+func instanceType(t Type, reserved bool, refused [][3]string) *cloudprovider.InstanceType {
 	requirements := core.NewRequirements()
 	for _, r := range t.Requirements {
 		values := r.Values
@@ -113,7 +114,7 @@ func instanceType(t Type, reserved bool) *cloudprovider.InstanceType {
 				own,
 			),
 			Price:               float64(o.Price) / 1e6,
-			Available:           true,
+			Available:           !slices.Contains(refused, [3]string{t.Name, o.Zone, o.CapacityType}),
 			ReservationCapacity: o.ReservationCapacity,
 		})
 	}
@@ -168,6 +169,9 @@ func (c *Case) pod(p Pod, daemon bool) *corev1.Pod {
 	yes := true
 	pod.OwnerReferences = []metav1.OwnerReference{{APIVersion: "apps/v1", Kind: owner, Name: p.Template, UID: "owner", Controller: &yes}}
 	pod.Spec.NodeName = p.Node
+	if p.Terminating {
+		question.Terminate(pod, epoch.Add(time.Hour))
+	}
 	pod.Status.Phase = corev1.PodPending
 	if p.Node != "" {
 		pod.Status.Phase = corev1.PodRunning
@@ -314,7 +318,7 @@ func answer(results scheduling.Results) Answer {
 func (c *Case) Solve(v Version, catalog map[string]Type) bool {
 	all := map[string]*cloudprovider.InstanceType{}
 	for _, name := range c.Types {
-		all[name] = instanceType(catalog[name], c.Reserved)
+		all[name] = instanceType(catalog[name], c.Reserved, c.Unavailable)
 	}
 	objects := []client.Object{&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "default"}}}
 	for _, n := range c.Nodes {

@@ -294,6 +294,13 @@ fn rules_about_scaled_objects() {
         ],
         &["Deployment/web: spec.template.spec.resources.requests.cpu=1"],
     );
+    let sidecar = "Deployment/web: spec.template.spec.initContainers=\
+        [{name = 'log', image = 'log:1', restartPolicy = 'Always'}]";
+    check(
+        "W006",
+        &["stack.kubernetes=1.28", sidecar],
+        &["stack.kubernetes=1.29", sidecar],
+    );
     check("W007", &["stack.karpenter=1.15"], &["stack.karpenter=1.14.7"]);
     check("S002", &["warm_up=30s"], &[]);
 }

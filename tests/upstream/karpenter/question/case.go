@@ -12,6 +12,8 @@ type Case struct {
 	Version string `json:"version"`
 	// Types are the instance types on offer, by name in types.json and in its order.
 	Types []string `json:"types"`
+	// Unavailable are offerings that were refused lately: type, zone, capacity type.
+	Unavailable [][3]string `json:"unavailable,omitempty"`
 	// Ignore is the preference policy Ignore.
 	Ignore bool `json:"ignorePreferences,omitempty"`
 	// Reserved turns the gate ReservedCapacity on; without it reserved offerings are left out.
@@ -66,6 +68,8 @@ type Pod struct {
 	Node     string `json:"node,omitempty"`
 	// NotReady is a pod that runs and is not ready.
 	NotReady bool `json:"notReady,omitempty"`
+	// Terminating is a pod that has been deleted and still runs.
+	Terminating bool `json:"terminating,omitempty"`
 }
 
 // A Node is one that is there, or on its way.

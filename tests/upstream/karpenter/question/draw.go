@@ -69,6 +69,7 @@ func (d *Draw) NewCase(id string) *Case {
 		c.Ignore, c.Reserved, c.Fallback = false, false, false
 	}
 	d.Types(c)
+	d.Refuse(c, Pick(d, 0, 0, 0, 0.1, 0.5))
 	for i, name := range d.Some([]string{"alpha", "bravo", "charlie"}, 1, 3) {
 		c.Pools = append(c.Pools, d.Pool(name, i == 0 && d.Chance(0.6)))
 	}
@@ -108,6 +109,17 @@ func (d *Draw) Types(c *Case) {
 	}
 	if len(c.Types) == 0 {
 		c.Types = []string{d.Catalog[0].Name}
+	}
+}
+
+// Refuse makes each offering of the types on offer unavailable with that probability.
+func (d *Draw) Refuse(c *Case, share float64) {
+	for _, name := range c.Types {
+		for _, o := range d.ByName[name].Offerings {
+			if d.Chance(share) && (o.Reservation == "" || c.Reserved) {
+				c.Unavailable = append(c.Unavailable, [3]string{name, o.Zone, o.CapacityType})
+			}
+		}
 	}
 }
 
@@ -466,7 +478,7 @@ func (d *Draw) nodes(c *Case, apps []string) {
 		if n.Stage != "launched" {
 			n.Labels[hostname] = n.Name
 			for range d.Intn(4) {
-				c.Bound = append(c.Bound, Pod{Name: fmt.Sprintf("bound-%d", len(c.Bound)), UID: d.UID(), Template: Pick(d, apps...), Node: n.Name})
+				c.Bound = append(c.Bound, Pod{Name: fmt.Sprintf("bound-%d", len(c.Bound)), UID: d.UID(), Template: Pick(d, apps...), Node: n.Name, Terminating: d.Chance(0.08)})
 			}
 			for _, daemon := range c.Daemons {
 				if d.Chance(0.5) {
