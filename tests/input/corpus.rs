@@ -461,7 +461,9 @@ fn overrides_are_checked_like_what_is_written() {
     let report = |set: &str| match load(&spoilt("", ""), &[set.to_owned()]) {
         Ok(_) => String::new(),
         Err(mut report) => {
-            report.problems.retain(|problem| problem.severity == Severity::Error);
+            report
+                .problems
+                .retain(|problem| problem.severity == Severity::Error);
             report.to_string()
         }
     };
