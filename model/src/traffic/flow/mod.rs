@@ -351,12 +351,16 @@ impl Flow {
             self.state = Arc::new(state);
             self.is_new_state();
         }
-        let solution = if share == 1.0 && open == 0.0 && self.plant.serves() {
+        let mut solution = if share == 1.0 && open == 0.0 && self.plant.serves() {
             let solutions = &self.probes.solutions;
             solutions.of(&self.state, || self.plant.solve(share, open))
         } else {
             self.plant.solve(share, open)
         };
+        if open > 0.0 {
+            // As long as nobody waits in line.
+            solution.response = solution.response.min(self.plant.most_inside() / open);
+        }
         let vanished = self.present.vanished;
         let clients = self.config.clients.as_ref();
         let alone = clients

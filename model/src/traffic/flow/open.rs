@@ -41,7 +41,7 @@ const DRAWS: usize = 200;
 /// The works of requests over their mean, each as likely as the next.
 pub(super) fn sizes(config: &Config) -> Vec<f64> {
     let work = &config.service.cpu_per_request;
-    if matches!(work, Distribution::Constant(_)) || work.mean() <= 0.0 {
+    if config.arrivals.is_empty() || matches!(work, Distribution::Constant(_)) || work.mean() <= 0.0 {
         return vec![1.0];
     }
     let mut draws = sim::Streams::new(0).stream("traffic/size-quantiles", 0);

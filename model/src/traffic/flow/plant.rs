@@ -251,6 +251,11 @@ impl Plant {
         self.servers > 0.0 && self.proxies > 0.0
     }
 
+    /// Requests that all servers work on at once at most.
+    pub(super) fn most_inside(&self) -> f64 {
+        self.concurrency * self.servers
+    }
+
     /// Requests a second that a pod on a full node of a group can answer at most, were its share of the node no limit.
     pub(super) fn pod_most(&self, group: usize, cpu: PodCpu) -> f64 {
         let crowded = self.crowded(group);
