@@ -2,7 +2,8 @@
 //!
 //! Closed-loop clients make the rate that [`plant::Plant`] solves for; counters grow linearly with it.
 //! Requests from outside come at their mean rate; what a server cannot answer waits there, pod by pod, since
-//! round robin sends every pod its share whatever it has before it. Both kinds meet in the same formulas. Requests to pods that have gone take their client out of the loop for as long as they hang.
+//! round robin sends every pod its share whatever it has before it. Both kinds meet in the same formulas.
+//! Requests to pods that have gone take their client out of the loop for as long as they hang.
 //!
 //! What a request-level run shows and this does not: the noise of single requests and of the order of the
 //! round robin; of two stable states it takes one. Response times come from probes.
