@@ -129,9 +129,9 @@ fn gpus_are_those_of_the_catalog() {
         check(&times(&format!("{name} = 0.01")), &[]);
     }
     check(
-        &times("a10 = 0.01"),
+        &times("a10gg = 0.01"),
         &[
-            "scenario.toml:21:16: error[E009] service.gpu.time.a10: no instance type has the GPU \"a10\"\n  hint: did you mean \"a100\"?",
+            "scenario.toml:21:18: error[E009] service.gpu.time.a10gg: no instance type has the GPU \"a10gg\"\n  hint: did you mean \"a10g\"?",
         ],
     );
     let (scenario, report) = loaded(&times("warp = 0.01"));
@@ -143,7 +143,7 @@ fn gpus_are_those_of_the_catalog() {
     check(
         &times("T4 = 0.01, t4 = 0.02"),
         &[
-            "scenario.toml:21:27: error[E004] service.gpu.time.t4: t4 is given twice\n  hint: letter case makes no difference",
+            "scenario.toml:21:26: error[E004] service.gpu.time.t4: t4 is given twice\n  hint: letter case makes no difference",
         ],
     );
 }

@@ -50,7 +50,7 @@ impl Gpu {
 }
 
 /// A name of AWS's as Karpenter makes a label's value of it: in lower case, with hyphens between the words
-/// (karpenter-provider-aws 1.14 pkg/providers/instancetype/types.go `lowerKabobCase`).
+/// (karpenter-provider-aws v1.14 pkg/providers/instancetype/types.go `lowerKabobCase`).
 #[must_use]
 pub fn label_value(name: &str) -> String {
     name.to_lowercase().replace(' ', "-")

@@ -148,8 +148,8 @@ pub struct Traefik {
     /// How long a connection to the address of a pod that has just gone hangs, seconds. Assumed: 1–3. The pod's
     /// host asks the network for the address three times, a second apart, before it says that there is none
     /// (Linux's `mcast_solicit` and `retrans_time_ms`); until the pod's network is taken down it refuses at once.
-    /// Where that answer is lost, the connection hangs until [`Traefik::dial_timeout`]: the walkthrough's
-    /// scale-in stalled for 10–30 s.
+    /// Where that answer is lost, as when the machine has gone as well, a connection hangs until
+    /// [`Traefik::dial_timeout`]: the walkthrough's scale-in stalled for 10–30 s.
     pub vanished: Distribution,
     /// `forwardingTimeouts.dialTimeout`: a hang of that length ends in 504, a shorter one in 502.
     pub dial_timeout: Duration,

@@ -189,8 +189,13 @@ fn without_servers_only_the_entry_point_counts() {
 
 #[test]
 fn a_client_hangs_on_a_pod_that_has_just_gone() {
+    let traefik = Traefik {
+        vanished: Distribution::Uniform { min: 10.0, max: 30.0 },
+        ..Traefik::default()
+    };
     for fidelity in BOTH {
-        let mut bench = Bench::new(closed(), fidelity, 2);
+        let traefik = traefik.clone();
+        let mut bench = Bench::new(Config { traefik, ..closed() }, fidelity, 2);
         bench.servers(1..17, 1);
         bench.clients(100..101, 0);
         bench.pass(20);

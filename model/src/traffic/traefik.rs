@@ -325,7 +325,7 @@ mod tests {
             counters.count(&config, OK, true, 0.2);
             let samples = counters.expose(&config, true);
             let exposed: BTreeSet<&str> = samples.iter().map(|sample| sample.name).collect();
-            assert_eq!(exposed, metrics(version).collect());
+            assert_eq!(exposed, metrics(version).collect::<BTreeSet<_>>());
         }
     }
 
