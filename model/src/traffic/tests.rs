@@ -410,6 +410,29 @@ fn both_go_alike_through_a_spike() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// A proxy with too little CPU beside busy servers passes on what nobody waits for any more; the servers then run out of
+/// work, and it gets their CPU.
+#[test]
+fn servers_stay_busy_behind_a_jammed_proxy() {
+    let used = BOTH.map(|fidelity| {
+        let mut config = open(150.0, Some(Duration::from_secs(5)));
+        config.service.concurrency = Some(8);
+        config.service.cpu_per_request = Distribution::Constant(0.02);
+        config.traefik.proxy_cpu = 0.004;
+        let mut bench = Bench::new(config, fidelity, 2);
+        bench.servers(1..4, 0);
+        bench.servers(4..7, 1);
+        bench.pass(120);
+        let used = (1..7).map(|id| bench.traffic.cpu_seconds(bench.now, PodId(id)));
+        used.sum::<f64>() / 120.0
+    });
+    println!("{used:?} vCPU");
+    assert!(
+        used[1] > 1.0 && (used[0] / used[1] - 1.0).abs() < 0.2,
+        "{used:?} vCPU"
+    );
+}
+
 #[test]
 fn new_servers_take_nothing_off_the_old_ones() {
     for fidelity in BOTH {

@@ -12,6 +12,7 @@ use crate::distribution::Distribution;
 use crate::id::PodId;
 use crate::traffic::config::Config;
 use crate::traffic::physics::{self, BEST_EFFORT_WEIGHT, Claim};
+use crate::traffic::state::count;
 use crate::traffic::{Role, traefik};
 
 /// A pod of the service with its requests from outside.
@@ -162,18 +163,34 @@ impl Flow {
         self.servers = servers;
     }
 
+    /// Requests a second that the proxies can pass on at present. While servers beside them work on long lines they
+    /// get little; when these are done, for want of requests, they get all.
+    fn passable(&self) -> f64 {
+        if self.plant.servers == 0.0 {
+            return 0.0;
+        }
+        let mut most = f64::INFINITY;
+        for (place, site) in self.state.sites.iter().enumerate() {
+            if count(&site.proxies) > 0 {
+                let here = self.servers.iter().filter(|server| server.place == place);
+                let wanted = here.map(|server| (server.line.held() / STEP).min(server.alone));
+                most = most.min(self.plant.passable(self.plant.of_site[place], wanted.sum()));
+            }
+        }
+        if self.jam.waits() {
+            most
+        } else {
+            most.max(self.plant.proxy_most())
+        }
+    }
+
     /// What the proxies pass on of what has come.
     fn pass_on(&mut self, came: Came, from: f64, to: f64) -> Came {
         let (patience, code) = self.patience();
-        let passable = if self.plant.servers > 0.0 {
-            self.plant.passable()
-        } else {
-            0.0
-        };
         let step = Step {
             from,
             to,
-            most: passable * (to - from),
+            most: self.passable() * (to - from),
             response: 0.0,
             usual: 0.0,
         };

@@ -51,8 +51,6 @@ pub(super) struct Class {
     quota_time: f64,
     /// Requests a second of each pod at most, with its node full.
     pub(super) most: f64,
-    /// The same if the node's other pods did nothing.
-    alone: f64,
 }
 
 /// Nodes that are alike in all that matters.
@@ -233,8 +231,9 @@ impl Plant {
     fn class(&self, place: usize, cpu: PodCpu, on_each: f64) -> Class {
         let group = &self.groups[place];
         let quota = physics::quota(cpu, self.period).unwrap_or(f64::INFINITY);
-        let alone = self.pod_most(place, cpu);
-        let most = alone.min(group.full / group.servers / self.service_work);
+        let most = self
+            .pod_most(place, cpu)
+            .min(group.full / group.servers / self.service_work);
         Class {
             group: place,
             on_each,
@@ -242,7 +241,6 @@ impl Plant {
             quota,
             quota_time: quota / group.thread,
             most,
-            alone,
         }
     }
 
@@ -291,24 +289,12 @@ impl Plant {
         with_proxy.map(most).fold(f64::INFINITY, f64::min)
     }
 
-    /// The same where servers work on what they have, however fast that comes: they leave what their quotas do not let
-    /// them use, and no less than what their weights do not give them.
-    pub(super) fn passable(&self) -> f64 {
-        let most = |(place, group): (usize, &Group)| {
-            let here = self.classes.iter().filter(|class| class.group == place);
-            let used = here
-                .map(|class| class.alone * class.on_each * self.service_work)
-                .sum::<f64>();
-            let left = (group.full - used).max(group.full * group.proxies_part);
-            left * self.proxies / (self.proxy_work * group.proxies)
-        };
-        let with_proxy = self
-            .groups
-            .iter()
-            .enumerate()
-            .filter(|(_, group)| group.proxies > 0.0);
-        let beside = with_proxy.map(most).fold(f64::INFINITY, f64::min);
-        beside.max(self.proxy_most())
+    /// The same of the proxies on a node of a group whose servers work on `served` requests a second, if they can: they
+    /// leave the rest, and no less than what the proxies' weights are worth.
+    pub(super) fn passable(&self, group: usize, served: f64) -> f64 {
+        let group = &self.groups[group];
+        let left = (group.full - served * self.service_work).max(group.full * group.proxies_part);
+        left * self.proxies / (self.proxy_work * group.proxies)
     }
 
     /// Requests a second that clients can make at most if none reaches a server.
