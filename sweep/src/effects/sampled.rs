@@ -77,12 +77,14 @@ pub(super) fn effects(plan: &Plan, looked: &Looked<'_>, measure: Measure) -> Vec
     (0..plan.axes.len()).map(of_axis).collect()
 }
 
-/// The model of all axes, if there are configurations enough to tell them apart: at least as many beyond the model's
-/// own numbers as it has of them.
+/// Configurations beyond a model's own numbers, of which its unexplained part is known well enough.
+const SPARE: usize = 10;
+
+/// The model of all axes, if there are configurations enough to tell them apart.
 pub(crate) fn joint(rows: &[&[usize]], sizes: &[usize]) -> Option<Additive> {
     let axes: Vec<usize> = (0..sizes.len()).collect();
     let model = Additive::new(rows, sizes, &axes);
-    (model.is_separable() && model.freedom() >= model.rank()).then_some(model)
+    (model.is_separable() && model.freedom() >= SPARE).then_some(model)
 }
 
 /// By axis and bin, the share of the axis's levels.
@@ -201,7 +203,13 @@ values = ['a', 'b', 'c']
     /// configurations are drawn; with intervals over seeds alone it always is.
     #[test]
     fn an_idle_axis_of_a_sample_has_no_sure_effect() {
-        for (kind, points) in [("random", 24), ("latin", 24), ("sobol", 24), ("random", 12)] {
+        for (kind, points) in [
+            ("random", 24),
+            ("latin", 24),
+            ("sobol", 24),
+            ("random", 21),
+            ("random", 12),
+        ] {
             let wrong = (1..=60)
                 .filter(|seed| {
                     let (plan, found) = sampled(kind, *seed, points);
