@@ -5,9 +5,8 @@
 //! Each scenario is told to both fidelities through the same inputs: 1–60 clients on two c5.xlarge with
 //! 1–17 servers each, up to six m5.large and an m3.medium; every fourth has Poisson arrivals from outside in
 //! place of clients. The judge is several request-level runs together, all their requests as one, since one run
-//! alone may settle several per cent beside another. Arrivals beyond what the flow says can be served are not
-//! steady and are left out: with --overloads 48 random spikes on a few pods, with more pods joining later, are compared
-//! by time, by what the service's settings are.
+//! alone may settle several per cent beside another. Arrivals beyond what can be served are not steady: 48 random
+//! spikes on a few pods, with more pods joining later, are compared by time, by what the service's settings are.
 //!
 //! How far the judge itself can be trusted, and what a request-level run is worth, stands below flow's errors: as many
 //! other runs together against the judge, and one other run against it.

@@ -448,11 +448,14 @@ impl Line {
             let batch = if first.requests <= left {
                 let whole = *first;
                 self.behind.drop_first();
+                left -= whole.requests;
                 whole
             } else {
-                first.take(left / first.requests)
+                let part = first.take(left / first.requests);
+                // Nothing is left to the last bit, or there might be no end.
+                left = 0.0;
+                part
             };
-            left = (left - batch.requests).max(0.0);
             let gone = 1.0 - (before + left) / 2.0 / step.most;
             self.is_done(batch, step.from + (step.to - step.from) * gone, done);
         }
