@@ -134,6 +134,15 @@ fn closed() -> Config {
     }
 }
 
+/// Connections to what has gone hang as long as they did in the measured run.
+fn stalling() -> Config {
+    let traefik = Traefik {
+        vanished: Distribution::Uniform { min: 10.0, max: 30.0 },
+        ..Traefik::default()
+    };
+    Config { traefik, ..closed() }
+}
+
 fn open(rate: f64, timeout: Option<Duration>) -> Config {
     let shape = Shape::Constant { rate };
     let (process, network_delay) = (Process::Poisson, Distribution::Constant(0.0));
@@ -189,13 +198,8 @@ fn without_servers_only_the_entry_point_counts() {
 
 #[test]
 fn a_client_hangs_on_a_pod_that_has_just_gone() {
-    let traefik = Traefik {
-        vanished: Distribution::Uniform { min: 10.0, max: 30.0 },
-        ..Traefik::default()
-    };
     for fidelity in BOTH {
-        let traefik = traefik.clone();
-        let mut bench = Bench::new(Config { traefik, ..closed() }, fidelity, 2);
+        let mut bench = Bench::new(stalling(), fidelity, 2);
         bench.servers(1..17, 1);
         bench.clients(100..101, 0);
         bench.pass(20);
@@ -511,7 +515,7 @@ fn a_gpu_sets_the_pace_of_a_gpu_service() {
 #[test]
 fn a_node_takes_its_pods_with_it() {
     for fidelity in BOTH {
-        let mut bench = Bench::new(closed(), fidelity, 2);
+        let mut bench = Bench::new(stalling(), fidelity, 2);
         bench.servers(1..5, 0);
         bench.servers(5..9, 1);
         bench.clients(100..110, 0);

@@ -41,8 +41,6 @@ const ITSELF: f64 = 1.5;
 pub(super) struct Class {
     /// Which of the plant's groups of nodes.
     pub(super) group: usize,
-    /// How many on each of the nodes.
-    on_each: f64,
     /// How many in all, as a share of all servers.
     weight: f64,
     /// vCPU-seconds of quota each period.
@@ -236,7 +234,6 @@ impl Plant {
             .min(group.full / group.servers / self.service_work);
         Class {
             group: place,
-            on_each,
             weight: on_each * group.times / self.servers,
             quota,
             quota_time: quota / group.thread,
