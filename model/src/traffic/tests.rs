@@ -450,6 +450,56 @@ fn new_servers_take_nothing_off_the_old_ones() {
     }
 }
 
+/// Where GPUs are as busy as can be, response times are those of the clients that wait for them, and the states of one
+/// run are not taken for each other.
+#[test]
+fn clients_wait_their_turn_at_busy_gpus() {
+    for fidelity in BOTH {
+        let gpu = Gpu {
+            time: [("t4".to_owned(), Distribution::Constant(0.011))].into(),
+            other: Distribution::Constant(0.5),
+            concurrency: 1,
+        };
+        let machine = {
+            let model = Some(gpu.model("t4"));
+            Cpu::default().machine("g4dn.xlarge", 3100.0, 4, 2, NodeKind::Worker, model)
+        };
+        let service = Service {
+            cpu_per_request: Distribution::Constant(0.002),
+            gpu: Some(gpu),
+            ..Service::default()
+        };
+        let mut config = Config { service, ..closed() };
+        config.clients = Some(Clients {
+            client_cpu: 0.0005,
+            ..Clients::default()
+        });
+        let mut bench = Bench::new(config, fidelity, 2);
+        for node in 2..4 {
+            bench.tell(Input::NodeUp {
+                node: NodeId(node),
+                machine,
+            });
+        }
+        // One GPU for thirty clients, and then two.
+        bench.servers(1..2, 2);
+        bench.clients(100..130, 1);
+        bench.pass(15);
+        let from = bench.now;
+        let rate = bench.pass(60);
+        let to = bench.now;
+        bench.servers(2..3, 3);
+        bench.pass(90);
+        let median = bench.traffic.latency(from, to, &[0.5])[0];
+        // Ten milliseconds asleep, ten under way, and the client's own work.
+        let cycle = 30.0 / rate;
+        assert!(
+            (cycle - 0.04..cycle).contains(&median),
+            "{fidelity:?}: {median} s of {cycle} s"
+        );
+    }
+}
+
 #[test]
 fn every_gpu_of_the_catalog_has_the_time_of_its_label() {
     let models = crate::catalog::gpu_models();

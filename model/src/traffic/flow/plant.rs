@@ -327,8 +327,15 @@ impl Plant {
         let rate = root::falling(0.0, most, 1e-6 * most.max(1e-9), |rate| {
             self.client_total(rate, open, active, others, &mut solution) - rate
         });
-        self.client_total(rate, open, active, others, &mut solution);
+        let made = self.client_total(rate, open, active, others, &mut solution);
         solution.rate = rate;
+        // Where quotas or GPUs are as busy as can be, the closed form jumps: clients would make more than `rate` if they
+        // waited as long as it says. What a loop's cycle lacks at `rate` it waits for servers.
+        if rate > 0.0 && made > rate && solution.response > 0.0 {
+            let response = solution.response + loops / rate - loops / made;
+            solution.uneven *= response / solution.response;
+            solution.response = response;
+        }
         solution
     }
 
