@@ -1,12 +1,12 @@
 //! Flow against requests on 200 random scenarios, and both against the clock.
 //!
-//! `cargo run --release -p scaletwin-model --example fidelities`
+//! `cargo run --release -p scaletwin-model --example fidelities [-- --overloads]`
 //!
 //! Each scenario is told to both fidelities through the same inputs: 1–60 clients on two c5.xlarge with
 //! 1–17 servers each, up to six m5.large and an m3.medium; every fourth has Poisson arrivals from outside in
 //! place of clients. The request-level side is the mean of several seeds, since one of them alone may settle
-//! several per cent beside another. Arrivals beyond what the flow says can be served are not steady and are
-//! left out.
+//! several per cent beside another. Arrivals beyond what can be served are not steady: 48 random spikes on a
+//! few pods, with more pods joining later, are compared by time, by what the service's settings are.
 
 #![expect(clippy::disallowed_types, reason = "it times the model, from outside")]
 
@@ -16,8 +16,8 @@ use model::distribution::Distribution;
 use model::id::{NodeId, PodId};
 use model::quantity::MilliCpu;
 use model::traffic::{
-    Arrivals, Clients, Config, Cpu, Fidelity, Input, Machine, NodeKind, PodCpu, Probes, Process, Role, Shape,
-    Traffic,
+    Arrivals, Clients, Config, Cpu, Fidelity, Input, Machine, NodeKind, PodCpu, Probes, Process, Role,
+    Service, Shape, Traffic,
 };
 use rand::RngExt;
 use sim::{Instant, Stream, Streams};
@@ -154,6 +154,9 @@ fn measure(traffic: &mut Traffic) -> [f64; 3] {
 }
 
 fn main() {
+    if std::env::args().any(|argument| argument == "--overloads") {
+        return compare_overloads();
+    }
     let mut stream = Streams::new(2026).stream("example/scenarios", 0);
     let mut errors: [Vec<f64>; 3] = Default::default();
     let (mut flow_time, mut request_time, mut unsettled) = (Duration::ZERO, Duration::ZERO, 0);
@@ -208,7 +211,190 @@ fn main() {
     }
     println!("unsettled: {unsettled} of 200");
     println!("time: flow {flow_time:.1?}, requests {request_time:.1?} for {SEEDS} seeds of {END} s each");
+    compare_overloads();
     clock_the_walkthrough();
+}
+
+/// A spike on a few pods.
+struct Overload {
+    config: Config,
+    /// Servers on each node, half of which join late.
+    servers: u32,
+    server: PodCpu,
+    proxy: PodCpu,
+    /// Seconds from which as many servers again are there, on nodes of their own.
+    joined: u64,
+}
+
+const SPIKE: u64 = 30;
+const OVERLOAD_END: u64 = 240;
+const WINDOW: u64 = 15;
+
+fn overload(stream: &mut Stream, timeout: Option<u64>, concurrency: Option<u32>) -> Overload {
+    let mean = stream.random_range(0.01..0.06);
+    let limit = [Some(MilliCpu(500)), Some(MilliCpu(1000)), None][stream.random_range(0..3)];
+    let servers = stream.random_range(1..=3);
+    let [_, m5, _] = machines();
+    let node = model::traffic::physics::capacity(&m5, 0.25);
+    let pod = limit.map_or(f64::INFINITY, |limit| limit.0 as f64 / 1000.0 * 0.625 * m5.speed);
+    let most = 2.0 * (pod * f64::from(servers)).min(node) / mean;
+    let shape = Shape::Spike {
+        base: most * stream.random_range(0.2..0.6),
+        peak: most * stream.random_range(1.2..3.0),
+        at: Duration::from_secs(SPIKE),
+        duration: Duration::from_secs(stream.random_range(20..60)),
+    };
+    let cpu_per_request = match stream.random_range(0..2) {
+        0 => Distribution::Constant(mean),
+        _ => Distribution::LogNormal {
+            median: mean,
+            sigma: 0.6,
+        },
+    };
+    let arrivals = Arrivals {
+        shape,
+        process: Process::Poisson,
+        network_delay: Distribution::Constant(0.0),
+        timeout: timeout.map(Duration::from_secs),
+    };
+    let request = MilliCpu(stream.random_range(0..2) * 300);
+    Overload {
+        config: Config {
+            arrivals: vec![arrivals],
+            service: Service {
+                cpu_per_request,
+                concurrency,
+                ..Service::default()
+            },
+            ..Config::default()
+        },
+        servers,
+        server: PodCpu {
+            request: MilliCpu(200),
+            limit,
+        },
+        proxy: PodCpu { request, limit: None },
+        joined: stream.random_range(40..120),
+    }
+}
+
+/// What a run of an overload says of each window: requests answered and failed, CPU seconds of the servers; and p50
+/// and p95 of all response times.
+fn measure_overload(overload: &Overload, fidelity: Fidelity, seed: u64) -> (Vec<[f64; 3]>, [f64; 2]) {
+    let streams = Streams::new(seed);
+    let mut traffic = Traffic::new(overload.config.clone(), fidelity, streams, &Probes::default());
+    let [c5, m5, _] = machines();
+    for (node, machine) in [c5, m5, m5, m5, m5].into_iter().enumerate() {
+        let node = NodeId(node as u32);
+        traffic.handle(Instant::ZERO, Input::NodeUp { node, machine });
+    }
+    let start = |traffic: &mut Traffic, now, pod, role, node, cpu| {
+        let (now, pod, node) = (Instant::from_secs(now), PodId(pod), NodeId(node));
+        traffic.handle(now, Input::PodRunning { pod, role, node, cpu });
+        traffic.handle(now, Input::PodReady { pod, ready: true });
+    };
+    start(&mut traffic, 0, 0, Role::Proxy, 0, overload.proxy);
+    let half = 2 * overload.servers;
+    for pod in 0..half {
+        start(
+            &mut traffic,
+            0,
+            1 + pod,
+            Role::Server,
+            1 + pod % 2,
+            overload.server,
+        );
+    }
+    let mut windows = Vec::new();
+    let mut before = [0.0; 3];
+    for second in 1..=OVERLOAD_END {
+        if second == overload.joined {
+            for pod in half..2 * half {
+                start(
+                    &mut traffic,
+                    second,
+                    1 + pod,
+                    Role::Server,
+                    3 + pod % 2,
+                    overload.server,
+                );
+            }
+        }
+        if second % WINDOW == 0 {
+            let now = Instant::from_secs(second);
+            let stats = traffic.stats(now);
+            let used = (1..=2 * half)
+                .map(|pod| traffic.cpu_seconds(now, PodId(pod)))
+                .sum();
+            let total = [stats.served, stats.failed, used];
+            windows.push(std::array::from_fn(|i| total[i] - before[i]));
+            before = total;
+        }
+    }
+    let times = traffic.latency(Instant::ZERO, Instant::from_secs(OVERLOAD_END), &[0.5, 0.95]);
+    (windows, [times[0], times[1]])
+}
+
+/// Both fidelities in 48 spikes: how far they are apart in each window's requests and CPU, as shares of the whole.
+fn compare_overloads() {
+    let mut stream = Streams::new(2027).stream("example/overloads", 0);
+    println!("overloads: mean difference in served, failed and CPU of windows of {WINDOW} s; p50, p95");
+    for (timeout, concurrency) in [
+        (None, None),
+        (None, Some(8)),
+        (Some(10), None),
+        (Some(10), Some(8)),
+    ] {
+        let mut apart: [Vec<f64>; 5] = Default::default();
+        for number in 0..12 {
+            let overload = overload(&mut stream, timeout, concurrency);
+            let (flow, times) = measure_overload(&overload, Fidelity::Flow, 0);
+            let seeds = 3;
+            let mut judge = vec![[0.0; 3]; flow.len()];
+            let mut judge_times = [0.0; 2];
+            for seed in 0..seeds {
+                let (windows, times) = measure_overload(&overload, Fidelity::Requests, number * seeds + seed);
+                for (sum, window) in judge.iter_mut().zip(windows) {
+                    (0..3).for_each(|i| sum[i] += window[i] / seeds as f64);
+                }
+                (0..2).for_each(|i| judge_times[i] += times[i] / seeds as f64);
+            }
+            let sum = |i: usize| judge.iter().map(|window| window[i]).sum::<f64>();
+            let all = [sum(0) + sum(1), sum(0) + sum(1), sum(2)];
+            let differences: [f64; 3] = std::array::from_fn(|i| {
+                let windows = flow.iter().zip(&judge);
+                let off = windows
+                    .map(|(flow, judge)| (flow[i] - judge[i]).abs())
+                    .sum::<f64>();
+                off / all[i] * 100.0
+            });
+            let times: [f64; 2] = std::array::from_fn(|i| (times[i] / judge_times[i] - 1.0) * 100.0);
+            println!(
+                "  timeout {timeout:?} s, concurrency {concurrency:?}: served {:.1} %, failed {:.1} %, CPU {:.1} %; \
+                 p50 {:.2} s {:+.0} %, p95 {:.2} s {:+.0} %; {:?}, {} + {} servers at {} s, {:?}",
+                differences[0],
+                differences[1],
+                differences[2],
+                judge_times[0],
+                times[0],
+                judge_times[1],
+                times[1],
+                overload.config.arrivals[0].shape,
+                2 * overload.servers,
+                2 * overload.servers,
+                overload.joined,
+                overload.config.service.cpu_per_request,
+            );
+            (0..3).for_each(|i| apart[i].push(differences[i]));
+            (0..2).for_each(|i| apart[3 + i].push(times[i].abs()));
+        }
+        let mean = apart.map(|values| values.iter().sum::<f64>() / values.len() as f64);
+        println!(
+            "timeout {timeout:?} s, concurrency {concurrency:?}: served {:.1} %, failed {:.1} %, CPU {:.1} %, p50 {:.0} %, \
+             p95 {:.0} %",
+            mean[0], mean[1], mean[2], mean[3], mean[4]
+        );
+    }
 }
 
 /// 48 minutes of 40 clients and 77 servers on eight nodes, with a node joining every four minutes.

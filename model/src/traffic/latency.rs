@@ -70,23 +70,6 @@ impl Histogram {
         }
     }
 
-    /// The same with `delay` seconds more for each request, but no more than `most` in all for what took
-    /// less than that without.
-    pub(super) fn add_delayed(
-        &mut self,
-        other: &Histogram,
-        requests: f64,
-        factor: f64,
-        delay: f64,
-        most: f64,
-    ) {
-        for (place, &count) in other.counts.iter().enumerate().filter(|&(_, &count)| count > 0.0) {
-            let middle = lower_edge((other.first + place) as f64 + 0.5) * factor;
-            let time = (middle + delay).min(middle.max(most));
-            self.add(time, count * requests / other.total);
-        }
-    }
-
     /// How many requests it holds.
     #[must_use]
     pub(super) fn total(&self) -> f64 {

@@ -332,6 +332,76 @@ fn a_backlog_uses_cpu_after_the_load_has_gone() {
     }
 }
 
+/// 60 requests a second for 20 s at four servers that answer 20, and four more servers from second 45 on.
+fn spike(fidelity: Fidelity, timeout: Option<u64>, concurrency: Option<u32>) -> Bench {
+    let mut config = open(0.0, timeout.map(Duration::from_secs));
+    config.arrivals[0].shape = Shape::Spike {
+        base: 8.0,
+        peak: 60.0,
+        at: Duration::from_secs(15),
+        duration: Duration::from_secs(20),
+    };
+    config.service.concurrency = concurrency;
+    let mut bench = Bench::new(config, fidelity, 3);
+    bench.servers(1..5, 1);
+    bench
+}
+
+#[test]
+fn both_go_alike_through_a_spike() {
+    let mut wrong = Vec::new();
+    for (timeout, concurrency) in [
+        (None, None),
+        (None, Some(2)),
+        (None, Some(64)),
+        (Some(5), None),
+        (Some(5), Some(2)),
+        (Some(5), Some(64)),
+    ] {
+        let run = |fidelity| {
+            let mut bench = spike(fidelity, timeout, concurrency);
+            let mut totals = vec![[0.0; 3]];
+            for tenth in 1..=15 {
+                bench.pass(10 * tenth - bench.now.as_secs());
+                if tenth == 4 {
+                    bench.servers(5..9, 2);
+                }
+                let stats = bench.stats();
+                let used = (1..9).map(|id| bench.traffic.cpu_seconds(bench.now, PodId(id)));
+                totals.push([stats.served, stats.failed, used.sum()]);
+            }
+            totals
+        };
+        let [flow, requests] = BOTH.map(run);
+        let all = requests[15][0] + requests[15][1];
+        let parts = [("served", all), ("failed", all), ("CPU", requests[15][2])];
+        for (i, (name, all)) in parts.into_iter().enumerate() {
+            // Totals, at every tenth second.
+            let apart = |(flow, requests): (&[f64; 3], &[f64; 3])| (flow[i] - requests[i]).abs() / all;
+            let most = flow.iter().zip(&requests).map(apart).fold(0.0, f64::max);
+            let name = format!("timeout {timeout:?}, concurrency {concurrency:?}: {name}");
+            println!("{name} {:.1} % apart", most * 100.0);
+            if most > 0.06 {
+                wrong.push(format!("{name}: {flow:.0?} {requests:.0?}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn new_servers_take_nothing_off_the_old_ones() {
+    for fidelity in BOTH {
+        let mut bench = spike(fidelity, None, None);
+        bench.pass(40 - bench.now.as_secs());
+        bench.servers(5..9, 2);
+        bench.pass(5);
+        let held = bench.traffic.held(bench.now);
+        assert!(held[&PodId(1)] > 60.0, "{fidelity:?}: {held:?}");
+        assert!(held[&PodId(5)] < 5.0, "{fidelity:?}: {held:?}");
+    }
+}
+
 #[test]
 fn a_gpu_sets_the_pace_of_a_gpu_service() {
     for fidelity in BOTH {

@@ -106,12 +106,12 @@ impl Flow {
         let Some(pod) = self.pods.get(&id) else {
             return;
         };
-        let (role, node) = (pod.role, pod.node);
+        let role = pod.role;
         self.accrue();
         match role {
             Role::Client => self.client_stopped(),
             Role::Proxy => self.proxy_stopped(id),
-            Role::Server => self.server_stopped(id, node),
+            Role::Server => self.server_stopped(id),
         }
         if let Some(Pod { role, used, .. }) = self.pods.remove(&id) {
             self.ended.insert(id, Ended { role, used });
@@ -134,17 +134,15 @@ impl Flow {
         self.failed(closed, traefik::CLIENT_CLOSED, true, 0.0);
     }
 
-    fn server_stopped(&mut self, id: PodId, node: NodeId) {
+    fn server_stopped(&mut self, id: PodId) {
         if self.pool.sends_to(id) && self.plant.servers > 0.0 {
             let cut = self.flying / self.plant.servers;
             self.plant.servers -= 1.0;
             self.flying -= cut;
             self.failed(cut, traefik::BAD_GATEWAY, true, self.present.solution.response);
         }
-        let here = |pod: &&Pod| pod.role == Role::Server && pod.node == node;
-        let beside = self.pods.values().filter(here).count();
-        if let Some(line) = self.lines.get_mut(&node) {
-            let cut = line.cut(1.0 / beside.max(1) as f64);
+        if let Some(place) = self.servers.iter().position(|server| server.pod == id) {
+            let cut = self.servers.remove(place).line.cut(1.0);
             self.failed(cut, traefik::BAD_GATEWAY, true, 0.0);
         }
     }
@@ -160,14 +158,10 @@ impl Flow {
         self.pool.proxy_stopped(id);
         if counts {
             let share = 1.0 / up as f64;
-            let mut cut = self.flying * share + self.jam * share;
+            let mut cut = self.flying * share + self.jam.cut(share);
             self.flying *= 1.0 - share;
-            self.jam *= 1.0 - share;
-            cut += self
-                .lines
-                .values_mut()
-                .map(|line| line.abandon(share))
-                .sum::<f64>();
+            let lines = self.servers.iter_mut().map(|server| &mut server.line);
+            cut += lines.map(|line| line.abandon(share)).sum::<f64>();
             for lump in &mut self.hanging {
                 cut += lump.requests * share;
                 lump.requests *= 1.0 - share;

@@ -1,14 +1,15 @@
 //! Traffic as rates: solved at each change, constant in between.
 //!
 //! Closed-loop clients make the rate that [`plant::Plant`] solves for; counters grow linearly with it.
-//! Requests from outside come at their mean rate; what a node's servers cannot answer waits there, node by
-//! node, since round robin sends every pod its share whatever it has before it. Both kinds meet in the same
-//! formulas. Requests to pods that have gone take their client out of the loop for as long as they hang.
+//! Requests from outside come at their mean rate; what a server cannot answer waits there, pod by pod, since
+//! round robin sends every pod its share whatever it has before it. Both kinds meet in the same formulas.
+//! Requests to pods that have gone take their client out of the loop for as long as they hang.
 //!
 //! What a request-level run shows and this does not: the noise of single requests and of the order of the
 //! round robin; of two stable states it takes one. Response times come from probes.
 
 mod changes;
+mod line;
 mod open;
 mod plant;
 mod reads;
@@ -21,17 +22,19 @@ use std::time::Duration;
 
 use sim::{Instant, Streams};
 
-use self::open::Line;
+use self::line::{Line, Order};
+use self::open::Server;
 pub(super) use self::plant::Plant;
 use self::plant::Solution;
 pub(super) use self::solutions::Solutions;
 use super::arrivals::Source;
 use super::config::{Config, Machine, PodCpu};
+use super::latency::Histogram;
 use super::pool::{Pick, Pool, Proxy};
 use super::probe::{Aspect, Finding, Findings, Probes};
 use super::state::{Site, State};
 use super::traefik::{self, Code};
-use super::{Role, Stats};
+use super::{LATENCY_INTERVAL, Role, Stats};
 use crate::id::{NodeId, PodId};
 
 /// While requests hang or wait, rates move: the longest step then, seconds.
@@ -83,9 +86,10 @@ struct Stretch {
     state: Arc<State>,
     /// Which building of the state it was.
     building: u64,
-    /// What they waited beyond what the state makes them, seconds.
-    delay: f64,
+    /// Those that the state made wait, and no line.
     served: f64,
+    /// The response times of the others.
+    late: Histogram,
     /// What the state makes them wait in closed form: the mean response time and its unevenness, seconds.
     mark: (f64, f64),
     /// What a probe of such a state found, and how many times as long this one's response times are.
@@ -148,10 +152,12 @@ pub(super) struct Flow {
     since: Instant,
     /// Requests of clients with proxies and servers.
     flying: f64,
-    /// Requests from outside, by node.
-    lines: BTreeMap<NodeId, Line>,
+    /// The service's pods with their requests from outside, node by node.
+    servers: Vec<Server>,
+    /// The works of requests over their mean, each as likely as the next.
+    sizes: Vec<f64>,
     /// Requests from outside that no proxy gets to.
-    jam: f64,
+    jam: Line,
     hanging: Vec<Lump>,
     /// The middle of each fifth of the hanging times.
     hang_times: [f64; LUMPS],
@@ -193,8 +199,9 @@ impl Flow {
             counts_cpu: true,
             since: Instant::ZERO,
             flying: 0.0,
-            lines: BTreeMap::new(),
-            jam: 0.0,
+            servers: Vec::new(),
+            sizes: open::sizes(&config),
+            jam: Line::new(Order::Together(f64::INFINITY), &[1.0]),
             hanging: Vec::new(),
             hang_times: std::array::from_fn(|i| drawn[50 * i + 25]),
             stats: Stats::default(),
@@ -230,7 +237,7 @@ impl Flow {
     /// Whether rates change by themselves.
     fn moving(&self) -> bool {
         let hangs = self.present.vanished > 0.0 && (self.plant.loops > 0.0 || self.arrivals > 0.0);
-        hangs || self.jam > 0.0 || self.lines.values().any(Line::waits)
+        hangs || self.queues()
     }
 
     /// Brings the state and its rates up to date.
@@ -304,6 +311,7 @@ impl Flow {
         self.plant = Plant::new(&self.config, &state);
         self.state = Arc::new(state);
         self.is_new_state();
+        self.line_up();
     }
 
     /// Whoever compares states takes this one for another than the last.
@@ -343,12 +351,16 @@ impl Flow {
             self.state = Arc::new(state);
             self.is_new_state();
         }
-        let solution = if share == 1.0 && open == 0.0 && self.plant.serves() {
+        let mut solution = if share == 1.0 && open == 0.0 && self.plant.serves() {
             let solutions = &self.probes.solutions;
             solutions.of(&self.state, || self.plant.solve(share, open))
         } else {
             self.plant.solve(share, open)
         };
+        if open > 0.0 {
+            // As long as nobody waits in line.
+            solution.response = solution.response.min(self.plant.most_inside() / open);
+        }
         let vanished = self.present.vanished;
         let clients = self.config.clients.as_ref();
         let alone = clients
@@ -414,7 +426,7 @@ impl Flow {
         if more >= 0.0 {
             self.stats.sent += more;
         } else {
-            self.served(-more, start, 0.0);
+            self.served(-more, start);
         }
     }
 
@@ -475,7 +487,7 @@ impl Flow {
         let (served, failed) = (self.present.served * seconds, self.present.failed * seconds);
         if served > 0.0 {
             self.stats.sent += served;
-            self.served(served, start, 0.0);
+            self.served(served, start);
         }
         if failed > 0.0 {
             self.stats.sent += failed;
@@ -484,7 +496,7 @@ impl Flow {
         if self.present.vanished > 0.0 {
             self.hang_clients(seconds);
         }
-        if self.arrivals > 0.0 || self.jam > 0.0 || !self.lines.is_empty() {
+        if !self.sources.is_empty() {
             self.flow_open(start, seconds);
         }
     }
@@ -566,10 +578,11 @@ impl Flow {
         self.pool.proxies.iter().filter(|proxy| proxy.is_up()).count()
     }
 
-    /// Counts requests, each proxy that is up its share.
-    fn count(&mut self, code: Code, at_server: bool, requests: f64, seconds: f64) {
+    /// Counts requests, each proxy that is up its share. Their times in the histograms are `seconds`, or as a probe
+    /// found them.
+    fn count(&mut self, code: Code, at_server: bool, requests: f64, seconds: f64, probed: bool) {
         let share = requests / self.counting() as f64;
-        let counted = self.counted.as_ref().filter(|_| code == traefik::OK);
+        let counted = self.counted.as_ref().filter(|_| probed);
         let shares = counted.map(|(_, shares)| shares.as_slice());
         for proxy in self.pool.proxies.iter_mut().filter(|proxy| proxy.is_up()) {
             let counters = &mut proxy.counters;
@@ -577,38 +590,55 @@ impl Flow {
         }
     }
 
-    /// Requests answered from `start` (seconds) on, after waiting `delay` more than usual.
-    fn served(&mut self, requests: f64, start: f64, delay: f64) {
+    /// Requests answered from `start` (seconds) on as the state lets them be.
+    fn served(&mut self, requests: f64, start: f64) {
         self.stats.served += requests;
-        let response = self.present.solution.response + delay;
-        self.count(traefik::OK, true, requests, response);
-        let now = self.now.as_secs_f64();
-        match self.stretches.last_mut() {
-            Some(last) if last.building == self.building && (last.delay - delay).abs() < 0.05 => {
-                last.to = now;
-                last.served += requests;
-            }
-            _ if start < now => {
-                let state = Arc::clone(&self.state);
-                self.stretches.push(Stretch {
-                    from: start,
-                    to: now,
-                    state,
-                    building: self.building,
-                    delay,
-                    served: requests,
-                    mark: (self.present.solution.response, self.present.solution.uneven),
-                    times: None,
-                });
-            }
-            Some(last) => last.served += requests,
-            None => {}
+        self.count(traefik::OK, true, requests, self.present.solution.response, true);
+        if let Some(stretch) = self.stretch(start) {
+            stretch.served += requests;
         }
+    }
+
+    /// Requests answered from `start` (seconds) on after waiting in line, `age` seconds after they were sent.
+    fn served_late(&mut self, requests: f64, start: f64, age: f64) {
+        self.stats.served += requests;
+        self.count(traefik::OK, true, requests, age, false);
+        if let Some(stretch) = self.stretch(start) {
+            stretch.late.add(age, requests);
+        }
+    }
+
+    /// The stretch that requests answered from `start` (seconds) to now belong to. Ages change fast: with them a
+    /// stretch is short.
+    fn stretch(&mut self, start: f64) -> Option<&mut Stretch> {
+        let now = self.now.as_secs_f64();
+        let goes_on = |last: &Stretch| {
+            let old = last.late.total() > 0.0 && now - last.from > LATENCY_INTERVAL.as_secs_f64();
+            last.building == self.building && !old
+        };
+        if self.stretches.last().is_some_and(goes_on) {
+            let last = self.stretches.last_mut()?;
+            last.to = now;
+            return Some(last);
+        }
+        if start < now {
+            self.stretches.push(Stretch {
+                from: start,
+                to: now,
+                state: Arc::clone(&self.state),
+                building: self.building,
+                served: 0.0,
+                late: Histogram::default(),
+                mark: (self.present.solution.response, self.present.solution.uneven),
+                times: None,
+            });
+        }
+        self.stretches.last_mut()
     }
 
     fn failed(&mut self, requests: f64, code: Code, at_server: bool, seconds: f64) {
         self.stats.failed += requests;
-        self.count(code, at_server, requests, seconds);
+        self.count(code, at_server, requests, seconds, false);
     }
 }
 

@@ -1,77 +1,55 @@
-//! Requests from outside: each node's servers have a line of their own.
+//! Requests from outside: each pod of the service has a line of its own.
 //!
-//! Round robin gives every pod the same share of arrivals whatever it has before it, so a slow node's line
-//! grows while a fast node's is empty. A proxy that gets no CPU beside busy servers is a line before all
-//! others. When a line is longer than a sender's patience, senders leave but their work stays: a server that
-//! does not watch its connections answers nobody until its line is short again.
+//! Round robin gives every pod the same share of arrivals whatever it has before it, so a slow pod's line grows
+//! while a fast one's is empty, and a new pod takes nothing off those that were there before it. The pods of a
+//! node share its CPU by weight, as far as their quotas let them. Proxies that get no CPU beside busy servers
+//! are a line before all others. When a line is longer than a sender's patience, senders leave but their work
+//! stays: a server that does not watch its connections goes on with it.
 
-use super::Flow;
+use super::line::{Came, Line, Order, Step};
+use super::{Flow, Pod, STEP};
+use crate::distribution::Distribution;
+use crate::id::PodId;
+use crate::traffic::config::Config;
+use crate::traffic::physics::{self, BEST_EFFORT_WEIGHT, Claim};
 use crate::traffic::{Role, traefik};
 
-/// The requests from outside on one node, servers and all.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Line {
-    /// Requests whose sender still waits, those being answered among them.
-    alive: f64,
-    /// Work of requests whose sender has left, in requests. It came first and goes first.
-    abandoned: f64,
-    /// Requests that are here without anybody waiting for another: arrivals times the response time.
-    usual: f64,
+/// A pod of the service with its requests from outside.
+#[derive(Debug, Clone)]
+pub(super) struct Server {
+    pub(super) pod: PodId,
+    /// Its node's place among the state's sites.
+    place: usize,
+    /// The proxies send to it.
+    listed: bool,
+    weight: f64,
+    /// Requests a second that it answers at most, were it alone on a full node.
+    alone: f64,
+    pub(super) line: Line,
 }
 
-impl Line {
-    pub(super) fn alive(&self) -> f64 {
-        self.alive
-    }
+/// Requests that took so much longer than where nobody waits have waited: seconds, and a share of that time.
+const LATE: f64 = 0.05;
+const LATE_SHARE: f64 = 0.25;
+/// What a node or a pod has at least for requests from outside, beside those of clients.
+const LEAST: f64 = 0.02;
+/// How many sizes stand for works that differ.
+const SIZES: usize = 6;
+/// Works drawn for each of them.
+const DRAWS: usize = 200;
 
-    /// What its servers have to work on.
-    pub(super) fn held(&self) -> f64 {
-        self.alive + self.abandoned
+/// The works of requests over their mean, each as likely as the next.
+pub(super) fn sizes(config: &Config) -> Vec<f64> {
+    let work = &config.service.cpu_per_request;
+    if config.arrivals.is_empty() || matches!(work, Distribution::Constant(_)) || work.mean() <= 0.0 {
+        return vec![1.0];
     }
-
-    /// Whether it is longer than the rate of arrivals makes it.
-    pub(super) fn waits(&self) -> bool {
-        self.abandoned > 1e-9 || (self.alive - self.usual).abs() > 1e-9 * (1.0 + self.usual)
-    }
-
-    /// Takes a share of everything away, and says how many requests ended.
-    pub(super) fn cut(&mut self, share: f64) -> f64 {
-        self.abandoned *= 1.0 - share;
-        let cut = self.alive * share;
-        self.alive -= cut;
-        cut
-    }
-
-    /// The senders of a share leave; their work stays.
-    pub(super) fn abandon(&mut self, share: f64) -> f64 {
-        let left = self.alive * share;
-        self.alive -= left;
-        self.abandoned += left;
-        left
-    }
-
-    /// `arrived` requests come over some time, `most` can be answered in it.
-    fn step(&mut self, arrived: f64, most: f64, usual: f64) -> Done {
-        self.usual = usual;
-        self.alive += arrived;
-        let cleared = self.abandoned.min(most);
-        self.abandoned -= cleared;
-        let done = (self.alive - usual).clamp(0.0, (most - cleared).max(0.0));
-        self.alive -= done;
-        Done {
-            answered: done,
-            worked: cleared + done,
-        }
-    }
-}
-
-/// What servers have done over some time, in requests.
-#[derive(Debug, Clone, Copy)]
-struct Done {
-    /// Those whose senders still waited.
-    answered: f64,
-    /// All of them.
-    worked: f64,
+    let mut draws = sim::Streams::new(0).stream("traffic/size-quantiles", 0);
+    let mut drawn: Vec<f64> = (0..SIZES * DRAWS).map(|_| work.sample(&mut draws)).collect();
+    drawn.sort_unstable_by(f64::total_cmp);
+    let all: f64 = drawn.iter().sum();
+    let mean = |some: &[f64]| some.iter().sum::<f64>() * SIZES as f64 / all;
+    drawn.chunks(DRAWS).map(mean).collect()
 }
 
 impl Flow {
@@ -106,123 +84,202 @@ impl Flow {
         }
     }
 
+    /// Whether lines grow or shrink by themselves.
+    pub(super) fn queues(&self) -> bool {
+        let waits = self.jam.waits() || self.servers.iter().any(|server| server.line.waits());
+        waits || (self.arrivals > 0.0 && self.plant.serves() && self.arrivals > self.open_most())
+    }
+
+    /// The lines of the pods that are there: those that the proxies send to, and others that still have work.
+    pub(super) fn line_up(&mut self) {
+        if self.sources.is_empty() {
+            return;
+        }
+        let mut before = std::mem::take(&mut self.servers);
+        let is_server = |(_, pod): &(&PodId, &Pod)| pod.role == Role::Server;
+        for (&id, pod) in self.pods.iter().filter(is_server) {
+            let known = before.iter().position(|server| server.pod == id);
+            let line = known.map(|known| before.swap_remove(known).line);
+            let busy = line.as_ref().is_some_and(|line| line.held() > 0.0);
+            let Ok(place) = self.site_nodes.binary_search(&pod.node) else {
+                continue;
+            };
+            if pod.place.is_none() && !busy {
+                continue;
+            }
+            let group = self.plant.of_site[place];
+            let alone = self.plant.pod_most(group, pod.cpu);
+            let order = self.order(alone.min(self.plant.room(group, 0.0)));
+            self.servers.push(Server {
+                pod: id,
+                place,
+                listed: pod.place.is_some(),
+                weight: physics::weight(pod.cpu).unwrap_or(BEST_EFFORT_WEIGHT),
+                alone,
+                line: line.unwrap_or_else(|| Line::new(order, &self.sizes)),
+            });
+        }
+        self.servers.sort_by_key(|server| server.place);
+    }
+
+    /// How a pod works that answers `most` requests a second. A GPU takes them in turn; and of those that are done
+    /// within a step or so nobody can tell.
+    fn order(&self, most: f64) -> Order {
+        let service = &self.config.service;
+        let slots = service.concurrency.map_or(f64::INFINITY, f64::from);
+        if service.gpu.is_some() || slots < 2.0 * most * STEP {
+            Order::InTurn
+        } else {
+            Order::Together(slots)
+        }
+    }
+
     pub(super) fn flow_open(&mut self, start: f64, seconds: f64) {
+        let (from, to) = (start, start + seconds);
         let came = self.arrivals * seconds;
         self.stats.sent += came;
-        if self.plant.servers == 0.0 && self.present.vanished == 0.0 {
+        let passed = if self.plant.servers == 0.0 && self.present.vanished == 0.0 {
             let code = self.refusal().unwrap_or(0);
-            let all = came + std::mem::take(&mut self.jam);
+            let all = came + self.jam.cut(1.0);
             self.failed(all, code, false, 0.0);
-            return self.finish_orphans(start);
+            Came::default()
+        } else {
+            let vanished = came * self.present.vanished;
+            if vanished > 0.0 {
+                self.hang(vanished, false);
+            }
+            let came = Came {
+                requests: came - vanished,
+                sent: (from, to),
+            };
+            self.pass_on(came, from, to)
+        };
+        let mut servers = std::mem::take(&mut self.servers);
+        for site in servers.chunk_by_mut(|a, b| a.place == b.place) {
+            self.work_off(site, passed, from, to);
         }
-        let vanished = came * self.present.vanished;
-        if vanished > 0.0 {
-            self.hang(vanished, false);
-        }
+        servers.retain(|server| server.listed || server.line.held() > 0.0);
+        self.servers = servers;
+    }
+
+    /// What the proxies pass on of what has come.
+    fn pass_on(&mut self, came: Came, from: f64, to: f64) -> Came {
+        let (patience, code) = self.patience();
         let passable = if self.plant.servers > 0.0 {
-            self.plant.proxy_most() * seconds
+            self.plant.passable()
         } else {
             0.0
         };
-        let passed = (self.jam + came - vanished).min(passable);
-        self.jam += came - vanished - passed;
+        let step = Step {
+            from,
+            to,
+            most: passable * (to - from),
+            response: 0.0,
+            usual: 0.0,
+        };
+        let mut done = Vec::new();
+        let worked = self.jam.step(came, &step, &mut done);
+        let left = self.jam.give_up(to - patience);
+        if left > 0.0 {
+            self.failed(left, code, false, patience);
+        }
+        if self.counts_cpu && worked > 0.0 {
+            let work = self.config.traefik.proxy_cpu * worked / self.plant.proxies;
+            let (sigmas, of_site) = (&self.present.solution.sigmas, &self.plant.of_site);
+            for pod in self.pods.values_mut().filter(|pod| pod.role == Role::Proxy) {
+                let sigma = pod.place.and_then(|place| sigmas.get(of_site[place]));
+                pod.used += sigma.map_or(0.0, |sigma| work / sigma);
+            }
+        }
+        let requests = done.iter().map(|some| some.requests).sum();
+        let first = done.iter().map(|some| some.sent.0).fold(to, f64::min);
+        let last = done
+            .iter()
+            .map(|some| some.sent.1)
+            .fold(from.min(first), f64::max);
+        Came {
+            requests,
+            sent: (first, last),
+        }
+    }
+
+    /// Lets the servers of one node work on what they have and what is passed to them.
+    fn work_off(&mut self, servers: &mut [Server], passed: Came, from: f64, to: f64) {
+        let Some(place) = servers.first().map(|server| server.place) else {
+            return;
+        };
+        let seconds = to - from;
+        let group = self.plant.of_site[place];
         let (patience, code) = self.patience();
-        let most = self.plant.node_most();
         let response = self.present.solution.response;
-        let jam_wait = self.jam / self.plant.proxy_most().max(1e-9);
-        let mut worked = vec![0.0; self.site_nodes.len()];
-        for place in 0..self.site_nodes.len() {
-            let node = self.site_nodes[place];
-            let servers = f64::from(crate::traffic::state::count(&self.state.sites[place].servers));
-            if servers == 0.0 {
-                continue;
-            }
-            let share = servers / self.plant.servers;
-            // What clients of the closed loop take comes out of the same servers.
-            let full = most[self.plant.of_site[place]];
-            let most = (full - self.present.served * share).max(full * 0.02);
-            let line = self.lines.entry(node).or_default();
-            let arrived = passed * share;
-            let usual = (arrived / seconds * response).min(most * response);
-            let Done {
-                answered: done,
-                worked: all,
-            } = line.step(arrived, most * seconds, usual);
-            worked[place] = all;
-            let wait = (line.abandoned + (line.alive - usual).max(0.0)) / most + jam_wait;
-            let mut left = 0.0;
-            if wait + response > patience {
-                // Only those who came within their patience still wait.
-                left = (line.alive - arrived / seconds * patience).max(0.0);
-                line.alive -= left;
-                line.abandoned += left;
-            }
+        let each = 1.0 / self.plant.servers.max(1.0);
+        let came = Came {
+            requests: passed.requests * each,
+            ..passed
+        };
+        // What clients of the closed loop take comes out of the same servers.
+        let beside = self.present.served * each;
+        let less = |most: f64, taken: f64| (most - taken).max(most * LEAST);
+        let listed = servers.iter().filter(|server| server.listed).count() as f64;
+        let mut claims: Vec<Claim> = Vec::with_capacity(servers.len());
+        for server in &*servers {
+            let (coming, most) = match server.listed {
+                true => (came.requests, less(server.alone, beside)),
+                false => (0.0, server.alone),
+            };
+            claims.push(Claim {
+                demand: ((server.line.held() + coming) / seconds).min(most),
+                weight: server.weight,
+                share: 0.0,
+            });
+        }
+        let room = self.plant.room(group, passed.requests / seconds);
+        physics::divide(less(room, beside * listed), &mut claims);
+        let (mut as_usual, mut done) = (0.0, Vec::new());
+        for (server, claim) in servers.iter_mut().zip(claims) {
+            let came = if server.listed { came } else { Came::default() };
+            let step = Step {
+                from,
+                to,
+                most: claim.share * seconds,
+                response,
+                usual: (came.requests / seconds).min(claim.share) * response,
+            };
+            let worked = server.line.step(came, &step, &mut done);
+            let left = server.line.give_up(to - patience);
             if left > 0.0 {
                 self.failed(left, code, true, patience);
             }
-            if done > 0.0 {
-                // Whoever is answered came within its patience, however long the line behind it is.
-                self.served(done, start, wait.min((patience - response).max(0.0)));
+            self.charge(server, group, worked);
+            for some in done.drain(..) {
+                let age = some.age();
+                if response > patience {
+                    self.failed(some.requests, code, true, patience);
+                } else if age - response < LATE.max(LATE_SHARE * response) {
+                    as_usual += some.requests;
+                } else {
+                    self.served_late(some.requests, from, age.min(patience));
+                }
             }
         }
-        if jam_wait > patience {
-            let left = (self.jam - self.arrivals * patience).max(0.0);
-            self.jam -= left;
-            self.failed(left, code, false, patience);
+        if as_usual > 0.0 {
+            self.served(as_usual, from);
         }
-        self.charge(passed, &worked);
-        self.finish_orphans(start);
-        let gone = |line: &super::Line| line.alive < 1e-12 && line.abandoned < 1e-12;
-        self.lines.retain(|_, line| !gone(line));
     }
 
-    /// Writes down the CPU time of requests from outside: proxies have passed some on, and each site's servers have
-    /// worked on some, for whom somebody waits or not.
-    fn charge(&mut self, passed: f64, worked: &[f64]) {
-        if !self.counts_cpu {
+    /// Writes down the CPU time of what a server has worked on. With more before it than it can do at once, every
+    /// thread of its node is busy while it runs.
+    fn charge(&mut self, server: &Server, group: usize, worked: f64) {
+        if !self.counts_cpu || worked == 0.0 {
             return;
         }
-        let service = self.config.service.cpu_per_request.mean();
-        let proxy = self.config.traefik.proxy_cpu * passed / self.plant.proxies;
-        let of_site = |(place, &requests): (usize, &f64)| {
-            let group = self.plant.of_site[place];
-            let line = self.lines.get(&self.site_nodes[place]);
-            let crowded = line.is_some_and(Line::waits).then(|| self.plant.crowded(group));
-            let felt = self.present.solution.sigmas.get(group).copied();
-            let servers = f64::from(crate::traffic::state::count(&self.state.sites[place].servers));
-            let server = service * requests / servers.max(1.0);
-            let felt = felt.unwrap_or(f64::INFINITY);
-            (proxy / felt, server / crowded.unwrap_or(felt))
+        let felt = self.present.solution.sigmas.get(group).copied();
+        let sigma = match felt {
+            Some(felt) if !server.line.waits() => felt,
+            _ => self.plant.crowded(group),
         };
-        let times: Vec<(f64, f64)> = worked.iter().enumerate().map(of_site).collect();
-        for pod in self.pods.values_mut() {
-            let here = pod.place.and_then(|place| times.get(place));
-            pod.used += here.map_or(0.0, |&(proxy, server)| match pod.role {
-                Role::Client => 0.0,
-                Role::Proxy => proxy,
-                Role::Server => server,
-            });
-        }
-    }
-
-    /// Nodes whose servers left the configuration finish what they have.
-    fn finish_orphans(&mut self, start: f64) {
-        let served_here: Vec<bool> = self
-            .state
-            .sites
-            .iter()
-            .map(|site| crate::traffic::state::count(&site.servers) > 0)
-            .collect();
-        let mut done = 0.0;
-        for (node, line) in &mut self.lines {
-            let place = self.site_nodes.iter().position(|known| known == node);
-            if !place.is_some_and(|place| served_here[place]) {
-                done += std::mem::take(&mut line.alive);
-                line.abandoned = 0.0;
-            }
-        }
-        if done > 0.0 {
-            self.served(done, start, 0.0);
+        if let Some(pod) = self.pods.get_mut(&server.pod) {
+            pod.used += self.config.service.cpu_per_request.mean() * worked / sigma;
         }
     }
 }

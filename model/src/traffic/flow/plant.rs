@@ -17,7 +17,7 @@
 use super::root;
 use crate::traffic::config::{Config, Machine, PodCpu};
 use crate::traffic::physics::{self, capacity, sigma};
-use crate::traffic::state::{Site, State, count};
+use crate::traffic::state::{Pods, Site, State, count};
 
 /// Waiting for a node, in service times: `NODE · ρ^3.5 / (1 - ρ)`.
 const NODE: f64 = 0.025;
@@ -51,6 +51,8 @@ pub(super) struct Class {
     quota_time: f64,
     /// Requests a second of each pod at most, with its node full.
     pub(super) most: f64,
+    /// The same if the node's other pods did nothing.
+    alone: f64,
 }
 
 /// Nodes that are alike in all that matters.
@@ -76,6 +78,8 @@ struct Group {
     share_of_proxies: f64,
     /// Its proxies have no CPU request.
     starved_proxies: bool,
+    /// What the weights of its proxies are among those of all.
+    proxies_part: f64,
     node_wait: f64,
     client_wait: f64,
     /// GPU time of a request.
@@ -209,6 +213,7 @@ impl Plant {
             },
             thread: (machine.vcpus - machine.system_cpu).clamp(1e-3, 1.0),
             share_of_proxies: 0.0,
+            proxies_part: proxies_part(site),
             starved_proxies: site.proxies.iter().any(|(cpu, _)| physics::weight(cpu).is_none()),
             node_wait: NODE * (1.0 + NODE_CROWDED * crowd),
             client_wait: CLIENT * (1.0 + CLIENT_CROWDED * crowd),
@@ -223,14 +228,9 @@ impl Plant {
 
     fn class(&self, place: usize, cpu: PodCpu, on_each: f64) -> Class {
         let group = &self.groups[place];
-        let machine = &group.machine;
         let quota = physics::quota(cpu, self.period).unwrap_or(f64::INFINITY);
-        let crowded = sigma(machine, self.gain, machine.vcpus);
-        let cpu_most = (quota / self.period * crowded).min(group.full / group.servers) / self.service_work;
-        let alone = self.service_work / crowded + group.gpu;
-        let most = cpu_most
-            .min(self.gpu_slots / group.gpu)
-            .min(self.concurrency / alone);
+        let alone = self.pod_most(place, cpu);
+        let most = alone.min(group.full / group.servers / self.service_work);
         Class {
             group: place,
             on_each,
@@ -238,6 +238,7 @@ impl Plant {
             quota,
             quota_time: quota / group.thread,
             most,
+            alone,
         }
     }
 
@@ -246,13 +247,27 @@ impl Plant {
         self.servers > 0.0 && self.proxies > 0.0
     }
 
-    /// Requests a second that the servers of one node of each group can answer at most.
-    pub(super) fn node_most(&self) -> Vec<f64> {
-        let mut most = vec![0.0; self.groups.len()];
-        for class in &self.classes {
-            most[class.group] += class.most * class.on_each;
-        }
-        most
+    /// Requests that all servers work on at once at most.
+    pub(super) fn most_inside(&self) -> f64 {
+        self.concurrency * self.servers
+    }
+
+    /// Requests a second that a pod on a full node of a group can answer at most, were its share of the node no limit.
+    pub(super) fn pod_most(&self, group: usize, cpu: PodCpu) -> f64 {
+        let crowded = self.crowded(group);
+        let gpu = self.groups[group].gpu;
+        let quota = physics::quota(cpu, self.period).unwrap_or(f64::INFINITY);
+        let alone = self.service_work / crowded + gpu;
+        (quota / self.period * crowded / self.service_work)
+            .min(self.gpu_slots / gpu)
+            .min(self.concurrency / alone)
+    }
+
+    /// Requests a second that all servers of a node of a group can answer at most while the proxies pass on `passed`.
+    pub(super) fn room(&self, group: usize, passed: f64) -> f64 {
+        let group = &self.groups[group];
+        let proxies = passed * self.proxy_work * group.proxies / self.proxies.max(1.0);
+        (group.full - proxies).max(0.0) / self.service_work
     }
 
     /// Work of a busy vCPU a second where every thread of a node of a group is busy.
@@ -270,6 +285,26 @@ impl Plant {
         };
         let with_proxy = self.groups.iter().filter(|group| group.proxies > 0.0);
         with_proxy.map(most).fold(f64::INFINITY, f64::min)
+    }
+
+    /// The same where servers work on what they have, however fast that comes: they leave what their quotas do not let
+    /// them use, and no less than what their weights do not give them.
+    pub(super) fn passable(&self) -> f64 {
+        let most = |(place, group): (usize, &Group)| {
+            let here = self.classes.iter().filter(|class| class.group == place);
+            let used = here
+                .map(|class| class.alone * class.on_each * self.service_work)
+                .sum::<f64>();
+            let left = (group.full - used).max(group.full * group.proxies_part);
+            left * self.proxies / (self.proxy_work * group.proxies)
+        };
+        let with_proxy = self
+            .groups
+            .iter()
+            .enumerate()
+            .filter(|(_, group)| group.proxies > 0.0);
+        let beside = with_proxy.map(most).fold(f64::INFINITY, f64::min);
+        beside.max(self.proxy_most())
     }
 
     /// Requests a second that clients can make at most if none reaches a server.
@@ -399,6 +434,22 @@ impl Plant {
             }
         }
         times
+    }
+}
+
+/// What a node's proxies get of its CPU by their weights if its servers want all.
+fn proxies_part(site: &Site) -> f64 {
+    let weigh = |pods: &Pods| -> f64 {
+        let weights = pods
+            .iter()
+            .map(|(cpu, count)| physics::weight(cpu).unwrap_or(0.0) * f64::from(count));
+        weights.sum()
+    };
+    let (proxies, servers) = (weigh(&site.proxies), weigh(&site.servers));
+    if proxies > 0.0 {
+        proxies / (proxies + servers)
+    } else {
+        0.0
     }
 }
 

@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::open::Line;
 use super::{Flow, Pod, Stretch};
-use crate::id::{NodeId, PodId};
+use crate::id::PodId;
 use crate::traffic::latency::Histogram;
 use crate::traffic::probe::{Aspect, Finding};
 use crate::traffic::{Role, Sample, Stats};
@@ -21,16 +20,13 @@ impl Flow {
 
     pub(in crate::traffic) fn held(&self) -> BTreeMap<PodId, f64> {
         let servers = |(_, pod): &(&PodId, &Pod)| pod.role == Role::Server;
-        let mut on: BTreeMap<NodeId, f64> = BTreeMap::new();
-        for (_, pod) in self.pods.iter().filter(servers) {
-            *on.entry(pod.node).or_default() += 1.0;
+        let all = self.pods.iter().filter(servers).count() as f64;
+        let of_pod = |(&id, _): (&PodId, &Pod)| (id, self.flying / all);
+        let mut held: BTreeMap<PodId, f64> = self.pods.iter().filter(servers).map(of_pod).collect();
+        for server in &self.servers {
+            *held.entry(server.pod).or_default() += server.line.held();
         }
-        let all: f64 = on.values().sum();
-        let of_pod = |(&id, pod): (&PodId, &Pod)| {
-            let line = self.lines.get(&pod.node).map_or(0.0, Line::held);
-            (id, self.flying / all + line / on[&pod.node])
-        };
-        self.pods.iter().filter(servers).map(of_pod).collect()
+        held
     }
 
     pub(in crate::traffic) fn exposition(&mut self, proxy: PodId) -> Vec<Sample> {
@@ -39,20 +35,20 @@ impl Flow {
             .place_of(proxy)
             .filter(|&place| self.pool.proxies[place].running);
         let Some(place) = running else { return Vec::new() };
-        let waiting: f64 = self.lines.values().map(Line::alive).sum();
+        let waiting: f64 = self.servers.iter().map(|server| server.line.alive()).sum();
         let hanging: f64 = self.hanging.iter().map(|lump| lump.requests).sum();
         let proxies = self.counting().max(1) as f64;
         let counters = &mut self.pool.proxies[place].counters;
         counters.open_at_servers = ((self.flying + waiting + hanging) / proxies).round();
-        counters.open = counters.open_at_servers + (self.jam / proxies).round();
+        counters.open = counters.open_at_servers + (self.jam.alive() / proxies).round();
         counters.expose(&self.config.traefik, self.config.traefik.durations)
     }
 
     pub(in crate::traffic) fn stats(&self) -> Stats {
-        let waiting: f64 = self.lines.values().map(Line::alive).sum();
+        let waiting: f64 = self.servers.iter().map(|server| server.line.alive()).sum();
         let hanging: f64 = self.hanging.iter().map(|lump| lump.requests).sum();
         Stats {
-            in_flight: self.flying + waiting + self.jam + hanging,
+            in_flight: self.flying + waiting + self.jam.alive() + hanging,
             ..self.stats
         }
     }
@@ -60,22 +56,16 @@ impl Flow {
     /// The response times of requests answered between two times (seconds).
     pub(in crate::traffic) fn latencies(&mut self, from: f64, to: f64) -> Histogram {
         self.find_times();
-        let (patience, _) = self.patience();
         let mut sum = Histogram::default();
         for stretch in overlapping(&self.stretches, from, to) {
             let inside = stretch.to.min(to) - stretch.from.max(from);
-            let served = stretch.served * inside / (stretch.to - stretch.from);
-            let Some((finding, factor)) = &stretch.times else {
-                continue;
-            };
-            let times = &finding.latency;
-            if times.total() == 0.0 || served <= 0.0 {
-                continue;
+            let share = inside / (stretch.to - stretch.from);
+            let (served, late) = (stretch.served * share, stretch.late.total() * share);
+            if let Some((finding, factor)) = stretch.times.as_ref().filter(|_| served > 0.0) {
+                sum.add_stretched(&finding.latency, served, *factor);
             }
-            if stretch.delay > 0.0 {
-                sum.add_delayed(times, served, *factor, stretch.delay, patience);
-            } else {
-                sum.add_stretched(times, served, *factor);
+            if late > 0.0 {
+                sum.add_scaled(&stretch.late, late);
             }
         }
         sum

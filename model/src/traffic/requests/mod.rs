@@ -6,7 +6,9 @@
 //! weight. The nodes have their own due times beside the agenda, since each change of a node moves them.
 //!
 //! Work on a request whose client or proxy has given up goes on to its end, as it does in a server that
-//! does not watch its connection. A request to a pod that has gone hangs, since nobody refuses it.
+//! does not watch its connection: PHP under Apache notices when it next writes, a Go handler if it asks its
+//! context. What a server has in line has no bound (Apache's is its workers and a backlog of 511). A request to a
+//! pod that has gone hangs, since nobody refuses it.
 
 mod due;
 mod flight;

@@ -1,0 +1,637 @@
+//! What waits before a pod, as a fluid: how it is worked off, and for whom somebody still waits.
+//!
+//! A pod that works on all it has at once gives each request the same part of its CPU: a request is done when
+//! what each has got since it came reaches its own work. The longer such a line, the less of its work is ever
+//! done in time, though all of the CPU is used. With a limit of requests the others wait behind these, and where
+//! that is few, or the work is a GPU's, all are done in turn. A pod goes on with requests whose senders have left.
+//!
+//! Requests that came one after the other are a batch; the more there are, the more batches are joined.
+
+use std::collections::VecDeque;
+
+/// In which order a pod works on what it has.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Order {
+    /// On so many at once.
+    Together(f64),
+    /// On the first, until it is done.
+    InTurn,
+}
+
+/// Requests that come in a step, first and last sent at these times (seconds).
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Came {
+    pub(super) requests: f64,
+    pub(super) sent: (f64, f64),
+}
+
+/// A stretch of time, seconds, and what a pod can do in it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Step {
+    pub(super) from: f64,
+    pub(super) to: f64,
+    /// So much work, in requests.
+    pub(super) most: f64,
+    /// How long a request takes where nobody waits, seconds.
+    pub(super) response: f64,
+    /// Requests that are there where nobody waits.
+    pub(super) usual: f64,
+}
+
+/// Requests that are done while their senders wait.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Done {
+    pub(super) requests: f64,
+    pub(super) sent: (f64, f64),
+    /// When, on average, seconds.
+    pub(super) at: f64,
+}
+
+impl Done {
+    /// How long they took, seconds.
+    pub(super) fn age(&self) -> f64 {
+        (self.at - (self.sent.0 + self.sent.1) / 2.0).max(0.0)
+    }
+}
+
+/// Requests that came one after the other.
+#[derive(Debug, Clone, Copy)]
+struct Batch {
+    requests: f64,
+    /// Those of them whose senders wait.
+    alive: f64,
+    /// When the first and the last was sent, seconds.
+    sent: (f64, f64),
+    /// What the line's clock says when the first and the last is done.
+    done: (f64, f64),
+}
+
+impl From<Came> for Batch {
+    fn from(came: Came) -> Self {
+        Batch {
+            requests: came.requests,
+            alive: came.requests,
+            sent: came.sent,
+            done: (0.0, 0.0),
+        }
+    }
+}
+
+impl Batch {
+    /// Takes the first part away.
+    fn take(&mut self, share: f64) -> Batch {
+        let middle = |(first, last): (f64, f64)| first + (last - first) * share;
+        let taken = Batch {
+            requests: self.requests * share,
+            alive: self.alive * share,
+            sent: (self.sent.0, middle(self.sent)),
+            done: (self.done.0, middle(self.done)),
+        };
+        self.requests -= taken.requests;
+        self.alive -= taken.alive;
+        (self.sent.0, self.done.0) = (taken.sent.1, taken.done.1);
+        taken
+    }
+}
+
+/// Appends a batch, or joins it to the last one if both together were sent within `span` seconds.
+fn append(queue: &mut VecDeque<Batch>, batch: Batch, span: f64) {
+    match queue.back_mut() {
+        Some(last) if batch.sent.1 - last.sent.0 <= span => {
+            last.requests += batch.requests;
+            last.alive += batch.alive;
+            (last.sent.1, last.done.1) = (batch.sent.1, batch.done.1);
+        }
+        _ => queue.push_back(batch),
+    }
+}
+
+/// Requests of like work.
+#[derive(Debug, Clone)]
+struct Kind {
+    /// Their work over the mean.
+    size: f64,
+    /// First those whose senders have left, which came first.
+    left: VecDeque<Batch>,
+    waiting: VecDeque<Batch>,
+}
+
+impl Kind {
+    fn new(size: f64) -> Self {
+        Kind {
+            size,
+            left: VecDeque::new(),
+            waiting: VecDeque::new(),
+        }
+    }
+
+    fn first(&mut self) -> Option<&mut Batch> {
+        self.left.front_mut().or_else(|| self.waiting.front_mut())
+    }
+
+    fn drop_first(&mut self) {
+        if self.left.pop_front().is_none() {
+            self.waiting.pop_front();
+        }
+    }
+
+    /// Adds a batch, which comes last, at some time (seconds).
+    fn add(&mut self, batch: Batch, now: f64) {
+        let queue = if batch.alive > 0.0 {
+            &mut self.waiting
+        } else {
+            &mut self.left
+        };
+        let oldest = queue.front().map_or(now, |oldest| oldest.sent.0);
+        append(queue, batch, GRAIN * (now - oldest));
+    }
+
+    fn batches(&mut self) -> impl Iterator<Item = &mut Batch> {
+        self.left.iter_mut().chain(&mut self.waiting)
+    }
+
+    fn clear(&mut self) {
+        self.left.clear();
+        self.waiting.clear();
+    }
+}
+
+/// The requests before one pod, those being answered among them.
+#[derive(Debug, Clone)]
+pub(super) struct Line {
+    /// So many are worked on at once; none if all are in turn.
+    slots: f64,
+    /// Those that are worked on at once.
+    kinds: Vec<Kind>,
+    /// Those behind them.
+    behind: Kind,
+    /// What each request has got that was worked on all the time, in mean requests.
+    clock: f64,
+    /// Requests in batches, those worked on among them, and those whose senders wait.
+    queued: f64,
+    inside: f64,
+    alive: f64,
+    /// Requests that are here without waiting for one another.
+    usual: f64,
+}
+
+/// Batches of a line are joined within this share of the age of its first.
+const GRAIN: f64 = 0.02;
+/// Fewer requests are none.
+const NOBODY: f64 = 1e-9;
+
+impl Line {
+    /// An empty line for requests whose works are these, over the mean, each as likely.
+    pub(super) fn new(order: Order, sizes: &[f64]) -> Self {
+        let (slots, sizes) = match order {
+            Order::Together(slots) => (slots, sizes),
+            Order::InTurn => (0.0, &[][..]),
+        };
+        Line {
+            slots,
+            kinds: sizes.iter().map(|&size| Kind::new(size)).collect(),
+            behind: Kind::new(1.0),
+            clock: 0.0,
+            queued: 0.0,
+            inside: 0.0,
+            alive: 0.0,
+            usual: 0.0,
+        }
+    }
+
+    /// Requests whose senders wait.
+    pub(super) fn alive(&self) -> f64 {
+        self.alive + self.usual
+    }
+
+    /// What the pod has to work on, requests.
+    pub(super) fn held(&self) -> f64 {
+        self.queued + self.usual
+    }
+
+    /// Whether there is more than the rate of arrivals makes it.
+    pub(super) fn waits(&self) -> bool {
+        self.queued > 0.0
+    }
+
+    /// Lets a step pass; says how much work was done, in requests, and for whom that was.
+    pub(super) fn step(&mut self, came: Came, step: &Step, done: &mut Vec<Done>) -> f64 {
+        if self.held() + came.requests - step.usual <= step.most {
+            return self.clear((step.from + step.to) / 2.0, done) + self.pass(came, step, done);
+        }
+        let here = Came {
+            requests: std::mem::take(&mut self.usual),
+            sent: (step.from - step.response, step.from),
+        };
+        let left = if self.slots > 0.0 {
+            self.put(here.into(), self.clock, self.clock);
+            self.share(came, step, done)
+        } else {
+            self.put_behind(here.into());
+            self.put_behind(came.into());
+            self.serve(step, done)
+        };
+        if self.queued < NOBODY {
+            self.forget();
+        }
+        step.most - left
+    }
+
+    /// All that wait are done at some time; how many that were.
+    fn clear(&mut self, at: f64, done: &mut Vec<Done>) -> f64 {
+        let all = self.queued;
+        if all > 0.0 {
+            let answered = self
+                .batches()
+                .filter(|batch| batch.alive > 0.0)
+                .map(|batch| Done {
+                    requests: batch.alive,
+                    sent: batch.sent,
+                    at,
+                });
+            done.extend(answered);
+            self.forget();
+        }
+        all
+    }
+
+    /// Nobody waits for another.
+    fn pass(&mut self, came: Came, step: &Step, done: &mut Vec<Done>) -> f64 {
+        let here = self.usual + came.requests;
+        let passed = (here - step.usual).max(0.0);
+        self.usual = here - passed;
+        if passed > 0.0 {
+            let at = (step.from + step.to) / 2.0 + step.response;
+            done.push(Done {
+                requests: passed,
+                sent: came.sent,
+                at,
+            });
+        }
+        passed
+    }
+
+    /// Adds requests to those worked on; the clock says `first` and `last` when the first and the last of them begins.
+    fn put(&mut self, batch: Batch, first: f64, last: f64) {
+        if batch.requests < NOBODY {
+            return;
+        }
+        self.queued += batch.requests;
+        self.inside += batch.requests;
+        self.alive += batch.alive;
+        let share = 1.0 / self.kinds.len() as f64;
+        for kind in &mut self.kinds {
+            let part = Batch {
+                requests: batch.requests * share,
+                alive: batch.alive * share,
+                sent: batch.sent,
+                done: (first + kind.size, last + kind.size),
+            };
+            kind.add(part, batch.sent.1);
+        }
+    }
+
+    fn put_behind(&mut self, batch: Batch) {
+        if batch.requests >= NOBODY {
+            self.queued += batch.requests;
+            self.alive += batch.alive;
+            self.behind.add(batch, batch.sent.1);
+        }
+    }
+
+    fn forget(&mut self) {
+        self.kinds
+            .iter_mut()
+            .chain([&mut self.behind])
+            .for_each(Kind::clear);
+        (self.clock, self.queued, self.inside, self.alive) = (0.0, 0.0, 0.0, 0.0);
+    }
+
+    /// The first of those behind take the slots that are free; the clock said `first` when the first slot was.
+    fn admit(&mut self, first: f64) {
+        while self.slots - self.inside > NOBODY {
+            let room = self.slots - self.inside;
+            let Some(batch) = self.behind.first() else { return };
+            let batch = if batch.requests <= room {
+                let whole = *batch;
+                self.behind.drop_first();
+                whole
+            } else {
+                batch.take(room / batch.requests)
+            };
+            self.queued -= batch.requests;
+            self.alive -= batch.alive;
+            self.put(batch, first, self.clock);
+        }
+    }
+
+    /// Works on as many at once as may be; what is left of the step's work.
+    fn share(&mut self, came: Came, step: &Step, done: &mut Vec<Done>) -> f64 {
+        let begin = self.clock;
+        let mut left = step.most;
+        if self.inside + came.requests > self.slots || self.behind.first().is_some() {
+            self.put_behind(came.into());
+            self.admit(begin);
+            while left > 0.0 && self.inside > NOBODY {
+                // Whoever leaves is followed at once.
+                let before = self.clock;
+                left = self.share_turn(left, 0.0, step, done);
+                self.admit(before);
+            }
+            return left;
+        }
+        // They come evenly, and are here for half the step on average.
+        left = self.share_inside(left, came.requests / 2.0, step, done);
+        if left == 0.0 {
+            self.put(came.into(), begin, self.clock);
+            return 0.0;
+        }
+        // All that was here is done, and some of those that came.
+        self.forget();
+        let now = came.requests.min(left);
+        let mut rest = Batch::from(came);
+        if now > 0.0 {
+            let first = rest.take(now / came.requests);
+            done.push(Done {
+                requests: first.alive,
+                sent: first.sent,
+                at: (step.from + step.to) / 2.0 + step.response,
+            });
+        }
+        self.put(rest, 0.0, 0.0);
+        left - now
+    }
+
+    /// Works on those inside and so many `more`, until there are no others or the work is used up; what is left of it.
+    fn share_inside(&mut self, mut left: f64, more: f64, step: &Step, done: &mut Vec<Done>) -> f64 {
+        while left > 0.0 && self.inside > NOBODY {
+            left = self.share_turn(left, more, step, done);
+        }
+        left
+    }
+
+    /// The same until the next batch begins or ends to be done.
+    fn share_turn(&mut self, left: f64, more: f64, step: &Step, done: &mut Vec<Done>) -> f64 {
+        let sharing = self.inside + more;
+        let next = self.next_turn();
+        let to = next.min(self.clock + left / sharing);
+        let left = if to < next {
+            0.0
+        } else {
+            (left - (to - self.clock) * sharing).max(0.0)
+        };
+        self.clock = to;
+        let gone = if step.most > 0.0 {
+            1.0 - left / step.most
+        } else {
+            1.0
+        };
+        self.leave(step.from + (step.to - step.from) * gone, done);
+        left
+    }
+
+    /// Where on the clock the next batch begins or ends to be done.
+    fn next_turn(&mut self) -> f64 {
+        let clock = self.clock;
+        let turn = |kind: &mut Kind| {
+            let (first, last) = kind.first()?.done;
+            Some(if first > clock { first } else { last.max(clock) })
+        };
+        self.kinds
+            .iter_mut()
+            .filter_map(turn)
+            .fold(f64::INFINITY, f64::min)
+    }
+
+    /// Whoever is done by the clock leaves, at some time.
+    fn leave(&mut self, at: f64, done: &mut Vec<Done>) {
+        for place in 0..self.kinds.len() {
+            while let Some(first) = self.kinds[place].first() {
+                let (begin, end) = first.done;
+                if begin > self.clock || (begin == self.clock && end > begin) {
+                    break;
+                }
+                let batch = if end <= self.clock {
+                    let whole = *first;
+                    self.kinds[place].drop_first();
+                    whole
+                } else {
+                    first.take((self.clock - begin) / (end - begin))
+                };
+                self.inside = (self.inside - batch.requests).max(0.0);
+                self.is_done(batch, at, done);
+                if end > self.clock {
+                    break;
+                }
+            }
+        }
+    }
+
+    fn is_done(&mut self, batch: Batch, at: f64, done: &mut Vec<Done>) {
+        self.queued = (self.queued - batch.requests).max(0.0);
+        self.alive = (self.alive - batch.alive).max(0.0);
+        if batch.alive > 0.0 {
+            done.push(Done {
+                requests: batch.alive,
+                sent: batch.sent,
+                at,
+            });
+        }
+    }
+
+    /// Works on one after the other; what is left of the step's work.
+    fn serve(&mut self, step: &Step, done: &mut Vec<Done>) -> f64 {
+        let mut left = step.most;
+        while left > 0.0 {
+            let Some(first) = self.behind.first() else { break };
+            let before = left;
+            let batch = if first.requests <= left {
+                let whole = *first;
+                self.behind.drop_first();
+                whole
+            } else {
+                first.take(left / first.requests)
+            };
+            left = (left - batch.requests).max(0.0);
+            let gone = 1.0 - (before + left) / 2.0 / step.most;
+            self.is_done(batch, step.from + (step.to - step.from) * gone, done);
+        }
+        left
+    }
+
+    /// Senders of requests sent before some time (seconds) leave; how many. Their work stays.
+    pub(super) fn give_up(&mut self, before: f64) -> f64 {
+        let mut left = 0.0;
+        for kind in self.kinds.iter_mut().chain([&mut self.behind]) {
+            while let Some(&first) = kind.waiting.front() {
+                if (first.sent.0 + first.sent.1) / 2.0 > before {
+                    break;
+                }
+                kind.waiting.pop_front();
+                left += first.alive;
+                kind.add(Batch { alive: 0.0, ..first }, before);
+            }
+        }
+        self.alive = (self.alive - left).max(0.0);
+        left
+    }
+
+    /// The senders of a share leave, whenever they came; how many. Their work stays.
+    pub(super) fn abandon(&mut self, share: f64) -> f64 {
+        let left = self.alive() * share;
+        self.batches().for_each(|batch| batch.alive *= 1.0 - share);
+        self.alive *= 1.0 - share;
+        self.usual *= 1.0 - share;
+        left
+    }
+
+    /// Takes a share of everything away, and says how many requests ended.
+    pub(super) fn cut(&mut self, share: f64) -> f64 {
+        let ended = self.abandon(share);
+        self.batches().for_each(|batch| batch.requests *= 1.0 - share);
+        self.queued *= 1.0 - share;
+        self.inside *= 1.0 - share;
+        ended
+    }
+
+    fn batches(&mut self) -> impl Iterator<Item = &mut Batch> {
+        self.kinds
+            .iter_mut()
+            .chain([&mut self.behind])
+            .flat_map(Kind::batches)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: Order = Order::Together(f64::INFINITY);
+
+    /// Runs a line at a load (requests a second) of which it can do `most`; for each second what was answered, how
+    /// old that was on average, and what was worked.
+    fn run(line: &mut Line, most: f64, patience: f64, loads: &[f64]) -> Vec<(f64, f64, f64)> {
+        let mut seconds = Vec::new();
+        for (second, &load) in loads.iter().enumerate() {
+            let (mut answered, mut ages, mut worked) = (0.0, 0.0, 0.0);
+            for half in 0..2 {
+                let from = second as f64 + f64::from(half) * 0.5;
+                let to = from + 0.5;
+                let step = Step {
+                    from,
+                    to,
+                    most: most * 0.5,
+                    response: 0.1,
+                    usual: load.min(most) * 0.1,
+                };
+                let came = Came {
+                    requests: load * 0.5,
+                    sent: (from, to),
+                };
+                let mut done = Vec::new();
+                let before = line.held();
+                let work = line.step(came, &step, &mut done);
+                assert!(work <= step.most + 1e-9, "{work} of {}", step.most);
+                worked += work;
+                for some in &done {
+                    answered += some.requests;
+                    ages += some.requests * some.age();
+                }
+                line.give_up(to - patience);
+                assert!(line.alive() <= line.held() + 1e-9);
+                assert!(line.held() <= before + came.requests + 1e-9);
+            }
+            seconds.push((answered, ages / answered, worked));
+        }
+        seconds
+    }
+
+    fn loads(parts: &[(usize, f64)]) -> Vec<f64> {
+        parts
+            .iter()
+            .flat_map(|&(seconds, load)| vec![load; seconds])
+            .collect()
+    }
+
+    #[test]
+    fn what_comes_within_reach_is_answered_as_usual() {
+        for order in [ALL, Order::Together(30.0), Order::InTurn] {
+            let mut line = Line::new(order, &[0.5, 1.5]);
+            let seconds = run(&mut line, 10.0, f64::INFINITY, &loads(&[(10, 8.0)]));
+            let (answered, age, worked) = seconds[9];
+            assert!((answered - 8.0).abs() < 1e-9 && (worked - 8.0).abs() < 1e-9);
+            assert!((age - 0.1).abs() < 1e-9 && !line.waits());
+            assert!((line.held() - 0.8).abs() < 1e-9);
+        }
+    }
+
+    #[test]
+    fn in_turn_the_oldest_are_answered() {
+        let mut line = Line::new(Order::InTurn, &[1.0]);
+        let seconds = run(
+            &mut line,
+            10.0,
+            f64::INFINITY,
+            &loads(&[(20, 20.0), (20, 0.0), (5, 1.0)]),
+        );
+        assert!(
+            seconds[5..39]
+                .iter()
+                .all(|&(answered, ..)| (answered - 10.0).abs() < 1e-6)
+        );
+        // Of 400 requests in 20 s the last waits until all are answered.
+        assert!((seconds[19].1 - 10.0).abs() < 0.5, "{:?}", seconds[19]);
+        assert!((seconds[38].1 - 19.5).abs() < 0.7, "{:?}", seconds[38]);
+        assert!(!line.waits() && line.held() < 0.2);
+    }
+
+    #[test]
+    fn in_turn_nobody_is_answered_while_the_abandoned_are_worked_on() {
+        let mut line = Line::new(Order::InTurn, &[1.0]);
+        let seconds = run(&mut line, 10.0, 5.0, &loads(&[(60, 20.0), (130, 5.0)]));
+        let in_vain = |&(answered, _, worked): &(f64, f64, f64)| answered < 0.5 && worked > 9.99;
+        assert!(seconds[30..165].iter().all(in_vain), "{seconds:?}");
+        // 600 too many, worked off 5 a second faster than others come; who comes when 50 are left waits for 5 s.
+        assert!(seconds[177].0 > 9.0, "{:?}", seconds[177]);
+    }
+
+    /// With λ twice what can be done, 40.6 % of that is answered: `x = 2 (1 - e^-x)`, `2 e^-x`.
+    #[test]
+    fn together_half_the_work_is_for_requests_that_are_not_done_yet() {
+        let mut line = Line::new(ALL, &[1.0]);
+        let seconds = run(&mut line, 10.0, f64::INFINITY, &loads(&[(400, 20.0)]));
+        let late = &seconds[300..];
+        let answered = late.iter().map(|&(answered, ..)| answered).sum::<f64>() / 100.0;
+        assert!((answered - 4.06).abs() < 0.1, "{answered}");
+        let age = late.iter().map(|&(_, age, _)| age).sum::<f64>() / 100.0;
+        // Whoever is done at 350 s came at 350 s / e^1.594.
+        assert!(
+            (age / (350.0 * (1.0 - (-1.594_f64).exp())) - 1.0).abs() < 0.03,
+            "{age}"
+        );
+        assert!(late.iter().all(|&(.., worked)| (worked - 10.0).abs() < 1e-6));
+    }
+
+    /// Where all of one size are late, the small ones of many sizes are done in time for a while.
+    #[test]
+    fn together_small_requests_get_through() {
+        let sizes = [0.2, 0.4, 0.7, 1.1, 2.6];
+        let served = |sizes: &[f64]| {
+            let mut line = Line::new(ALL, sizes);
+            let seconds = run(&mut line, 10.0, 5.0, &loads(&[(15, 20.0)]));
+            seconds[10..].iter().map(|&(answered, ..)| answered).sum::<f64>() / 5.0
+        };
+        assert!(served(&[1.0]) < 0.5, "{}", served(&[1.0]));
+        assert!(served(&sizes) > 2.0, "{}", served(&sizes));
+    }
+
+    #[test]
+    fn few_batches_stand_for_many_requests() {
+        for order in [ALL, Order::Together(30.0), Order::InTurn] {
+            let mut line = Line::new(order, &[1.0]);
+            run(&mut line, 10.0, 5.0, &loads(&[(4000, 20.0)]));
+            let batches = line.batches().count();
+            assert!(batches < 200, "{order:?}: {batches}");
+        }
+    }
+}
