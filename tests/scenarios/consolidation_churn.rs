@@ -11,7 +11,11 @@ struct Price {
 }
 
 fn price(sets: &[&str]) -> Price {
-    let run = Run::logged(NAME, 1, sets, false);
+    price_of(1, sets)
+}
+
+fn price_of(seed: u64, sets: &[&str]) -> Price {
+    let run = Run::logged(NAME, seed, sets, false);
     let counts = run.record.counts;
     let hours = run.end() / 3600.0;
     let karpenters = run.record.costs.iter().filter(|(name, _)| *name != "m6i.large");
@@ -52,7 +56,7 @@ fn consolidating_at_once_saves_machines_and_moves_pods_all_the_time() {
     // Five minutes never pass without a pod coming or going.
     assert_eq!(never.evictions, 0.0);
     within("evictions an hour after five minutes", five.evictions, 0.0..=4.0);
-    within("saved after five minutes", saved(&five), -0.02..=0.03);
+    within("saved after five minutes", saved(&five), -0.05..=0.03);
 
     // At once also takes machines away just before the load comes back.
     assert!(
@@ -62,19 +66,22 @@ fn consolidating_at_once_saves_machines_and_moves_pods_all_the_time() {
     );
 }
 
-/// The policy of 1.14 that weighs dollars against disruption.
+/// The policy of 1.14 that weighs dollars against disruption. In single hours it may go the other way.
 #[test]
 fn balanced_moves_fewer_pods_for_the_same_money() {
-    let plain = price(&[]);
-    let balanced = price(&["NodePool/default: spec.disruption.consolidationPolicy=Balanced"]);
-    assert!(
-        balanced.evictions < 0.9 * plain.evictions,
-        "{}",
-        balanced.evictions
+    let policy = "NodePool/default: spec.disruption.consolidationPolicy=Balanced";
+    let ratio = |of: fn(&Price) -> f64| {
+        let sum = |sets: &[&str]| (1..=8).map(|seed| of(&price_of(seed, sets))).sum::<f64>();
+        sum(&[policy]) / sum(&[])
+    };
+    within(
+        "evictions against the plain policy",
+        ratio(|own| own.evictions),
+        0.5..=0.9,
     );
     within(
         "dollars against the plain policy",
-        balanced.usd / plain.usd,
-        0.9..=1.1,
+        ratio(|own| own.usd),
+        0.95..=1.05,
     );
 }
