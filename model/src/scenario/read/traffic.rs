@@ -1,6 +1,7 @@
 //! Load, service, proxy and CPU speeds.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::time::Duration;
 
 use super::super::{Files, Roles};
@@ -142,14 +143,18 @@ fn gpu_times(at: &Cursor<'_>) -> BTreeMap<String, Distribution> {
                 None => format!("there are {}", known.join(", ")),
             };
             at.error("E009", format!("no instance type has the GPU {name:?}"), &hint);
-        } else if times.contains_key(&model) {
-            at.error(
-                "E004",
-                format!("{model} is given twice"),
-                "letter case makes no difference",
-            );
-        } else if let Some(time) = at.distribution() {
-            times.insert(model, time);
+            continue;
+        }
+        match times.entry(model) {
+            Entry::Occupied(before) => {
+                let message = format!("{} is given twice", before.key());
+                at.error("E004", message, "letter case makes no difference");
+            }
+            Entry::Vacant(place) => {
+                if let Some(time) = at.distribution() {
+                    place.insert(time);
+                }
+            }
         }
     }
     times

@@ -19,10 +19,13 @@ pub(in crate::traffic) struct Solutions {
 
 #[derive(Debug, Default)]
 struct Found {
-    /// By the fingerprint of the state's numbers: those numbers, and the solution.
-    solutions: BTreeMap<u64, Vec<(Box<[u64]>, Solution)>>,
+    /// By the fingerprint of the state's numbers.
+    solutions: BTreeMap<u64, Vec<Solved>>,
     count: usize,
 }
+
+/// A state's numbers, and its solution.
+type Solved = (Box<[u64]>, Solution);
 
 impl Solutions {
     /// The solution of a state: known by its numbers to the last bit, or `solve`d.
