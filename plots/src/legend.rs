@@ -6,7 +6,7 @@ use plotters::element::{Circle, PathElement, Rectangle};
 use plotters::prelude::DrawingBackend;
 use plotters::style::Color as _;
 
-use crate::draw::{Outcome, Pen, rgb};
+use crate::draw::{Outcome, Pen, rgb, width};
 use crate::theme::Color;
 
 const SIZE: f64 = 12.0;
@@ -41,8 +41,7 @@ pub(crate) fn draw_legend<'a, DB: DrawingBackend>(
     pen: &Pen<'_>,
 ) -> Result<usize, DrawingAreaErrorKind<DB::ErrorType>> {
     let style = pen.text(SIZE, pen.theme.faint);
-    let width = i32::try_from(cell.dim_in_pixel().0).unwrap_or(i32::MAX);
-    let (left, right) = (pen.px(SIDE), width - pen.px(SIDE));
+    let (left, right) = (pen.px(SIDE), width(cell) - pen.px(SIDE));
     let (mut x, mut row) = (left, 0);
     let mut rows = 0;
     for (label, swatch) in entries {

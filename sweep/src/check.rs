@@ -1,6 +1,8 @@
 //! Axes held against the scenario before anything is run: is there such a field, does it take such values, and does
 //! it do anything at all?
 
+use std::collections::BTreeSet;
+
 use model::document::{Diagnostic, Severity, closest};
 use model::scenario::{Base, Report, parse_field};
 
@@ -27,7 +29,7 @@ pub struct Tried {
 struct Value {
     axis: usize,
     level: usize,
-    said: Result<Vec<Diagnostic>, Vec<Diagnostic>>,
+    said: Vec<Diagnostic>,
 }
 
 impl Tried {
@@ -38,15 +40,13 @@ impl Tried {
             Ok((_, report)) | Err(report) => report,
         };
         let said = |level: &Level| {
-            let of = |report: Report, severity: Severity| {
-                let mut problems = report.problems;
-                problems.retain(|problem| problem.severity == severity);
-                problems
+            let (severity, report) = match base.with(&plan.sets_with(level.sets.iter().cloned())) {
+                Ok((_, report)) => (Severity::Warning, report),
+                Err(report) => (Severity::Error, report),
             };
-            match base.with(&plan.sets_with(level.sets.iter().cloned())) {
-                Ok((_, report)) => Ok(of(report, Severity::Warning)),
-                Err(report) => Err(of(report, Severity::Error)),
-            }
+            let mut problems = report.problems;
+            problems.retain(|problem| problem.severity == severity);
+            problems
         };
         let values = plan.axes.iter().enumerate().flat_map(|(axis, own)| {
             tried(own).into_iter().map(move |(level, own)| Value {
@@ -65,11 +65,11 @@ impl Tried {
     /// not go together with another is no mistake of the axis; such configurations are refused when they come up.
     #[must_use]
     pub fn problems(&self, plan: &Plan, base: &Base, file: &str) -> Report {
-        let is_own = |problem: &&Diagnostic| matches!(problem.code, "E002" | "E003" | "E009" | "E011");
-        let mut told = self.about_axes(plan, base, file, |said| said.as_ref().err(), is_own);
-        // A field that does not exist is told once, not for each value.
-        once(&mut told, |problem| (problem.line, problem.code));
-        Report::new(told)
+        let is_own = |problem: &Diagnostic| {
+            let code = matches!(problem.code, "E002" | "E003" | "E009" | "E011");
+            problem.severity == Severity::Error && code
+        };
+        Report::new(self.about_axes(plan, base, file, is_own))
     }
 
     /// What a sweep does all the same, as warnings: values that make no scenario whatever else is set (`check` says the
@@ -77,43 +77,43 @@ impl Tried {
     /// of a value, but not of the current settings.
     #[must_use]
     pub fn warnings(&self, plan: &Plan, base: &Base, file: &str) -> Report {
-        let mut told = self.about_axes(plan, base, file, |said| said.as_ref().ok(), |_| true);
-        once(&mut told, |problem| (problem.line, problem.code));
+        let mut told = self.about_axes(plan, base, file, |problem| problem.severity == Severity::Warning);
         told.extend(self.refused(plan, base, file));
         Report::new(told)
     }
 
-    /// What is said of values and not of the current settings, as told of their axes.
-    fn about_axes<'t>(
-        &'t self,
+    /// What is said of values and not of the current settings, as told of their axes; a code once for each axis, not for
+    /// each value.
+    fn about_axes(
+        &self,
         plan: &Plan,
         base: &Base,
         file: &str,
-        said: impl Fn(&'t Result<Vec<Diagnostic>, Vec<Diagnostic>>) -> Option<&'t Vec<Diagnostic>>,
-        is_told: impl Fn(&&'t Diagnostic) -> bool,
+        is_told: impl Fn(&Diagnostic) -> bool,
     ) -> Vec<Diagnostic> {
+        let mut seen = BTreeSet::new();
         let mut told = Vec::new();
         for value in &self.values {
             let axis = &plan.axes[value.axis];
-            let problems = said(&value.said).into_iter().flatten().filter(&is_told);
-            let fresh = problems.filter(|problem| !self.current.contains(&problem.to_string()));
-            told.extend(
-                fresh.map(|problem| about_axis(axis, &axis.levels[value.level], problem, base, file)),
-            );
+            for problem in value.said.iter().filter(|problem| is_told(problem)) {
+                let is_fresh = !self.current.contains(&problem.to_string());
+                if is_fresh && seen.insert((value.axis, problem.code)) {
+                    told.push(about_axis(axis, &axis.levels[value.level], problem, base, file));
+                }
+            }
         }
         told
     }
 
     /// Values that make no scenario, whatever else is set.
     fn refused(&self, plan: &Plan, base: &Base, file: &str) -> Vec<Diagnostic> {
-        let refused = self.values.iter().filter_map(|value| {
-            let error = value.said.as_ref().err()?.first()?;
-            Some((value, error))
-        });
-        let mut points = None;
+        let points = asked_about(plan);
         let mut found = Vec::new();
-        for (value, error) in refused {
-            let points = points.get_or_insert_with(|| asked_about(plan));
+        for value in &self.values {
+            let first = value.said.first();
+            let Some(error) = first.filter(|problem| problem.severity == Severity::Error) else {
+                continue;
+            };
             let is_refused = |point: &Point| {
                 let mut point = point.clone();
                 point[value.axis] = value.level as u32;
@@ -123,7 +123,7 @@ impl Tried {
                         problems.any(|other| (other.code, &other.field) == (error.code, &error.field))
                     })
             };
-            if !points.is_empty() && points.iter().all(is_refused) {
+            if points.iter().all(is_refused) {
                 let axis = &plan.axes[value.axis];
                 found.push(Diagnostic {
                     severity: Severity::Warning,
@@ -137,17 +137,6 @@ impl Tried {
         }
         found
     }
-}
-
-/// Keeps the first of those that are the same.
-fn once<K: PartialEq>(problems: &mut Vec<Diagnostic>, key: impl Fn(&Diagnostic) -> K) {
-    let mut seen = Vec::new();
-    problems.retain(|problem| {
-        let own = key(problem);
-        let fresh = !seen.contains(&own);
-        seen.push(own);
-        fresh
-    });
 }
 
 fn tried(axis: &Axis) -> Vec<(usize, &Level)> {
@@ -166,10 +155,9 @@ fn about_axis(axis: &Axis, level: &Level, problem: &Diagnostic, base: &Base, fil
             level.label, problem.field, problem.message
         ),
     };
-    let hint = match (problem.hint.is_empty(), fields_hint(axis, base)) {
-        (false, _) => problem.hint.clone(),
-        (true, Some(hint)) => hint,
-        (true, None) => String::new(),
+    let hint = match problem.hint.as_str() {
+        "" => fields_hint(axis, base).unwrap_or_default(),
+        own => own.to_owned(),
     };
     Diagnostic {
         message,

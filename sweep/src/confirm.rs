@@ -7,6 +7,7 @@ use rayon::prelude::*;
 
 use crate::engine::{CURRENT, Configuration, Fate, Model};
 use crate::plan::Plan;
+use crate::statistics::same;
 
 /// Axes, of those given, whose settings the chosen configuration can do without, one after the other: with the field
 /// left as it is, every run on the fresh seeds ends in the same numbers. `chosen` is what [`confirm`] returned.
@@ -22,19 +23,14 @@ pub fn superfluous<M: Model>(
     };
     let mut without = Vec::new();
     for &axis in axes {
-        without.push(axis);
-        let Ok(prepared) = model.prepare(&sets_without(plan, point, &without)) else {
-            without.pop();
+        let more: Vec<usize> = without.iter().copied().chain([axis]).collect();
+        let Ok(prepared) = model.prepare(&sets_without(plan, point, &more)) else {
             continue;
         };
-        let same = |(seed, run): (u64, &Vec<f64>)| {
-            let own = model.run(&prepared, fresh(first_seed, seed));
-            own.iter()
-                .map(|value| value.to_bits())
-                .eq(run.iter().map(|value| value.to_bits()))
-        };
-        if !(0..).zip(&chosen.runs).all(same) {
-            without.pop();
+        let is_same =
+            |(seed, run): (u64, &Vec<f64>)| same(&model.run(&prepared, fresh(first_seed, seed)), run);
+        if (0..).zip(&chosen.runs).all(is_same) {
+            without = more;
         }
     }
     without

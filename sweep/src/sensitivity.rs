@@ -19,8 +19,8 @@ use std::collections::BTreeMap;
 
 use crate::additive::Additive;
 use crate::design::{Design, Point, trajectories};
-use crate::effects::{Looked, bin, joint, sizes};
-use crate::engine::{Configuration, Fate};
+use crate::effects::{Looked, bin, joint, over_seeds, sizes};
+use crate::engine::Configuration;
 use crate::measure::Measure;
 use crate::plan::Plan;
 use crate::statistics::{CONFIDENCE, Estimate, mean, two_sided};
@@ -54,11 +54,6 @@ type Index<'a> = dyn Fn(&[(&Point, f64)], usize) -> f64 + 'a;
 /// The sensitivity of each objective; none of an optimizer's configurations, nor without two of them.
 #[must_use]
 pub fn sensitivity(plan: &Plan, configurations: &[Configuration]) -> Vec<Sensitivity> {
-    let by_point: BTreeMap<&Point, &Configuration> = configurations
-        .iter()
-        .filter(|own| !matches!(own.fate, Fate::Refused(_)))
-        .filter_map(|own| Some((own.point.as_ref()?, own)))
-        .collect();
     let looked = Looked::new(plan, configurations);
     if looked.with.len() < 2 || looked.seeds == 0 {
         return Vec::new();
@@ -71,6 +66,7 @@ pub fn sensitivity(plan: &Plan, configurations: &[Configuration]) -> Vec<Sensiti
                 seed,
             } => {
                 let walks = trajectories(&plan.axes, count, seed);
+                let by_point = looked.with.iter().copied().collect();
                 Indices::Morris(morris(plan, &walks, &by_point, *measure))
             }
             _ if looked.is_complete => exact(plan, &looked, *measure),
@@ -112,22 +108,11 @@ const GROUPS: usize = 20;
 
 /// First-order indices from a part of the combinations; configurations without a number are left out.
 fn estimated(plan: &Plan, looked: &Looked<'_>, measure: Measure) -> Indices {
-    let bins_of = looked.bins(plan);
-    let (rows, runs): (Vec<&[usize]>, Vec<Vec<f64>>) = bins_of
-        .iter()
-        .zip(&looked.with)
-        .map(|(row, (_, own))| {
-            let runs = own.runs[..looked.seeds].iter().map(|run| run[measure.index()]);
-            (row.as_slice(), runs.collect::<Vec<f64>>())
-        })
-        .filter(|(_, runs)| runs.iter().all(|value| !value.is_nan()))
-        .unzip();
+    let bins = looked.bins(plan);
+    let (rows, by_seed) = looked.known(&bins, measure);
     let sizes = sizes(plan);
     let together = joint(&rows, &sizes).is_some();
-    let by_seed: Vec<Vec<f64>> = (0..looked.seeds)
-        .map(|seed| runs.iter().map(|own| own[seed]).collect())
-        .collect();
-    let means: Vec<f64> = runs.iter().map(|own| mean(own)).collect();
+    let means = over_seeds(&by_seed);
     let of_axis = |axis: usize| {
         let all: Vec<usize> = (0..sizes.len()).collect();
         let (with, without): (Vec<usize>, Vec<usize>) = if together {
@@ -159,10 +144,9 @@ fn estimated(plan: &Plan, looked: &Looked<'_>, measure: Measure) -> Indices {
 /// The share of the variance that a model explains beyond a smaller one, less what it would explain of noise; 0 where
 /// nothing varies, NaN if there are no configurations to spare.
 fn explained(with: &Additive, without: &Additive, values: &[f64]) -> f64 {
-    let all = squares(values.iter().copied());
-    if all <= f64::EPSILON * values.iter().map(|value| value * value).sum::<f64>() {
+    let Some(all) = varied(values.iter().copied()) else {
         return 0.0;
-    }
+    };
     if with.freedom() == 0 {
         return f64::NAN;
     }
@@ -185,7 +169,7 @@ fn jackknife(rows: &[&[usize]], values: &[f64], number: impl Fn(&[&[usize]], &[f
     };
     let all: Vec<f64> = (0..groups).map(without).collect();
     let spread = squares(all.iter().copied()) * (groups - 1) as f64 / groups as f64;
-    two_sided(groups - 1) * spread.sqrt()
+    two_sided(CONFIDENCE, groups - 1) * spread.sqrt()
 }
 
 fn squares(values: impl Iterator<Item = f64> + Clone) -> f64 {
@@ -194,12 +178,21 @@ fn squares(values: impl Iterator<Item = f64> + Clone) -> f64 {
     values.map(|value| (value - mean).powi(2)).sum()
 }
 
+/// The squares of the distances from the mean; `None` where rounding is all that varies.
+fn varied(values: impl Iterator<Item = f64> + Clone) -> Option<f64> {
+    let all = squares(values.clone());
+    if all <= f64::EPSILON * values.map(|value| value * value).sum::<f64>() {
+        None
+    } else {
+        Some(all)
+    }
+}
+
 /// The share of the variance between the means of an axis's levels.
 fn first_order(plan: &Plan, sample: &[(&Point, f64)], axis: usize) -> f64 {
-    let all = squares(sample.iter().map(|(_, value)| *value));
-    if all <= f64::EPSILON * sample.iter().map(|(_, value)| value * value).sum::<f64>() {
+    let Some(all) = varied(sample.iter().map(|(_, value)| *value)) else {
         return 0.0;
-    }
+    };
     let mut groups: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
     for (point, value) in sample {
         let own = bin(&plan.axes[axis], point[axis]);
@@ -211,10 +204,9 @@ fn first_order(plan: &Plan, sample: &[(&Point, f64)], axis: usize) -> f64 {
 
 /// The share of the variance that is left when all other axes are fixed.
 fn total(sample: &[(&Point, f64)], axis: usize) -> f64 {
-    let all = squares(sample.iter().map(|(_, value)| *value));
-    if all <= f64::EPSILON * sample.iter().map(|(_, value)| value * value).sum::<f64>() {
+    let Some(all) = varied(sample.iter().map(|(_, value)| *value)) else {
         return 0.0;
-    }
+    };
     let mut groups: BTreeMap<Point, Vec<f64>> = BTreeMap::new();
     for (point, value) in sample {
         let mut rest = (*point).clone();

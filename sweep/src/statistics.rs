@@ -33,7 +33,7 @@ impl Estimate {
             let error = deviation(values) / (count as f64).sqrt();
             // A quantile times an error of nothing is nothing.
             if error > 0.0 {
-                error * quantile(1.0 - (1.0 - confidence) / 2.0, count - 1)
+                error * two_sided(confidence, count - 1)
             } else {
                 0.0
             }
@@ -93,8 +93,14 @@ pub fn quantile(probability: f64, freedom: usize) -> f64 {
 
 /// What a standard error is multiplied by for half an interval.
 #[must_use]
-pub fn two_sided(freedom: usize) -> f64 {
-    quantile(1.0 - (1.0 - CONFIDENCE) / 2.0, freedom)
+pub fn two_sided(confidence: f64, freedom: usize) -> f64 {
+    quantile(1.0 - (1.0 - confidence) / 2.0, freedom)
+}
+
+/// Whether two runs have the same numbers, to the last digit.
+#[must_use]
+pub fn same(one: &[f64], other: &[f64]) -> bool {
+    one.iter().zip(other).all(|(a, b)| a.to_bits() == b.to_bits())
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::fs;
 use model::scenario::{Base, Source};
 use sweep::answer::{best, choose, current};
 use sweep::check::{Reason, without_effect};
-use sweep::effects::{effects, identical};
+use sweep::effects::{effects, pairs};
 use sweep::front::hypervolume;
 use sweep::journal::Journal;
 use sweep::{Configuration, Design, Engine, Fate, Measure, Model, Plan, Shard, Simulator, Store, Watch};
@@ -191,8 +191,8 @@ fn threshold_and_cooldown() {
 
     // cooldownPeriod does nothing at min 1, and check knows why.
     let cooldown = swept.axis("cooldown");
-    let idle = identical(&swept.plan, &swept.found);
-    assert!(idle.iter().any(|own| own.axis == cooldown), "{idle:?}");
+    let pairs = pairs(&swept.plan, &swept.found);
+    assert!(pairs[cooldown].is_idle(), "{pairs:?}");
     assert_eq!(
         swept.reasons[cooldown].as_ref().map(|reason| reason.code),
         Some("K001")

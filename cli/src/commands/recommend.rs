@@ -9,7 +9,7 @@ use sweep::confirm::{confirm, superfluous, without};
 use sweep::engine::CURRENT;
 use sweep::journal::JOURNAL;
 use sweep::patch::{Change, Home, changes, diff, kubectl};
-use sweep::statistics::{CONFIDENCE, Estimate, mean};
+use sweep::statistics::{CONFIDENCE, Estimate, mean, same};
 use sweep::{Configuration, Measure, Shard, Simulator};
 
 use super::Answer;
@@ -171,8 +171,7 @@ impl Advice<'_> {
         let objectives = self.answer.sweep.plan.objectives.iter();
         let of = |measure: &Measure| {
             let (with, without) = (self.fresh[1].values(*measure), doubt.without.values(*measure));
-            let same = with.iter().zip(&without).all(|(a, b)| a.to_bits() == b.to_bits());
-            (!same).then(|| (*measure, Estimate::difference(&with, &without, CONFIDENCE)))
+            (!same(&with, &without)).then(|| (*measure, Estimate::difference(&with, &without, CONFIDENCE)))
         };
         objectives.filter_map(of).collect()
     }

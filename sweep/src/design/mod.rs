@@ -84,13 +84,17 @@ impl Design {
     #[must_use]
     pub fn planned(self, axes: &[Axis]) -> Option<Vec<Point>> {
         let mut points = self.points(axes)?;
-        if matches!(
-            self,
-            Design::Random { .. } | Design::Latin { .. } | Design::Sobol { .. }
-        ) {
-            points.extend(probe::probes(axes, &points));
-        }
+        points.extend(self.probes(axes, &points));
         Some(points)
+    }
+
+    /// The probes beside a sample; none beside other designs.
+    #[must_use]
+    pub fn probes(self, axes: &[Axis], own: &[Point]) -> Vec<Point> {
+        match self {
+            Design::Random { .. } | Design::Latin { .. } | Design::Sobol { .. } => probe::probes(axes, own),
+            Design::Grid | Design::Morris { .. } | Design::Optimize { .. } => Vec::new(),
+        }
     }
 
     /// The configurations, each once, in a fixed order; `None` for the optimizer, which does not know yet.

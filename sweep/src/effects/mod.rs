@@ -19,7 +19,7 @@ use crate::design::{Design, Point};
 use crate::engine::{Configuration, Fate};
 use crate::measure::Measure;
 use crate::plan::Plan;
-use crate::statistics::{CONFIDENCE, Estimate};
+use crate::statistics::{CONFIDENCE, Estimate, same};
 
 pub(crate) use sampled::joint;
 
@@ -62,6 +62,36 @@ pub struct Pairs {
     pub same: usize,
 }
 
+impl Pairs {
+    /// Whether the axis makes no difference at all: every number of every seed is the same in all pairs that there are.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.all > 0 && self.same == self.all
+    }
+
+    /// Whether the axis makes a difference in some pair.
+    #[must_use]
+    pub fn is_felt(&self) -> bool {
+        self.same < self.all
+    }
+}
+
+impl Effect {
+    fn of(
+        plan: &Plan,
+        axis: usize,
+        measure: Measure,
+        level: impl FnMut((usize, String)) -> LevelEffect,
+    ) -> Self {
+        let levels = bins(&plan.axes[axis]).into_iter().enumerate().map(level);
+        Effect {
+            axis,
+            measure,
+            levels: levels.collect(),
+        }
+    }
+}
+
 /// The configurations that effects are computed from.
 pub(crate) struct Looked<'a> {
     /// Those of the design that have runs, without probes beside it.
@@ -99,6 +129,33 @@ impl<'a> Looked<'a> {
         };
         self.with.iter().map(|(point, _)| of(point)).collect()
     }
+
+    /// Of the configurations that have a number for every seed: their bins, and seed by seed those numbers.
+    pub(crate) fn known<'b>(
+        &self,
+        bins: &'b [Vec<usize>],
+        measure: Measure,
+    ) -> (Vec<&'b [usize]>, Vec<Vec<f64>>) {
+        let of = |own: &Configuration| -> Vec<f64> {
+            let runs = own.runs[..self.seeds].iter();
+            runs.map(|run| run[measure.index()]).collect()
+        };
+        let (rows, runs): (Vec<&[usize]>, Vec<Vec<f64>>) = bins
+            .iter()
+            .zip(&self.with)
+            .map(|(row, (_, own))| (row.as_slice(), of(own)))
+            .filter(|(_, runs)| !runs.iter().any(|value| value.is_nan()))
+            .unzip();
+        let by_seed = (0..self.seeds).map(|seed| runs.iter().map(|own| own[seed]).collect());
+        (rows, by_seed.collect())
+    }
+}
+
+/// By configuration, the mean over seeds.
+pub(crate) fn over_seeds(by_seed: &[Vec<f64>]) -> Vec<f64> {
+    let rows = by_seed.first().map_or(0, Vec::len);
+    let of = |row: usize| by_seed.iter().map(|own| own[row]).sum::<f64>() / by_seed.len() as f64;
+    (0..rows).map(of).collect()
 }
 
 /// Seeds that effects and shares of the variance are computed from: those that every configuration of the design has,
@@ -142,7 +199,8 @@ fn with_runs(configurations: &[Configuration]) -> impl Iterator<Item = (&Point, 
 }
 
 /// The bin of a level.
-pub(crate) fn bin(axis: &Axis, level: u32) -> usize {
+#[must_use]
+pub fn bin(axis: &Axis, level: u32) -> usize {
     let count = axis.levels.len();
     if count <= MOST_LEVELS {
         level as usize
@@ -217,15 +275,7 @@ fn plain(plan: &Plan, looked: &Looked<'_>, measure: Measure) -> Vec<Effect> {
                 step: last.map(|last| Estimate::difference(&by_seed, &last, CONFIDENCE)),
             }
         };
-        Effect {
-            axis,
-            measure,
-            levels: bins(&plan.axes[axis])
-                .into_iter()
-                .enumerate()
-                .map(level)
-                .collect(),
-        }
+        Effect::of(plan, axis, measure, level)
     };
     (0..plan.axes.len()).map(of_axis).collect()
 }
@@ -266,21 +316,12 @@ pub fn pairs(plan: &Plan, configurations: &[Configuration]) -> Vec<Pairs> {
     (0..plan.axes.len()).map(of).collect()
 }
 
-/// Axes that make no difference at all: whatever pair of configurations differs in nothing else, every number of
-/// every seed is the same. An axis of which there is no such pair is not among them.
-#[must_use]
-pub fn identical(plan: &Plan, configurations: &[Configuration]) -> Vec<Pairs> {
-    let mut pairs = pairs(plan, configurations);
-    pairs.retain(|own| own.all > 0 && own.same == own.all);
-    pairs
-}
-
 /// Whether all numbers of the seeds that both have are the same.
 fn is_same(one: &Configuration, other: &Configuration) -> bool {
     one.runs
         .iter()
         .zip(&other.runs)
-        .all(|(a, b)| a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits()))
+        .all(|(one, other)| same(one, other))
 }
 
 /// Levels beside each other of which nobody can say which is better: label, label, and the difference.
@@ -325,12 +366,12 @@ mod tests {
         assert!(alike(&effects[0]).is_empty());
         assert_eq!(alike(&effects[1]).len(), 2);
         assert_eq!(
-            identical(&plan, &found),
-            [Pairs {
+            pairs(&plan, &found)[1],
+            Pairs {
                 axis: 1,
                 all: 4,
                 same: 4
-            }]
+            }
         );
         assert_eq!(
             pairs(&plan, &found)[0],

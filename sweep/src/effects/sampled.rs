@@ -7,48 +7,38 @@
 
 use crate::additive::{Additive, product};
 use crate::axis::Axis;
-use crate::engine::Configuration;
 use crate::measure::Measure;
 use crate::plan::Plan;
 use crate::statistics::{CONFIDENCE, Estimate, two_sided};
 
-use super::{Effect, LevelEffect, Looked, bin, bins, sizes};
+use super::{Effect, LevelEffect, Looked, bin, over_seeds, sizes};
+
+/// Of a level that no configuration has.
+const UNKNOWN: Estimate = Estimate {
+    mean: f64::NAN,
+    half: f64::INFINITY,
+    count: 0,
+};
 
 /// Means of an additive model, where combinations are missing. Configurations without a number are left out.
 pub(super) fn effects(plan: &Plan, looked: &Looked<'_>, measure: Measure) -> Vec<Effect> {
-    let all = looked.bins(plan);
-    let is_known = |own: &Configuration| {
-        own.runs[..looked.seeds]
-            .iter()
-            .all(|run| !run[measure.index()].is_nan())
-    };
-    let (rows, known): (Vec<&[usize]>, Vec<&Configuration>) = all
-        .iter()
-        .zip(&looked.with)
-        .filter(|(_, (_, own))| is_known(own))
-        .map(|(row, (_, own))| (row.as_slice(), *own))
-        .unzip();
-    let by_seed: Vec<Vec<f64>> = (0..looked.seeds)
-        .map(|seed| known.iter().map(|own| own.runs[seed][measure.index()]).collect())
-        .collect();
+    let bins = looked.bins(plan);
+    let (rows, by_seed) = looked.known(&bins, measure);
     let sizes = sizes(plan);
     let shares = shares(plan, &sizes);
-    let joint = joint(&rows, &sizes);
+    let joint = joint(&rows, &sizes).map(|model| Judge::new(model, &by_seed));
     let of_axis = |axis: usize| {
-        let alone = joint.is_none().then(|| Additive::new(&rows, &sizes, &[axis]));
-        let judge = joint
-            .as_ref()
-            .or(alone.as_ref())
-            .map(|model| Judge::new(model, &by_seed));
-        let weights = |bin: usize| judge.as_ref()?.model.mean_of(axis, bin, &shares);
-        let estimate = |weights: Option<Vec<f64>>| match (&judge, weights) {
-            (Some(judge), Some(weights)) => judge.estimate(&weights),
-            _ => Estimate {
-                mean: f64::NAN,
-                half: f64::INFINITY,
-                count: 0,
-            },
+        let alone;
+        let judge = match &joint {
+            Some(judge) => judge,
+            None => {
+                alone = Judge::new(Additive::new(&rows, &sizes, &[axis]), &by_seed);
+                &alone
+            }
         };
+        let weights = |bin: usize| judge.model.mean_of(axis, bin, &shares);
+        let estimate =
+            |weights: Option<Vec<f64>>| weights.map_or(UNKNOWN, |weights| judge.estimate(&weights));
         let step = |bin: usize| -> Option<Vec<f64>> {
             let (own, before) = (weights(bin)?, weights(bin - 1)?);
             Some(
@@ -64,15 +54,7 @@ pub(super) fn effects(plan: &Plan, looked: &Looked<'_>, measure: Measure) -> Vec
             value: estimate(weights(bin)),
             step: (bin > 0).then(|| estimate(step(bin))),
         };
-        Effect {
-            axis,
-            measure,
-            levels: bins(&plan.axes[axis])
-                .into_iter()
-                .enumerate()
-                .map(level)
-                .collect(),
-        }
+        Effect::of(plan, axis, measure, level)
     };
     (0..plan.axes.len()).map(of_axis).collect()
 }
@@ -100,21 +82,17 @@ fn shares(plan: &Plan, sizes: &[usize]) -> Vec<Vec<f64>> {
 }
 
 /// Estimates of a fitted model, with what configurations and what seeds differ by.
-struct Judge<'a> {
-    model: &'a Additive,
+struct Judge {
+    model: Additive,
     /// By seed.
     fitted: Vec<Vec<f64>>,
     /// Half the interval of a row by itself.
     unexplained: f64,
 }
 
-impl<'a> Judge<'a> {
-    fn new(model: &'a Additive, by_seed: &[Vec<f64>]) -> Self {
-        let seeds = by_seed.len() as f64;
-        let rows = by_seed.first().map_or(0, Vec::len);
-        let means: Vec<f64> = (0..rows)
-            .map(|row| by_seed.iter().map(|own| own[row]).sum::<f64>() / seeds)
-            .collect();
+impl Judge {
+    fn new(model: Additive, by_seed: &[Vec<f64>]) -> Self {
+        let means = over_seeds(by_seed);
         let freedom = model.freedom();
         let unexplained = match freedom {
             0 => f64::INFINITY,
@@ -123,12 +101,12 @@ impl<'a> Judge<'a> {
                 // What is left of a perfect fit is rounding.
                 let all: f64 = means.iter().map(|value| value * value).sum();
                 let left = if left > f64::EPSILON * all { left } else { 0.0 };
-                (left / freedom as f64).sqrt() * two_sided(freedom)
+                (left / freedom as f64).sqrt() * two_sided(CONFIDENCE, freedom)
             }
         };
         Judge {
-            model,
             fitted: by_seed.iter().map(|values| model.fit(values)).collect(),
+            model,
             unexplained,
         }
     }
@@ -164,7 +142,7 @@ fn weighed(weights: &[f64], values: &[f64]) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{effects, identical, pairs};
+    use super::super::{Pairs, effects, pairs};
     use super::*;
     use crate::tests::{configurations, plan};
 
@@ -225,7 +203,8 @@ values = ['a', 'b', 'c']
     fn a_sample_has_pairs_that_say_what_does_nothing() {
         for kind in ["random", "latin", "sobol"] {
             let (plan, found) = sampled(kind, 1, 24);
-            let idle: Vec<usize> = identical(&plan, &found).iter().map(|own| own.axis).collect();
+            let idle = pairs(&plan, &found).into_iter().filter(Pairs::is_idle);
+            let idle: Vec<usize> = idle.map(|own| own.axis).collect();
             assert_eq!(idle, [1, 2], "{kind}");
             assert!(pairs(&plan, &found).iter().all(|own| own.all >= 4), "{kind}");
             assert!(effects(&plan, &found)[0].levels[0].step.is_none());

@@ -156,10 +156,8 @@ fn about(answer: &Answered<'_>) -> String {
 
 /// From which seeds means over configurations are, if not from all.
 fn shared_seeds(answer: &Answered<'_>) -> String {
-    let plan = &answer.sweep.plan;
-    let shared = sweep::effects::seeds(plan, answer.found);
-    if shared < plan.replications as usize {
-        format!("; from the {} that all have", counted(shared, "seed"))
+    if answer.shared < answer.sweep.plan.replications as usize {
+        format!("; from the {} that all have", counted(answer.shared, "seed"))
     } else {
         String::new()
     }
@@ -284,10 +282,7 @@ fn wanted(answer: &Answered<'_>) -> Vec<Heat> {
 fn heatmap(answer: &Answered<'_>, (x, y, measure): Heat) -> Chart {
     let plan = &answer.sweep.plan;
     let names = |axis: usize| sweep::effects::bins(&plan.axes[axis]);
-    let bin = |axis: usize, level: u32| {
-        let (levels, bins) = (plan.axes[axis].levels.len(), names(axis).len());
-        level as usize * bins / levels
-    };
+    let bin = |axis: usize, level: u32| sweep::effects::bin(&plan.axes[axis], level);
     let mut sums = vec![vec![Vec::new(); names(y).len()]; names(x).len()];
     let mut refused = BTreeSet::new();
     for own in answer.found {

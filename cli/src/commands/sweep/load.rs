@@ -104,7 +104,8 @@ impl Sweep {
                 sweep::plan::grouped(plan.grid_size())
             ),
             design => {
-                let count = design.points(&plan.axes).map_or(0, |points| points.len());
+                let own = design.points(&plan.axes).unwrap_or_default();
+                let count = own.len();
                 let drawn = match design {
                     Design::Random { points, .. }
                     | Design::Latin { points, .. }
@@ -118,8 +119,7 @@ impl Sweep {
                     }
                     _ => String::new(),
                 };
-                let all = design.planned(&plan.axes).map_or(0, |points| points.len());
-                let beside = match all - count {
+                let beside = match design.probes(&plan.axes, &own).len() {
                     0 => String::new(),
                     probes => format!(" and {} beside them", counted(probes, "probe")),
                 };

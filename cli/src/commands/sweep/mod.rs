@@ -46,12 +46,14 @@ fn one(args: &SweepArgs, file: &Path) -> Result<Answer, Failure> {
     let (journal, known) = run::open(&sweep, &path, args.resume, args.restart)?;
     talk::say(&sweep.opening(shard));
     talk::report(&sweep.warnings());
-    let parts = sweep.plan.parts();
-    if shard.index >= parts {
-        talk::say(&format!(
-            "this shard has no configuration of its own: {}",
-            sweep.cut(parts)
-        ));
+    if shard != Shard::WHOLE {
+        let parts = sweep.plan.parts();
+        if shard.index >= parts {
+            talk::say(&format!(
+                "this shard has no configuration of its own: {}",
+                sweep.cut(parts)
+            ));
+        }
     }
     let reasons = sweep::check::without_effect(&sweep.plan, &sweep.base);
     let model = Simulator::new(&sweep.plan, &sweep.base);
@@ -189,12 +191,14 @@ struct End<'a> {
 impl End<'_> {
     /// That at least one configuration made a scenario.
     fn some_ran(&self) -> Result<(), Failure> {
+        fn why(own: &Configuration) -> Option<&str> {
+            match &own.fate {
+                Fate::Refused(why) => Some(why),
+                _ => None,
+            }
+        }
         let others = self.found.iter().filter(|own| own.point.is_some());
-        let why = |own: &'_ Configuration| match &own.fate {
-            Fate::Refused(why) => Some(why.clone()),
-            _ => None,
-        };
-        match others.map(why).collect::<Option<Vec<String>>>().as_deref() {
+        match others.map(why).collect::<Option<Vec<&str>>>().as_deref() {
             Some([first, ..]) => Err(Failure::new(format!(
                 "every configuration is refused; the first: {first}"
             ))

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use sweep::answer::{Keeping, alike, best, choose, eligible, keeping, valueless};
 use sweep::check::Reason;
-use sweep::effects::{Basis, Effect, Pairs, basis, effects, pairs};
+use sweep::effects::{Basis, Effect, Pairs, basis, effects, pairs, seeds};
 use sweep::measure::significant;
 use sweep::plan::counted;
 use sweep::sensitivity::{Sensitivity, sensitivity};
@@ -37,6 +37,10 @@ pub(crate) struct Answered<'a> {
     pub(super) sensitivity: Vec<Sensitivity>,
     /// What the means of levels are.
     pub(super) basis: Basis,
+    /// Seeds that effects are computed from.
+    pub(super) shared: usize,
+    /// How many probes ran beside a sample.
+    probes: usize,
     /// By axis, what configurations that differ in nothing else say of it.
     pairs: Vec<Pairs>,
     /// Why `check` says that an axis has no effect.
@@ -67,6 +71,11 @@ impl<'a> Answered<'a> {
             effects: effects(plan, found),
             sensitivity: sensitivity(plan, found),
             basis: basis(plan, found),
+            shared: seeds(plan, found),
+            probes: match plan.design.points(&plan.axes) {
+                Some(own) => found.len() - 1 - own.len(),
+                None => 0,
+            },
             pairs: pairs(plan, found),
             reasons,
         }
@@ -113,19 +122,12 @@ impl<'a> Answered<'a> {
     /// How many configurations there are, of which design.
     pub(super) fn how_many(&self) -> String {
         let plan = &self.sweep.plan;
-        let beside = match self.probes() {
+        let beside = match self.probes {
             0 => String::new(),
             probes => format!(" and {} beside them", counted(probes, "probe")),
         };
-        let own = counted(self.found.len() - 1 - self.probes(), "configuration");
+        let own = counted(self.found.len() - 1 - self.probes, "configuration");
         format!("{own} ({}){beside}", plan.design.as_str())
-    }
-
-    /// Configurations beside a sample.
-    fn probes(&self) -> usize {
-        let plan = &self.sweep.plan;
-        let own = plan.design.points(&plan.axes);
-        own.map_or(0, |own| self.found.len() - 1 - own.len())
     }
 
     /// How many seeds the configurations have, fewer of those that a race stopped.
@@ -186,6 +188,7 @@ impl<'a> Answered<'a> {
             let _ = writeln!(text, "{:<18} {}", "→ chosen by", chosen_by(plan));
         }
         text.push_str(&self.statements());
+        text.push_str(&self.nothing());
         let folder = written
             .first()
             .and_then(|path| path.parent())
@@ -332,13 +335,12 @@ impl<'a> Answered<'a> {
 
     /// Whether an axis makes no difference in any pair of configurations that differ in nothing else.
     pub(super) fn is_idle(&self, axis: usize) -> bool {
-        let pairs = self.pairs[axis];
-        pairs.all > 0 && pairs.same == pairs.all
+        self.pairs[axis].is_idle()
     }
 
     /// Whether an axis makes a difference, at least in some pair.
     fn is_felt(&self, axis: usize) -> bool {
-        self.pairs[axis].same < self.pairs[axis].all
+        self.pairs[axis].is_felt()
     }
 
     /// What `check` says against an axis that makes a difference, and how much of one.
@@ -410,7 +412,7 @@ impl<'a> Answered<'a> {
                 "{:<18} with one seed no difference can be told from luck: ask for more replications",
                 "cannot tell apart"
             );
-            return text + &self.nothing();
+            return text;
         }
         for effect in self.effects.iter().filter(|effect| !self.is_idle(effect.axis)) {
             let same = sweep::effects::alike(effect);
@@ -454,7 +456,7 @@ impl<'a> Answered<'a> {
                 said.join("; ")
             );
         }
-        text + &self.nothing()
+        text
     }
 
     /// Configurations of the front, and the later ones that each cannot be told apart from in any objective.
@@ -549,8 +551,8 @@ impl<'a> Answered<'a> {
         let pairs = alike(plan, self.found, &self.front);
         json!({
             "name": plan.name,
-            "configurations": self.found.len() - 1 - self.probes(),
-            "probes": self.probes(),
+            "configurations": self.found.len() - 1 - self.probes,
+            "probes": self.probes,
             "design": plan.design.as_str(),
             "replications": plan.replications,
             "constraints": plan.constraints.iter().map(|own| own.text.clone()).collect::<Vec<_>>(),
