@@ -200,10 +200,7 @@ impl<K: Id, V> ById<K, V> {
 
     /// Says something of an object; what was said before comes back.
     pub(crate) fn insert(&mut self, id: K, value: V) -> Option<V> {
-        if self.slots.len() <= id.index() {
-            self.slots.resize_with(id.index() + 1, || None);
-        }
-        self.slots[id.index()].replace(value)
+        self.slot(id).replace(value)
     }
 
     /// What is known of an object; nothing known yet is its default.
@@ -211,10 +208,14 @@ impl<K: Id, V> ById<K, V> {
     where
         V: Default,
     {
+        self.slot(id).get_or_insert_default()
+    }
+
+    fn slot(&mut self, id: K) -> &mut Option<V> {
         if self.slots.len() <= id.index() {
             self.slots.resize_with(id.index() + 1, || None);
         }
-        self.slots[id.index()].get_or_insert_default()
+        &mut self.slots[id.index()]
     }
 
     pub(crate) fn remove(&mut self, id: K) -> Option<V> {

@@ -53,21 +53,21 @@ impl Quantity {
     /// In thousandths, rounded up.
     #[must_use]
     pub fn milli(self) -> i64 {
-        self.in_units_of(Self::NANO / 1000)
+        self.in_units_of(1_000_000)
     }
 
     /// In units, rounded up.
     #[must_use]
     pub fn whole(self) -> i64 {
-        self.in_units_of(Self::NANO)
+        self.in_units_of(1_000_000_000)
     }
 
     /// In units of so many nano, rounded up.
-    fn in_units_of(self, unit: i128) -> i64 {
-        match (i64::try_from(self.nano), i64::try_from(unit)) {
+    fn in_units_of(self, unit: i64) -> i64 {
+        match i64::try_from(self.nano) {
             // All but enormous ones: dividing 128 bits takes ten times as long.
-            (Ok(nano), Ok(unit)) => nano.div_euclid(unit) + i64::from(nano.rem_euclid(unit) != 0),
-            _ => saturate(div_ceil(self.nano, unit)),
+            Ok(nano) => nano.div_euclid(unit) + i64::from(nano.rem_euclid(unit) != 0),
+            Err(_) => saturate(div_ceil(self.nano, i128::from(unit))),
         }
     }
 

@@ -1,11 +1,12 @@
 //! What went wrong once, each in a small form, under the auditor.
 
 use model::cluster::Record;
+use model::cluster::record::LogEntry;
 
 use crate::random::audited;
 use crate::written::Case;
 
-pub(crate) const HEAD: &str = "name = \"small\"\nduration = \"20m\"\nwarm_up = \"1m\"\n[stack]\nkubernetes = \"1.35\"\n\
+const HEAD: &str = "name = \"small\"\nduration = \"20m\"\nwarm_up = \"1m\"\n[stack]\nkubernetes = \"1.35\"\n\
     keda = \"2.20\"\nprometheus = \"3.5.0\"\ntraefik = \"3.5\"\nkarpenter = \"1.14\"\n[cloud]\n\
     region = \"us-west-2\"\ninterruption = \"never\"\nboot.fleet_call = 4\n[[node_group]]\nname = \"system\"\n\
     instance_type = \"m5.large\"\nnodes = 2\n[service]\ndeployment = \"shop/web\"\ncpu_per_request = 0.02\n\
@@ -42,7 +43,7 @@ metadata: {name: web, namespace: shop}
 spec: {rules: [{http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}]}}]}
 ";
 
-pub(crate) const POOL: &str = "apiVersion: karpenter.sh/v1
+const POOL: &str = "apiVersion: karpenter.sh/v1
 kind: NodePool
 metadata: {name: default}
 spec:
@@ -77,25 +78,23 @@ spec:
         query: sum(rate(traefik_service_requests_total[3m]))
 ";
 
-fn audited_run(more: &str, scaled: bool) -> Record {
-    let mut manifests = vec![
-        ("manifests/web.yaml".to_owned(), WEB.to_owned()),
-        ("manifests/pool.yaml".to_owned(), POOL.to_owned()),
-    ];
-    if scaled {
-        manifests.push(("manifests/scaled.yaml".to_owned(), SCALED.to_owned()));
-    }
+/// A run of the small shop, with more of `scenario.toml` and more manifests.
+pub(crate) fn run(more: &str, manifests: &[(&str, &str)]) -> Record {
+    let own = [("manifests/web.yaml", WEB), ("manifests/pool.yaml", POOL)];
+    let manifests = own.iter().chain(manifests);
     audited(&Case {
         seed: 1,
         requests: false,
         toml: format!("{HEAD}{more}"),
-        manifests,
+        manifests: manifests
+            .map(|(path, text)| ((*path).to_owned(), (*text).to_owned()))
+            .collect(),
     })
 }
 
-/// How often something of that kind is in the log.
-fn told(record: &Record, kind: &str) -> usize {
-    record.log.iter().filter(|entry| entry.kind == kind).count()
+/// What of that kind is in the log.
+pub(crate) fn told<'r>(record: &'r Record, kind: &'r str) -> impl Iterator<Item = &'r LogEntry> {
+    record.log.iter().filter(move |entry| entry.kind == kind)
 }
 
 #[test]
@@ -106,7 +105,7 @@ fn a_machine_made_while_karpenter_is_away_is_found_and_terminated() {
             "[[action]]\nat = \"120s\"\nscale = \"shop/web\"\nreplicas = 6\n\
              [[action]]\nat = \"{second}s\"\nstop = \"karpenter\"\nfor = \"100s\"\n"
         );
-        let record = audited_run(&more, false);
+        let record = run(&more, &[]);
         let ready = record.curve("replicas_ready");
         assert_eq!(ready.last(), 6.0, "stopped at {second} s");
     }
@@ -119,7 +118,7 @@ fn a_pool_may_go_while_its_machine_is_being_launched() {
             "[[action]]\nat = \"120s\"\nscale = \"shop/web\"\nreplicas = 6\n\
              [[action]]\nat = \"{second}s\"\ndelete = \"NodePool/default\"\n"
         );
-        let record = audited_run(&more, false);
+        let record = run(&more, &[]);
         assert!(record.curve("nodes").last() <= 2.0, "deleted at {second} s");
     }
 }
@@ -132,7 +131,7 @@ fn an_hpa_goes_on_after_keda_and_its_object_were_away() {
         [[action]]\nat = \"346s\"\nstop = \"hpa\"\nfor = \"1s\"\n\
         [[action]]\nat = \"362s\"\nstop = \"hpa\"\nfor = \"4s\"\n\
         [[action]]\nat = \"400s\"\nscale = \"shop/web\"\nreplicas = 2\n";
-    let record = audited_run(more, true);
+    let record = run(more, &[("manifests/scaled.yaml", SCALED)]);
     // Five requests a second at a threshold of one.
     assert_eq!(record.curve("replicas_desired").last(), 5.0);
     let end = record.log.iter().rev().find(|entry| entry.part == "hpa");
@@ -148,9 +147,9 @@ fn an_interruption_notice_waits_in_the_queue_for_karpenter() {
     let more = "[[action]]\nat = \"60s\"\nscale = \"shop/web\"\nreplicas = 6\n\
         [[action]]\nat = \"400s\"\nstop = \"karpenter\"\nfor = \"60s\"\n\
         [[action]]\nat = \"410s\"\ninterrupt = { count = 1 }\n";
-    let record = audited_run(more, false);
+    let record = run(more, &[]);
     assert_eq!(record.counts.interruptions, 1);
     // It leaves by eviction, before EC2 takes the machine.
     assert!(record.counts.evictions > 0, "{:?}", record.counts);
-    assert!(told(&record, "InstanceShuttingDown") > 0);
+    assert!(told(&record, "InstanceShuttingDown").count() > 0);
 }

@@ -2,30 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use model::cluster::Record;
 use model::cluster::record::{LogEntry, Value};
 
-use crate::random::audited;
-use crate::regressions::{HEAD, POOL, SCALED, WEB};
-use crate::written::Case;
-
-/// A run of the small shop, with more of `scenario.toml` and more manifests.
-fn run(more: &str, manifests: &[(&str, &str)]) -> Record {
-    let own = [("manifests/web.yaml", WEB), ("manifests/pool.yaml", POOL)];
-    let manifests = own.iter().chain(manifests);
-    audited(&Case {
-        seed: 1,
-        requests: false,
-        toml: format!("{HEAD}{more}"),
-        manifests: manifests
-            .map(|(path, text)| ((*path).to_owned(), (*text).to_owned()))
-            .collect(),
-    })
-}
-
-fn told<'r>(record: &'r Record, kind: &'r str) -> impl Iterator<Item = &'r LogEntry> {
-    record.log.iter().filter(move |entry| entry.kind == kind)
-}
+use crate::regressions::{SCALED, WEB, run, told};
 
 fn detail<'e>(details: &'e [(&'static str, Value)], name: &str) -> Option<&'e Value> {
     let found = details.iter().find(|(own, _)| *own == name);

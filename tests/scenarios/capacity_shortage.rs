@@ -1,4 +1,4 @@
-use super::{Run, SEEDS, text, within};
+use super::{Run, SEEDS, text, way_to_capacity, within};
 
 const NAME: &str = "capacity-shortage";
 
@@ -87,17 +87,7 @@ fn consolidation_takes_the_service_back_to_spot() {
 fn the_way_to_capacity_ends_with_the_last_pod_and_says_what_was_waited_for() {
     for seed in SEEDS {
         let run = Run::new(NAME, seed);
-        let [way] = run.record.time_to_capacity[..] else {
-            panic!("seed {seed}: {:?}", run.record.time_to_capacity);
-        };
-        let from = way.step.as_secs_f64();
-        let most = run.peak("replicas_desired", from, run.end());
-        let there = run.first("replicas_ready", from, |ready| ready >= most);
-        let there = there.expect("all of them come") - from;
-        assert!(
-            (way.total.as_secs_f64() - there).abs() < 1e-6,
-            "seed {seed}: {there} {way:?}"
-        );
+        let way = way_to_capacity(&run, seed, run.end());
         within(
             "seconds without a machine",
             way.node_launch.as_secs_f64(),

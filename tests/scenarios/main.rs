@@ -19,7 +19,7 @@ mod sweeps;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use model::cluster::record::{LogEntry, Value};
+use model::cluster::record::{LogEntry, TimeToCapacity, Value};
 use model::cluster::{self, Options, Record};
 use model::scenario::{Files, Scenario, Source, load};
 use sim::Instant;
@@ -139,6 +139,23 @@ fn text<'a>(entry: &'a LogEntry, name: &str) -> &'a str {
         Some((_, Value::Text(text))) => text,
         other => panic!("{entry:?} has no text {name}: {other:?}"),
     }
+}
+
+/// The only way to capacity of a run, whose steps add up to the time from the load step until as many pods are Ready as were
+/// wanted at most before some second.
+fn way_to_capacity(run: &Run, seed: u64, until: f64) -> TimeToCapacity {
+    let [way] = run.record.time_to_capacity[..] else {
+        panic!("seed {seed}: {:?}", run.record.time_to_capacity);
+    };
+    let from = way.step.as_secs_f64();
+    let most = run.peak("replicas_desired", from, until);
+    let there = run.first("replicas_ready", from, |ready| ready >= most);
+    let there = there.expect("all of them come") - from;
+    assert!(
+        (way.total.as_secs_f64() - there).abs() < 1e-6,
+        "seed {seed}: {there} {way:?}"
+    );
+    way
 }
 
 /// Asserts that a number lies within bounds, and says which one does not.

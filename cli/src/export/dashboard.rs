@@ -128,25 +128,22 @@ impl Dashboard<'_> {
             .types(prefix)
             .map(|name| (name.to_owned(), format!("{prefix}{name}")));
         let parts = types.filter(|(_, column)| self.any(column));
-        let parts: Vec<(String, Vec<(f64, f64)>)> = parts
+        let mut parts: Vec<(String, Vec<(f64, f64)>)> = parts
             .map(|(name, column)| (name, self.table.readings(&column)))
             .collect();
-        let parts = match several {
-            true => filled(parts, &self.table.readings("nodes")),
-            false => parts,
-        };
-        let parts = parts.into_iter();
-        let parts = parts
-            .map(|(name, readings)| (name, Curve::new(readings)))
-            .collect();
+        if several {
+            fill(&mut parts, &self.table.readings("nodes"));
+        }
+        let curve = |(name, readings)| (name, Curve::new(readings));
+        let parts = parts.into_iter().map(curve).collect();
         let mut layers = vec![Layer::Stack { parts }];
         self.edges(&mut layers, "nodes");
-        if several {
-            layers.push(self.line("all types, median", "nodes", Stroke::Thin(7)));
-        }
-        if seen {
-            layers.push(self.line("joined", "nodes", Stroke::Thin(7)));
-        }
+        let whole = if several {
+            Some("all types, median")
+        } else {
+            seen.then_some("joined")
+        };
+        layers.extend(whole.map(|label| self.line(label, "nodes", Stroke::Thin(7))));
         self.measured(&mut layers, "measured, all types", names::NODES);
         panel("Nodes by instance type", true, 0, None, layers)
     }
@@ -250,15 +247,14 @@ impl Dashboard<'_> {
     }
 }
 
-/// The parts of a stack, so that they fill the whole: medians of parts add up to less than the median of the whole.
-fn filled(mut parts: Vec<(String, Vec<(f64, f64)>)>, whole: &[(f64, f64)]) -> Vec<(String, Vec<(f64, f64)>)> {
+/// Stretches the parts of a stack until they fill the whole: medians of parts add up to less than the median of the whole.
+fn fill(parts: &mut [(String, Vec<(f64, f64)>)], whole: &[(f64, f64)]) {
     for (row, (_, whole)) in whole.iter().enumerate() {
         let sum: f64 = parts.iter().map(|(_, part)| part[row].1).sum();
         if sum > 0.0 {
             parts.iter_mut().for_each(|(_, part)| part[row].1 *= whole / sum);
         }
     }
-    parts
 }
 
 fn panel(title: &str, whole: bool, row: usize, half: Option<usize>, layers: Vec<Layer>) -> Panel {

@@ -21,6 +21,11 @@ pub enum Gated {
 }
 
 impl Gated {
+    /// The fields that this minor release of Kubernetes 1 does not keep.
+    pub fn missing_in(minor: u16) -> impl Iterator<Item = Gated> {
+        Gated::ALL.into_iter().filter(move |field| minor < field.since())
+    }
+
     const ALL: [Gated; 3] = [
         Gated::Sidecars,
         Gated::AffinityLabelKeys,
@@ -82,9 +87,9 @@ impl fmt::Display for Gated {
 impl PodSpec {
     /// Drops what the API server of that minor release of Kubernetes 1 does not keep, and says what that was.
     pub fn drop_gated(&mut self, minor: u16) -> Vec<Gated> {
-        let mut dropped = Gated::ALL.to_vec();
-        dropped.retain(|field| minor < field.since() && field.drop_from(self));
-        dropped
+        Gated::missing_in(minor)
+            .filter(|field| field.drop_from(self))
+            .collect()
     }
 }
 

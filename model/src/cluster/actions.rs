@@ -6,6 +6,7 @@ use std::time::Duration;
 use sim::Instant;
 
 use super::Cluster;
+use super::recorder::desired;
 use crate::ec2;
 use crate::id::{DeploymentId, InstanceId, PodId};
 use crate::karpenter::{claim_status, disruption, lifecycle, provisioner, termination};
@@ -23,7 +24,7 @@ impl Cluster<'_> {
         let action = &self.scenario.actions[number as usize];
         self.recorder.mark(now, action.label.clone());
         self.tell(now, "scenario", action.label.clone(), "ActionTaken", vec![]);
-        let clients = self.clients();
+        let clients = desired(&self.api, self.objects.roles.client);
         match &action.act {
             Act::Scale { deployment, replicas } => {
                 if let Some(id) = self.deployment(deployment) {
@@ -38,7 +39,7 @@ impl Cluster<'_> {
             // EC2 was told of all shortages at the start.
             Act::Exhaust(_) | Act::Restore(_) => {}
         }
-        if self.clients() > clients {
+        if desired(&self.api, self.objects.roles.client) > clients {
             self.recorder.notes.steps.push(now);
         }
     }

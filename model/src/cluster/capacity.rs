@@ -64,7 +64,7 @@ struct Start {
 
 impl Notes {
     pub(super) fn synced(&mut self, now: Instant, decision: &Decision) {
-        let decisive = decision.decisive.and_then(|place| decision.metrics.get(place));
+        let decisive = decision.decisive_metric();
         self.syncs.push(Sync {
             asked: if decision.metrics.is_empty() {
                 now
@@ -209,11 +209,11 @@ impl Cluster<'_> {
         let ends = steps.iter().skip(1).copied().chain([end]);
         let ready = &self.recorder.curves().ready;
         let of = |(step, until): (&Instant, Instant)| notes.way(*step, until.min(end), ready);
-        let mut ways: Vec<TimeToCapacity> = steps.iter().zip(ends).filter_map(of).collect();
-        for way in &mut ways {
-            way.step = Instant::ZERO + way.step.since(start);
-        }
-        ways
+        let shifted = |way: TimeToCapacity| TimeToCapacity {
+            step: self.recorder.shift(way.step),
+            ..way
+        };
+        steps.iter().zip(ends).filter_map(of).map(shifted).collect()
     }
 
     /// When a stream of arrivals begins to rise.
@@ -227,16 +227,6 @@ impl Cluster<'_> {
         let arrivals = self.scenario.traffic.arrivals.iter();
         let rises = arrivals.filter_map(move |arrivals| rise(&arrivals.shape));
         rises.map(|at| Instant::ZERO + at)
-    }
-
-    /// How many clients send, or shall.
-    pub(super) fn clients(&self) -> i32 {
-        let client = self
-            .objects
-            .roles
-            .client
-            .and_then(|id| self.api.deployments.get(id));
-        client.map_or(0, |deployment| deployment.replicas)
     }
 }
 

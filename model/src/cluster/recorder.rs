@@ -169,7 +169,7 @@ impl Recorder {
     }
 
     /// A time of the run as a time of the record.
-    fn shift(&self, at: Instant) -> Instant {
+    pub(super) fn shift(&self, at: Instant) -> Instant {
         Instant::ZERO + at.since(self.start)
     }
 
@@ -182,8 +182,9 @@ impl Recorder {
     }
 }
 
-fn desired(api: &Api, server: Option<DeploymentId>) -> f64 {
-    let deployment = server.and_then(|id| api.deployments.get(id));
+/// The size that a Deployment shall have; 0 if there is none.
+pub(super) fn desired(api: &Api, deployment: Option<DeploymentId>) -> f64 {
+    let deployment = deployment.and_then(|id| api.deployments.get(id));
     deployment.map_or(0.0, |deployment| f64::from(deployment.replicas))
 }
 

@@ -24,7 +24,7 @@ use crate::karpenter::lifecycle::Lifecycle;
 use crate::karpenter::provider::Provider;
 use crate::karpenter::provisioner::Provisioner;
 use crate::karpenter::termination::Terminator;
-use crate::keda::{self, Operator};
+use crate::keda::Operator;
 use crate::prometheus::exporters::{self, Exporters};
 use crate::prometheus::{self, Interest, Prometheus, Query};
 use crate::scenario::{self, Scenario};
@@ -161,10 +161,7 @@ impl Parts {
             kubelets: Kubelets::new(config.kubelet.clone(), streams),
             scheduler: Scheduler::new(config.scheduler.clone(), &streams),
             hpa: hpa::Controller::new(hpa_config, &streams),
-            keda: Operator::new(keda::Config {
-                publishes: options.log,
-                ..config.keda.clone()
-            }),
+            keda: Operator::new(config.keda.clone(), options.log),
             prometheus,
             provisioner: Provisioner::new(profile, config.karpenter, &streams),
             lifecycle: Lifecycle::new(

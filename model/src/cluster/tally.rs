@@ -1,7 +1,7 @@
 //! Pods that wait, that serve, that are the service's neighbours: counted as they change.
 
 use crate::api::{Api, Owner, Pod};
-use crate::id::{DeploymentId, Id, PodId};
+use crate::id::{ById, DeploymentId, PodId};
 
 /// How many pods there are of each sort that the record shows. Whoever changes a pod says so.
 #[derive(Debug, Default)]
@@ -11,7 +11,7 @@ pub(super) struct Tally {
     /// Its namespace.
     namespace: String,
     /// What each pod was counted as.
-    counted: Vec<Sort>,
+    counted: ById<PodId, Sort>,
     /// Pods that have changed since.
     changed: Vec<PodId>,
     counts: PodCounts,
@@ -56,10 +56,7 @@ impl Tally {
                 ready: serves(pod, server) && pod.is_ready() && pod.deletion.is_none(),
                 beside: pod.namespace() == self.namespace,
             });
-            if self.counted.len() <= id.index() {
-                self.counted.resize(id.index() + 1, Sort::default());
-            }
-            let before = std::mem::replace(&mut self.counted[id.index()], now);
+            let before = self.counted.insert(id, now).unwrap_or_default();
             let counts = &mut self.counts;
             for (count, before, now) in [
                 (&mut counts.pending, before.pending, now.pending),

@@ -24,8 +24,13 @@ const LONGEST_SECONDS: f64 = 100.0 * 365.0 * 86_400.0;
 pub(crate) fn no_duration(text: &str, such_as: &str) -> String {
     match spelt(text) {
         Some(_) => format!("{text} is longer than can be meant"),
-        None => format!("expected a duration such as {such_as}, found {text:?}"),
+        None => misspelt(text, such_as),
     }
+}
+
+/// The same of a text that is no duration.
+pub(crate) fn misspelt(text: &str, such_as: &str) -> String {
+    format!("expected a duration such as {such_as}, found {text:?}")
 }
 
 /// A duration's seconds, however many.

@@ -20,7 +20,7 @@ mod yaml;
 pub use cursor::{Context, Cursor};
 pub use diagnostic::{Diagnostic, Report, Severity};
 pub use duration::go_duration;
-pub(crate) use duration::no_duration;
+pub(crate) use duration::{misspelt, no_duration};
 pub use similar::closest;
 pub use toml::{parse_toml, parse_value};
 pub use tree::{Entry, Place, Scalar, Shape, Source, Value};

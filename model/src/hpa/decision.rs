@@ -41,6 +41,14 @@ pub struct Decision {
     pub could_tip: bool,
 }
 
+impl Decision {
+    /// The metric whose proposal was the greatest.
+    #[must_use]
+    pub fn decisive_metric(&self) -> Option<&Outcome> {
+        self.metrics.get(self.decisive?)
+    }
+}
+
 /// How close to an edge of the tolerance a held ratio must be to be reported.
 pub const TIP_MARGIN: f64 = 0.02;
 

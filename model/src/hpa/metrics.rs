@@ -261,36 +261,20 @@ fn debug(selector: Option<&LabelSelector>) -> String {
 /// What several metrics come to.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Combined {
-    /// The greatest proposal, and which metric made it.
-    Proposal(i32, Arc<str>),
+    /// The place of the metric with the greatest proposal, and that.
+    Proposal(usize, i32),
     /// None could be read, or the ones that could would scale down: the first failure's reason.
     NoAction(Reason),
 }
 
-/// The greatest of several proposals.
-#[derive(Debug, Clone, Copy)]
-pub struct Greatest<'o> {
-    /// The place of its metric.
-    pub place: usize,
-    /// That metric's name.
-    pub metric: &'o Arc<str>,
-    /// What it proposes.
-    pub replicas: i32,
-}
-
-/// The greatest proposal; a proposal of 0 gives way to whatever comes after it.
-pub fn greatest<'o>(outcomes: impl Iterator<Item = &'o Outcome>) -> Option<Greatest<'o>> {
-    let mut best: Option<Greatest<'o>> = None;
-    for (place, outcome) in outcomes.enumerate() {
-        if let Ok(proposal) = &outcome.result {
-            let better = best.is_none_or(|best| best.replicas == 0 || proposal.replicas > best.replicas);
-            if better {
-                best = Some(Greatest {
-                    place,
-                    metric: &outcome.metric,
-                    replicas: proposal.replicas,
-                });
-            }
+/// The place of the greatest proposal, and that; a proposal of 0 gives way to whatever comes after it.
+fn greatest(outcomes: &[Outcome]) -> Option<(usize, i32)> {
+    let mut best: Option<(usize, i32)> = None;
+    for (place, outcome) in outcomes.iter().enumerate() {
+        if let Ok(proposal) = &outcome.result
+            && best.is_none_or(|(_, replicas)| replicas == 0 || proposal.replicas > replicas)
+        {
+            best = Some((place, proposal.replicas));
         }
     }
     best
@@ -298,13 +282,13 @@ pub fn greatest<'o>(outcomes: impl Iterator<Item = &'o Outcome>) -> Option<Great
 
 /// The greatest proposal, unless it is a scale-down on partial data (`computeReplicasForMetrics`).
 #[must_use]
-pub fn combine<'o>(spec_replicas: i32, outcomes: impl Iterator<Item = &'o Outcome> + Clone) -> Combined {
+pub fn combine(spec_replicas: i32, outcomes: &[Outcome]) -> Combined {
     let mut failures = outcomes
-        .clone()
+        .iter()
         .filter_map(|outcome| outcome.result.as_ref().err());
     match (greatest(outcomes), failures.next()) {
-        (Some(best), failure) if failure.is_none() || best.replicas >= spec_replicas => {
-            Combined::Proposal(best.replicas, best.metric.clone())
+        (Some((place, replicas)), failure) if failure.is_none() || replicas >= spec_replicas => {
+            Combined::Proposal(place, replicas)
         }
         (_, Some(reason)) => Combined::NoAction(*reason),
         (_, None) => unreachable!("an HPA has at least one metric"),

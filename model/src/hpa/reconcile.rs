@@ -38,6 +38,8 @@ pub struct Sync {
     outcomes: Vec<Outcome>,
     currents: Vec<Option<Current>>,
     proposal: Option<i32>,
+    /// The place of the metric that made it.
+    decisive: Option<usize>,
     normalized: Option<Normalized>,
     desired: i32,
     reason: String,
@@ -65,6 +67,7 @@ impl Sync {
             outcomes: Vec::with_capacity(spec.metrics.len()),
             currents: Vec::with_capacity(spec.metrics.len()),
             proposal: None,
+            decisive: None,
             normalized: None,
             desired: 0,
             reason: String::new(),
@@ -128,20 +131,21 @@ impl Sync {
         if self.outcomes.len() < spec.metrics.len() {
             return Next::FetchMetric(self.outcomes.len());
         }
-        match metrics::combine(self.scale.spec_replicas, self.outcomes.iter()) {
+        match metrics::combine(self.scale.spec_replicas, &self.outcomes) {
             Combined::NoAction(reason) => self.no_action(around.now, reason, status),
-            Combined::Proposal(proposal, metric) => {
+            Combined::Proposal(place, proposal) => {
                 set_condition(
                     &mut status.scaling_active,
                     around.now,
                     true,
                     Reason::ValidMetricFound,
                 );
+                self.decisive = Some(place);
                 self.propose(
                     around.now,
                     spec,
                     proposal,
-                    &metric,
+                    place,
                     downscale_stabilization,
                     history,
                     status,
@@ -156,13 +160,12 @@ impl Sync {
         now: Instant,
         spec: &Spec,
         proposal: i32,
-        metric: &str,
+        place: usize,
         downscale_stabilization: Duration,
         history: &mut History,
         status: &mut Status,
     ) -> Next {
         let current = self.scale.spec_replicas;
-        let metric = if proposal > 0 { metric } else { "" };
         let proposal = proposal.max(0);
         let request = Request {
             now,
@@ -188,7 +191,7 @@ impl Sync {
         }
         // The reason speaks of the proposal, not of what is left of it.
         let reason = match proposal.cmp(&current) {
-            std::cmp::Ordering::Greater => format!("{metric} above target"),
+            std::cmp::Ordering::Greater => format!("{} above target", self.outcomes[place].metric),
             std::cmp::Ordering::Less => "All metrics below target".to_owned(),
             std::cmp::Ordering::Equal => String::new(),
         };
@@ -241,7 +244,7 @@ impl Sync {
             status_replicas: self.scale.status_replicas,
             branch: self.branch,
             proposal: self.proposal,
-            decisive: self.proposal.and_then(|_| self.decisive()),
+            decisive: self.decisive,
             stabilized: self.normalized.map(|it| it.stabilized),
             desired: self.desired,
             able_to_scale: reason(status.able_to_scale).unwrap_or(Reason::SucceededGetScale),
@@ -251,11 +254,6 @@ impl Sync {
             could_tip: held && self.outcomes.iter().any(could_tip),
             metrics: self.outcomes,
         }
-    }
-
-    fn decisive(&self) -> Option<usize> {
-        let outcomes = self.outcomes.iter();
-        metrics::greatest(outcomes).map(|best| best.place)
     }
 
     fn rescale(&mut self, replicas: i32, reason: String) -> Next {

@@ -30,24 +30,43 @@ enum State {
     Away,
 }
 
-/// What was seen in a window.
-#[derive(Debug, Clone, Default)]
-struct Seen {
-    /// How many windows there were before.
-    windows: u64,
-    /// The window in which each was seen last.
-    pods: ById<PodId, u64>,
-    nodes: ById<NodeId, u64>,
+/// Something about triggers.
+#[derive(Debug, Clone)]
+pub(super) struct ByTrigger<V> {
+    pods: ById<PodId, V>,
+    nodes: ById<NodeId, V>,
 }
 
-impl Seen {
-    /// Whether it is new in this window.
-    fn insert(&mut self, trigger: Trigger) -> bool {
-        let last = match trigger {
-            Trigger::Pod(id) => self.pods.insert(id, self.windows),
-            Trigger::Node(id) => self.nodes.insert(id, self.windows),
-        };
-        last != Some(self.windows)
+impl<V> Default for ByTrigger<V> {
+    fn default() -> Self {
+        ByTrigger {
+            pods: ById::default(),
+            nodes: ById::default(),
+        }
+    }
+}
+
+impl<V> ByTrigger<V> {
+    pub(super) fn get(&self, trigger: Trigger) -> Option<&V> {
+        match trigger {
+            Trigger::Pod(id) => self.pods.get(id),
+            Trigger::Node(id) => self.nodes.get(id),
+        }
+    }
+
+    /// Says something of a trigger; what was said before comes back.
+    pub(super) fn insert(&mut self, trigger: Trigger, value: V) -> Option<V> {
+        match trigger {
+            Trigger::Pod(id) => self.pods.insert(id, value),
+            Trigger::Node(id) => self.nodes.insert(id, value),
+        }
+    }
+
+    pub(super) fn remove(&mut self, trigger: Trigger) {
+        match trigger {
+            Trigger::Pod(id) => drop(self.pods.remove(id)),
+            Trigger::Node(id) => drop(self.nodes.remove(id)),
+        }
     }
 }
 
@@ -70,7 +89,10 @@ pub struct Batcher {
     max: Duration,
     /// What was seen in this window does not extend it.
     dedupe: bool,
-    seen: Seen,
+    /// How many windows there were before.
+    windows: u64,
+    /// The window in which each was seen last.
+    seen: ByTrigger<u64>,
     token: bool,
     state: State,
 }
@@ -83,7 +105,8 @@ impl Batcher {
             idle,
             max,
             dedupe,
-            seen: Seen::default(),
+            windows: 0,
+            seen: ByTrigger::default(),
             token: false,
             state: State::Waiting,
         }
@@ -91,7 +114,7 @@ impl Batcher {
 
     /// Opens a window, extends it, or is kept for the next one.
     pub fn trigger(&mut self, now: Instant, trigger: Trigger) {
-        if self.dedupe && !self.seen.insert(trigger) {
+        if self.dedupe && self.seen.insert(trigger, self.windows) == Some(self.windows) {
             return;
         }
         match &mut self.state {
@@ -120,7 +143,7 @@ impl Batcher {
         let ended = self.due().is_some_and(|due| due <= now);
         if ended {
             self.state = State::Away;
-            self.seen.windows += 1;
+            self.windows += 1;
         }
         ended
     }

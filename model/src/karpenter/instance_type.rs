@@ -198,8 +198,7 @@ pub struct InstanceType {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Facts {
     exotic: bool,
-    arm: bool,
-    gpu: bool,
+    arm_with_gpu: bool,
 }
 
 /// Resources that make a type exotic.
@@ -218,8 +217,8 @@ impl Facts {
         let metal = sizes.iter().any(|size| size.contains("metal"));
         Facts {
             exotic: metal || EXOTIC.iter().any(|name| capacity.extended(name) > 0),
-            arm: requirements.allows(labels::ARCH, "arm64"),
-            gpu: !values("karpenter.k8s.aws/instance-gpu-count").is_empty(),
+            arm_with_gpu: requirements.allows(labels::ARCH, "arm64")
+                && !values("karpenter.k8s.aws/instance-gpu-count").is_empty(),
         }
     }
 }
@@ -260,14 +259,9 @@ impl InstanceType {
         self.facts.exotic
     }
 
-    /// Whether it may have Arm cores.
-    pub(crate) fn is_arm(&self) -> bool {
-        self.facts.arm
-    }
-
-    /// Whether its labels count GPUs.
-    pub(crate) fn counts_gpus(&self) -> bool {
-        self.facts.gpu
+    /// Whether it may have Arm cores, and its labels count GPUs.
+    pub(crate) fn is_arm_with_gpu(&self) -> bool {
+        self.facts.arm_with_gpu
     }
 
     /// The offerings that are available and that requirements admit.

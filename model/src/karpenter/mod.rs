@@ -28,6 +28,7 @@ pub mod state;
 pub mod termination;
 pub mod version;
 
+pub(crate) use instance_type::Wanted;
 pub use instance_type::{CapacityType, InstanceType, InstanceTypes, Offering, Reservation};
 pub use lifecycle::Lifecycle;
 pub use node_pool::NodePool;

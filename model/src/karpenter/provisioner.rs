@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use sim::{Component, Instant, Outbox, Stream, Streams};
 
-use super::batcher::{Batcher, Trigger};
+use super::batcher::{Batcher, ByTrigger, Trigger};
 use super::instance_type::InstanceTypes;
 use super::node_pool::NodePool;
 use super::pod::{self, Rejection};
@@ -24,7 +24,7 @@ use super::state::{self, ClusterState, NodeClaim, Snapshot, StateNode};
 use super::version::Profile;
 use super::{labels, scheduling::generate_name};
 use crate::api::{Api, ByTemplate, Labels, Node, PodTemplate};
-use crate::id::{ById, NodeClaimId, NodeId, NodePoolId, PodId, Table};
+use crate::id::{NodeClaimId, NodeId, NodePoolId, PodId, Table};
 use crate::quantity::Resources;
 
 /// How long until a pod or node that still waits triggers again
@@ -137,7 +137,8 @@ pub struct Provisioner {
     topology: Stream,
     names: Stream,
     /// When each pod or node that waits triggers again.
-    retries: Retries,
+    /// When pods and nodes trigger again.
+    retries: ByTrigger<Instant>,
     /// The window's alarm that is set.
     window_alarm: Option<Instant>,
     /// The pass under way, to be acted upon at its end.
@@ -166,36 +167,6 @@ struct Pass {
     results: Results,
     /// The nodes of the placements.
     targets: Vec<(Option<NodeClaimId>, Option<NodeId>)>,
-}
-
-/// When pods and nodes trigger again.
-#[derive(Debug, Default)]
-struct Retries {
-    pods: ById<PodId, Instant>,
-    nodes: ById<NodeId, Instant>,
-}
-
-impl Retries {
-    fn get(&self, trigger: Trigger) -> Option<Instant> {
-        match trigger {
-            Trigger::Pod(id) => self.pods.get(id).copied(),
-            Trigger::Node(id) => self.nodes.get(id).copied(),
-        }
-    }
-
-    fn insert(&mut self, trigger: Trigger, due: Instant) {
-        match trigger {
-            Trigger::Pod(id) => self.pods.insert(id, due),
-            Trigger::Node(id) => self.nodes.insert(id, due),
-        };
-    }
-
-    fn remove(&mut self, trigger: Trigger) {
-        match trigger {
-            Trigger::Pod(id) => self.pods.remove(id),
-            Trigger::Node(id) => self.nodes.remove(id),
-        };
-    }
 }
 
 /// All that a pass depends on, as long as no node is going.
@@ -261,7 +232,7 @@ impl Provisioner {
             templates: Templates::new(),
             topology: streams.stream("karpenter/provisioner/topology", 0),
             names: streams.stream("karpenter/provisioner/claim-name", 0),
-            retries: Retries::default(),
+            retries: ByTrigger::default(),
             window_alarm: None,
             pass: None,
             last: None,
@@ -285,7 +256,7 @@ impl Provisioner {
         }
         self.batcher.trigger(now, trigger);
         // Of two times an older work queue keeps the earlier.
-        let due = self.retries.get(trigger).filter(|due| *due > now);
+        let due = self.retries.get(trigger).copied().filter(|due| *due > now);
         if due.is_none() || self.profile.event_restarts_retry {
             self.retries.insert(trigger, now + RETRY);
             out.wake_at(now + RETRY, Input::Retry(trigger));
@@ -497,7 +468,7 @@ impl Component for Provisioner {
                 self.reconcile(now, Trigger::Node(id), &view, out);
             }
             Input::Retry(trigger) => {
-                let due = self.retries.get(trigger) == Some(now);
+                let due = self.retries.get(trigger) == Some(&now);
                 if due && !self.reconcile(now, trigger, &view, out) {
                     self.retries.remove(trigger);
                 }

@@ -44,10 +44,6 @@ pub fn metrics_with_fallback(
     reading: Result<Quantity, Error>,
     target: Target,
 ) -> Reported {
-    let enabled = object.spec.fallback.filter(|fallback| {
-        let supported = profile.fallback_value || metric.metric_type == MetricType::AverageValue;
-        supported && is_valid(object, profile, fallback)
-    });
     let failures = match health.get_mut(metric.name) {
         Some(failures) => failures,
         None => health.entry(metric.name.to_owned()).or_default(),
@@ -57,6 +53,10 @@ pub fn metrics_with_fallback(
         return Reported::Value(value);
     }
     *failures += 1;
+    let enabled = object.spec.fallback.filter(|fallback| {
+        let supported = profile.fallback_value || metric.metric_type == MetricType::AverageValue;
+        supported && is_valid(object, profile, fallback)
+    });
     let Some(fallback) = enabled.filter(|fallback| *failures > fallback.failure_threshold) else {
         return Reported::Failed;
     };

@@ -22,8 +22,6 @@ pub struct Config {
     pub http_timeout: Duration,
     /// From a change of a ScaledObject to the reconcile that sees it.
     pub reconcile: Duration,
-    /// Whether anybody reads what it publishes.
-    pub publishes: bool,
 }
 
 impl Default for Config {
@@ -34,7 +32,6 @@ impl Default for Config {
             epoch: jiff::Timestamp::UNIX_EPOCH,
             http_timeout: Duration::from_secs(3),
             reconcile: Duration::from_millis(50),
-            publishes: true,
         }
     }
 }

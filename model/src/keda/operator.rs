@@ -29,6 +29,8 @@ const NANOS: u64 = 1_000_000_000;
 #[derive(Debug)]
 pub struct Operator {
     config: Config,
+    /// Whether polls and pulls are published; what is written always is.
+    publishes: bool,
     /// The wall clock at time zero: whole seconds of the Unix epoch, cut, and the nanoseconds beyond them.
     epoch: (i64, u64),
     objects: BTreeMap<ScaledObjectId, State>,
@@ -58,11 +60,12 @@ impl Component for Operator {
 impl Operator {
     /// An operator that knows of no object.
     #[must_use]
-    pub fn new(config: Config) -> Self {
+    pub fn new(config: Config, publishes: bool) -> Self {
         let epoch = config.epoch.as_nanosecond();
         let second = i128::from(NANOS);
         Operator {
             config,
+            publishes,
             epoch: (epoch.div_euclid(second) as i64, epoch.rem_euclid(second) as u64),
             objects: BTreeMap::new(),
             tasks: Few::default(),
@@ -389,7 +392,7 @@ impl Operator {
                     metric,
                     value: pulled.value,
                 });
-                if !self.config.publishes {
+                if !self.publishes {
                     return;
                 }
                 let name = match composite {
@@ -435,7 +438,7 @@ impl Operator {
             if verdict.refreshes_last_active() {
                 state.last_active = Some(seconds);
             }
-            if self.config.publishes {
+            if self.publishes {
                 let values = task.evaluations.iter().map(|one| (one.name.clone(), one.raw));
                 out.emit(Output::Publish(Box::new(Event::Polled {
                     scaled_object: id,

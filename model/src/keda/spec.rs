@@ -50,6 +50,15 @@ pub struct Spec {
     pub triggers: Vec<Trigger>,
 }
 
+impl Spec {
+    /// The names that a formula may use: those of the triggers, but for cpu and memory.
+    pub fn formula_names(&self) -> impl Iterator<Item = &str> {
+        let external = self.triggers.iter();
+        let external = external.filter(|trigger| !matches!(trigger.kind, TriggerKind::Resource { .. }));
+        external.filter_map(|trigger| trigger.name.as_deref())
+    }
+}
+
 /// spec.pollingInterval if unset (kedacore/keda 2.20 apis/keda/v1alpha1/withtriggers_types.go
 /// `GetPollingInterval`).
 pub const DEFAULT_POLLING_INTERVAL: Duration = Duration::from_secs(30);

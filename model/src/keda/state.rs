@@ -8,7 +8,7 @@ use sim::Instant;
 use super::fallback::Health;
 use super::formula::{Error, Formula};
 use super::scaler;
-use super::spec::{ScaledObject, TriggerKind};
+use super::spec::{ScaledObject, ScalingModifiers};
 use super::task::Outcome;
 use super::version::Profile;
 use crate::id::DeploymentId;
@@ -102,11 +102,8 @@ impl State {
             .then_some(self.original);
         let modifiers = advanced.scaling_modifiers.as_ref();
         let modifiers = modifiers.filter(|it| profile.scaling_modifiers && it.target > 0.0);
-        let external = object.spec.triggers.iter();
-        let names = external
-            .filter(|trigger| !matches!(trigger.kind, TriggerKind::Resource { .. }))
-            .filter_map(|trigger| trigger.name.as_deref());
-        self.formula = modifiers.map(|it| Formula::compile(&it.formula, names));
+        let compile = |own: &ScalingModifiers| Formula::compile(&own.formula, object.spec.formula_names());
+        self.formula = modifiers.map(compile);
     }
 }
 

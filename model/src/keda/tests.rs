@@ -298,11 +298,14 @@ impl World {
         let mut agenda = Agenda::new();
         agenda.now_at(Input::Changed(id));
         World {
-            operator: Operator::new(Config {
-                profile: Profile::of(minor),
-                epoch: "2026-01-01T00:00:00.7Z".parse().unwrap(),
-                ..Config::default()
-            }),
+            operator: Operator::new(
+                Config {
+                    profile: Profile::of(minor),
+                    epoch: "2026-01-01T00:00:00.7Z".parse().unwrap(),
+                    ..Config::default()
+                },
+                true,
+            ),
             api,
             scaled_objects,
             hpas: Table::new(),

@@ -8,7 +8,7 @@ use super::pod_fields::{METADATA, TOP};
 use super::selector::{labels, texts};
 use crate::cron::Schedule;
 use crate::document::fields::{Field, ignored, noted, quiet, refused, simulated, table};
-use crate::document::{Cursor, Scalar, Shape, closest, go_duration, no_duration};
+use crate::document::{Cursor, Scalar, Shape, closest, go_duration, misspelt, no_duration};
 use crate::karpenter::labels::{self as known, is_well_known, normalized};
 use crate::karpenter::node_pool::{
     Budget, ConsolidationPolicy, Disruption, Limits, NodePool, Nodes, Reason, Window,
@@ -321,12 +321,8 @@ fn duration(at: &Cursor<'_>) -> Option<Duration> {
     let spelt = text.chars().all(letters) && !text.contains("ms");
     let found = go_duration(text).filter(|_| spelt);
     if found.is_none() {
-        let such_as = "30s, 5m or 720h";
-        let message = match spelt {
-            true => no_duration(text, such_as),
-            false => format!("expected a duration such as {such_as}, found {text:?}"),
-        };
-        at.error("E003", message, "");
+        let why = if spelt { no_duration } else { misspelt };
+        at.error("E003", why(text, "30s, 5m or 720h"), "");
     }
     found
 }
@@ -356,12 +352,12 @@ fn disruption(at: &Cursor<'_>, v1: bool) -> Disruption {
         ])
     };
     let policy = policy.unwrap_or(ConsolidationPolicy::WhenEmptyOrUnderutilized);
-    let after_at = at.get("consolidateAfter");
-    let after = nillable(&after_at);
+    let mut after_at = at.get("consolidateAfter");
     if v1 && at.is_given() {
         let hint = "with any disruption at all karpenter.sh/v1 wants it: 0s is what counts without one";
-        let _ = at.get("consolidateAfter").required_as(hint);
+        after_at = after_at.required_as(hint);
     }
+    let after = nillable(&after_at);
     if !v1 {
         let empty_only = policy == ConsolidationPolicy::WhenEmpty;
         if !empty_only && matches!(after, Some(Some(_))) {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::{ObjectName, Objects, Route, Scenario};
-use crate::api::LabelSelector;
+use crate::api::{Gated, LabelSelector};
 use crate::document::{Context, Cursor, Diagnostic, closest};
 use crate::hpa::Source;
 use crate::keda::spec::Trigger;
@@ -203,6 +203,9 @@ fn durations(scenario: &mut Scenario, root: &Cursor<'_>) {
 /// What the API server of the scenario's release does not keep of a pod.
 fn gated_fields(scenario: &mut Scenario, root: &Cursor<'_>) {
     let minor = scenario.stack.kubernetes;
+    if Gated::missing_in(minor).next().is_none() {
+        return;
+    }
     let applied = scenario
         .actions
         .iter_mut()

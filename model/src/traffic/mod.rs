@@ -223,7 +223,7 @@ impl Traffic {
     }
 
     /// Requests that each pod of the service works on or has in line at `now`. In flow a pod has its share of
-    /// what is with all of them, or of what waits on its node.
+    /// what clients have with all of them, and its own line.
     pub fn held(&mut self, now: Instant) -> BTreeMap<PodId, f64> {
         self.advance(now);
         match &self.engine {

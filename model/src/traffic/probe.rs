@@ -147,7 +147,7 @@ impl Findings {
     pub(super) fn look(&self, config: &Config, state: &State, aspect: Aspect) -> Arc<Finding> {
         let mut key = state.key();
         key.push(aspect as u64);
-        let seed = key.iter().fold(0, |seed, &part| mix(seed, part));
+        let seed = mixed(&key);
         // The map is not held while a probe runs: other states may be looked at meanwhile.
         let found = locked(&self.found).entry(key).or_default().clone();
         let probe = || {
@@ -160,6 +160,11 @@ impl Findings {
 
 pub(super) fn locked<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
     shared.lock().expect("nobody panics while he holds it")
+}
+
+/// A number that lists of numbers hardly ever have in common.
+pub(super) fn mixed(numbers: &[u64]) -> u64 {
+    numbers.iter().fold(0, |all, &part| mix(all, part))
 }
 
 fn mix(seed: u64, part: u64) -> u64 {

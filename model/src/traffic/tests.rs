@@ -310,7 +310,6 @@ fn cpu_seconds_are_those_of_the_work() {
     }
 }
 
-/// Servers that work off what a burst has left use their whole quotas, whether or not anybody still waits.
 /// Where GPUs are as busy as can be, response times are those of the clients that wait for them, and the states of one
 /// run are not taken for each other.
 #[test]

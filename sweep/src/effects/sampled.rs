@@ -144,6 +144,7 @@ fn weighed(weights: &[f64], values: &[f64]) -> f64 {
 mod tests {
     use super::super::{Pairs, effects, pairs};
     use super::*;
+    use crate::Configuration;
     use crate::tests::{configurations, plan};
 
     /// A step that the first axis makes at random places of a sample, and a second axis that does nothing.

@@ -106,7 +106,7 @@ impl World {
             ..Config::default()
         };
         World {
-            operator: Operator::new(config),
+            operator: Operator::new(config, true),
             api,
             scaled_objects,
             hpas: Table::new(),

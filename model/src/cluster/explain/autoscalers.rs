@@ -37,7 +37,7 @@ impl Cluster<'_> {
                 Value::Entries(decision.metrics.iter().map(outcome_details).collect()),
             ),
         ];
-        let decisive = decision.decisive.and_then(|place| decision.metrics.get(place));
+        let decisive = decision.decisive_metric();
         details.extend(decisive.map(|outcome| ("decisive", (*outcome.metric).into())));
         details.extend(decision.proposal.map(|proposal| ("proposal", proposal.into())));
         details.extend(

@@ -119,7 +119,7 @@ fn made_up(candidates: Vec<Candidate<'_>>, class: &NodeClass) -> Result<FleetReq
 /// `DescribeImageQuery`; `MapToInstanceTypes`). For GPUs beside Arm cores AL2 never had one, and AL2023 only
 /// since v1.4 (v0.3x gave every type its image without drivers).
 fn has_image(family: AmiFamily, instance_type: &InstanceType, profile: &Profile) -> bool {
-    let arm_gpu = instance_type.is_arm() && instance_type.counts_gpus();
+    let arm_gpu = instance_type.is_arm_with_gpu();
     match family {
         AmiFamily::Al2 => !arm_gpu,
         AmiFamily::Al2023 => !arm_gpu || profile.al2023_arm_gpu_image,

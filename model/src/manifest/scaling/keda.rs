@@ -264,12 +264,9 @@ fn check_formula(at: &Cursor<'_>, triggers: &Cursor<'_>, spec: &Spec) {
     let Some(modifiers) = spec.advanced.scaling_modifiers.as_ref().filter(|_| read_all) else {
         return;
     };
-    let external = spec.triggers.iter();
-    let external = external.filter(|trigger| !matches!(trigger.kind, TriggerKind::Resource { .. }));
-    let names: Vec<&str> = external.filter_map(|trigger| trigger.name.as_deref()).collect();
-    if let Err(error) = Formula::compile(&modifiers.formula, names.iter().copied()) {
+    if let Err(error) = Formula::compile(&modifiers.formula, spec.formula_names()) {
         let near = match &error {
-            formula::Error::Unknown { name, .. } => closest(name, names.iter().copied()),
+            formula::Error::Unknown { name, .. } => closest(name, spec.formula_names()),
             formula::Error::Undefined { .. } => None,
         };
         let hint = match near {

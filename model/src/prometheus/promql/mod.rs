@@ -119,6 +119,11 @@ impl Query {
         &self.selectors
     }
 
+    /// The metrics that its selectors name.
+    pub fn metrics(&self) -> impl Iterator<Item = &str> {
+        self.selectors.iter().filter_map(Selector::metric)
+    }
+
     /// What of it the simulated Prometheus cannot answer as the real one might, each thing by name.
     #[must_use]
     pub fn unsupported(&self) -> &[Unsupported] {

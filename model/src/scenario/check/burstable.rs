@@ -6,7 +6,7 @@ use crate::document::{Context, Cursor};
 use crate::karpenter::NodePool;
 use crate::karpenter::labels::INSTANCE_TYPE;
 
-/// Machines whose use of CPU may cost more than their price, or be throttled.
+/// Node groups whose use of CPU may cost more than their price, or be throttled.
 pub(super) fn check(facts: &Facts<'_>) {
     let context = Context::new(facts.root.file(), String::new(), facts.problems);
     for at in facts.root.get("node_group").items() {
@@ -21,27 +21,14 @@ pub(super) fn check(facts: &Facts<'_>) {
             );
         }
     }
-    for document in facts
-        .documents
-        .iter()
-        .filter(|document| document.kind.name == "NodePool")
-    {
-        let mut pools = facts.objects.iter().flat_map(|objects| &objects.node_pools);
-        let Some(pool) = pools.find(|pool| *pool.name == *document.name) else {
-            continue;
-        };
-        let names = offered(facts, pool);
-        if !names.is_empty() {
-            let context = Context::new(&document.file, document.title(), facts.problems);
-            let root = context.root(&document.value);
-            let hint = "karpenter.k8s.aws/instance-category NotIn [t] keeps them out";
-            say(
-                &context,
-                &root.at("spec.template.spec.requirements"),
-                &names,
-                hint,
-            );
-        }
+}
+
+/// A NodePool, whose `spec` is `at`, that may launch such machines.
+pub(super) fn check_pool(facts: &Facts<'_>, context: &Context<'_>, at: &Cursor<'_>, pool: &NodePool) {
+    let names = offered(facts, pool);
+    if !names.is_empty() {
+        let hint = "karpenter.k8s.aws/instance-category NotIn [t] keeps them out";
+        say(context, &at.at("template.spec.requirements"), &names, hint);
     }
 }
 
@@ -68,10 +55,6 @@ fn offered(facts: &Facts<'_>, pool: &NodePool) -> Vec<&'static str> {
     if !burstable.any(named) {
         return Vec::new();
     }
-    let types = capacity::on_offer(facts, &pool.name, &wanted);
-    types
-        .into_iter()
-        .filter(|spec| spec.burstable)
-        .map(|spec| spec.name)
-        .collect()
+    let types = capacity::on_offer(facts, &pool.name, &wanted, |spec| spec.burstable);
+    types.into_iter().map(|spec| spec.name).collect()
 }

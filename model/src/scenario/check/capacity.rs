@@ -1,4 +1,4 @@
-//! Pods that no machine can hold.
+//! What machines there are for pods, and pods that none can hold.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use crate::document::Context;
 use crate::ec2::NodeGroup;
 use crate::id::{NodePoolId, Table};
 use crate::karpenter::provider::{Classes, Provider};
-use crate::karpenter::{InstanceType, NodePool, Profile, Requirements};
+use crate::karpenter::{InstanceType, NodePool, Profile, Requirements, Wanted};
 use crate::manifest::Document;
 use crate::quantity::Resources;
 
@@ -27,10 +27,7 @@ pub(super) fn check(facts: &Facts<'_>) {
         .collect();
     let pools = || facts.objects.iter().flat_map(|objects| &objects.node_pools);
     for document in workloads {
-        let deployments = facts.objects.iter().flat_map(|objects| &objects.deployments);
-        let own = deployments
-            .into_iter()
-            .find(|d| d.object.name == document.name && d.object.template.namespace == document.namespace);
+        let own = facts.deployment(&super::workload::name_of(document));
         let Some(spec) = own.map(|deployment| &deployment.object.template.spec) else {
             continue;
         };
@@ -76,20 +73,26 @@ pub(super) fn machines_for(facts: &Facts<'_>, spec: &PodSpec) -> Vec<&'static In
     all
 }
 
-/// The types that a NodePool can launch for these requirements, whatever pods ask for.
-pub(super) fn on_offer(facts: &Facts<'_>, pool: &str, wanted: &Requirements) -> Vec<&'static InstanceSpec> {
+/// The types of some kind that a NodePool can launch for these requirements, whatever pods ask for.
+pub(super) fn on_offer(
+    facts: &Facts<'_>,
+    pool: &str,
+    wanted: &Requirements,
+    is_meant: impl Fn(&InstanceSpec) -> bool,
+) -> Vec<&'static InstanceSpec> {
     let offered = offered(facts).iter().filter(|(own, _)| *own.name == *pool);
     let types = offered.flat_map(|(_, types)| types);
     types
-        .filter(|instance_type| is_on_offer(instance_type, wanted))
-        .filter_map(|instance_type| catalog::find(&instance_type.name))
+        .filter_map(|own| Some((own, catalog::find(&own.name).filter(|spec| is_meant(spec))?)))
+        .filter(|(own, _)| is_on_offer(own, wanted))
+        .map(|(_, spec)| spec)
         .collect()
 }
 
 fn is_on_offer(instance_type: &InstanceType, wanted: &Requirements) -> bool {
+    let asked = Wanted::of(wanted);
     let mut offerings = instance_type.offerings.iter();
-    instance_type.requirements.intersects(wanted).is_ok()
-        && offerings.any(|offering| offering.is_compatible(wanted))
+    instance_type.requirements.intersects(wanted).is_ok() && offerings.any(|offering| asked.admits(offering))
 }
 
 /// What Karpenter could launch for each NodePool that is there at some time.
@@ -153,7 +156,7 @@ fn holding<'o>(
     all += &daemon_requests(facts);
     let types = if admits { &**types } else { &[] };
     types.iter().map(|own| &**own).filter(move |instance_type| {
-        is_on_offer(instance_type, &wanted) && all.fits(instance_type.allocatable())
+        all.fits(instance_type.allocatable()) && is_on_offer(instance_type, &wanted)
     })
 }
 

@@ -10,9 +10,7 @@ pub(super) fn check(facts: &Facts<'_>) {
     let Some(gpu) = &facts.scenario.traffic.service.gpu else {
         return;
     };
-    let server = &facts.scenario.roles.server;
-    let mut deployments = facts.objects.iter().flat_map(|objects| &objects.deployments);
-    let Some(server) = deployments.find(|deployment| deployment.name() == *server) else {
+    let Some(server) = facts.deployment(&facts.scenario.roles.server) else {
         return;
     };
     let machines = capacity::machines_for(facts, &server.object.template.spec);

@@ -17,10 +17,10 @@ mod workload;
 
 use std::cell::{OnceCell, RefCell};
 
-use super::{Act, Objects, Scenario, resolve};
+use super::{Act, Deployment, ObjectName, Objects, Scenario, resolve};
 use crate::document::{Context, Cursor, Diagnostic, Severity};
 use crate::manifest::Document;
-use crate::traffic::Service;
+use crate::traffic::{Clients, Service};
 
 /// What rules look at.
 struct Facts<'a> {
@@ -70,7 +70,13 @@ pub(super) fn check(
     whole(&facts);
 }
 
-impl Facts<'_> {
+impl<'a> Facts<'a> {
+    /// The Deployment of a name.
+    fn deployment(&self, name: &ObjectName) -> Option<&'a Deployment> {
+        let mut all = self.objects.iter().flat_map(|objects| &objects.deployments);
+        all.find(|deployment| deployment.name() == *name)
+    }
+
     /// The number of Traefik pods that there may be: more than one if anything scales them.
     fn proxies(&self) -> i32 {
         let proxy = &self.scenario.roles.proxy;
@@ -96,12 +102,7 @@ impl Facts<'_> {
 
     /// Requests a second that one pod of the service can serve at most, as far as CPU limit and GPU say.
     fn pod_capacity(&self) -> Option<f64> {
-        let server = &self.scenario.roles.server;
-        let deployment = self
-            .objects
-            .iter()
-            .flat_map(|objects| &objects.deployments)
-            .find(|d| d.name() == *server)?;
+        let deployment = self.deployment(&self.scenario.roles.server)?;
         let service = &self.scenario.traffic.service;
         let work = service.cpu_per_request.mean();
         let limit = deployment
@@ -159,9 +160,13 @@ fn fitted(facts: &Facts<'_>, context: &Context<'_>) {
             "clients ask as fast as the walkthrough's loop of wget in {}",
             left_out.join(", ")
         );
-        let hint =
-            "with the service's answers these make the load: 10 ms, 10 ms and 0.0063 core-seconds a request";
-        advise(context, "S004", &clients, message, hint);
+        let own = Clients::default();
+        let [think_time, cycle_delay] = [&own.think_time, &own.cycle_delay].map(|time| time.mean() * 1e3);
+        let hint = format!(
+            "with the service's answers these make the load: {think_time} ms, {cycle_delay} ms and {} core-seconds a request",
+            own.client_cpu
+        );
+        advise(context, "S004", &clients, message, &hint);
     }
 }
 

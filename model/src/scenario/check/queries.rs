@@ -17,26 +17,23 @@ pub(super) fn check(facts: &Facts<'_>) {
     let dashboard = facts.root.get("dashboard");
     for (panel, query) in facts.scenario.dashboard.panels() {
         let at = dashboard.get(panel);
-        if at.is_given() {
-            exposed(facts, &context, &at, query);
+        if at.is_given()
+            && let Ok(query) = facts.scenario.query(query)
+        {
+            exposed(facts, &context, &at, &query);
         }
     }
     for (name, query) in &facts.scenario.metric_rules {
-        exposed(facts, &context, &facts.root.get("metric").get(name), query);
+        if let Ok(query) = facts.scenario.query(query) {
+            exposed(facts, &context, &facts.root.get("metric").get(name), &query);
+        }
     }
 }
 
 /// Advises on each metric of a query that none of the simulated parts exposes, however they are scraped.
-pub(super) fn exposed(facts: &Facts<'_>, context: &Context<'_>, at: &Cursor<'_>, query: &str) {
-    let Ok(query) = facts.scenario.query(query) else {
-        return;
-    };
+pub(super) fn exposed(facts: &Facts<'_>, context: &Context<'_>, at: &Cursor<'_>, query: &Query) {
     let known = || exporters::metrics().chain(traefik::metrics(facts.scenario.stack.traefik));
-    let selected: BTreeSet<&str> = query
-        .selectors()
-        .iter()
-        .filter_map(|selector| selector.metric())
-        .collect();
+    let selected: BTreeSet<&str> = query.metrics().collect();
     for metric in selected {
         if known().any(|name| name == metric) {
             continue;
@@ -61,7 +58,7 @@ fn scraped(facts: &Facts<'_>, context: &Context<'_>) {
             .get("prometheus.io/scrape")
             .is_some_and(|text| text == "true")
     };
-    let own = deployments().find(|deployment| deployment.name() == *proxy);
+    let own = facts.deployment(proxy);
     let of_proxy = || traefik::metrics(facts.scenario.stack.traefik).any(|name| metrics.contains(name));
     if own.is_some_and(|own| !is_scraped(&own.object.template.annotations)) && of_proxy() {
         let message = format!("Prometheus does not scrape the pods of {proxy}, whose metrics are asked for");
@@ -89,12 +86,6 @@ fn metrics(facts: &Facts<'_>) -> BTreeSet<String> {
     let panels = panels.map(|(_, query)| query);
     let texts = resolve::queries(facts.scenario).into_iter().chain(panels);
     let parsed = texts.filter_map(|text| facts.scenario.query(text).ok());
-    let of = |query: Arc<Query>| {
-        let names = query
-            .selectors()
-            .iter()
-            .filter_map(|selector| selector.metric().map(str::to_owned));
-        names.collect::<Vec<_>>()
-    };
+    let of = |query: Arc<Query>| query.metrics().map(str::to_owned).collect::<Vec<_>>();
     parsed.flat_map(of).collect()
 }

@@ -285,12 +285,12 @@ impl Rules<'_> {
     fn query(&self, prometheus: &Prometheus, at: &Cursor<'_>) {
         let scenario = self.facts.scenario;
         let at = at.at("metadata.query");
-        super::queries::exposed(self.facts, &self.context, &at, &prometheus.query);
         let Ok(query) = scenario.query(&prometheus.query) else {
             return;
         };
+        super::queries::exposed(self.facts, &self.context, &at, &query);
         let is_traefik = |metric: &str| metric.starts_with("traefik_");
-        let metrics = || query.selectors().iter().filter_map(|selector| selector.metric());
+        let metrics = || query.metrics();
         let proxies = self.facts.proxies();
         if !query.is_single() && metrics().any(is_traefik) {
             let message = if proxies > 1 {

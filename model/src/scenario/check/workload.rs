@@ -7,7 +7,7 @@ use crate::karpenter::labels::DO_NOT_DISRUPT;
 use crate::manifest::Document;
 use crate::scenario::ObjectName;
 
-fn name_of(document: &Document) -> ObjectName {
+pub(super) fn name_of(document: &Document) -> ObjectName {
     ObjectName {
         namespace: document.namespace.clone(),
         name: document.name.clone(),
@@ -79,8 +79,7 @@ const CONTROLLERS: [(&str, &str); 5] = [
 
 /// A controller needs a machine that is there without it.
 fn controller(context: &Context<'_>, root: &Cursor<'_>, facts: &Facts<'_>, name: &ObjectName) {
-    let mut deployments = facts.objects.iter().flat_map(|objects| &objects.deployments);
-    let Some(own) = deployments.find(|deployment| deployment.name() == *name) else {
+    let Some(own) = facts.deployment(name) else {
         return;
     };
     let spec = &own.object.template.spec;

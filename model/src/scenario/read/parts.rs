@@ -226,7 +226,6 @@ fn keda(at: &Cursor<'_>, stack: &Stack, epoch: jiff::Timestamp) -> keda::Config 
         epoch,
         http_timeout: at.get("http_timeout").duration().unwrap_or(default.http_timeout),
         reconcile: at.get("reconcile").duration().unwrap_or(default.reconcile),
-        publishes: default.publishes,
     }
 }
 

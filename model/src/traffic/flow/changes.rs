@@ -142,7 +142,7 @@ impl Flow {
             self.failed(cut, traefik::BAD_GATEWAY, true, self.present.solution.response);
         }
         if let Some(place) = self.servers.iter().position(|server| server.pod == id) {
-            let cut = self.servers.remove(place).line.cut(1.0);
+            let cut = self.servers.remove(place).line.alive();
             self.failed(cut, traefik::BAD_GATEWAY, true, 0.0);
         }
     }

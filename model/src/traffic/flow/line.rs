@@ -38,6 +38,12 @@ pub(super) struct Step {
     pub(super) usual: f64,
 }
 
+impl Step {
+    fn middle(&self) -> f64 {
+        (self.from + self.to) / 2.0
+    }
+}
+
 /// Requests that are done while their senders wait.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Done {
@@ -92,6 +98,15 @@ impl Batch {
         (self.sent.0, self.done.0) = (taken.sent.1, taken.done.1);
         taken
     }
+
+    /// Done at some time, if somebody waits.
+    fn answered(&self, at: f64) -> Option<Done> {
+        (self.alive > 0.0).then_some(Done {
+            requests: self.alive,
+            sent: self.sent,
+            at,
+        })
+    }
 }
 
 /// Appends a batch, or joins it to the last one if both together were sent within `span` seconds.
@@ -127,6 +142,18 @@ impl Kind {
 
     fn first(&mut self) -> Option<&mut Batch> {
         self.left.front_mut().or_else(|| self.waiting.front_mut())
+    }
+
+    /// Takes the first batch, or `most` requests of it; and what is left of `most`.
+    fn take_first(&mut self, most: f64) -> Option<(Batch, f64)> {
+        let first = self.first()?;
+        if first.requests <= most {
+            let whole = *first;
+            self.drop_first();
+            return Some((whole, most - whole.requests));
+        }
+        // Nothing is left to the last bit, or there might be no end.
+        Some((first.take(most / first.requests), 0.0))
     }
 
     fn drop_first(&mut self) {
@@ -217,7 +244,7 @@ impl Line {
     /// Lets a step pass; says how much work was done, in requests, and for whom that was.
     pub(super) fn step(&mut self, came: Came, step: &Step, done: &mut Vec<Done>) -> f64 {
         if self.held() + came.requests - step.usual <= step.most {
-            return self.clear((step.from + step.to) / 2.0, done) + self.pass(came, step, done);
+            return self.clear(step.middle(), done) + self.pass(came, step, done);
         }
         let here = Came {
             requests: std::mem::take(&mut self.usual),
@@ -241,15 +268,7 @@ impl Line {
     fn clear(&mut self, at: f64, done: &mut Vec<Done>) -> f64 {
         let all = self.queued;
         if all > 0.0 {
-            let answered = self
-                .batches()
-                .filter(|batch| batch.alive > 0.0)
-                .map(|batch| Done {
-                    requests: batch.alive,
-                    sent: batch.sent,
-                    at,
-                });
-            done.extend(answered);
+            done.extend(self.batches().filter_map(|batch| batch.answered(at)));
             self.forget();
         }
         all
@@ -261,11 +280,10 @@ impl Line {
         let passed = (here - step.usual).max(0.0);
         self.usual = here - passed;
         if passed > 0.0 {
-            let at = (step.from + step.to) / 2.0 + step.response;
             done.push(Done {
                 requests: passed,
                 sent: came.sent,
-                at,
+                at: step.middle() + step.response,
             });
         }
         passed
@@ -300,24 +318,15 @@ impl Line {
     }
 
     fn forget(&mut self) {
-        self.kinds
-            .iter_mut()
-            .chain([&mut self.behind])
-            .for_each(Kind::clear);
+        self.all().for_each(Kind::clear);
         (self.clock, self.queued, self.inside, self.alive) = (0.0, 0.0, 0.0, 0.0);
     }
 
     /// The first of those behind take the slots that are free; the clock said `first` when the first slot was.
     fn admit(&mut self, first: f64) {
         while self.slots - self.inside > NOBODY {
-            let room = self.slots - self.inside;
-            let Some(batch) = self.behind.first() else { return };
-            let batch = if batch.requests <= room {
-                let whole = *batch;
-                self.behind.drop_first();
-                whole
-            } else {
-                batch.take(room / batch.requests)
+            let Some((batch, _)) = self.behind.take_first(self.slots - self.inside) else {
+                return;
             };
             self.queued -= batch.requests;
             self.alive -= batch.alive;
@@ -329,19 +338,24 @@ impl Line {
     fn share(&mut self, came: Came, step: &Step, done: &mut Vec<Done>) -> f64 {
         let begin = self.clock;
         let mut left = step.most;
-        if self.inside + came.requests > self.slots || self.behind.first().is_some() {
+        let full = self.inside + came.requests > self.slots || self.behind.first().is_some();
+        let more = if full {
             self.put_behind(came.into());
             self.admit(begin);
-            while left > 0.0 && self.inside > NOBODY {
-                // Whoever leaves is followed at once.
-                let before = self.clock;
-                left = self.share_turn(left, 0.0, step, done);
-                self.admit(before);
-            }
+            0.0
+        } else {
+            // They come evenly, and are here for half the step on average.
+            came.requests / 2.0
+        };
+        while left > 0.0 && self.inside > NOBODY {
+            // Whoever leaves is followed at once.
+            let before = self.clock;
+            left = self.share_turn(left, more, step, done);
+            self.admit(before);
+        }
+        if full {
             return left;
         }
-        // They come evenly, and are here for half the step on average.
-        left = self.share_inside(left, came.requests / 2.0, step, done);
         if left == 0.0 {
             self.put(came.into(), begin, self.clock);
             return 0.0;
@@ -352,25 +366,14 @@ impl Line {
         let mut rest = Batch::from(came);
         if now > 0.0 {
             let first = rest.take(now / came.requests);
-            done.push(Done {
-                requests: first.alive,
-                sent: first.sent,
-                at: (step.from + step.to) / 2.0 + step.response,
-            });
+            done.extend(first.answered(step.middle() + step.response));
         }
         self.put(rest, 0.0, 0.0);
         left - now
     }
 
-    /// Works on those inside and so many `more`, until there are no others or the work is used up; what is left of it.
-    fn share_inside(&mut self, mut left: f64, more: f64, step: &Step, done: &mut Vec<Done>) -> f64 {
-        while left > 0.0 && self.inside > NOBODY {
-            left = self.share_turn(left, more, step, done);
-        }
-        left
-    }
-
-    /// The same until the next batch begins or ends to be done.
+    /// Works on those inside and so many `more` until the next batch begins or ends to be done, or the work is used up;
+    /// what is left of it.
     fn share_turn(&mut self, left: f64, more: f64, step: &Step, done: &mut Vec<Done>) -> f64 {
         let sharing = self.inside + more;
         let next = self.next_turn();
@@ -430,33 +433,18 @@ impl Line {
     fn is_done(&mut self, batch: Batch, at: f64, done: &mut Vec<Done>) {
         self.queued = (self.queued - batch.requests).max(0.0);
         self.alive = (self.alive - batch.alive).max(0.0);
-        if batch.alive > 0.0 {
-            done.push(Done {
-                requests: batch.alive,
-                sent: batch.sent,
-                at,
-            });
-        }
+        done.extend(batch.answered(at));
     }
 
     /// Works on one after the other; what is left of the step's work.
     fn serve(&mut self, step: &Step, done: &mut Vec<Done>) -> f64 {
         let mut left = step.most;
         while left > 0.0 {
-            let Some(first) = self.behind.first() else { break };
-            let before = left;
-            let batch = if first.requests <= left {
-                let whole = *first;
-                self.behind.drop_first();
-                left -= whole.requests;
-                whole
-            } else {
-                let part = first.take(left / first.requests);
-                // Nothing is left to the last bit, or there might be no end.
-                left = 0.0;
-                part
+            let Some((batch, rest)) = self.behind.take_first(left) else {
+                break;
             };
-            let gone = 1.0 - (before + left) / 2.0 / step.most;
+            let gone = 1.0 - (left + rest) / 2.0 / step.most;
+            left = rest;
             self.is_done(batch, step.from + (step.to - step.from) * gone, done);
         }
         left
@@ -465,7 +453,7 @@ impl Line {
     /// Senders of requests sent before some time (seconds) leave; how many. Their work stays.
     pub(super) fn give_up(&mut self, before: f64) -> f64 {
         let mut left = 0.0;
-        for kind in self.kinds.iter_mut().chain([&mut self.behind]) {
+        for kind in self.all() {
             while let Some(&first) = kind.waiting.front() {
                 if (first.sent.0 + first.sent.1) / 2.0 > before {
                     break;
@@ -498,10 +486,11 @@ impl Line {
     }
 
     fn batches(&mut self) -> impl Iterator<Item = &mut Batch> {
-        self.kinds
-            .iter_mut()
-            .chain([&mut self.behind])
-            .flat_map(Kind::batches)
+        self.all().flat_map(Kind::batches)
+    }
+
+    fn all(&mut self) -> impl Iterator<Item = &mut Kind> {
+        self.kinds.iter_mut().chain([&mut self.behind])
     }
 }
 

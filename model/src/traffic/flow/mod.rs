@@ -6,7 +6,8 @@
 //! Requests to pods that have gone take their client out of the loop for as long as they hang.
 //!
 //! What a request-level run shows and this does not: the noise of single requests and of the order of the
-//! round robin; of two stable states it takes one. Response times come from probes.
+//! round robin; of two stable states it takes one. Response times come from probes, and those of
+//! requests that waited in line from the lines.
 
 mod changes;
 mod line;
@@ -35,6 +36,7 @@ use super::probe::{Aspect, Finding, Findings, Probes};
 use super::state::{Site, State};
 use super::traefik::{self, Code};
 use super::{LATENCY_INTERVAL, Role, Stats};
+use crate::distribution::Distribution;
 use crate::id::{NodeId, PodId};
 
 /// While requests hang or wait, rates move: the longest step then, seconds.
@@ -166,6 +168,14 @@ pub(super) struct Flow {
     probes: Findings,
 }
 
+/// So many draws of a distribution, the least first.
+fn drawn(of: &Distribution, purpose: &'static str, count: usize) -> Vec<f64> {
+    let mut draws = Streams::new(0).stream(purpose, 0);
+    let mut drawn: Vec<f64> = (0..count).map(|_| of.sample(&mut draws)).collect();
+    drawn.sort_unstable_by(f64::total_cmp);
+    drawn
+}
+
 impl Flow {
     pub(super) fn new(config: Config, streams: Streams, probes: &Probes) -> Self {
         let arrivals = config.arrivals.iter().enumerate();
@@ -173,11 +183,7 @@ impl Flow {
             .map(|(i, arrivals)| Source::new(arrivals.clone(), streams.stream("traffic/arrivals", i as u64)))
             .collect();
         let state = State::default();
-        let mut draws = Streams::new(0).stream("traffic/hang-quantiles", 0);
-        let mut drawn: Vec<f64> = (0..50 * LUMPS)
-            .map(|_| config.traefik.vanished.sample(&mut draws))
-            .collect();
-        drawn.sort_unstable_by(f64::total_cmp);
+        let drawn = drawn(&config.traefik.vanished, "traffic/hang-quantiles", 50 * LUMPS);
         Flow {
             pool: Pool::new(&config.traefik, streams),
             now: Instant::ZERO,

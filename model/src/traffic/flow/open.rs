@@ -6,6 +6,8 @@
 //! are a line before all others. When a line is longer than a sender's patience, senders leave but their work
 //! stays: a server that does not watch its connections goes on with it.
 
+use std::collections::BTreeMap;
+
 use super::line::{Came, Line, Order, Step};
 use super::{Flow, Pod, STEP};
 use crate::distribution::Distribution;
@@ -29,6 +31,9 @@ pub(super) struct Server {
     pub(super) line: Line,
 }
 
+/// Seconds until a sender or a proxy gives up, and what is counted then.
+pub(super) type Patience = (f64, traefik::Code);
+
 /// Requests that took so much longer than where nobody waits have waited: seconds, and a share of that time.
 const LATE: f64 = 0.05;
 const LATE_SHARE: f64 = 0.25;
@@ -45,9 +50,7 @@ pub(super) fn sizes(config: &Config) -> Vec<f64> {
     if config.arrivals.is_empty() || matches!(work, Distribution::Constant(_)) || work.mean() <= 0.0 {
         return vec![1.0];
     }
-    let mut draws = sim::Streams::new(0).stream("traffic/size-quantiles", 0);
-    let mut drawn: Vec<f64> = (0..SIZES * DRAWS).map(|_| work.sample(&mut draws)).collect();
-    drawn.sort_unstable_by(f64::total_cmp);
+    let drawn = super::drawn(work, "traffic/size-quantiles", SIZES * DRAWS);
     let all: f64 = drawn.iter().sum();
     let mean = |some: &[f64]| some.iter().sum::<f64>() * SIZES as f64 / all;
     drawn.chunks(DRAWS).map(mean).collect()
@@ -65,7 +68,7 @@ impl Flow {
     }
 
     /// The least time after which a sender or a proxy gives up, seconds, and what is counted then.
-    pub(super) fn patience(&self) -> (f64, traefik::Code) {
+    pub(super) fn patience(&self) -> Patience {
         let senders = self
             .config
             .arrivals
@@ -96,11 +99,11 @@ impl Flow {
         if self.sources.is_empty() {
             return;
         }
-        let mut before = std::mem::take(&mut self.servers);
+        let before = std::mem::take(&mut self.servers).into_iter();
+        let mut lines: BTreeMap<PodId, Line> = before.map(|server| (server.pod, server.line)).collect();
         let is_server = |(_, pod): &(&PodId, &Pod)| pod.role == Role::Server;
         for (&id, pod) in self.pods.iter().filter(is_server) {
-            let known = before.iter().position(|server| server.pod == id);
-            let line = known.map(|known| before.swap_remove(known).line);
+            let line = lines.remove(&id);
             let busy = line.as_ref().is_some_and(|line| line.held() > 0.0);
             let Ok(place) = self.site_nodes.binary_search(&pod.node) else {
                 continue;
@@ -110,14 +113,17 @@ impl Flow {
             }
             let group = self.plant.of_site[place];
             let alone = self.plant.pod_most(group, pod.cpu);
-            let order = self.order(alone.min(self.plant.room(group, 0.0)));
+            let line = line.unwrap_or_else(|| {
+                let order = self.order(alone.min(self.plant.room(group, 0.0)));
+                Line::new(order, &self.sizes)
+            });
             self.servers.push(Server {
                 pod: id,
                 place,
                 listed: pod.place.is_some(),
                 weight: physics::weight(pod.cpu).unwrap_or(BEST_EFFORT_WEIGHT),
                 alone,
-                line: line.unwrap_or_else(|| Line::new(order, &self.sizes)),
+                line,
             });
         }
         self.servers.sort_by_key(|server| server.place);
@@ -137,6 +143,7 @@ impl Flow {
 
     pub(super) fn flow_open(&mut self, start: f64, seconds: f64) {
         let (from, to) = (start, start + seconds);
+        let patience = self.patience();
         let came = self.arrivals * seconds;
         self.stats.sent += came;
         let passed = if self.plant.servers == 0.0 && self.present.vanished == 0.0 {
@@ -153,11 +160,11 @@ impl Flow {
                 requests: came - vanished,
                 sent: (from, to),
             };
-            self.pass_on(came, from, to)
+            self.pass_on(came, from, to, patience)
         };
         let mut servers = std::mem::take(&mut self.servers);
         for site in servers.chunk_by_mut(|a, b| a.place == b.place) {
-            self.work_off(site, passed, from, to);
+            self.work_off(site, passed, from, to, patience);
         }
         servers.retain(|server| server.listed || server.line.held() > 0.0);
         self.servers = servers;
@@ -185,8 +192,7 @@ impl Flow {
     }
 
     /// What the proxies pass on of what has come.
-    fn pass_on(&mut self, came: Came, from: f64, to: f64) -> Came {
-        let (patience, code) = self.patience();
+    fn pass_on(&mut self, came: Came, from: f64, to: f64, (patience, code): Patience) -> Came {
         let step = Step {
             from,
             to,
@@ -221,13 +227,19 @@ impl Flow {
     }
 
     /// Lets the servers of one node work on what they have and what is passed to them.
-    fn work_off(&mut self, servers: &mut [Server], passed: Came, from: f64, to: f64) {
+    fn work_off(
+        &mut self,
+        servers: &mut [Server],
+        passed: Came,
+        from: f64,
+        to: f64,
+        (patience, code): Patience,
+    ) {
         let Some(place) = servers.first().map(|server| server.place) else {
             return;
         };
         let seconds = to - from;
         let group = self.plant.of_site[place];
-        let (patience, code) = self.patience();
         let response = self.present.solution.response;
         let each = 1.0 / self.plant.servers.max(1.0);
         let came = Came {
@@ -296,7 +308,7 @@ impl Flow {
             _ => self.plant.crowded(group),
         };
         if let Some(pod) = self.pods.get_mut(&server.pod) {
-            pod.used += self.config.service.cpu_per_request.mean() * worked / sigma;
+            pod.used += self.plant.service_work * worked / sigma;
         }
     }
 }

@@ -40,7 +40,7 @@ const ITSELF: f64 = 1.5;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Class {
     /// Which of the plant's groups of nodes.
-    pub(super) group: usize,
+    group: usize,
     /// How many in all, as a share of all servers.
     weight: f64,
     /// vCPU-seconds of quota each period.
@@ -93,7 +93,7 @@ pub(in crate::traffic) struct Plant {
     /// Client loops.
     pub(super) loops: f64,
     pub(super) proxies: f64,
-    service_work: f64,
+    pub(super) service_work: f64,
     client_work: f64,
     proxy_work: f64,
     sleep: f64,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use super::plant::Solution;
-use crate::traffic::probe::locked;
+use crate::traffic::probe::{locked, mixed};
 use crate::traffic::state::State;
 
 /// So many are kept, a few megabytes; what comes later is solved each time.
@@ -19,7 +19,7 @@ pub(in crate::traffic) struct Solutions {
 
 #[derive(Debug, Default)]
 struct Found {
-    /// By the fingerprint of the state's numbers.
+    /// By a number of the state's numbers: states share most of them, so that telling two apart takes long.
     solutions: BTreeMap<u64, Vec<Solved>>,
     count: usize,
 }
@@ -31,7 +31,7 @@ impl Solutions {
     /// The solution of a state: known by its numbers to the last bit, or `solve`d.
     pub(super) fn of(&self, state: &State, solve: impl FnOnce() -> Solution) -> Solution {
         let numbers = state.numbers();
-        let print = fingerprint(&numbers);
+        let print = mixed(&numbers);
         if let Some(alike) = locked(&self.found).solutions.get(&print)
             && let Some((_, known)) = alike.iter().find(|(own, _)| **own == *numbers)
         {
@@ -46,12 +46,4 @@ impl Solutions {
         }
         solution
     }
-}
-
-/// A number that lists of numbers hardly ever have in common: states share most of theirs, so that telling two apart
-/// takes long.
-fn fingerprint(numbers: &[u64]) -> u64 {
-    numbers.iter().fold(0, |print: u64, number| {
-        (print.rotate_left(5) ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15)
-    })
 }

@@ -2,6 +2,7 @@
 
 use super::*;
 
+/// Servers that work off what a burst has left use their whole quotas, whether or not anybody still waits.
 #[test]
 fn a_backlog_uses_cpu_after_the_load_has_gone() {
     for (fidelity, timeout) in BOTH
