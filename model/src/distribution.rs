@@ -88,4 +88,17 @@ impl Distribution {
             Distribution::LogNormal { median, sigma } => median * libm::exp(sigma * sigma / 2.0),
         }
     }
+
+    /// The variance over the square of the mean (of the uncut distribution): 0 for a constant, 1 if memoryless.
+    #[must_use]
+    pub fn scatter(&self) -> f64 {
+        let squared = |ratio: f64| ratio * ratio;
+        match *self {
+            Distribution::Constant(_) => 0.0,
+            Distribution::Uniform { min, max } => squared((max - min) / self.mean()) / 12.0,
+            Distribution::Exponential { .. } => 1.0,
+            Distribution::Normal { mean, sd } => squared(sd / mean),
+            Distribution::LogNormal { sigma, .. } => libm::expm1(sigma * sigma),
+        }
+    }
 }

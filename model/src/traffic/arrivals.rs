@@ -1,12 +1,13 @@
 //! Requests from outside: how many a second, and how they clump.
 //!
-//! A shape gives the mean rate at each time, a process turns it into arrivals. In the flow form the mean
-//! rate is the arrival rate; only the bursts of an MMPP, which last seconds, are kept.
+//! A shape gives the mean rate at each time, a process turns it into arrivals, piece by piece: how many come in a
+//! piece of some seconds is drawn first, and is the same in both fidelities; then, request by request, when.
 
 use std::time::Duration;
 
 use rand::RngExt;
-use sim::Stream;
+use rand_distr::{Distribution as _, Poisson};
+use sim::{Stream, Streams};
 
 use crate::distribution::Distribution;
 
@@ -181,18 +182,54 @@ fn trace(points: &[(Duration, f64)], at: f64, grain: f64) -> (f64, f64) {
     }
 }
 
+/// The longest piece of time for which a count is drawn, seconds: as often as Prometheus scrapes.
+const PIECE: f64 = 15.0;
+/// A moving rate of evenly spaced arrivals is taken as constant for so long at most, seconds.
+const EVEN_PIECE: f64 = 0.25;
+
+/// A time of one mean rate, and what comes in it. Times are seconds.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Piece {
+    from: f64,
+    pub(super) until: f64,
+    /// Requests a second to be expected.
+    pub(super) mean: f64,
+    /// Requests a second that come.
+    pub(super) rate: f64,
+    /// Of those that come one by one: how many are still to come.
+    left: f64,
+}
+
 /// A source of arrivals: a shape with the state of its process.
 #[derive(Debug, Clone)]
 pub(super) struct Source {
     pub(super) arrivals: Arrivals,
+    /// For counts and bursts.
     stream: Stream,
+    /// For when in a piece.
+    times: Stream,
+    piece: Piece,
     /// Only an MMPP's: whether it bursts, and until when.
     bursting: bool,
     state_until: f64,
 }
 
 impl Source {
-    pub(super) fn new(arrivals: Arrivals, mut stream: Stream) -> Self {
+    /// The sources of a run.
+    pub(super) fn all(arrivals: &[Arrivals], streams: Streams) -> Vec<Source> {
+        let numbered = arrivals.iter().zip(0..);
+        let source = |(arrivals, number): (&Arrivals, u64)| {
+            let times = streams.stream("traffic/arrival-times", number);
+            Source::new(
+                arrivals.clone(),
+                streams.stream("traffic/arrivals", number),
+                times,
+            )
+        };
+        numbered.map(source).collect()
+    }
+
+    fn new(arrivals: Arrivals, mut stream: Stream, times: Stream) -> Self {
         let (bursting, state_until) = match arrivals.process {
             Process::Mmpp { share, .. } => (stream.random::<f64>() < share, 0.0),
             Process::Deterministic | Process::Poisson => (false, f64::INFINITY),
@@ -200,6 +237,8 @@ impl Source {
         let mut source = Source {
             arrivals,
             stream,
+            times,
+            piece: Piece::default(),
             bursting: !bursting,
             state_until,
         };
@@ -226,41 +265,76 @@ impl Source {
         }
     }
 
-    /// The rate from `at` on and until when it holds, all in seconds. Ask in order of time.
-    pub(super) fn stretch(&mut self, at: f64, grain: f64) -> (f64, f64) {
-        self.change_state(at);
-        let (rate, until) = self.arrivals.shape.stretch(at, grain);
-        let factor = match self.arrivals.process {
-            Process::Mmpp { burst, .. } if self.bursting => burst,
-            Process::Mmpp { burst, share, .. } => ((1.0 - share * burst) / (1.0 - share)).max(0.0),
-            Process::Deterministic | Process::Poisson => 1.0,
+    /// The piece that `at` (seconds) is in. Ask in order of time.
+    pub(super) fn piece(&mut self, at: f64, even: f64) -> Piece {
+        while self.piece.until <= at {
+            self.begin_piece(even);
+        }
+        self.piece
+    }
+
+    /// The next piece begins; evenly spaced arrivals' lasts for `even` seconds at most if the rate moves.
+    fn begin_piece(&mut self, even: f64) {
+        let from = self.piece.until;
+        self.change_state(from);
+        let (grain, factor) = match self.arrivals.process {
+            Process::Mmpp { burst, .. } if self.bursting => (PIECE, burst),
+            Process::Mmpp { burst, share, .. } => (PIECE, ((1.0 - share * burst) / (1.0 - share)).max(0.0)),
+            Process::Poisson => (PIECE, 1.0),
+            Process::Deterministic => (even, 1.0),
         };
-        (rate * factor, until.min(self.state_until))
+        let (rate, until) = self.arrivals.shape.stretch(from, grain);
+        let mean = rate * factor;
+        self.piece = Piece {
+            from,
+            until,
+            mean,
+            rate: mean,
+            left: 0.0,
+        };
+        if self.arrivals.process != Process::Deterministic && rate > 0.0 {
+            let until = until.min(self.state_until).min(from + PIECE);
+            let left = poisson(mean * (until - from), &mut self.stream);
+            let rate = left / (until - from);
+            self.piece = Piece {
+                until,
+                rate,
+                left,
+                ..self.piece
+            };
+        }
     }
 
     /// When the next request after one at `last` comes, seconds; `None` if never.
     pub(super) fn next(&mut self, last: f64) -> Option<f64> {
-        let mut wanted = match self.arrivals.process {
-            Process::Deterministic => 1.0,
-            Process::Poisson | Process::Mmpp { .. } => {
-                Distribution::Exponential { mean: 1.0 }.sample(&mut self.stream)
-            }
-        };
         let mut at = last;
+        let mut wanted = 1.0;
         loop {
-            let (rate, until) = self.stretch(at, 0.25);
-            let room = if rate > 0.0 { rate * (until - at) } else { 0.0 };
-            if room >= wanted {
-                return Some(at + wanted / rate);
+            let piece = self.piece(at, EVEN_PIECE);
+            if self.arrivals.process == Process::Deterministic {
+                let room = piece.rate * (piece.until - at);
+                if piece.rate > 0.0 && room >= wanted {
+                    return Some(at + wanted / piece.rate);
+                }
+                wanted -= room;
+            } else if piece.left > 0.0 {
+                // The first of so many that are spread evenly over what is left of the piece.
+                let spread = Distribution::Exponential { mean: 1.0 }.sample(&mut self.times);
+                let share = -libm::expm1(-spread / piece.left);
+                self.piece.left -= 1.0;
+                return Some((at.max(piece.from) + (piece.until - at) * share).min(piece.until));
             }
-            let dry = self.arrivals.shape.stretch(at, 0.25) == (0.0, f64::INFINITY);
-            if dry || until == f64::INFINITY {
+            if piece.until == f64::INFINITY {
                 return None;
             }
-            wanted -= room;
-            at = until;
+            at = piece.until;
         }
     }
+}
+
+/// How many of independent events happen where so many are expected.
+fn poisson(mean: f64, stream: &mut Stream) -> f64 {
+    Poisson::new(mean).map_or(0.0, |counts| counts.sample(stream))
 }
 
 #[cfg(test)]
@@ -275,7 +349,7 @@ mod tests {
             network_delay: Distribution::Constant(0.0),
             timeout: None,
         };
-        let mut source = Source::new(arrivals, Streams::new(3).stream("traffic/arrivals", 0));
+        let mut source = Source::all(&[arrivals], Streams::new(3)).remove(0);
         let (mut at, mut arrived) = (0.0, 0);
         while let Some(next) = source.next(at).filter(|&next| next < until) {
             (at, arrived) = (next, arrived + 1);

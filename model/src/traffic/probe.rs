@@ -59,10 +59,13 @@ pub(super) struct Effort {
 }
 
 /// What somebody wants to know of a state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub(super) enum Aspect {
     /// Response times: some hundred requests tell the percentiles to a few per cent.
-    Times,
+    Times {
+        /// How long the state lasts at a time, seconds.
+        lasting: f64,
+    },
     /// Throughput and failures, and how far draws differ in them.
     Rates,
 }
@@ -75,6 +78,13 @@ const LONGEST: f64 = 30.0;
 /// Rounds of a loop, or of what the servers hold, until the start is forgotten. With two the 99th percentile is 6.0 %
 /// off in the median of the states of `examples/fidelities.rs`, with three 5.5 %, with four 5.4 %.
 const ROUNDS: f64 = 3.0;
+/// The nearer arrivals from outside come to what can be served, the longer lines remember. So many times as long a
+/// look settles, and counts, all draws together.
+const MEMORIES: f64 = 3.0;
+const COUNTED_MEMORIES: f64 = 60.0;
+/// But it counts no more requests than these, and has no more draws of a state that passes sooner.
+const MOST_REQUESTS: f64 = 40_000.0;
+const MOST_DRAWS: u32 = 12;
 
 impl Effort {
     fn of(config: &Config, state: &State, aspect: Aspect) -> Effort {
@@ -84,30 +94,62 @@ impl Effort {
             settling: 4.0,
             seconds: 8.0,
         };
-        if aspect == Aspect::Rates {
+        let Aspect::Times { lasting } = aspect else {
             return thorough;
-        }
-        let solution = Plant::new(config, state).solve(1.0, state.arrivals);
+        };
+        let plant = Plant::new(config, state);
+        let solution = plant.solve(1.0, state.arrivals);
         let rate = (solution.rate + state.arrivals).max(1e-3);
         let loops = clients(config, state);
-        let round = if loops > 0.0 {
-            loops / rate
-        } else {
-            3.0 * solution.response
-        };
+        if loops > 0.0 {
+            let round = loops / rate;
+            return Effort {
+                draws: DRAWS,
+                starting: round.min(thorough.starting),
+                settling: (BEGIN + ROUNDS * round).clamp(SOONEST, thorough.settling),
+                seconds: (REQUESTS / f64::from(DRAWS) / rate).clamp(0.5, LONGEST),
+            };
+        }
+        if let Some(seconds) = passing(config, state, lasting) {
+            let draws = libm::ceil(REQUESTS / rate / seconds) as u32;
+            return Effort {
+                draws: draws.clamp(DRAWS, MOST_DRAWS),
+                starting: 0.0,
+                settling: SOONEST,
+                seconds,
+            };
+        }
+        let memory = plant.memory(config, state.arrivals);
+        let most = (MOST_REQUESTS / rate).max(LONGEST);
+        let all = (REQUESTS / rate).max(COUNTED_MEMORIES * memory).min(most);
         Effort {
-            draws: 3,
-            starting: round.min(thorough.starting),
-            settling: (BEGIN + ROUNDS * round).clamp(0.6, thorough.settling),
-            seconds: (REQUESTS / 3.0 / rate).clamp(0.5, LONGEST),
+            draws: DRAWS,
+            starting: 0.0,
+            settling: (BEGIN + ROUNDS * 3.0 * solution.response)
+                .max(MEMORIES * memory)
+                .clamp(SOONEST, most),
+            seconds: (all / f64::from(DRAWS)).max(0.5),
         }
     }
+}
+
+/// The seconds that a state lasts, doubled as often as that fits, if it passes before its lines have become as long as
+/// they would in the end.
+fn passing(config: &Config, state: &State, lasting: f64) -> Option<f64> {
+    let memory = Plant::new(config, state).memory(config, state.arrivals);
+    let passes = state.arrivals > 0.0 && lasting < MEMORIES * memory;
+    passes.then(|| libm::exp2(libm::round(libm::log2(lasting.max(1.0)))))
 }
 
 fn clients(config: &Config, state: &State) -> f64 {
     let connections = config.clients.as_ref().map_or(0, |clients| clients.connections);
     f64::from(state.clients()) * f64::from(connections)
 }
+
+/// Independent draws of a look at response times.
+const DRAWS: u32 = 3;
+/// When a look counts at the soonest, seconds.
+const SOONEST: f64 = 0.6;
 
 /// When the first request is sent, seconds: the proxies know their servers by then.
 const BEGIN: f64 = 0.25;
@@ -146,7 +188,13 @@ impl Findings {
     /// What a probe of this state finds.
     pub(super) fn look(&self, config: &Config, state: &State, aspect: Aspect) -> Arc<Finding> {
         let mut key = state.key();
-        key.push(aspect as u64);
+        match aspect {
+            Aspect::Times { lasting } => {
+                key.push(0);
+                key.extend(passing(config, state, lasting).map(f64::to_bits));
+            }
+            Aspect::Rates => key.push(1),
+        }
         let seed = mixed(&key);
         // The map is not held while a probe runs: other states may be looked at meanwhile.
         let found = locked(&self.found).entry(key).or_default().clone();

@@ -1,8 +1,8 @@
 //! Traffic as rates: solved at each change, constant in between.
 //!
 //! Closed-loop clients make the rate that [`plant::Plant`] solves for; counters grow linearly with it.
-//! Requests from outside come at their mean rate; what a server cannot answer waits there, pod by pod, since
-//! round robin sends every pod its share whatever it has before it. Both kinds meet in the same formulas.
+//! Of requests from outside as many come in a piece of some seconds as do request by request; what a server cannot
+//! answer waits there, pod by pod, since round robin sends every pod its share whatever it has before it. Both kinds meet in the same formulas.
 //! Requests to pods that have gone take their client out of the loop for as long as they hang.
 //!
 //! What a request-level run shows and this does not: the noise of single requests and of the order of the
@@ -26,7 +26,7 @@ use sim::{Instant, Streams};
 use self::line::{Line, Order};
 use self::open::Server;
 pub(super) use self::plant::Plant;
-use self::plant::Solution;
+use self::plant::{MOST_FULL, Solution};
 pub(super) use self::solutions::Solutions;
 use super::arrivals::Source;
 use super::config::{Config, Machine, PodCpu};
@@ -41,7 +41,7 @@ use crate::id::{NodeId, PodId};
 
 /// While requests hang or wait, rates move: the longest step then, seconds.
 const STEP: f64 = 0.5;
-/// A moving arrival rate is taken as constant for so long at most, seconds.
+/// A moving rate of evenly spaced arrivals is taken as constant for so long at most, seconds.
 const GRAIN: f64 = 60.0;
 /// How finely hanging times are told apart.
 const LUMPS: usize = 5;
@@ -92,16 +92,27 @@ struct Stretch {
     served: f64,
     /// The response times of the others.
     late: Histogram,
-    /// What the state makes them wait in closed form: the mean response time and its unevenness, seconds.
-    mark: (f64, f64),
+    /// What the state makes them wait in closed form.
+    mark: Mark,
     /// What a probe of such a state found, and how many times as long this one's response times are.
     times: Option<(Arc<Finding>, f64)>,
+}
+
+/// What tells how response times of a state are spread, in closed form.
+#[derive(Debug, Clone, Copy, Default)]
+struct Mark {
+    /// Mean response time and its unevenness, seconds.
+    response: f64,
+    uneven: f64,
+    /// The share of what can be served that arrivals from outside leave over.
+    slack: f64,
 }
 
 /// What happens at present.
 #[derive(Debug, Clone, Default)]
 struct Present {
     solution: Solution,
+    mark: Mark,
     /// Closed-loop requests served and failed a second.
     served: f64,
     failed: f64,
@@ -130,8 +141,9 @@ pub(super) struct Flow {
     pods: BTreeMap<PodId, Pod>,
     ended: BTreeMap<PodId, Ended>,
     sources: Vec<Source>,
-    /// Requests a second from outside, and until when.
+    /// Requests a second from outside: those to be expected, those that come, and until when.
     arrivals: f64,
+    coming: f64,
     arrivals_until: f64,
     state: Arc<State>,
     /// How many times the state was built, or would have been had it not come to the same.
@@ -178,10 +190,7 @@ fn drawn(of: &Distribution, purpose: &'static str, count: usize) -> Vec<f64> {
 
 impl Flow {
     pub(super) fn new(config: Config, streams: Streams, probes: &Probes) -> Self {
-        let arrivals = config.arrivals.iter().enumerate();
-        let sources: Vec<Source> = arrivals
-            .map(|(i, arrivals)| Source::new(arrivals.clone(), streams.stream("traffic/arrivals", i as u64)))
-            .collect();
+        let sources = Source::all(&config.arrivals, streams);
         let state = State::default();
         let drawn = drawn(&config.traefik.vanished, "traffic/hang-quantiles", 50 * LUMPS);
         Flow {
@@ -191,6 +200,7 @@ impl Flow {
             pods: BTreeMap::new(),
             ended: BTreeMap::new(),
             arrivals: 0.0,
+            coming: 0.0,
             arrivals_until: if sources.is_empty() { f64::INFINITY } else { 0.0 },
             sources,
             plant: Plant::new(&config, &state),
@@ -252,13 +262,15 @@ impl Flow {
         // Within the rounding of an instant: a corner must never be waited for again.
         if now + 1e-9 >= self.arrivals_until {
             let now = now.max(self.arrivals_until);
-            (self.arrivals, self.arrivals_until) = (0.0, f64::INFINITY);
+            let expected = self.arrivals;
+            (self.arrivals, self.coming, self.arrivals_until) = (0.0, 0.0, f64::INFINITY);
             for source in &mut self.sources {
-                let (rate, until) = source.stretch(now, GRAIN);
-                self.arrivals += rate;
-                self.arrivals_until = self.arrivals_until.min(until);
+                let piece = source.piece(now, GRAIN);
+                self.arrivals += piece.mean;
+                self.coming += piece.rate;
+                self.arrivals_until = self.arrivals_until.min(piece.until);
             }
-            self.stale_rates = true;
+            self.stale_rates |= self.arrivals != expected;
         }
         if self.stale_state {
             self.build();
@@ -346,14 +358,16 @@ impl Flow {
         } else {
             0.0
         };
-        let open = self.arrivals.min(self.open_most() * 0.98);
+        let most = self.plant.open_most();
+        let open = self.arrivals.min(most * MOST_FULL);
+        let slack = if open > 0.0 { 1.0 - open / most } else { 1.0 };
         if self.state.arrivals != open {
             let mut state = State::clone(&self.state);
-            // Steps of two per cent: nearby rates share a probe.
-            state.arrivals = if open > 0.0 {
-                libm::exp((libm::log(open) * 50.0).round() / 50.0)
-            } else {
-                0.0
+            // Steps: nearby rates share a probe.
+            state.arrivals = match open {
+                0.0 => 0.0,
+                _ if slack < 0.2 => most * (1.0 - in_steps(slack, 0.1)),
+                _ => in_steps(open, 0.02),
             };
             self.state = Arc::new(state);
             self.is_new_state();
@@ -375,6 +389,11 @@ impl Flow {
             .max(1e-4);
         let mut present = Present {
             served: solution.rate,
+            mark: Mark {
+                response: solution.response,
+                uneven: solution.uneven,
+                slack,
+            },
             vanished,
             solution,
             ..Present::default()
@@ -518,7 +537,13 @@ impl Flow {
             None => true,
         };
         if due {
-            let finding = self.probes.look(&self.config, &self.state, Aspect::Times);
+            let finding = self.probes.look(
+                &self.config,
+                &self.state,
+                Aspect::Times {
+                    lasting: f64::INFINITY,
+                },
+            );
             let bounds = self.config.traefik.buckets.iter();
             let shares = bounds.map(|&bound| finding.latency.share_within(bound)).collect();
             self.counted = Some((self.building, shares));
@@ -636,7 +661,7 @@ impl Flow {
                 building: self.building,
                 served: 0.0,
                 late: Histogram::default(),
-                mark: (self.present.solution.response, self.present.solution.uneven),
+                mark: self.present.mark,
                 times: None,
             });
         }
@@ -647,6 +672,11 @@ impl Flow {
         self.stats.failed += requests;
         self.count(code, at_server, requests, seconds, false);
     }
+}
+
+/// The nearest of numbers that are apart by this, in logarithms.
+fn in_steps(number: f64, step: f64) -> f64 {
+    libm::exp(libm::round(libm::log(number) / step) * step)
 }
 
 /// Seconds as an instant, rounded up; endless is never.

@@ -34,6 +34,31 @@ pub(super) struct Server {
 /// Seconds until a sender or a proxy gives up, and what is counted then.
 pub(super) type Patience = (f64, traefik::Code);
 
+/// A step of time.
+#[derive(Debug, Clone, Copy)]
+struct Span {
+    from: f64,
+    to: f64,
+    patience: Patience,
+    /// All that comes can be served on average: if at times more comes, how long some then wait is in the probes.
+    fits: bool,
+}
+
+impl Span {
+    fn seconds(&self) -> f64 {
+        self.to - self.from
+    }
+
+    /// So much of what can be done, a second, is a limit.
+    fn most(&self, rate: f64) -> f64 {
+        if self.fits {
+            f64::INFINITY
+        } else {
+            rate * self.seconds()
+        }
+    }
+}
+
 /// Requests that took so much longer than where nobody waits have waited: seconds, and a share of that time.
 const LATE: f64 = 0.05;
 const LATE_SHARE: f64 = 0.25;
@@ -57,16 +82,6 @@ pub(super) fn sizes(config: &Config) -> Vec<f64> {
 }
 
 impl Flow {
-    /// Requests a second from outside that can be served for good.
-    pub(super) fn open_most(&self) -> f64 {
-        let slowest = self
-            .plant
-            .classes
-            .iter()
-            .map(|class| class.most * self.plant.servers);
-        slowest.fold(self.plant.proxy_most(), f64::min)
-    }
-
     /// The least time after which a sender or a proxy gives up, seconds, and what is counted then.
     pub(super) fn patience(&self) -> Patience {
         let senders = self
@@ -91,7 +106,7 @@ impl Flow {
     /// Whether lines grow or shrink by themselves.
     pub(super) fn queues(&self) -> bool {
         let waits = self.jam.waits() || self.servers.iter().any(|server| server.line.waits());
-        waits || (self.arrivals > 0.0 && self.plant.serves() && self.arrivals > self.open_most())
+        waits || (self.arrivals > 0.0 && self.plant.serves() && self.arrivals > self.plant.open_most())
     }
 
     /// The lines of the pods that are there: those that the proxies send to, and others that still have work.
@@ -142,9 +157,13 @@ impl Flow {
     }
 
     pub(super) fn flow_open(&mut self, start: f64, seconds: f64) {
-        let (from, to) = (start, start + seconds);
-        let patience = self.patience();
-        let came = self.arrivals * seconds;
+        let span = Span {
+            from: start,
+            to: start + seconds,
+            patience: self.patience(),
+            fits: !self.queues(),
+        };
+        let came = self.coming * seconds;
         self.stats.sent += came;
         let passed = if self.plant.servers == 0.0 && self.present.vanished == 0.0 {
             let code = self.refusal().unwrap_or(0);
@@ -158,13 +177,13 @@ impl Flow {
             }
             let came = Came {
                 requests: came - vanished,
-                sent: (from, to),
+                sent: (span.from, span.to),
             };
-            self.pass_on(came, from, to, patience)
+            self.pass_on(came, span)
         };
         let mut servers = std::mem::take(&mut self.servers);
         for site in servers.chunk_by_mut(|a, b| a.place == b.place) {
-            self.work_off(site, passed, from, to, patience);
+            self.work_off(site, passed, span);
         }
         servers.retain(|server| server.listed || server.line.held() > 0.0);
         self.servers = servers;
@@ -192,11 +211,12 @@ impl Flow {
     }
 
     /// What the proxies pass on of what has come.
-    fn pass_on(&mut self, came: Came, from: f64, to: f64, (patience, code): Patience) -> Came {
+    fn pass_on(&mut self, came: Came, span: Span) -> Came {
+        let (from, to, (patience, code)) = (span.from, span.to, span.patience);
         let step = Step {
             from,
             to,
-            most: self.passable() * (to - from),
+            most: span.most(self.passable()),
             response: 0.0,
             usual: 0.0,
         };
@@ -227,18 +247,12 @@ impl Flow {
     }
 
     /// Lets the servers of one node work on what they have and what is passed to them.
-    fn work_off(
-        &mut self,
-        servers: &mut [Server],
-        passed: Came,
-        from: f64,
-        to: f64,
-        (patience, code): Patience,
-    ) {
+    fn work_off(&mut self, servers: &mut [Server], passed: Came, span: Span) {
         let Some(place) = servers.first().map(|server| server.place) else {
             return;
         };
-        let seconds = to - from;
+        let (from, to, (patience, code)) = (span.from, span.to, span.patience);
+        let seconds = span.seconds();
         let group = self.plant.of_site[place];
         let response = self.present.solution.response;
         let each = 1.0 / self.plant.servers.max(1.0);
@@ -270,7 +284,7 @@ impl Flow {
             let step = Step {
                 from,
                 to,
-                most: claim.share * seconds,
+                most: span.most(claim.share),
                 response,
                 usual: (came.requests / seconds).min(claim.share) * response,
             };

@@ -33,6 +33,8 @@ const NODE_CROWDED: f64 = 0.038;
 const CLIENT_CROWDED: f64 = 0.022;
 const CROWD: f64 = 4.0;
 const MOST_CROWDED: f64 = 1.7;
+/// States are solved for arrivals from outside up to this share of what can be served; more of them wait in line.
+pub(super) const MOST_FULL: f64 = 0.98;
 /// A request does not wait for itself: of `n` clients, `n - 1.5` are others, to the fit.
 const ITSELF: f64 = 1.5;
 
@@ -273,6 +275,21 @@ impl Plant {
     pub(super) fn crowded(&self, group: usize) -> f64 {
         let machine = &self.groups[group].machine;
         sigma(machine, self.gain, machine.vcpus)
+    }
+
+    /// Requests a second from outside that can be served for good: round robin sends the slowest as many as the others.
+    pub(super) fn open_most(&self) -> f64 {
+        let slowest = self.classes.iter().map(|class| class.most * self.servers);
+        slowest.fold(self.proxy_most(), f64::min)
+    }
+
+    /// How long a pod's line remembers what came, seconds: the relaxation time of a Brownian motion with the drift and
+    /// the variance of its work, `2 σ² / drift²`. Round robin over n pods makes arrivals n times as even.
+    pub(in crate::traffic) fn memory(&self, config: &Config, arrivals: f64) -> f64 {
+        let most = self.open_most();
+        let scatter = 1.0 / self.servers + config.service.cpu_per_request.scatter();
+        let slack = (1.0 - arrivals / most).max(1.0 - MOST_FULL);
+        2.0 * self.servers / most * scatter / (slack * slack)
     }
 
     /// Requests a second that the proxies can pass on at most: their nodes serve first.

@@ -94,7 +94,11 @@ impl Flow {
                     met.len() - 1
                 }),
             };
-            met[place].served += stretch.served;
+            let met = &mut met[place];
+            met.served += stretch.served;
+            if stretch.served > self.stretches[met.stretch].served {
+                met.stretch = number;
+            }
             met_in.push(place);
         }
         let mut order: Vec<usize> = (0..met.len()).collect();
@@ -110,12 +114,14 @@ impl Flow {
                 .min_by(|(a, _), (b, _)| distance(*a).total_cmp(&distance(*b)));
             let times = match nearest {
                 Some((other, finding)) if left <= few || distance(*other) <= ALIKE => {
-                    let factor = own.mark.0 / self.stretches[*other].mark.0;
+                    let factor = own.mark.response / self.stretches[*other].mark.response;
                     let plain = factor.is_finite() && factor > 0.0;
                     (Arc::clone(finding), if plain { factor } else { 1.0 })
                 }
                 _ => {
-                    let finding = self.probes.look(&self.config, &own.state, Aspect::Times);
+                    let lasting = self.lasting(met[place].stretch);
+                    let aspect = Aspect::Times { lasting };
+                    let finding = self.probes.look(&self.config, &own.state, aspect);
                     probed.push((met[place].stretch, Arc::clone(&finding)));
                     (finding, 1.0)
                 }
@@ -126,6 +132,14 @@ impl Flow {
         for (stretch, place) in self.stretches.iter_mut().zip(met_in) {
             stretch.times.clone_from(&met[place].times);
         }
+    }
+
+    /// How long the run has been about as full as it is in a stretch when that ends, seconds.
+    fn lasting(&self, number: usize) -> f64 {
+        let own = &self.stretches[number];
+        let before = self.stretches[..=number].iter().rev();
+        let full = before.take_while(|stretch| stretch.mark.slack <= ABOUT_AS_FULL * own.mark.slack);
+        full.last().map_or(0.0, |first| own.to - first.from)
     }
 
     /// The share of time between two times (seconds) that was spent in states whose throughput is not settled.
@@ -144,13 +158,15 @@ impl Flow {
 
 /// States whose closed forms differ by less, in logarithms, have response times of one shape.
 const ALIKE: f64 = 0.1;
+/// Where lines are as long as in a state, up to so many times its slack is left over.
+const ABOUT_AS_FULL: f64 = 1.5;
 /// The share of requests whose states are not looked at.
 const FEW: f64 = 0.03;
 
 /// A state that a run was in.
 struct Met {
     served: f64,
-    /// Its first stretch.
+    /// The stretch of it in which most were served.
     stretch: usize,
     times: Option<(Arc<Finding>, f64)>,
 }
@@ -161,7 +177,11 @@ fn apart(a: &Stretch, b: &Stretch) -> f64 {
         return f64::INFINITY;
     }
     let ratio = |a: f64, b: f64| libm::fabs(libm::log(a / b));
-    let apart = ratio(a.mark.0, b.mark.0).max(ratio(a.mark.1, b.mark.1));
+    let slack = ratio(a.mark.slack, b.mark.slack);
+    let (a, b) = (a.mark, b.mark);
+    let apart = ratio(a.response, b.response)
+        .max(ratio(a.uneven, b.uneven))
+        .max(slack);
     if apart.is_nan() { f64::INFINITY } else { apart }
 }
 

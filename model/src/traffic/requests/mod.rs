@@ -112,10 +112,7 @@ pub(super) struct Requests {
 
 impl Requests {
     pub(super) fn new(config: Config, streams: Streams) -> Self {
-        let arrivals = config.arrivals.iter().enumerate();
-        let sources = arrivals
-            .map(|(i, arrivals)| Source::new(arrivals.clone(), streams.stream("traffic/arrivals", i as u64)))
-            .collect();
+        let sources = Source::all(&config.arrivals, streams);
         let mut engine = Requests {
             pool: Pool::new(&config.traefik, streams),
             streams,
