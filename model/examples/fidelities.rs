@@ -286,6 +286,7 @@ struct Overload {
 const SPIKE: u64 = 30;
 const OVERLOAD_END: u64 = 240;
 const WINDOW: u64 = 15;
+const OVERLOAD_SEEDS: u64 = 3;
 
 fn overload(stream: &mut Stream, timeout: Option<u64>, concurrency: Option<u32>) -> Overload {
     let mean = stream.random_range(0.01..0.06);
@@ -392,6 +393,24 @@ fn measure_overload(overload: &Overload, fidelity: Fidelity, seed: u64) -> (Vec<
     (windows, [times[0], times[1]])
 }
 
+/// The means of what [`measure_overload`] says of some seeds.
+fn overloads(
+    overload: &Overload,
+    fidelity: Fidelity,
+    seeds: std::ops::Range<u64>,
+) -> (Vec<[f64; 3]>, [f64; 2]) {
+    let share = 1.0 / OVERLOAD_SEEDS as f64;
+    let (mut windows, mut times) = (vec![[0.0; 3]; (OVERLOAD_END / WINDOW) as usize], [0.0; 2]);
+    for seed in seeds {
+        let found = measure_overload(overload, fidelity, seed);
+        for (sum, window) in windows.iter_mut().zip(found.0) {
+            (0..3).for_each(|i| sum[i] += window[i] * share);
+        }
+        (0..2).for_each(|i| times[i] += found.1[i] * share);
+    }
+    (windows, times)
+}
+
 /// Both fidelities in 48 spikes: how far they are apart in each window's requests and CPU, as shares of the whole.
 fn compare_overloads() {
     let mut stream = Streams::new(2027).stream("example/overloads", 0);
@@ -405,17 +424,9 @@ fn compare_overloads() {
         let mut apart: [Vec<f64>; 5] = Default::default();
         for number in 0..12 {
             let overload = overload(&mut stream, timeout, concurrency);
-            let (flow, times) = measure_overload(&overload, Fidelity::Flow, 0);
-            let seeds = 3;
-            let mut judge = vec![[0.0; 3]; flow.len()];
-            let mut judge_times = [0.0; 2];
-            for seed in 0..seeds {
-                let (windows, times) = measure_overload(&overload, Fidelity::Requests, number * seeds + seed);
-                for (sum, window) in judge.iter_mut().zip(windows) {
-                    (0..3).for_each(|i| sum[i] += window[i] / seeds as f64);
-                }
-                (0..2).for_each(|i| judge_times[i] += times[i] / seeds as f64);
-            }
+            let seeds = number * OVERLOAD_SEEDS..(number + 1) * OVERLOAD_SEEDS;
+            let (flow, times) = overloads(&overload, Fidelity::Flow, seeds.clone());
+            let (judge, judge_times) = overloads(&overload, Fidelity::Requests, seeds);
             let sum = |i: usize| judge.iter().map(|window| window[i]).sum::<f64>();
             let all = [sum(0) + sum(1), sum(0) + sum(1), sum(2)];
             let differences: [f64; 3] = std::array::from_fn(|i| {

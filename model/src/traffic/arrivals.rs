@@ -404,4 +404,36 @@ mod tests {
         let mmpp = count(rate, bursts, 10_000.0);
         assert!((480_000..520_000).contains(&mmpp), "{mmpp}");
     }
+
+    /// What comes in a piece is drawn once: whoever takes it as a rate and whoever takes one request after the other
+    /// get as many.
+    #[test]
+    fn counts_are_drawn_before_times() {
+        let arrivals = Arrivals {
+            shape: Shape::Constant { rate: 20.0 },
+            process: Process::Poisson,
+            network_delay: Distribution::Constant(0.0),
+            timeout: None,
+        };
+        let source = || Source::all(std::slice::from_ref(&arrivals), Streams::new(3)).remove(0);
+        let (mut rates, mut times) = (source(), source());
+        let (mut at, mut counts) = (0.0, Vec::new());
+        for piece in 0..2000 {
+            let drawn = rates.piece(15.0 * f64::from(piece), 60.0);
+            let count = (drawn.rate * (drawn.until - drawn.from)).round();
+            for _ in 0..count as u32 {
+                at = times.next(at).unwrap();
+                assert!((drawn.from..=drawn.until).contains(&at), "{at}");
+            }
+            counts.push(count);
+        }
+        let mean = counts.iter().sum::<f64>() / 2000.0;
+        let variance = counts
+            .iter()
+            .map(|count| (count - mean) * (count - mean))
+            .sum::<f64>()
+            / 2000.0;
+        assert!((297.0..303.0).contains(&mean), "{mean}");
+        assert!((270.0..330.0).contains(&variance), "{variance}");
+    }
 }

@@ -19,7 +19,7 @@ use super::config::Config;
 use super::flow::{Plant, Solutions};
 use super::latency::Histogram;
 use super::requests::Requests;
-use super::state::{Pods, State};
+use super::state::{Pods, State, count};
 use crate::id::{NodeId, PodId};
 
 /// What a probe found.
@@ -27,8 +27,11 @@ use crate::id::{NodeId, PodId};
 pub(super) struct Finding {
     /// Requests served a second.
     pub(super) throughput: f64,
-    /// Requests failed a second.
+    /// Requests failed a second, and sent.
     pub(super) failures: f64,
+    pub(super) sent: f64,
+    /// What all servers together use, vCPU.
+    pub(super) server_cpu: f64,
     /// The throughput of each draw.
     pub(super) draws: Vec<f64>,
     /// Their response times.
@@ -75,6 +78,8 @@ pub(super) enum Aspect {
 const REQUESTS: f64 = 600.0;
 /// Where requests are rare, a draw does not wait longer for its share of them, seconds. Idle seconds cost little.
 const LONGEST: f64 = 30.0;
+/// Requests from outside within which each draw of a look at rates shows whether lines form that stay.
+const CROWDING_REQUESTS: f64 = 3000.0;
 /// Rounds of a loop, or of what the servers hold, until the start is forgotten. With two the 99th percentile is 6.0 %
 /// off in the median of the states of `examples/fidelities.rs`, with three 5.5 %, with four 5.4 %.
 const ROUNDS: f64 = 3.0;
@@ -95,12 +100,23 @@ impl Effort {
             seconds: 8.0,
         };
         let Aspect::Times { lasting } = aspect else {
-            return thorough;
+            let mut effort = thorough;
+            if state.arrivals > 0.0 {
+                effort.seconds = (CROWDING_REQUESTS / state.arrivals).clamp(thorough.seconds, LONGEST);
+            }
+            return effort;
         };
         let plant = Plant::new(config, state);
-        let solution = plant.solve(1.0, state.arrivals);
+        let solution = plant.solve_open(1.0, state.arrivals);
         let rate = (solution.rate + state.arrivals).max(1e-3);
         let loops = clients(config, state);
+        if plant.convoys(&solution) {
+            return Effort {
+                settling: LONGEST / 3.0,
+                seconds: LONGEST / 2.0,
+                ..thorough
+            };
+        }
         if loops > 0.0 {
             let round = loops / rate;
             return Effort {
@@ -226,6 +242,7 @@ pub(super) fn run(config: &Config, state: &State, seed: u64, effort: Effort) -> 
         let mut engine = start(config, state, mix(seed, u64::from(draw)), effort.starting);
         engine.advance(at(effort.settling));
         let before = engine.stats();
+        let used_before = servers_used(&mut engine, state);
         engine.forget_latencies();
         engine.advance(at(effort.settling + effort.seconds));
         let after = engine.stats();
@@ -234,11 +251,20 @@ pub(super) fn run(config: &Config, state: &State, seed: u64, effort: Effort) -> 
             .push((after.served - before.served) / effort.seconds);
         let seconds = effort.seconds * f64::from(effort.draws);
         finding.failures += (after.failed - before.failed) / seconds;
+        finding.sent += (after.sent - before.sent) / seconds;
+        finding.server_cpu += (servers_used(&mut engine, state) - used_before) / seconds;
         let latency = engine.latencies(0..usize::MAX);
         finding.latency.add_scaled(&latency, latency.total());
     }
     finding.throughput = finding.draws.iter().sum::<f64>() / f64::from(effort.draws);
     finding
+}
+
+/// vCPU-seconds that the servers have used: their pods follow the proxies'.
+fn servers_used(engine: &mut Requests, state: &State) -> f64 {
+    let proxies: u32 = state.sites.iter().map(|site| count(&site.proxies)).sum();
+    let servers = proxies..proxies + state.servers();
+    servers.map(|pod| engine.cpu_seconds(PodId(pod))).sum()
 }
 
 fn at(seconds: f64) -> Instant {

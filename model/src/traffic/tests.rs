@@ -291,6 +291,25 @@ fn arrivals_within_capacity_are_served() {
     }
 }
 
+/// Lines that come and go by chance are long at nine tenths of what four servers answer.
+#[test]
+fn response_times_near_saturation_are_those_of_requests() {
+    let measured = BOTH.map(|fidelity| {
+        let mut bench = Bench::new(open(18.5, None), fidelity, 2);
+        bench.servers(1..5, 1);
+        bench.pass(1000);
+        let from = Instant::from_secs(100);
+        let times = bench.traffic.latency(from, bench.now, &[0.5, 0.95, 0.99]);
+        (bench.stats().sent, times)
+    });
+    let [(sent, flow), (judged, judge)] = measured;
+    assert!((sent - judged).abs() < 20.0, "{sent} and {judged} came");
+    assert!(judge[2] > 3.0 * judge[0], "{judge:?}");
+    for (flow, judge) in flow.iter().zip(&judge) {
+        assert!((0.75..1.3).contains(&(flow / judge)), "{flow} for {judge} s");
+    }
+}
+
 #[test]
 fn cpu_seconds_are_those_of_the_work() {
     for fidelity in BOTH {

@@ -26,7 +26,7 @@ use sim::{Instant, Streams};
 use self::line::{Line, Order};
 use self::open::Server;
 pub(super) use self::plant::Plant;
-use self::plant::{MOST_FULL, Solution};
+use self::plant::{MOST_FULL, SERVES, Solution};
 pub(super) use self::solutions::Solutions;
 use super::arrivals::Source;
 use super::config::{Config, Machine, PodCpu};
@@ -119,10 +119,16 @@ struct Present {
     failure: Code,
     /// A failure shows at the service.
     at_server: bool,
+    /// What all servers use for clients, vCPU, where a probe has found it.
+    server_cpu: Option<f64>,
     /// Requests a second that a loop sends, for hanging.
     sends: f64,
     /// Share of the configured servers that have gone.
     vanished: f64,
+    /// As many come from outside as can be answered only as long as no lines form, and they do form.
+    congests: bool,
+    /// Throughput is one of two that both persist.
+    two_stable: bool,
 }
 
 /// The throughput of a state's clients, in closed form.
@@ -376,7 +382,7 @@ impl Flow {
             let solutions = &self.probes.solutions;
             solutions.of(&self.state, || self.plant.solve(share, open))
         } else {
-            self.plant.solve(share, open)
+            self.plant.solve_open(share, open)
         };
         if open > 0.0 {
             // As long as nobody waits in line.
@@ -407,22 +413,46 @@ impl Flow {
             present.failed = (active / alone).min(self.plant.refused_most());
             present.failure = self.refusal().unwrap_or(0);
         }
-        if self.near_timeout(present.solution.response) && self.plant.loops > 0.0 {
+        if open > self.plant.congested_most() {
+            present.two_stable = true;
             let finding = self.probes.look(&self.config, &self.state, Aspect::Rates);
-            present.served = finding.throughput * share;
-            present.failed = finding.failures * share;
-            let proxys = self.config.service.request_timeout;
-            let own = clients.and_then(|clients| clients.timeout);
-            let patient = own.is_none_or(|own| proxys.is_some_and(|proxys| proxys < own));
-            present.failure = if patient {
-                traefik::GATEWAY_TIMEOUT
-            } else {
-                traefik::CLIENT_CLOSED
-            };
-            present.at_server = true;
+            present.congests = finding.throughput < SERVES * finding.sent;
+        }
+        let may_fail = self.plant.loops > 0.0 && self.near_timeout(present.solution.response);
+        if may_fail || self.plant.convoys(&present.solution) {
+            self.take_from_probe(&mut present, active);
         }
         self.present = present;
         self.set_cpu_rates();
+    }
+
+    /// Takes what so many loops make from a probe, where no closed form says it.
+    fn take_from_probe(&self, present: &mut Present, active: f64) {
+        let finding = self.probes.look(&self.config, &self.state, Aspect::Rates);
+        present.two_stable |= finding.unsettled();
+        let share = active / self.plant.loops;
+        let closed = (finding.throughput - self.state.arrivals).max(0.0);
+        let solution = &mut present.solution;
+        let away = active / solution.rate.max(1e-9) - solution.response;
+        present.served = closed * share;
+        present.failed = finding.failures * share;
+        let made = present.served / solution.rate.max(1e-9);
+        solution.client_rates.iter_mut().for_each(|rate| *rate *= made);
+        if present.served > 0.0 {
+            solution.response = (active / (present.served + present.failed) - away).max(solution.response);
+            present.mark.response = solution.response;
+        }
+        present.server_cpu = Some(finding.server_cpu * closed / finding.throughput.max(1e-9) * share);
+        let clients = self.config.clients.as_ref();
+        let proxys = self.config.service.request_timeout;
+        let own = clients.and_then(|clients| clients.timeout);
+        let patient = own.is_none_or(|own| proxys.is_some_and(|proxys| proxys < own));
+        present.failure = if patient {
+            traefik::GATEWAY_TIMEOUT
+        } else {
+            traefik::CLIENT_CLOSED
+        };
+        present.at_server = true;
     }
 
     fn near_timeout(&self, response: f64) -> bool {
@@ -468,13 +498,17 @@ impl Flow {
         let sites = &self.state.sites;
         let proxies: u32 = sites.iter().map(|site| super::state::count(&site.proxies)).sum();
         let proxy = self.config.traefik.proxy_cpu * total / f64::from(proxies.max(1));
-        let server = self.config.service.cpu_per_request.mean() * total / self.plant.servers;
+        let server = self.plant.service_work * total / self.plant.servers;
         // vCPU of each pod of a site, by role.
         let of_site = |(site, &group): (&Site, &usize)| {
             let sigma = solution.sigmas.get(group).copied().unwrap_or(f64::INFINITY);
             let here = f64::from(super::state::count(&site.clients)).max(1.0);
             let rate = solution.client_rates.get(group).copied().unwrap_or(0.0);
-            [client * rate / here, proxy, server].map(|work| work / sigma)
+            let servers = match self.present.server_cpu {
+                Some(found) => found / self.plant.servers,
+                None => server / sigma,
+            };
+            [client * rate / here / sigma, proxy / sigma, servers]
         };
         let rates: Vec<[f64; 3]> = sites.iter().zip(&self.plant.of_site).map(of_site).collect();
         for pod in self.pods.values_mut() {

@@ -12,7 +12,7 @@ use super::line::{Came, Line, Order, Step};
 use super::{Flow, Pod, STEP};
 use crate::distribution::Distribution;
 use crate::id::PodId;
-use crate::traffic::config::Config;
+use crate::traffic::config::{Config, PodCpu};
 use crate::traffic::physics::{self, BEST_EFFORT_WEIGHT, Claim};
 use crate::traffic::state::count;
 use crate::traffic::{Role, traefik};
@@ -25,9 +25,7 @@ pub(super) struct Server {
     place: usize,
     /// The proxies send to it.
     listed: bool,
-    weight: f64,
-    /// Requests a second that it answers at most, were it alone on a full node.
-    alone: f64,
+    cpu: PodCpu,
     pub(super) line: Line,
 }
 
@@ -106,7 +104,8 @@ impl Flow {
     /// Whether lines grow or shrink by themselves.
     pub(super) fn queues(&self) -> bool {
         let waits = self.jam.waits() || self.servers.iter().any(|server| server.line.waits());
-        waits || (self.arrivals > 0.0 && self.plant.serves() && self.arrivals > self.plant.open_most())
+        let more = self.present.congests || self.arrivals > self.plant.open_most();
+        waits || (self.arrivals > 0.0 && self.plant.serves() && more)
     }
 
     /// The lines of the pods that are there: those that the proxies send to, and others that still have work.
@@ -127,8 +126,8 @@ impl Flow {
                 continue;
             }
             let group = self.plant.of_site[place];
-            let alone = self.plant.pod_most(group, pod.cpu);
             let line = line.unwrap_or_else(|| {
+                let alone = self.plant.pod_most(group, pod.cpu, f64::INFINITY);
                 let order = self.order(alone.min(self.plant.room(group, 0.0)));
                 Line::new(order, &self.sizes)
             });
@@ -136,8 +135,7 @@ impl Flow {
                 pod: id,
                 place,
                 listed: pod.place.is_some(),
-                weight: physics::weight(pod.cpu).unwrap_or(BEST_EFFORT_WEIGHT),
-                alone,
+                cpu: pod.cpu,
                 line,
             });
         }
@@ -199,7 +197,7 @@ impl Flow {
         for (place, site) in self.state.sites.iter().enumerate() {
             if count(&site.proxies) > 0 {
                 let here = self.servers.iter().filter(|server| server.place == place);
-                let wanted = here.map(|server| (server.line.held() / STEP).min(server.alone));
+                let wanted = here.map(|server| (server.line.held() / STEP).min(self.alone(server)));
                 most = most.min(self.plant.passable(self.plant.of_site[place], wanted.sum()));
             }
         }
@@ -266,13 +264,14 @@ impl Flow {
         let listed = servers.iter().filter(|server| server.listed).count() as f64;
         let mut claims: Vec<Claim> = Vec::with_capacity(servers.len());
         for server in &*servers {
+            let alone = self.alone(server);
             let (coming, most) = match server.listed {
-                true => (came.requests, less(server.alone, beside)),
-                false => (0.0, server.alone),
+                true => (came.requests, less(alone, beside)),
+                false => (0.0, alone),
             };
             claims.push(Claim {
                 demand: ((server.line.held() + coming) / seconds).min(most),
-                weight: server.weight,
+                weight: physics::weight(server.cpu).unwrap_or(BEST_EFFORT_WEIGHT),
                 share: 0.0,
             });
         }
@@ -310,8 +309,22 @@ impl Flow {
         }
     }
 
-    /// Writes down the CPU time of what a server has worked on. With more before it than it can do at once, every
-    /// thread of its node is busy while it runs.
+    /// Requests a second that a server answers at most, were it alone on its node.
+    fn alone(&self, server: &Server) -> f64 {
+        self.plant
+            .pod_most(self.plant.of_site[server.place], server.cpu, self.before(server))
+    }
+
+    /// Requests that a server has before it.
+    fn before(&self, server: &Server) -> f64 {
+        if self.present.congests {
+            f64::INFINITY
+        } else {
+            server.line.held()
+        }
+    }
+
+    /// Writes down the CPU time of what a server has worked on.
     fn charge(&mut self, server: &Server, group: usize, worked: f64) {
         if !self.counts_cpu || worked == 0.0 {
             return;
@@ -319,7 +332,7 @@ impl Flow {
         let felt = self.present.solution.sigmas.get(group).copied();
         let sigma = match felt {
             Some(felt) if !server.line.waits() => felt,
-            _ => self.plant.crowded(group),
+            _ => self.plant.threads(group, server.cpu, self.before(server)).1,
         };
         if let Some(pod) = self.pods.get_mut(&server.pod) {
             pod.used += self.plant.service_work * worked / sigma;

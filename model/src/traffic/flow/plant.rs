@@ -35,6 +35,8 @@ const CROWD: f64 = 4.0;
 const MOST_CROWDED: f64 = 1.7;
 /// States are solved for arrivals from outside up to this share of what can be served; more of them wait in line.
 pub(super) const MOST_FULL: f64 = 0.98;
+/// Where less than this share of requests is served for good, lines grow.
+pub(super) const SERVES: f64 = 0.97;
 /// A request does not wait for itself: of `n` clients, `n - 1.5` are others, to the fit.
 const ITSELF: f64 = 1.5;
 
@@ -43,14 +45,16 @@ const ITSELF: f64 = 1.5;
 pub(super) struct Class {
     /// Which of the plant's groups of nodes.
     group: usize,
+    cpu: PodCpu,
     /// How many in all, as a share of all servers.
     weight: f64,
     /// vCPU-seconds of quota each period.
     quota: f64,
     /// Seconds of a thread's share of the machine in which the quota is used up.
     quota_time: f64,
-    /// Requests a second of each pod at most, with its node full.
-    pub(super) most: f64,
+    /// Requests a second of each pod at most, with its node full: while few wait, and with a long line.
+    most: f64,
+    congested: f64,
 }
 
 /// Nodes that are alike in all that matters.
@@ -231,15 +235,15 @@ impl Plant {
     fn class(&self, place: usize, cpu: PodCpu, on_each: f64) -> Class {
         let group = &self.groups[place];
         let quota = physics::quota(cpu, self.period).unwrap_or(f64::INFINITY);
-        let most = self
-            .pod_most(place, cpu)
-            .min(group.full / group.servers / self.service_work);
+        let room = group.full / group.servers / self.service_work;
         Class {
             group: place,
+            cpu,
             weight: on_each * group.times / self.servers,
             quota,
             quota_time: quota / group.thread,
-            most,
+            most: self.pod_most(place, cpu, 1.0).min(room),
+            congested: self.pod_most(place, cpu, f64::INFINITY).min(room),
         }
     }
 
@@ -253,15 +257,32 @@ impl Plant {
         self.concurrency * self.servers
     }
 
-    /// Requests a second that a pod on a full node of a group can answer at most, were its share of the node no limit.
-    pub(super) fn pod_most(&self, group: usize, cpu: PodCpu) -> f64 {
-        let crowded = self.crowded(group);
+    /// Requests a second that a pod of a group can answer at most with so many of them before it, were its share of the
+    /// node no limit.
+    pub(super) fn pod_most(&self, group: usize, cpu: PodCpu, before: f64) -> f64 {
+        let (threads, sigma) = self.threads(group, cpu, before);
         let gpu = self.groups[group].gpu;
-        let quota = physics::quota(cpu, self.period).unwrap_or(f64::INFINITY);
-        let alone = self.service_work / crowded + gpu;
-        (quota / self.period * crowded / self.service_work)
+        let alone = self.service_work / sigma + gpu;
+        (self.share(cpu).min(threads) * sigma / self.service_work)
             .min(self.gpu_slots / gpu)
             .min(self.concurrency / alone)
+    }
+
+    /// vCPU that a pod may use on average.
+    fn share(&self, cpu: PodCpu) -> f64 {
+        physics::quota(cpu, self.period).map_or(f64::INFINITY, |quota| quota / self.period)
+    }
+
+    /// How many threads a pod of a group runs at once that has so many requests before it, and the work of each a
+    /// second. Within its quota it runs all of them, however long that then lasts; the pods beside it use what they may.
+    pub(super) fn threads(&self, group: usize, cpu: PodCpu, before: f64) -> (f64, f64) {
+        let Group { machine, servers, .. } = &self.groups[group];
+        let share = self.share(cpu);
+        let free = machine.vcpus - machine.system_cpu;
+        let threads = before.max(share).max(1.0).min(self.concurrency).min(free);
+        let beside = (servers - 1.0).max(0.0) * share.min(threads);
+        let busy = (machine.system_cpu + threads + beside).min(machine.vcpus);
+        (threads, sigma(machine, self.gain, busy))
     }
 
     /// Requests a second that all servers of a node of a group can answer at most while the proxies pass on `passed`.
@@ -271,16 +292,30 @@ impl Plant {
         (group.full - proxies).max(0.0) / self.service_work
     }
 
-    /// Work of a busy vCPU a second where every thread of a node of a group is busy.
-    pub(super) fn crowded(&self, group: usize) -> f64 {
-        let machine = &self.groups[group].machine;
-        sigma(machine, self.gain, machine.vcpus)
-    }
-
     /// Requests a second from outside that can be served for good: round robin sends the slowest as many as the others.
     pub(super) fn open_most(&self) -> f64 {
         let slowest = self.classes.iter().map(|class| class.most * self.servers);
         slowest.fold(self.proxy_most(), f64::min)
+    }
+
+    /// The same with lines before all pods. Where a pod then runs more threads than its node has cores, this is less:
+    /// short of it lines shrink, and between the two they grow once they are there.
+    pub(super) fn congested_most(&self) -> f64 {
+        let slowest = self.classes.iter().map(|class| class.congested * self.servers);
+        slowest.fold(self.proxy_most(), f64::min)
+    }
+
+    /// Requests a second that clients make at most if all that they wait for stands before one pod, as it tends to where
+    /// quotas bind: round robin then lets the others have no more than that one, which runs many threads at once.
+    fn convoy_most(&self, solution: &Solution) -> f64 {
+        let waiting = solution.rate * solution.response;
+        let most = |class: &Class| self.servers * self.pod_most(class.group, class.cpu, waiting);
+        self.classes.iter().map(most).fold(f64::INFINITY, f64::min)
+    }
+
+    /// Whether a closed form does not say what clients make: it knows of no such line.
+    pub(in crate::traffic) fn convoys(&self, solution: &Solution) -> bool {
+        solution.rate > 0.0 && self.convoy_most(solution) < SERVES * solution.rate
     }
 
     /// How long a pod's line remembers what came, seconds: the relaxation time of a Brownian motion with the drift and
@@ -354,6 +389,17 @@ impl Plant {
             solution.response = response;
         }
         solution
+    }
+
+    /// The same where arrivals from outside may be more than the closed form finds room for: then of as many as it does.
+    pub(in crate::traffic) fn solve_open(&self, active: f64, open: f64) -> Solution {
+        let mut found = self.solve(active, open);
+        let mut less = open;
+        while found.response >= ENDLESS && less > LEAST_OPEN * open {
+            less *= 0.95;
+            found = self.solve(active, less);
+        }
+        found
     }
 
     /// Requests a second that the clients would make if the whole made `rate`.
@@ -468,6 +514,8 @@ fn proxies_part(site: &Site) -> f64 {
     }
 }
 
+/// The closed form is not asked for less than this share of what comes.
+const LEAST_OPEN: f64 = 0.4;
 /// A response time that nobody reaches.
 const ENDLESS: f64 = 1e6;
 
