@@ -43,6 +43,8 @@ pub(crate) struct Summary {
     pub(crate) latency_p50_s: Option<f64>,
     pub(crate) latency_p95_s: Option<f64>,
     pub(crate) latency_p99_s: Option<f64>,
+    /// The share of the time in states of the service whose throughput may settle elsewhere.
+    pub(crate) unsettled: f64,
     pub(crate) pending_pod_s: f64,
     pub(crate) scale_ups: f64,
     pub(crate) scale_downs: f64,
@@ -156,6 +158,7 @@ pub(crate) fn summarize(record: &Record, about: &About) -> Summary {
         latency_p50_s: finite(record.latency[0]),
         latency_p95_s: finite(record.latency[1]),
         latency_p99_s: finite(record.latency[2]),
+        unsettled: record.unsettled,
         pending_pod_s: record.pending_seconds,
         scale_ups: f64::from(counts.scale_ups),
         scale_downs: f64::from(counts.scale_downs),
@@ -175,6 +178,9 @@ pub(crate) fn summarize(record: &Record, about: &About) -> Summary {
         bands: BTreeMap::new(),
     }
 }
+
+/// A smaller share of the time is not worth a line.
+const LEAST_UNSETTLED: f64 = 0.01;
 
 impl Summary {
     /// The medians of several runs, with bands.
@@ -306,6 +312,14 @@ impl Summary {
         );
         line("requests", format!("{served}, {failed}"));
         line("latency", self.latency());
+        if self.unsettled >= LEAST_UNSETTLED {
+            let share = format!("{:.0} %", self.unsettled * 100.0);
+            let means = "request by request it may settle at another rate, or with lines that stay";
+            line(
+                "two stable states",
+                format!("{share} of the time: {means} (--fidelity requests)"),
+            );
+        }
         let pending = thousands(self.pending_pod_s);
         line(
             "pending",

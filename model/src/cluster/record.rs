@@ -177,6 +177,9 @@ pub struct Record {
     /// Response times at the 50th, 95th and 99th percentile, seconds, weighted by requests; NaN if nothing
     /// was served or nobody asked.
     pub latency: [f64; 3],
+    /// The share of the time in states of the service that may settle elsewhere
+    /// ([`Traffic::unsettled`](crate::traffic::Traffic::unsettled)); zero where response times are not asked for.
+    pub unsettled: f64,
     /// Pod-seconds without a node.
     pub pending_seconds: f64,
     /// Each load step's way to capacity.

@@ -308,7 +308,7 @@ impl Cluster<'_> {
     }
 }
 
-/// The response times of each row's step and of the whole.
+/// The response times of each row's step and of the whole, and how sure its throughput is.
 fn say_latencies(record: &mut Record, traffic: &mut Traffic, start: Instant, end: Instant) {
     for row in &mut record.rows {
         let to = start + row.at.since(Instant::ZERO);
@@ -318,6 +318,7 @@ fn say_latencies(record: &mut Record, traffic: &mut Traffic, start: Instant, end
     }
     let percentiles = traffic.latency(start, end, &[0.5, 0.95, 0.99]);
     record.latency.copy_from_slice(&percentiles);
+    record.unsettled = traffic.unsettled(start, end);
 }
 
 /// What was spent between two bills.

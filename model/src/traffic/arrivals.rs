@@ -265,6 +265,11 @@ impl Source {
         }
     }
 
+    /// Requests a second to be expected at present.
+    pub(super) fn mean(&self) -> f64 {
+        self.piece.mean
+    }
+
     /// The piece that `at` (seconds) is in. Ask in order of time.
     pub(super) fn piece(&mut self, at: f64, even: f64) -> Piece {
         while self.piece.until <= at {

@@ -260,7 +260,8 @@ impl Traffic {
 
     /// The share of the time between two instants spent in states that have more than one stable form, or
     /// whose throughput the order of the round robin decides: a request-level run of such a state may settle
-    /// several per cent beside the flow's one answer. Runs probes; zero in `requests`.
+    /// several per cent beside the flow's one answer, or with lines that never end. Runs probes as
+    /// [`Traffic::latency`] does; zero in `requests`.
     pub fn unsettled(&mut self, from: Instant, to: Instant) -> f64 {
         match &mut self.engine {
             Engine::Flow(engine) => engine.unsettled(from.as_secs_f64(), to.as_secs_f64()),

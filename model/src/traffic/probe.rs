@@ -271,28 +271,40 @@ fn at(seconds: f64) -> Instant {
     Instant::ZERO + Duration::from_secs_f64(seconds)
 }
 
+/// A source that sends at this rate once the proxies know their servers.
+fn steady(source: Arrivals, rate: f64) -> Arrivals {
+    let process = match source.process {
+        Process::Mmpp { .. } => Process::Poisson,
+        process => process,
+    };
+    let shape = Shape::Step {
+        before: 0.0,
+        after: rate,
+        at: Duration::from_secs_f64(BEGIN),
+    };
+    Arrivals {
+        shape,
+        process,
+        ..source
+    }
+}
+
 /// An engine in which everything of the state runs, the clients out of step: they start within some seconds.
 pub(super) fn start(config: &Config, state: &State, seed: u64, starting: f64) -> Requests {
     let streams = Streams::new(seed);
     let mut config = config.clone();
     // The mean rate of the moment, with the clumping and patience of the scenario's own sources.
-    let like = config.arrivals.first().cloned();
-    config.arrivals.clear();
-    if let Some(like) = like.filter(|_| state.arrivals > 0.0) {
-        let process = match like.process {
-            Process::Mmpp { .. } => Process::Poisson,
-            process => process,
-        };
-        let shape = Shape::Step {
-            before: 0.0,
-            after: state.arrivals,
-            at: Duration::from_secs_f64(BEGIN),
-        };
-        config.arrivals.push(Arrivals {
-            shape,
-            process,
-            ..like
-        });
+    let sources = std::mem::take(&mut config.arrivals);
+    let all = state.shares.iter().map(|&share| f64::from(share)).sum::<f64>();
+    for (number, source) in sources.into_iter().enumerate() {
+        let share = state
+            .shares
+            .get(number)
+            .map_or(1.0, |&share| f64::from(share) / all);
+        let rate = state.arrivals * share;
+        if rate > 0.0 {
+            config.arrivals.push(steady(source, rate));
+        }
     }
     let mut engine = Requests::new(config, streams);
     let mut starts = streams.stream("traffic/probe-start", 0);

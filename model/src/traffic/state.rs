@@ -89,6 +89,8 @@ const SPREAD: f64 = 1.08;
 pub(super) struct State {
     pub(super) sites: Vec<Site>,
     pub(super) arrivals: f64,
+    /// Which share of these each source sends, in twentieths; none if there is but one.
+    pub(super) shares: Vec<u8>,
 }
 
 /// Pods of one kind, all nodes together.
@@ -118,7 +120,8 @@ impl State {
     pub(super) fn key(&self) -> Vec<u64> {
         let sites = self.in_order();
         let numbers = sites.iter().flat_map(|levelled| &levelled.key).copied();
-        numbers.chain([self.arrivals.to_bits()]).collect()
+        let shares = self.shares.iter().map(|&share| u64::from(share));
+        numbers.chain([self.arrivals.to_bits()]).chain(shares).collect()
     }
 
     /// The state in the order of its key, without nodes that nothing of ours is on, and with one speed for
@@ -131,6 +134,7 @@ impl State {
         State {
             sites: self.in_order().into_iter().map(site).collect(),
             arrivals: self.arrivals,
+            shares: self.shares.clone(),
         }
     }
 

@@ -295,9 +295,9 @@ fn arrivals_within_capacity_are_served() {
 #[test]
 fn response_times_near_saturation_are_those_of_requests() {
     let measured = BOTH.map(|fidelity| {
-        let mut bench = Bench::new(open(18.5, None), fidelity, 2);
+        let mut bench = Bench::new(open(17.0, None), fidelity, 2);
         bench.servers(1..5, 1);
-        bench.pass(1000);
+        bench.pass(2000);
         let from = Instant::from_secs(100);
         let times = bench.traffic.latency(from, bench.now, &[0.5, 0.95, 0.99]);
         (bench.stats().sent, times)
@@ -306,7 +306,7 @@ fn response_times_near_saturation_are_those_of_requests() {
     assert!((sent - judged).abs() < 20.0, "{sent} and {judged} came");
     assert!(judge[2] > 3.0 * judge[0], "{judge:?}");
     for (flow, judge) in flow.iter().zip(&judge) {
-        assert!((0.75..1.3).contains(&(flow / judge)), "{flow} for {judge} s");
+        assert!((0.7..1.4).contains(&(flow / judge)), "{flow} for {judge} s");
     }
 }
 

@@ -9,6 +9,8 @@
 
 use std::collections::VecDeque;
 
+use super::patience::{Level, Patience};
+
 /// In which order a pod works on what it has.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Order {
@@ -66,6 +68,8 @@ struct Batch {
     requests: f64,
     /// Those of them whose senders wait.
     alive: f64,
+    /// How many levels of patience have passed.
+    level: usize,
     /// When the first and the last was sent, seconds.
     sent: (f64, f64),
     /// What the line's clock says when the first and the last is done.
@@ -77,6 +81,7 @@ impl From<Came> for Batch {
         Batch {
             requests: came.requests,
             alive: came.requests,
+            level: 0,
             sent: came.sent,
             done: (0.0, 0.0),
         }
@@ -90,6 +95,7 @@ impl Batch {
         let taken = Batch {
             requests: self.requests * share,
             alive: self.alive * share,
+            level: self.level,
             sent: (self.sent.0, middle(self.sent)),
             done: (self.done.0, middle(self.done)),
         };
@@ -97,6 +103,11 @@ impl Batch {
         self.alive -= taken.alive;
         (self.sent.0, self.done.0) = (taken.sent.1, taken.done.1);
         taken
+    }
+
+    /// When they were sent, on average, seconds.
+    fn middle(&self) -> f64 {
+        (self.sent.0 + self.sent.1) / 2.0
     }
 
     /// Done at some time, if somebody waits.
@@ -112,7 +123,7 @@ impl Batch {
 /// Appends a batch, or joins it to the last one if both together were sent within `span` seconds.
 fn append(queue: &mut VecDeque<Batch>, batch: Batch, span: f64) {
     match queue.back_mut() {
-        Some(last) if batch.sent.1 - last.sent.0 <= span => {
+        Some(last) if batch.level == last.level && batch.sent.1 - last.sent.0 <= span => {
             last.requests += batch.requests;
             last.alive += batch.alive;
             (last.sent.1, last.done.1) = (batch.sent.1, batch.done.1);
@@ -173,6 +184,25 @@ impl Kind {
         append(queue, batch, GRAIN * (now - oldest));
     }
 
+    /// Of those sent before some time (seconds) a share stays who have got as far as this level; how many leave.
+    fn give_up(&mut self, before: f64, level: usize, stay: f64) -> f64 {
+        let sent_before = |batch: &&mut Batch| batch.middle() <= before;
+        let mut left = 0.0;
+        for batch in self.waiting.iter_mut().take_while(sent_before) {
+            if batch.level == level {
+                left += batch.alive * (1.0 - stay);
+                batch.alive *= stay;
+                batch.level += 1;
+            }
+        }
+        while self.waiting.front().is_some_and(|first| first.alive == 0.0) {
+            if let Some(first) = self.waiting.pop_front() {
+                self.add(first, before);
+            }
+        }
+        left
+    }
+
     fn batches(&mut self) -> impl Iterator<Item = &mut Batch> {
         self.left.iter_mut().chain(&mut self.waiting)
     }
@@ -231,9 +261,23 @@ impl Line {
         self.alive + self.usual
     }
 
-    /// What the pod has to work on, requests.
+    /// What the pod has before it, requests.
     pub(super) fn held(&self) -> f64 {
         self.queued + self.usual
+    }
+
+    /// What is left to be done of these, in mean requests.
+    pub(super) fn work(&self) -> f64 {
+        let left = |batch: &Batch| {
+            let (first, last) = batch.done;
+            let left = (first.max(self.clock) + last.max(self.clock)) / 2.0 - self.clock;
+            batch.requests * left
+        };
+        let inside = self
+            .kinds
+            .iter()
+            .flat_map(|kind| kind.left.iter().chain(&kind.waiting));
+        inside.map(left).sum::<f64>() + (self.queued - self.inside).max(0.0) + self.usual
     }
 
     /// Whether there is more than the rate of arrivals makes it.
@@ -243,7 +287,7 @@ impl Line {
 
     /// Lets a step pass; says how much work was done, in requests, and for whom that was.
     pub(super) fn step(&mut self, came: Came, step: &Step, done: &mut Vec<Done>) -> f64 {
-        if self.held() + came.requests - step.usual <= step.most {
+        if self.work() + came.requests - step.usual <= step.most {
             return self.clear(step.middle(), done) + self.pass(came, step, done);
         }
         let here = Came {
@@ -264,14 +308,14 @@ impl Line {
         step.most - left
     }
 
-    /// All that wait are done at some time; how many that were.
+    /// All that wait are done at some time; how much work that was.
     fn clear(&mut self, at: f64, done: &mut Vec<Done>) -> f64 {
-        let all = self.queued;
-        if all > 0.0 {
+        let work = self.work() - self.usual;
+        if self.waits() {
             done.extend(self.batches().filter_map(|batch| batch.answered(at)));
             self.forget();
         }
-        all
+        work
     }
 
     /// Nobody waits for another.
@@ -302,6 +346,7 @@ impl Line {
             let part = Batch {
                 requests: batch.requests * share,
                 alive: batch.alive * share,
+                level: batch.level,
                 sent: batch.sent,
                 done: (first + kind.size, last + kind.size),
             };
@@ -450,21 +495,22 @@ impl Line {
         left
     }
 
-    /// Senders of requests sent before some time (seconds) leave; how many. Their work stays.
-    pub(super) fn give_up(&mut self, before: f64) -> f64 {
-        let mut left = 0.0;
-        for kind in self.all() {
-            while let Some(&first) = kind.waiting.front() {
-                if (first.sent.0 + first.sent.1) / 2.0 > before {
-                    break;
-                }
-                kind.waiting.pop_front();
-                left += first.alive;
-                kind.add(Batch { alive: 0.0, ..first }, before);
+    /// At some time (seconds) those leave who have waited for as long as they do; how many of each level. Their work
+    /// stays.
+    pub(super) fn give_up(&mut self, now: f64, patience: &Patience, mut tell: impl FnMut(Level, f64)) {
+        let mut gone = 0.0;
+        for (number, &level) in patience.levels.iter().enumerate() {
+            let stay = patience.stay(number);
+            let left: f64 = self
+                .all()
+                .map(|kind| kind.give_up(now - level.seconds, number, stay))
+                .sum();
+            if left > 0.0 {
+                tell(level, left);
+                gone += left;
             }
         }
-        self.alive = (self.alive - left).max(0.0);
-        left
+        self.alive = (self.alive - gone).max(0.0);
     }
 
     /// The senders of a share leave, whenever they came; how many. Their work stays.
@@ -529,7 +575,7 @@ mod tests {
                     answered += some.requests;
                     ages += some.requests * some.age();
                 }
-                line.give_up(to - patience);
+                line.give_up(to, &patience.into(), |_, _| ());
                 assert!(line.alive() <= line.held() + 1e-9);
                 assert!(line.held() <= before + came.requests + 1e-9);
             }

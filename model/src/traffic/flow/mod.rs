@@ -12,6 +12,7 @@
 mod changes;
 mod line;
 mod open;
+mod patience;
 mod plant;
 mod reads;
 mod root;
@@ -25,6 +26,7 @@ use sim::{Instant, Streams};
 
 use self::line::{Line, Order};
 use self::open::Server;
+use self::patience::Patience;
 pub(super) use self::plant::Plant;
 use self::plant::{MOST_FULL, SERVES, Solution};
 pub(super) use self::solutions::Solutions;
@@ -106,6 +108,8 @@ struct Mark {
     uneven: f64,
     /// The share of what can be served that arrivals from outside leave over.
     slack: f64,
+    /// Throughput is one of two that both persist.
+    two_stable: bool,
 }
 
 /// What happens at present.
@@ -127,8 +131,6 @@ struct Present {
     vanished: f64,
     /// As many come from outside as can be answered only as long as no lines form, and they do form.
     congests: bool,
-    /// Throughput is one of two that both persist.
-    two_stable: bool,
 }
 
 /// The throughput of a state's clients, in closed form.
@@ -151,6 +153,7 @@ pub(super) struct Flow {
     arrivals: f64,
     coming: f64,
     arrivals_until: f64,
+    patience: Arc<Patience>,
     state: Arc<State>,
     /// How many times the state was built, or would have been had it not come to the same.
     building: u64,
@@ -183,7 +186,15 @@ pub(super) struct Flow {
     hang_times: [f64; LUMPS],
     stats: Stats,
     stretches: Vec<Stretch>,
+    /// Of so many the response times are known.
+    timed: usize,
     probes: Findings,
+}
+
+/// Seconds until the proxy gives up.
+fn patience_of_proxy(config: &Config) -> f64 {
+    let timeout = config.service.request_timeout;
+    timeout.map_or(f64::INFINITY, |timeout| timeout.as_secs_f64())
 }
 
 /// So many draws of a distribution, the least first.
@@ -200,6 +211,7 @@ impl Flow {
         let state = State::default();
         let drawn = drawn(&config.traefik.vanished, "traffic/hang-quantiles", 50 * LUMPS);
         Flow {
+            patience: Arc::new(Patience::of(&sources, patience_of_proxy(&config))),
             pool: Pool::new(&config.traefik, streams),
             now: Instant::ZERO,
             nodes: BTreeMap::new(),
@@ -228,6 +240,7 @@ impl Flow {
             hang_times: std::array::from_fn(|i| drawn[50 * i + 25]),
             stats: Stats::default(),
             stretches: Vec::new(),
+            timed: 0,
             probes: probes.of(&config),
             config,
         }
@@ -277,6 +290,9 @@ impl Flow {
                 self.arrivals_until = self.arrivals_until.min(piece.until);
             }
             self.stale_rates |= self.arrivals != expected;
+            if self.arrivals != expected && self.arrivals > 0.0 {
+                self.patience = Arc::new(Patience::of(&self.sources, patience_of_proxy(&self.config)));
+            }
         }
         if self.stale_state {
             self.build();
@@ -375,6 +391,7 @@ impl Flow {
                 _ if slack < 0.2 => most * (1.0 - in_steps(slack, 0.1)),
                 _ => in_steps(open, 0.02),
             };
+            state.shares = self.shares();
             self.state = Arc::new(state);
             self.is_new_state();
         }
@@ -399,6 +416,7 @@ impl Flow {
                 response: solution.response,
                 uneven: solution.uneven,
                 slack,
+                two_stable: false,
             },
             vanished,
             solution,
@@ -414,7 +432,7 @@ impl Flow {
             present.failure = self.refusal().unwrap_or(0);
         }
         if open > self.plant.congested_most() {
-            present.two_stable = true;
+            present.mark.two_stable = true;
             let finding = self.probes.look(&self.config, &self.state, Aspect::Rates);
             present.congests = finding.throughput < SERVES * finding.sent;
         }
@@ -426,10 +444,19 @@ impl Flow {
         self.set_cpu_rates();
     }
 
+    /// Which share of what comes each source sends, in twentieths; none if there is but one.
+    fn shares(&self) -> Vec<u8> {
+        if self.sources.len() < 2 || self.arrivals == 0.0 {
+            return Vec::new();
+        }
+        let twentieths = |source: &Source| libm::round(source.mean() / self.arrivals * 20.0) as u8;
+        self.sources.iter().map(twentieths).collect()
+    }
+
     /// Takes what so many loops make from a probe, where no closed form says it.
     fn take_from_probe(&self, present: &mut Present, active: f64) {
         let finding = self.probes.look(&self.config, &self.state, Aspect::Rates);
-        present.two_stable |= finding.unsettled();
+        present.mark.two_stable |= finding.unsettled();
         let share = active / self.plant.loops;
         let closed = (finding.throughput - self.state.arrivals).max(0.0);
         let solution = &mut present.solution;

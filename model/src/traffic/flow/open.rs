@@ -7,15 +7,17 @@
 //! stays: a server that does not watch its connections goes on with it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::line::{Came, Line, Order, Step};
+use super::patience::{Level, Patience};
 use super::{Flow, Pod, STEP};
 use crate::distribution::Distribution;
 use crate::id::PodId;
+use crate::traffic::Role;
 use crate::traffic::config::{Config, PodCpu};
 use crate::traffic::physics::{self, BEST_EFFORT_WEIGHT, Claim};
 use crate::traffic::state::count;
-use crate::traffic::{Role, traefik};
 
 /// A pod of the service with its requests from outside.
 #[derive(Debug, Clone)]
@@ -29,15 +31,12 @@ pub(super) struct Server {
     pub(super) line: Line,
 }
 
-/// Seconds until a sender or a proxy gives up, and what is counted then.
-pub(super) type Patience = (f64, traefik::Code);
-
 /// A step of time.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Span {
     from: f64,
     to: f64,
-    patience: Patience,
+    patience: Arc<Patience>,
     /// All that comes can be served on average: if at times more comes, how long some then wait is in the probes.
     fits: bool,
 }
@@ -80,27 +79,6 @@ pub(super) fn sizes(config: &Config) -> Vec<f64> {
 }
 
 impl Flow {
-    /// The least time after which a sender or a proxy gives up, seconds, and what is counted then.
-    pub(super) fn patience(&self) -> Patience {
-        let senders = self
-            .config
-            .arrivals
-            .iter()
-            .filter_map(|arrivals| arrivals.timeout)
-            .min();
-        let sender = senders.map_or(f64::INFINITY, |timeout| timeout.as_secs_f64());
-        let proxy = self
-            .config
-            .service
-            .request_timeout
-            .map_or(f64::INFINITY, |timeout| timeout.as_secs_f64());
-        if proxy < sender {
-            (proxy, traefik::GATEWAY_TIMEOUT)
-        } else {
-            (sender, traefik::CLIENT_CLOSED)
-        }
-    }
-
     /// Whether lines grow or shrink by themselves.
     pub(super) fn queues(&self) -> bool {
         let waits = self.jam.waits() || self.servers.iter().any(|server| server.line.waits());
@@ -158,7 +136,7 @@ impl Flow {
         let span = Span {
             from: start,
             to: start + seconds,
-            patience: self.patience(),
+            patience: Arc::clone(&self.patience),
             fits: !self.queues(),
         };
         let came = self.coming * seconds;
@@ -177,11 +155,11 @@ impl Flow {
                 requests: came - vanished,
                 sent: (span.from, span.to),
             };
-            self.pass_on(came, span)
+            self.pass_on(came, &span)
         };
         let mut servers = std::mem::take(&mut self.servers);
         for site in servers.chunk_by_mut(|a, b| a.place == b.place) {
-            self.work_off(site, passed, span);
+            self.work_off(site, passed, &span);
         }
         servers.retain(|server| server.listed || server.line.held() > 0.0);
         self.servers = servers;
@@ -197,7 +175,7 @@ impl Flow {
         for (place, site) in self.state.sites.iter().enumerate() {
             if count(&site.proxies) > 0 {
                 let here = self.servers.iter().filter(|server| server.place == place);
-                let wanted = here.map(|server| (server.line.held() / STEP).min(self.alone(server)));
+                let wanted = here.map(|server| (server.line.work() / STEP).min(self.alone(server)));
                 most = most.min(self.plant.passable(self.plant.of_site[place], wanted.sum()));
             }
         }
@@ -209,8 +187,8 @@ impl Flow {
     }
 
     /// What the proxies pass on of what has come.
-    fn pass_on(&mut self, came: Came, span: Span) -> Came {
-        let (from, to, (patience, code)) = (span.from, span.to, span.patience);
+    fn pass_on(&mut self, came: Came, span: &Span) -> Came {
+        let (from, to) = (span.from, span.to);
         let step = Step {
             from,
             to,
@@ -220,9 +198,11 @@ impl Flow {
         };
         let mut done = Vec::new();
         let worked = self.jam.step(came, &step, &mut done);
-        let left = self.jam.give_up(to - patience);
-        if left > 0.0 {
-            self.failed(left, code, false, patience);
+        let mut left = Vec::new();
+        self.jam
+            .give_up(to, &span.patience, |level, requests| left.push((level, requests)));
+        for (level, requests) in left {
+            self.failed(requests, level.code, false, level.seconds);
         }
         if self.counts_cpu && worked > 0.0 {
             let work = self.config.traefik.proxy_cpu * worked / self.plant.proxies;
@@ -245,11 +225,11 @@ impl Flow {
     }
 
     /// Lets the servers of one node work on what they have and what is passed to them.
-    fn work_off(&mut self, servers: &mut [Server], passed: Came, span: Span) {
+    fn work_off(&mut self, servers: &mut [Server], passed: Came, span: &Span) {
         let Some(place) = servers.first().map(|server| server.place) else {
             return;
         };
-        let (from, to, (patience, code)) = (span.from, span.to, span.patience);
+        let (from, to) = (span.from, span.to);
         let seconds = span.seconds();
         let group = self.plant.of_site[place];
         let response = self.present.solution.response;
@@ -270,7 +250,7 @@ impl Flow {
                 false => (0.0, alone),
             };
             claims.push(Claim {
-                demand: ((server.line.held() + coming) / seconds).min(most),
+                demand: ((server.line.work() + coming) / seconds).min(most),
                 weight: physics::weight(server.cpu).unwrap_or(BEST_EFFORT_WEIGHT),
                 share: 0.0,
             });
@@ -288,20 +268,20 @@ impl Flow {
                 usual: (came.requests / seconds).min(claim.share) * response,
             };
             let worked = server.line.step(came, &step, &mut done);
-            let left = server.line.give_up(to - patience);
-            if left > 0.0 {
-                self.failed(left, code, true, patience);
-            }
+            let tell = |level: Level, requests| self.failed(requests, level.code, true, level.seconds);
+            server.line.give_up(to, &span.patience, tell);
             self.charge(server, group, worked);
             for some in done.drain(..) {
                 let age = some.age();
-                if response > patience {
-                    self.failed(some.requests, code, true, patience);
-                } else if age - response < LATE.max(LATE_SHARE * response) {
-                    as_usual += some.requests;
-                } else {
-                    self.served_late(some.requests, from, age.min(patience));
+                if age - response >= LATE.max(LATE_SHARE * response) {
+                    self.served_late(some.requests, from, age.min(span.patience.longest()));
+                    continue;
                 }
+                let (impatient, patient) = span.patience.parted(response);
+                for (level, share) in impatient {
+                    self.failed(some.requests * share, level.code, true, level.seconds);
+                }
+                as_usual += some.requests * patient;
             }
         }
         if as_usual > 0.0 {
@@ -315,12 +295,13 @@ impl Flow {
             .pod_most(self.plant.of_site[server.place], server.cpu, self.before(server))
     }
 
-    /// Requests that a server has before it.
+    /// Requests that a server has before it at once. Of those that came within a step some are done before the others
+    /// come: what is left to be done says it.
     fn before(&self, server: &Server) -> f64 {
         if self.present.congests {
             f64::INFINITY
         } else {
-            server.line.held()
+            server.line.work()
         }
     }
 

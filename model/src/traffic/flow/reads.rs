@@ -75,9 +75,10 @@ impl Flow {
     /// a state that is like one of these in closed form, and the last few requests, have its response times,
     /// in proportion to the means.
     fn find_times(&mut self) {
-        if self.stretches.iter().all(|stretch| stretch.times.is_some()) {
+        if self.timed == self.stretches.len() {
             return;
         }
+        self.timed = self.stretches.len();
         let mut place_of: BTreeMap<Vec<u64>, usize> = BTreeMap::new();
         let mut met: Vec<Met> = Vec::new();
         let mut met_in = Vec::new();
@@ -142,16 +143,18 @@ impl Flow {
         full.last().map_or(0.0, |first| own.to - first.from)
     }
 
-    /// The share of time between two times (seconds) that was spent in states whose throughput is not settled.
+    /// The share of time between two times (seconds) that was spent in states that may settle elsewhere.
     pub(in crate::traffic) fn unsettled(&mut self, from: f64, to: f64) -> f64 {
-        let mut unsettled = 0.0;
-        for stretch in overlapping(&self.stretches, from, to) {
+        self.find_times();
+        let settles = |stretch: &&Stretch| {
+            let draws_differ = |(finding, _): &(Arc<Finding>, f64)| finding.unsettled();
             let closed = stretch.state.arrivals == 0.0;
-            let look = || self.probes.look(&self.config, &stretch.state, Aspect::Rates);
-            if closed && look().unsettled() {
-                unsettled += stretch.to.min(to) - stretch.from.max(from);
-            }
-        }
+            !stretch.mark.two_stable && !(closed && stretch.times.as_ref().is_some_and(draws_differ))
+        };
+        let unsettled: f64 = overlapping(&self.stretches, from, to)
+            .filter(|stretch| !settles(stretch))
+            .map(|stretch| stretch.to.min(to) - stretch.from.max(from))
+            .sum();
         if to > from { unsettled / (to - from) } else { 0.0 }
     }
 }
