@@ -294,10 +294,21 @@ impl PodSpec {
         total
     }
 
-    /// The CPU limit of the whole pod, if every container has one.
+    /// The place of the container that does what the pod is for: the first with a port, or the first. An assumption of
+    /// this model, in which the others are idle.
+    #[must_use]
+    pub fn main_container(&self) -> usize {
+        let with_port = self
+            .containers
+            .iter()
+            .position(|container| !container.ports.is_empty());
+        with_port.unwrap_or(0)
+    }
+
+    /// The CPU limit that the pod's work meets: a quota is a container's own.
     #[must_use]
     pub fn cpu_limit(&self) -> Option<MilliCpu> {
-        self.containers.iter().map(|container| container.cpu_limit).sum()
+        self.containers.get(self.main_container())?.cpu_limit
     }
 
     /// Whether the pod tolerates a taint.

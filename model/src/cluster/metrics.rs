@@ -234,8 +234,8 @@ impl Cluster<'_> {
                     None => continue,
                 },
             };
-            // What a pod uses is its first container's: the others are idle in this model.
-            let share = |place: usize| if place == 0 { whole } else { 0.0 };
+            let main = pod.spec().main_container();
+            let share = |place: usize| if place == main { whole } else { 0.0 };
             let used = pod
                 .spec()
                 .containers

@@ -155,6 +155,10 @@ impl Parts {
         let phase = streams.stream("hpa/resync", 0).random::<f64>();
         hpa_config.resync_phase = hpa_config.sync_period.mul_f64(phase);
         let prometheus = prometheus(scenario, options, &streams, queries);
+        let mut traffic = scenario.traffic.clone();
+        if scenario.start.settled {
+            traffic.traefik.settling = SETTLING;
+        }
         let cpu_is_read = usage_is_read || prometheus.interest().wants_any(&exporters::CADVISOR);
         Parts {
             controllers: Controllers::new(config.controllers.clone(), streams),
@@ -185,13 +189,8 @@ impl Parts {
                 &streams,
             ),
             metrics_server: MetricsServer::default(),
-            traffic: Traffic::new(
-                scenario.traffic.clone(),
-                options.fidelity,
-                streams,
-                &scenario.shared.probes,
-            )
-            .counting_cpu(cpu_is_read),
+            traffic: Traffic::new(traffic, options.fidelity, streams, &scenario.shared.probes)
+                .counting_cpu(cpu_is_read),
         }
     }
 }

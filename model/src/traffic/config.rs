@@ -136,6 +136,9 @@ pub struct Traefik {
     /// Whether anything reads the duration histograms. The flow form gets them from probes, which cost
     /// time, and leaves them out of the exposition if nothing does.
     pub durations: bool,
+    /// So long from the start of a run a new configuration is applied at once, whenever the last was: what runs then has
+    /// run before, and the proxies have known it.
+    pub settling: Duration,
     /// `providers.*.allowEmptyServices`: a service without endpoints answers 503 instead of having no
     /// route (404). The chart turned it on with release 31.
     pub allow_empty_services: bool,
@@ -165,6 +168,7 @@ impl Default for Traefik {
             method: "GET".to_owned(),
             buckets: vec![0.1, 0.3, 1.2, 5.0],
             durations: false,
+            settling: Duration::ZERO,
             allow_empty_services: false,
             endpoint_delay: Duration::from_millis(100),
             throttle: Duration::from_secs(2),

@@ -64,6 +64,7 @@ pub(super) enum Pick {
 pub(super) struct Pool {
     endpoint_delay: Duration,
     throttle: Duration,
+    settled: Instant,
     allow_empty: bool,
     fences: bool,
     streams: Streams,
@@ -78,6 +79,7 @@ impl Pool {
         Pool {
             endpoint_delay: config.endpoint_delay,
             throttle: config.throttle,
+            settled: Instant::ZERO + config.settling,
             allow_empty: config.allow_empty_services,
             fences: Profile::of(config.version).fences_terminating,
             streams,
@@ -160,9 +162,8 @@ impl Pool {
         for place in 0..self.proxies.len() {
             let proxy = &mut self.proxies[place];
             if heard && proxy.running && proxy.apply_at.is_none() {
-                let free = proxy
-                    .last_apply
-                    .map_or(Instant::ZERO, |last| last + self.throttle);
+                let last = proxy.last_apply.filter(|_| now >= self.settled);
+                let free = last.map_or(Instant::ZERO, |last| last + self.throttle);
                 proxy.apply_at = Some(free.max(now));
             }
             if proxy.apply_at.is_some_and(|due| due <= now) {
@@ -250,6 +251,18 @@ mod tests {
             }
         }
         times
+    }
+
+    #[test]
+    fn what_runs_at_the_start_is_known_at_once() {
+        let mut pool = pool(&Traefik {
+            settling: Duration::from_secs(5),
+            ..Traefik::default()
+        });
+        for (at, pod) in [(1000, 1), (1010, 2), (6000, 3), (6010, 4)] {
+            pool.endpoint(Instant::from_millis(at), PodId(pod), Presence::Ready);
+        }
+        assert_eq!(applied(&mut pool, 9000), [1100, 1110, 6100, 8100]);
     }
 
     #[test]

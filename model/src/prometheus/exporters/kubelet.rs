@@ -75,7 +75,7 @@ fn is_running(api: &Api, pod: PodId) -> bool {
 }
 
 /// The use of pods: once for the pod's control group, which has no container label, and once for each
-/// container. The model knows a pod's use as a whole; it is its first container's.
+/// container. The model knows a pod's use as a whole; it is its main container's.
 #[derive(Debug)]
 pub(super) struct Cadvisor {
     /// CPU, working set, usage
@@ -129,9 +129,10 @@ impl Cadvisor {
             let Some(value) = value.filter(|_| wanted) else {
                 continue;
             };
+            // The pod itself, then its containers.
+            let main = 1 + api.pods.get(id).map_or(0, |pod| pod.spec().main_container());
             for (place, labels) in sets.iter().enumerate() {
-                // The pod itself, then its first container, then the others.
-                let own = if place < 2 { value } else { 0.0 };
+                let own = if place == 0 || place == main { value } else { 0.0 };
                 samples.push(Sample::new(labels.clone(), own));
             }
         }

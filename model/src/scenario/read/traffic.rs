@@ -189,6 +189,7 @@ fn proxy(at: &Cursor<'_>, version: Release) -> Traefik {
             buckets
         },
         durations: at.get("durations").bool().unwrap_or(default.durations),
+        settling: default.settling,
         allow_empty_services: at
             .get("allow_empty_services")
             .bool()
