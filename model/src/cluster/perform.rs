@@ -34,9 +34,13 @@ impl Cluster<'_> {
     pub(super) fn perform_kubelets(&mut self, now: Instant, output: kubelet::Output) {
         use kubelet::Output;
         match output {
-            Output::PodRunning(pod) => {
+            Output::PodRunning(pod, listens) => {
                 self.set_pod_running(now, pod);
                 self.start_traffic(now, pod);
+                if listens > now {
+                    let input = traffic::Input::PodListens { pod, from: listens };
+                    self.parts.traffic.handle(now, input);
+                }
             }
             Output::PodReady(pod) => self.set_pod_ready(now, pod, true),
             Output::PodStopped(pod) => {

@@ -95,6 +95,14 @@ pub enum Input {
         /// What its manifest says of CPU.
         cpu: PodCpu,
     },
+    /// The containers of a server run, but what runs in them listens only from then on: until then connections are
+    /// refused, and requests end with 502.
+    PodListens {
+        /// Which.
+        pod: PodId,
+        /// From when on.
+        from: Instant,
+    },
     /// A server's or proxy's readiness, as the endpoints controller hears of it.
     PodReady {
         /// Which.
@@ -177,6 +185,7 @@ impl Traffic {
                 Input::NodeUp { node, machine } => engine.node_up(node, machine),
                 Input::NodeGone(node) => engine.node_gone(node),
                 Input::PodRunning { pod, role, node, cpu } => engine.pod_running(pod, role, node, cpu),
+                Input::PodListens { pod, from } => engine.pod_listens(pod, from),
                 Input::PodReady { pod, ready } => engine.pod_ready(pod, ready),
                 Input::PodDeleting(pod) => engine.pod_deleting(pod),
                 Input::PodStopped(pod) => engine.pod_stopped(pod),
@@ -185,6 +194,7 @@ impl Traffic {
                 Input::NodeUp { node, machine } => engine.node_up(node, machine),
                 Input::NodeGone(node) => engine.node_gone(node),
                 Input::PodRunning { pod, role, node, cpu } => engine.pod_running(pod, role, node, cpu, None),
+                Input::PodListens { pod, from } => engine.pod_listens(pod, from),
                 Input::PodReady { pod, ready } => engine.pod_ready(pod, ready),
                 Input::PodDeleting(pod) => engine.pod_deleting(pod),
                 Input::PodStopped(pod) => engine.pod_stopped(pod),

@@ -218,6 +218,33 @@ fn a_client_hangs_on_a_pod_that_has_just_gone() {
     }
 }
 
+/// Without a readinessProbe a pod is Ready before what runs in it listens.
+#[test]
+fn a_pod_that_does_not_listen_yet_refuses() {
+    for fidelity in BOTH {
+        let mut bench = Bench::new(open(12.0, None), fidelity, 2);
+        bench.servers(1..4, 1);
+        bench.run(PodId(4), Role::Server, 1, SERVER);
+        let from = bench.now + Duration::from_secs(43);
+        bench.tell(Input::PodListens { pod: PodId(4), from });
+        bench.tell(Input::PodReady {
+            pod: PodId(4),
+            ready: true,
+        });
+        bench.pass(3);
+        let before = bench.stats().failed;
+        bench.pass(40);
+        let stats = bench.stats();
+        assert!(
+            (80.0..170.0).contains(&(stats.failed - before)),
+            "{fidelity:?}: {stats:?}"
+        );
+        assert!(bench.counted(SERVICE_TOTAL, "502").unwrap() >= stats.failed - 1e-6);
+        bench.pass(40);
+        assert_eq!(bench.stats().failed, stats.failed, "{fidelity:?}");
+    }
+}
+
 #[test]
 fn stopped_clients_take_their_requests_with_them() {
     for fidelity in BOTH {

@@ -3,6 +3,8 @@
 //! Whatever ends takes its share of what is under way with it: a client's requests are cancelled, a server's
 //! connections break off, a proxy's are never counted.
 
+use sim::Instant;
+
 use super::{Ended, Flow, Pod};
 use crate::id::{NodeId, PodId};
 use crate::traffic::config::{Machine, PodCpu};
@@ -40,6 +42,7 @@ impl Flow {
                 used,
                 rate: 0.0,
                 place: None,
+                listens: Instant::ZERO,
             },
         );
         match role {
@@ -48,6 +51,13 @@ impl Flow {
             Role::Server => {}
         }
         self.changed(id, role);
+    }
+
+    pub(in crate::traffic) fn pod_listens(&mut self, id: PodId, from: Instant) {
+        if let Some(pod) = self.pods.get_mut(&id) {
+            pod.listens = from;
+            self.stale_state = true;
+        }
     }
 
     /// A server that no proxy sends to changes nothing by coming or going: the state would be built, and rates solved,

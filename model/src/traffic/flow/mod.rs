@@ -60,6 +60,8 @@ struct Pod {
     rate: f64,
     /// Its node's place among the state's sites, if it counts there.
     place: Option<usize>,
+    /// It listens from then on.
+    listens: Instant,
 }
 
 /// A pod whose containers have ended.
@@ -127,8 +129,9 @@ struct Present {
     server_cpu: Option<f64>,
     /// Requests a second that a loop sends, for hanging.
     sends: f64,
-    /// Share of the configured servers that have gone.
+    /// Share of the configured servers that have gone, and of those that do not listen yet.
     vanished: f64,
+    deaf: f64,
     /// As many come from outside as can be answered only as long as no lines form, and they do form.
     congests: bool,
 }
@@ -164,6 +167,8 @@ pub(super) struct Flow {
     stale_state: bool,
     /// Rates changed: solve anew.
     stale_rates: bool,
+    /// When another server begins to listen.
+    listens_next: Instant,
     present: Present,
     /// Since when the state has been what it is.
     state_since: Instant,
@@ -227,6 +232,7 @@ impl Flow {
             site_nodes: Vec::new(),
             stale_state: true,
             stale_rates: true,
+            listens_next: Instant::MAX,
             present: Present::default(),
             state_since: Instant::ZERO,
             counted: None,
@@ -256,7 +262,7 @@ impl Flow {
             self.prepare();
             let mut next = to.min(self.pool.next_due());
             next = self.hanging.iter().map(|lump| lump.end).fold(next, Instant::min);
-            next = next.min(at(self.arrivals_until));
+            next = next.min(at(self.arrivals_until)).min(self.listens_next);
             if self.moving() {
                 next = next.min(self.now + Duration::from_secs_f64(STEP));
             }
@@ -294,7 +300,8 @@ impl Flow {
                 self.patience = Arc::new(Patience::of(&self.sources, patience_of_proxy(&self.config)));
             }
         }
-        if self.stale_state {
+        if self.stale_state || self.listens_next <= self.now {
+            self.stale_state = true;
             self.build();
         }
         if self.stale_state || self.stale_rates {
@@ -317,7 +324,8 @@ impl Flow {
         let configured: &[PodId] = ready.map_or(&[], |proxy| &proxy.sorted);
         // Both lists are in the order of ids.
         let mut left = configured;
-        let mut alive = 0;
+        let (mut alive, mut deaf) = (0, 0);
+        self.listens_next = Instant::MAX;
         for (id, pod) in &mut self.pods {
             pod.place = None;
             let counts = match pod.role {
@@ -330,6 +338,11 @@ impl Flow {
                 }
             };
             if !counts {
+                continue;
+            }
+            if pod.role == Role::Server && pod.listens > self.now {
+                self.listens_next = self.listens_next.min(pod.listens);
+                deaf += 1;
                 continue;
             }
             let Ok(place) = self.site_nodes.binary_search(&pod.node) else {
@@ -345,10 +358,9 @@ impl Flow {
             pods.add(pod.cpu);
             alive += usize::from(pod.role == Role::Server);
         }
-        self.present.vanished = match configured.len() {
-            0 => 0.0,
-            all => 1.0 - alive as f64 / all as f64,
-        };
+        let share = |pods: usize| pods as f64 / configured.len().max(1) as f64;
+        self.present.deaf = share(deaf);
+        self.present.vanished = share(configured.len() - alive - deaf);
         self.plant = Plant::new(&self.config, &state);
         self.state = Arc::new(state);
         self.is_new_state();
@@ -405,7 +417,7 @@ impl Flow {
             // As long as nobody waits in line.
             solution.response = solution.response.min(self.plant.most_inside() / open);
         }
-        let vanished = self.present.vanished;
+        let Present { vanished, deaf, .. } = self.present;
         let clients = self.config.clients.as_ref();
         let alone = clients
             .map_or(1.0, |c| c.think_time.mean() + c.cycle_delay.mean() + c.client_cpu)
@@ -419,6 +431,7 @@ impl Flow {
                 two_stable: false,
             },
             vanished,
+            deaf,
             solution,
             ..Present::default()
         };
@@ -430,6 +443,11 @@ impl Flow {
             // Refused at once, or nobody there to refuse.
             present.failed = (active / alone).min(self.plant.refused_most());
             present.failure = self.refusal().unwrap_or(0);
+            present.at_server = deaf > 0.0;
+        } else if deaf > 0.0 {
+            // Those that are refused ask again at once.
+            present.failed = present.served * deaf / (1.0 - deaf - vanished).max(deaf);
+            (present.failure, present.at_server) = (traefik::BAD_GATEWAY, true);
         }
         if open > self.plant.congested_most() {
             present.mark.two_stable = true;
@@ -490,13 +508,13 @@ impl Flow {
             .any(|timeout| response > timeout.as_secs_f64() / 3.0)
     }
 
-    /// What a proxy without servers says; `None` without a proxy.
+    /// What a proxy without servers that listen says; `None` without a proxy.
     fn refusal(&self) -> Option<Code> {
         let proxy = self.pool.proxies.iter().find(|proxy| proxy.is_up())?;
-        Some(if proxy.refusal() == Pick::NoRoute {
-            traefik::NO_ROUTE
-        } else {
-            traefik::UNAVAILABLE
+        Some(match proxy.refusal() {
+            _ if self.present.deaf > 0.0 => traefik::BAD_GATEWAY,
+            Pick::NoRoute => traefik::NO_ROUTE,
+            Pick::Unavailable | Pick::Server(_) => traefik::UNAVAILABLE,
         })
     }
 

@@ -14,10 +14,10 @@ use super::patience::{Level, Patience};
 use super::{Flow, Pod, STEP};
 use crate::distribution::Distribution;
 use crate::id::PodId;
-use crate::traffic::Role;
 use crate::traffic::config::{Config, PodCpu};
 use crate::traffic::physics::{self, BEST_EFFORT_WEIGHT, Claim};
 use crate::traffic::state::count;
+use crate::traffic::{Role, traefik};
 
 /// A pod of the service with its requests from outside.
 #[derive(Debug, Clone)]
@@ -144,15 +144,19 @@ impl Flow {
         let passed = if self.plant.servers == 0.0 && self.present.vanished == 0.0 {
             let code = self.refusal().unwrap_or(0);
             let all = came + self.jam.cut(1.0);
-            self.failed(all, code, false, 0.0);
+            self.failed(all, code, self.present.deaf > 0.0, 0.0);
             Came::default()
         } else {
             let vanished = came * self.present.vanished;
             if vanished > 0.0 {
                 self.hang(vanished, false);
             }
+            let refused = came * self.present.deaf;
+            if refused > 0.0 {
+                self.failed(refused, traefik::BAD_GATEWAY, true, 0.0);
+            }
             let came = Came {
-                requests: came - vanished,
+                requests: came - vanished - refused,
                 sent: (span.from, span.to),
             };
             self.pass_on(came, &span)

@@ -184,6 +184,9 @@ impl Requests {
         proxy.counters.open_at_servers += 1.0;
         self.requests[place as usize].at_server = true;
         match self.slot_of(pod).filter(|&slot| self.pods[slot as usize].alive) {
+            Some(slot) if self.pods[slot as usize].listens > self.now => {
+                self.refuse(place, traefik::BAD_GATEWAY);
+            }
             Some(slot) => self.reach(place, slot),
             None => self.hang(place),
         }

@@ -62,6 +62,8 @@ struct PodSlot {
     /// Its place among the node's groups.
     group: usize,
     alive: bool,
+    /// It listens from then on.
+    listens: Instant,
     /// vCPU-seconds of finished tasks.
     cpu: f64,
     /// Requests that this server works on.
@@ -277,6 +279,7 @@ impl Requests {
             node: place,
             group,
             alive: true,
+            listens: Instant::ZERO,
             cpu,
             busy: 0,
             line: VecDeque::new(),
@@ -311,6 +314,12 @@ impl Requests {
             let mut starts = self.streams.stream("traffic/client-start", u64::from(place));
             let sleep = first_sleep.unwrap_or_else(|| Duration::from_secs_f64(starts.random()));
             self.agenda.at(self.now + sleep, Event::Wake(place));
+        }
+    }
+
+    pub(super) fn pod_listens(&mut self, id: PodId, from: Instant) {
+        if let Some(slot) = self.slot_of(id) {
+            self.pods[slot as usize].listens = from;
         }
     }
 

@@ -139,8 +139,8 @@ pub enum Input {
 /// What the kubelets tell the API server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Output {
-    /// The pod runs.
-    PodRunning(PodId),
+    /// The pod runs, and what runs in it listens from then on.
+    PodRunning(PodId, Instant),
     /// The pod is Ready.
     PodReady(PodId),
     /// The containers have ended: a terminal phase, and the node's resources are free.
@@ -188,6 +188,8 @@ struct PodState {
     accepted: Instant,
     /// Images still to come.
     missing: usize,
+    /// What runs in it listens from then on.
+    listens: Instant,
     ready: Instant,
     running: bool,
     stopping: bool,
@@ -271,6 +273,7 @@ impl Kubelets {
             stream,
             accepted: Instant::ZERO,
             missing: 0,
+            listens: Instant::ZERO,
             ready: Instant::ZERO,
             running: true,
             stopping: false,
@@ -335,6 +338,7 @@ impl Kubelets {
             stream,
             accepted: now,
             missing: 0,
+            listens: Instant::MAX,
             ready: Instant::MAX,
             running: false,
             stopping: false,
@@ -458,16 +462,17 @@ impl Kubelets {
         let ready = |container| probe::ready_at(container, start, &mut state.stream);
         let all_ready = spec.containers.iter().map(ready).max().unwrap_or(observed);
         state.ready = all_ready + config.status_latency;
+        state.listens = start.answers;
         state.due = observed + config.status_latency;
         out.wake_at(state.due, Input::Running(pod));
     }
 
     fn running(&mut self, now: Instant, pod: PodId, view: View<'_>, out: &mut Out) {
-        out.emit(Output::PodRunning(pod));
-        let Some(object) = view.api.pods.get(pod) else {
+        let Some(state) = self.pods.get_mut(pod) else {
             return;
         };
-        let Some(state) = self.pods.get_mut(pod) else {
+        out.emit(Output::PodRunning(pod, state.listens));
+        let Some(object) = view.api.pods.get(pod) else {
             return;
         };
         state.running = true;
