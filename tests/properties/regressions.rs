@@ -153,3 +153,53 @@ fn an_interruption_notice_waits_in_the_queue_for_karpenter() {
     assert!(record.counts.evictions > 0, "{:?}", record.counts);
     assert!(told(&record, "InstanceShuttingDown").count() > 0);
 }
+
+/// A run on spot machines whose results count from minute 50, when EC2 takes one back or the pods are given up.
+fn run_counted_late(action: &str) -> Record {
+    let more =
+        format!("[[action]]\nat = \"60s\"\nscale = \"shop/web\"\nreplicas = 6\n[[action]]\n{action}\n");
+    let (warm_up, pool) = ("warm_up = \"1m\"", "values: [on-demand]");
+    assert!(HEAD.contains(warm_up) && POOL.contains(pool));
+    let late = HEAD
+        .replace(warm_up, "warm_up = \"50m\"")
+        .replace("duration = \"20m\"", "duration = \"60m\"");
+    audited(&Case {
+        seed: 1,
+        requests: false,
+        toml: format!("{late}{more}"),
+        manifests: [
+            ("manifests/web.yaml", WEB.to_owned()),
+            ("manifests/pool.yaml", POOL.replace(pool, "values: [spot]")),
+        ]
+        .map(|(path, text)| (path.to_owned(), text))
+        .into(),
+    })
+}
+
+#[test]
+fn a_free_first_hour_is_no_credit_for_the_warm_up() {
+    // Nobody drains: EC2 takes the machine, so that its first hour is free.
+    let action = "at = \"50m\"\ninterrupt = { capacity_type = \"spot\", count = 1 }\n\
+        [timing.karpenter]\ninterruption_queue = false";
+    let record = run_counted_late(action);
+    assert_eq!(record.counts.interruptions, 1);
+    for (name, cost) in &record.costs {
+        assert!(
+            cost.instance_usd > 0.0 && cost.volume_usd > 0.0,
+            "{name}: {cost:?}"
+        );
+    }
+}
+
+#[test]
+fn machines_that_went_in_the_warm_up_are_not_among_the_results() {
+    let record = run_counted_late("at = \"20m\"\nscale = \"shop/web\"\nreplicas = 1");
+    let nodes: u32 = record.costs.values().map(|cost| cost.nodes).sum();
+    assert!(
+        record.costs.values().all(|cost| cost.node_hours > 0.0),
+        "{:?}",
+        record.costs
+    );
+    let curve = record.curve("nodes");
+    assert_eq!(f64::from(nodes), curve.last(), "{:?}", record.costs);
+}

@@ -256,15 +256,18 @@ fn runs_only_while_its_machine_does(now: Instant, pod: &Pod, instance: &Instance
     );
 }
 
-/// The bill once more, by another way: whole seconds times micro-dollars.
+/// The bill once more, by another way: whole seconds times micro-dollars. No part of one is ever negative.
 fn dollars_are_seconds_times_prices(now: Instant, cluster: &Cluster<'_>) {
     let ec2 = &cluster.parts.ec2;
     let (mut machines, mut volumes, mut lived) = (0.0, 0.0, 0.0);
     for (_, instance) in ec2.instances().iter() {
+        if instance.launched == now {
+            continue;
+        }
         let gone = instance.gone.unwrap_or(now);
         lived += gone.since(instance.launched).as_secs_f64();
         volumes += cost(instance.volume_price, instance.launched, gone);
-        let Some(running) = instance.running else {
+        let Some(running) = instance.running.filter(|running| *running < now) else {
             continue;
         };
         let end = instance.shutting_down.unwrap_or(now);
@@ -277,7 +280,7 @@ fn dollars_are_seconds_times_prices(now: Instant, cluster: &Cluster<'_>) {
             cost(instance.price, running, end)
         };
     }
-    let bill = ec2.bill(now);
+    let bill = ec2.bill(Instant::ZERO, now);
     let billed = |of: fn(&crate::ec2::TypeBill) -> f64| bill.values().map(of).sum::<f64>();
     let near = |a: f64, b: f64| (a - b).abs() <= 1e-9 * a.abs().max(1.0);
     let (usd, volume_usd) = (billed(|own| own.instance_usd), billed(|own| own.volume_usd));
@@ -290,6 +293,13 @@ fn dollars_are_seconds_times_prices(now: Instant, cluster: &Cluster<'_>) {
         near(seconds, lived),
         "{now}: {seconds} s are billed, {lived} s were lived"
     );
+    let start = cluster.recorder.start();
+    if now >= start {
+        for (name, own) in ec2.bill(start, now) {
+            let least = own.node_hours.min(own.instance_usd).min(own.volume_usd);
+            assert!(least >= 0.0 && own.nodes > 0, "{now}: {name} is billed {own:?}");
+        }
+    }
 }
 
 fn cost(price: Price, from: Instant, to: Instant) -> f64 {

@@ -7,8 +7,8 @@ use sim::{Action, Component, Instant, Outbox, Streams};
 
 use super::controllers::{Config, Controllers, Input, Output};
 use crate::api::{
-    Api, Condition, DaemonSet, Deletion, Deployment, IntOrPercent, LabelSelector, Owner, PodTemplate, ReplicaSet,
-    Strategy, Taint, TaintEffect,
+    Api, Condition, DaemonSet, Deletion, Deployment, IntOrPercent, LabelSelector, Owner, PodTemplate,
+    ReplicaSet, Strategy, Taint, TaintEffect,
 };
 use crate::id::{DaemonSetId, DeploymentId, NodeId, ReplicaSetId};
 use crate::karpenter::fixture::{World, template};
@@ -125,9 +125,8 @@ fn evictions_are_not_taken_for_what_a_replica_set_wrote() {
     let mut world = World::new(&[4]);
     let (deployment, set) = add_deployment(&mut world, 3);
     let template = world.api.replica_sets.get(set).unwrap().template.clone();
-    let pods = [(); 3].map(|()| {
-        world.add_pod_like(None, template.clone(), Owner::ReplicaSet(set, deployment))
-    });
+    let pods =
+        [(); 3].map(|()| world.add_pod_like(None, template.clone(), Owner::ReplicaSet(set, deployment)));
     let mut controllers = controllers();
     let mut evict = |world: &mut World, pod| {
         world.api.pods.get_mut(pod).unwrap().deletion = Some(Deletion {
@@ -138,10 +137,17 @@ fn evictions_are_not_taken_for_what_a_replica_set_wrote() {
     };
     let replacement = [(0, Input::Create(set))];
     assert_eq!(evict(&mut world, pods[0]), replacement);
-    assert_eq!(evict(&mut world, pods[1]), [], "the first replacement is on its way");
+    assert_eq!(
+        evict(&mut world, pods[1]),
+        [],
+        "the first replacement is on its way"
+    );
     let api = &mut world.api;
     api.add_pod(api.pods.get(pods[2]).unwrap().clone());
-    assert_eq!(hear(&mut controllers, 0, Input::PodCreated(set), api).1, replacement);
+    assert_eq!(
+        hear(&mut controllers, 0, Input::PodCreated(set), api).1,
+        replacement
+    );
 
     // Of three that it deletes itself one is evicted before its turn; a fourth that somebody evicts is none of them.
     api.add_pod(api.pods.get(pods[2]).unwrap().clone());
@@ -156,7 +162,11 @@ fn evictions_are_not_taken_for_what_a_replica_set_wrote() {
         .collect();
     assert_eq!(victims.len(), 3);
     api.replica_sets.get_mut(set).unwrap().replicas = 5;
-    let mut seen = |pod| hear(&mut controllers, 0, Input::PodDeleted(set, pod), api).1.len();
+    let mut seen = |pod| {
+        hear(&mut controllers, 0, Input::PodDeleted(set, pod), api)
+            .1
+            .len()
+    };
     assert_eq!(seen(pods[0]), 0);
     assert_eq!([victims[0], victims[1], victims[0]].map(&mut seen), [0, 0, 0]);
     assert_eq!(seen(victims[2]), 2);
