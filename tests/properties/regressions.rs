@@ -81,11 +81,14 @@ spec:
 /// A run of the small shop, with more of `scenario.toml` and more manifests.
 pub(crate) fn run(more: &str, manifests: &[(&str, &str)]) -> Record {
     let own = [("manifests/web.yaml", WEB), ("manifests/pool.yaml", POOL)];
-    let manifests = own.iter().chain(manifests);
+    run_on(&format!("{HEAD}{more}"), own.iter().chain(manifests))
+}
+
+fn run_on<'m>(toml: &str, manifests: impl Iterator<Item = &'m (&'m str, &'m str)>) -> Record {
     audited(&Case {
         seed: 1,
         requests: false,
-        toml: format!("{HEAD}{more}"),
+        toml: toml.to_owned(),
         manifests: manifests
             .map(|(path, text)| ((*path).to_owned(), (*text).to_owned()))
             .collect(),
@@ -163,17 +166,9 @@ fn run_counted_late(action: &str) -> Record {
     let late = HEAD
         .replace(warm_up, "warm_up = \"50m\"")
         .replace("duration = \"20m\"", "duration = \"60m\"");
-    audited(&Case {
-        seed: 1,
-        requests: false,
-        toml: format!("{late}{more}"),
-        manifests: [
-            ("manifests/web.yaml", WEB.to_owned()),
-            ("manifests/pool.yaml", POOL.replace(pool, "values: [spot]")),
-        ]
-        .map(|(path, text)| (path.to_owned(), text))
-        .into(),
-    })
+    let pool = POOL.replace(pool, "values: [spot]");
+    let manifests = [("manifests/web.yaml", WEB), ("manifests/pool.yaml", &pool)];
+    run_on(&format!("{late}{more}"), manifests.iter())
 }
 
 #[test]
@@ -202,4 +197,31 @@ fn machines_that_went_in_the_warm_up_are_not_among_the_results() {
     );
     let curve = record.curve("nodes");
     assert_eq!(f64::from(nodes), curve.last(), "{:?}", record.costs);
+}
+
+/// What is waited for counts from a restart: the list of pods that a new process gets is an event for each of them.
+#[test]
+fn a_restart_of_karpenter_starts_the_clocks_anew() {
+    let pool = POOL.replacen("spec:\n", "spec:\n  disruption: {consolidateAfter: 300s}\n", 1);
+    let more = "[[action]]\nat = \"60s\"\nscale = \"shop/web\"\nreplicas = 6\n\
+        [[action]]\nat = \"240s\"\nstop = \"karpenter\"\nfor = \"60s\"\n\
+        [[action]]\nat = \"300s\"\nscale = \"shop/web\"\nreplicas = 16\n";
+    let manifests = [("manifests/web.yaml", WEB), ("manifests/pool.yaml", &pool)];
+    let record = run_on(&format!("{HEAD}{more}"), manifests.iter());
+    // Results count from the end of the first minute.
+    let ripe: Vec<f64> = told(&record, "Consolidatable")
+        .map(|entry| entry.at.as_secs_f64())
+        .collect();
+    assert!(!ripe.is_empty(), "nodes are at rest in the end");
+    assert!(ripe.iter().all(|at| *at >= 240.0 + 300.0), "{ripe:?}");
+    let blocked: Vec<_> = told(&record, "DisruptionBlocked")
+        .map(|entry| format!("{entry:?}"))
+        .collect();
+    assert!(
+        !blocked.iter().any(|told| told.contains("offers nothing")),
+        "{blocked:?}"
+    );
+    // The auditor looks at the names of claims.
+    assert!(told(&record, "NodeClaimCreated").any(|entry| entry.at.as_secs() >= 240));
+    assert_eq!(record.curve("replicas_ready").last(), 16.0);
 }

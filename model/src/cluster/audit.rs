@@ -200,9 +200,15 @@ impl Auditor {
         let dead = dead.map(|(id, _)| id).collect();
         self.dead.check(now, "has had no machine", UNNOTICED, &dead);
         let claims = &cluster.objects.claims;
+        let mut names = BTreeSet::new();
         for (id, claim) in claims.iter() {
             let owned = cluster.objects.pools.get(claim.pool).is_some();
             assert!(owned || claim.deleting.is_some(), "{now}: {id:?} has no pool");
+            assert!(
+                names.insert(&claim.name),
+                "{now}: two claims are called {}",
+                claim.name
+            );
         }
         let karpenter_runs = !cluster.stopped.contains(&Part::Karpenter);
         let claimed: BTreeSet<InstanceId> = claims.iter().filter_map(|(_, claim)| claim.instance).collect();
