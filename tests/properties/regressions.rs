@@ -1,5 +1,7 @@
 //! What went wrong once, each in a small form, under the auditor.
 
+use std::collections::BTreeSet;
+
 use model::cluster::Record;
 use model::cluster::record::LogEntry;
 
@@ -123,6 +125,9 @@ fn a_pool_may_go_while_its_machine_is_being_launched() {
         );
         let record = run(&more, &[]);
         assert!(record.curve("nodes").last() <= 2.0, "deleted at {second} s");
+        let deleted = told(&record, "NodeClaimDeleted").map(|entry| format!("{entry:?}"));
+        let with_pool = deleted.filter(|text| text.contains("node_pool_deleted"));
+        assert_eq!(with_pool.count(), 1, "deleted at {second} s");
     }
 }
 
@@ -224,4 +229,39 @@ fn a_restart_of_karpenter_starts_the_clocks_anew() {
     // The auditor looks at the names of claims.
     assert!(told(&record, "NodeClaimCreated").any(|entry| entry.at.as_secs() >= 240));
     assert_eq!(record.curve("replicas_ready").last(), 16.0);
+}
+
+#[test]
+fn evicted_pods_are_replaced_once() {
+    // All replicas are on one machine, and all replacements wait for the next.
+    let more = "[[action]]\nat = \"60s\"\nscale = \"shop/web\"\nreplicas = 6\n\
+        [[action]]\nat = \"400s\"\ninterrupt = { count = 1 }\n";
+    let record = run(more, &[]);
+    let notice = told(&record, "InterruptionNotice")
+        .next()
+        .expect("EC2 wants it back")
+        .at;
+    let new: BTreeSet<&str> = ["PodUnschedulable", "PodScheduled"]
+        .into_iter()
+        .flat_map(|kind| told(&record, kind))
+        .filter(|entry| entry.at >= notice)
+        .map(|entry| entry.object.as_str())
+        .collect();
+    assert!(record.counts.evictions >= 4, "{:?}", record.counts);
+    assert_eq!(new.len(), record.counts.evictions as usize, "{new:?}");
+}
+
+#[test]
+fn a_class_without_an_image_launches_nothing() {
+    let pool = POOL.replace("al2023@latest", "al2@latest");
+    let manifests = [("manifests/web.yaml", WEB), ("manifests/pool.yaml", &pool)];
+    let more = "[[action]]\nat = \"60s\"\nscale = \"shop/web\"\nreplicas = 6\n";
+    let record = run_on(&format!("{HEAD}{more}"), manifests.iter());
+    assert_eq!((record.counts.launches, record.curve("nodes").last()), (0, 2.0));
+    let failed = told(&record, "FailedScheduling").next().expect("pods wait");
+    let why = failed
+        .details
+        .iter()
+        .find(|(key, _)| *key == "node_classes_not_ready");
+    assert!(why.is_some(), "{failed:?}");
 }
