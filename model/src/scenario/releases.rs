@@ -112,8 +112,7 @@ fn loaded(release: &str, sets: &[&str]) -> (Scenario, bool) {
     (scenario, unread)
 }
 
-// Karpenter v0.35.0 pkg/apis/v1beta1/nodeclaim.go `NodeSelectorRequirementWithMinValues`, v1.8.0
-// pkg/apis/v1/nodepool.go `NodePoolSpec`, v1.0.0 `Budget`.
+// See [`crate::karpenter::NodePool::drop_unserved`]; reasons (karpenter v1.0.0 pkg/apis/v1/nodepool.go `Budget`).
 #[test]
 fn fields_are_dropped_where_the_custom_resource_lacks_them() {
     let pool = |release, sets: &[&str]| loaded(release, sets).0.objects.node_pools.remove(0);
@@ -178,7 +177,7 @@ fn the_gate_drift_went_with_1_0() {
     );
 }
 
-// Karpenter v1.13.0 and v1.14.0 pkg/apis/v1/nodepool.go `Disruption`: the policies that may be given.
+// The policies that may be given (karpenter v1.13.0 pkg/apis/v1/nodepool.go `Disruption`).
 #[test]
 fn the_policy_balanced_is_refused_before_1_14() {
     let set = ["NodePool/default: spec.disruption.consolidationPolicy=Balanced"];

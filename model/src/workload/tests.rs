@@ -103,7 +103,7 @@ fn a_rollout_waits_until_the_new_pod_has_been_ready_long_enough() {
     );
 }
 
-// Kubernetes 1.35 pkg/controller/controller_utils.go `ControllerExpectations`: as many as were written must be seen
+// What is expected (kubernetes 1.35 pkg/controller/controller_utils.go `ControllerExpectations`): as many as were written must be seen
 // before anything is decided anew.
 #[test]
 fn a_replica_set_decides_anew_when_it_has_seen_its_own_writes() {
@@ -118,8 +118,8 @@ fn a_replica_set_decides_anew_when_it_has_seen_its_own_writes() {
     assert_eq!(alarms(Input::PodCreated(set)), 3);
 }
 
-// Kubernetes 1.35 pkg/controller/controller_utils.go `UIDTrackingControllerExpectations.DeletionObserved`: what others
-// delete is no creation that was seen, and no deletion of one's own.
+// By UID (kubernetes 1.35 pkg/controller/controller_utils.go `UIDTrackingControllerExpectations.DeletionObserved`): what
+// others delete is no creation that was seen, and no deletion of one's own.
 #[test]
 fn evictions_are_not_taken_for_what_a_replica_set_wrote() {
     let mut world = World::new(&[4]);
