@@ -10,7 +10,7 @@ use super::version::Profile;
 
 impl NodePool {
     /// Drops what the custom resource of that release does not have (karpenter v0.35.0
-    /// pkg/apis/v1beta1/nodeclaim.go `NodeSelectorRequirementWithMinValues`, v1.8.0 pkg/apis/v1/nodepool.go
+    /// pkg/apis/v1beta1/nodeclaim.go `NodeSelectorRequirementWithMinValues`; v1.8.0 pkg/apis/v1/nodepool.go
     /// `NodePoolSpec`).
     pub fn drop_unserved(&mut self, profile: &Profile) {
         if !profile.static_capacity {

@@ -74,8 +74,8 @@ pub enum ReservedCapacity {
     GateOn,
 }
 
-/// How the feature gate Drift stands (karpenter v0.32.4, v0.33.0, v0.37.0 and v1.0.0
-/// pkg/operator/options/options.go `AddFlags`; karpenter-provider-aws v0.33.0 charts/karpenter/values.yaml).
+/// How the feature gate Drift stands (karpenter v0.33.0 pkg/operator/options/options.go `AddFlags`; v1.0.0
+/// pkg/operator/options/options.go `AddFlags`; v0.32.4 pkg/operator/options/options.go).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DriftGate {
     /// It is off by default (v0.32).

@@ -441,7 +441,7 @@ fn require_class(root: &Cursor<'_>, scenario: &Scenario) {
     }
 }
 
-/// A policy that the release's custom resource does not list is refused (karpenter v1.13.0 and v1.14.0
+/// A policy that the release's custom resource does not list is refused (karpenter v1.13.0
 /// pkg/apis/v1/nodepool.go `Disruption`).
 fn require_policy(root: &Cursor<'_>, scenario: &Scenario) {
     let release = scenario.stack.karpenter;

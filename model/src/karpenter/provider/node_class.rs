@@ -77,7 +77,7 @@ impl NodeClass {
 
     /// Whether there is no such image for that minor release of Kubernetes 1, so that the class never gets ready: its
     /// condition AMIsReady is false, UnsupportedAlias (karpenter-provider-aws v1.14 pkg/providers/amifamily/ami.go
-    /// `DescribeImageQueries`), or stays unknown (v1.5.0 pkg/providers/amifamily/al2.go `DescribeImageQuery`).
+    /// `DescribeImageQueries`), or stays unknown (karpenter-provider-aws v1.5.0 pkg/providers/amifamily/al2.go `DescribeImageQuery`).
     #[must_use]
     pub fn lacks_image(&self, minor: u16) -> bool {
         self.al2_alias && minor >= AL2_UNSUPPORTED
