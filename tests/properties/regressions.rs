@@ -1,5 +1,7 @@
 //! What went wrong once, each in a small form, under the auditor.
 
+use std::collections::BTreeSet;
+
 use model::cluster::Record;
 use model::cluster::record::LogEntry;
 
@@ -81,11 +83,14 @@ spec:
 /// A run of the small shop, with more of `scenario.toml` and more manifests.
 pub(crate) fn run(more: &str, manifests: &[(&str, &str)]) -> Record {
     let own = [("manifests/web.yaml", WEB), ("manifests/pool.yaml", POOL)];
-    let manifests = own.iter().chain(manifests);
+    run_on(&format!("{HEAD}{more}"), own.iter().chain(manifests))
+}
+
+fn run_on<'m>(toml: &str, manifests: impl Iterator<Item = &'m (&'m str, &'m str)>) -> Record {
     audited(&Case {
         seed: 1,
         requests: false,
-        toml: format!("{HEAD}{more}"),
+        toml: toml.to_owned(),
         manifests: manifests
             .map(|(path, text)| ((*path).to_owned(), (*text).to_owned()))
             .collect(),
@@ -120,6 +125,9 @@ fn a_pool_may_go_while_its_machine_is_being_launched() {
         );
         let record = run(&more, &[]);
         assert!(record.curve("nodes").last() <= 2.0, "deleted at {second} s");
+        let deleted = told(&record, "NodeClaimDeleted").map(|entry| format!("{entry:?}"));
+        let with_pool = deleted.filter(|text| text.contains("node_pool_deleted"));
+        assert_eq!(with_pool.count(), 1, "deleted at {second} s");
     }
 }
 
@@ -152,4 +160,108 @@ fn an_interruption_notice_waits_in_the_queue_for_karpenter() {
     // It leaves by eviction, before EC2 takes the machine.
     assert!(record.counts.evictions > 0, "{:?}", record.counts);
     assert!(told(&record, "InstanceShuttingDown").count() > 0);
+}
+
+/// A run on spot machines whose results count from minute 50, when EC2 takes one back or the pods are given up.
+fn run_counted_late(action: &str) -> Record {
+    let more =
+        format!("[[action]]\nat = \"60s\"\nscale = \"shop/web\"\nreplicas = 6\n[[action]]\n{action}\n");
+    let (warm_up, pool) = ("warm_up = \"1m\"", "values: [on-demand]");
+    assert!(HEAD.contains(warm_up) && POOL.contains(pool));
+    let late = HEAD
+        .replace(warm_up, "warm_up = \"50m\"")
+        .replace("duration = \"20m\"", "duration = \"60m\"");
+    let pool = POOL.replace(pool, "values: [spot]");
+    let manifests = [("manifests/web.yaml", WEB), ("manifests/pool.yaml", &pool)];
+    run_on(&format!("{late}{more}"), manifests.iter())
+}
+
+#[test]
+fn a_free_first_hour_is_no_credit_for_the_warm_up() {
+    // Nobody drains: EC2 takes the machine, so that its first hour is free.
+    let action = "at = \"50m\"\ninterrupt = { capacity_type = \"spot\", count = 1 }\n\
+        [timing.karpenter]\ninterruption_queue = false";
+    let record = run_counted_late(action);
+    assert_eq!(record.counts.interruptions, 1);
+    for (name, cost) in &record.costs {
+        assert!(
+            cost.instance_usd > 0.0 && cost.volume_usd > 0.0,
+            "{name}: {cost:?}"
+        );
+    }
+}
+
+#[test]
+fn machines_that_went_in_the_warm_up_are_not_among_the_results() {
+    let record = run_counted_late("at = \"20m\"\nscale = \"shop/web\"\nreplicas = 1");
+    let nodes: u32 = record.costs.values().map(|cost| cost.nodes).sum();
+    assert!(
+        record.costs.values().all(|cost| cost.node_hours > 0.0),
+        "{:?}",
+        record.costs
+    );
+    let curve = record.curve("nodes");
+    assert_eq!(f64::from(nodes), curve.last(), "{:?}", record.costs);
+}
+
+/// What is waited for counts from a restart: the list of pods that a new process gets is an event for each of them.
+#[test]
+fn a_restart_of_karpenter_starts_the_clocks_anew() {
+    let pool = POOL.replacen("spec:\n", "spec:\n  disruption: {consolidateAfter: 300s}\n", 1);
+    let more = "[[action]]\nat = \"60s\"\nscale = \"shop/web\"\nreplicas = 6\n\
+        [[action]]\nat = \"240s\"\nstop = \"karpenter\"\nfor = \"60s\"\n\
+        [[action]]\nat = \"300s\"\nscale = \"shop/web\"\nreplicas = 16\n";
+    let manifests = [("manifests/web.yaml", WEB), ("manifests/pool.yaml", &pool)];
+    let record = run_on(&format!("{HEAD}{more}"), manifests.iter());
+    // Results count from the end of the first minute.
+    let ripe: Vec<f64> = told(&record, "Consolidatable")
+        .map(|entry| entry.at.as_secs_f64())
+        .collect();
+    assert!(!ripe.is_empty(), "nodes are at rest in the end");
+    assert!(ripe.iter().all(|at| *at >= 240.0 + 300.0), "{ripe:?}");
+    let blocked: Vec<_> = told(&record, "DisruptionBlocked")
+        .map(|entry| format!("{entry:?}"))
+        .collect();
+    assert!(
+        !blocked.iter().any(|told| told.contains("offers nothing")),
+        "{blocked:?}"
+    );
+    // The auditor looks at the names of claims.
+    assert!(told(&record, "NodeClaimCreated").any(|entry| entry.at.as_secs() >= 240));
+    assert_eq!(record.curve("replicas_ready").last(), 16.0);
+}
+
+#[test]
+fn evicted_pods_are_replaced_once() {
+    // All replicas are on one machine, and all replacements wait for the next.
+    let more = "[[action]]\nat = \"60s\"\nscale = \"shop/web\"\nreplicas = 6\n\
+        [[action]]\nat = \"400s\"\ninterrupt = { count = 1 }\n";
+    let record = run(more, &[]);
+    let notice = told(&record, "InterruptionNotice")
+        .next()
+        .expect("EC2 wants it back")
+        .at;
+    let new: BTreeSet<&str> = ["PodUnschedulable", "PodScheduled"]
+        .into_iter()
+        .flat_map(|kind| told(&record, kind))
+        .filter(|entry| entry.at >= notice)
+        .map(|entry| entry.object.as_str())
+        .collect();
+    assert!(record.counts.evictions >= 4, "{:?}", record.counts);
+    assert_eq!(new.len(), record.counts.evictions as usize, "{new:?}");
+}
+
+#[test]
+fn a_class_without_an_image_launches_nothing() {
+    let pool = POOL.replace("al2023@latest", "al2@latest");
+    let manifests = [("manifests/web.yaml", WEB), ("manifests/pool.yaml", &pool)];
+    let more = "[[action]]\nat = \"60s\"\nscale = \"shop/web\"\nreplicas = 6\n";
+    let record = run_on(&format!("{HEAD}{more}"), manifests.iter());
+    assert_eq!((record.counts.launches, record.curve("nodes").last()), (0, 2.0));
+    let failed = told(&record, "FailedScheduling").next().expect("pods wait");
+    let why = failed
+        .details
+        .iter()
+        .find(|(key, _)| *key == "node_classes_not_ready");
+    assert!(why.is_some(), "{failed:?}");
 }

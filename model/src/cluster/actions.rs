@@ -105,7 +105,7 @@ impl Cluster<'_> {
             Part::Karpenter => {
                 self.parts.provisioner = built.provisioner;
                 self.parts.lifecycle = built.lifecycle;
-                self.parts.claim_status = built.claim_status;
+                self.parts.claim_status.restart();
                 self.parts.disruption = built.disruption;
                 self.parts.terminator = built.terminator;
                 self.objects.state = crate::karpenter::ClusterState::default();
@@ -116,10 +116,14 @@ impl Cluster<'_> {
         }
     }
 
-    /// Karpenter's loops begin, and its informers list everything.
+    /// Karpenter's informers list everything, and its loops begin. A listed pod is an event for its node's claim
+    /// (karpenter v1.14 pkg/controllers/nodeclaim/podevents/controller.go `Register` filters updates alone).
     pub(super) fn start_karpenter(&mut self, now: Instant) {
-        self.hear_disruption(now, disruption::Input::Poll);
         self.hear_lifecycle(now, lifecycle::Input::PoolsChanged);
+        let pods = self.pod_ids();
+        for &pod in &pods {
+            self.hear_claim_status(now, claim_status::Input::PodChanged(pod));
+        }
         self.hear_claim_status(now, claim_status::Input::PoolsChanged);
         let claims: Vec<_> = self.objects.claims.iter().map(|(id, _)| id).collect();
         for claim in claims {
@@ -132,9 +136,10 @@ impl Cluster<'_> {
             self.hear_provisioner(now, provisioner::Input::NodeChanged(node));
             self.hear_terminator(now, termination::Input::NodeChanged(node));
         }
-        for pod in self.pod_ids() {
+        for pod in pods {
             self.hear_provisioner(now, provisioner::Input::PodChanged(pod));
         }
+        self.hear_disruption(now, disruption::Input::Poll);
     }
 
     /// Karpenter's garbage collectors list the machines: those that no claim has, and claims whose machine is

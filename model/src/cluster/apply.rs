@@ -38,7 +38,7 @@ impl Cluster<'_> {
             self.apply_daemon_set(daemon_set);
         }
         if !objects.node_pools.is_empty() || !objects.node_classes.is_empty() {
-            self.apply_pools(objects);
+            self.apply_pools(now, objects);
         }
         for object in &objects.scaled_objects {
             self.apply_scaled_object(now, object);
@@ -132,9 +132,12 @@ impl Cluster<'_> {
             .map(|(id, _)| id)
     }
 
-    /// NodePools, with the EC2NodeClasses they refer to.
-    fn apply_pools(&mut self, objects: &Objects) {
+    /// NodePools, with the EC2NodeClasses they refer to. Pools whose class is not ready are passed over.
+    fn apply_pools(&mut self, now: Instant, objects: &Objects) {
         for class in &objects.node_classes {
+            if class.lacks_image(self.scenario.stack.kubernetes) {
+                self.explain_class(now, class);
+            }
             self.objects
                 .node_classes
                 .insert(class.name.clone(), Arc::new(class.clone()));
@@ -149,8 +152,13 @@ impl Cluster<'_> {
 
     fn pools_changed(&mut self) {
         let classes = &self.objects.node_classes;
-        let class_of =
-            |(id, pool): (NodePoolId, &NodePool)| Some((id, classes.get(&pool.node_class)?.clone()));
+        let minor = self.scenario.stack.kubernetes;
+        let ready = |pool: &NodePool| {
+            classes
+                .get(&pool.node_class)
+                .filter(|class| !class.lacks_image(minor))
+        };
+        let class_of = |(id, pool): (NodePoolId, &NodePool)| Some((id, ready(pool)?.clone()));
         self.objects.classes = self.objects.pools.iter().filter_map(class_of).collect();
         self.notify(Notice::Pools);
     }
@@ -301,10 +309,11 @@ impl Cluster<'_> {
             .objects
             .claims
             .iter()
-            .filter(|(_, claim)| claim.pool == id)
+            .filter(|(_, claim)| claim.pool == id && claim.deleting.is_none())
             .map(|(id, _)| id)
             .collect();
         for claim in claims {
+            self.explain_claim_deletion(now, claim, "node_pool_deleted");
             self.delete_claim(now, claim);
         }
     }

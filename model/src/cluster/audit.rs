@@ -200,9 +200,15 @@ impl Auditor {
         let dead = dead.map(|(id, _)| id).collect();
         self.dead.check(now, "has had no machine", UNNOTICED, &dead);
         let claims = &cluster.objects.claims;
+        let mut names = BTreeSet::new();
         for (id, claim) in claims.iter() {
             let owned = cluster.objects.pools.get(claim.pool).is_some();
             assert!(owned || claim.deleting.is_some(), "{now}: {id:?} has no pool");
+            assert!(
+                names.insert(&claim.name),
+                "{now}: two claims are called {}",
+                claim.name
+            );
         }
         let karpenter_runs = !cluster.stopped.contains(&Part::Karpenter);
         let claimed: BTreeSet<InstanceId> = claims.iter().filter_map(|(_, claim)| claim.instance).collect();
@@ -256,15 +262,18 @@ fn runs_only_while_its_machine_does(now: Instant, pod: &Pod, instance: &Instance
     );
 }
 
-/// The bill once more, by another way: whole seconds times micro-dollars.
+/// The bill once more, by another way: whole seconds times micro-dollars. No part of one is ever negative.
 fn dollars_are_seconds_times_prices(now: Instant, cluster: &Cluster<'_>) {
     let ec2 = &cluster.parts.ec2;
     let (mut machines, mut volumes, mut lived) = (0.0, 0.0, 0.0);
     for (_, instance) in ec2.instances().iter() {
+        if instance.launched == now {
+            continue;
+        }
         let gone = instance.gone.unwrap_or(now);
         lived += gone.since(instance.launched).as_secs_f64();
         volumes += cost(instance.volume_price, instance.launched, gone);
-        let Some(running) = instance.running else {
+        let Some(running) = instance.running.filter(|running| *running < now) else {
             continue;
         };
         let end = instance.shutting_down.unwrap_or(now);
@@ -277,7 +286,7 @@ fn dollars_are_seconds_times_prices(now: Instant, cluster: &Cluster<'_>) {
             cost(instance.price, running, end)
         };
     }
-    let bill = ec2.bill(now);
+    let bill = ec2.bill(Instant::ZERO, now);
     let billed = |of: fn(&crate::ec2::TypeBill) -> f64| bill.values().map(of).sum::<f64>();
     let near = |a: f64, b: f64| (a - b).abs() <= 1e-9 * a.abs().max(1.0);
     let (usd, volume_usd) = (billed(|own| own.instance_usd), billed(|own| own.volume_usd));
@@ -290,6 +299,13 @@ fn dollars_are_seconds_times_prices(now: Instant, cluster: &Cluster<'_>) {
         near(seconds, lived),
         "{now}: {seconds} s are billed, {lived} s were lived"
     );
+    let start = cluster.recorder.start();
+    if now >= start {
+        for (name, own) in ec2.bill(start, now) {
+            let least = own.node_hours.min(own.instance_usd).min(own.volume_usd);
+            assert!(least >= 0.0 && own.nodes > 0, "{now}: {name} is billed {own:?}");
+        }
+    }
 }
 
 fn cost(price: Price, from: Instant, to: Instant) -> f64 {

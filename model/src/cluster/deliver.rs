@@ -15,7 +15,9 @@ impl Cluster<'_> {
     pub(super) fn deliver(&mut self, now: Instant, notice: Notice) {
         match notice {
             Notice::PodCreated(pod) => {
-                self.observed(now, pod);
+                if let Owner::ReplicaSet(set, _) = self.owner(pod) {
+                    self.hear_controllers(now, controllers::Input::PodCreated(set));
+                }
                 self.pod_changed(now, pod);
             }
             Notice::PodBound(pod) => {
@@ -35,17 +37,15 @@ impl Cluster<'_> {
             Notice::PodDeleting(pod) => {
                 self.hear_kubelets(now, kubelet::Input::Deleted(pod));
                 self.parts.traffic.handle(now, traffic::Input::PodDeleting(pod));
-                self.observed(now, pod);
+                self.tell_deletion(now, self.owner(pod), pod);
                 self.pod_changed(now, pod);
             }
             Notice::PodEnded(pod) => {
                 self.tell_owner(now, self.owner(pod));
                 self.pod_changed(now, pod);
             }
-            Notice::PodGone { pod, owner, unseen } => {
-                if unseen {
-                    self.observe(now, owner);
-                }
+            Notice::PodGone { pod, owner } => {
+                self.tell_deletion(now, owner, pod);
                 self.tell_owner(now, owner);
                 self.hear_scheduler(now, scheduler::Input::PodGone(pod));
                 self.tell_karpenter_of_pod(now, pod);
@@ -133,14 +133,10 @@ impl Cluster<'_> {
         self.api.pods.get(pod).map_or(Owner::None, |pod| pod.owner)
     }
 
-    /// A ReplicaSet's controller sees one of its own writes.
-    fn observed(&mut self, now: Instant, pod: PodId) {
-        self.observe(now, self.owner(pod));
-    }
-
-    fn observe(&mut self, now: Instant, owner: Owner) {
+    /// A ReplicaSet's controller sees that a pod is going, or has gone.
+    fn tell_deletion(&mut self, now: Instant, owner: Owner, pod: PodId) {
         if let Owner::ReplicaSet(set, _) = owner {
-            self.hear_controllers(now, controllers::Input::Observed(set));
+            self.hear_controllers(now, controllers::Input::PodDeleted(set, pod));
         }
     }
 

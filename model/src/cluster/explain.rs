@@ -10,7 +10,7 @@ use super::Cluster;
 use super::record::{LogEntry, Value};
 use crate::id::{DeploymentId, InstanceId, NodeClaimId, NodeId, NodePoolId, PodId};
 use crate::karpenter::provisioner::{self, Target};
-use crate::karpenter::{claim_status, disruption, lifecycle, termination};
+use crate::karpenter::{NodeClass, claim_status, disruption, lifecycle, termination};
 use crate::scheduler;
 
 type Details = Vec<(&'static str, Value)>;
@@ -153,11 +153,14 @@ impl Cluster<'_> {
                     vec![("target", target.into())],
                 )
             }
-            Event::FailedScheduling(pod, failure) => (
-                self.pod_name(*pod),
-                "FailedScheduling",
-                vec![("reason", failure.to_string().into())],
-            ),
+            Event::FailedScheduling(pod, failure) => {
+                let mut details: Details = vec![("reason", failure.to_string().into())];
+                let unready = self.unready_classes();
+                if !unready.is_empty() {
+                    details.push(("node_classes_not_ready", unready.into()));
+                }
+                (self.pod_name(*pod), "FailedScheduling", details)
+            }
             Event::Ignored(pod, rejection) => (
                 self.pod_name(*pod),
                 "PodIgnored",
@@ -188,6 +191,26 @@ impl Cluster<'_> {
             ),
         };
         self.tell(now, "karpenter", object, kind, details);
+    }
+
+    /// A node class that does not get ready.
+    pub(super) fn explain_class(&mut self, now: Instant, class: &NodeClass) {
+        let reason = "there is no image of al2 for this release of Kubernetes";
+        let details = vec![("condition", "AMIsReady".into()), ("reason", reason.into())];
+        self.tell(
+            now,
+            "karpenter",
+            class.name.to_string(),
+            "NodeClassNotReady",
+            details,
+        );
+    }
+
+    fn unready_classes(&self) -> Vec<String> {
+        let minor = self.scenario.stack.kubernetes;
+        let classes = self.objects.node_classes.values();
+        let unready = classes.filter(|class| class.lacks_image(minor));
+        unready.map(|class| class.name.to_string()).collect()
     }
 
     pub(super) fn explain_lifecycle(&mut self, now: Instant, event: &lifecycle::Event) {
@@ -355,43 +378,34 @@ impl Cluster<'_> {
                     ("candidates", (*candidates as f64).into()),
                 ],
             ),
-            Event::Scored(pool, score) => (
-                self.pool_name(*pool),
-                if score.approved {
+            Event::Scored(judged) => {
+                let score = judged.score;
+                let kind = if score.approved {
                     "ConsolidationApproved"
                 } else {
                     "ConsolidationRejected"
-                },
-                vec![
+                };
+                let details: Details = vec![
+                    ("nodes", self.claim_names(&judged.candidates).into()),
+                    ("replacements", cheapest(&judged.replacements).into()),
                     ("savings", score.savings.into()),
                     ("disruption", score.disruption.into()),
-                ],
-            ),
+                    ("score", score.worth.into()),
+                    ("threshold", disruption::SCORE_THRESHOLD.into()),
+                ];
+                (self.pool_name(judged.pool), kind, details)
+            }
         };
         self.tell(now, "karpenter", object, kind, details);
     }
 
     fn decision_details(&self, decision: &disruption::Decision) -> Details {
-        let candidates: Vec<String> = decision
-            .candidates
-            .iter()
-            .map(|claim| self.claim_name(*claim))
-            .collect();
-        let cheapest = |types: &Vec<Arc<str>>| {
-            types
-                .iter()
-                .take(5)
-                .map(|name| &**name)
-                .collect::<Vec<_>>()
-                .join(" ")
-        };
-        let replacements: Vec<String> = decision.replacements.iter().map(cheapest).collect();
         vec![
             ("command", f64::from(decision.command.0).into()),
             ("method", decision.method.as_str().into()),
-            ("nodes", candidates.into()),
+            ("nodes", self.claim_names(&decision.candidates).into()),
             ("price_usd_per_hour", decision.price.usd_per_hour().into()),
-            ("replacements", replacements.into()),
+            ("replacements", cheapest(&decision.replacements).into()),
             (
                 "replacement_price_usd_per_hour",
                 decision.replacement_price.usd_per_hour().into(),
@@ -405,11 +419,14 @@ impl Cluster<'_> {
             return;
         }
         let (object, kind, details): (String, &'static str, Details) = match event {
-            Event::Draining { node, waiting } => (
-                self.node_name(*node),
-                "Draining",
-                vec![("pods", (*waiting as f64).into())],
-            ),
+            Event::Draining { node, waiting, kept } => {
+                let mut details: Details = vec![("pods", (*waiting as f64).into())];
+                if !kept.is_empty() {
+                    let names: Vec<String> = kept.iter().map(|pod| self.pod_name(*pod)).collect();
+                    details.push(("do_not_disrupt", names.into()));
+                }
+                (self.node_name(*node), "Draining", details)
+            }
             Event::Evicted(pod) => (self.pod_name(*pod), "PodEvicted", vec![]),
             Event::EvictionBlocked(pod, budget) => (
                 self.pod_name(*pod),
@@ -457,6 +474,10 @@ impl Cluster<'_> {
             .map_or_else(|| format!("{id:?}"), |claim| claim.name.clone())
     }
 
+    fn claim_names(&self, claims: &[NodeClaimId]) -> Vec<String> {
+        claims.iter().map(|claim| self.claim_name(*claim)).collect()
+    }
+
     fn pool_name(&self, id: NodePoolId) -> String {
         self.objects
             .pools
@@ -470,6 +491,15 @@ impl Cluster<'_> {
             .get(id)
             .map_or_else(|| format!("{id:?}"), |object| object.name.clone())
     }
+}
+
+/// The cheapest instance types of each claim.
+fn cheapest(claims: &[Vec<Arc<str>>]) -> Vec<String> {
+    let names = |types: &Vec<Arc<str>>| {
+        let first: Vec<&str> = types.iter().take(5).map(|name| &**name).collect();
+        first.join(" ")
+    };
+    claims.iter().map(names).collect()
 }
 
 fn yes_or_no(is: bool) -> Value {

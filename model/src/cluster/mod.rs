@@ -151,6 +151,8 @@ pub(crate) struct Cluster<'s> {
     outboxes: Outboxes,
     /// Parts that an action has stopped.
     stopped: BTreeSet<Part>,
+    /// How often one of them has begun again.
+    restarts: u64,
     /// What came into Karpenter's interruption queue while nobody read it.
     interruptions: Vec<(Instant, lifecycle::Input)>,
     /// Whether anybody asks metrics-server.

@@ -28,8 +28,6 @@ pub enum Notice {
         pod: PodId,
         /// Whose it was.
         owner: Owner,
-        /// It went without ever having had a deletion timestamp.
-        unseen: bool,
     },
     /// A node joined.
     NodeCreated(NodeId),

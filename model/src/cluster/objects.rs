@@ -182,12 +182,10 @@ impl Cluster<'_> {
     pub(super) fn remove_pod(&mut self, id: PodId) {
         if let Some(pod) = self.api.remove_pod(id) {
             self.recorder.touch_pod(id);
-            let unseen = pod.deletion.is_none();
             self.recorder.remember(id, pod.name);
             self.notify(Notice::PodGone {
                 pod: id,
                 owner: pod.owner,
-                unseen,
             });
         }
     }

@@ -99,9 +99,9 @@ pub struct Row {
 /// The money and machine time of one instance type.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct TypeCost {
-    /// Machines of this type that were ever launched or there from the start.
+    /// Machines of this type that were launched, or were there when results began to count.
     pub nodes: u32,
-    /// Hours from launch to termination, or to the end of the run.
+    /// Hours until their termination, or to the end of the run.
     pub node_hours: f64,
     /// Dollars for the machines.
     pub instance_usd: f64,

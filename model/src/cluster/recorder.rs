@@ -40,7 +40,6 @@ pub(super) struct Recorder {
     /// Totals when results began to count, and at the last row.
     base: Stats,
     last: Stats,
-    base_bill: Bill,
     /// The names of pods that are gone, for the log.
     gone: BTreeMap<PodId, String>,
     /// What was told last of where each pod shall go.
@@ -71,7 +70,6 @@ impl Recorder {
             curves: Curves::default(),
             base: Stats::default(),
             last: Stats::default(),
-            base_bill: Bill::new(),
             gone: BTreeMap::new(),
             nominations: BTreeMap::new(),
             notes: Notes::default(),
@@ -200,7 +198,6 @@ impl Cluster<'_> {
         }
         if now == self.recorder.start {
             self.recorder.base = stats;
-            self.recorder.base_bill = self.parts.ec2.bill(now);
         }
         let row = self.state_row(now, stats);
         self.recorder.last = stats;
@@ -285,7 +282,7 @@ impl Cluster<'_> {
         record.failed = stats.failed - recorder.base.failed;
         record.in_flight = stats.in_flight;
         record.pending_seconds = recorder.curves.pending.integral(start, end);
-        record.costs = costs(&self.parts.ec2.bill(end), &recorder.base_bill);
+        record.costs = costs(&self.parts.ec2.bill(start, end));
         record.curves = BTreeMap::from([
             ("replicas_desired", cut(&recorder.curves.desired, start, end)),
             ("replicas_ready", cut(&recorder.curves.ready, start, end)),
@@ -321,15 +318,14 @@ fn say_latencies(record: &mut Record, traffic: &mut Traffic, start: Instant, end
     record.unsettled = traffic.unsettled(start, end);
 }
 
-/// What was spent between two bills.
-fn costs(bill: &Bill, base: &Bill) -> BTreeMap<String, TypeCost> {
-    let of_type = |(name, total): (&std::sync::Arc<str>, &TypeBill)| {
-        let before = base.get(name).copied().unwrap_or_default();
+/// What EC2 bills, as the record has it.
+fn costs(bill: &Bill) -> BTreeMap<String, TypeCost> {
+    let of_type = |(name, billed): (&std::sync::Arc<str>, &TypeBill)| {
         let cost = TypeCost {
-            nodes: total.nodes,
-            node_hours: total.node_hours - before.node_hours,
-            instance_usd: total.instance_usd - before.instance_usd,
-            volume_usd: total.volume_usd - before.volume_usd,
+            nodes: billed.nodes,
+            node_hours: billed.node_hours,
+            instance_usd: billed.instance_usd,
+            volume_usd: billed.volume_usd,
         };
         (name.to_string(), cost)
     };

@@ -55,6 +55,7 @@ impl<'s> Cluster<'s> {
             api: Api::default(),
             outboxes: Outboxes::default(),
             stopped: BTreeSet::new(),
+            restarts: 0,
             interruptions: Vec::new(),
             usage_is_read,
             asked: Few::default(),
@@ -67,13 +68,16 @@ impl<'s> Cluster<'s> {
         }
     }
 
-    /// The parts as they are right after a start.
-    pub(super) fn build(&self) -> Parts {
+    /// The parts as they are right after a restart. Chance goes on: a new process that drew what the former one
+    /// drew would give its names again.
+    pub(super) fn build(&mut self) -> Parts {
+        self.restarts += 1;
+        let seed = self.streams.stream("process", self.restarts).random();
         let usage_is_read = self.usage_is_read;
         Parts::new(
             self.scenario,
             self.options,
-            self.streams,
+            Streams::new(seed),
             &self.queries,
             usage_is_read,
         )

@@ -18,15 +18,15 @@ use crate::quantity::Price;
 /// The least that is billed.
 const MINIMUM: Duration = Duration::from_secs(60);
 
-/// Spending by instance type.
+/// Spending by instance type in a stretch of time.
 pub type Bill = BTreeMap<Arc<str>, TypeBill>;
 
 /// The machines of one type.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct TypeBill {
-    /// How many there ever were.
+    /// How many there were at some time of it.
     pub nodes: u32,
-    /// Hours from launch to termination, or to now.
+    /// Hours between launch and termination.
     pub node_hours: f64,
     /// Dollars for the machines.
     pub instance_usd: f64,
@@ -52,25 +52,55 @@ pub(super) fn hourly_cost(instances: &Table<InstanceId, Instance>) -> (Price, Pr
     costs.fold((Price(0), Price(0)), |sum, cost| (sum.0 + cost.0, sum.1 + cost.1))
 }
 
-pub(super) fn add(bill: &mut Bill, instance: &Instance, now: Instant, free_first_hour: bool) {
-    let name: Arc<str> = instance.spec.name.into();
-    let own = bill.entry(name).or_default();
-    let end = |ended: Option<Instant>| ended.unwrap_or(now).min(now);
-    let existed = end(instance.gone).since(instance.launched);
+/// Adds what an instance cost between two instants. Whether its first hour was free is known when it has ended:
+/// what it ran before `from` is no more of a credit than what it ran after it.
+pub(super) fn add(bill: &mut Bill, instance: &Instance, from: Instant, to: Instant, free_first_hour: bool) {
+    if instance.launched >= to || instance.gone.is_some_and(|gone| gone <= from) {
+        return;
+    }
+    let own = bill.entry(instance.spec.name.into()).or_default();
+    let existed = Span::new(instance.launched, instance.gone, from, to);
     own.nodes += 1;
-    own.node_hours += existed.as_secs_f64() / 3600.0;
-    own.volume_usd += usd(instance.volume_price, existed);
+    own.node_hours += existed.hours();
+    own.volume_usd += existed.usd(instance.volume_price);
     if let Some(running) = instance.running {
-        let ran = end(instance.shutting_down).since(running);
+        let ran = Span::new(running, instance.shutting_down, from, to);
         let reclaimed = instance.end == Some(End::Interrupted) && instance.shutting_down.is_some();
-        if !(free_first_hour && reclaimed && ran < Duration::from_secs(3600)) {
-            own.instance_usd += usd(instance.price, ran);
+        let first_hour = ran.until_end < Some(Duration::from_secs(3600));
+        if !(free_first_hour && reclaimed && first_hour) {
+            own.instance_usd += ran.usd(instance.price);
         }
     }
 }
 
+/// How long something had lasted at either end of a stretch of time, if it had begun.
+struct Span {
+    until_start: Option<Duration>,
+    until_end: Option<Duration>,
+}
+
+impl Span {
+    fn new(began: Instant, ended: Option<Instant>, from: Instant, to: Instant) -> Self {
+        let until = |at: Instant| (began < at).then(|| ended.unwrap_or(at).min(at).since(began));
+        Span {
+            until_start: until(from),
+            until_end: until(to),
+        }
+    }
+
+    fn hours(&self) -> f64 {
+        let lasted = self.until_end.unwrap_or_default() - self.until_start.unwrap_or_default();
+        lasted.as_secs_f64() / 3600.0
+    }
+
+    fn usd(&self, price: Price) -> f64 {
+        let billed = |time: Option<Duration>| time.map_or(0, billed_seconds);
+        let seconds = billed(self.until_end) - billed(self.until_start);
+        price.usd_per_hour() * seconds as f64 / 3600.0
+    }
+}
+
 /// Whole seconds, begun ones included.
-fn usd(price: Price, time: Duration) -> f64 {
-    let seconds = time.max(MINIMUM).as_nanos().div_ceil(1_000_000_000);
-    price.usd_per_hour() * seconds as f64 / 3600.0
+fn billed_seconds(time: Duration) -> u128 {
+    time.max(MINIMUM).as_nanos().div_ceil(1_000_000_000)
 }

@@ -396,12 +396,12 @@ impl Ec2 {
         billing::hourly_cost(&self.instances)
     }
 
-    /// What has been spent until `now`, by instance type.
+    /// What was spent from `from` to `to`, which is now, by instance type.
     #[must_use]
-    pub fn bill(&self, now: Instant) -> Bill {
+    pub fn bill(&self, from: Instant, to: Instant) -> Bill {
         let mut bill: Bill = BTreeMap::new();
         for (_, instance) in self.instances.iter() {
-            billing::add(&mut bill, instance, now, self.config.free_first_hour);
+            billing::add(&mut bill, instance, from, to, self.config.free_first_hour);
         }
         bill
     }

@@ -108,7 +108,7 @@ fn an_instance_lives_its_life() {
         ]
     );
     // 88 s of 0.096 an hour; 138 s of 80 GiB at 0.08 a month of 720 hours.
-    let bill = ec2.bill(Instant::from_secs(1000));
+    let bill = ec2.bill(Instant::ZERO, Instant::from_secs(1000));
     let m5 = bill["m5.large"];
     let close = |is: f64, expected: f64| assert!((is - expected).abs() < 1e-9, "{is} for {expected}");
     close(m5.instance_usd, 0.096 * 88.0 / 3600.0);
@@ -129,7 +129,7 @@ fn a_minute_is_the_least() {
         (20, Input::Terminate(FIRST)),
     ];
     run(&mut ec2, inputs, 1000);
-    let m5 = ec2.bill(Instant::from_secs(1000))["m5.large"];
+    let m5 = ec2.bill(Instant::ZERO, Instant::from_secs(1000))["m5.large"];
     assert!((m5.instance_usd - 0.0016).abs() < 1e-12, "{}", m5.instance_usd);
 }
 
@@ -240,8 +240,42 @@ fn an_interrupted_instance_has_two_minutes() {
         1
     );
     // Within its first hour: free, but not its volume.
-    let bill = ec2.bill(Instant::from_secs(100_000))["m5.large"];
+    let from = |second| ec2.bill(Instant::from_secs(second), Instant::from_secs(100_000));
+    let bill = from(0)["m5.large"];
     assert!(bill.instance_usd == 0.0 && bill.volume_usd > 0.0, "{bill:?}");
+    // That is no credit for what it ran before one began to count.
+    let later = from(notice)["m5.large"];
+    assert_eq!((later.instance_usd, later.nodes), (0.0, 1));
+    assert!(later.volume_usd < bill.volume_usd && later.node_hours < bill.node_hours);
+    let gone = at(&Output::InstanceGone(FIRST)).expect("it goes");
+    assert!(from(gone + 1).is_empty(), "it was gone before");
+}
+
+#[test]
+fn two_bills_in_a_row_are_one() {
+    let mut ec2 = Ec2::new(config(), catalog(), &[], &Streams::new(1));
+    let fleet = Input::CreateFleet(CLAIM, request(CapacityType::OnDemand, &["m5.large"], &["a"]));
+    run(&mut ec2, vec![(0, fleet), (100, Input::Terminate(FIRST))], 1000);
+    let bill = |from, to| {
+        let bill = ec2.bill(Instant::from_secs(from), Instant::from_secs(to));
+        bill.get("m5.large").copied().unwrap_or_default()
+    };
+    let all = bill(0, 1000);
+    // Before it runs, in its first minute, while it runs, while it shuts down.
+    for at in [5, 20, 80, 120] {
+        let (one, other) = (bill(0, at), bill(at, 1000));
+        let sums = [
+            (one.node_hours + other.node_hours, all.node_hours),
+            (one.instance_usd + other.instance_usd, all.instance_usd),
+            (one.volume_usd + other.volume_usd, all.volume_usd),
+        ];
+        for (sum, whole) in sums {
+            assert!(
+                (sum - whole).abs() < 1e-12,
+                "at {at}: {one:?} and {other:?} are not {all:?}"
+            );
+        }
+    }
 }
 
 #[test]

@@ -24,6 +24,7 @@ pub mod provisioner;
 pub mod requirement;
 pub mod requirements;
 pub mod scheduling;
+mod served;
 pub mod state;
 pub mod termination;
 pub mod version;

@@ -74,6 +74,18 @@ pub enum ReservedCapacity {
     GateOn,
 }
 
+/// How the feature gate Drift stands (karpenter v0.33.0 pkg/operator/options/options.go `AddFlags`; v1.0.0
+/// pkg/operator/options/options.go `AddFlags`; v0.32.4 pkg/operator/options/options.go).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DriftGate {
+    /// It is off by default (v0.32).
+    Off,
+    /// It is on by default (v0.33).
+    On,
+    /// There is none: nodes do drift (v1.0).
+    Gone,
+}
+
 /// What a release does, difference by difference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Profile {
@@ -91,7 +103,7 @@ pub struct Profile {
     pub full_relaxation: bool,
     /// PREFERENCE_POLICY exists (v1.4).
     pub preference_policy: bool,
-    /// Requirements have minValues (v0.36).
+    /// Requirements have minValues (v0.35).
     pub min_values: bool,
     /// MIN_VALUES_POLICY exists (v1.6).
     pub min_values_policy: bool,
@@ -158,10 +170,12 @@ pub struct Profile {
     pub launch_timeout: Option<Duration>,
     /// New nodes carry `karpenter.sh/unregistered:NoExecute` until registration (v1.0).
     pub unregistered_taint: bool,
-    /// Registration waits for hooks (v1.11).
-    pub registration_hooks: bool,
 
     // Disruption
+    /// The feature gate Drift.
+    pub drift: DriftGate,
+    /// The consolidation policy Balanced exists (v1.14).
+    pub balanced: bool,
     /// Emptiness comes before drift (v1.5).
     pub emptiness_first: bool,
     /// All pods of a node weigh and may block, those of DaemonSets too; before, only those that would have to
@@ -254,7 +268,7 @@ impl Profile {
             solve_timeout: v(4).then_some(Duration::from_secs(60)),
             full_relaxation: v(4),
             preference_policy: v(4),
-            min_values: beta(36),
+            min_values: beta(35),
             min_values_policy: v(6),
             daemon_groups: v(14),
             daemon_preferences_required: !v(2),
@@ -283,7 +297,8 @@ impl Profile {
             al2023_arm_gpu_image: v(4) || !v(0),
             launch_timeout: v(7).then_some(Duration::from_secs(300)),
             unregistered_taint: v(0),
-            registration_hooks: v(11),
+            drift: drift_gate(version),
+            balanced: v(14),
             emptiness_first: v(5),
             all_pods_count: beta(34),
             several_budgets_block: v(7),
@@ -349,6 +364,16 @@ fn max_instance_types(version: Release) -> usize {
     }
 }
 
+fn drift_gate(version: Release) -> DriftGate {
+    if version.since(1, 0) {
+        DriftGate::Gone
+    } else if version.since(0, 33) {
+        DriftGate::On
+    } else {
+        DriftGate::Off
+    }
+}
+
 fn reserved_capacity(version: Release) -> ReservedCapacity {
     if version.since(1, 6) {
         ReservedCapacity::GateOn
@@ -404,6 +429,11 @@ mod tests {
         assert!(profile("1.2").batch_dedupe && !profile("1.1.9").batch_dedupe);
         assert!(profile("1.4").full_relaxation && !profile("1.3").full_relaxation);
         assert_eq!(b.drifted_empty, DriftedEmpty::Skipped);
+        let drift = |text| profile(text).drift;
+        assert_eq!(
+            ["0.32.4", "0.33", "0.37", "1.0"].map(drift),
+            [DriftGate::Off, DriftGate::On, DriftGate::On, DriftGate::Gone]
+        );
         assert_eq!(b.minimum_drain, Duration::ZERO);
         let least = |text| profile(text).forced_grace_least;
         assert_eq!(

@@ -140,7 +140,15 @@ pub(crate) fn read_node_class(reading: &Reading<'_>, v1: bool) -> NodeClass {
         .get("instanceStorePolicy")
         .one_of(&[("RAID0", true)])
         .unwrap_or(false);
+    let aliases = spec.get("amiSelectorTerms").items();
+    let mut aliases = aliases.iter().map(|term| term.get("alias"));
+    let is_al2 = |at: Cursor<'_>| {
+        at.value()
+            .and_then(|value| value.text())
+            .is_some_and(|text| text.starts_with("al2@"))
+    };
     NodeClass {
+        al2_alias: aliases.any(is_al2),
         kubelet: if v1 {
             kubelet(&spec.get("kubelet"))
         } else {

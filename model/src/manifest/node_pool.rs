@@ -34,7 +34,7 @@ const COMMON: &[Field] = &[
     simulated("spec.template.spec.requirements[].values"),
     noted(
         "spec.template.spec.requirements[].minValues",
-        "from Karpenter 0.36 on",
+        "from Karpenter 0.35 on",
     ),
     simulated("spec.template.spec.taints[].key"),
     simulated("spec.template.spec.taints[].value"),
@@ -377,7 +377,7 @@ fn disruption(at: &Cursor<'_>, v1: bool) -> Disruption {
         }
     }
     let budgets = at.get("budgets");
-    let mut found: Vec<Budget> = budgets.items().iter().filter_map(budget).collect();
+    let mut found: Vec<Budget> = budgets.items().iter().filter_map(|at| budget(at, v1)).collect();
     if !budgets.is_given() {
         // karpenter v1.14 pkg/apis/v1/nodepool.go: kubebuilder default of Disruption.Budgets
         found.push(Budget {
@@ -393,7 +393,7 @@ fn disruption(at: &Cursor<'_>, v1: bool) -> Disruption {
     }
 }
 
-fn budget(at: &Cursor<'_>) -> Option<Budget> {
+fn budget(at: &Cursor<'_>, v1: bool) -> Option<Budget> {
     const REASONS: &[(&str, Reason)] = &[
         ("Empty", Reason::Empty),
         ("Underutilized", Reason::Underutilized),
@@ -417,12 +417,8 @@ fn budget(at: &Cursor<'_>) -> Option<Budget> {
         schedule: schedule.to_owned(),
         duration,
     });
-    let reasons = at
-        .get("reasons")
-        .items()
-        .iter()
-        .filter_map(|reason| reason.one_of(REASONS))
-        .collect();
+    let given = if v1 { at.get("reasons").items() } else { Vec::new() };
+    let reasons = given.iter().filter_map(|reason| reason.one_of(REASONS)).collect();
     Some(Budget {
         reasons,
         nodes: nodes?,

@@ -161,7 +161,8 @@ scaling in as long as it is there, and never scales it out.",
         "a field that this release drops",
         "\
 The release in [stack] does not serve the field: the API server drops it when the object is stored, and nothing says so. \
-The object works as if the field were not there.",
+The object works as if the field were not there. Flags and feature gates of `[timing]` that the release does not have are \
+read by nobody either.",
     ),
     code(
         "W007",
@@ -169,6 +170,14 @@ The object works as if the field were not there.",
         "\
 The project's rules were read up to one release, and a later one was asked for. The run takes the latest that is known \
 in its place. What changed since is not in the result; the release notes say whether it matters to you.",
+    ),
+    code(
+        "W008",
+        "a node class without an image",
+        "\
+From Kubernetes 1.33 on EKS has no image of Amazon Linux 2. An EC2NodeClass that names it by an alias (`al2@latest`) does \
+not get ready, and Karpenter passes over the NodePools that refer to it: nothing is launched, and pods stay pending. \
+Images given by id, name or tags are not affected.",
     ),
     code(
         "S001",

@@ -332,17 +332,23 @@ const TIMING: &[Field] = &[
     noted("keda.reconcile", "from a change to the reconcile that sees it"),
     noted("karpenter.batch_idle_duration", "BATCH_IDLE_DURATION"),
     noted("karpenter.batch_max_duration", "BATCH_MAX_DURATION"),
-    noted("karpenter.ignore_preferences", "PREFERENCE_POLICY: Ignore"),
+    noted(
+        "karpenter.ignore_preferences",
+        "PREFERENCE_POLICY: Ignore; from Karpenter 1.4 on",
+    ),
     noted(
         "karpenter.best_effort_min_values",
-        "MIN_VALUES_POLICY: BestEffort",
+        "MIN_VALUES_POLICY: BestEffort; from Karpenter 1.6 on",
     ),
-    noted("karpenter.reserved_capacity", "the feature gate ReservedCapacity"),
+    noted(
+        "karpenter.reserved_capacity",
+        "the feature gate ReservedCapacity; from Karpenter 1.3 on",
+    ),
     noted(
         "karpenter.spot_to_spot",
-        "the feature gate SpotToSpotConsolidation",
+        "the feature gate SpotToSpotConsolidation; from Karpenter 0.34 on",
     ),
-    noted("karpenter.drift", "the feature gate Drift, until 0.37"),
+    noted("karpenter.drift", "the feature gate Drift; until Karpenter 0.37"),
     noted(
         "karpenter.interruption_queue",
         "INTERRUPTION_QUEUE is set; true if absent",

@@ -14,6 +14,8 @@ mod codes;
 mod fields;
 mod objects;
 mod read;
+#[cfg(test)]
+mod releases;
 mod resolve;
 mod set;
 mod stack;

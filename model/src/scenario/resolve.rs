@@ -8,6 +8,7 @@ use super::{ObjectName, Objects, Route, Scenario};
 use crate::api::{Gated, LabelSelector};
 use crate::document::{Context, Cursor, Diagnostic, closest};
 use crate::hpa::Source;
+use crate::karpenter::Profile;
 use crate::keda::spec::Trigger;
 use crate::manifest::Document;
 
@@ -23,6 +24,7 @@ pub(super) fn resolve(
     dashboard(scenario, root);
     durations(scenario, root);
     gated_fields(scenario, root);
+    unserved_fields(scenario);
     names(scenario, root);
     for (name, query) in &scenario.metric_rules {
         check_query(&root.get("metric").get(name), query, scenario);
@@ -200,12 +202,8 @@ fn durations(scenario: &mut Scenario, root: &Cursor<'_>) {
     }
 }
 
-/// What the API server of the scenario's release does not keep of a pod.
-fn gated_fields(scenario: &mut Scenario, root: &Cursor<'_>) {
-    let minor = scenario.stack.kubernetes;
-    if Gated::missing_in(minor).next().is_none() {
-        return;
-    }
+/// The same, to be changed.
+fn everything_mut(scenario: &mut Scenario) -> impl Iterator<Item = &mut Objects> {
     let applied = scenario
         .actions
         .iter_mut()
@@ -213,8 +211,27 @@ fn gated_fields(scenario: &mut Scenario, root: &Cursor<'_>) {
             super::Act::Apply(objects) => Some(&mut **objects),
             _ => None,
         });
+    std::iter::once(&mut scenario.objects).chain(applied)
+}
+
+/// What the custom resources of the scenario's Karpenter do not have. `check` says so where it is written.
+fn unserved_fields(scenario: &mut Scenario) {
+    let profile = Profile::of(scenario.stack.karpenter);
+    for objects in everything_mut(scenario) {
+        for pool in &mut objects.node_pools {
+            pool.drop_unserved(&profile);
+        }
+    }
+}
+
+/// What the API server of the scenario's release does not keep of a pod.
+fn gated_fields(scenario: &mut Scenario, root: &Cursor<'_>) {
+    let minor = scenario.stack.kubernetes;
+    if Gated::missing_in(minor).next().is_none() {
+        return;
+    }
     let mut dropped = BTreeSet::new();
-    for objects in std::iter::once(&mut scenario.objects).chain(applied) {
+    for objects in everything_mut(scenario) {
         let deployments = objects
             .deployments
             .iter_mut()
@@ -363,7 +380,11 @@ fn references(scenario: &Scenario, document: &Document, root: &Cursor<'_>) {
             require_target(root, document, scenario);
             require_rules(root, document, scenario);
         }
-        "NodePool" => require_class(root, scenario),
+        "NodePool" => {
+            require_class(root, scenario);
+            require_policy(root, scenario);
+        }
+        "EC2NodeClass" => require_image(root, scenario, document),
         "Ingress" | "IngressRoute" => require_services(document, root, scenario),
         _ => {}
     }
@@ -417,6 +438,36 @@ fn require_class(root: &Cursor<'_>, scenario: &Scenario) {
         let hint =
             hint.unwrap_or_else(|| "add its manifest: without it the NodePool launches nothing".to_owned());
         at.error("E009", format!("there is no node class {name:?}"), &hint);
+    }
+}
+
+/// A policy that the release's custom resource does not list is refused (karpenter v1.13.0
+/// pkg/apis/v1/nodepool.go `Disruption`).
+fn require_policy(root: &Cursor<'_>, scenario: &Scenario) {
+    let release = scenario.stack.karpenter;
+    let at = root.at("spec.disruption.consolidationPolicy");
+    let is_balanced = at.value().and_then(|value| value.text()) == Some("Balanced");
+    if is_balanced && !Profile::of(release).balanced {
+        let message = format!("the API server refuses Balanced for Karpenter {release}");
+        at.error(
+            "E004",
+            message,
+            "the policy came with 1.14; before, WhenEmptyOrUnderutilized",
+        );
+    }
+}
+
+fn require_image(root: &Cursor<'_>, scenario: &Scenario, document: &Document) {
+    let all = everything(scenario);
+    let mut classes = all.iter().flat_map(|objects| &objects.node_classes);
+    let own = classes.find(|class| *class.name == *document.name);
+    if own.is_some_and(|class| class.lacks_image(scenario.stack.kubernetes)) {
+        let message = format!(
+            "there is no image of al2 for Kubernetes 1.{}: the class never gets ready, and its NodePools launch nothing",
+            scenario.stack.kubernetes
+        );
+        let at = root.at("spec.amiSelectorTerms");
+        at.warn("W008", message, "take al2023@latest");
     }
 }
 

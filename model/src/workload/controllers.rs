@@ -5,7 +5,8 @@
 //! controller's client budget of 20 a second, 30 at once (kubernetes 1.35
 //! pkg/controller/replicaset/replica_set.go `manageReplicas`, `slowStartBatch`;
 //! pkg/controller/apis/config/v1alpha1/defaults.go). Until the controller has seen its own writes it makes
-//! no new decision for that ReplicaSet (`expectations`).
+//! no new decision for that ReplicaSet (kubernetes 1.35 pkg/controller/controller_utils.go
+//! `UIDTrackingControllerExpectations`).
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -55,20 +56,20 @@ pub enum Input {
     Deployment(DeploymentId),
     /// A ReplicaSet or one of its pods changed.
     ReplicaSet(ReplicaSetId),
-    /// The informer has shown a pod that the ReplicaSet's controller made or deleted.
-    Observed(ReplicaSetId),
+    /// The informer has shown a new pod of a ReplicaSet.
+    PodCreated(ReplicaSetId),
+    /// The informer has shown that a ReplicaSet's pod is being deleted, or is gone: by whomever.
+    PodDeleted(ReplicaSetId, PodId),
     /// A node came, or its labels or taints changed.
     Node(NodeId),
     /// A DaemonSet came or one of its pods went.
     DaemonSet(DaemonSetId),
     /// Alarm: a creation of this ReplicaSet has got its turn.
     Create(ReplicaSetId),
-    /// Alarm: a deletion has got its turn.
-    Delete(ReplicaSetId, PodId),
+    /// Alarm: the deletion of a ReplicaSet's or a DaemonSet's pod has got its turn.
+    Delete(PodId),
     /// Alarm: a DaemonSet's pod for a node has got its turn.
     CreateDaemonPod(DaemonSetId, NodeId),
-    /// Alarm: the deletion of a DaemonSet's pod has got its turn.
-    DeleteDaemonPod(PodId),
 }
 
 /// What the controllers write.
@@ -112,8 +113,11 @@ pub struct Controllers {
 
 #[derive(Debug, Default)]
 struct SetState {
-    /// Writes asked for and not yet seen.
-    expectations: usize,
+    /// Pods asked for and not yet seen.
+    creations: usize,
+    /// Pods to be deleted and not yet seen to be. Each by itself: what others delete, an eviction say, is
+    /// none of it.
+    deletions: BTreeSet<PodId>,
     events: usize,
 }
 
@@ -128,9 +132,15 @@ impl Component for Controllers {
         match input {
             Input::Deployment(id) => sync_deployment(id, now, api, out),
             Input::ReplicaSet(id) => self.sync_replica_set(now, id, api, out),
-            Input::Observed(id) => {
+            Input::PodCreated(id) => {
                 if let Some(state) = self.sets.get_mut(id) {
-                    state.expectations = state.expectations.saturating_sub(1);
+                    state.creations = state.creations.saturating_sub(1);
+                }
+                self.sync_replica_set(now, id, api, out);
+            }
+            Input::PodDeleted(id, pod) => {
+                if let Some(state) = self.sets.get_mut(id) {
+                    state.deletions.remove(&pod);
                 }
                 self.sync_replica_set(now, id, api, out);
             }
@@ -152,17 +162,9 @@ impl Component for Controllers {
                     out.emit(Output::CreateDaemonPod(id, node));
                 }
             }
-            Input::DeleteDaemonPod(pod) => {
+            Input::Delete(pod) => {
                 if api.pods.get(pod).is_some_and(|pod| pod.deletion.is_none()) {
                     out.emit(Output::DeletePod(pod));
-                }
-            }
-            Input::Delete(id, pod) => {
-                if api.pods.get(pod).is_some_and(|pod| pod.deletion.is_none()) {
-                    out.emit(Output::DeletePod(pod));
-                } else if let Some(state) = self.sets.get_mut(id) {
-                    // Somebody else deleted it: there is nothing of ours to observe.
-                    state.expectations = state.expectations.saturating_sub(1);
                 }
             }
         }
@@ -261,7 +263,8 @@ impl Controllers {
         let Some(set) = api.replica_sets.get(id) else {
             return;
         };
-        if self.sets.get(id).is_some_and(|state| state.expectations > 0) {
+        let awaits = |state: &SetState| state.creations > 0 || !state.deletions.is_empty();
+        if self.sets.get(id).is_some_and(awaits) {
             return;
         }
         let active = || {
@@ -275,9 +278,9 @@ impl Controllers {
             let active: Vec<PodId> = active().collect();
             let excess = (present - wanted).min(BURST_REPLICAS);
             for pod in victims::pods_to_delete(api, id, &active, excess, now, &mut self.ties) {
-                self.expect(id);
+                self.sets.get_or_default(id).deletions.insert(pod);
                 let at = self.replica_set_budget.take(now);
-                out.wake_at(at + self.config.write, Input::Delete(id, pod));
+                out.wake_at(at + self.config.write, Input::Delete(pod));
             }
         }
     }
@@ -293,17 +296,13 @@ impl Controllers {
                 let done = self.replica_set_budget.take(start) + self.config.write;
                 out.wake_at(done, Input::Create(id));
                 end = end.max(done);
-                self.expect(id);
+                self.sets.get_or_default(id).creations += 1;
                 self.report_creation(id, start);
             }
             left -= batch.min(left);
             batch *= 2;
             start = end;
         }
-    }
-
-    fn expect(&mut self, id: ReplicaSetId) {
-        self.sets.get_or_default(id).expectations += 1;
     }
 
     /// A SuccessfulCreate event is a write as well, up to the recorder's limit.
@@ -327,7 +326,7 @@ impl Controllers {
                 let stays = node_should_keep(&set.template, object);
                 if !stays && api.pods.get(pod).is_some_and(|pod| pod.deletion.is_none()) {
                     let at = self.daemon_set_budget.take(now) + self.config.write;
-                    out.wake_at(at, Input::DeleteDaemonPod(pod));
+                    out.wake_at(at, Input::Delete(pod));
                 }
             }
             None => {

@@ -7,8 +7,8 @@ use sim::{Action, Component, Instant, Outbox, Streams};
 
 use super::controllers::{Config, Controllers, Input, Output};
 use crate::api::{
-    Api, Condition, DaemonSet, Deployment, IntOrPercent, LabelSelector, Owner, PodTemplate, ReplicaSet,
-    Strategy, Taint, TaintEffect,
+    Api, Condition, DaemonSet, Deletion, Deployment, IntOrPercent, LabelSelector, Owner, PodTemplate,
+    ReplicaSet, Strategy, Taint, TaintEffect,
 };
 use crate::id::{DaemonSetId, DeploymentId, NodeId, ReplicaSetId};
 use crate::karpenter::fixture::{World, template};
@@ -103,8 +103,8 @@ fn a_rollout_waits_until_the_new_pod_has_been_ready_long_enough() {
     );
 }
 
-// `expectations` (kubernetes 1.35 pkg/controller/controller_utils.go `ControllerExpectations`): as many as were written
-// must be seen before anything is decided anew.
+// What is expected (kubernetes 1.35 pkg/controller/controller_utils.go `ControllerExpectations`): as many as were written must be seen
+// before anything is decided anew.
 #[test]
 fn a_replica_set_decides_anew_when_it_has_seen_its_own_writes() {
     let mut world = World::new(&[4]);
@@ -113,9 +113,63 @@ fn a_replica_set_decides_anew_when_it_has_seen_its_own_writes() {
     let mut alarms = |input| hear(&mut controllers, 0, input, &world.api).1.len();
     assert_eq!(alarms(Input::ReplicaSet(set)), 3);
     assert_eq!(alarms(Input::ReplicaSet(set)), 0, "its pods are on their way");
-    assert_eq!([(); 2].map(|()| alarms(Input::Observed(set))), [0, 0]);
+    assert_eq!([(); 2].map(|()| alarms(Input::PodCreated(set))), [0, 0]);
     // All three are seen, and gone again at once.
-    assert_eq!(alarms(Input::Observed(set)), 3);
+    assert_eq!(alarms(Input::PodCreated(set)), 3);
+}
+
+// By UID (kubernetes 1.35 pkg/controller/controller_utils.go `UIDTrackingControllerExpectations.DeletionObserved`): what
+// others delete is no creation that was seen, and no deletion of one's own.
+#[test]
+fn evictions_are_not_taken_for_what_a_replica_set_wrote() {
+    let mut world = World::new(&[4]);
+    let (deployment, set) = add_deployment(&mut world, 3);
+    let template = world.api.replica_sets.get(set).unwrap().template.clone();
+    let pods =
+        [(); 3].map(|()| world.add_pod_like(None, template.clone(), Owner::ReplicaSet(set, deployment)));
+    let mut controllers = controllers();
+    let mut evict = |world: &mut World, pod| {
+        world.api.pods.get_mut(pod).unwrap().deletion = Some(Deletion {
+            at: Instant::ZERO,
+            grace: Duration::from_secs(30),
+        });
+        hear(&mut controllers, 0, Input::PodDeleted(set, pod), &world.api).1
+    };
+    let replacement = [(0, Input::Create(set))];
+    assert_eq!(evict(&mut world, pods[0]), replacement);
+    assert_eq!(
+        evict(&mut world, pods[1]),
+        [],
+        "the first replacement is on its way"
+    );
+    let api = &mut world.api;
+    api.add_pod(api.pods.get(pods[2]).unwrap().clone());
+    assert_eq!(
+        hear(&mut controllers, 0, Input::PodCreated(set), api).1,
+        replacement
+    );
+
+    // Of three that it deletes itself one is evicted before its turn; a fourth that somebody evicts is none of them.
+    api.add_pod(api.pods.get(pods[2]).unwrap().clone());
+    api.replica_sets.get_mut(set).unwrap().replicas = 0;
+    let deletions = hear(&mut controllers, 0, Input::PodCreated(set), api).1;
+    let victims: Vec<_> = deletions
+        .iter()
+        .map(|(_, input)| match input {
+            Input::Delete(pod) => *pod,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(victims.len(), 3);
+    api.replica_sets.get_mut(set).unwrap().replicas = 5;
+    let mut seen = |pod| {
+        hear(&mut controllers, 0, Input::PodDeleted(set, pod), api)
+            .1
+            .len()
+    };
+    assert_eq!(seen(pods[0]), 0);
+    assert_eq!([victims[0], victims[1], victims[0]].map(&mut seen), [0, 0, 0]);
+    assert_eq!(seen(victims[2]), 2);
 }
 
 /// A DaemonSet, a node that it tolerates, and one that it does not.

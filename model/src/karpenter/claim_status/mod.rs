@@ -122,6 +122,15 @@ impl ClaimStatus {
         }
     }
 
+    /// A new process begins: it has seen nothing and set no alarms. What claims were made from they say themselves.
+    pub fn restart(&mut self) {
+        let made_from = std::mem::take(&mut self.made_from);
+        *self = ClaimStatus {
+            made_from,
+            ..ClaimStatus::new(self.profile, self.drift)
+        };
+    }
+
     /// What a pool's template says now.
     fn template(&mut self, id: NodePoolId, pool: &NodePool, profile: &Profile) -> Arc<Template> {
         let fresh = || Arc::new(Template::new(pool, profile));

@@ -4,16 +4,19 @@
 use std::collections::BTreeMap;
 
 use super::candidate::{Candidate, instance_type, node_price, reschedule_cost};
-use super::event::Score;
+use super::event::{Judged, Score};
 use super::simulate::Scene;
 use crate::id::{NodePoolId, PodId};
 use crate::karpenter::node_pool::ConsolidationPolicy;
 use crate::karpenter::pod;
+use crate::karpenter::requirement::Name;
 use crate::karpenter::scheduling::NewClaim;
 use crate::quantity::Price;
 
 /// A share of the cost must be saved with no more than so many shares of disruption (`BalancedK`).
 pub(crate) const K: f64 = 2.0;
+/// What a move must be worth under the policy Balanced.
+pub const SCORE_THRESHOLD: f64 = 1.0 / K;
 
 /// What all nodes of a pool come to, candidates or not (`computeNodePoolTotals`).
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -31,6 +34,7 @@ pub fn score(savings: f64, disruption: f64, totals: Totals) -> Score {
         return Score {
             savings: 0.0,
             disruption: 0.0,
+            worth: 0.0,
             approved: false,
         };
     }
@@ -45,7 +49,8 @@ pub fn score(savings: f64, disruption: f64, totals: Totals) -> Score {
     Score {
         savings,
         disruption,
-        approved: worth >= 1.0 / K,
+        worth,
+        approved: worth >= SCORE_THRESHOLD,
     }
 }
 
@@ -89,7 +94,7 @@ impl Judge {
         &self,
         candidates: &[&Candidate<'_>],
         replacements: &[NewClaim],
-    ) -> (bool, Vec<(NodePoolId, Score)>) {
+    ) -> (bool, Vec<Judged>) {
         let cost = |of: &mut dyn Iterator<Item = &&Candidate<'_>>| -> f64 {
             let prices: Price = of.map(|candidate| candidate.price().unwrap_or_default()).sum();
             prices.usd_per_hour()
@@ -108,9 +113,14 @@ impl Judge {
                 1.0
             };
             let disruption = own().map(|candidate| candidate.reschedule_cost).sum();
-            scores.push((*pool, score(savings * share, disruption, *totals)));
+            scores.push(Judged {
+                pool: *pool,
+                candidates: candidates.iter().map(|candidate| candidate.claim_id).collect(),
+                replacements: type_names(replacements),
+                score: score(savings * share, disruption, *totals),
+            });
         }
-        (scores.iter().all(|(_, score)| score.approved), scores)
+        (scores.iter().all(|judged| judged.score.approved), scores)
     }
 
     /// Whether a candidate could be worth it if it went without replacement (`CanPassThreshold`).
@@ -123,6 +133,12 @@ impl Judge {
             _ => true,
         }
     }
+}
+
+/// The instance types of each replacement, cheapest first.
+pub(crate) fn type_names(replacements: &[NewClaim]) -> Vec<Vec<Name>> {
+    let names = |claim: &NewClaim| claim.types.iter().map(|own| own.name.clone()).collect();
+    replacements.iter().map(names).collect()
 }
 
 /// What replacements cost together if each is the cheapest of its first type (`EstimatedSavings`).

@@ -41,19 +41,12 @@ pub(crate) struct Plan {
 
 impl Plan {
     pub(crate) fn decision(&self) -> Decision {
-        let types = |claim: &crate::karpenter::scheduling::NewClaim| {
-            claim
-                .types
-                .iter()
-                .map(|instance_type| instance_type.name.clone())
-                .collect()
-        };
         Decision {
             command: self.id,
             method: self.method,
             candidates: self.found.candidates.clone(),
             price: self.found.price,
-            replacements: self.found.replacements.iter().map(types).collect(),
+            replacements: balanced::type_names(&self.found.replacements),
             replacement_price: balanced::replacement_price(&self.found.replacements),
         }
     }

@@ -118,8 +118,21 @@ pub enum Event {
     Failed(CommandId, CommandFailure),
     /// The search ran out of time, after so many candidates.
     TimedOut(Method, usize),
-    /// `ConsolidationApproved`, or not, under the policy Balanced: a NodePool's part of a move.
-    Scored(NodePoolId, Score),
+    /// `ConsolidationApproved`, or not, under the policy Balanced.
+    Scored(Judged),
+}
+
+/// A move as a NodePool with the policy Balanced saw it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Judged {
+    /// The pool.
+    pub pool: NodePoolId,
+    /// The nodes that would go, by claim, those of other pools too.
+    pub candidates: Vec<NodeClaimId>,
+    /// For each claim that would replace them, its instance types, cheapest first.
+    pub replacements: Vec<Vec<Name>>,
+    /// How its own part of the move does.
+    pub score: Score,
 }
 
 /// How a move does under the policy Balanced.
@@ -129,7 +142,9 @@ pub struct Score {
     pub savings: f64,
     /// The part of the pool's disruption cost that it takes.
     pub disruption: f64,
-    /// Whether the one is worth the other.
+    /// The one by the other, to be [`SCORE_THRESHOLD`](super::SCORE_THRESHOLD) or more.
+    pub worth: f64,
+    /// Whether it is.
     pub approved: bool,
 }
 

@@ -49,17 +49,17 @@ use super::labels;
 pub use super::provisioner::View;
 use super::scheduling::{Settings, Templates};
 use super::state::{self, ConditionType, NodeClaim};
-use super::version::Profile;
+use super::version::{DriftGate, Profile};
 use crate::api::{Taint, TaintEffect};
 use crate::id::{NodeClaimId, NodeId, NodePoolId, PodId};
 
 pub use crate::cron::{NotASchedule, Schedule};
-pub use balanced::{Totals, score};
+pub use balanced::{SCORE_THRESHOLD, Totals, score};
 pub use budget::allowed_disruptions;
 pub use candidate::{eviction_cost, lifetime_remaining};
 pub use consolidation::{SPOT_TO_SPOT_TYPES, worst_launch_price};
 pub use event::{
-    Abandoned, Blocked, CommandFailure, Decision, Event, Method, Reason, Score, Unconsolidatable,
+    Abandoned, Blocked, CommandFailure, Decision, Event, Judged, Method, Reason, Score, Unconsolidatable,
 };
 pub use simulate::{Hindrance, Unplaced};
 
@@ -141,7 +141,7 @@ pub fn disrupted_taint(profile: &Profile) -> Taint {
 pub struct Config {
     /// The feature gate SpotToSpotConsolidation (default false; from v0.34).
     pub spot_to_spot: bool,
-    /// The feature gate Drift (default false until v0.37; later there is none, and nodes do drift).
+    /// The feature gate Drift: [`DriftGate`].
     pub drift: bool,
     /// What time it is, in seconds since 1970 UTC, when the run begins: budgets have schedules.
     pub epoch: i64,
@@ -153,7 +153,7 @@ impl Config {
     pub fn of(profile: &Profile, epoch: i64) -> Self {
         Config {
             spot_to_spot: false,
-            drift: profile.api_v1,
+            drift: profile.drift != DriftGate::Off,
             epoch,
         }
     }
@@ -318,7 +318,7 @@ impl Disruption {
                 Remark::Blocked(claim, why) => self.told.blocked(now, claim, why, out),
                 Remark::Unconsolidatable(claim, why) => self.told.unconsolidatable(now, claim, why, out),
                 Remark::TimedOut(after) => out.emit(Output::Publish(Event::TimedOut(method, after))),
-                Remark::Scored(pool, score) => out.emit(Output::Publish(Event::Scored(pool, score))),
+                Remark::Scored(judged) => out.emit(Output::Publish(Event::Scored(judged))),
             }
         }
         let Some(found) = found else {

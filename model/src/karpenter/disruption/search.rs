@@ -13,7 +13,7 @@ use super::balanced::Judge;
 use super::budget::Allowances;
 use super::candidate::{Candidate, labelled_price};
 use super::consolidation::{self, Move, keep_cheaper};
-use super::event::{Blocked, Method, Score, Unconsolidatable};
+use super::event::{Blocked, Judged, Method, Unconsolidatable};
 use super::simulate::{Scene, Solver};
 use crate::id::{NodeClaimId, NodePoolId};
 use crate::karpenter::requirement::Name;
@@ -42,7 +42,7 @@ pub(crate) enum Remark {
     Blocked(NodeClaimId, Blocked),
     Unconsolidatable(NodeClaimId, Unconsolidatable),
     TimedOut(usize),
-    Scored(NodePoolId, Score),
+    Scored(Judged),
 }
 
 /// One method's search.
@@ -211,10 +211,7 @@ impl Search<'_, '_> {
                 None => most = middle - 1,
             }
         }
-        let scored = scores
-            .into_iter()
-            .map(|(pool, score)| Remark::Scored(pool, score));
-        self.remarks.extend(scored);
+        self.remarks.extend(scores.into_iter().map(Remark::Scored));
         best.map(|(last, moved)| self.found(&candidates[..=last], moved))
     }
 
@@ -252,10 +249,7 @@ impl Search<'_, '_> {
                 }
             };
             let (approved, scores) = judge.approves(&[candidate], &moved.replacements);
-            let scored = scores
-                .into_iter()
-                .map(|(pool, score)| Remark::Scored(pool, score));
-            self.remarks.extend(scored);
+            self.remarks.extend(scores.into_iter().map(Remark::Scored));
             if approved {
                 return Some(self.found(&[candidate], moved));
             }

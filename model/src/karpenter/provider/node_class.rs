@@ -12,6 +12,9 @@ use crate::quantity::Bytes;
 /// The size of a volume that nothing else is said about (pkg/providers/amifamily/resolver.go `DefaultEBS`).
 const DEFAULT_VOLUME: Bytes = Bytes::from_gib(20);
 
+/// The minor release of Kubernetes 1 from which on there is no image of Amazon Linux 2.
+const AL2_UNSUPPORTED: u16 = 33;
+
 /// An EC2NodeClass or a KWOKNodeClass.
 ///
 /// Selectors of subnets and images are taken as resolved: subnets are the zones that the scenario declares,
@@ -22,6 +25,8 @@ pub struct NodeClass {
     pub name: Name,
     /// amiFamily, or that of amiSelectorTerms\[\].alias.
     pub ami_family: AmiFamily,
+    /// The image is an alias of Amazon Linux 2, such as al2@latest.
+    pub al2_alias: bool,
     /// The zones of the selected subnets; empty means all zones of the region.
     pub zones: Vec<Name>,
     /// spec.kubelet; in v1beta1 that of the NodePool.
@@ -59,6 +64,7 @@ impl NodeClass {
         NodeClass {
             name: name.into(),
             ami_family,
+            al2_alias: false,
             zones: Vec::new(),
             kubelet: Kubelet::default(),
             volumes: Vec::new(),
@@ -67,6 +73,14 @@ impl NodeClass {
             reservations: Vec::new(),
             registration_delay: None,
         }
+    }
+
+    /// Whether there is no such image for that minor release of Kubernetes 1, so that the class never gets ready: its
+    /// condition AMIsReady is false, UnsupportedAlias (karpenter-provider-aws v1.14 pkg/providers/amifamily/ami.go
+    /// `DescribeImageQueries`), or stays unknown (karpenter-provider-aws v1.5.0 pkg/providers/amifamily/al2.go `DescribeImageQuery`).
+    #[must_use]
+    pub fn lacks_image(&self, minor: u16) -> bool {
+        self.al2_alias && minor >= AL2_UNSUPPORTED
     }
 
     /// The volumes that a machine is made with: those of the class, or else those of the image family.
@@ -112,6 +126,14 @@ impl NodeClass {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn later_clusters_have_no_image_of_amazon_linux_2() {
+        let mut class = NodeClass::new("default", AmiFamily::Al2);
+        assert!(!class.lacks_image(33), "an image of one's own");
+        class.al2_alias = true;
+        assert!(class.lacks_image(33) && !class.lacks_image(32));
+    }
 
     #[test]
     fn storage_is_that_of_the_right_volume() {

@@ -21,6 +21,8 @@ pub struct Step {
     pub evict: Vec<PodId>,
     /// Pods whose time is over, to be deleted with that much grace, whatever their group.
     pub delete: Vec<(PodId, Duration)>,
+    /// Pods whose annotation keeps them from being evicted now.
+    pub kept: Vec<PodId>,
     /// How many pods the drain waits for.
     pub waiting: usize,
 }
@@ -91,11 +93,14 @@ pub fn step<'p>(
     let Some(turn) = groups().map(|(_, pod)| group(pod)).min() else {
         return step;
     };
-    let own = groups().filter(|(_, pod)| group(pod) == turn);
-    let asked = own.filter(|(id, pod)| {
-        let deleted = step.delete.iter().any(|(other, _)| other == id);
-        !deleted && pod::is_evictable(pod, now, profile)
-    });
-    step.evict.extend(asked.map(|(id, _)| *id));
+    for (id, pod) in groups().filter(|(_, pod)| group(pod) == turn && pod.is_active()) {
+        if step.delete.iter().any(|(other, _)| other == id) {
+            continue;
+        }
+        match pod::is_evictable(pod, now, profile) {
+            true => step.evict.push(*id),
+            false => step.kept.push(*id),
+        }
+    }
     step
 }

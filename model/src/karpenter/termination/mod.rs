@@ -30,6 +30,9 @@ pub use drain::{Step, forced_grace, group, is_waited_for, needs_force_delete, st
 /// (karpenter v1.14 pkg/controllers/node/termination/controller.go `awaitDrain`; the same since v0.32).
 pub const DRAIN_PERIOD: Duration = Duration::from_secs(1);
 
+/// How long the same drain is not told again (karpenter v1.14 pkg/events/recorder.go `defaultDedupeTimeout`).
+const RETOLD: Duration = Duration::from_secs(120);
+
 /// How often a machine that is going down is looked at (`awaitInstanceTermination`).
 pub const MACHINE_PERIOD: Duration = Duration::from_secs(5);
 
@@ -78,12 +81,14 @@ pub enum Output {
 /// What the terminator tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// `FailedDraining`: pods are still on the node. Told when their number changes.
+    /// `FailedDraining`: pods are still on the node. Told when something about them changes, and now and then.
     Draining {
         /// The node.
         node: NodeId,
         /// How many pods the drain waits for.
         waiting: usize,
+        /// Those of them that it may not evict, for the sake of their annotation.
+        kept: Vec<PodId>,
     },
     /// `Evicted`: the pod was asked to go.
     Evicted(PodId),
@@ -154,8 +159,8 @@ struct Going {
     since: Instant,
     /// When it is looked at next.
     due: Option<Instant>,
-    /// For how many pods the drain waited when it was told last.
-    told: Option<usize>,
+    /// For how many pods the drain waited when it was told last, which of them may not be evicted, and when that was.
+    told: Option<(usize, Vec<PodId>, Instant)>,
     drained: bool,
 }
 
@@ -322,10 +327,14 @@ impl Terminator {
             out.wake_at(at, Input::Look);
         }
         let going = self.nodes.get_mut(&id).expect("a node that is drained is going");
-        if step.waiting > 0 && going.told != Some(step.waiting) {
-            going.told = Some(step.waiting);
-            let waiting = step.waiting;
-            out.emit(Output::Publish(Event::Draining { node: id, waiting }));
+        let (waiting, kept) = (step.waiting, &step.kept);
+        let known = |(pods, stay, at): &(usize, Vec<PodId>, Instant)| {
+            (pods, stay) == (&waiting, kept) && now.since(*at) < RETOLD
+        };
+        if waiting > 0 && !going.told.as_ref().is_some_and(known) {
+            going.told = Some((waiting, kept.clone(), now));
+            let (node, kept) = (id, kept.clone());
+            out.emit(Output::Publish(Event::Draining { node, waiting, kept }));
         }
         step
     }

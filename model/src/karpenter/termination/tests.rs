@@ -280,11 +280,19 @@ fn annotated_pods_are_awaited() {
         let mut own = template(100, "web");
         own.annotations
             .insert(labels::DO_NOT_DISRUPT.to_owned(), "true".to_owned());
-        world.add_pod_like(Some(claim), Arc::new(own), owned());
+        let pod = world.add_pod_like(Some(claim), Arc::new(own), owned());
         let mut run = Run::new(version, world);
         run.run(claim, 3600);
         assert_eq!(!run.evictions().is_empty(), evicted, "{version}");
         assert_eq!(run.when(is_terminate).is_some(), evicted, "{version}");
+        // What it waits for is told every two minutes.
+        let told = run.outputs.iter().filter_map(|(at, output)| match output {
+            Output::Publish(Event::Draining { kept, .. }) if *kept == [pod] => Some(at.as_secs()),
+            _ => None,
+        });
+        let told: Vec<u64> = told.take(3).collect();
+        let expected: &[u64] = if evicted { &[] } else { &[0, 120, 240] };
+        assert_eq!(told, expected, "{version}");
     }
 }
 

@@ -104,13 +104,9 @@ impl Rules<'_> {
         if self.at.get("replicas").is_given() {
             self.too_new(&self.at.get("replicas"), "replicas", Release::new(1, 8, 0));
         }
-        if self.pool.disruption.consolidation_policy == ConsolidationPolicy::Balanced {
-            let at = self.at.at("disruption.consolidationPolicy");
-            self.too_new(&at, "the policy Balanced", Release::new(1, 14, 0));
-        }
         for requirement in self.at.at("template.spec.requirements").items() {
             if requirement.get("minValues").is_given() {
-                self.too_new(&requirement.get("minValues"), "minValues", Release::new(0, 36, 0));
+                self.too_new(&requirement.get("minValues"), "minValues", Release::new(0, 35, 0));
             }
         }
     }

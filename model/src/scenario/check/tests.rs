@@ -525,6 +525,12 @@ fn rules_about_node_pools() {
     let spot = ".template.spec.requirements[0].values=['spot','on-demand']";
     check("N009", &[spot], &[spot, "timing.karpenter.spot_to_spot=true"]);
     check("E014", &["stack.karpenter=0.32"], &["stack.karpenter=1.0"]);
+    let al2 = "EC2NodeClass/default: spec.amiSelectorTerms[0].alias='al2@latest'";
+    check(
+        "W008",
+        &[al2, "stack.kubernetes=1.33"],
+        &[al2, "stack.kubernetes=1.32"],
+    );
 }
 
 #[test]

@@ -21,6 +21,7 @@ pub(super) fn parts(
     let timing = root.get("timing");
     let profile = karpenter::Profile::of(stack.karpenter);
     let karpenter_at = timing.get("karpenter");
+    let karpenter = provisioning(&karpenter_at, &profile);
     let brief = |median| Distribution::LogNormal { median, sigma: 0.4 };
     Parts {
         watch_delay: timing
@@ -40,11 +41,14 @@ pub(super) fn parts(
         scheduler: scheduler(&timing.get("scheduler"), stack),
         hpa: hpa(&timing.get("hpa"), stack),
         keda: keda(&timing.get("keda"), stack, epoch),
-        karpenter: provisioning(&karpenter_at, &profile),
+        karpenter,
         disruption: disruption(&karpenter_at, &profile, epoch),
         termination: termination(&karpenter_at),
         lifecycle: lifecycle(&karpenter_at),
-        provider: karpenter::provider::Settings::of(&profile),
+        provider: karpenter::provider::Settings {
+            reserved_capacity: karpenter.reserved_capacity,
+            ..karpenter::provider::Settings::of(&profile)
+        },
         prometheus: prometheus(&timing.get("prometheus"), stack, epoch),
         ec2,
     }
@@ -229,20 +233,41 @@ fn keda(at: &Cursor<'_>, stack: &Stack, epoch: jiff::Timestamp) -> keda::Config 
     }
 }
 
+/// A flag or feature gate of Karpenter. A release that does not have it reads nothing of the kind.
+fn flag(at: &Cursor<'_>, exists: bool, history: &str) -> Option<bool> {
+    let given = at.bool()?;
+    if !exists {
+        let message = format!("this release of Karpenter has no such setting: {history}");
+        at.warn("W006", message, "nobody reads it");
+    }
+    exists.then_some(given)
+}
+
 fn provisioning(at: &Cursor<'_>, profile: &karpenter::Profile) -> karpenter::scheduling::Settings {
     use karpenter::scheduling::{MinValuesPolicy, PreferencePolicy, Settings};
+    use karpenter::version::ReservedCapacity;
     let default = Settings::of(profile);
-    let yes = |key: &str| at.get(key).bool();
+    let reserved = profile.reserved_capacity != ReservedCapacity::Unknown;
+    let flag = |key: &str, exists, history| flag(&at.get(key), exists, history);
     Settings {
-        preference_policy: match yes("ignore_preferences") {
+        preference_policy: match flag(
+            "ignore_preferences",
+            profile.preference_policy,
+            "it came with 1.4",
+        ) {
             Some(true) => PreferencePolicy::Ignore,
             _ => default.preference_policy,
         },
-        min_values_policy: match yes("best_effort_min_values") {
+        min_values_policy: match flag(
+            "best_effort_min_values",
+            profile.min_values_policy,
+            "it came with 1.6",
+        ) {
             Some(true) => MinValuesPolicy::BestEffort,
             _ => default.min_values_policy,
         },
-        reserved_capacity: yes("reserved_capacity").unwrap_or(default.reserved_capacity),
+        reserved_capacity: flag("reserved_capacity", reserved, "it came with 1.3")
+            .unwrap_or(default.reserved_capacity),
         batch_idle_duration: at
             .get("batch_idle_duration")
             .duration()
@@ -261,9 +286,16 @@ fn disruption(
     epoch: jiff::Timestamp,
 ) -> karpenter::disruption::Config {
     let default = karpenter::disruption::Config::of(profile, epoch.as_second());
+    let gated = profile.drift != karpenter::version::DriftGate::Gone;
     karpenter::disruption::Config {
-        spot_to_spot: at.get("spot_to_spot").bool().unwrap_or(default.spot_to_spot),
-        drift: at.get("drift").bool().unwrap_or(default.drift),
+        spot_to_spot: flag(&at.get("spot_to_spot"), profile.spot_to_spot, "it came with 0.34")
+            .unwrap_or(default.spot_to_spot),
+        drift: flag(
+            &at.get("drift"),
+            gated,
+            "it went with 1.0, from where on nodes do drift",
+        )
+        .unwrap_or(default.drift),
         ..default
     }
 }

@@ -202,6 +202,21 @@ fn balanced_pools_weigh_what_they_save() {
         }
         let mut run = Run::new(C, world);
         run.until(16);
+        let judged = run.events().find_map(|event| match event {
+            Event::Scored(judged) => Some(judged),
+            _ => None,
+        });
+        assert!(
+            judged.is_none() || policy == ConsolidationPolicy::Balanced,
+            "{policy:?}"
+        );
+        assert!(judged.is_some() || policy != ConsolidationPolicy::Balanced || !approved);
+        if let Some(judged) = judged {
+            assert_eq!(judged.candidates, [node]);
+            assert_eq!(&*judged.replacements[0][0], "m.2", "the cheapest is named first");
+            assert_eq!(judged.score.worth >= SCORE_THRESHOLD, approved);
+            assert_eq!(judged.score.approved, approved);
+        }
         assert_eq!(run.deleted(), [], "nothing goes without replacement");
         assert_eq!(
             !run.created().is_empty(),

@@ -1,0 +1,196 @@
+//! What a release does not have is not in the scenario.
+
+use super::{Files, Scenario, Source, load};
+use crate::document::{Report, Severity};
+use crate::karpenter::scheduling::{MinValuesPolicy, PreferencePolicy};
+
+const SCENARIO: &str = r#"
+name = "small"
+duration = "30m"
+warm_up = "5m"
+[stack]
+kubernetes = "1.31"
+keda = "2.20"
+prometheus = "3.5.0"
+traefik = "3.5"
+karpenter = "RELEASE"
+[[node_group]]
+name = "system"
+instance_type = "m5.large"
+nodes = 1
+[service]
+deployment = "shop/web"
+cpu_per_request = 0.02
+[proxy]
+deployment = "shop/traefik"
+"#;
+
+const WORKLOADS: &str = r#"
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web, namespace: shop}
+spec:
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec: {containers: [{name: web, image: "web:1"}]}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: traefik, namespace: shop}
+spec:
+  selector: {matchLabels: {app: traefik}}
+  template:
+    metadata: {labels: {app: traefik}}
+    spec: {containers: [{name: traefik, image: "traefik:v3"}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web, namespace: shop}
+spec: {selector: {app: web}, ports: [{port: 80}]}
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: web, namespace: shop}
+spec: {rules: [{http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}]}}]}
+"#;
+
+const NODE_POOL: &str = r#"
+apiVersion: karpenter.sh/VERSION
+kind: NodePool
+metadata: {name: default}
+spec:
+  template:
+    spec:
+      nodeClassRef: {group: karpenter.k8s.aws, kind: EC2NodeClass, name: default}
+      requirements:
+        - {key: karpenter.k8s.aws/instance-family, operator: In, values: [c5, m5, r5], minValues: 2}
+  disruption:
+    budgets: [{nodes: "0", reasons: [Drifted]}]
+---
+apiVersion: karpenter.k8s.aws/VERSION
+kind: EC2NodeClass
+metadata: {name: default}
+spec:
+  amiFamily: AL2023
+  amiSelectorTerms: [{id: ami-12345678}]
+  role: node
+  subnetSelectorTerms: [{tags: {a: b}}]
+  securityGroupSelectorTerms: [{tags: {a: b}}]
+"#;
+
+fn try_load(release: &str, sets: &[&str]) -> Result<(Scenario, Report), Report> {
+    let source = |path: &str, text: String| Source {
+        path: path.to_owned(),
+        text,
+    };
+    let pool = match release.starts_with('0') {
+        true => NODE_POOL.replace("VERSION", "v1beta1").replace(
+            "group: karpenter.k8s.aws",
+            "apiVersion: karpenter.k8s.aws/v1beta1",
+        ),
+        false => NODE_POOL
+            .replace("VERSION", "v1")
+            .replace("  disruption:\n", "  disruption:\n    consolidateAfter: 5m\n"),
+    };
+    let files = Files {
+        scenario: source("scenario.toml", SCENARIO.replace("RELEASE", release)),
+        manifests: vec![
+            source("manifests/web.yaml", WORKLOADS.to_owned()),
+            source("manifests/nodes.yaml", pool),
+        ],
+        traces: Vec::new(),
+    };
+    let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
+    load(&files, &sets)
+}
+
+/// The scenario, and whether a setting was said to be read by nobody.
+fn loaded(release: &str, sets: &[&str]) -> (Scenario, bool) {
+    let (scenario, report) = try_load(release, sets).unwrap_or_else(|report| panic!("{release}: {report}"));
+    let unread = report.problems.iter().any(|problem| problem.code == "W006");
+    (scenario, unread)
+}
+
+// See [`crate::karpenter::NodePool::drop_unserved`]; reasons (karpenter v1.0.0 pkg/apis/v1/nodepool.go `Budget`).
+#[test]
+fn fields_are_dropped_where_the_custom_resource_lacks_them() {
+    let pool = |release, sets: &[&str]| loaded(release, sets).0.objects.node_pools.remove(0);
+    let replicas = ["NodePool/default: spec.replicas=2"];
+    assert_eq!(pool("1.7", &replicas).replicas, None, "an ordinary pool");
+    assert_eq!(pool("1.8", &replicas).replicas, Some(2));
+    let least = |release| {
+        let requirements = pool(release, &[]).requirements;
+        let mut found = requirements.iter().filter_map(|(_, own)| own.min_values());
+        found.next()
+    };
+    assert_eq!(["0.34", "0.35", "1.0"].map(least), [None, Some(2), Some(2)]);
+    let reasons = |release| pool(release, &[]).disruption.budgets[0].reasons.len();
+    assert_eq!(
+        ["0.37", "1.0"].map(reasons),
+        [0, 1],
+        "a budget without reasons is for all"
+    );
+}
+
+#[test]
+fn flags_are_read_where_they_exist() {
+    let check = |key: &str, before: &str, since: &str, holds: fn(&Scenario) -> bool| {
+        let set = format!("timing.karpenter.{key}=true");
+        for (release, exists) in [(before, false), (since, true)] {
+            let (scenario, unread) = loaded(release, &[&set]);
+            assert_eq!(
+                (holds(&scenario), unread),
+                (exists, !exists),
+                "{key} on {release}"
+            );
+        }
+    };
+    check("ignore_preferences", "1.3", "1.4", |own| {
+        own.config.karpenter.preference_policy == PreferencePolicy::Ignore
+    });
+    check("best_effort_min_values", "1.5", "1.6", |own| {
+        own.config.karpenter.min_values_policy == MinValuesPolicy::BestEffort
+    });
+    check("reserved_capacity", "1.2", "1.3", |own| {
+        own.config.karpenter.reserved_capacity && own.config.provider.reserved_capacity
+    });
+    check("spot_to_spot", "0.33", "0.34", |own| {
+        own.config.disruption.spot_to_spot
+    });
+}
+
+#[test]
+fn the_gate_drift_went_with_1_0() {
+    let drifts = |release, sets: &[&str]| {
+        let (scenario, unread) = loaded(release, sets);
+        (scenario.config.disruption.drift, unread)
+    };
+    let off = ["timing.karpenter.drift=false"];
+    assert_eq!(
+        ["0.32", "0.33", "1.0"].map(|release| drifts(release, &[]).0),
+        [false, true, true]
+    );
+    assert_eq!(
+        ["0.37", "1.0"].map(|release| drifts(release, &off)),
+        [(false, false), (true, true)]
+    );
+}
+
+// The policies that may be given (karpenter v1.13.0 pkg/apis/v1/nodepool.go `Disruption`).
+#[test]
+fn the_policy_balanced_is_refused_before_1_14() {
+    let set = ["NodePool/default: spec.disruption.consolidationPolicy=Balanced"];
+    assert!(try_load("1.14", &set).is_ok());
+    let report = try_load("1.13", &set).expect_err("there is no such policy");
+    let errors: Vec<_> = report
+        .problems
+        .iter()
+        .filter(|problem| problem.severity == Severity::Error)
+        .map(|problem| (problem.code, problem.field.as_str()))
+        .collect();
+    assert_eq!(
+        errors,
+        [("E004", "NodePool/default: spec.disruption.consolidationPolicy")]
+    );
+}
