@@ -13,6 +13,8 @@ mod queries;
 mod scaled_object;
 #[cfg(test)]
 mod tests;
+mod trigger_query;
+mod webhook;
 mod workload;
 
 use std::cell::{OnceCell, RefCell};
@@ -127,6 +129,10 @@ impl<'a> Facts<'a> {
         }
     }
 }
+
+/// What becomes of a field that the release does not have.
+const UNKNOWN_FIELD: &str = "kubectl apply refuses a field that the API server does not know; sent without strict validation, it is \
+                             lost, and nothing says so";
 
 fn advise(
     context: &Context<'_>,

@@ -83,13 +83,7 @@ impl Rules<'_> {
                 "Karpenter {release} does not know {field}: it came with {}.{}",
                 since.major, since.minor
             );
-            advise(
-                &self.context,
-                "N007",
-                at,
-                message,
-                "the API server drops the field, and nothing says so",
-            );
+            advise(&self.context, "N007", at, message, super::UNKNOWN_FIELD);
         }
     }
 

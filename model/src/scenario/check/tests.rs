@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::document::{Severity, Source};
+use crate::document::{Report, Severity, Source};
 use crate::scenario::{Files, load};
 
 const SCENARIO: &str = r#"
@@ -137,6 +137,14 @@ fn codes(scaler: &str, sets: &[&str]) -> BTreeSet<&'static str> {
 }
 
 fn codes_of(scenario: &str, scaler: &str, sets: &[&str]) -> BTreeSet<&'static str> {
+    let report = report(scenario, scaler, sets);
+    let errors = report.problems.iter().filter(|p| p.severity == Severity::Error);
+    let wrong: Vec<_> = errors.filter(|p| !matches!(p.code, "E013" | "E014")).collect();
+    assert!(wrong.is_empty(), "{sets:?}\n{report}");
+    report.problems.iter().map(|problem| problem.code).collect()
+}
+
+fn report(scenario: &str, scaler: &str, sets: &[&str]) -> Report {
     let source = |path: &str, text: &str| Source {
         path: path.to_owned(),
         text: text.to_owned(),
@@ -151,16 +159,9 @@ fn codes_of(scenario: &str, scaler: &str, sets: &[&str]) -> BTreeSet<&'static st
         traces: Vec::new(),
     };
     let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
-    let report = match load(&files, &sets) {
-        Ok((_, report)) => report,
-        Err(report) => {
-            let errors = report.problems.iter().filter(|p| p.severity == Severity::Error);
-            let wrong: Vec<_> = errors.filter(|p| !matches!(p.code, "E013" | "E014")).collect();
-            assert!(wrong.is_empty(), "{sets:?}\n{report}");
-            report
-        }
-    };
-    report.problems.iter().map(|problem| problem.code).collect()
+    match load(&files, &sets) {
+        Ok((_, report)) | Err(report) => report,
+    }
 }
 
 #[test]
@@ -201,6 +202,12 @@ fn rules_about_scaled_objects() {
     );
     check("K001", &[".initialCooldownPeriod=30"], &[]);
     check("K002", &[".cooldownPeriod=30", from_zero], &[from_zero]);
+    let stabilization = |seconds: u32| {
+        format!(
+            ".advanced.horizontalPodAutoscalerConfig.behavior.scaleDown.stabilizationWindowSeconds={seconds}"
+        )
+    };
+    check("K002", &[&stabilization(900), from_zero], &[&stabilization(900)]);
     check(
         "K003",
         &[".pollingInterval=5"],
@@ -221,6 +228,12 @@ fn rules_about_scaled_objects() {
         ],
     );
     let fallback = ".fallback={failureThreshold=3,replicas=5}";
+    let outage = "action[0]={at='10m',stop='prometheus',for='5m'}";
+    check(
+        "K006",
+        &[outage],
+        &[outage, ".triggers[0].metadata.ignoreNullValues='false'"],
+    );
     check("K007", &[fallback, "stack.keda=2.12"], &[fallback]);
     check(
         "K008",
@@ -232,6 +245,13 @@ fn rules_about_scaled_objects() {
         &[".triggers[0].metadata.timeout='500'", "stack.keda=2.16"],
         &[".triggers[0].metadata.timeout='500'"],
     );
+    let tolerance = ".advanced.horizontalPodAutoscalerConfig.behavior.scaleUp.tolerance='50m'";
+    check(
+        "K008",
+        &[tolerance, "stack.keda=2.17"],
+        &[tolerance, "stack.keda=2.18"],
+    );
+    check("H005", &[tolerance, "stack.kubernetes=1.34"], &[tolerance]);
     let cpu = ".triggers[1]={type='cpu',metricType='Utilization',metadata={value='50'}}";
     check("K009", &[cpu], &[]);
     check(
@@ -239,6 +259,32 @@ fn rules_about_scaled_objects() {
         &[".triggers[0].metricType='Value'"],
         &[".triggers[0].metricType='AverageValue'"],
     );
+    // Beside a formula nobody reads what the triggers say of their metrics.
+    let formula = ".advanced.scalingModifiers={formula='rps',target='2'}";
+    let named = ".triggers[0].name='rps'";
+    let value = ".triggers[0].metricType='Value'";
+    check(
+        "K010",
+        &[value, named, formula, "stack.keda=2.11"],
+        &[value, named, formula],
+    );
+    check(
+        "K010",
+        &[
+            named,
+            ".advanced.scalingModifiers={formula='rps',target='2',metricType='Value'}",
+        ],
+        &[named, formula],
+    );
+    let activation = ".triggers[0].metadata.activationThreshold='5'";
+    check(
+        "K005",
+        &[activation, named, formula, from_zero],
+        &[activation, named, from_zero],
+    );
+    let target = ".advanced.scalingModifiers={formula='rps',target='2',activationTarget='1'}";
+    check("K005", &[named, target], &[named, target, from_zero]);
+    check("K015", &[&query("scalar(sum(up))")], &[&query("sum(up)")]);
     let bare = query("rate(traefik_service_requests_total{service=\"shop-web-80@kubernetes\"}[2m])");
     check(
         "K011",
@@ -257,8 +303,28 @@ fn rules_about_scaled_objects() {
             "histogram_quantile(0.95, sum by (le) ({durations}))"
         ))],
     );
+    let by_code = |code: &str| {
+        query(&format!(
+            "sum by (code) (rate(traefik_service_requests_total{{code{code}}}[2m]))"
+        ))
+    };
+    check("K011", &[&by_code("=~\"2..\"")], &[&by_code("=\"200\"")]);
+    check(
+        "K011",
+        &[&query(
+            "max_over_time(rate(traefik_service_requests_total[2m])[5m:1m])",
+        )],
+        &[&query(
+            "max_over_time(sum(rate(traefik_service_requests_total[2m]))[5m:1m])",
+        )],
+    );
     let arrivals = query("sum(rate(traefik_entrypoint_requests_total{entrypoint=\"web\"}[2m]))");
     check("K012", &[from_zero], &[from_zero, &arrivals]);
+    check(
+        "K012",
+        &[".idleReplicaCount=0"],
+        &[".idleReplicaCount=0", &arrivals],
+    );
     let other = query("sum(rate(traefik_service_requests_total{service=\"shop-web-http@kubernetes\"}[2m]))");
     check(
         "K013",
@@ -267,6 +333,21 @@ fn rules_about_scaled_objects() {
             "sum(rate(traefik_service_requests_total{service=~\"shop-.*\"}[2m]))",
         )],
     );
+    for (label, exists) in [
+        ("exported_service", false),
+        ("pod", true),
+        ("app", true),
+        ("team", false),
+    ] {
+        let own = query(&format!(
+            "sum(rate(traefik_service_requests_total{{{label}=\"x\"}}[2m]))"
+        ));
+        assert_eq!(
+            !codes(SCALED_OBJECT, &[&format!("ScaledObject/web: spec{own}")]).contains("K013"),
+            exists,
+            "{label}"
+        );
+    }
     // A pod serves 1 / 0.02 = 50 a second.
     check(
         "K014",
@@ -278,6 +359,8 @@ fn rules_about_scaled_objects() {
         &[".triggers[0].metadata.threshold=48"],
         &[".triggers[0].metadata.threshold=48", &arrivals],
     );
+    let high = ".triggers[0].metadata.threshold=60";
+    check("K014", &[high, named], &[high, named, formula]);
     let short = query("sum(rate(traefik_service_requests_total{service=\"shop-web-80@kubernetes\"}[1m]))");
     check(
         "P001",
@@ -334,6 +417,139 @@ fn rules_about_scaled_objects() {
     );
     check("W007", &["stack.karpenter=1.15"], &["stack.karpenter=1.14.7"]);
     check("S002", &["warm_up=30s"], &[]);
+}
+
+/// What the advice of a code says, and its hint.
+fn told(scaler: &str, code: &str, sets: &[&str]) -> String {
+    report(SCENARIO, scaler, sets)
+        .problems
+        .iter()
+        .find(|problem| problem.code == code)
+        .map(ToString::to_string)
+        .unwrap_or_default()
+}
+
+#[test]
+fn advice_names_what_the_scenario_says() {
+    let has = |code: &str, sets: &[&str], part: &str| {
+        let told = told(SCALED_OBJECT, code, sets);
+        assert!(told.contains(part), "{code}: {told}");
+    };
+    let slow = [
+        "timing.hpa.downscale_stabilization=10m",
+        "timing.hpa.sync_period=30s",
+    ];
+    let with = |set: &'static str| [slow[0], slow[1], set];
+    has(
+        "K001",
+        &with("ScaledObject/web: spec.cooldownPeriod=30"),
+        "600 s if unset",
+    );
+    has(
+        "K003",
+        &with("ScaledObject/web: spec.pollingInterval=5"),
+        "every 30 s",
+    );
+    has(
+        "H001",
+        &with("ScaledObject/web: spec.advanced={}"),
+        "600 s have asked for",
+    );
+    let query = |query: &str| format!("ScaledObject/web: spec.triggers[0].metadata.query={query}");
+    has(
+        "K011",
+        &[&query(
+            "sum by (service) (rate(traefik_service_requests_total[2m]))",
+        )],
+        "an element for each service",
+    );
+    let one_scrape = query("sum(rate(traefik_entrypoint_requests_total[1m]))");
+    has("P001", &[&one_scrape], "60 s never holds");
+    has(
+        "P001",
+        &[&one_scrape, "stack.prometheus=2.53.0"],
+        "60 s next to never holds",
+    );
+    has(
+        "P001",
+        &[&query("sum(rate(traefik_entrypoint_requests_total[90s]))")],
+        "90 s not always holds",
+    );
+}
+
+/// What KEDA's webhook refuses in some releases only.
+#[test]
+fn releases_of_keda_refuse_what_they_do_not_take() {
+    let refused = |sets: &[&str]| {
+        let sets: Vec<String> = sets
+            .iter()
+            .map(|set| set.replace("; ", "ScaledObject/web: spec"))
+            .collect();
+        let sets: Vec<&str> = sets.iter().map(String::as_str).collect();
+        let report = report(SCENARIO, SCALED_OBJECT, &sets);
+        report.problems.iter().any(|problem| problem.code == "E004")
+    };
+    let cpu = "; .triggers=[{type='cpu',metricType='Utilization',metadata={value='50'}}]";
+    let fallback = "; .fallback={failureThreshold=3,replicas=5}";
+    let value = "; .triggers[0].metricType='Value'";
+    let by_formula = "; .fallback={failureThreshold=3,replicas=5,behavior='scalingModifiers'}";
+    let named = "; .triggers[0].name='rps'";
+    let formula = "; .advanced.scalingModifiers={formula='rps',target='2'}";
+    let of_value = "; .advanced.scalingModifiers={formula='rps',target='2',metricType='Value'}";
+    for (keda, sets, expected) in [
+        ("2.20", &[cpu][..], false),
+        ("2.16", &[cpu, fallback], false),
+        ("2.17", &[cpu, fallback], true),
+        ("2.20", &[cpu, fallback], true),
+        ("2.16", &[value, fallback], false),
+        ("2.17", &[value, fallback], true),
+        ("2.18", &[value, fallback], false),
+        ("2.17", &[named, of_value, fallback], true),
+        ("2.18", &[named, of_value, fallback], false),
+        ("2.16", &[by_formula], false),
+        ("2.19", &[named, formula, by_formula], true),
+        ("2.20", &[by_formula], true),
+        ("2.20", &[named, formula, by_formula], false),
+        (
+            "2.18",
+            &["; .triggers=[{type='cpu',metadata={type='Utilization',value='50'}}]"],
+            true,
+        ),
+        (
+            "2.17",
+            &["; .triggers=[{type='cpu',metadata={type='Utilization',value='50'}}]"],
+            false,
+        ),
+    ] {
+        let release = format!("stack.keda={keda}");
+        let all: Vec<&str> = sets.iter().copied().chain([release.as_str()]).collect();
+        assert_eq!(refused(&all), expected, "{all:?}");
+    }
+    for (trigger, expected) in [
+        (
+            "{type='cpu',metricType='AverageValue',metadata={value='500m'}}",
+            true,
+        ),
+        (
+            "{type='cpu',metricType='AverageValue',metadata={value='500m',containerName='other'}}",
+            false,
+        ),
+        (
+            "{type='memory',metricType='AverageValue',metadata={value='1Gi'}}",
+            true,
+        ),
+    ] {
+        let nothing = "Deployment/web: spec.template.spec.containers[0].resources={}";
+        let set = format!("; .triggers=[{trigger}]");
+        assert_eq!(refused(&[&set, nothing]), expected, "{trigger}");
+    }
+    let cached = "; .triggers[0].useCachedMetrics=true";
+    assert!(
+        refused(&[cpu, cached]) && !refused(&[cached]),
+        "only Prometheus's values are kept"
+    );
+    let limit = "Deployment/web: spec.template.spec.containers[0].resources={limits={cpu='1'}}";
+    assert!(!refused(&[cpu, limit]), "a limit is a request");
 }
 
 /// Sets a field of the Deployment web to a manifest that an action applies.
@@ -400,7 +616,9 @@ fn rules_about_hpas_and_workloads() {
     let tolerated = "Deployment/load: spec.template.spec.tolerations[0]={operator='Exists'}";
     check("N012", &[keda, tainted], &[keda, tainted, tolerated]);
     let action = "action[0]={at='10m',apply='manifests/web.yaml'}";
-    check("H006", &[action, "Deployment/web: spec.replicas=3"], &[action]);
+    let replicas = "Deployment/web: spec.replicas=3";
+    check("H006", &[action, replicas], &[action]);
+    check("H006", &[action, replicas], &[replicas]);
     check(
         "W004",
         &["action[0]={at='40m',scale='shop/load',replicas=5}"],

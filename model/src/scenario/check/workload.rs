@@ -46,14 +46,11 @@ pub(super) fn check(facts: &Facts<'_>, document: &Document, root: &Cursor<'_>) {
         );
     }
     let replicas = root.at("spec.replicas");
-    let applied_later = facts.scenario.actions.iter().any(|action| match &action.act {
-        super::Act::Apply(objects) => objects
-            .deployments
-            .iter()
-            .any(|d| d.name() == name && d.replicas_written),
-        _ => false,
+    let applied_later = facts.root.get("action").items().iter().any(|action| {
+        let file = action.get("apply");
+        file.value().and_then(|value| value.text()) == Some(&*document.file)
     });
-    if scaled_to(facts, &name).is_some() && applied_later {
+    if replicas.is_given() && applied_later && scaled_to(facts, &name).is_some() {
         let message = "applying this manifest sets the replicas back, against the autoscaler";
         advise(
             &context,
