@@ -421,8 +421,11 @@ requirements, and a device plugin that makes them allocatable.",
         "N002",
         "do-not-disrupt",
         "\
-The annotation karpenter.sh/do-not-disrupt on a pod keeps its node from all voluntary disruption, for as long as \
-the pod runs. Interruptions, and expiry from Karpenter 1.0 on, take the node all the same. (karpenter#711)",
+The annotation karpenter.sh/do-not-disrupt: \"true\" on a pod keeps its node from all voluntary disruption, for as long as \
+the pod runs; from Karpenter 1.12 on a duration does so for that long from the pod's start, and any other text does nothing. \
+Interruptions, and expiry from Karpenter 1.0 on, begin to drain the node all the same, but the drain then waits for the pod: \
+only the pod's own end, terminationGracePeriod or the machine's loss ends it. Before 1.0 a drain evicts the pod. On a \
+NodePool's template the annotation keeps all of its nodes. (karpenter#711)",
     ),
     code(
         "N003",
@@ -430,7 +433,8 @@ the pod runs. Interruptions, and expiry from Karpenter 1.0 on, take the node all
         "\
 Karpenter asks PodDisruptionBudgets before it consolidates, and the eviction API asks them during a drain. A \
 budget that never has a disruption left keeps nodes from being consolidated, and makes every drain wait until \
-the pod goes by itself or terminationGracePeriod is over.",
+the pod goes by itself or terminationGracePeriod is over. Percentages are rounded up: minAvailable: 75% of 3 pods is 3. \
+A pod that two budgets select cannot be evicted at all: the eviction API does not support that.",
     ),
     code(
         "N004",
@@ -438,7 +442,7 @@ the pod goes by itself or terminationGracePeriod is over.",
         "\
 spec.disruption.budgets limit how many nodes may be disrupted at once; several budgets hold together, the \
 strictest counts. A budget of 0 nodes without a schedule stops consolidation and drift for good, with a schedule \
-while its window lasts. From 1.0 on expiry heeds no budget.",
+while its window lasts, and with reasons only disruption for these. From 1.0 on expiry heeds no budget; before, it does.",
     ),
     code(
         "N005",
@@ -451,17 +455,19 @@ pauses of your load and shorter than your patience with idle nodes. (karpenter#7
     ),
     code(
         "N006",
-        "no limits",
+        "no limits, or too low ones",
         "\
 spec.limits cap what all nodes of a NodePool have together. Without them the only bounds are the sum of the \
-autoscalers' maxima and the account's quota.",
+autoscalers' maxima and the account's quota. Below what the smallest allowed machine has, they keep the NodePool from \
+launching any.",
     ),
     code(
         "N007",
         "a field of a later release",
         "\
-The release of Karpenter in [stack] does not have this field. Custom resources drop unknown fields when they are \
-stored, so nothing complains.",
+The release of Karpenter in [stack] does not have this field. The API server does not store what a custom resource's \
+definition does not name. kubectl apply (strict validation, its default) refuses such an object; clients that do not validate \
+strictly lose the field in silence.",
     ),
     code(
         "N008",
@@ -475,7 +481,8 @@ until it has. With on-demand allowed too, Karpenter falls back by itself: it tak
         "spot nodes are not replaced by cheaper ones",
         "\
 Consolidation can remove a spot node whose pods fit elsewhere. Replacing it by a cheaper spot node needs the \
-feature gate SpotToSpotConsolidation, off by default, and at least 15 cheaper types to choose from.",
+feature gate SpotToSpotConsolidation, off by default, and, where it is one node for one, at least 15 cheaper types to choose \
+from: fewer would let each launch leave something cheaper for the next.",
     ),
     code(
         "N010",
@@ -505,6 +512,23 @@ Karpenter, KEDA, Prometheus and metrics-server act in the simulation from its st
 them, whether or not their own pods run. In a cluster they are pods as any other: they wait for a machine that tolerates them \
 and has room. Karpenter's must be there without Karpenter: a managed node group's, or Fargate. If none can hold them, a \
 cluster would stand still where the simulation scales.",
+    ),
+    code(
+        "N013",
+        "a gate that this release does not have",
+        "\
+timing.karpenter sets feature gates and settings of Karpenter itself. Its release in [stack] does not have this one: the \
+simulation does what is written, as far as the release's rules go, and a real cluster cannot. PREFERENCE_POLICY came with 1.4, \
+MIN_VALUES_POLICY with 1.6, SpotToSpotConsolidation with 0.34; Drift left with 1.0.",
+    ),
+    code(
+        "N014",
+        "devices that nobody makes allocatable",
+        "\
+A machine's GPUs count only once a device plugin has told the kubelet of them. The simulation does not know a device plugin \
+by its image: its DaemonSet must be among the manifests, and the scenario must say [application.\"NAMESPACE/NAME\"] \
+device_plugin = true. Without one, Karpenter launches machines for the pods, the nodes never become initialized, and no pod \
+starts. Bottlerocket's images for GPUs come with a plugin of their own: stand a DaemonSet that asks for nothing in its place.",
     ),
 ];
 

@@ -180,7 +180,8 @@ fn fitted(facts: &Facts<'_>, context: &Context<'_>) {
 fn whole(facts: &Facts<'_>) {
     let context = Context::new(facts.root.file(), String::new(), facts.problems);
     let traffic = &facts.scenario.traffic;
-    if traffic.clients.is_none() && traffic.arrivals.is_empty() {
+    let written = facts.root.at("load.arrivals").is_given();
+    if traffic.clients.is_none() && traffic.arrivals.is_empty() && !written {
         let hint = "add clients as [load.clients] deployment = \"NAMESPACE/NAME\", or arrivals as [[load.arrivals]] \
                     shape = \"constant\", rate = 20";
         advise(
@@ -192,6 +193,7 @@ fn whole(facts: &Facts<'_>) {
         );
     }
     fitted(facts, &context);
+    node_pool::gates(facts, &context);
     let measured_from = facts.scenario.config.hpa.downscale_stabilization;
     let warm_up = facts.scenario.warm_up;
     let scales = facts
