@@ -149,7 +149,7 @@ pub enum Event {
         value: Option<Quantity>,
         /// Whether that is the fallback's.
         fallback: bool,
-        /// Whether a value of the last poll was taken (`useCachedMetrics`).
+        /// Whether a value of the last poll was taken, as useCachedMetrics has it.
         cached: bool,
         /// The triggers' metrics that failed, and why.
         failures: Vec<(Arc<str>, Error)>,

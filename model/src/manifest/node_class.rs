@@ -214,7 +214,10 @@ fn family(spec: &Cursor<'_>, v1: bool) -> Option<AmiFamily> {
         let (name, alias) = (given.text(), alias.as_ref().and_then(Cursor::text));
         if let (Some(name), Some(alias)) = (name, alias.filter(|_| v1))
             && name != "Custom"
-            && !alias.split('@').next().is_some_and(|own| own.eq_ignore_ascii_case(name))
+            && !alias
+                .split('@')
+                .next()
+                .is_some_and(|own| own.eq_ignore_ascii_case(name))
         {
             // karpenter-provider-aws v1.14 pkg/apis/crds/karpenter.k8s.aws_ec2nodeclasses.yaml; the same in v1.0
             let message = format!("amiFamily {name} does not go with the alias {alias}");
@@ -277,7 +280,11 @@ fn eviction_soft(at: &Cursor<'_>) -> Eviction {
     for (signal, own) in soft.entries() {
         if !at.get("evictionSoftGracePeriod").get(signal).is_given() {
             let message = format!("evictionSoftGracePeriod has no {signal}");
-            own.error("E005", message, "each signal of evictionSoft needs one, such as 1m");
+            own.error(
+                "E005",
+                message,
+                "each signal of evictionSoft needs one, such as 1m",
+            );
         }
     }
     eviction(&soft)

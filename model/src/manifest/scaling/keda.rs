@@ -358,7 +358,7 @@ fn trigger(at: &Cursor<'_>) -> Option<Trigger> {
         }
     };
     if !matches!(kind, Kind::Prometheus) && at.get("useCachedMetrics").bool() == Some(true) {
-        // kedacore/keda 2.20 apis/keda/v1alpha1/scaletriggers_types.go ValidateTriggers; the same in 2.10
+        // kedacore/keda 2.20 apis/keda/v1alpha1/scaletriggers_types.go `ValidateTriggers`; since 2.10
         let message = format!(
             "useCachedMetrics is not for {} triggers: KEDA refuses it",
             type_at.text()?

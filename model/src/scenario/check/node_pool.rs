@@ -58,22 +58,53 @@ pub(super) fn gates(facts: &Facts<'_>, context: &Context<'_>) {
     let at = |name: &str| facts.root.at("timing.karpenter").get(name);
     let is_on = |name: &str| at(name).value().and_then(|value| value.text()) == Some("true");
     for (name, what, has, since) in [
-        ("ignore_preferences", "the setting PREFERENCE_POLICY", profile.preference_policy, "came with 1.4"),
-        ("best_effort_min_values", "the setting MIN_VALUES_POLICY", profile.min_values_policy, "came with 1.6"),
-        ("spot_to_spot", "the feature gate SpotToSpotConsolidation", profile.spot_to_spot, "came with 0.34"),
+        (
+            "ignore_preferences",
+            "the setting PREFERENCE_POLICY",
+            profile.preference_policy,
+            "came with 1.4",
+        ),
+        (
+            "best_effort_min_values",
+            "the setting MIN_VALUES_POLICY",
+            profile.min_values_policy,
+            "came with 1.6",
+        ),
+        (
+            "spot_to_spot",
+            "the feature gate SpotToSpotConsolidation",
+            profile.spot_to_spot,
+            "came with 0.34",
+        ),
     ] {
         if is_on(name) && !has {
-            gate(context, &at(name), &format!("Karpenter {release} has not {what}: it {since}"));
+            gate(
+                context,
+                &at(name),
+                &format!("Karpenter {release} has not {what}: it {since}"),
+            );
         }
     }
     let drift = at("drift");
     if drift.is_given() && !is_on("drift") && profile.api_v1 {
-        gate(context, &drift, &format!("Karpenter {release} has not the feature gate Drift: it left with 1.0, and drift is always on"));
+        gate(
+            context,
+            &drift,
+            &format!(
+                "Karpenter {release} has not the feature gate Drift: it left with 1.0, and drift is always on"
+            ),
+        );
     }
 }
 
 fn gate(context: &Context<'_>, at: &Cursor<'_>, message: &str) {
-    advise(context, "N013", at, message, "take it out: a cluster cannot be set up like that");
+    advise(
+        context,
+        "N013",
+        at,
+        message,
+        "take it out: a cluster cannot be set up like that",
+    );
 }
 
 /// v1 came with 1.0, and v1beta1 left with 1.1.
@@ -147,7 +178,8 @@ impl Rules<'_> {
         for requirement in self.at.at("template.spec.requirements").items() {
             let at = requirement.get("operator");
             if let Some(operator @ ("Gte" | "Lte")) = at.value().and_then(|value| value.text()) {
-                let message = format!("Karpenter {release} refuses the operator {operator}: it came with 1.9");
+                let message =
+                    format!("Karpenter {release} refuses the operator {operator}: it came with 1.9");
                 let hint = "Gt and Lt with a bound that is one lower or higher say the same";
                 self.context.report(Severity::Error, "E004", &at, message, hint);
             }
@@ -158,7 +190,9 @@ impl Rules<'_> {
         let profile = Profile::of(self.release());
         let budgets = self.pool.disruption.budgets.iter();
         let hint = match profile.expiration {
-            Expiration::InLoop => "interruptions still take nodes, but expiry heeds budgets as well before 1.0",
+            Expiration::InLoop => {
+                "interruptions still take nodes, but expiry heeds budgets as well before 1.0"
+            }
             Expiration::Forceful => "expiry and interruptions still take nodes",
         };
         for (budget, at) in budgets.zip(self.at.at("disruption.budgets").items()) {
@@ -187,7 +221,12 @@ impl Rules<'_> {
 
     /// An annotation of all nodes.
     fn do_not_disrupt(&self) {
-        if self.pool.annotations.get(DO_NOT_DISRUPT).is_some_and(|text| text == "true") {
+        if self
+            .pool
+            .annotations
+            .get(DO_NOT_DISRUPT)
+            .is_some_and(|text| text == "true")
+        {
             let at = self.at.at("template.metadata.annotations").get(DO_NOT_DISRUPT);
             let message = "no node of this NodePool is ever consolidated or replaced for drift";
             let hint = "budgets of 0 nodes say the same, and with a schedule";
@@ -240,7 +279,8 @@ impl Rules<'_> {
         let mut types = capacity::launchable(self.facts, &self.pool.name, &wanted).peekable();
         let some = types.peek().is_some();
         if some && !types.any(|own| self.pool.limits.admit(&own.capacity)) {
-            let message = "every machine that this NodePool may launch has more than its limits: it never launches any";
+            let message =
+                "every machine that this NodePool may launch has more than its limits: it never launches any";
             let hint = "raise the limits, or allow smaller types";
             advise(&self.context, "N006", &self.at.get("limits"), message, hint);
         }

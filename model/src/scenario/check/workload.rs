@@ -57,7 +57,11 @@ fn do_not_disrupt(context: &Context<'_>, root: &Cursor<'_>, facts: &Facts<'_>) {
     let release = facts.scenario.stack.karpenter;
     let profile = Profile::of(release);
     let at = root.at("spec.template.metadata.annotations").get(DO_NOT_DISRUPT);
-    let Some(text) = at.value().and_then(|value| value.text()).filter(|text| *text != "false") else {
+    let Some(text) = at
+        .value()
+        .and_then(|value| value.text())
+        .filter(|text| *text != "false")
+    else {
         return;
     };
     let (message, hint) = match go_duration(text) {
@@ -152,7 +156,9 @@ pub(super) fn check_budget(facts: &Facts<'_>, document: &Document, root: &Cursor
     let context = Context::new(&document.file, document.title(), facts.problems);
     let at = root.get("spec");
     let deployments = facts.objects.iter().flat_map(|objects| &objects.deployments);
-    let selected: Vec<&Deployment> = deployments.filter(|deployment| selects(budget, deployment)).collect();
+    let selected: Vec<&Deployment> = deployments
+        .filter(|deployment| selects(budget, deployment))
+        .collect();
     let replicas = |own: &&Deployment| scaled_to(facts, &own.name()).unwrap_or(own.object.replicas);
     // At zero there is nothing to evict: one pod is the fewest that a budget is about.
     let fewest = selected.iter().map(replicas).sum::<i32>().max(1);
@@ -169,10 +175,19 @@ pub(super) fn check_budget(facts: &Facts<'_>, document: &Document, root: &Cursor
         let message = format!(
             "with {fewest} replicas this budget allows no eviction: their nodes are not consolidated, and drains wait"
         );
-        advise(&context, "N003", &at, message, "allow one pod less than the fewest replicas");
+        advise(
+            &context,
+            "N003",
+            &at,
+            message,
+            "allow one pod less than the fewest replicas",
+        );
     }
     for own in selected {
-        let others = facts.objects.iter().flat_map(|objects| &objects.pod_disruption_budgets);
+        let others = facts
+            .objects
+            .iter()
+            .flat_map(|objects| &objects.pod_disruption_budgets);
         let mut others = others.filter(|other| other.name != budget.name && selects(other, own));
         if let Some(other) = others.next() {
             let message = format!(

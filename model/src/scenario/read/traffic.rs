@@ -395,8 +395,12 @@ fn trace(at: &Cursor<'_>, files: &Files) -> Option<Vec<(Duration, f64)>> {
         };
         let time = Duration::try_from_secs_f64(seconds).ok();
         let wrong = match (time, points.last()) {
-            _ if !(0.0..=MOST_RPS).contains(&rate) => format!("rates lie between 0 and {MOST_RPS}, not at {rate}"),
-            (Some(time), Some((last, _))) if time <= *last => format!("times must rise, and {seconds} does not"),
+            _ if !(0.0..=MOST_RPS).contains(&rate) => {
+                format!("rates lie between 0 and {MOST_RPS}, not at {rate}")
+            }
+            (Some(time), Some((last, _))) if time <= *last => {
+                format!("times must rise, and {seconds} does not")
+            }
             (Some(time), _) if time <= LONGEST_TRACE => {
                 points.push((time, rate));
                 continue;
