@@ -332,15 +332,18 @@ const TIMING: &[Field] = &[
     noted("keda.reconcile", "from a change to the reconcile that sees it"),
     noted("karpenter.batch_idle_duration", "BATCH_IDLE_DURATION"),
     noted("karpenter.batch_max_duration", "BATCH_MAX_DURATION"),
-    noted("karpenter.ignore_preferences", "PREFERENCE_POLICY: Ignore"),
+    noted(
+        "karpenter.ignore_preferences",
+        "PREFERENCE_POLICY: Ignore, from 1.4 on",
+    ),
     noted(
         "karpenter.best_effort_min_values",
-        "MIN_VALUES_POLICY: BestEffort",
+        "MIN_VALUES_POLICY: BestEffort, from 1.6 on",
     ),
     noted("karpenter.reserved_capacity", "the feature gate ReservedCapacity"),
     noted(
         "karpenter.spot_to_spot",
-        "the feature gate SpotToSpotConsolidation",
+        "the feature gate SpotToSpotConsolidation, from 0.34 on",
     ),
     noted("karpenter.drift", "the feature gate Drift, until 0.37"),
     noted(
