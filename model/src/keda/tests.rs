@@ -415,7 +415,7 @@ fn an_error_is_asked_for_twice_and_then_reported() {
     assert_eq!(world.queries.len(), before + 2);
     let why = vec![(Arc::from("s0-prometheus"), scaler::Error::Multiple)];
     assert!(matches!(&world.told, Some(Event::Pulled { failures, .. }) if *failures == why));
-    world.run(world.agenda.now().as_secs() + 30);
+    world.run(world.agenda.now().as_secs() + 40);
     assert!(matches!(&world.told, Some(Event::Polled { failures, .. }) if *failures == why));
 }
 

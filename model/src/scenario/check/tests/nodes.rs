@@ -45,13 +45,13 @@ fn rules_about_node_pools() {
     );
     let protected = ".template.metadata.annotations[karpenter.sh/do-not-disrupt]='true'";
     check("N002", &[protected], &[&protected.replace("true", "false")]);
-    let low = ".limits.cpu=1";
+    let low = ".limits.cpu='500m'";
     assert!(
         told("N006", low).contains("never launches any"),
         "{}",
         told("N006", low)
     );
-    check("N006", &[low], &[".limits.cpu=2"]);
+    check("N006", &[low], &[".limits.cpu=1"]);
     let plugin = "application[kube-system/plugin]={device_plugin=true}";
     check("N014", &[gpu, categories], &[categories]);
     let daemon = "apiVersion: apps/v1
@@ -187,7 +187,7 @@ fn releases_of_karpenter_refuse_what_they_do_not_take() {
     ] {
         assert_eq!(refused(&[&budget(length)]), expected, "{length}");
     }
-    let nodes = |nodes: &str| format!("NodePool/default: spec.disruption.budgets[0].nodes={nodes}");
+    let nodes = |nodes: &str| format!("NodePool/default: spec.disruption.budgets[0]={{nodes={nodes}}}");
     assert!(refused(&[&nodes("5")]) && !refused(&[&nodes("'5'")]));
     let after = "NodePool/default: spec.disruption.consolidateAfter=";
     let hint = told(HPA, "E003", &[&format!("{after}30")]);
