@@ -4,6 +4,9 @@ const NAME: &str = "prometheus-outage";
 /// So many failures never come together: as if there were no fallback.
 const WITHOUT: &str = "ScaledObject/web: spec.fallback.failureThreshold=1000";
 
+/// An empty answer is an error instead of 0.
+const STRICT: &str = "ScaledObject/web: spec.triggers[0].metadata.ignoreNullValues='false'";
+
 /// Prometheus is away from minute 15 to 21, and the load more than triples at minute 17.
 #[test]
 fn with_fallback_its_replicas_are_there_before_the_load() {
@@ -28,12 +31,18 @@ fn with_fallback_its_replicas_are_there_before_the_load() {
 }
 
 #[test]
-fn without_it_the_replicas_are_frozen_and_the_service_drowns() {
+fn without_it_the_replicas_are_frozen_then_fall_and_the_service_drowns() {
     for seed in SEEDS {
         let run = Run::with(NAME, seed, &[WITHOUT]);
         let (down, up) = (run.minute(15.0), run.minute(21.0));
         assert_eq!(run.peak("replicas_desired", down, up), 8.0, "seed {seed}: frozen");
         assert_eq!(run.at("replicas_desired", up), 8.0, "seed {seed}: frozen");
+        // The first answers are empty, which is 0, and the HPA remembers nothing of the five minutes before.
+        let fell = run
+            .first("replicas_desired", up, |n| n < 8.0)
+            .expect("empty answers count as 0");
+        within("seconds to the first empty answer", fell - up, 0.0..=30.0);
+        assert_eq!(run.at("replicas_desired", fell), 2.0, "seed {seed}: the minimum");
         let lost = run.record.failed;
         within("requests lost", lost, 50_000.0..=200_000.0);
         let moved = run
@@ -48,5 +57,18 @@ fn without_it_the_replicas_are_frozen_and_the_service_drowns() {
         // And served again at the end.
         let last = run.record.rows.last().expect("rows");
         within("requests a second at the end", last.rps_served, 490.0..=510.0);
+    }
+}
+
+#[test]
+fn without_it_strict_nulls_save_most_of_what_is_lost() {
+    for seed in SEEDS {
+        let run = Run::with(NAME, seed, &[WITHOUT, STRICT]);
+        let up = run.minute(21.0);
+        assert!(
+            run.first("replicas_desired", up, |n| n < 8.0).is_none(),
+            "seed {seed}: it never shrinks"
+        );
+        within("requests lost", run.record.failed, 2_000.0..=25_000.0);
     }
 }

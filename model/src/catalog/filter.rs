@@ -44,6 +44,13 @@ pub struct Filter {
 }
 
 impl Filter {
+    /// Whether an entry's GPU is called just as the filter has it: T4 is part of the name of another, T4g.
+    pub(super) fn names_gpu(&self, entry: &Entry) -> bool {
+        let own = entry.spec.gpu.map(|gpu| gpu.name);
+        own.zip(self.gpu.as_ref())
+            .is_some_and(|(own, wanted)| own.eq_ignore_ascii_case(wanted))
+    }
+
     /// Whether an entry passes.
     #[must_use]
     pub fn admits(&self, entry: &Entry) -> bool {

@@ -244,11 +244,15 @@ impl Catalog {
         (first..first + alike.count()).find(|at| self.entries[*at].spec.name == instance_type)
     }
 
-    /// What passes a filter, by on-demand price and then by name; types without a price come last.
+    /// What passes a filter: GPUs of just the name that is asked for first, then by on-demand price and by name; types
+    /// without a price come last.
     #[must_use]
     pub fn list(&self, filter: &Filter) -> Vec<&Entry> {
         let mut listed: Vec<&Entry> = self.entries.iter().filter(|entry| filter.admits(entry)).collect();
-        listed.sort_by_key(|entry| entry.on_demand.map_or(i64::MAX, |(price, _)| price.0));
+        listed.sort_by_key(|entry| {
+            let price = entry.on_demand.map_or(i64::MAX, |(price, _)| price.0);
+            (!filter.names_gpu(entry), price)
+        });
         listed
     }
 
@@ -362,6 +366,21 @@ mod tests {
             .and_then(|entry| entry.spot.clone())
             .expect("a price");
         assert_eq!((usd(c5.0[0]), c5.1), (0.03306, SpotSource::AdvisorSavings));
+    }
+
+    #[test]
+    fn gpus_of_just_that_name_come_first() {
+        let newest = Catalog::new("us-west-2", None).expect("a region");
+        let filter = Filter {
+            gpu: Some("t4".to_owned()),
+            ..Filter::default()
+        };
+        let listed = newest.list(&filter);
+        let names = listed.iter().filter_map(|entry| Some(entry.spec.gpu?.name));
+        let names: Vec<&str> = names.collect();
+        let exact = names.iter().take_while(|name| **name == "T4").count();
+        assert!(exact > 0 && exact < names.len());
+        assert!(!names[exact..].contains(&"T4"), "{names:?}");
     }
 
     #[test]

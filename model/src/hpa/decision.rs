@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::pods::Counts;
 use super::status::Reason;
 use crate::id::{DeploymentId, HpaId};
 
@@ -139,6 +140,8 @@ pub struct Proposal {
     pub tolerance: (f64, f64),
     /// The ratio lay within the tolerance.
     pub within_tolerance: bool,
+    /// The target's pods, if the proposal depends on them.
+    pub pods: Option<Counts>,
 }
 
 impl Proposal {

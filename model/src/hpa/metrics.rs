@@ -72,6 +72,7 @@ pub fn compute_replicas_for_metric(
             ratio: found.ratio,
             tolerance: (around.tolerances.down, around.tolerances.up),
             within_tolerance: found.within,
+            pods: found.pods,
         }),
         None => Err(failure_reason(&metric.source)),
     };

@@ -74,6 +74,19 @@ pub(super) fn ready_pods_count(pods: &[PodView<'_>]) -> Option<usize> {
     (!pods.is_empty()).then(|| pods.iter().filter(|pod| pod.is_running_and_ready()).count())
 }
 
+/// How many pods of a target were counted how.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// As they are.
+    pub ready: usize,
+    /// Not yet trusted: pending, or starting.
+    pub unready: usize,
+    /// Without a sample.
+    pub missing: usize,
+    /// Not at all: on their way out, or failed.
+    pub ignored: usize,
+}
+
 /// How long a pod's CPU use is not taken at face value.
 #[derive(Debug, Clone, Copy)]
 pub struct Initialization {
@@ -94,6 +107,17 @@ pub(super) struct Groups {
     pub(super) missing: BTreeSet<PodId>,
     /// On their way out.
     pub(super) ignored: BTreeSet<PodId>,
+}
+
+impl Groups {
+    pub(super) fn counts(&self) -> Counts {
+        Counts {
+            ready: self.ready,
+            unready: self.unready.len(),
+            missing: self.missing.len(),
+            ignored: self.ignored.len(),
+        }
+    }
 }
 
 /// Sorts pods into groups; `cpu` switches the rules for starting pods on (kubernetes 1.35

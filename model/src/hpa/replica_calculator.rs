@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use sim::Instant;
 
-use super::pods::{self, Groups, Initialization, PodView};
+use super::pods::{self, Counts, Groups, Initialization, PodView};
 use super::reading::Sample;
 use super::spec::{Behavior, Resource};
 use super::version::Profile;
@@ -64,6 +64,8 @@ pub struct Calculated {
     pub ratio: f64,
     /// It lay within the tolerance.
     pub within: bool,
+    /// The pods, if the proposal depends on them.
+    pub pods: Option<Counts>,
 }
 
 /// Why a reading leads to no proposal.
@@ -139,6 +141,7 @@ pub fn per_pod_replicas(
         raw: None,
         ratio,
         within,
+        pods: None,
     }
 }
 
@@ -158,12 +161,18 @@ pub fn value_replicas(
 ) -> Result<Calculated, Error> {
     let ratio = usage as f64 / target as f64;
     let within = spec_replicas != 0 && tolerances.is_within(ratio);
+    let mut counts = None;
     let replicas = if within {
         spec_replicas
     } else if spec_replicas == 0 {
         to_i32(libm::ceil(ratio))
     } else {
         let ready = pods::ready_pods_count(pods).ok_or(Error::NoPods)?;
+        counts = Some(Counts {
+            ready,
+            unready: pods.len() - ready,
+            ..Counts::default()
+        });
         let wanted = ratio * ready as f64;
         if profile.clamp_value && wanted > f64::from(i32::MAX) {
             i32::MAX
@@ -177,6 +186,7 @@ pub fn value_replicas(
         raw: None,
         ratio,
         within,
+        pods: counts,
     })
 }
 
@@ -244,6 +254,7 @@ pub fn per_pod_metric_replicas(
         raw: usage.raw,
         ratio,
         within,
+        pods: Some(groups.counts()),
     };
     if !damped && groups.missing.is_empty() {
         let within = context.tolerances.is_within(ratio);

@@ -63,9 +63,15 @@ pub fn hpa_spec(object: &ScaledObject, profile: &Profile) -> hpa::Spec {
     }
 }
 
-/// The behavior as written, with a direction disabled by annotation.
+/// The behavior as far as the release has its fields, with a direction disabled by annotation.
 fn behavior(object: &ScaledObject, profile: &Profile) -> Option<Behavior> {
     let mut behavior = object.spec.advanced.behavior.clone();
+    if !profile.behavior_tolerance
+        && let Some(both) = &mut behavior
+    {
+        both.scale_up.tolerance = None;
+        both.scale_down.tolerance = None;
+    }
     if annotation::pauses_scale_in(object, profile) {
         let rules = &mut behavior.get_or_insert_default().scale_down;
         rules.select_policy = Some(SelectPolicy::Disabled);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::executor::Verdict;
+use super::scaler::Error;
 use super::spec::ScaledObject;
 use super::version::Profile;
 use crate::api::Api;
@@ -129,6 +130,8 @@ pub enum Event {
         current: i32,
         /// Each external trigger's metric and value; `None` is an error.
         values: Vec<(Arc<str>, Option<f64>)>,
+        /// Why those that failed did.
+        failures: Vec<(Arc<str>, Error)>,
         /// Whether the object counted as active.
         active: bool,
         /// Whether some trigger failed.
@@ -146,6 +149,10 @@ pub enum Event {
         value: Option<Quantity>,
         /// Whether that is the fallback's.
         fallback: bool,
+        /// Whether a value of the last poll was taken, as useCachedMetrics has it.
+        cached: bool,
+        /// The triggers' metrics that failed, and why.
+        failures: Vec<(Arc<str>, Error)>,
     },
     /// The operator itself writes spec.replicas of a target.
     Scaled {

@@ -269,7 +269,7 @@ impl Operator {
             .collect();
         for evaluation in &mut evaluations {
             if object.spec.triggers[evaluation.trigger].use_cached_metrics {
-                evaluation.result = state.cached.get(&evaluation.name).copied();
+                evaluation.recall(state.cached.get(&evaluation.name));
             }
         }
         if evaluations.is_empty() {
@@ -404,6 +404,8 @@ impl Operator {
                     metric: name,
                     value: pulled.value,
                     fallback: pulled.fallback,
+                    cached: task.evaluations.iter().any(|one| one.cached),
+                    failures: task.failures(),
                 })));
             }
             Purpose::Poll => {
@@ -444,6 +446,7 @@ impl Operator {
                     scaled_object: id,
                     current,
                     values: values.collect(),
+                    failures: task.failures(),
                     active: polled.active,
                     error: polled.error,
                     verdict,

@@ -29,6 +29,8 @@ pub(super) struct Evaluation {
     pub(super) retried: bool,
     /// The value before rounding, for the event log.
     pub(super) raw: Option<f64>,
+    /// The result is that of an earlier poll.
+    pub(super) cached: bool,
     pub(super) result: Option<Outcome>,
 }
 
@@ -41,8 +43,20 @@ impl Evaluation {
             running: false,
             retried: false,
             raw: None,
+            cached: false,
             result: None,
         }
+    }
+
+    /// Takes what a poll has stored, if it has stored anything.
+    pub(super) fn recall(&mut self, stored: Option<&Outcome>) {
+        self.result = stored.copied();
+        self.cached = stored.is_some();
+    }
+
+    /// Why there is no value.
+    pub(super) fn failure(&self) -> Option<Error> {
+        self.result?.value.err()
     }
 
     pub(super) fn set(&mut self, reading: Result<Reading, Error>, profile: &Profile) {
@@ -94,6 +108,12 @@ impl Task {
         }
         let first = self.evaluations.iter().position(open)?;
         (!self.evaluations[first].running).then_some(first)
+    }
+
+    /// The metrics that have no value, each with the reason.
+    pub(super) fn failures(&self) -> Vec<(Arc<str>, Error)> {
+        let failed = |one: &Evaluation| Some((one.name.clone(), one.failure()?));
+        self.evaluations.iter().filter_map(failed).collect()
     }
 
     pub(super) fn is_done(&self) -> bool {

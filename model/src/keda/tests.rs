@@ -274,6 +274,8 @@ struct World {
     queries: Vec<(u64, i64)>,
     values: Vec<Option<i64>>,
     verdicts: Vec<(u64, Verdict)>,
+    /// What was published last.
+    told: Option<Event>,
 }
 
 impl World {
@@ -315,6 +317,7 @@ impl World {
             queries: Vec::new(),
             values: Vec::new(),
             verdicts: Vec::new(),
+            told: None,
         }
     }
 
@@ -369,6 +372,7 @@ impl World {
                 if let Event::Polled { verdict, .. } = *event {
                     self.verdicts.push((now.as_millis(), verdict));
                 }
+                self.told = Some(*event);
             }
         }
     }
@@ -409,6 +413,10 @@ fn an_error_is_asked_for_twice_and_then_reported() {
     let before = world.queries.len();
     assert_eq!(world.pull(), None);
     assert_eq!(world.queries.len(), before + 2);
+    let why = vec![(Arc::from("s0-prometheus"), scaler::Error::Multiple)];
+    assert!(matches!(&world.told, Some(Event::Pulled { failures, .. }) if *failures == why));
+    world.run(world.agenda.now().as_secs() + 40);
+    assert!(matches!(&world.told, Some(Event::Polled { failures, .. }) if *failures == why));
 }
 
 #[test]
@@ -503,8 +511,25 @@ fn cached_metrics_are_those_of_the_last_poll() {
     world.run(10);
     world.answer = Answer::Vector(vec![9.0]);
     assert_eq!(world.pull(), Some(5_000));
+    assert!(matches!(&world.told, Some(Event::Pulled { cached: true, .. })));
     world.run(40);
     assert_eq!(world.pull(), Some(9_000));
+}
+
+#[test]
+fn before_2_18_a_behavior_has_no_tolerance() {
+    let mut object = object(vec![prometheus(10.0)]);
+    let behavior = object.spec.advanced.behavior.get_or_insert_default();
+    for rules in [&mut behavior.scale_up, &mut behavior.scale_down] {
+        rules.tolerance = Some(Quantity::from_milli(50));
+    }
+    let kept = |minor| {
+        let spec = generated::hpa_spec(&object, &Profile::of(minor));
+        let behavior = spec.behavior.expect("it is written");
+        [behavior.scale_up, behavior.scale_down].map(|rules| rules.tolerance.is_some())
+    };
+    assert_eq!(kept(17), [false; 2]);
+    assert_eq!(kept(18), [true; 2]);
 }
 
 #[test]

@@ -19,6 +19,9 @@ pub struct Profile {
     pub pause_by_reconciler: bool,
     /// Annotations `paused-scale-in`, `paused-scale-out` and `force-activation` exist (2.18).
     pub partial_pause: bool,
+    /// A behavior's `tolerance` exists (2.18, config/crd/bases/keda.sh_scaledobjects.yaml); before, the API server does
+    /// not keep it.
+    pub behavior_tolerance: bool,
     /// `advanced.scalingModifiers` exists (2.12).
     pub scaling_modifiers: bool,
     /// Any cpu or memory trigger makes an object active (until 2.10, pkg/scaling/scale_handler.go
@@ -85,6 +88,7 @@ impl Profile {
             pause_deletes_hpa: minor >= 11,
             pause_by_reconciler: minor >= 20,
             partial_pause: minor >= 18,
+            behavior_tolerance: minor >= 18,
             scaling_modifiers: minor >= 12,
             resource_triggers_activate: minor <= 10,
             parallel_triggers: minor >= 13,

@@ -18,7 +18,7 @@ pub(super) const KUBELET: &[Field] = &[
     noted("evictionHard", "memory.available, nodefs.available"),
     noted(
         "evictionSoft",
-        "memory.available, nodefs.available; Karpenter heeds it until 0.37",
+        "memory.available, nodefs.available; Karpenter heeds it until 1.8",
     ),
     quiet("evictionSoftGracePeriod", "nodes do not run out of memory here"),
     quiet("evictionMaxPodGracePeriod", "nodes do not run out of memory here"),
@@ -212,18 +212,30 @@ fn family(spec: &Cursor<'_>, v1: bool) -> Option<AmiFamily> {
         found
     };
     let given = spec.get("amiFamily");
+    let terms = spec.get("amiSelectorTerms").items();
+    let alias = terms.iter().map(|term| term.get("alias")).find(Cursor::is_given);
     if given.is_given() {
-        return if windows(&given) {
-            None
-        } else {
-            given.one_of(FAMILIES)
-        };
+        if windows(&given) {
+            return None;
+        }
+        let family = given.one_of(FAMILIES);
+        let (name, alias) = (given.text(), alias.as_ref().and_then(Cursor::text));
+        if let (Some(name), Some(alias)) = (name, alias.filter(|_| v1))
+            && name != "Custom"
+            && !alias
+                .split('@')
+                .next()
+                .is_some_and(|own| own.eq_ignore_ascii_case(name))
+        {
+            // karpenter-provider-aws v1.14 pkg/apis/crds/karpenter.k8s.aws_ec2nodeclasses.yaml; the same in v1.0
+            let message = format!("amiFamily {name} does not go with the alias {alias}");
+            given.error("E004", message, "take it out: the alias says the family");
+        }
+        return family;
     }
     if v1 && !spec.get("amiSelectorTerms").is_given() {
         return None;
     }
-    let terms = spec.get("amiSelectorTerms").items();
-    let alias = terms.iter().map(|term| term.get("alias")).find(Cursor::is_given);
     let Some(alias) = alias else {
         let message = if v1 {
             "either amiFamily or an alias in amiSelectorTerms is needed"
@@ -264,8 +276,26 @@ pub(super) fn kubelet(at: &Cursor<'_>) -> Kubelet {
         kube_reserved: reserved(&at.get("kubeReserved")),
         system_reserved: reserved(&at.get("systemReserved")),
         eviction_hard: eviction(&at.get("evictionHard")),
-        eviction_soft: eviction(&at.get("evictionSoft")),
+        eviction_soft: eviction_soft(at),
     }
+}
+
+/// Each threshold needs its grace period (karpenter-provider-aws v1.14
+/// pkg/apis/crds/karpenter.k8s.aws_ec2nodeclasses.yaml; in v1beta1 karpenter v0.34
+/// pkg/apis/crds/karpenter.sh_nodepools.yaml).
+fn eviction_soft(at: &Cursor<'_>) -> Eviction {
+    let soft = at.get("evictionSoft");
+    for (signal, own) in soft.entries() {
+        if !at.get("evictionSoftGracePeriod").get(signal).is_given() {
+            let message = format!("evictionSoftGracePeriod has no {signal}");
+            own.error(
+                "E005",
+                message,
+                "each signal of evictionSoft needs one, such as 1m",
+            );
+        }
+    }
+    eviction(&soft)
 }
 
 fn reserved(at: &Cursor<'_>) -> Reserved {

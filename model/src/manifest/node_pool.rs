@@ -30,7 +30,10 @@ const COMMON: &[Field] = &[
     simulated("spec.template.metadata.labels"),
     simulated("spec.template.metadata.annotations"),
     simulated("spec.template.spec.requirements[].key"),
-    simulated("spec.template.spec.requirements[].operator"),
+    noted(
+        "spec.template.spec.requirements[].operator",
+        "Gte and Lte from Karpenter 1.9 on",
+    ),
     simulated("spec.template.spec.requirements[].values"),
     noted(
         "spec.template.spec.requirements[].minValues",
@@ -73,7 +76,10 @@ pub(super) const V1: &[Field] = &[
         "spec.disruption.budgets[].reasons",
         "Empty, Underutilized, Drifted",
     ),
-    noted("spec.replicas", "a static pool, from Karpenter 1.8 on"),
+    noted(
+        "spec.replicas",
+        "from Karpenter 1.8 on such a pool serves no pending pod; that it keeps so many nodes is not simulated",
+    ),
 ];
 
 /// The table of `karpenter.sh/v1beta1`.
@@ -316,10 +322,12 @@ fn limits(at: &Cursor<'_>) -> Limits {
 
 /// A duration as Karpenter's API takes it: hours, minutes, seconds.
 fn duration(at: &Cursor<'_>) -> Option<Duration> {
-    let text = at.text()?;
+    // A number is none, in quotes or not: the hint says what is.
+    let text = at.scalar()?;
+    let quoted = matches!(at.value()?.shape, Shape::Scalar(Scalar::Text, _));
     let letters = |c: char| c.is_ascii_digit() || matches!(c, 'h' | 'm' | 's');
     let spelt = text.chars().all(letters) && !text.contains("ms");
-    let found = go_duration(text).filter(|_| spelt);
+    let found = go_duration(text).filter(|_| spelt && quoted);
     if found.is_none() {
         let why = if spelt { no_duration } else { misspelt };
         at.error("E003", why(text, "30s, 5m or 720h"), "");
@@ -409,7 +417,7 @@ fn budget(at: &Cursor<'_>, v1: bool) -> Option<Budget> {
             false
         }
     });
-    let length = duration(&duration_at);
+    let length = duration(&duration_at).filter(|_| is_budget_length(&duration_at));
     if schedule_at.is_given() != duration_at.is_given() {
         at.error("E005", "schedule and duration must be given together", "");
     }
@@ -426,12 +434,27 @@ fn budget(at: &Cursor<'_>, v1: bool) -> Option<Budget> {
     })
 }
 
+/// Hours and minutes only, and then no seconds but 0s, which Go writes (karpenter v1.14
+/// pkg/apis/v1/nodepool.go, validation pattern of Budget.Duration).
+fn is_budget_length(at: &Cursor<'_>) -> bool {
+    let text = at.text().unwrap_or_default();
+    let bare = text.strip_suffix("0s").filter(|bare| bare.ends_with(['h', 'm']));
+    let whole = |number: &str| !number.is_empty() && number.bytes().all(|digit| digit.is_ascii_digit());
+    let minutes = |text: &str| text.strip_suffix('m').is_some_and(whole);
+    let sound = match bare.unwrap_or(text).split_once('h') {
+        Some((hours, rest)) => whole(hours) && (rest.is_empty() || minutes(rest)),
+        None => minutes(bare.unwrap_or(text)),
+    };
+    if !sound {
+        let message = format!("a budget lasts whole hours and minutes, such as 1h30m, not {text}");
+        at.error("E004", message, "the API server takes no seconds here");
+    }
+    sound
+}
+
 fn nodes(at: &Cursor<'_>) -> Option<Nodes> {
     let value = at.value()?;
-    let text = match &value.shape {
-        Shape::Scalar(Scalar::Text | Scalar::Int(_), text) => text.as_str(),
-        _ => "",
-    };
+    let text = at.text()?;
     let percent = text
         .strip_suffix('%')
         .and_then(|number| number.parse::<u32>().ok())

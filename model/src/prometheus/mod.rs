@@ -23,8 +23,10 @@ mod version;
 
 pub use labels::{Labels, METRIC_NAME, Sample};
 pub use promql::{
-    EvalError, Matcher, Op, ParseError, Parsed, Query, RangeSeries, Selector, Settings, Unsupported, Value,
+    EvalError, Matcher, Op, ParseError, Parsed, Query, RangeSeries, Selector, Settings, Spread, Unsupported,
+    Value,
 };
+pub(crate) use scrape::label_name;
 pub use scrape::{
     Config, Failure, Input, Job, JobConfig, Output, Prometheus, Source, Target, TargetId, View,
 };

@@ -160,9 +160,10 @@ scaling in as long as it is there, and never scales it out.",
         "W006",
         "a field that this release drops",
         "\
-The release in [stack] does not serve the field: the API server drops it when the object is stored, and nothing says so. \
-The object works as if the field were not there. Flags and feature gates of `[timing]` that the release does not have are \
-read by nobody either.",
+The release in [stack] does not keep the field: the object works as if it were not there. Where the API server knows the \
+field and keeps it behind a feature gate, nothing says so. Where it does not know it yet, kubectl apply refuses the object \
+(strict validation, its default), and clients that do not validate strictly lose the field. Flags and feature gates of \
+`[timing]` that the release does not have are read by nobody either.",
     ),
     code(
         "W007",
@@ -221,7 +222,7 @@ that with a recording.",
 cooldownPeriod is the wait before KEDA deactivates a target, that is, scales it to zero or to idleReplicaCount. \
 With minReplicaCount of 1 or more and no idle count there is nothing to deactivate: KEDA leaves everything \
 between the minimum and the maximum to the HPA that it made. How long a lower metric must last before replicas \
-go is that HPA's scale-down stabilization, 300 s unless \
+go is that HPA's scale-down stabilization, the controller's (300 s unless timing.hpa says otherwise) unless \
 advanced.horizontalPodAutoscalerConfig.behavior.scaleDown.stabilizationWindowSeconds says otherwise. The same \
 holds of initialCooldownPeriod. (kedacore/keda pkg/scaling/executor/scale_scaledobjects.go; keda#6844, keda#737)",
     ),
@@ -231,14 +232,15 @@ holds of initialCooldownPeriod. (kedacore/keda pkg/scaling/executor/scale_scaled
         "\
 When the cooldown is over, KEDA's scale loop writes 0 (or the idle count) to the target itself, from whatever \
 number of replicas there is. The HPA and its behavior (stabilization, policies) are not asked. A metric that is \
-0 for the cooldownPeriod, for instance because a series vanished, takes all pods in one step. (keda#7770)",
+0 for the cooldownPeriod, 300 s if unset, for instance because a series vanished, takes all pods in one step, though a \
+stabilization window of an hour still wants them. (keda#7770)",
     ),
     code(
         "K003",
         "pollingInterval without effect",
         "\
 pollingInterval is how often KEDA's scale loop looks whether a target is active: it decides between zero and one. \
-The HPA asks KEDA for the metric on its own, at each sync (every 15 s), and KEDA then asks the source live. Only \
+The HPA asks KEDA for the metric on its own, at each sync (every 15 s by default), and KEDA then asks the source live. Only \
 with useCachedMetrics does it answer with the last poll's value. (keda#230, keda#6168)",
     ),
     code(
@@ -253,15 +255,20 @@ and Karpenter buys the machines for them.",
         "activation without effect",
         "\
 activationThreshold is compared when KEDA decides whether a target is active, which matters only for scaling \
-from and to zero. With a minimum of 1 or more the target always runs, and the threshold alone decides. (keda#2800)",
+from and to zero. With a minimum of 1 or more the target always runs, and the threshold alone decides. Beside \
+scalingModifiers.formula neither thresholds nor activationThresholds of triggers are read: the formula's target and \
+activationTarget take their place. (keda#2800)",
     ),
     code(
         "K006",
-        "fallback needs errors",
+        "an empty answer is no error",
         "\
 fallback answers for a trigger that fails: Prometheus unreachable, a query that returns several series. A query \
 that returns nothing is no failure with ignoreNullValues: \"true\", which is the default: it counts as 0, and \
-the target shrinks. After an outage of Prometheus the first answers are empty, too: a rate needs two scrapes.",
+the target shrinks. After an outage of Prometheus the first answers are empty, too: a rate needs two scrapes. \
+During the outage the HPA gets errors and stays where it is, but it records nothing either: once all it remembers is older \
+than the stabilization window, 300 s by default, nothing holds against the first 0, and the target goes to its minimum at \
+full load. ignoreNullValues: \"false\" makes an empty answer an error, with a fallback or without one.",
     ),
     code(
         "K007",
@@ -269,14 +276,17 @@ the target shrinks. After an outage of Prometheus the first answers are empty, t
         "\
 Until KEDA 2.16 two loops handle errors. The HPA's questions count failures and get the fallback's number after \
 failureThreshold of them. The scale loop, when a poll fails and no trigger is active, sets fallback.replicas at \
-once, at every poll, whatever failureThreshold says. Until 2.17 fallback works for AverageValue targets only.",
+once, at every poll, whatever failureThreshold says. Until 2.17 fallback works for AverageValue targets only, and 2.17 \
+refuses one without any such trigger; with cpu and memory triggers alone it is refused from 2.17 on, and written into a log before.",
     ),
     code(
         "K008",
         "a field of a later release",
         "\
-The release of KEDA in [stack] does not have this field. Custom resources drop unknown fields when they are \
-stored, so nothing complains: the object works as if the field were not there.",
+The release of KEDA in [stack] does not have this field. The API server does not store what a custom resource's \
+definition does not name: the object works as if the field were not there. kubectl apply (strict validation, its default) \
+refuses such an object; clients that do not validate strictly lose the field in silence. \
+A value that an enumeration does not have yet is refused by all.",
     ),
     code(
         "K009",
@@ -294,7 +304,7 @@ With AverageValue the metric is divided by the replicas: the threshold is per po
 ceil(metric / threshold), whatever runs now. With Value the number of ready pods is multiplied by \
 metric / threshold. For a total that does not depend on the pods (requests a second, the length of a queue) that \
 multiplies again and again: 1, 6, 65, 1,053 replicas have been seen. Value is for metrics that fall as pods are \
-added, such as latency. (mimir#9570, llm-d-autoscaling PR 1019)",
+added, such as latency. Beside a formula it is scalingModifiers.metricType that counts. (mimir#9570, llm-d-autoscaling PR 1019)",
     ),
     code(
         "K011",
@@ -311,16 +321,18 @@ long as there are two. sum(…) makes one of them, and is right for several prox
         "\
 Traefik counts a service's requests when a pod has answered them. At zero replicas nobody answers: requests end \
 with 404 or 503 before a server is picked, and appear only in the entry point's counters. A query on \
-traefik_service_requests_total therefore stays silent, and the target stays at zero for ever. Scale on what \
+traefik_service_requests_total therefore stays silent, and the target stays at zero for ever: with minReplicaCount 0 as with \
+idleReplicaCount 0. Scale on what \
 arrives (traefik_entrypoint_requests_total, a queue's length), or keep minReplicaCount at 1.",
     ),
     code(
         "K013",
-        "a service that Traefik does not know",
+        "a label that Traefik does not write",
         "\
 Traefik names the services of Ingresses namespace-name-port@kubernetes, and those of IngressRoutes the same with \
 @kubernetescrd; the port is as the Ingress writes it, by number or by name. A selector with another name selects \
-nothing, an empty answer counts as 0, and the target shrinks to its minimum without any error.",
+nothing, an empty answer counts as 0, and the target shrinks to its minimum without any error. So does a label that no \
+series has: exported_service, for instance, is what another configuration of scrapes makes of Traefik's label service.",
     ),
     code(
         "K014",
@@ -333,12 +345,20 @@ happens however long the queue is; below 0.9 t overloaded pods are taken away. K
 demand: concurrency, queue length, utilization.",
     ),
     code(
+        "K015",
+        "a query without a vector",
+        "\
+KEDA reads a query's answer as a list of elements. A scalar, which scalar(…) or plain arithmetic on numbers makes, is none: \
+each question fails, and the HPA stays where it is. (kedacore/keda pkg/scalers/prometheus_scaler.go)",
+    ),
+    code(
         "P001",
         "a range shorter than two scrapes",
         "\
 rate, increase and their kin need two samples in their range. A range of at least twice the scrape interval holds \
 two almost always, four times the interval forgives a missed scrape. A shorter one holds one now and then, or \
-always, and the query then answers nothing, which KEDA takes for 0. The prometheus chart scrapes every minute.",
+always: one of just the interval never holds two, because a range leaves its left end out (before Prometheus 3.0: only if it is \
+asked at a scrape's very millisecond). The query then answers nothing, which KEDA takes for 0. The prometheus chart scrapes every minute.",
     ),
     code(
         "P002",
@@ -357,8 +377,8 @@ and up. For a service's requests take Traefik's.",
         "no behavior",
         "\
 Without spec.behavior the HPA controller takes its older path: scaling out at each sync is limited to \
-max(2 x replicas, 4), and scaling in goes to the greatest number that any sync of the last 300 s asked for. So \
-replicas shrink 300 s after the last sync that still wanted more, in one step. A behavior stanza, even an empty \
+max(2 x replicas, 4), and scaling in goes to the greatest number that any sync of the last 300 s \
+(--horizontal-pod-autoscaler-downscale-stabilization, timing.hpa) asked for. So replicas shrink that long after the last sync that still wanted more, in one step. A behavior stanza, even an empty \
 one, replaces both by policies (scale-up: 4 pods or 100 % each 15 s; scale-down: 100 % each 15 s, after the \
 same 300 s). (kubernetes pkg/controller/podautoscaler/horizontal.go)",
     ),
@@ -367,7 +387,8 @@ same 300 s). (kubernetes pkg/controller/podautoscaler/horizontal.go)",
         "utilization without requests",
         "\
 Utilization is what pods use divided by what they request. If one container of a pod requests nothing, the \
-whole metric fails (\"missing request for cpu\"), and the HPA does nothing.",
+whole metric fails (\"missing request for cpu\"), and the HPA does nothing. KEDA's webhook refuses a cpu or memory trigger \
+on such pods outright (E004), whatever its metric type.",
     ),
     code(
         "H004",
@@ -382,7 +403,8 @@ back a minute later. selectPolicy: Disabled is the opposite: what a peak brought
         "a tolerance that is not heeded",
         "\
 behavior.scaleUp.tolerance and scaleDown.tolerance are read only with the feature gate HPAConfigurableTolerance, \
-off by default before Kubernetes 1.35. Otherwise the controller's flag holds, 10 %.",
+off by default before Kubernetes 1.35. Otherwise the controller's flag holds, 10 %. A ScaledObject has the field from KEDA \
+2.18 on (K008).",
     ),
     code(
         "H006",
@@ -408,8 +430,11 @@ requirements, and a device plugin that makes them allocatable.",
         "N002",
         "do-not-disrupt",
         "\
-The annotation karpenter.sh/do-not-disrupt on a pod keeps its node from all voluntary disruption, for as long as \
-the pod runs. Interruptions, and expiry from Karpenter 1.0 on, take the node all the same. (karpenter#711)",
+The annotation karpenter.sh/do-not-disrupt: \"true\" on a pod keeps its node from all voluntary disruption, for as long as \
+the pod runs; from Karpenter 1.12 on a duration does so for that long from the pod's start, and any other text does nothing. \
+Interruptions, and expiry from Karpenter 1.0 on, begin to drain the node all the same, but the drain then waits for the pod: \
+only the pod's own end, terminationGracePeriod or the machine's loss ends it. Before 1.0 a drain evicts the pod. On a \
+NodePool's template the annotation keeps all of its nodes. (karpenter#711)",
     ),
     code(
         "N003",
@@ -417,7 +442,8 @@ the pod runs. Interruptions, and expiry from Karpenter 1.0 on, take the node all
         "\
 Karpenter asks PodDisruptionBudgets before it consolidates, and the eviction API asks them during a drain. A \
 budget that never has a disruption left keeps nodes from being consolidated, and makes every drain wait until \
-the pod goes by itself or terminationGracePeriod is over.",
+the pod goes by itself or terminationGracePeriod is over. Percentages are rounded up: minAvailable: 75% of 3 pods is 3. \
+A pod that two budgets select cannot be evicted at all: the eviction API does not support that.",
     ),
     code(
         "N004",
@@ -425,7 +451,7 @@ the pod goes by itself or terminationGracePeriod is over.",
         "\
 spec.disruption.budgets limit how many nodes may be disrupted at once; several budgets hold together, the \
 strictest counts. A budget of 0 nodes without a schedule stops consolidation and drift for good, with a schedule \
-while its window lasts. From 1.0 on expiry heeds no budget.",
+while its window lasts, and with reasons only disruption for these. From 1.0 on expiry heeds no budget; before, it does.",
     ),
     code(
         "N005",
@@ -438,17 +464,19 @@ pauses of your load and shorter than your patience with idle nodes. (karpenter#7
     ),
     code(
         "N006",
-        "no limits",
+        "no limits, or too low ones",
         "\
 spec.limits cap what all nodes of a NodePool have together. Without them the only bounds are the sum of the \
-autoscalers' maxima and the account's quota.",
+autoscalers' maxima and the account's quota. Below what the smallest allowed machine has, they keep the NodePool from \
+launching any.",
     ),
     code(
         "N007",
         "a field of a later release",
         "\
-The release of Karpenter in [stack] does not have this field. Custom resources drop unknown fields when they are \
-stored, so nothing complains.",
+The release of Karpenter in [stack] does not have this field. The API server does not store what a custom resource's \
+definition does not name. kubectl apply (strict validation, its default) refuses such an object; clients that do not validate \
+strictly lose the field in silence.",
     ),
     code(
         "N008",
@@ -462,7 +490,8 @@ until it has. With on-demand allowed too, Karpenter falls back by itself: it tak
         "spot nodes are not replaced by cheaper ones",
         "\
 Consolidation can remove a spot node whose pods fit elsewhere. Replacing it by a cheaper spot node needs the \
-feature gate SpotToSpotConsolidation, off by default, and at least 15 cheaper types to choose from.",
+feature gate SpotToSpotConsolidation, off by default, and, where it is one node for one, at least 15 cheaper types to choose \
+from: fewer would let each launch leave something cheaper for the next.",
     ),
     code(
         "N010",
@@ -492,6 +521,23 @@ Karpenter, KEDA, Prometheus and metrics-server act in the simulation from its st
 them, whether or not their own pods run. In a cluster they are pods as any other: they wait for a machine that tolerates them \
 and has room. Karpenter's must be there without Karpenter: a managed node group's, or Fargate. If none can hold them, a \
 cluster would stand still where the simulation scales.",
+    ),
+    code(
+        "N013",
+        "a gate that this release does not have",
+        "\
+timing.karpenter sets feature gates and settings of Karpenter itself. Its release in [stack] does not have this one: the \
+simulation does what is written, as far as the release's rules go, and a real cluster cannot. PREFERENCE_POLICY came with 1.4, \
+MIN_VALUES_POLICY with 1.6, SpotToSpotConsolidation with 0.34; Drift left with 1.0.",
+    ),
+    code(
+        "N014",
+        "devices that nobody makes allocatable",
+        "\
+A machine's GPUs count only once a device plugin has told the kubelet of them. The simulation does not know a device plugin \
+by its image: its DaemonSet must be among the manifests, and the scenario must say [application.\"NAMESPACE/NAME\"] \
+device_plugin = true. Without one, Karpenter launches machines for the pods, the nodes never become initialized, and no pod \
+starts. Bottlerocket's images for GPUs come with a plugin of their own: stand a DaemonSet that asks for nothing in its place.",
     ),
 ];
 

@@ -7,6 +7,7 @@ use sim::Instant;
 use super::{Cluster, Details, yes_or_no};
 use crate::cluster::record::Value;
 use crate::hpa::decision::{Outcome, Proposal};
+use crate::hpa::pods::Counts;
 use crate::hpa::{Decision, Spec};
 use crate::id::{HpaId, ScaledObjectId};
 use crate::keda;
@@ -76,6 +77,7 @@ impl Cluster<'_> {
                 scaled_object,
                 current,
                 values,
+                failures,
                 active,
                 error,
                 verdict,
@@ -84,13 +86,14 @@ impl Cluster<'_> {
                     Some(value) => format!("{name} {value}"),
                     None => format!("{name} failed"),
                 };
-                let details: Details = vec![
+                let mut details: Details = vec![
                     ("current", (*current).into()),
                     ("values", values.iter().map(text).collect::<Vec<_>>().into()),
                     ("active", yes_or_no(*active)),
                     ("error", yes_or_no(*error)),
                     ("verdict", format!("{verdict:?}").into()),
                 ];
+                details.extend(reasons(failures));
                 (self.scaled_object_name(*scaled_object), "Polled", details)
             }
             Event::Pulled {
@@ -98,13 +101,17 @@ impl Cluster<'_> {
                 metric,
                 value,
                 fallback,
+                cached,
+                failures,
             } => {
                 let value = value.map_or_else(|| "error".into(), |value| Value::Number(value.as_f64()));
-                let details = vec![
+                let mut details = vec![
                     ("metric", metric.as_ref().into()),
                     ("value", value),
                     ("fallback", yes_or_no(*fallback)),
+                    ("cached", yes_or_no(*cached)),
                 ];
+                details.extend(reasons(failures));
                 (self.scaled_object_name(*scaled_object), "MetricServed", details)
             }
             Event::Scaled {
@@ -154,6 +161,15 @@ impl Cluster<'_> {
     }
 }
 
+/// Why triggers failed, if any did.
+fn reasons(failures: &[(Arc<str>, keda::scaler::Error)]) -> Option<(&'static str, Value)> {
+    let texts = failures
+        .iter()
+        .map(|(metric, error)| format!("{metric}: {error}"));
+    let texts: Vec<String> = texts.collect();
+    (!texts.is_empty()).then(|| ("failures", texts.into()))
+}
+
 /// A metric's part in a decision.
 fn outcome_details(outcome: &Outcome) -> Details {
     let mut details: Details = vec![("name", (*outcome.metric).into())];
@@ -167,17 +183,38 @@ fn outcome_details(outcome: &Outcome) -> Details {
             ratio,
             tolerance,
             within_tolerance,
-        }) => details.extend([
-            ("value", outcome.amount(*value).into()),
-            ("target", outcome.amount(*target).into()),
-            ("ratio", (*ratio).into()),
-            ("tolerance_down", tolerance.0.into()),
-            ("tolerance_up", tolerance.1.into()),
-            ("within_tolerance", yes_or_no(*within_tolerance)),
-            ("proposal", (*replicas).into()),
-        ]),
+            pods,
+        }) => {
+            details.extend([
+                ("value", outcome.amount(*value).into()),
+                ("target", outcome.amount(*target).into()),
+                ("ratio", (*ratio).into()),
+                ("tolerance_down", tolerance.0.into()),
+                ("tolerance_up", tolerance.1.into()),
+                ("within_tolerance", yes_or_no(*within_tolerance)),
+                ("proposal", (*replicas).into()),
+            ]);
+            details.extend(pods.iter().flat_map(counts));
+        }
     }
     details
+}
+
+/// By how many pods of which kind a proposal was made.
+fn counts(pods: &Counts) -> impl Iterator<Item = (&'static str, Value)> {
+    let Counts {
+        ready,
+        unready,
+        missing,
+        ignored,
+    } = *pods;
+    let all = [
+        ("ready", ready),
+        ("unready", unready),
+        ("missing", missing),
+        ("ignored", ignored),
+    ];
+    all.into_iter().map(|(kind, count)| (kind, (count as f64).into()))
 }
 
 /// What of a spec is another than before.

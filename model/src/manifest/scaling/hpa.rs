@@ -30,7 +30,10 @@ const RULES: &[Field] = &[
     simulated("policies[].type"),
     simulated("policies[].value"),
     simulated("policies[].periodSeconds"),
-    noted("tolerance", "from Kubernetes 1.35 on"),
+    noted(
+        "tolerance",
+        "from Kubernetes 1.35 on; in a ScaledObject from KEDA 2.18 on as well",
+    ),
 ];
 
 /// The table of the behavior stanza.

@@ -46,7 +46,10 @@ pub(in crate::manifest) const SCALED_OBJECT: &[Field] = &[
     simulated("spec.idleReplicaCount"),
     simulated("spec.fallback.failureThreshold"),
     simulated("spec.fallback.replicas"),
-    noted("spec.fallback.behavior", "from KEDA 2.17 on"),
+    noted(
+        "spec.fallback.behavior",
+        "from KEDA 2.17 on; scalingModifiers from 2.20 on",
+    ),
     noted(
         "spec.advanced.restoreToOriginalReplicaCount",
         "when the ScaledObject is deleted",
@@ -63,7 +66,7 @@ pub(in crate::manifest) const SCALED_OBJECT: &[Field] = &[
     ),
     simulated("spec.triggers[].name"),
     simulated("spec.triggers[].metricType"),
-    simulated("spec.triggers[].useCachedMetrics"),
+    noted("spec.triggers[].useCachedMetrics", "of prometheus triggers only"),
     noted("spec.triggers[].metadata", "by type, see below"),
     quiet(
         "spec.triggers[].authenticationRef",
@@ -354,6 +357,14 @@ fn trigger(at: &Cursor<'_>) -> Option<Trigger> {
             return None;
         }
     };
+    if !matches!(kind, Kind::Prometheus) && at.get("useCachedMetrics").bool() == Some(true) {
+        // kedacore/keda 2.20 apis/keda/v1alpha1/scaletriggers_types.go `ValidateTriggers`; since 2.10
+        let message = format!(
+            "useCachedMetrics is not for {} triggers: KEDA refuses it",
+            type_at.text()?
+        );
+        at.get("useCachedMetrics").error("E004", message, "take it out");
+    }
     let metadata = at.get("metadata").required();
     let (schema, read): (&LazyLock<Schema>, Option<TriggerKind>) = match kind {
         Kind::Prometheus => (&SCHEMAS[0], prometheus(&metadata).map(TriggerKind::Prometheus)),

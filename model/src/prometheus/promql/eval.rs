@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::aggregate::{self, Param};
-use super::expr::{Aggregate, Aggregation, At, Binary, BinaryOp, Expr, Grouping, Subquery, When};
+use super::expr::{Aggregate, At, Binary, BinaryOp, Expr, Subquery, When};
 use super::function::Function;
 use super::range::{self, Window};
 use super::selector::Selector;
@@ -467,51 +467,6 @@ pub(super) fn same_label_set(vector: Vector) -> Result<Vector, EvalError> {
     }
     let message = "vector cannot contain metrics with the same labelset";
     Err(EvalError::Execution(message.to_owned()))
-}
-
-/// Whether an expression has at most one element, however many series there are.
-pub(super) fn is_single(expr: &Expr) -> bool {
-    differ_by(expr, None)
-}
-
-/// Whether an expression's elements differ by no label but this, however many series there are: by `le` do the
-/// buckets of one histogram.
-fn differ_by(expr: &Expr, label: Option<&str>) -> bool {
-    match expr {
-        Expr::Number(_) => true,
-        Expr::Text(_) | Expr::Instant(..) | Expr::Range(..) | Expr::Subquery(_) => false,
-        Expr::Aggregate(aggregate) => {
-            let one = match &aggregate.grouping {
-                Grouping::By(labels) => labels.iter().all(|own| Some(own.as_str()) == label),
-                Grouping::Without(_) => false,
-            };
-            let several = matches!(
-                aggregate.op,
-                Aggregation::Topk | Aggregation::Bottomk | Aggregation::CountValues
-            );
-            one && !several
-        }
-        Expr::Negate(inner) => differ_by(inner, label),
-        Expr::Call(function, args) => match function {
-            Function::Absent | Function::AbsentOverTime | Function::Vector | Function::NativeOnly => true,
-            Function::Date(_) if args.is_empty() => true,
-            Function::HistogramQuantile | Function::HistogramFraction => {
-                args.last().is_some_and(|buckets| differ_by(buckets, Some("le")))
-            }
-            _ => is_scalar(expr) || args.first().is_some_and(|first| differ_by(first, label)),
-        },
-        Expr::Binary(binary) => {
-            let (left, right) = (&binary.left, &binary.right);
-            match binary.op {
-                BinaryOp::And | BinaryOp::Unless => differ_by(left, label),
-                BinaryOp::Or => differ_by(left, label) && differ_by(right, label),
-                // Scalars multiply nothing; of two vectors the "one" side sets no limit to a "many" side.
-                _ if is_scalar(left) => differ_by(right, label),
-                _ if is_scalar(right) => differ_by(left, label),
-                _ => differ_by(left, label) && differ_by(right, label),
-            }
-        }
-    }
 }
 
 /// Whether an expression is a scalar or a text.

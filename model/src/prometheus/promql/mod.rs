@@ -25,6 +25,7 @@ mod range;
 mod regex;
 mod relabel;
 mod selector;
+mod spread;
 mod value;
 
 use std::collections::BTreeMap;
@@ -32,6 +33,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 pub use selector::{Matcher, Op, Selector};
+pub use spread::Spread;
 pub use value::{EvalError, ParseError, RangeSeries, Unsupported, Value};
 
 use self::eval::Evaluation;
@@ -130,17 +132,10 @@ impl Query {
         &self.unsupported
     }
 
-    /// Whether the answer has at most one element, however many series there are: the outermost operation is
-    /// an aggregation without `by` and `without`, or a function or operation on such.
+    /// By which labels the elements of the answer may differ, however many series there are.
     #[must_use]
-    pub fn is_single(&self) -> bool {
-        eval::is_single(&self.expr)
-    }
-
-    /// Whether the outermost operation is an aggregation (`sum`, `topk`, …), with or without groups.
-    #[must_use]
-    pub fn is_aggregation(&self) -> bool {
-        matches!(self.expr, Expr::Aggregate(_))
+    pub fn spread(&self) -> Spread<'_> {
+        spread::spread(&self.expr, &self.selectors)
     }
 
     /// Whether the answer is a scalar or a text, which KEDA cannot read.
@@ -236,40 +231,5 @@ impl Parsed {
         let parsed = Query::parse(text, profile).map(Arc::new);
         known.insert(text.to_owned(), parsed.clone());
         parsed
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::prometheus::LATEST;
-
-    #[test]
-    fn some_queries_have_one_answer_however_many_series_there_are() {
-        for (text, single) in [
-            ("sum(x)", true),
-            ("sum by (pod) (x)", false),
-            ("topk(1, x)", false),
-            ("x", false),
-            ("sum(x) / 2", true),
-            ("2 * x", false),
-            ("sum(x) / count(y)", true),
-            ("sum(x) * on() group_right() y", false),
-            ("y * on() group_left() sum(x)", false),
-            ("sum(x) and y", true),
-            ("sum(x) or y", false),
-            ("histogram_quantile(0.95, sum by (le) (rate(x_bucket[1m])))", true),
-            (
-                "histogram_quantile(0.95, sum by (le, pod) (rate(x_bucket[1m])))",
-                false,
-            ),
-            ("histogram_quantile(0.95, rate(x_bucket[1m]))", false),
-            ("histogram_fraction(0, 0.2, sum(rate(x[1m])))", true),
-            ("histogram_quantile(0.95, topk by (le) (2, x_bucket))", false),
-            ("avg(histogram_quantile(0.95, rate(x_bucket[1m])))", true),
-        ] {
-            let query = Query::parse(text, &Profile::of(LATEST)).unwrap();
-            assert_eq!(query.is_single(), single, "{text}");
-        }
     }
 }

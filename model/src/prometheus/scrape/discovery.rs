@@ -190,7 +190,7 @@ impl Discovery {
 
 /// A label name from a Kubernetes name: what may not be in one becomes `_`
 /// (prometheus 3.5 util/strutil/strconv.go `SanitizeLabelName`).
-fn sanitize(name: &str) -> String {
+pub(crate) fn label_name(name: &str) -> String {
     let letter = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
     let mut sanitized = String::with_capacity(name.len());
     sanitized.extend(name.chars().map(letter));
@@ -200,7 +200,7 @@ fn sanitize(name: &str) -> String {
 fn sanitized(metadata: &Metadata) -> Vec<(String, &str)> {
     metadata
         .iter()
-        .map(|(name, value)| (sanitize(name), value.as_str()))
+        .map(|(name, value)| (label_name(name), value.as_str()))
         .collect()
 }
 

@@ -80,13 +80,23 @@ pub(super) fn on_offer(
     wanted: &Requirements,
     is_meant: impl Fn(&InstanceSpec) -> bool,
 ) -> Vec<&'static InstanceSpec> {
-    let offered = offered(facts).iter().filter(|(own, _)| *own.name == *pool);
-    let types = offered.flat_map(|(_, types)| types);
-    types
-        .filter_map(|own| Some((own, catalog::find(&own.name).filter(|spec| is_meant(spec))?)))
-        .filter(|(own, _)| is_on_offer(own, wanted))
-        .map(|(_, spec)| spec)
-        .collect()
+    let specs = of_pool(facts, pool).filter_map(|own| Some((own, catalog::find(&own.name)?)));
+    let meant = specs.filter(|(own, spec)| is_meant(spec) && is_on_offer(own, wanted));
+    meant.map(|(_, spec)| spec).collect()
+}
+
+/// All types that a NodePool can launch for these requirements, whatever pods ask for.
+pub(super) fn launchable<'f>(
+    facts: &'f Facts<'_>,
+    pool: &'f str,
+    wanted: &'f Requirements,
+) -> impl Iterator<Item = &'f InstanceType> {
+    of_pool(facts, pool).filter(|own| is_on_offer(own, wanted))
+}
+
+fn of_pool<'f>(facts: &'f Facts<'_>, pool: &'f str) -> impl Iterator<Item = &'f InstanceType> {
+    let offered = offered(facts).iter().filter(move |(own, _)| *own.name == *pool);
+    offered.flat_map(|(_, types)| types).map(|own| &**own)
 }
 
 fn is_on_offer(instance_type: &InstanceType, wanted: &Requirements) -> bool {

@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::{Facts, advise};
+use super::{Deployment, Facts, advise};
+use crate::api::Container;
 use crate::document::{Context, Cursor, Severity};
 use crate::hpa::spec::SelectPolicy;
 use crate::hpa::{Behavior, Resource, Source, Target};
 use crate::manifest::{Document, HorizontalPodAutoscaler};
-use crate::quantity::MilliCpu;
+use crate::quantity::{Bytes, MilliCpu};
 use crate::scenario::ObjectName;
 
 pub(super) fn check(facts: &Facts<'_>, document: &Document, root: &Cursor<'_>) {
@@ -19,7 +20,12 @@ pub(super) fn check(facts: &Facts<'_>, document: &Document, root: &Cursor<'_>) {
         return;
     };
     let context = Context::new(&document.file, document.title(), facts.problems);
-    behavior(&context, &root.at("spec.behavior"), hpa.spec.behavior.as_ref());
+    behavior(
+        facts,
+        &context,
+        &root.at("spec.behavior"),
+        hpa.spec.behavior.as_ref(),
+    );
     same_target(facts, &context, &root.at("spec.scaleTargetRef"), &hpa.target);
     let mut written = root.at("spec.metrics").items();
     if written.is_empty() {
@@ -33,36 +39,27 @@ pub(super) fn check(facts: &Facts<'_>, document: &Document, root: &Cursor<'_>) {
             Source::ContainerResource { resource, container } => (*resource, Some(container.as_str())),
             Source::External { .. } | Source::Object { .. } | Source::Pods { .. } => continue,
         };
-        let asked = Asked {
-            resource,
-            container,
-            target: &metric.target,
-        };
-        resource_metric(facts, &context, &at, &hpa.target, asked);
-    }
-    for key in ["scaleUp", "scaleDown"] {
-        let at = root.at("spec.behavior").get(key).get("tolerance");
-        if at.is_given() && facts.scenario.stack.kubernetes < 35 {
-            let message = format!(
-                "Kubernetes 1.{} does not heed a tolerance of its own",
-                facts.scenario.stack.kubernetes
-            );
-            advise(
-                &context,
-                "H005",
-                &at,
-                message,
-                "the feature gate HPAConfigurableTolerance is on from 1.35",
-            );
+        if let (Target::AverageUtilization(_), Some(deployment)) =
+            (&metric.target, facts.deployment(&hpa.target))
+        {
+            requests(&context, &at, deployment, resource, container);
         }
+        of_memory(facts, &context, &at, &hpa.target, resource);
     }
 }
 
 /// A behavior that is absent, or that does something else than it seems to.
-pub(super) fn behavior(context: &Context<'_>, at: &Cursor<'_>, behavior: Option<&Behavior>) {
+pub(super) fn behavior(
+    facts: &Facts<'_>,
+    context: &Context<'_>,
+    at: &Cursor<'_>,
+    behavior: Option<&Behavior>,
+) {
     let Some(behavior) = behavior else {
-        let message = "without a behavior, replicas at most double per sync (or reach 4) and shrink only to what \
-                       300 s have asked for";
+        let message = format!(
+            "without a behavior, replicas at most double per sync (or reach 4) and shrink only to what {} s have asked for",
+            facts.scenario.config.hpa.downscale_stabilization.as_secs()
+        );
         advise(
             context,
             "H001",
@@ -89,6 +86,14 @@ pub(super) fn behavior(context: &Context<'_>, at: &Cursor<'_>, behavior: Option<
         let message = "scaling in is disabled: replicas only ever grow";
         advise(context, "H004", &at_down.get("selectPolicy"), message, "");
     }
+    for at in ["scaleUp", "scaleDown"].map(|key| at.get(key).get("tolerance")) {
+        let release = facts.scenario.stack.kubernetes;
+        if at.is_given() && release < 35 {
+            let message = format!("Kubernetes 1.{release} does not heed a tolerance of its own");
+            let hint = "the feature gate HPAConfigurableTolerance is on from 1.35";
+            advise(context, "H005", &at, message, hint);
+        }
+    }
 }
 
 /// Two autoscalers of one target. One that several files or actions apply is the same one.
@@ -111,27 +116,17 @@ pub(super) fn same_target(facts: &Facts<'_>, context: &Context<'_>, at: &Cursor<
     }
 }
 
-/// What an autoscaler asks of its pods' use.
-pub(super) struct Asked<'a> {
-    pub(super) resource: Resource,
-    pub(super) container: Option<&'a str>,
-    pub(super) target: &'a Target,
-}
-
-/// A resource metric needs requests to be a share of, and a use that somebody knows.
-pub(super) fn resource_metric(
+/// A memory metric needs somebody who knows what pods use of it.
+pub(super) fn of_memory(
     facts: &Facts<'_>,
     context: &Context<'_>,
     at: &Cursor<'_>,
     target: &ObjectName,
-    asked: Asked<'_>,
+    resource: Resource,
 ) {
-    if matches!(asked.target, Target::AverageUtilization(_)) {
-        requests(facts, context, at, target, asked.resource, asked.container);
-    }
     let of_service = facts.scenario.roles.server == *target;
     let known = of_service && facts.scenario.traffic.service.memory.is_some();
-    if asked.resource == Resource::Memory && !known {
+    if resource == Resource::Memory && !known {
         let message =
             format!("nothing says what pods of {target} use of memory: this metric never has a value");
         let hint = if of_service {
@@ -145,38 +140,36 @@ pub(super) fn resource_metric(
 
 /// Utilization is a share of requests: a container without one has none.
 fn requests(
-    facts: &Facts<'_>,
     context: &Context<'_>,
     at: &Cursor<'_>,
-    target: &ObjectName,
+    target: &Deployment,
     resource: Resource,
     container: Option<&str>,
 ) {
-    let deployments = facts.objects.iter().flat_map(|objects| &objects.deployments);
-    let Some(deployment) = deployments
-        .into_iter()
-        .find(|deployment| deployment.name() == *target)
-    else {
-        return;
-    };
-    for own in &deployment.object.template.spec.containers {
-        let asked = match resource {
-            Resource::Cpu => own.requests_cpu && own.requests.cpu > MilliCpu(0),
-            Resource::Memory => own.requests_memory,
-        };
-        if !asked && container.is_none_or(|container| container == own.name) {
-            let name = resource.name();
-            let message = format!(
-                "the container {:?} of {target} requests no {name}: its utilization has no value",
-                own.name
-            );
-            advise(
-                context,
-                "H003",
-                at,
-                message,
-                &format!("set resources.requests.{name}, or use AverageValue"),
-            );
-        }
+    for own in without_request(target, resource, container) {
+        let name = resource.name();
+        let message = format!(
+            "the container {:?} of {} requests no {name}: its utilization has no value",
+            own.name,
+            target.name()
+        );
+        let hint = format!("set resources.requests.{name}, or use AverageValue");
+        advise(context, "H003", at, message, &hint);
     }
+}
+
+/// The containers of a Deployment's pods, or the one that is named, that request nothing of a resource.
+pub(super) fn without_request<'a>(
+    target: &'a Deployment,
+    resource: Resource,
+    container: Option<&'a str>,
+) -> impl Iterator<Item = &'a Container> {
+    let containers = target.object.template.spec.containers.iter();
+    containers.filter(move |own| {
+        let asks = match resource {
+            Resource::Cpu => own.requests_cpu && own.requests.cpu > MilliCpu(0),
+            Resource::Memory => own.requests_memory && own.requests.memory > Bytes(0),
+        };
+        !asks && container.is_none_or(|container| container == own.name)
+    })
 }

@@ -13,6 +13,8 @@ mod queries;
 mod scaled_object;
 #[cfg(test)]
 mod tests;
+mod trigger_query;
+mod webhook;
 mod workload;
 
 use std::cell::{OnceCell, RefCell};
@@ -128,6 +130,10 @@ impl<'a> Facts<'a> {
     }
 }
 
+/// What becomes of a field that the release does not have.
+const UNKNOWN_FIELD: &str = "kubectl apply refuses a field that the API server does not know; sent without strict validation, it is \
+                             lost, and nothing says so";
+
 fn advise(
     context: &Context<'_>,
     code: &'static str,
@@ -174,7 +180,8 @@ fn fitted(facts: &Facts<'_>, context: &Context<'_>) {
 fn whole(facts: &Facts<'_>) {
     let context = Context::new(facts.root.file(), String::new(), facts.problems);
     let traffic = &facts.scenario.traffic;
-    if traffic.clients.is_none() && traffic.arrivals.is_empty() {
+    let written = facts.root.at("load.arrivals").is_given();
+    if traffic.clients.is_none() && traffic.arrivals.is_empty() && !written {
         let hint = "add clients as [load.clients] deployment = \"NAMESPACE/NAME\", or arrivals as [[load.arrivals]] \
                     shape = \"constant\", rate = 20";
         advise(
@@ -186,6 +193,7 @@ fn whole(facts: &Facts<'_>) {
         );
     }
     fitted(facts, &context);
+    node_pool::gates(facts, &context);
     let measured_from = facts.scenario.config.hpa.downscale_stabilization;
     let warm_up = facts.scenario.warm_up;
     let scales = facts

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use super::{Facts, advise};
+use super::{Facts, advise, capacity};
 use crate::document::{Context, Cursor, Severity};
-use crate::karpenter::labels::CAPACITY_TYPE;
-use crate::karpenter::node_pool::{ConsolidationPolicy, NodePool, Nodes};
-use crate::karpenter::{CapacityType, Profile};
+use crate::karpenter::disruption::SPOT_TO_SPOT_TYPES;
+use crate::karpenter::labels::{CAPACITY_TYPE, DO_NOT_DISRUPT};
+use crate::karpenter::node_pool::{ConsolidationPolicy, NodePool, Nodes, Reason};
+use crate::karpenter::version::Expiration;
+use crate::karpenter::{CapacityType, Profile, Requirement};
 use crate::manifest::Document;
 use crate::release::Release;
 
@@ -22,8 +24,10 @@ pub(super) fn check(facts: &Facts<'_>, document: &Document, root: &Cursor<'_>) {
         at: root.get("spec"),
     };
     api_version(facts, &rules.context, root);
+    rules.admission();
     rules.releases();
     rules.budgets();
+    rules.do_not_disrupt();
     rules.consolidation();
     rules.limits();
     rules.capacity_types();
@@ -44,6 +48,62 @@ pub(super) fn check_class(facts: &Facts<'_>, document: &Document, root: &Cursor<
         facts,
         &Context::new(&document.file, document.title(), facts.problems),
         root,
+    );
+}
+
+/// Gates and settings of Karpenter that its release does not have.
+pub(super) fn gates(facts: &Facts<'_>, context: &Context<'_>) {
+    let release = facts.scenario.stack.karpenter;
+    let profile = Profile::of(release);
+    let at = |name: &str| facts.root.at("timing.karpenter").get(name);
+    let is_on = |name: &str| at(name).value().and_then(|value| value.text()) == Some("true");
+    for (name, what, has, since) in [
+        (
+            "ignore_preferences",
+            "the setting PREFERENCE_POLICY",
+            profile.preference_policy,
+            "came with 1.4",
+        ),
+        (
+            "best_effort_min_values",
+            "the setting MIN_VALUES_POLICY",
+            profile.min_values_policy,
+            "came with 1.6",
+        ),
+        (
+            "spot_to_spot",
+            "the feature gate SpotToSpotConsolidation",
+            profile.spot_to_spot,
+            "came with 0.34",
+        ),
+    ] {
+        if is_on(name) && !has {
+            gate(
+                context,
+                &at(name),
+                &format!("Karpenter {release} has not {what}: it {since}"),
+            );
+        }
+    }
+    let drift = at("drift");
+    if drift.is_given() && !is_on("drift") && profile.api_v1 {
+        gate(
+            context,
+            &drift,
+            &format!(
+                "Karpenter {release} has not the feature gate Drift: it left with 1.0, and drift is always on"
+            ),
+        );
+    }
+}
+
+fn gate(context: &Context<'_>, at: &Cursor<'_>, message: &str) {
+    advise(
+        context,
+        "N013",
+        at,
+        message,
+        "take it out: a cluster cannot be set up like that",
     );
 }
 
@@ -83,13 +143,7 @@ impl Rules<'_> {
                 "Karpenter {release} does not know {field}: it came with {}.{}",
                 since.major, since.minor
             );
-            advise(
-                &self.context,
-                "N007",
-                at,
-                message,
-                "the API server drops the field, and nothing says so",
-            );
+            advise(&self.context, "N007", at, message, super::UNKNOWN_FIELD);
         }
     }
 
@@ -111,30 +165,68 @@ impl Rules<'_> {
         }
     }
 
-    fn budgets(&self) {
-        for (budget, at) in self
-            .pool
-            .disruption
-            .budgets
-            .iter()
-            .zip(self.at.at("disruption.budgets").items())
-        {
-            if matches!(budget.nodes, Nodes::Count(0) | Nodes::Percent(0)) {
-                let when = if budget.window.is_some() {
-                    "while the budget holds"
-                } else {
-                    "ever"
-                };
+    /// What the release's definition of the object refuses.
+    fn admission(&self) {
+        let release = self.release();
+        if release.since(1, 9) {
+            return;
+        }
+        for requirement in self.at.at("template.spec.requirements").items() {
+            let at = requirement.get("operator");
+            if let Some(operator @ ("Gte" | "Lte")) = at.value().and_then(|value| value.text()) {
                 let message =
-                    format!("no node may be disrupted {when}: none is consolidated or replaced for drift");
-                advise(
-                    &self.context,
-                    "N004",
-                    &at.get("nodes"),
-                    message,
-                    "expiry and interruptions still take nodes",
-                );
+                    format!("Karpenter {release} refuses the operator {operator}: it came with 1.9");
+                let hint = "Gt and Lt with a bound that is one lower or higher say the same";
+                self.context.report(Severity::Error, "E004", &at, message, hint);
             }
+        }
+    }
+
+    fn budgets(&self) {
+        let profile = Profile::of(self.release());
+        let budgets = self.pool.disruption.budgets.iter();
+        let hint = match profile.expiration {
+            Expiration::InLoop => {
+                "interruptions still take nodes, but expiry heeds budgets as well before 1.0"
+            }
+            Expiration::Forceful => "expiry and interruptions still take nodes",
+        };
+        for (budget, at) in budgets.zip(self.at.at("disruption.budgets").items()) {
+            if !profile.budgets || !matches!(budget.nodes, Nodes::Count(0) | Nodes::Percent(0)) {
+                continue;
+            }
+            let when = match budget.window {
+                Some(_) => "while the budget holds",
+                None => "ever",
+            };
+            let reason = |reason: &Reason| match reason {
+                Reason::Empty => "for being empty",
+                Reason::Underutilized => "for bad use",
+                Reason::Drifted => "for drift",
+            };
+            let message = match &*budget.reasons {
+                [] => format!("no node may be disrupted {when}: none is consolidated or replaced for drift"),
+                reasons => {
+                    let reasons: Vec<&str> = reasons.iter().map(reason).collect();
+                    format!("no node may be disrupted {} {when}", reasons.join(" or "))
+                }
+            };
+            advise(&self.context, "N004", &at.get("nodes"), message, hint);
+        }
+    }
+
+    /// An annotation of all nodes.
+    fn do_not_disrupt(&self) {
+        if self
+            .pool
+            .annotations
+            .get(DO_NOT_DISRUPT)
+            .is_some_and(|text| text == "true")
+        {
+            let at = self.at.at("template.metadata.annotations").get(DO_NOT_DISRUPT);
+            let message = "no node of this NodePool is ever consolidated or replaced for drift";
+            let hint = "budgets of 0 nodes say the same, and with a schedule";
+            advise(&self.context, "N002", &at, message, hint);
         }
     }
 
@@ -179,6 +271,15 @@ impl Rules<'_> {
                 "set limits.cpu to what the budget can bear",
             );
         }
+        let wanted = self.pool.template_requirements();
+        let mut types = capacity::launchable(self.facts, &self.pool.name, &wanted).peekable();
+        let some = types.peek().is_some();
+        if some && !types.any(|own| self.pool.limits.admit(&own.capacity)) {
+            let message =
+                "every machine that this NodePool may launch has more than its limits: it never launches any";
+            let hint = "raise the limits, or allow smaller types";
+            advise(&self.context, "N006", &self.at.get("limits"), message, hint);
+        }
     }
 
     /// Whether another NodePool takes the same pods on demand when this one has nothing left.
@@ -207,12 +308,29 @@ impl Rules<'_> {
                 "allow on-demand too, or add a NodePool of less weight that does",
             );
         }
-        let others_gate = self.facts.scenario.config.disruption.spot_to_spot;
         let underutilized = self.pool.disruption.consolidation_policy != ConsolidationPolicy::WhenEmpty;
-        if spot && underutilized && !others_gate {
+        if spot && underutilized {
+            self.spot_to_spot();
+        }
+    }
+
+    fn spot_to_spot(&self) {
+        let at = self.at.get("disruption");
+        if !self.facts.scenario.config.disruption.spot_to_spot {
             let message = "spot nodes are removed if their pods fit elsewhere, but never replaced by cheaper spot nodes";
             let hint = "the feature gate SpotToSpotConsolidation is off (timing.karpenter.spot_to_spot)";
-            advise(&self.context, "N009", &self.at.get("disruption"), message, hint);
+            advise(&self.context, "N009", &at, message, hint);
+            return;
+        }
+        let mut wanted = self.pool.template_requirements();
+        wanted.add(CAPACITY_TYPE, Requirement::only(CapacityType::Spot.as_str()));
+        let types = capacity::launchable(self.facts, &self.pool.name, &wanted).count();
+        if types < SPOT_TO_SPOT_TYPES {
+            let message = format!(
+                "one spot node is replaced by a cheaper one only if there are {SPOT_TO_SPOT_TYPES} cheaper types, and this NodePool has {types} in all"
+            );
+            let hint = "allow more types; several nodes at once are replaced by one without this condition";
+            advise(&self.context, "N009", &at, message, hint);
         }
     }
 }

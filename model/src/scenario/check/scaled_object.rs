@@ -1,10 +1,14 @@
 //! Advice about ScaledObjects.
 
-use super::{Facts, advise};
-use crate::document::{Context, Cursor, Severity};
-use crate::keda::spec::{DEFAULT_MAX_REPLICAS, FallbackBehavior, MetricType, Prometheus, Spec, TriggerKind};
+use super::{Facts, advise, hpa, trigger_query, webhook};
+use crate::document::{Context, Cursor};
+use crate::hpa::Behavior;
+use crate::hpa::spec::SelectPolicy;
+use crate::keda::spec::{
+    DEFAULT_MAX_REPLICAS, FallbackBehavior, MetricType, ScalingModifiers, Spec, TriggerKind,
+};
 use crate::manifest::{Document, ScaledObject};
-use crate::prometheus::{Op, Query};
+use crate::scenario::{Act, Part};
 
 pub(super) fn check(facts: &Facts<'_>, document: &Document, root: &Cursor<'_>) {
     let own = |object: &&ScaledObject| {
@@ -24,18 +28,22 @@ pub(super) fn check(facts: &Facts<'_>, document: &Document, root: &Cursor<'_>) {
         spec: &object.spec,
         at: root.get("spec"),
     };
+    webhook::check(facts, &rules.context, object, &rules.at);
     rules.cooldown();
     rules.polling();
     rules.counts();
     rules.fallback();
+    rules.outage();
     rules.releases();
     rules.several_triggers();
-    super::hpa::behavior(
+    rules.modifiers();
+    hpa::behavior(
+        facts,
         &rules.context,
-        &root.at("spec.advanced.horizontalPodAutoscalerConfig.behavior"),
+        &rules.behavior(),
         object.spec.advanced.behavior.as_ref(),
     );
-    super::hpa::same_target(
+    hpa::same_target(
         facts,
         &rules.context,
         &root.at("spec.scaleTargetRef"),
@@ -47,25 +55,27 @@ pub(super) fn check(facts: &Facts<'_>, document: &Document, root: &Cursor<'_>) {
         for (trigger, at) in object.spec.triggers.iter().zip(&triggers) {
             match &trigger.kind {
                 TriggerKind::Prometheus(prometheus) => {
-                    rules.activation(prometheus, at);
-                    rules.query(prometheus, at);
-                    rules.threshold(prometheus, trigger.metric_type, object, at);
-                }
-                TriggerKind::Resource {
-                    resource,
-                    container,
-                    target,
-                } => {
-                    let asked = super::hpa::Asked {
-                        resource: *resource,
-                        container: container.as_deref(),
-                        target,
+                    rules.activation(at);
+                    let looks = trigger_query::Trigger {
+                        facts,
+                        context: &rules.context,
+                        prometheus,
+                        at: at.get("metadata"),
                     };
-                    super::hpa::resource_metric(facts, &rules.context, at, &object.target, asked);
+                    looks.query(rules.rests_at_zero());
+                    let per_pod = trigger.metric_type == MetricType::AverageValue;
+                    if per_pod && rules.formula().is_none() && object.target == facts.scenario.roles.server {
+                        looks.threshold();
+                    }
+                }
+                TriggerKind::Resource { resource, .. } => {
+                    hpa::of_memory(facts, &rules.context, at, &object.target, *resource);
                 }
                 TriggerKind::Cron(_) => {}
             }
-            rules.target_type(trigger.metric_type, at);
+            if rules.formula().is_none() {
+                rules.target_type(trigger.metric_type, &at.get("metricType"));
+            }
         }
     }
 }
@@ -88,34 +98,49 @@ impl Rules<'_> {
         self.spec.min_replica_count.unwrap_or(0)
     }
 
+    fn rests_at_zero(&self) -> bool {
+        self.spec.idle_replica_count.unwrap_or(self.min()) == 0
+    }
+
+    /// What makes one metric of all triggers, if the release has it.
+    fn formula(&self) -> Option<&ScalingModifiers> {
+        let modifiers = self.spec.advanced.scaling_modifiers.as_ref();
+        modifiers.filter(|_| self.facts.scenario.stack.keda >= 12)
+    }
+
+    fn behavior(&self) -> Cursor<'_> {
+        self.at.at("advanced.horizontalPodAutoscalerConfig.behavior")
+    }
+
     fn cooldown(&self) {
-        let min = self.min();
-        if self.at.get("cooldownPeriod").is_given() && !self.deactivates() {
-            let message = format!("cooldownPeriod has no effect with minReplicaCount {min}");
-            let hint = "scaling in above zero waits for advanced.horizontalPodAutoscalerConfig.behavior.scaleDown\
-                        .stabilizationWindowSeconds, 300 s if unset";
-            advise(
-                &self.context,
-                "K001",
-                &self.at.get("cooldownPeriod"),
-                message,
-                hint,
+        let at = self.at.get("cooldownPeriod");
+        let default = self.facts.scenario.config.hpa.downscale_stabilization;
+        if at.is_given() && !self.deactivates() {
+            let message = format!("cooldownPeriod has no effect with minReplicaCount {}", self.min());
+            let hint = format!(
+                "scaling in above zero waits for advanced.horizontalPodAutoscalerConfig.behavior.scaleDown\
+                 .stabilizationWindowSeconds, {} s if unset",
+                default.as_secs()
             );
+            advise(&self.context, "K001", &at, message, &hint);
         }
-        if self.at.get("cooldownPeriod").is_given()
-            && self.deactivates()
-            && self.spec.advanced.behavior.is_some()
-        {
-            let message =
-                "deactivation jumps from any number of replicas to zero, past the behavior's limits";
-            let hint = "choose a cooldownPeriod longer than the pauses of the load";
-            advise(
-                &self.context,
-                "K002",
-                &self.at.get("cooldownPeriod"),
-                message,
-                hint,
+        let cooldown = self.spec.cooldown_period;
+        let holds_longer = |behavior: &Behavior| {
+            let down = &behavior.scale_down;
+            let window = down.stabilization_window.unwrap_or(default);
+            window > cooldown || down.policies.is_some() || down.select_policy == Some(SelectPolicy::Disabled)
+        };
+        let behavior = self.spec.advanced.behavior.as_ref();
+        let surprises = behavior.is_some_and(|behavior| at.is_given() || holds_longer(behavior));
+        if self.deactivates() && surprises {
+            let message = format!(
+                "after {} s without activity deactivation jumps from any number of replicas to {}, past the behavior's limits",
+                cooldown.as_secs(),
+                self.spec.idle_replica_count.unwrap_or(0)
             );
+            let place = if at.is_given() { at } else { self.behavior() };
+            let hint = "choose a cooldownPeriod longer than the pauses of the load";
+            advise(&self.context, "K002", &place, message, hint);
         }
     }
 
@@ -128,8 +153,11 @@ impl Rules<'_> {
         let at = self.at.get("pollingInterval");
         if at.is_given() && !self.deactivates() && !cached {
             let message = "pollingInterval does not change how fast replicas follow the metric";
-            let hint = "the HPA asks at each of its syncs, every 15 s; only useCachedMetrics makes it wait for polls";
-            advise(&self.context, "K003", &at, message, hint);
+            let hint = format!(
+                "the HPA asks at each of its syncs, every {} s; only useCachedMetrics makes it wait for polls",
+                self.facts.scenario.config.hpa.sync_period.as_secs_f64()
+            );
+            advise(&self.context, "K003", &at, message, &hint);
         }
     }
 
@@ -162,15 +190,34 @@ impl Rules<'_> {
         }
     }
 
-    fn activation(&self, _: &Prometheus, at: &Cursor<'_>) {
+    fn activation(&self, at: &Cursor<'_>) {
         let at = at.at("metadata.activationThreshold");
-        if at.is_given() && !self.deactivates() {
-            let message = format!(
-                "activationThreshold has no effect with minReplicaCount {}",
-                self.min()
-            );
-            let hint = "it decides only between zero and one; the threshold decides the rest";
+        if at.is_given() && self.formula().is_some() {
+            let message = "activationThreshold is not read beside a formula";
+            let hint = "advanced.scalingModifiers.activationTarget is compared with what the formula makes";
             advise(&self.context, "K005", &at, message, hint);
+        } else {
+            self.decides_activation("activationThreshold", &at, "the threshold decides the rest");
+        }
+    }
+
+    /// What is said of the composite metric instead of the triggers'.
+    fn modifiers(&self) {
+        let Some(modifiers) = self.formula() else { return };
+        let at = self.at.at("advanced.scalingModifiers");
+        self.decides_activation(
+            "activationTarget",
+            &at.get("activationTarget"),
+            "the target decides the rest",
+        );
+        self.target_type(modifiers.metric_type, &at.get("metricType"));
+    }
+
+    fn decides_activation(&self, field: &str, at: &Cursor<'_>, rest: &str) {
+        if at.is_given() && !self.deactivates() {
+            let message = format!("{field} has no effect with minReplicaCount {}", self.min());
+            let hint = format!("it decides only between zero and one; {rest}");
+            advise(&self.context, "K005", at, message, &hint);
         }
     }
 
@@ -178,10 +225,7 @@ impl Rules<'_> {
         let Some(fallback) = &self.spec.fallback else {
             return;
         };
-        let ignores = self.spec.triggers.iter().any(|trigger| {
-            matches!(&trigger.kind, TriggerKind::Prometheus(prometheus) if prometheus.ignore_null_values)
-        });
-        if ignores {
+        if self.takes_nothing_for_zero().next().is_some() {
             let message = "fallback does not help against a query that answers nothing: that counts as 0";
             let hint = "ignoreNullValues: \"false\" makes an empty answer an error";
             advise(&self.context, "K006", &self.at.get("fallback"), message, hint);
@@ -215,6 +259,39 @@ impl Rules<'_> {
         }
     }
 
+    /// The places of the triggers to which an empty answer is 0.
+    fn takes_nothing_for_zero(&self) -> impl Iterator<Item = usize> {
+        let triggers = self.spec.triggers.iter().enumerate();
+        let asks =
+            |kind: &TriggerKind| matches!(kind, TriggerKind::Prometheus(own) if own.ignore_null_values);
+        triggers
+            .filter(move |(_, trigger)| asks(&trigger.kind))
+            .map(|(place, _)| place)
+    }
+
+    /// After a stop of Prometheus the first answers are empty, and meanwhile the HPA has forgotten what was wanted.
+    fn outage(&self) {
+        let mut actions = self.facts.scenario.actions.iter();
+        let stops = actions.any(|action| matches!(action.act, Act::Stop(Part::Prometheus)));
+        if self.spec.fallback.is_some() || !stops {
+            return;
+        }
+        for place in self.takes_nothing_for_zero() {
+            let message = "when Prometheus is back, its first answers are empty and count as 0: the target shrinks under load";
+            let hint = "ignoreNullValues: \"false\" makes an empty answer an error, at which the HPA stays where it is";
+            let items = self.at.get("triggers").items();
+            if let Some(at) = items.get(place) {
+                advise(
+                    &self.context,
+                    "K006",
+                    &at.at("metadata.ignoreNullValues"),
+                    message,
+                    hint,
+                );
+            }
+        }
+    }
+
     /// Fields that the release does not know.
     fn releases(&self) {
         let spec = self.spec;
@@ -227,24 +304,14 @@ impl Rules<'_> {
         if spec.advanced.scaling_modifiers.is_some() {
             self.too_new(&self.at.at("advanced.scalingModifiers"), "scalingModifiers", 12);
         }
+        for at in ["scaleUp", "scaleDown"].map(|key| self.behavior().get(key).get("tolerance")) {
+            if at.is_given() {
+                self.too_new(&at, "a behavior's tolerance", 18);
+            }
+        }
         for trigger in self.at.get("triggers").items() {
             if trigger.at("metadata.timeout").is_given() {
                 self.too_new(&trigger.at("metadata.timeout"), "timeout of a trigger", 17);
-            }
-            let of_resource = matches!(
-                trigger.get("type").value().and_then(|kind| kind.text()),
-                Some("cpu" | "memory")
-            );
-            let former = trigger.at("metadata.type");
-            if of_resource && former.is_given() && self.facts.scenario.stack.keda >= 18 {
-                // kedacore/keda 2.18 pkg/scalers/cpu_memory_scaler.go
-                let message = format!(
-                    "KEDA 2.{} refuses metadata.type: it left with 2.18",
-                    self.facts.scenario.stack.keda
-                );
-                let hint = "write metricType: Utilization or AverageValue beside the trigger's type";
-                self.context
-                    .report(Severity::Error, "E004", &former, message, hint);
             }
         }
     }
@@ -253,13 +320,7 @@ impl Rules<'_> {
         let release = self.facts.scenario.stack.keda;
         if release < since {
             let message = format!("KEDA 2.{release} does not know {field}: it came with 2.{since}");
-            advise(
-                &self.context,
-                "K008",
-                at,
-                message,
-                "the API server drops the field, and nothing says so",
-            );
+            advise(&self.context, "K008", at, message, super::UNKNOWN_FIELD);
         }
     }
 
@@ -278,140 +339,7 @@ impl Rules<'_> {
         if metric_type == MetricType::Value {
             let message = "metricType Value: the threshold is for the total, and the ready pods are scaled by the ratio";
             let hint = "use AverageValue if the threshold is meant per pod: a total does not shrink as pods are added";
-            advise(&self.context, "K010", &at.get("metricType"), message, hint);
+            advise(&self.context, "K010", at, message, hint);
         }
-    }
-
-    fn query(&self, prometheus: &Prometheus, at: &Cursor<'_>) {
-        let scenario = self.facts.scenario;
-        let at = at.at("metadata.query");
-        let Ok(query) = scenario.query(&prometheus.query) else {
-            return;
-        };
-        super::queries::exposed(self.facts, &self.context, &at, &query);
-        let is_traefik = |metric: &str| metric.starts_with("traefik_");
-        let metrics = || query.metrics();
-        let proxies = self.facts.proxies();
-        if !query.is_single() && metrics().any(is_traefik) {
-            let message = if proxies > 1 {
-                format!(
-                    "without sum() this query has an element for each of {proxies} Traefik pods, and KEDA takes only one"
-                )
-            } else {
-                "without sum() a second Traefik pod, method or protocol makes this query fail".to_owned()
-            };
-            advise(&self.context, "K011", &at, message, "wrap it: sum(…)");
-        }
-        if self.min() == 0 && self.only_served(&query) {
-            let message = "scaling from zero waits for served requests, which nobody serves at zero";
-            let hint = "count arrivals, for example traefik_entrypoint_requests_total, or keep one replica";
-            advise(&self.context, "K012", &at, message, hint);
-        }
-        self.service_label(&query, &at);
-        self.window(&query, &at);
-    }
-
-    /// Whether a query looks at nothing but what Traefik's service counters have.
-    fn only_served(&self, query: &Query) -> bool {
-        let of_service = |metric: &str| metric.starts_with("traefik_service_");
-        let mut metrics = query
-            .selectors()
-            .iter()
-            .map(|selector| selector.metric())
-            .peekable();
-        metrics.peek().is_some() && metrics.all(|metric| metric.is_some_and(of_service))
-    }
-
-    /// A service label that Traefik never writes selects nothing, and nothing counts as 0.
-    fn service_label(&self, query: &Query, at: &Cursor<'_>) {
-        let own = &self.facts.scenario.traffic.traefik.service;
-        for selector in query.selectors() {
-            let of_service = selector
-                .metric()
-                .is_some_and(|metric| metric.starts_with("traefik_service_"));
-            let matcher = selector.matchers.iter().find(|matcher| matcher.name == "service");
-            if let Some(matcher) = matcher.filter(|matcher| of_service && !matcher.matches(own)) {
-                let message = match matcher.op {
-                    Op::Equal => format!(
-                        "no series has service={:?}: Traefik calls it {own:?}",
-                        matcher.value
-                    ),
-                    _ => format!("service {matcher} leaves out {own:?}, the only service here"),
-                };
-                advise(
-                    &self.context,
-                    "K013",
-                    at,
-                    message,
-                    "an empty answer counts as 0, and the target shrinks to its minimum",
-                );
-            }
-        }
-    }
-
-    fn window(&self, query: &Query, at: &Cursor<'_>) {
-        let interval = self
-            .facts
-            .scenario
-            .config
-            .prometheus
-            .interval(crate::prometheus::Job::KubernetesPods);
-        let interval_ms = i64::try_from(interval.as_millis()).unwrap_or(i64::MAX);
-        let shortest = query
-            .selectors()
-            .iter()
-            .filter_map(|selector| selector.range)
-            .min();
-        if let Some(range) = shortest.filter(|range| *range < interval_ms.saturating_mul(2)) {
-            let never = if range < interval_ms {
-                "never"
-            } else {
-                "not always"
-            };
-            let message = format!(
-                "a range of {} s {never} holds two samples of a scrape every {} s",
-                range / 1000,
-                interval.as_secs()
-            );
-            advise(
-                &self.context,
-                "P001",
-                at,
-                message,
-                "a rate needs two: take at least twice the scrape interval",
-            );
-        }
-    }
-
-    fn threshold(
-        &self,
-        prometheus: &Prometheus,
-        metric_type: MetricType,
-        object: &ScaledObject,
-        at: &Cursor<'_>,
-    ) {
-        let about_server = object.target == self.facts.scenario.roles.server;
-        let Ok(query) = self.facts.scenario.query(&prometheus.query) else {
-            return;
-        };
-        let tolerance = self.facts.scenario.config.hpa.tolerance;
-        let per_pod = metric_type == MetricType::AverageValue && self.only_served(&query);
-        let Some(capacity) = self.facts.pod_capacity().filter(|_| about_server && per_pod) else {
-            return;
-        };
-        let threshold = prometheus.threshold;
-        let message = if capacity < threshold * (1.0 - tolerance) {
-            format!(
-                "a pod serves at most {capacity:.1} a second, below the threshold of {threshold}: full pods are scaled in"
-            )
-        } else if capacity <= threshold * (1.0 + tolerance) {
-            format!(
-                "a pod serves at most {capacity:.1} a second, within the tolerance of the threshold of {threshold}: full pods never scale out"
-            )
-        } else {
-            return;
-        };
-        let hint = "served requests stop growing when pods are full: keep the threshold well below what a pod can serve";
-        advise(&self.context, "K014", &at.at("metadata.threshold"), message, hint);
     }
 }

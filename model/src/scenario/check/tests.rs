@@ -1,8 +1,12 @@
 //! Each rule speaks where it should, and only there.
 
+mod keda;
+mod nodes;
+mod workloads;
+
 use std::collections::BTreeSet;
 
-use crate::document::{Severity, Source};
+use crate::document::{Report, Severity, Source};
 use crate::scenario::{Files, load};
 
 const SCENARIO: &str = r#"
@@ -136,7 +140,25 @@ fn codes(scaler: &str, sets: &[&str]) -> BTreeSet<&'static str> {
     codes_of(SCENARIO, scaler, sets)
 }
 
+/// Where a field begins with a dot it is one of this object's spec.
+fn codes_of_spec(scaler: &str, object: &str, sets: &[&str]) -> BTreeSet<&'static str> {
+    let whole = |set: &&str| match set.starts_with('.') {
+        true => format!("{object}: spec{set}"),
+        false => (*set).to_owned(),
+    };
+    let sets: Vec<String> = sets.iter().map(whole).collect();
+    codes(scaler, &sets.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
 fn codes_of(scenario: &str, scaler: &str, sets: &[&str]) -> BTreeSet<&'static str> {
+    let report = report(scenario, scaler, sets);
+    let errors = report.problems.iter().filter(|p| p.severity == Severity::Error);
+    let wrong: Vec<_> = errors.filter(|p| !matches!(p.code, "E013" | "E014")).collect();
+    assert!(wrong.is_empty(), "{sets:?}\n{report}");
+    report.problems.iter().map(|problem| problem.code).collect()
+}
+
+fn report(scenario: &str, scaler: &str, sets: &[&str]) -> Report {
     let source = |path: &str, text: &str| Source {
         path: path.to_owned(),
         text: text.to_owned(),
@@ -151,16 +173,9 @@ fn codes_of(scenario: &str, scaler: &str, sets: &[&str]) -> BTreeSet<&'static st
         traces: Vec::new(),
     };
     let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
-    let report = match load(&files, &sets) {
-        Ok((_, report)) => report,
-        Err(report) => {
-            let errors = report.problems.iter().filter(|p| p.severity == Severity::Error);
-            let wrong: Vec<_> = errors.filter(|p| !matches!(p.code, "E013" | "E014")).collect();
-            assert!(wrong.is_empty(), "{sets:?}\n{report}");
-            report
-        }
-    };
-    report.problems.iter().map(|problem| problem.code).collect()
+    match load(&files, &sets) {
+        Ok((_, report)) | Err(report) => report,
+    }
 }
 
 #[test]
@@ -169,368 +184,14 @@ fn nothing_is_said_about_what_is_plain() {
     assert_eq!(codes(HPA, &[]), BTreeSet::new());
 }
 
-/// A change that makes a rule speak, and one like it that does not.
-#[test]
-fn rules_about_scaled_objects() {
-    let check = |code: &str, fires: &[&str], silent: &[&str]| {
-        let with = |sets: &[&str]| {
-            let sets: Vec<String> = sets
-                .iter()
-                .map(|set| {
-                    if set.starts_with('.') {
-                        format!("ScaledObject/web: spec{set}")
-                    } else {
-                        (*set).to_owned()
-                    }
-                })
-                .collect();
-            codes(
-                SCALED_OBJECT,
-                &sets.iter().map(String::as_str).collect::<Vec<_>>(),
-            )
-        };
-        assert!(with(fires).contains(code), "{code} is silent: {:?}", with(fires));
-        assert!(!with(silent).contains(code), "{code} speaks: {:?}", with(silent));
-    };
-    let query = |query: &str| format!(".triggers[0].metadata.query={query}");
-    let from_zero = ".minReplicaCount=0";
-    check(
-        "K001",
-        &[".cooldownPeriod=30"],
-        &[".cooldownPeriod=30", from_zero],
-    );
-    check("K001", &[".initialCooldownPeriod=30"], &[]);
-    check("K002", &[".cooldownPeriod=30", from_zero], &[from_zero]);
-    check(
-        "K003",
-        &[".pollingInterval=5"],
-        &[".pollingInterval=5", ".triggers[0].useCachedMetrics=true"],
-    );
-    assert!(codes(&SCALED_OBJECT.replace("  maxReplicaCount: 20\n", ""), &[]).contains("K004"));
-    check(
-        "K005",
-        &[".triggers[0].metadata.activationThreshold='5'"],
-        &[from_zero],
-    );
-    check(
-        "K006",
-        &[".fallback={failureThreshold=3,replicas=5}"],
-        &[
-            ".fallback={failureThreshold=3,replicas=5}",
-            ".triggers[0].metadata.ignoreNullValues='false'",
-        ],
-    );
-    let fallback = ".fallback={failureThreshold=3,replicas=5}";
-    check("K007", &[fallback, "stack.keda=2.12"], &[fallback]);
-    check(
-        "K008",
-        &[from_zero, ".initialCooldownPeriod=30", "stack.keda=2.12"],
-        &[from_zero, ".initialCooldownPeriod=30"],
-    );
-    check(
-        "K008",
-        &[".triggers[0].metadata.timeout='500'", "stack.keda=2.16"],
-        &[".triggers[0].metadata.timeout='500'"],
-    );
-    let cpu = ".triggers[1]={type='cpu',metricType='Utilization',metadata={value='50'}}";
-    check("K009", &[cpu], &[]);
-    check(
-        "K010",
-        &[".triggers[0].metricType='Value'"],
-        &[".triggers[0].metricType='AverageValue'"],
-    );
-    let bare = query("rate(traefik_service_requests_total{service=\"shop-web-80@kubernetes\"}[2m])");
-    check(
-        "K011",
-        &[&bare],
-        &[&query(
-            "max(rate(traefik_service_requests_total{service=\"shop-web-80@kubernetes\"}[2m]))",
-        )],
-    );
-    let durations = "rate(traefik_service_request_duration_seconds_bucket[2m])";
-    check(
-        "K011",
-        &[&query(&format!(
-            "histogram_quantile(0.95, sum by (le, code) ({durations}))"
-        ))],
-        &[&query(&format!(
-            "histogram_quantile(0.95, sum by (le) ({durations}))"
-        ))],
-    );
-    let arrivals = query("sum(rate(traefik_entrypoint_requests_total{entrypoint=\"web\"}[2m]))");
-    check("K012", &[from_zero], &[from_zero, &arrivals]);
-    let other = query("sum(rate(traefik_service_requests_total{service=\"shop-web-http@kubernetes\"}[2m]))");
-    check(
-        "K013",
-        &[&other],
-        &[&query(
-            "sum(rate(traefik_service_requests_total{service=~\"shop-.*\"}[2m]))",
-        )],
-    );
-    // A pod serves 1 / 0.02 = 50 a second.
-    check(
-        "K014",
-        &[".triggers[0].metadata.threshold=60"],
-        &[".triggers[0].metadata.threshold=40"],
-    );
-    check(
-        "K014",
-        &[".triggers[0].metadata.threshold=48"],
-        &[".triggers[0].metadata.threshold=48", &arrivals],
-    );
-    let short = query("sum(rate(traefik_service_requests_total{service=\"shop-web-80@kubernetes\"}[1m]))");
-    check(
-        "P001",
-        &[&short],
-        &[&short, "timing.prometheus.scrape_interval=15s"],
-    );
-    check("H001", &[".advanced={}"], &[]);
-    check(
-        "H004",
-        &[".advanced.horizontalPodAutoscalerConfig.behavior.scaleDown.stabilizationWindowSeconds=0"],
-        &[],
-    );
-    check(
-        "P002",
-        &["Deployment/traefik: spec.template.metadata.annotations={}"],
-        &[],
-    );
-    check(
-        "P002",
-        &["dashboard.pods='count(kube_pod_info)'"],
-        &[
-            "dashboard.pods='count(kube_pod_info)'",
-            "Deployment/load: spec.template.metadata.labels[app.kubernetes.io/name]='kube-state-metrics'",
-        ],
-    );
-    let own = "sum by (pod) (rate(http_requests_total[2m]))";
-    check(
-        "P002",
-        &[&query(own)],
-        &[&query("sum(rate(container_cpu_usage_seconds_total[2m]))")],
-    );
-    check(
-        "P002",
-        &[&format!("metric.rate='{own}'")],
-        &["metric.rate='sum(rate(traefik_entrypoint_requests_total[2m]))'"],
-    );
-    // From Traefik 3.0 on there is another name for it.
-    let open = query("sum(traefik_service_open_connections)");
-    check("P002", &[&open], &[&open, "stack.traefik=2.11"]);
-    check(
-        "W006",
-        &[
-            "stack.kubernetes=1.33",
-            "Deployment/web: spec.template.spec.resources.requests.cpu=1",
-        ],
-        &["Deployment/web: spec.template.spec.resources.requests.cpu=1"],
-    );
-    let sidecar = "Deployment/web: spec.template.spec.initContainers=\
-        [{name = 'log', image = 'log:1', restartPolicy = 'Always'}]";
-    check(
-        "W006",
-        &["stack.kubernetes=1.28", sidecar],
-        &["stack.kubernetes=1.29", sidecar],
-    );
-    check("W007", &["stack.karpenter=1.15"], &["stack.karpenter=1.14.7"]);
-    check("S002", &["warm_up=30s"], &[]);
-}
-
-/// Sets a field of the Deployment web to a manifest that an action applies.
-#[test]
-fn rules_about_hpas_and_workloads() {
-    let check = |code: &str, fires: &[&str], silent: &[&str]| {
-        assert!(
-            codes(HPA, fires).contains(code),
-            "{code} is silent: {:?}",
-            codes(HPA, fires)
-        );
-        assert!(
-            !codes(HPA, silent).contains(code),
-            "{code} speaks: {:?}",
-            codes(HPA, silent)
-        );
-    };
-    check(
-        "H003",
-        &["Deployment/web: spec.template.spec.containers[0].resources={}"],
-        &[],
-    );
-    check(
-        "H005",
-        &[
-            "HorizontalPodAutoscaler/web: spec.behavior.scaleUp.tolerance='50m'",
-            "stack.kubernetes=1.34",
-        ],
-        &["HorizontalPodAutoscaler/web: spec.behavior.scaleUp.tolerance='50m'"],
-    );
-    check(
-        "W005",
-        &["HorizontalPodAutoscaler/web: spec.metrics[0].resource.name=memory"],
-        &[
-            "HorizontalPodAutoscaler/web: spec.metrics[0].resource.name=memory",
-            "service.memory.idle=64Mi",
-        ],
-    );
-    check(
-        "N002",
-        &["Deployment/web: spec.template.metadata.annotations[karpenter.sh/do-not-disrupt]='true'"],
-        &["Deployment/web: spec.template.metadata.annotations[karpenter.sh/do-not-disrupt]='false'"],
-    );
-    check("N003", &["PodDisruptionBudget/web: spec.maxUnavailable=0"], &[]);
-    check(
-        "N003",
-        &["PodDisruptionBudget/web: spec={minAvailable=1,selector={matchLabels={app='web'}}}"],
-        &[
-            "PodDisruptionBudget/web: spec={minAvailable=1,selector={matchLabels={app='web'}}}",
-            "HorizontalPodAutoscaler/web: spec.minReplicas=2",
-        ],
-    );
-    let spread = "Deployment/web: spec.template.spec.topologySpreadConstraints[0]=\
-                  {maxSkew=1,topologyKey='topology.kubernetes.io/zone',whenUnsatisfiable='DoNotSchedule'}";
-    check(
-        "N010",
-        &[spread],
-        &[&spread.replace("DoNotSchedule", "ScheduleAnyway")],
-    );
-    let keda = "Deployment/load: spec.template.spec.containers[0].image='ghcr.io/kedacore/keda:2.20.0'";
-    let tainted = "node_group[0].taints=['only=system:NoSchedule']";
-    check("N012", &[keda, tainted], &[keda]);
-    check("N012", &[keda, tainted], &[tainted]);
-    let tolerated = "Deployment/load: spec.template.spec.tolerations[0]={operator='Exists'}";
-    check("N012", &[keda, tainted], &[keda, tainted, tolerated]);
-    let action = "action[0]={at='10m',apply='manifests/web.yaml'}";
-    check("H006", &[action, "Deployment/web: spec.replicas=3"], &[action]);
-    check(
-        "W004",
-        &["action[0]={at='40m',scale='shop/load',replicas=5}"],
-        &["action[0]={at='20m',scale='shop/load',replicas=5}"],
-    );
-    assert!(codes(&format!("{HPA}---{SCALED_OBJECT}"), &[]).contains("E013"));
-}
-
-#[test]
-fn rules_about_node_pools() {
-    let check = |code: &str, fires: &[&str], silent: &[&str]| {
-        let with = |sets: &[&str]| {
-            let sets: Vec<String> = sets
-                .iter()
-                .map(|set| {
-                    if set.starts_with('.') {
-                        format!("NodePool/default: spec{set}")
-                    } else {
-                        (*set).to_owned()
-                    }
-                })
-                .collect();
-            codes(HPA, &sets.iter().map(String::as_str).collect::<Vec<_>>())
-        };
-        assert!(with(fires).contains(code), "{code} is silent: {:?}", with(fires));
-        assert!(!with(silent).contains(code), "{code} speaks: {:?}", with(silent));
-    };
-    let gpu = "Deployment/web: spec.template.spec.containers[0].resources.limits[nvidia.com/gpu]=1";
-    let categories = ".template.spec.requirements[1].values=['g']";
-    check("N001", &[gpu], &[gpu, categories]);
-    check(
-        "N001",
-        &[
-            "Deployment/web: spec.template.spec.nodeSelector.disk='fast'",
-            "node_group[0].labels.disk='slow'",
-        ],
-        &[
-            "Deployment/web: spec.template.spec.nodeSelector.disk='fast'",
-            ".template.metadata.labels.disk='fast'",
-        ],
-    );
-    check(
-        "N001",
-        &[
-            "node_group[0].taints=['only=system:NoSchedule']",
-            ".template.spec.taints[0]={key='only',effect='NoSchedule'}",
-        ],
-        &["node_group[0].taints=['only=system:NoSchedule']"],
-    );
-    check(
-        "N004",
-        &[".disruption.budgets[0].nodes='0'"],
-        &[".disruption.budgets[0].nodes='1'"],
-    );
-    check(
-        "N005",
-        &[".disruption.consolidateAfter='0s'"],
-        &[
-            ".disruption.consolidateAfter='0s'",
-            ".disruption.consolidationPolicy='WhenEmpty'",
-        ],
-    );
-    check("N005", &[".disruption.consolidateAfter='Never'"], &[]);
-    check("N006", &[".limits={}"], &[]);
-    check("N007", &[".replicas=2", "stack.karpenter=1.5"], &[".replicas=2"]);
-    check(
-        "N008",
-        &[".template.spec.requirements[0].values=['spot']"],
-        &[".template.spec.requirements[0].values=['spot','on-demand']"],
-    );
-    let on_demand = NODE_POOL
-        .split("---")
-        .next()
-        .expect("a NodePool")
-        .replace("metadata: {name: default}", "metadata: {name: other}");
-    let with_other = |other: &str| {
-        codes(
-            &format!("{HPA}---{other}"),
-            &[
-                "NodePool/default: spec.template.spec.requirements[0].values=['spot']",
-                "NodePool/default: spec.weight=10",
-            ],
-        )
-    };
-    assert!(!with_other(&on_demand).contains("N008"), "there is a way out");
-    let reserved = on_demand.replace(
-        "      requirements:",
-        "      taints: [{key: only, effect: NoSchedule}]\n      requirements:",
-    );
-    for other in [
-        reserved,
-        on_demand.replace("[on-demand]", "[spot]"),
-        on_demand.replace("  limits:", "  weight: 20\n  limits:"),
-    ] {
-        assert!(with_other(&other).contains("N008"), "{other}");
-    }
-    check(
-        "N011",
-        &[".template.spec.requirements[1].values=['c','t']"],
-        &[
-            ".template.spec.requirements[1].values=['c','t']",
-            ".template.spec.requirements[2]={key='karpenter.k8s.aws/instance-family',operator='In',values=['c7i']}",
-        ],
-    );
-    check(
-        "N011",
-        &["node_group[0].instance_type='t3.large'"],
-        &["node_group[0].instance_type='m5.large'"],
-    );
-    let family = ".template.spec.requirements[2]={key='karpenter.k8s.aws/instance-family',operator='In',values=['g4dn']}";
-    let times = ["service.gpu.other=0.02", "service.gpu.time.T4=0.01"];
-    check(
-        "S003",
-        &[gpu, categories, times[0], times[1]],
-        &[gpu, categories, times[0], times[1], family],
-    );
-    check(
-        "S003",
-        &[gpu, categories, family, times[0]],
-        &[gpu, categories, family],
-    );
-    let spot = ".template.spec.requirements[0].values=['spot','on-demand']";
-    check("N009", &[spot], &[spot, "timing.karpenter.spot_to_spot=true"]);
-    check("E014", &["stack.karpenter=0.32"], &["stack.karpenter=1.0"]);
-    let al2 = "EC2NodeClass/default: spec.amiSelectorTerms[0].alias='al2@latest'";
-    check(
-        "W008",
-        &[al2, "stack.kubernetes=1.33"],
-        &[al2, "stack.kubernetes=1.32"],
-    );
+/// What the advice of a code says, and its hint.
+fn told(scaler: &str, code: &str, sets: &[&str]) -> String {
+    report(SCENARIO, scaler, sets)
+        .problems
+        .iter()
+        .find(|problem| problem.code == code)
+        .map(ToString::to_string)
+        .unwrap_or_default()
 }
 
 #[test]
@@ -569,10 +230,42 @@ fn a_scenario_without_load_is_told_so() {
     );
 }
 
+/// A trace that cannot be read is one problem, told as what it is.
+#[test]
+fn a_bad_trace_is_told_as_such() {
+    let (before, rest) = SCENARIO.split_once("[load.clients]").expect("clients");
+    let (_, after) = rest.split_once("[service]").expect("a service");
+    let arrivals = "[[load.arrivals]]\nshape = \"trace\"\ntrace = \"traces/day.csv\"\n";
+    let source = |path: &str, text: &str| Source {
+        path: path.to_owned(),
+        text: text.to_owned(),
+    };
+    for (lines, expected) in [
+        ("1767225600,10\n1767225660,20\n", "up to 1e9, not 1767225600"),
+        ("0,10\n0,20\n", "times must rise, and 0 does not"),
+        ("-5,10\n", "from the start of the run"),
+        ("0,-3\n", "not at -3"),
+    ] {
+        let files = Files {
+            scenario: source("scenario.toml", &format!("{before}{arrivals}[service]{after}")),
+            manifests: vec![source("manifests/web.yaml", WORKLOADS)],
+            traces: vec![source("traces/day.csv", lines)],
+        };
+        let report = load(&files, &[]).expect_err("it is refused");
+        let told: Vec<String> = report.problems.iter().map(ToString::to_string).collect();
+        assert!(told.len() == 1 && told[0].contains(expected), "{told:?}");
+    }
+}
+
 /// Every piece of advice that can be given is tried above.
 #[test]
 fn every_code_of_advice_has_a_case() {
-    let text = include_str!("tests.rs");
+    let text = concat!(
+        include_str!("tests.rs"),
+        include_str!("tests/keda.rs"),
+        include_str!("tests/nodes.rs"),
+        include_str!("tests/workloads.rs"),
+    );
     for (code, _) in crate::scenario::codes() {
         let advice = !code.starts_with('E') && !matches!(code, "W001" | "W002" | "W003");
         assert!(

@@ -1,8 +1,9 @@
 //! Advice about Deployments and PodDisruptionBudgets.
 
-use super::{Facts, advise};
-use crate::api::{Budget, IntOrPercent};
-use crate::document::{Context, Cursor};
+use super::{Deployment, Facts, advise};
+use crate::api::{Budget, IntOrPercent, PodDisruptionBudget};
+use crate::document::{Context, Cursor, go_duration};
+use crate::karpenter::Profile;
 use crate::karpenter::labels::DO_NOT_DISRUPT;
 use crate::manifest::Document;
 use crate::scenario::ObjectName;
@@ -30,30 +31,13 @@ fn scaled_to(facts: &Facts<'_>, target: &ObjectName) -> Option<i32> {
 pub(super) fn check(facts: &Facts<'_>, document: &Document, root: &Cursor<'_>) {
     let context = Context::new(&document.file, document.title(), facts.problems);
     let name = name_of(document);
-    let annotation = root.at("spec.template.metadata.annotations").get(DO_NOT_DISRUPT);
-    if annotation
-        .value()
-        .and_then(|value| value.text())
-        .is_some_and(|text| text != "false")
-    {
-        let message = "nodes with one of these pods are never consolidated";
-        advise(
-            &context,
-            "N002",
-            &annotation,
-            message,
-            "one such pod keeps a whole node, however empty",
-        );
-    }
+    do_not_disrupt(&context, root, facts);
     let replicas = root.at("spec.replicas");
-    let applied_later = facts.scenario.actions.iter().any(|action| match &action.act {
-        super::Act::Apply(objects) => objects
-            .deployments
-            .iter()
-            .any(|d| d.name() == name && d.replicas_written),
-        _ => false,
+    let applied_later = facts.root.get("action").items().iter().any(|action| {
+        let file = action.get("apply");
+        file.value().and_then(|value| value.text()) == Some(&*document.file)
     });
-    if scaled_to(facts, &name).is_some() && applied_later {
+    if replicas.is_given() && applied_later && scaled_to(facts, &name).is_some() {
         let message = "applying this manifest sets the replicas back, against the autoscaler";
         advise(
             &context,
@@ -66,6 +50,39 @@ pub(super) fn check(facts: &Facts<'_>, document: &Document, root: &Cursor<'_>) {
     }
     topology(&context, root, facts, &name);
     controller(&context, root, facts, &name);
+}
+
+/// An annotation that protects pods, and with them their nodes, or that protects nothing.
+fn do_not_disrupt(context: &Context<'_>, root: &Cursor<'_>, facts: &Facts<'_>) {
+    let release = facts.scenario.stack.karpenter;
+    let profile = Profile::of(release);
+    let at = root.at("spec.template.metadata.annotations").get(DO_NOT_DISRUPT);
+    let Some(text) = at
+        .value()
+        .and_then(|value| value.text())
+        .filter(|text| *text != "false")
+    else {
+        return;
+    };
+    let (message, hint) = match go_duration(text) {
+        _ if text == "true" => (
+            "nodes with one of these pods are never consolidated".to_owned(),
+            "one such pod keeps a whole node, however empty",
+        ),
+        Some(_) if profile.do_not_disrupt_duration => (
+            format!("nodes with one of these pods are not consolidated in its first {text}"),
+            "each new pod keeps its node anew",
+        ),
+        Some(_) => (
+            format!("{text:?} protects nothing in Karpenter {release}: durations count from 1.12 on"),
+            "write \"true\"",
+        ),
+        None => (
+            format!("{text:?} protects nothing"),
+            "write \"true\", or from Karpenter 1.12 on a duration",
+        ),
+    };
+    advise(context, "N002", &at, message, hint);
 }
 
 /// The parts that act in the simulation whether or not their pods run, by the image that makes a pod theirs.
@@ -136,36 +153,55 @@ pub(super) fn check_budget(facts: &Facts<'_>, document: &Document, root: &Cursor
     else {
         return;
     };
+    let context = Context::new(&document.file, document.title(), facts.problems);
+    let at = root.get("spec");
     let deployments = facts.objects.iter().flat_map(|objects| &objects.deployments);
-    let selected = deployments.filter(|deployment| {
-        let labels = &deployment.object.template.labels;
-        let here = deployment.name().namespace == budget.namespace;
-        here && budget
-            .selector
-            .as_ref()
-            .is_some_and(|selector| selector.matches(labels))
-    });
-    let fewest: Option<i32> = selected
-        .map(|deployment| scaled_to(facts, &deployment.name()).unwrap_or(deployment.object.replicas))
-        .reduce(|a, b| a + b);
-    let Some(fewest) = fewest else { return };
+    let selected: Vec<&Deployment> = deployments
+        .filter(|deployment| selects(budget, deployment))
+        .collect();
+    let replicas = |own: &&Deployment| scaled_to(facts, &own.name()).unwrap_or(own.object.replicas);
+    // At zero there is nothing to evict: one pod is the fewest that a budget is about.
+    let fewest = selected.iter().map(replicas).sum::<i32>().max(1);
     let never = match budget.budget {
         Budget::MaxUnavailable(IntOrPercent::Int(0) | IntOrPercent::Percent(0)) => true,
-        Budget::MinAvailable(IntOrPercent::Percent(percent)) => percent >= 100,
+        // Rounded up: 75 % of 3 pods are 3.
+        Budget::MinAvailable(IntOrPercent::Percent(percent)) => {
+            i64::from(percent) * i64::from(fewest) > 100 * (i64::from(fewest) - 1)
+        }
         Budget::MinAvailable(IntOrPercent::Int(pods)) => pods >= fewest,
         Budget::MaxUnavailable(_) => false,
     };
-    if never {
-        let context = Context::new(&document.file, document.title(), facts.problems);
+    if never && !selected.is_empty() {
         let message = format!(
             "with {fewest} replicas this budget allows no eviction: their nodes are not consolidated, and drains wait"
         );
         advise(
             &context,
             "N003",
-            &root.get("spec"),
+            &at,
             message,
             "allow one pod less than the fewest replicas",
         );
     }
+    for own in selected {
+        let others = facts
+            .objects
+            .iter()
+            .flat_map(|objects| &objects.pod_disruption_budgets);
+        let mut others = others.filter(|other| other.name != budget.name && selects(other, own));
+        if let Some(other) = others.next() {
+            let message = format!(
+                "pods of {} are in the budget {:?} too: the eviction API refuses pods with several budgets",
+                own.name(),
+                other.name
+            );
+            advise(&context, "N003", &at, message, "keep one of them");
+        }
+    }
+}
+
+fn selects(budget: &PodDisruptionBudget, own: &Deployment) -> bool {
+    let selector = budget.selector.as_ref();
+    let selected = selector.is_some_and(|selector| selector.matches(&own.object.template.labels));
+    selected && own.name().namespace == budget.namespace
 }

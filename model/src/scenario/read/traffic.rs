@@ -361,6 +361,9 @@ fn process(at: &Cursor<'_>) -> Option<Process> {
     })
 }
 
+/// More than thirty years: what is beyond are dates.
+const LONGEST_TRACE: Duration = Duration::from_secs(1_000_000_000);
+
 /// The points of a trace: lines of seconds and requests a second, after a header if there is one.
 fn trace(at: &Cursor<'_>, files: &Files) -> Option<Vec<(Duration, f64)>> {
     let path = at.name()?;
@@ -391,17 +394,26 @@ fn trace(at: &Cursor<'_>, files: &Files) -> Option<Vec<(Duration, f64)>> {
             at.error("E003", message, "");
             return None;
         };
-        let sound = (0.0..=1e9).contains(&seconds) && (0.0..=MOST_RPS).contains(&rate);
-        let time = Duration::from_secs_f64(if sound { seconds } else { 0.0 });
-        if !sound || points.last().is_some_and(|(last, _)| *last >= time) {
-            let message = format!(
-                "{path}, line {}: times must rise, and rates lie between 0 and {MOST_RPS}",
-                number + 1
-            );
-            at.error("E004", message, "");
-            return None;
-        }
-        points.push((time, rate));
+        let time = Duration::try_from_secs_f64(seconds).ok();
+        let wrong = match (time, points.last()) {
+            _ if !(0.0..=MOST_RPS).contains(&rate) => {
+                format!("rates lie between 0 and {MOST_RPS}, not at {rate}")
+            }
+            (Some(time), Some((last, _))) if time <= *last => {
+                format!("times must rise, and {seconds} does not")
+            }
+            (Some(time), _) if time <= LONGEST_TRACE => {
+                points.push((time, rate));
+                continue;
+            }
+            _ => format!("times are seconds from the start of the run, up to 1e9, not {seconds}"),
+        };
+        let hint = match seconds > 1e9 {
+            true => "subtract the first line's time from all",
+            false => "",
+        };
+        at.error("E004", format!("{path}, line {}: {wrong}", number + 1), hint);
+        return None;
     }
     if points.is_empty() {
         at.error("E005", format!("{path} holds no points"), "");

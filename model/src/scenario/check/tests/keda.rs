@@ -1,0 +1,360 @@
+//! ScaledObjects.
+
+use super::{SCALED_OBJECT, SCENARIO, codes, codes_of_spec, report, told};
+
+/// A change that makes a rule speak, and one like it that does not.
+#[test]
+fn rules_about_scaled_objects() {
+    let check = |code: &str, fires: &[&str], silent: &[&str]| {
+        let with = |sets: &[&str]| codes_of_spec(SCALED_OBJECT, "ScaledObject/web", sets);
+        assert!(with(fires).contains(code), "{code} is silent: {:?}", with(fires));
+        assert!(!with(silent).contains(code), "{code} speaks: {:?}", with(silent));
+    };
+    let query = |query: &str| format!(".triggers[0].metadata.query={query}");
+    let from_zero = ".minReplicaCount=0";
+    check(
+        "K001",
+        &[".cooldownPeriod=30"],
+        &[".cooldownPeriod=30", from_zero],
+    );
+    check("K001", &[".initialCooldownPeriod=30"], &[]);
+    check("K002", &[".cooldownPeriod=30", from_zero], &[from_zero]);
+    let stabilization = |seconds: u32| {
+        format!(
+            ".advanced.horizontalPodAutoscalerConfig.behavior.scaleDown.stabilizationWindowSeconds={seconds}"
+        )
+    };
+    check("K002", &[&stabilization(900), from_zero], &[&stabilization(900)]);
+    check(
+        "K003",
+        &[".pollingInterval=5"],
+        &[".pollingInterval=5", ".triggers[0].useCachedMetrics=true"],
+    );
+    assert!(codes(&SCALED_OBJECT.replace("  maxReplicaCount: 20\n", ""), &[]).contains("K004"));
+    check(
+        "K005",
+        &[".triggers[0].metadata.activationThreshold='5'"],
+        &[from_zero],
+    );
+    check(
+        "K006",
+        &[".fallback={failureThreshold=3,replicas=5}"],
+        &[
+            ".fallback={failureThreshold=3,replicas=5}",
+            ".triggers[0].metadata.ignoreNullValues='false'",
+        ],
+    );
+    let fallback = ".fallback={failureThreshold=3,replicas=5}";
+    let outage = "action[0]={at='10m',stop='prometheus',for='5m'}";
+    check(
+        "K006",
+        &[outage],
+        &[outage, ".triggers[0].metadata.ignoreNullValues='false'"],
+    );
+    check("K007", &[fallback, "stack.keda=2.12"], &[fallback]);
+    check(
+        "K008",
+        &[from_zero, ".initialCooldownPeriod=30", "stack.keda=2.12"],
+        &[from_zero, ".initialCooldownPeriod=30"],
+    );
+    check(
+        "K008",
+        &[".triggers[0].metadata.timeout='500'", "stack.keda=2.16"],
+        &[".triggers[0].metadata.timeout='500'"],
+    );
+    let tolerance = ".advanced.horizontalPodAutoscalerConfig.behavior.scaleUp.tolerance='50m'";
+    check(
+        "K008",
+        &[tolerance, "stack.keda=2.17"],
+        &[tolerance, "stack.keda=2.18"],
+    );
+    check("H005", &[tolerance, "stack.kubernetes=1.34"], &[tolerance]);
+    let cpu = ".triggers[1]={type='cpu',metricType='Utilization',metadata={value='50'}}";
+    check("K009", &[cpu], &[]);
+    check(
+        "K010",
+        &[".triggers[0].metricType='Value'"],
+        &[".triggers[0].metricType='AverageValue'"],
+    );
+    // Beside a formula nobody reads what the triggers say of their metrics.
+    let formula = ".advanced.scalingModifiers={formula='rps',target='2'}";
+    let named = ".triggers[0].name='rps'";
+    let value = ".triggers[0].metricType='Value'";
+    check(
+        "K010",
+        &[value, named, formula, "stack.keda=2.11"],
+        &[value, named, formula],
+    );
+    check(
+        "K010",
+        &[
+            named,
+            ".advanced.scalingModifiers={formula='rps',target='2',metricType='Value'}",
+        ],
+        &[named, formula],
+    );
+    let activation = ".triggers[0].metadata.activationThreshold='5'";
+    check(
+        "K005",
+        &[activation, named, formula, from_zero],
+        &[activation, named, from_zero],
+    );
+    let target = ".advanced.scalingModifiers={formula='rps',target='2',activationTarget='1'}";
+    check("K005", &[named, target], &[named, target, from_zero]);
+    check("K015", &[&query("scalar(sum(up))")], &[&query("sum(up)")]);
+    let bare = query("rate(traefik_service_requests_total{service=\"shop-web-80@kubernetes\"}[2m])");
+    check(
+        "K011",
+        &[&bare],
+        &[&query(
+            "max(rate(traefik_service_requests_total{service=\"shop-web-80@kubernetes\"}[2m]))",
+        )],
+    );
+    let durations = "rate(traefik_service_request_duration_seconds_bucket[2m])";
+    check(
+        "K011",
+        &[&query(&format!(
+            "histogram_quantile(0.95, sum by (le, code) ({durations}))"
+        ))],
+        &[&query(&format!(
+            "histogram_quantile(0.95, sum by (le) ({durations}))"
+        ))],
+    );
+    let by_code = |code: &str| {
+        query(&format!(
+            "sum by (code) (rate(traefik_service_requests_total{{code{code}}}[2m]))"
+        ))
+    };
+    check("K011", &[&by_code("=~\"2..\"")], &[&by_code("=\"200\"")]);
+    check(
+        "K011",
+        &[&query(
+            "max_over_time(rate(traefik_service_requests_total[2m])[5m:1m])",
+        )],
+        &[&query(
+            "max_over_time(sum(rate(traefik_service_requests_total[2m]))[5m:1m])",
+        )],
+    );
+    let arrivals = query("sum(rate(traefik_entrypoint_requests_total{entrypoint=\"web\"}[2m]))");
+    check("K012", &[from_zero], &[from_zero, &arrivals]);
+    check(
+        "K012",
+        &[".idleReplicaCount=0"],
+        &[".idleReplicaCount=0", &arrivals],
+    );
+    let other = query("sum(rate(traefik_service_requests_total{service=\"shop-web-http@kubernetes\"}[2m]))");
+    check(
+        "K013",
+        &[&other],
+        &[&query(
+            "sum(rate(traefik_service_requests_total{service=~\"shop-.*\"}[2m]))",
+        )],
+    );
+    for (label, exists) in [
+        ("exported_service", false),
+        ("pod", true),
+        ("app", true),
+        ("team", false),
+    ] {
+        let own = query(&format!(
+            "sum(rate(traefik_service_requests_total{{{label}=\"x\"}}[2m]))"
+        ));
+        assert_eq!(
+            !codes(SCALED_OBJECT, &[&format!("ScaledObject/web: spec{own}")]).contains("K013"),
+            exists,
+            "{label}"
+        );
+    }
+    // A pod serves 1 / 0.02 = 50 a second.
+    check(
+        "K014",
+        &[".triggers[0].metadata.threshold=60"],
+        &[".triggers[0].metadata.threshold=40"],
+    );
+    check(
+        "K014",
+        &[".triggers[0].metadata.threshold=48"],
+        &[".triggers[0].metadata.threshold=48", &arrivals],
+    );
+    let high = ".triggers[0].metadata.threshold=60";
+    check("K014", &[high, named], &[high, named, formula]);
+    let short = query("sum(rate(traefik_service_requests_total{service=\"shop-web-80@kubernetes\"}[1m]))");
+    check(
+        "P001",
+        &[&short],
+        &[&short, "timing.prometheus.scrape_interval=15s"],
+    );
+    check("H001", &[".advanced={}"], &[]);
+    check(
+        "H004",
+        &[".advanced.horizontalPodAutoscalerConfig.behavior.scaleDown.stabilizationWindowSeconds=0"],
+        &[],
+    );
+    check(
+        "P002",
+        &["Deployment/traefik: spec.template.metadata.annotations={}"],
+        &[],
+    );
+    check(
+        "P002",
+        &["dashboard.pods='count(kube_pod_info)'"],
+        &[
+            "dashboard.pods='count(kube_pod_info)'",
+            "Deployment/load: spec.template.metadata.labels[app.kubernetes.io/name]='kube-state-metrics'",
+        ],
+    );
+    let own = "sum by (pod) (rate(http_requests_total[2m]))";
+    check(
+        "P002",
+        &[&query(own)],
+        &[&query("sum(rate(container_cpu_usage_seconds_total[2m]))")],
+    );
+    check(
+        "P002",
+        &[&format!("metric.rate='{own}'")],
+        &["metric.rate='sum(rate(traefik_entrypoint_requests_total[2m]))'"],
+    );
+    // From Traefik 3.0 on there is another name for it.
+    let open = query("sum(traefik_service_open_connections)");
+    check("P002", &[&open], &[&open, "stack.traefik=2.11"]);
+    check(
+        "W006",
+        &[
+            "stack.kubernetes=1.33",
+            "Deployment/web: spec.template.spec.resources.requests.cpu=1",
+        ],
+        &["Deployment/web: spec.template.spec.resources.requests.cpu=1"],
+    );
+    let sidecar = "Deployment/web: spec.template.spec.initContainers=\
+        [{name = 'log', image = 'log:1', restartPolicy = 'Always'}]";
+    check(
+        "W006",
+        &["stack.kubernetes=1.28", sidecar],
+        &["stack.kubernetes=1.29", sidecar],
+    );
+    check("W007", &["stack.karpenter=1.15"], &["stack.karpenter=1.14.7"]);
+    check("S002", &["warm_up=30s"], &[]);
+}
+
+#[test]
+fn advice_names_what_the_scenario_says() {
+    let has = |code: &str, sets: &[&str], part: &str| {
+        let told = told(SCALED_OBJECT, code, sets);
+        assert!(told.contains(part), "{code}: {told}");
+    };
+    let slow = [
+        "timing.hpa.downscale_stabilization=10m",
+        "timing.hpa.sync_period=30s",
+    ];
+    let with = |set: &'static str| [slow[0], slow[1], set];
+    has(
+        "K001",
+        &with("ScaledObject/web: spec.cooldownPeriod=30"),
+        "600 s if unset",
+    );
+    has(
+        "K003",
+        &with("ScaledObject/web: spec.pollingInterval=5"),
+        "every 30 s",
+    );
+    has(
+        "H001",
+        &with("ScaledObject/web: spec.advanced={}"),
+        "600 s have asked for",
+    );
+    let query = |query: &str| format!("ScaledObject/web: spec.triggers[0].metadata.query={query}");
+    has(
+        "K011",
+        &[&query(
+            "sum by (service) (rate(traefik_service_requests_total[2m]))",
+        )],
+        "an element for each service",
+    );
+    let one_scrape = query("sum(rate(traefik_entrypoint_requests_total[1m]))");
+    has("P001", &[&one_scrape], "60 s never holds");
+    has(
+        "P001",
+        &[&one_scrape, "stack.prometheus=2.53.0"],
+        "60 s next to never holds",
+    );
+    has(
+        "P001",
+        &[&query("sum(rate(traefik_entrypoint_requests_total[90s]))")],
+        "90 s not always holds",
+    );
+}
+
+/// What KEDA's webhook refuses in some releases only.
+#[test]
+fn releases_of_keda_refuse_what_they_do_not_take() {
+    let refused = |sets: &[&str]| {
+        let sets: Vec<String> = sets
+            .iter()
+            .map(|set| set.replace("; ", "ScaledObject/web: spec"))
+            .collect();
+        let sets: Vec<&str> = sets.iter().map(String::as_str).collect();
+        let report = report(SCENARIO, SCALED_OBJECT, &sets);
+        report.problems.iter().any(|problem| problem.code == "E004")
+    };
+    let cpu = "; .triggers=[{type='cpu',metricType='Utilization',metadata={value='50'}}]";
+    let fallback = "; .fallback={failureThreshold=3,replicas=5}";
+    let value = "; .triggers[0].metricType='Value'";
+    let by_formula = "; .fallback={failureThreshold=3,replicas=5,behavior='scalingModifiers'}";
+    let named = "; .triggers[0].name='rps'";
+    let formula = "; .advanced.scalingModifiers={formula='rps',target='2'}";
+    let of_value = "; .advanced.scalingModifiers={formula='rps',target='2',metricType='Value'}";
+    for (keda, sets, expected) in [
+        ("2.20", &[cpu][..], false),
+        ("2.16", &[cpu, fallback], false),
+        ("2.17", &[cpu, fallback], true),
+        ("2.20", &[cpu, fallback], true),
+        ("2.16", &[value, fallback], false),
+        ("2.17", &[value, fallback], true),
+        ("2.18", &[value, fallback], false),
+        ("2.17", &[named, of_value, fallback], true),
+        ("2.18", &[named, of_value, fallback], false),
+        ("2.16", &[by_formula], false),
+        ("2.19", &[named, formula, by_formula], true),
+        ("2.20", &[by_formula], true),
+        ("2.20", &[named, formula, by_formula], false),
+        (
+            "2.18",
+            &["; .triggers=[{type='cpu',metadata={type='Utilization',value='50'}}]"],
+            true,
+        ),
+        (
+            "2.17",
+            &["; .triggers=[{type='cpu',metadata={type='Utilization',value='50'}}]"],
+            false,
+        ),
+    ] {
+        let release = format!("stack.keda={keda}");
+        let all: Vec<&str> = sets.iter().copied().chain([release.as_str()]).collect();
+        assert_eq!(refused(&all), expected, "{all:?}");
+    }
+    for (trigger, expected) in [
+        (
+            "{type='cpu',metricType='AverageValue',metadata={value='500m'}}",
+            true,
+        ),
+        (
+            "{type='cpu',metricType='AverageValue',metadata={value='500m',containerName='other'}}",
+            false,
+        ),
+        (
+            "{type='memory',metricType='AverageValue',metadata={value='1Gi'}}",
+            true,
+        ),
+    ] {
+        let nothing = "Deployment/web: spec.template.spec.containers[0].resources={}";
+        let set = format!("; .triggers=[{trigger}]");
+        assert_eq!(refused(&[&set, nothing]), expected, "{trigger}");
+    }
+    let cached = "; .triggers[0].useCachedMetrics=true";
+    assert!(
+        refused(&[cpu, cached]) && !refused(&[cached]),
+        "only Prometheus's values are kept"
+    );
+    let limit = "Deployment/web: spec.template.spec.containers[0].resources={limits={cpu='1'}}";
+    assert!(!refused(&[cpu, limit]), "a limit is a request");
+}

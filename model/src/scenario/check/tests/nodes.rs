@@ -1,0 +1,209 @@
+//! NodePools and EC2NodeClasses.
+
+use super::{HPA, NODE_POOL, SCENARIO, codes, codes_of_spec, report, told};
+use crate::document::Severity;
+
+#[test]
+fn rules_about_node_pools() {
+    let check = |code: &str, fires: &[&str], silent: &[&str]| {
+        let with = |sets: &[&str]| codes_of_spec(HPA, "NodePool/default", sets);
+        assert!(with(fires).contains(code), "{code} is silent: {:?}", with(fires));
+        assert!(!with(silent).contains(code), "{code} speaks: {:?}", with(silent));
+    };
+    let gpu = "Deployment/web: spec.template.spec.containers[0].resources.limits[nvidia.com/gpu]=1";
+    let categories = ".template.spec.requirements[1].values=['g']";
+    check("N001", &[gpu], &[gpu, categories]);
+    check(
+        "N001",
+        &[
+            "Deployment/web: spec.template.spec.nodeSelector.disk='fast'",
+            "node_group[0].labels.disk='slow'",
+        ],
+        &[
+            "Deployment/web: spec.template.spec.nodeSelector.disk='fast'",
+            ".template.metadata.labels.disk='fast'",
+        ],
+    );
+    check(
+        "N001",
+        &[
+            "node_group[0].taints=['only=system:NoSchedule']",
+            ".template.spec.taints[0]={key='only',effect='NoSchedule'}",
+        ],
+        &["node_group[0].taints=['only=system:NoSchedule']"],
+    );
+    check(
+        "N004",
+        &[".disruption.budgets[0].nodes='0'"],
+        &[".disruption.budgets[0].nodes='1'"],
+    );
+    let told = |code: &str, set: &str| told(HPA, code, &[&format!("NodePool/default: spec{set}")]);
+    let of_drift = told("N004", ".disruption.budgets[0]={nodes='0',reasons=['Drifted']}");
+    assert!(
+        of_drift.contains("for drift ever") && !of_drift.contains("consolidated"),
+        "{of_drift}"
+    );
+    let protected = ".template.metadata.annotations[karpenter.sh/do-not-disrupt]='true'";
+    check("N002", &[protected], &[&protected.replace("true", "false")]);
+    let low = ".limits.cpu='500m'";
+    assert!(
+        told("N006", low).contains("never launches any"),
+        "{}",
+        told("N006", low)
+    );
+    check("N006", &[low], &[".limits.cpu=1"]);
+    let plugin = "application[kube-system/plugin]={device_plugin=true}";
+    check("N014", &[gpu, categories], &[categories]);
+    let daemon = "apiVersion: apps/v1
+kind: DaemonSet
+metadata: {name: plugin, namespace: kube-system}
+spec:
+  selector: {matchLabels: {app: plugin}}
+  template:
+    metadata: {labels: {app: plugin}}
+    spec: {containers: [{name: plugin, image: \"plugin:1\"}]}
+";
+    let with_daemon = format!("{HPA}---\n{daemon}");
+    let category = format!("NodePool/default: spec{categories}");
+    assert!(
+        codes(&with_daemon, &[gpu, &category]).contains("N014"),
+        "its image says nothing"
+    );
+    assert!(!codes(&with_daemon, &[gpu, &category, plugin]).contains("N014"));
+    check(
+        "N005",
+        &[".disruption.consolidateAfter='0s'"],
+        &[
+            ".disruption.consolidateAfter='0s'",
+            ".disruption.consolidationPolicy='WhenEmpty'",
+        ],
+    );
+    check("N005", &[".disruption.consolidateAfter='Never'"], &[]);
+    check("N006", &[".limits={}"], &[]);
+    check("N007", &[".replicas=2", "stack.karpenter=1.5"], &[".replicas=2"]);
+    check(
+        "N008",
+        &[".template.spec.requirements[0].values=['spot']"],
+        &[".template.spec.requirements[0].values=['spot','on-demand']"],
+    );
+    let on_demand = NODE_POOL
+        .split("---")
+        .next()
+        .expect("a NodePool")
+        .replace("metadata: {name: default}", "metadata: {name: other}");
+    let with_other = |other: &str| {
+        codes(
+            &format!("{HPA}---{other}"),
+            &[
+                "NodePool/default: spec.template.spec.requirements[0].values=['spot']",
+                "NodePool/default: spec.weight=10",
+            ],
+        )
+    };
+    assert!(!with_other(&on_demand).contains("N008"), "there is a way out");
+    let reserved = on_demand.replace(
+        "      requirements:",
+        "      taints: [{key: only, effect: NoSchedule}]\n      requirements:",
+    );
+    for other in [
+        reserved,
+        on_demand.replace("[on-demand]", "[spot]"),
+        on_demand.replace("  limits:", "  weight: 20\n  limits:"),
+    ] {
+        assert!(with_other(&other).contains("N008"), "{other}");
+    }
+    check(
+        "N011",
+        &[".template.spec.requirements[1].values=['c','t']"],
+        &[
+            ".template.spec.requirements[1].values=['c','t']",
+            ".template.spec.requirements[2]={key='karpenter.k8s.aws/instance-family',operator='In',values=['c7i']}",
+        ],
+    );
+    check(
+        "N011",
+        &["node_group[0].instance_type='t3.large'"],
+        &["node_group[0].instance_type='m5.large'"],
+    );
+    let family = ".template.spec.requirements[2]={key='karpenter.k8s.aws/instance-family',operator='In',values=['g4dn']}";
+    let times = ["service.gpu.other=0.02", "service.gpu.time.T4=0.01"];
+    check(
+        "S003",
+        &[gpu, categories, times[0], times[1]],
+        &[gpu, categories, times[0], times[1], family],
+    );
+    check(
+        "S003",
+        &[gpu, categories, family, times[0]],
+        &[gpu, categories, family],
+    );
+    let spot = ".template.spec.requirements[0].values=['spot','on-demand']";
+    let gate = "timing.karpenter.spot_to_spot=true";
+    check("N009", &[spot], &[spot, gate]);
+    let few = ".template.spec.requirements[2]={key='karpenter.k8s.aws/instance-family',operator='In',values=['m5']}";
+    check("N009", &[spot, gate, few], &[spot, gate]);
+    let drift = "timing.karpenter.drift=false";
+    check("N013", &[drift], &["timing.karpenter.drift=true"]);
+    check(
+        "N013",
+        &["timing.karpenter.ignore_preferences=true", "stack.karpenter=1.3"],
+        &[],
+    );
+    check(
+        "N013",
+        &[
+            "timing.karpenter.best_effort_min_values=true",
+            "stack.karpenter=1.5",
+        ],
+        &[gate],
+    );
+    check("E014", &["stack.karpenter=0.32"], &["stack.karpenter=1.0"]);
+    let al2 = "EC2NodeClass/default: spec.amiSelectorTerms[0].alias='al2@latest'";
+    check(
+        "W008",
+        &[al2, "stack.kubernetes=1.33"],
+        &[al2, "stack.kubernetes=1.32"],
+    );
+}
+
+/// What the API server refuses of nodes.
+#[test]
+fn releases_of_karpenter_refuse_what_they_do_not_take() {
+    let refused = |sets: &[&str]| {
+        let report = report(SCENARIO, HPA, sets);
+        let mut problems = report.problems.iter();
+        problems.any(|problem| problem.severity == Severity::Error)
+    };
+    let operator = "NodePool/default: spec.template.spec.requirements[2]=\
+                    {key='karpenter.k8s.aws/instance-cpu',operator='Gte',values=['4']}";
+    assert!(refused(&[operator, "stack.karpenter=1.8"]) && !refused(&[operator, "stack.karpenter=1.9"]));
+    let budget = |length: &str| {
+        format!(
+            "NodePool/default: spec.disruption.budgets[0]={{nodes='1',schedule='0 9 * * *',duration='{length}'}}"
+        )
+    };
+    for (length, expected) in [
+        ("1h30m", false),
+        ("8h", false),
+        ("10m0s", false),
+        ("1h0m0s", false),
+        ("30s", true),
+        ("90m30s", true),
+        ("100s", true),
+    ] {
+        assert_eq!(refused(&[&budget(length)]), expected, "{length}");
+    }
+    let nodes = |nodes: &str| format!("NodePool/default: spec.disruption.budgets[0]={{nodes={nodes}}}");
+    assert!(refused(&[&nodes("5")]) && !refused(&[&nodes("'5'")]));
+    let after = "NodePool/default: spec.disruption.consolidateAfter=";
+    let hint = told(HPA, "E003", &[&format!("{after}30")]);
+    assert!(hint.contains("30s") && !hint.contains("in quotes"), "{hint}");
+    let family = |family: &str| format!("EC2NodeClass/default: spec.amiFamily={family}");
+    assert!(refused(&[&family("'Bottlerocket'")]));
+    assert!(!refused(&[&family("'AL2023'")]) && !refused(&[&family("'Custom'")]));
+    let soft = "EC2NodeClass/default: spec.kubelet={evictionSoft={'memory.available'='5%'}";
+    assert!(refused(&[&format!("{soft}}}")]));
+    assert!(!refused(&[&format!(
+        "{soft},evictionSoftGracePeriod={{'memory.available'='1m'}}}}"
+    )]));
+}

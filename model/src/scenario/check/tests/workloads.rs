@@ -1,0 +1,110 @@
+//! HPAs, Deployments and PodDisruptionBudgets.
+
+use super::{HPA, SCALED_OBJECT, codes, told};
+
+#[test]
+fn rules_about_hpas_and_workloads() {
+    let check = |code: &str, fires: &[&str], silent: &[&str]| {
+        assert!(
+            codes(HPA, fires).contains(code),
+            "{code} is silent: {:?}",
+            codes(HPA, fires)
+        );
+        assert!(
+            !codes(HPA, silent).contains(code),
+            "{code} speaks: {:?}",
+            codes(HPA, silent)
+        );
+    };
+    check(
+        "H003",
+        &["Deployment/web: spec.template.spec.containers[0].resources={}"],
+        &[],
+    );
+    check(
+        "H005",
+        &[
+            "HorizontalPodAutoscaler/web: spec.behavior.scaleUp.tolerance='50m'",
+            "stack.kubernetes=1.34",
+        ],
+        &["HorizontalPodAutoscaler/web: spec.behavior.scaleUp.tolerance='50m'"],
+    );
+    check(
+        "W005",
+        &["HorizontalPodAutoscaler/web: spec.metrics[0].resource.name=memory"],
+        &[
+            "HorizontalPodAutoscaler/web: spec.metrics[0].resource.name=memory",
+            "service.memory.idle=64Mi",
+        ],
+    );
+    check(
+        "N002",
+        &["Deployment/web: spec.template.metadata.annotations[karpenter.sh/do-not-disrupt]='true'"],
+        &["Deployment/web: spec.template.metadata.annotations[karpenter.sh/do-not-disrupt]='false'"],
+    );
+    check("N003", &["PodDisruptionBudget/web: spec.maxUnavailable=0"], &[]);
+    let share = "PodDisruptionBudget/web: spec={minAvailable='75%',selector={matchLabels={app='web'}}}";
+    let of_three = "HorizontalPodAutoscaler/web: spec.minReplicas=3";
+    let of_four = "HorizontalPodAutoscaler/web: spec.minReplicas=4";
+    check("N003", &[share, of_three], &[share, of_four]);
+    check(
+        "N003",
+        &["PodDisruptionBudget/web: spec={minAvailable=1,selector={matchLabels={app='web'}}}"],
+        &[
+            "PodDisruptionBudget/web: spec={minAvailable=1,selector={matchLabels={app='web'}}}",
+            "HorizontalPodAutoscaler/web: spec.minReplicas=2",
+        ],
+    );
+    let spread = "Deployment/web: spec.template.spec.topologySpreadConstraints[0]=\
+                  {maxSkew=1,topologyKey='topology.kubernetes.io/zone',whenUnsatisfiable='DoNotSchedule'}";
+    check(
+        "N010",
+        &[spread],
+        &[&spread.replace("DoNotSchedule", "ScheduleAnyway")],
+    );
+    let keda = "Deployment/load: spec.template.spec.containers[0].image='ghcr.io/kedacore/keda:2.20.0'";
+    let tainted = "node_group[0].taints=['only=system:NoSchedule']";
+    check("N012", &[keda, tainted], &[keda]);
+    check("N012", &[keda, tainted], &[tainted]);
+    let tolerated = "Deployment/load: spec.template.spec.tolerations[0]={operator='Exists'}";
+    check("N012", &[keda, tainted], &[keda, tainted, tolerated]);
+    let action = "action[0]={at='10m',apply='manifests/web.yaml'}";
+    let replicas = "Deployment/web: spec.replicas=3";
+    check("H006", &[action, replicas], &[action]);
+    check("H006", &[action, replicas], &[replicas]);
+    check(
+        "W004",
+        &["action[0]={at='40m',scale='shop/load',replicas=5}"],
+        &["action[0]={at='20m',scale='shop/load',replicas=5}"],
+    );
+    assert!(codes(&format!("{HPA}---{SCALED_OBJECT}"), &[]).contains("E013"));
+    let second = "apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata: {name: other, namespace: shop}
+spec: {maxUnavailable: 1, selector: {matchLabels: {app: web}}}
+";
+    assert!(
+        codes(&format!("{HPA}---\n{second}"), &[]).contains("N003"),
+        "two budgets"
+    );
+    let elsewhere = second.replace("namespace: shop", "namespace: default");
+    assert!(!codes(&format!("{HPA}---\n{elsewhere}"), &[]).contains("N003"));
+}
+
+#[test]
+fn what_protects_a_pod_depends_on_the_release() {
+    let told = |value: &str, karpenter: &str| {
+        let annotation = "spec.template.metadata.annotations[karpenter.sh/do-not-disrupt]";
+        let set = format!("Deployment/web: {annotation}='{value}'");
+        told(HPA, "N002", &[&set, &format!("stack.karpenter={karpenter}")])
+    };
+    assert!(told("true", "1.9").contains("never consolidated"));
+    assert!(
+        told("20m", "1.9").contains("protects nothing in Karpenter 1.9"),
+        "{}",
+        told("20m", "1.9")
+    );
+    assert!(told("20m", "1.14").contains("in its first 20m"));
+    assert!(told("yes", "1.14").contains("protects nothing"));
+    assert_eq!(told("false", "1.14"), "");
+}
