@@ -51,4 +51,6 @@ pub enum Notice {
     ScaledObject(ScaledObjectId),
     /// NodePools or NodeClasses changed.
     Pools,
+    /// Something leads to the service now, or nothing any more.
+    Routes,
 }
