@@ -81,6 +81,7 @@ pub struct Query {
     expr: Expr,
     selectors: Vec<Selector>,
     unsupported: Vec<Unsupported>,
+    is_rate: bool,
 }
 
 impl Query {
@@ -104,6 +105,7 @@ impl Query {
             profile: *profile,
             selectors: lowering.selectors,
             unsupported: lowering.unsupported,
+            is_rate: lower::is_rate(&tree),
         })
     }
 
@@ -135,6 +137,12 @@ impl Query {
     #[must_use]
     pub fn is_single(&self) -> bool {
         eval::is_single(&self.expr)
+    }
+
+    /// Whether the answer is so many a second: a rate or a sum of rates, and nothing is calculated from it.
+    #[must_use]
+    pub fn is_rate(&self) -> bool {
+        self.is_rate
     }
 
     /// Whether the outermost operation is an aggregation (`sum`, `topk`, …), with or without groups.

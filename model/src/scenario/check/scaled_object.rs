@@ -395,7 +395,7 @@ impl Rules<'_> {
             return;
         };
         let tolerance = self.facts.scenario.config.hpa.tolerance;
-        let per_pod = metric_type == MetricType::AverageValue && self.only_served(&query);
+        let per_pod = metric_type == MetricType::AverageValue && query.is_rate() && self.only_served(&query);
         let Some(capacity) = self.facts.pod_capacity().filter(|_| about_server && per_pod) else {
             return;
         };

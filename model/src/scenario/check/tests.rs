@@ -101,7 +101,7 @@ apiVersion: autoscaling/v2
 kind: HorizontalPodAutoscaler
 metadata: {name: web, namespace: shop}
 spec:
-  scaleTargetRef: {kind: Deployment, name: web}
+  scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: web}
   maxReplicas: 10
   behavior: {scaleDown: {stabilizationWindowSeconds: 300}}
   metrics: [{type: Resource, resource: {name: cpu, target: {type: Utilization, averageUtilization: 50}}}]
@@ -277,6 +277,22 @@ fn rules_about_scaled_objects() {
         "K014",
         &[".triggers[0].metadata.threshold=48"],
         &[".triggers[0].metadata.threshold=48", &arrivals],
+    );
+    let served = |before: &str, range: &str| {
+        query(&format!(
+            "sum({before}(traefik_service_requests_total{{service=\"shop-web-80@kubernetes\"}}[2m])){range}"
+        ))
+    };
+    let unit = ".triggers[0].metadata.threshold=1200";
+    check(
+        "K014",
+        &[&served("rate", " or vector(0)"), unit],
+        &[&served("increase", ""), unit],
+    );
+    check(
+        "K014",
+        &[&served("irate", ""), unit],
+        &[&served("rate", " * 60"), unit],
     );
     let short = query("sum(rate(traefik_service_requests_total{service=\"shop-web-80@kubernetes\"}[1m]))");
     check(
