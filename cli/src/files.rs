@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use model::scenario::{Files, Source};
+use model::scenario::{Diagnostic, Files, Report, Severity, Source};
 
 use crate::failure::Failure;
 
@@ -18,6 +18,17 @@ const SCENARIO: &str = "scenario.toml";
 /// Reads `scenario.toml`, all manifests as `kubectl apply -f manifests` takes them (YAML or JSON), and the CSV
 /// traces beside them.
 pub(crate) fn read_scenario(dir: &Path) -> Result<Files, Failure> {
+    match read_readable(dir)? {
+        (files, unreadable) if unreadable.is_empty() => Ok(files),
+        (_, unreadable) => Err(Failure::reported(
+            Report::new(unreadable),
+            &dir.display().to_string(),
+        )),
+    }
+}
+
+/// The same without the manifests and traces that cannot be read, and what is wrong with those.
+pub(crate) fn read_readable(dir: &Path) -> Result<(Files, Vec<Diagnostic>), Failure> {
     if !dir.is_dir() {
         let missing = if dir.exists() {
             "is not a directory"
@@ -38,17 +49,27 @@ pub(crate) fn read_scenario(dir: &Path) -> Result<Files, Failure> {
             ),
         );
     }
-    let all = |sub, endings: &[&str]| -> Result<Vec<Source>, Failure> {
-        listed(dir, sub, endings)?
-            .iter()
-            .map(|path| source(dir, path))
-            .collect()
+    let mut unreadable = Vec::new();
+    let mut all = |sub, endings: &[&str]| -> Result<Vec<Source>, Failure> {
+        let mut sources = Vec::new();
+        for path in listed(dir, sub, endings)? {
+            match text_of(&dir.join(&path)) {
+                Ok(text) => sources.push(source(&path, text)),
+                Err(problem) => unreadable.push(problem.of(&path)),
+            }
+        }
+        Ok(sources)
     };
-    Ok(Files {
-        scenario: source(dir, Path::new(SCENARIO))?,
-        manifests: all("manifests", &["yaml", "yml", "json"])?,
-        traces: all("traces", &["csv"])?,
-    })
+    let (manifests, traces) = (
+        all("manifests", &["yaml", "yml", "json"])?,
+        all("traces", &["csv"])?,
+    );
+    let files = Files {
+        scenario: source(Path::new(SCENARIO), read_text(&toml)?),
+        manifests,
+        traces,
+    };
+    Ok((files, unreadable))
 }
 
 /// The files of a subdirectory with one of the endings, by name; none if there is no such directory.
@@ -70,27 +91,71 @@ fn listed(dir: &Path, sub: &str, endings: &[&str]) -> Result<Vec<PathBuf>, Failu
     Ok(paths)
 }
 
-fn source(dir: &Path, path: &Path) -> Result<Source, Failure> {
-    Ok(Source {
+fn source(path: &Path, text: String) -> Source {
+    Source {
         path: path.display().to_string(),
-        text: read_text(&dir.join(path))?,
-    })
+        text,
+    }
+}
+
+/// Why a file is no text that can be read.
+struct Unreadable {
+    message: String,
+    hint: &'static str,
+    /// Where it ceases to be text; 0 if it is all of it.
+    line: u32,
+}
+
+impl Unreadable {
+    fn new(message: impl Into<String>, hint: &'static str) -> Self {
+        Unreadable {
+            message: message.into(),
+            hint,
+            line: 0,
+        }
+    }
+
+    fn of(self, path: &Path) -> Diagnostic {
+        Diagnostic {
+            severity: Severity::Error,
+            code: "E001",
+            file: path.display().to_string(),
+            line: self.line,
+            column: u32::from(self.line > 0),
+            field: String::new(),
+            message: self.message,
+            hint: self.hint.to_owned(),
+        }
+    }
 }
 
 /// Reads a text file of a size that makes sense.
 pub(crate) fn read_text(path: &Path) -> Result<String, Failure> {
-    let fail = |error| Failure::new(format!("cannot read {}: {error}", path.display()));
+    text_of(path).map_err(|problem| {
+        let line = match problem.line {
+            0 => String::new(),
+            line => format!(":{line}"),
+        };
+        let failure = Failure::new(format!("{}{line}: {}", path.display(), problem.message));
+        match problem.hint {
+            "" => failure,
+            hint => failure.hint(hint),
+        }
+    })
+}
+
+fn text_of(path: &Path) -> Result<String, Unreadable> {
+    let fail = |error| Unreadable::new(format!("cannot be read: {error}"), "");
     let too_large = || {
-        Failure::new(format!("{} is larger than {} MiB", path.display(), LARGEST >> 20))
-            .hint("manifests, traces and results are smaller; is this the right file?")
+        Unreadable::new(
+            format!("larger than {} MiB", LARGEST >> 20),
+            "manifests, traces and results are smaller; is this the right file?",
+        )
     };
     let file = fs::File::open(path).map_err(fail)?;
     let metadata = file.metadata().map_err(fail)?;
     if metadata.is_dir() {
-        return Err(Failure::new(format!(
-            "cannot read {}: it is a directory",
-            path.display()
-        )));
+        return Err(Unreadable::new("cannot be read: it is a directory", ""));
     }
     if metadata.len() > LARGEST {
         return Err(too_large());
@@ -103,15 +168,14 @@ pub(crate) fn read_text(path: &Path) -> Result<String, Failure> {
     }
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
-        let line = error.as_bytes()[..at]
-            .iter()
-            .filter(|byte| **byte == b'\n')
-            .count()
-            + 1;
-        Failure::new(format!(
-            "{}:{line}: expected UTF-8 text, found something else at byte {at}",
-            path.display()
-        ))
-        .hint("save the file as UTF-8")
+        let before = &error.as_bytes()[..at];
+        let lines = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        Unreadable {
+            line: u32::try_from(lines).unwrap_or(u32::MAX),
+            ..Unreadable::new(
+                format!("expected UTF-8 text, found something else at byte {at}"),
+                "save the file as UTF-8",
+            )
+        }
     })
 }

@@ -56,32 +56,49 @@ impl DrawingBackend for Pixels<'_> {
         style: &S,
     ) -> Outcome {
         let path: Vec<BackendCoord> = path.into_iter().collect();
-        let solid = style.color().alpha >= 1.0 && style.stroke_width() > 1;
-        let rectangle = match path[..] {
-            [from, to] if solid => straight(from, to, style.stroke_width()),
-            _ => None,
+        let (solid, width) = (style.color().alpha >= 1.0, style.stroke_width());
+        let rectangles = match path[..] {
+            _ if !solid || width < 2 => None,
+            [from, to] => straight(from, to, width).map(|one| vec![one]),
+            _ => stairs(&path, width),
         };
-        match rectangle {
-            Some((upper_left, lower_right)) => self.draw_rect(upper_left, lower_right, &style.color(), true),
-            None => self.0.draw_path(path, style),
-        }
+        let Some(rectangles) = rectangles else {
+            return self.0.draw_path(path, style);
+        };
+        rectangles.into_iter().try_for_each(|(upper_left, lower_right)| {
+            self.draw_rect(upper_left, lower_right, &style.color(), true)
+        })
     }
+}
+
+/// The first column or row of a line of some width, and the first after it.
+fn edges(middle: i32, width: u32) -> (i32, i32) {
+    let half = f64::from(width) / 2.0;
+    let edge = |offset: f64| (f64::from(middle) + offset).round() as i32;
+    (edge(-half), edge(half) + 1)
+}
+
+/// The rectangles of a polyline that only goes up, down and sideways, as step curves do, each with its corners; `None`
+/// for any other. In plotters' polygon of the whole, what two close edges both cover is left out: a spike is hollow.
+fn stairs(path: &[BackendCoord], width: u32) -> Option<Vec<(BackendCoord, BackendCoord)>> {
+    let segment = |ends: &[BackendCoord]| {
+        let (from, to) = (ends[0], ends[1]);
+        let along = |from: i32, to: i32| (edges(from.min(to), width).0, edges(from.max(to), width).1);
+        let ((left, right), (top, bottom)) = (along(from.0, to.0), along(from.1, to.1));
+        (from.0 == to.0 || from.1 == to.1).then_some(((left, top), (right, bottom)))
+    };
+    path.windows(2).map(segment).collect()
 }
 
 /// The rectangle that plotters' polygon of an upright or level line fills: corners, of which the second is the first
 /// outside. It leaves out the last column or row.
 fn straight(from: BackendCoord, to: BackendCoord, width: u32) -> Option<(BackendCoord, BackendCoord)> {
-    let edges = |middle: i32| {
-        let half = f64::from(width) / 2.0;
-        let edge = |offset: f64| (f64::from(middle) + offset).round() as i32;
-        (edge(-half), edge(half) + 1)
-    };
     let long = |from: i32, to: i32| from.abs_diff(to) > width + 1;
     if from.1 == to.1 && long(from.0, to.0) {
-        let (top, bottom) = edges(from.1);
+        let (top, bottom) = edges(from.1, width);
         Some(((from.0.min(to.0), top), (from.0.max(to.0), bottom)))
     } else if from.0 == to.0 && long(from.1, to.1) {
-        let (left, right) = edges(from.0);
+        let (left, right) = edges(from.0, width);
         Some(((left, from.1.min(to.1)), (right, from.1.max(to.1))))
     } else {
         None
@@ -93,6 +110,22 @@ mod tests {
     use plotters::style::{RGBColor, ShapeStyle};
 
     use super::*;
+
+    #[test]
+    fn a_spike_is_solid_up_to_its_peak() {
+        let (width, height) = (60, 40);
+        let mut pixels = vec![0; width * height * 3];
+        let style = ShapeStyle::from(RGBColor(10, 200, 30)).stroke_width(4);
+        let path = [(2, 30), (29, 30), (29, 6), (31, 6), (31, 30), (55, 30)];
+        Pixels::new(&mut pixels, (width as u32, height as u32))
+            .draw_path(path, &style)
+            .unwrap();
+        let is_drawn = |x: usize, y: usize| pixels[(y * width + x) * 3] > 0;
+        for y in 4..=32 {
+            assert!((27..=33).all(|x| is_drawn(x, y)), "row {y}");
+        }
+        assert!(!is_drawn(30, 3) && !is_drawn(26, 15) && !is_drawn(34, 15));
+    }
 
     #[test]
     fn a_straight_line_is_the_one_that_plotters_draws() {

@@ -54,7 +54,18 @@ fn the_catalog_lists_filters_and_finds_nothing() {
     assert_eq!(lines[0]["data"]["max_pods"], 29);
 
     let nothing = scaletwin(&["catalog", "c5.xlarge", "--min-vcpus", "1000"]);
-    assert_eq!(nothing.status, 1);
+    assert_eq!((nothing.status, nothing.stdout.as_str()), (1, ""));
+    assert!(
+        nothing.stderr.contains("no such instance type"),
+        "{}",
+        nothing.stderr
+    );
+    let old = scaletwin(&["catalog", "t4g.nano", "--as-of", "2019-01-01"]);
+    assert!(
+        old.stderr.contains("no list before that of 2022-06-16 is known"),
+        "{}",
+        old.stderr
+    );
     let wrong = scaletwin(&["catalog", "--region", "mars-north-1"]);
     assert_eq!(wrong.status, 2);
     assert!(wrong.stderr.contains("us-west-2"), "{}", wrong.stderr);

@@ -106,7 +106,7 @@ fn an_empty_scenario() {
             fs::remove_file(dir.join("scenario.toml")).unwrap();
             fs::create_dir(dir.join("scenario.toml")).unwrap();
         },
-        &["scenario.toml: it is a directory"],
+        &["scenario.toml: cannot be read: it is a directory"],
     );
 }
 
@@ -117,13 +117,32 @@ fn a_huge_file_is_not_even_read() {
         file.set_len(1 << 30)
             .expect("a file of a gigabyte without a block on the disk");
     };
-    check("huge", spoil, &["huge.yaml is larger than 64 MiB"]);
+    check("huge", spoil, &["huge.yaml: error[E001]: larger than 64 MiB"]);
 }
 
 #[test]
 fn bytes_that_are_no_text() {
     let spoil = |dir: &Path| fs::write(dir.join("manifests/web.yaml"), b"a: b\nc: \xff\xfe\n").unwrap();
-    check("binary", spoil, &["web.yaml:2: expected UTF-8 text"]);
+    check(
+        "binary",
+        spoil,
+        &["web.yaml:2:1: error[E001]: expected UTF-8 text"],
+    );
+    // What is wrong with the other files is said as well.
+    let scenario = copied_scenario("bad-binary-and-more", "scale-to-zero");
+    spoil(&scenario);
+    replace(
+        &scenario.join("manifests/scaled-object.yaml"),
+        "minReplicaCount",
+        "minReplicasCount",
+    );
+    let said = scaletwin(&["check", path(&scenario)]);
+    for expected in [
+        "web.yaml:2:1: error[E001]: expected UTF-8 text",
+        "minReplicasCount",
+    ] {
+        assert!(said.stdout.contains(expected), "{expected}: {}", said.stdout);
+    }
 }
 
 #[test]
@@ -194,7 +213,7 @@ fn a_directory_that_no_run_has_written() {
     let said = scaletwin(&["plot", path(&dir)]);
     assert_eq!(said.status, 2);
     assert!(
-        said.stderr.contains("cannot read") && said.stderr.contains("series.csv"),
+        said.stderr.contains("cannot be read") && said.stderr.contains("series.csv"),
         "{}",
         said.stderr
     );

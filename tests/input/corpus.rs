@@ -39,9 +39,9 @@ fn texts_that_are_no_yaml_or_toml() {
         &spoilt("              cpu: 500m\n", "              cpu: [500m\n"),
         &[
             "manifests/web.yaml:22:21: error[E001]: not YAML that can be read: illegal placement of ':' indicator",
-            "scenario.toml:15:14: error[E009] load.clients.deployment: no manifest has the Deployment \"shop/load\"\n  hint: put the manifests of the workload into manifests/",
-            "scenario.toml:17:14: error[E009] service.deployment: no manifest has the Deployment \"shop/web\"\n  hint: put the manifests of the workload into manifests/",
-            "scenario.toml:20:14: error[E009] proxy.deployment: no manifest has the Deployment \"shop/traefik\"\n  hint: put the manifests of the workload into manifests/",
+            "scenario.toml:15:14: error[E009] load.clients.deployment: no manifest has the Deployment \"shop/load\"\n  hint: put its manifest into manifests/",
+            "scenario.toml:17:14: error[E009] service.deployment: no manifest has the Deployment \"shop/web\"\n  hint: put its manifest into manifests/",
+            "scenario.toml:20:14: error[E009] proxy.deployment: no manifest has the Deployment \"shop/traefik\"\n  hint: put its manifest into manifests/",
         ],
     );
     let said = said(&spoilt("warm_up = \"5m\"", "warm_up = \"5m"));
@@ -68,9 +68,9 @@ fn empty_and_missing_files() {
     check(
         &files(SCENARIO, &[]),
         &[
-            "scenario.toml:15:14: error[E009] load.clients.deployment: no manifest has the Deployment \"shop/load\"\n  hint: put the manifests of the workload into manifests/",
-            "scenario.toml:17:14: error[E009] service.deployment: no manifest has the Deployment \"shop/web\"\n  hint: put the manifests of the workload into manifests/",
-            "scenario.toml:20:14: error[E009] proxy.deployment: no manifest has the Deployment \"shop/traefik\"\n  hint: put the manifests of the workload into manifests/",
+            "scenario.toml:15:14: error[E009] load.clients.deployment: no manifest has the Deployment \"shop/load\"\n  hint: put its manifest into manifests/",
+            "scenario.toml:17:14: error[E009] service.deployment: no manifest has the Deployment \"shop/web\"\n  hint: put its manifest into manifests/",
+            "scenario.toml:20:14: error[E009] proxy.deployment: no manifest has the Deployment \"shop/traefik\"\n  hint: put its manifest into manifests/",
         ],
     );
     check(&with("# nothing\n---\n---\n"), &[]);
@@ -395,6 +395,52 @@ fn references_to_nothing() {
         &[
             "manifests/more.yaml:1:1: error[E010] Deployment/web: this object is given twice, first in manifests/web.yaml:1\n  hint: take one of the two out",
         ],
+    );
+}
+
+#[test]
+fn actions_are_about_what_some_manifest_has() {
+    let said_of = |act: &str| {
+        let said = said(&with_scenario(&format!("[[action]]\nat = \"10m\"\n{act}\n")));
+        let line = said.first().cloned().unwrap_or_default();
+        assert!(said.len() <= 1, "{said:#?}");
+        line.split_once("]: ")
+            .or(line.split_once("] "))
+            .map_or(line.clone(), |(_, rest)| rest.to_owned())
+    };
+    let expected = [
+        (
+            "scale = \"web\"\nreplicas = 2",
+            "action[0].scale: no manifest has the Deployment \"default/web\"\n  hint: did you mean \"shop/web\"?",
+        ),
+        (
+            "delete = \"Deployment/shop/nope\"",
+            "action[0].delete: no manifest has the Deployment \"shop/nope\"\n  hint: there are shop/web, shop/load, shop/traefik",
+        ),
+        (
+            "delete = \"Ingress/web\"",
+            "action[0].delete: no manifest has the Ingress \"default/web\"\n  hint: did you mean \"shop/web\"?",
+        ),
+        (
+            "delete = \"Namespace/shop\"",
+            "action[0].delete: deleting a Namespace is not simulated\n  hint: what can be deleted: Deployment, DaemonSet, Service, Ingress, IngressRoute, HorizontalPodAutoscaler, ScaledObject, NodePool, PodDisruptionBudget",
+        ),
+        (
+            "interrupt = { count = 1 }",
+            "action[0].interrupt: only machines of NodePools are taken back, and no manifest has a NodePool\n  hint: a node group would replace what was taken: its machines are there from beginning to end",
+        ),
+        ("delete = \"Service/shop/web\"", ""),
+    ];
+    for (act, expected) in expected {
+        assert_eq!(said_of(act), expected, "{act}");
+    }
+    let spot = "[cloud]\ninterruption = 50\n[[node_group]]\nname = \"spot\"\ninstance_type = \"m5.large\"\n\
+        capacity_type = \"spot\"\nnodes = 1\n";
+    let said = said(&with_scenario(spot));
+    assert!(
+        said.len() == 1
+            && said[0].contains("warning[W001] node_group[1].capacity_type: cloud.interruption is ignored"),
+        "{said:#?}"
     );
 }
 

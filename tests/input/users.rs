@@ -4,7 +4,7 @@
 
 use model::api::Budget;
 use model::hpa::{Source, Target};
-use model::scenario::{Files, Scenario, Severity};
+use model::scenario::{Files, Scenario, Severity, load};
 
 use crate::sample::{MANIFESTS, SCENARIO, files, loaded, spoilt, with};
 
@@ -281,7 +281,7 @@ fn a_utilization_without_requests_is_told_of_wherever_the_hpa_states_it() {
     let advised = |version: &str, metric: &str| {
         let hpa = format!(
             "apiVersion: autoscaling/{version}\nkind: HorizontalPodAutoscaler\nmetadata: {{name: web, namespace: shop}}\n\
-             spec:\n  scaleTargetRef: {{kind: Deployment, name: web}}\n  maxReplicas: 9\n{metric}"
+             spec:\n  scaleTargetRef: {{apiVersion: apps/v1, kind: Deployment, name: web}}\n  maxReplicas: 9\n{metric}"
         );
         let (_, report) = loaded(&files(
             SCENARIO,
@@ -293,6 +293,58 @@ fn a_utilization_without_requests_is_told_of_wherever_the_hpa_states_it() {
     assert_eq!(advised("v1", "  targetCPUUtilizationPercentage: 60\n"), Some(7));
     assert_eq!(advised("v1", ""), Some(4));
     assert_eq!(advised("v2", ""), Some(4));
+}
+
+/// What others know an object by was read before.
+#[test]
+fn overrides_do_not_rename_objects() {
+    for field in [
+        "metadata.name",
+        "metadata.namespace",
+        "metadata",
+        "kind",
+        "apiVersion",
+    ] {
+        let set = format!("Deployment/shop/web: {field}=v7");
+        let report =
+            load(&files(SCENARIO, &[("manifests/web.yaml", MANIFESTS)]), &[set]).expect_err("refused");
+        let said = report.to_string();
+        let expected = format!(
+            "{field} says which object this is, and cannot be set\n  hint: change it in the manifest"
+        );
+        assert!(said.contains("error[E011]") && said.contains(&expected), "{said}");
+    }
+}
+
+/// The controller asks for kinds of the reference's group, and the API server refuses two targets of one metric.
+#[test]
+fn an_hpa_that_could_never_scale() {
+    let of = |reference: &str, target: &str| {
+        with(&format!(
+            "apiVersion: autoscaling/v2\nkind: HorizontalPodAutoscaler\nmetadata: {{name: web, namespace: shop}}\n\
+             spec:\n  scaleTargetRef: {{{reference}kind: Deployment, name: web}}\n  maxReplicas: 9\n  metrics:\n\
+             \x20   - {{type: Resource, resource: {{name: cpu, target: {{type: Utilization, averageUtilization: 50{target}}}}}}}\n"
+        ))
+    };
+    sound(&of("apiVersion: apps/v1, ", ""));
+    // A version that is not served is no matter.
+    sound(&of("apiVersion: apps/v1beta1, ", ""));
+    for (reference, found) in [
+        ("", "none"),
+        ("apiVersion: v1, ", "\"v1\""),
+        ("apiVersion: extensions/v1beta1, ", "\"extensions/v1beta1\""),
+        ("apiVersion: apps, ", "\"apps\""),
+    ] {
+        let said = said(&of(reference, ""));
+        let expected = format!(
+            "error[E009] HorizontalPodAutoscaler/web: spec.scaleTargetRef.apiVersion: apiVersion apps/v1 is needed, found {found}: "
+        );
+        assert!(said.len() == 1 && said[0].contains(&expected), "{said:#?}");
+    }
+    let said = said(&of("apiVersion: apps/v1, ", ", averageValue: 250m"));
+    let expected = "error[E004] HorizontalPodAutoscaler/web: spec.metrics[0].resource.target: averageUtilization and averageValue \
+        exclude each other\n  hint: type: Utilization needs averageUtilization alone";
+    assert!(said.len() == 1 && said[0].ends_with(expected), "{said:#?}");
 }
 
 /// Traefik serves its own class and those with no class; what is of another controller it never sees.

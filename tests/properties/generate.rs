@@ -35,23 +35,27 @@ pub(crate) fn case() -> impl Strategy<Value = Case> {
                 .map(|(at, text)| text.replace("POOL", &format!("pool-{at}")))
                 .collect();
             let class = node_class(beta);
+            let manifests = [
+                ("manifests/web.yaml", workload + &clients),
+                ("manifests/scaler.yaml", scaler),
+                ("manifests/pools.yaml", [pools.concat(), class.clone()].concat()),
+                ("manifests/extras.yaml", extras),
+                (
+                    "manifests/later.yaml",
+                    later.replace("POOL", "pool-1") + &class + LATER,
+                ),
+            ]
+            .map(|(path, text)| (path.to_owned(), text));
+            let known: Vec<&str> = manifests.iter().flat_map(|(_, text)| text.split("---")).collect();
+            let actions = actions
+                .split_inclusive("\n\n")
+                .filter(|action| is_known(action, &known));
+            let actions: String = actions.collect();
             Case {
                 seed: u64::from(seed),
                 requests,
                 toml: [head, groups, load, service, actions].concat(),
-                manifests: vec![
-                    ("manifests/web.yaml".to_owned(), workload + &clients),
-                    ("manifests/scaler.yaml".to_owned(), scaler),
-                    (
-                        "manifests/pools.yaml".to_owned(),
-                        [pools.concat(), class.clone()].concat(),
-                    ),
-                    ("manifests/extras.yaml".to_owned(), extras),
-                    (
-                        "manifests/later.yaml".to_owned(),
-                        later.replace("POOL", "pool-1") + &class + LATER,
-                    ),
-                ],
+                manifests: manifests.into(),
             }
         })
     })
@@ -155,7 +159,25 @@ fn service() -> impl Strategy<Value = String> {
     })
 }
 
-/// What happens meanwhile. Deleted objects may be referred to by others, or not be there.
+/// Whether some document has the object that an action is about, if it is to be deleted or scaled.
+fn is_known(action: &str, documents: &[&str]) -> bool {
+    let quoted = |verb: &str| action.split_once(&format!("{verb} = \""))?.1.split('"').next();
+    let scaled = quoted("scale").map(|name| format!("Deployment/{name}"));
+    let Some(object) = scaled.as_deref().or(quoted("delete")) else {
+        return true;
+    };
+    let (kind, name) = (object.split('/').next(), object.rsplit('/').next());
+    let has = |document: &str, key: &str, value: Option<&str>| {
+        let value = value.unwrap_or_default();
+        let ends = |rest: &str| !rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '-');
+        document.split(&format!("{key}: {value}")).skip(1).any(ends)
+    };
+    documents
+        .iter()
+        .any(|document| has(document, "kind", kind) && has(document, "name", name))
+}
+
+/// What happens meanwhile. Deleted objects may be referred to by others, or be gone already.
 fn actions() -> impl Strategy<Value = String> {
     let parts = select(
         &[
@@ -178,6 +200,8 @@ fn actions() -> impl Strategy<Value = String> {
             "NodePool/pool-0",
             "NodePool/pool-1",
             "PodDisruptionBudget/shop/web",
+            "Service/shop/web",
+            "Ingress/shop/web",
         ][..],
     );
     let files = select(
@@ -209,10 +233,10 @@ fn actions() -> impl Strategy<Value = String> {
     prop::collection::vec((0u32..1100, act), 0..8).prop_map(|actions| {
         let mut text = String::new();
         for (second, act) in actions {
-            text += &format!("[[action]]\nat = \"{second}s\"\n{act}");
+            text += &format!("[[action]]\nat = \"{second}s\"\n{act}\n");
         }
         if !text.contains("later.yaml") {
-            text += "[[action]]\nat = \"400s\"\napply = \"manifests/later.yaml\"\n";
+            text += "[[action]]\nat = \"400s\"\napply = \"manifests/later.yaml\"\n\n";
         }
         text
     })

@@ -80,10 +80,12 @@ spec:
         query: sum(rate(traefik_service_requests_total[3m]))
 ";
 
-/// A run of the small shop, with more of `scenario.toml` and more manifests.
+/// A run of the small shop, with more of `scenario.toml` and more manifests, or others in the place of its own.
 pub(crate) fn run(more: &str, manifests: &[(&str, &str)]) -> Record {
     let own = [("manifests/web.yaml", WEB), ("manifests/pool.yaml", POOL)];
-    run_on(&format!("{HEAD}{more}"), own.iter().chain(manifests))
+    let replaced = |(path, _): &&(&str, &str)| manifests.iter().any(|(other, _)| other == path);
+    let manifests = own.iter().filter(|own| !replaced(own)).chain(manifests);
+    run_on(&format!("{HEAD}{more}"), manifests)
 }
 
 fn run_on<'m>(toml: &str, manifests: impl Iterator<Item = &'m (&'m str, &'m str)>) -> Record {

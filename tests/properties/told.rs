@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use model::cluster::record::{LogEntry, Value};
+use sim::Instant;
 
 use crate::regressions::{SCALED, WEB, run, told};
 
@@ -171,4 +172,69 @@ fn a_nomination_is_told_once_and_times_count_from_the_end_of_the_warm_up() {
     for entry in told(&record, "BatchLost") {
         assert!(text(entry, "reason").contains("no instance yet"));
     }
+}
+
+#[test]
+fn nothing_is_served_while_no_ingress_leads_to_a_service() {
+    let split = |kind: &str| {
+        let documents: Vec<&str> = WEB.split("---\n").collect();
+        let (later, start): (Vec<&str>, Vec<&str>) = documents
+            .into_iter()
+            .partition(|own| own.contains(&format!("kind: {kind}\n")));
+        (start.join("---\n"), later.join("---\n"))
+    };
+    for kind in ["Service", "Ingress"] {
+        let (start, later) = split(kind);
+        let more = format!(
+            "[[action]]\nat = \"400s\"\napply = \"later/way.yaml\"\n\
+             [[action]]\nat = \"800s\"\ndelete = \"{kind}/shop/web\"\n"
+        );
+        let record = run(
+            &more,
+            &[("manifests/web.yaml", &start), ("later/way.yaml", &later)],
+        );
+        // Results count from the end of the warm-up.
+        let served = [240, 600, 960].map(|second| {
+            let row = record
+                .rows
+                .iter()
+                .find(|row| row.at >= Instant::from_secs(second));
+            row.expect("a row").rps_served > 0.0
+        });
+        assert_eq!(served, [false, true, false], "{kind}");
+    }
+}
+
+#[test]
+fn an_autoscaler_finds_a_deployment_that_was_made_again() {
+    let more = "[[action]]\nat = \"200s\"\ndelete = \"Deployment/shop/web\"\n\
+        [[action]]\nat = \"400s\"\napply = \"later/web.yaml\"\n";
+    let web = WEB.split("---\n").next().expect("the first document");
+    let record = run(
+        more,
+        &[("manifests/scaled.yaml", SCALED), ("later/web.yaml", web)],
+    );
+    // Five requests a second at a threshold of one.
+    assert_eq!(record.curve("replicas_desired").last(), 5.0);
+}
+
+#[test]
+fn what_an_action_does_not_find_is_said() {
+    let more = "[[action]]\nat = \"120s\"\ndelete = \"Deployment/shop/web\"\n\
+        [[action]]\nat = \"180s\"\nscale = \"shop/web\"\nreplicas = 4\n\
+        [[action]]\nat = \"240s\"\ninterrupt = { count = 1 }\n";
+    let record = run(more, &[("manifests/scaled.yaml", SCALED)]);
+    let of = |kind| {
+        told(&record, kind)
+            .map(|entry| entry.object.as_str())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(of("ActionTaken"), ["delete Deployment web"]);
+    assert_eq!(of("ActionFailed"), ["scale web to 4", "interrupt capacity"]);
+    let late = |entry: &&LogEntry| entry.kind == "TargetScaled" || entry.object.contains('#');
+    assert_eq!(
+        record.log.iter().find(late),
+        None,
+        "KEDA scales nothing that is gone"
+    );
 }

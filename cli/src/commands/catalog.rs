@@ -30,7 +30,21 @@ pub(crate) fn catalog(args: &CatalogArgs) -> Result<Answer, Failure> {
     })?;
     let mut listed = catalog.list(&filter(args));
     listed.truncate(args.limit.unwrap_or(usize::MAX));
+    if let Some(date) = &args.as_of
+        && date.as_str() < Catalog::first_list()
+    {
+        talk::say(&format!(
+            "{date}: no list before that of {} is known, and what it has is taken to be older",
+            Catalog::first_list()
+        ));
+    }
     match args.format {
+        Format::Text if listed.is_empty() => {
+            talk::say(&format!(
+                "{} offers no such instance type; `scaletwin catalog` lists all",
+                args.region
+            ));
+        }
         Format::Text => {
             print(&text(&listed))?;
             for source in Catalog::source() {

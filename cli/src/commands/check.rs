@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::Answer;
 use crate::args::{CheckArgs, Format};
 use crate::failure::{Colored, Failure};
-use crate::files::read_scenario;
+use crate::files::read_readable;
 use crate::output::{print, print_json};
 
 pub(crate) fn check(args: &CheckArgs) -> Result<Answer, Failure> {
@@ -17,11 +17,12 @@ pub(crate) fn check(args: &CheckArgs) -> Result<Answer, Failure> {
         (_, Some(None), _) => kinds(args.format),
         (_, Some(Some(kind)), _) => fields(kind, args.format),
         (_, _, Some(dir)) => {
-            let files = read_scenario(dir)?;
+            let (files, unreadable) = read_readable(dir)?;
             let (report, runs) = match scenario::load(&files, &args.sets) {
-                Ok((_, report)) => (report, true),
+                Ok((_, report)) => (report, unreadable.is_empty()),
                 Err(report) => (report, false),
             };
+            let report = Report::new([unreadable, report.problems].concat());
             tell(&report, args.format)?;
             match runs {
                 true => Ok(Answer::Done),

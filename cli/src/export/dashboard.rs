@@ -14,6 +14,9 @@ use super::table::{HIGH, LOW, Table};
 /// Width and height: the width of a README, so that nothing is shrunk there.
 const SIZE: (u32, u32) = (960, 1020);
 
+/// As many instance types as there are colours that can be told apart.
+const MOST_TYPES: usize = 8;
+
 /// What is drawn: `series.csv` and `summary.json` of one run, or of several seeds together.
 pub(crate) struct Dashboard<'a> {
     pub(crate) table: &'a Table,
@@ -131,9 +134,11 @@ impl Dashboard<'_> {
         let mut parts: Vec<(String, Vec<(f64, f64)>)> = parts
             .map(|(name, column)| (name, self.table.readings(&column)))
             .collect();
-        if several {
-            fill(&mut parts, &self.table.readings("nodes"));
-        }
+        let rest = several
+            .then(|| rest(&parts, &self.table.readings("nodes")))
+            .flatten();
+        self.together(&mut parts, MOST_TYPES - usize::from(rest.is_some()));
+        parts.extend(rest.map(|rest| ("one or another type".to_owned(), rest)));
         let curve = |(name, readings)| (name, Curve::new(readings));
         let parts = parts.into_iter().map(curve).collect();
         let mut layers = vec![Layer::Stack { parts }];
@@ -146,6 +151,30 @@ impl Dashboard<'_> {
         layers.extend(whole.map(|label| self.line(label, "nodes", Stroke::Thin(7))));
         self.measured(&mut layers, "measured, all types", names::NODES);
         panel("Nodes by instance type", true, 0, None, layers)
+    }
+
+    /// Leaves at most so many types: those with the fewest node-hours become one part.
+    fn together(&self, parts: &mut Vec<(String, Vec<(f64, f64)>)>, most: usize) {
+        if parts.len() <= most {
+            return;
+        }
+        let hours = |name: &str| self.summary.by_type.get(name).map_or(0.0, |own| own.node_hours);
+        let mut largest: Vec<String> = parts.iter().map(|(name, _)| name.clone()).collect();
+        largest.sort_by(|a, b| hours(b).total_cmp(&hours(a)));
+        largest.truncate(most - 1);
+        let (kept, others): (Vec<_>, Vec<_>) = std::mem::take(parts)
+            .into_iter()
+            .partition(|(name, _)| largest.contains(name));
+        let count = others.len();
+        let sum = others
+            .into_iter()
+            .map(|(_, readings)| readings)
+            .reduce(|mut sum, more| {
+                sum.iter_mut().zip(more).for_each(|(sum, more)| sum.1 += more.1);
+                sum
+            });
+        *parts = kept;
+        parts.extend(sum.map(|sum| (format!("{count} other types"), sum)));
     }
 
     fn rate(&self) -> Panel {
@@ -165,11 +194,11 @@ impl Dashboard<'_> {
     fn pods(&self) -> Panel {
         let mut layers = Vec::new();
         self.band(&mut layers, "seen.pods", 4);
-        layers.push(self.line("pending", "pods_pending", Stroke::Series(3)));
+        layers.push(self.line("pending, all workloads", "pods_pending", Stroke::Series(3)));
         layers.push(self.line("ready", "replicas_ready", Stroke::Series(2)));
         layers.push(self.line("desired", "replicas_desired", Stroke::Series(1)));
         if self.any("seen.pods") {
-            layers.push(self.line("all pods", "seen.pods", Stroke::Series(4)));
+            layers.push(self.line("pods, by Prometheus", "seen.pods", Stroke::Series(4)));
         }
         self.measured(&mut layers, "measured, all pods", names::SEEN_PODS);
         self.measured(&mut layers, "measured, desired", names::DESIRED);
@@ -247,14 +276,15 @@ impl Dashboard<'_> {
     }
 }
 
-/// Stretches the parts of a stack until they fill the whole: medians of parts add up to less than the median of the whole.
-fn fill(parts: &mut [(String, Vec<(f64, f64)>)], whole: &[(f64, f64)]) {
-    for (row, (_, whole)) in whole.iter().enumerate() {
+/// What is left of the median of the whole above medians of its parts, which may add up to less: machines that are of
+/// one type in some seeds and of another in others. `None` if there are none.
+fn rest(parts: &[(String, Vec<(f64, f64)>)], whole: &[(f64, f64)]) -> Option<Vec<(f64, f64)>> {
+    let left = |(row, &(time, whole)): (usize, &(f64, f64))| {
         let sum: f64 = parts.iter().map(|(_, part)| part[row].1).sum();
-        if sum > 0.0 {
-            parts.iter_mut().for_each(|(_, part)| part[row].1 *= whole / sum);
-        }
-    }
+        (time, (whole - sum).max(0.0))
+    };
+    let rest: Vec<(f64, f64)> = whole.iter().enumerate().map(left).collect();
+    rest.iter().any(|reading| reading.1 > 0.0).then_some(rest)
 }
 
 fn panel(title: &str, whole: bool, row: usize, half: Option<usize>, layers: Vec<Layer>) -> Panel {
@@ -322,8 +352,48 @@ mod tests {
             (at(0.0), at(15.0), panel.layers.len())
         };
         assert_eq!(stack(1), (4.0, 0.0, 3));
-        // What no type's median has is left to the line.
-        assert_eq!(stack(3), (5.0, 0.0, 4));
+        // What no type's median has is of one type or another; those of types are left as they are.
+        assert_eq!(stack(3), (5.0, 2.0, 4));
+    }
+
+    #[test]
+    fn small_types_share_a_colour_when_there_are_too_many() {
+        let names: Vec<String> = (0..11).map(|n| format!("m{n}.large")).collect();
+        let header: String = names.iter().map(|name| format!(",nodes.{name}")).collect();
+        let table = Table::from_csv(&format!(
+            "time_s,nodes{header}\n0,11{0}\n15,11{0}\n",
+            ",1".repeat(11)
+        ))
+        .unwrap();
+        let of_type = |(n, name): (usize, &String)| {
+            let own = super::super::summary::TypeSummary {
+                node_hours: n as f64,
+                ..Default::default()
+            };
+            (name.clone(), own)
+        };
+        let summary = Summary {
+            replications: 1,
+            end_s: 30.0,
+            by_type: names.iter().enumerate().map(of_type).collect(),
+            ..Summary::default()
+        };
+        let dashboard = Dashboard {
+            table: &table,
+            summary: &summary,
+            overlay: None,
+        };
+        let panel = dashboard.nodes();
+        let Layer::Stack { parts } = &panel.layers[0] else {
+            panic!("the stack is at the bottom");
+        };
+        let drawn: Vec<(&str, Option<f64>)> = parts
+            .iter()
+            .map(|(name, part)| (name.as_str(), part.at(0.0)))
+            .collect();
+        assert_eq!(drawn.len(), MOST_TYPES);
+        assert_eq!(drawn[0], ("m4.large", Some(1.0)));
+        assert_eq!(drawn.last(), Some(&("4 other types", Some(4.0))));
     }
 
     #[test]

@@ -14,6 +14,9 @@ use sim::Instant;
 
 use super::dashboard::thousands;
 
+/// Requests under way at the end are worth saying when they are more than this share of all: some always are.
+const WORTH_SAYING: f64 = 0.01;
+
 /// The numbers of one run, or the medians of several. All are numbers with a fraction, because medians of
 /// counts can have one.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -310,7 +313,17 @@ impl Summary {
             thousands(self.requests_failed),
             self.band("requests_failed", 0)
         );
-        line("requests", format!("{served}, {failed}"));
+        let mut requests = format!("{served}, {failed}");
+        let sent = self.requests_served + self.requests_failed + self.requests_in_flight;
+        if self.requests_in_flight > WORTH_SAYING * sent {
+            let _ = write!(
+                requests,
+                ", {} unanswered at the end{}",
+                thousands(self.requests_in_flight),
+                self.band("requests_in_flight", 0)
+            );
+        }
+        line("requests", requests);
         line("latency", self.latency());
         if self.unsettled >= LEAST_UNSETTLED {
             let share = format!("{:.0} %", self.unsettled * 100.0);
@@ -329,7 +342,7 @@ impl Summary {
         let tip = if self.could_tip > 0.0 {
             format!(
                 "; {} could tip: the ratio is within 0.02 of the tolerance",
-                count(self.could_tip, "hold", "holds")
+                count(self.could_tip, "HPA sync that held", "HPA syncs that held")
             )
         } else {
             String::new()
@@ -546,6 +559,24 @@ mod tests {
             "{}",
             merged.text()
         );
+    }
+
+    #[test]
+    fn what_was_never_answered_is_said_where_it_is_much() {
+        let requests = |in_flight| {
+            let summary = Summary {
+                requests_served: 82_184.0,
+                requests_in_flight: in_flight,
+                ..Summary::default()
+            };
+            let text = summary.text();
+            text.lines()
+                .find(|line| line.starts_with("requests"))
+                .map(str::to_owned)
+        };
+        let of = |rest: &str| Some(format!("requests           82,184 served, 0 failed{rest}"));
+        assert_eq!(requests(40.0), of(""));
+        assert_eq!(requests(27_587.0), of(", 27,587 unanswered at the end"));
     }
 
     #[test]

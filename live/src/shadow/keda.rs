@@ -139,11 +139,15 @@ impl<'r> Shadow<'r> {
         };
         let expected = generated::hpa_spec(&scaled, &self.profile);
         self.agreement.decisions += 1;
-        if !same(&expected, &actual.spec) || generated::hpa_name(&scaled) != object.name {
+        if !same(&expected, &actual.spec) || generated::hpa_name(&scaled.name, &scaled.spec) != object.name {
             self.agreement.divergences.push(Divergence {
                 t,
                 object: format!("{}/{owner}", object.namespace),
-                expected: format!("{} {}", generated::hpa_name(&scaled), describe(&expected)),
+                expected: format!(
+                    "{} {}",
+                    generated::hpa_name(&scaled.name, &scaled.spec),
+                    describe(&expected)
+                ),
                 actual: format!("{} {}", object.name, describe(&actual.spec)),
                 inputs: "the ScaledObject".into(),
             });

@@ -119,6 +119,8 @@ struct Known {
     name: ObjectName,
     node: Option<NodeId>,
     role: Option<Role>,
+    /// What runs in it listens from then on.
+    listens: Instant,
     /// What traffic was told.
     sends: bool,
     ready: bool,
@@ -335,6 +337,11 @@ impl DataPlane {
                 cpu,
             };
             self.traffic.handle(now, input);
+            if pod.listens > now {
+                let from = pod.listens;
+                self.traffic
+                    .handle(now, traffic::Input::PodListens { pod: id, from });
+            }
         }
         if pod.ready != seen.ready {
             pod.ready = seen.ready;
@@ -397,6 +404,7 @@ impl DataPlane {
             name: seen.name.clone(),
             node: None,
             role,
+            listens: Instant::ZERO,
             sends: false,
             ready: false,
             deleting: false,
@@ -486,7 +494,10 @@ impl DataPlane {
     fn perform(&mut self, now: Instant, output: &kubelet::Output) {
         use kubelet::Output;
         match *output {
-            Output::PodRunning(id) => {
+            Output::PodRunning(id, listens) => {
+                if let Some(known) = self.pods.values_mut().find(|known| known.id == id) {
+                    known.listens = listens;
+                }
                 if let Some(pod) = self.api.pods.get_mut(id) {
                     pod.phase = Phase::Running;
                     pod.started = Some(now);

@@ -96,3 +96,13 @@ pub struct Service {
     /// spec.selector; empty selects nothing
     pub selector: Labels,
 }
+
+impl Service {
+    /// Whether pods of a template are its endpoints.
+    #[must_use]
+    pub fn selects(&self, template: &PodTemplate) -> bool {
+        self.namespace == template.namespace
+            && !self.selector.is_empty()
+            && LabelSelector::from_labels(&self.selector).matches(&template.labels)
+    }
+}

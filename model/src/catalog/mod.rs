@@ -204,6 +204,12 @@ impl Catalog {
         })
     }
 
+    /// The day of the first list of types that is known.
+    #[must_use]
+    pub fn first_list() -> &'static str {
+        region::FIRST_LIST
+    }
+
     /// The sources of all data.
     #[must_use]
     pub fn source() -> &'static [Source] {

@@ -12,7 +12,7 @@ use crate::quantity::Price;
 /// From this day on a catalog shows spot prices of 2026 first, before it those of 2022.
 const NEWER_SPOT_PRICES: &str = "2023-01-01";
 /// The first day on which types were listed at all: what has it may be older.
-const FIRST_LIST: &str = "2022-06-16";
+pub(super) const FIRST_LIST: &str = "2022-06-16";
 /// The day of the offerings; what was offered then still is.
 const OFFERED: &str = "2026-08-01";
 

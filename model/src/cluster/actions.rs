@@ -23,7 +23,11 @@ impl Cluster<'_> {
     pub(super) fn act(&mut self, now: Instant, number: u32) {
         let action = &self.scenario.actions[number as usize];
         self.recorder.mark(now, action.label.clone());
-        self.tell(now, "scenario", action.label.clone(), "ActionTaken", vec![]);
+        let kind = match self.finds(&action.act) {
+            true => "ActionTaken",
+            false => "ActionFailed",
+        };
+        self.tell(now, "scenario", action.label.clone(), kind, vec![]);
         let clients = desired(&self.api, self.objects.roles.client);
         match &action.act {
             Act::Scale { deployment, replicas } => {
@@ -32,15 +36,33 @@ impl Cluster<'_> {
                 }
             }
             Act::Apply(objects) => self.apply(now, objects),
-            Act::Delete { kind, object } => self.delete(now, kind, object),
+            Act::Delete { kind, object } => {
+                if let Some(found) = self.find(*kind, object) {
+                    self.delete(now, found);
+                }
+            }
             Act::Stop(part) => self.stop(now, *part),
             Act::Start(part) => self.restart(now, *part),
-            Act::Interrupt(victim) => self.interrupt(now, victim),
+            Act::Interrupt(victim) => {
+                for instance in self.victims(victim) {
+                    self.hear_ec2(now, ec2::Input::Interrupt(instance));
+                }
+            }
             // EC2 was told of all shortages at the start.
             Act::Exhaust(_) | Act::Restore(_) => {}
         }
         if desired(&self.api, self.objects.roles.client) > clients {
             self.recorder.notes.steps.push(now);
+        }
+    }
+
+    /// Whether what an act is about is there.
+    fn finds(&self, act: &Act) -> bool {
+        match act {
+            Act::Scale { deployment, .. } => self.deployment(deployment).is_some(),
+            Act::Delete { kind, object } => self.find(*kind, object).is_some(),
+            Act::Interrupt(victim) => !self.victims(victim).is_empty(),
+            Act::Apply(_) | Act::Stop(_) | Act::Start(_) | Act::Exhaust(_) | Act::Restore(_) => true,
         }
     }
 
@@ -180,8 +202,8 @@ impl Cluster<'_> {
         self.api.pods.iter().map(|(id, _)| id).collect()
     }
 
-    /// EC2 wants machines back: the oldest that match.
-    fn interrupt(&mut self, now: Instant, victim: &Victim) {
+    /// The machines that EC2 wants back: the oldest that match.
+    fn victims(&self, victim: &Victim) -> Vec<InstanceId> {
         let matches = |instance: &ec2::Instance| {
             let is = |wanted: &Option<String>, own: &str| wanted.as_ref().is_none_or(|wanted| wanted == own);
             matches!(instance.state, ec2::State::Running)
@@ -192,15 +214,8 @@ impl Cluster<'_> {
                     .is_none_or(|wanted| wanted == instance.capacity_type)
                 && matches!(instance.origin, ec2::Origin::Claim(_))
         };
-        let running = self
-            .parts
-            .ec2
-            .instances()
-            .iter()
-            .filter(|(_, instance)| matches(instance));
-        let chosen: Vec<InstanceId> = running.take(victim.count as usize).map(|(id, _)| id).collect();
-        for instance in chosen {
-            self.hear_ec2(now, ec2::Input::Interrupt(instance));
-        }
+        let instances = self.parts.ec2.instances().iter();
+        let running = instances.filter(|(_, instance)| matches(instance));
+        running.take(victim.count as usize).map(|(id, _)| id).collect()
     }
 }

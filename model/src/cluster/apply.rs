@@ -9,12 +9,26 @@ use super::notice::Notice;
 use crate::api;
 use crate::hpa::{Hpa, Status};
 use crate::id::{
-    DaemonSetId, DeploymentId, HpaId, Id, NodePoolId, PodId, ReplicaSetId, ScaledObjectId, Table,
+    DaemonSetId, DeploymentId, HpaId, Id, NodePoolId, PodId, ReplicaSetId, ScaledObjectId, ServiceId, Table,
 };
 use crate::karpenter::NodePool;
 use crate::keda;
 use crate::manifest::{HorizontalPodAutoscaler, ScaledObject};
-use crate::scenario::{Deployment, ObjectName, Objects};
+use crate::scenario::{Deletable, Deployment, ObjectName, Objects, Route, RouteProvider};
+
+/// An object that is there and can be deleted.
+pub(super) enum Found {
+    Deployment(DeploymentId),
+    DaemonSet(DaemonSetId),
+    Service(ServiceId),
+    /// The routes of an Ingress or IngressRoute.
+    Routes(RouteProvider, ObjectName),
+    Hpa(HpaId),
+    ScaledObject(ScaledObjectId),
+    NodePool(NodePoolId),
+    /// Its place among the budgets.
+    Budget(usize),
+}
 
 impl Cluster<'_> {
     /// Applies objects in the order in which they depend on each other. An object of the same kind and name
@@ -24,11 +38,13 @@ impl Cluster<'_> {
         for service in &objects.services {
             self.apply_service(service);
         }
+        self.apply_routes(&objects.routes);
         for budget in &objects.pod_disruption_budgets {
-            let same = |other: &api::PodDisruptionBudget| {
-                (&other.namespace, &other.name) == (&budget.namespace, &budget.name)
+            let name = ObjectName {
+                namespace: budget.namespace.clone(),
+                name: budget.name.clone(),
             };
-            self.api.pdbs.retain(|other| !same(other));
+            self.api.pdbs.retain(|other| !is_named(other, &name));
             self.api.pdbs.push(budget.clone());
         }
         for deployment in &objects.deployments {
@@ -47,18 +63,32 @@ impl Cluster<'_> {
             self.apply_hpa(now, object);
         }
         self.find_roles();
+        self.find_way();
     }
 
     fn apply_service(&mut self, service: &api::Service) {
-        let same =
-            |other: &api::Service| (&other.namespace, &other.name) == (&service.namespace, &service.name);
-        let known = self
-            .api
-            .services
-            .iter()
-            .find(|(_, other)| same(other))
-            .map(|(id, _)| id);
+        let known = self.service(&ObjectName {
+            namespace: service.namespace.clone(),
+            name: service.name.clone(),
+        });
         replace(&mut self.api.services, known, service.clone());
+    }
+
+    fn service(&self, name: &ObjectName) -> Option<ServiceId> {
+        let matches =
+            |service: &api::Service| service.name == name.name && service.namespace == name.namespace;
+        let mut services = self.api.services.iter();
+        services.find(|(_, service)| matches(service)).map(|(id, _)| id)
+    }
+
+    /// What Ingresses and IngressRoutes lead to now: an object of the same kind and name led elsewhere before.
+    fn apply_routes(&mut self, routes: &[Route]) {
+        let same = |old: &Route| {
+            let is = |new: &Route| new.provider == old.provider && new.name == old.name;
+            routes.iter().any(is)
+        };
+        self.objects.routes.retain(|old| !same(old));
+        self.objects.routes.extend_from_slice(routes);
     }
 
     /// A manifest that does not write spec.replicas leaves a running Deployment's size as it is, but for one thing:
@@ -73,7 +103,7 @@ impl Cluster<'_> {
             name: object.name.clone(),
         };
         let id = match self.deployment(&name) {
-            None => self.api.deployments.insert(object.clone()),
+            None => self.make_deployment(&name, object),
             Some(id) => {
                 let old = self.api.deployments.get_mut(id).expect("found a line above");
                 let replicas = if applied.replicas_written || self.objects.sized.contains(&id) {
@@ -97,6 +127,22 @@ impl Cluster<'_> {
         }
         self.recorder.touch();
         self.notify(Notice::Deployment(id));
+    }
+
+    /// Autoscalers know their target by its name: those of one that was deleted find the new one.
+    fn make_deployment(&mut self, name: &ObjectName, object: &api::Deployment) -> DeploymentId {
+        let id = self.api.deployments.insert(object.clone());
+        let objects = &mut self.objects;
+        let deleted = &objects.deleted;
+        let scaled = objects.scaled_objects.iter_mut().map(|(_, own)| &mut own.target);
+        let hpas = objects.hpas.iter_mut().map(|(_, own)| &mut own.target);
+        for target in scaled
+            .chain(hpas)
+            .filter(|target| deleted.get(target) == Some(name))
+        {
+            *target = id;
+        }
+        id
     }
 
     fn apply_daemon_set(&mut self, object: &api::DaemonSet) {
@@ -143,11 +189,15 @@ impl Cluster<'_> {
                 .insert(class.name.clone(), Arc::new(class.clone()));
         }
         for pool in &objects.node_pools {
-            let same = |(_, other): &(NodePoolId, &NodePool)| other.name == pool.name;
-            let known = self.objects.pools.iter().find(same).map(|(id, _)| id);
+            let known = self.node_pool(&pool.name);
             replace(&mut self.objects.pools, known, pool.clone());
         }
         self.pools_changed();
+    }
+
+    fn node_pool(&self, name: &str) -> Option<NodePoolId> {
+        let mut pools = self.objects.pools.iter();
+        pools.find(|(_, pool)| *pool.name == *name).map(|(id, _)| id)
     }
 
     fn pools_changed(&mut self) {
@@ -241,48 +291,89 @@ impl Cluster<'_> {
             .map(|(id, _)| id)
     }
 
-    /// Deletes an object and what it owns. One that is not there is ignored.
-    pub(super) fn delete(&mut self, now: Instant, kind: &str, name: &ObjectName) {
+    /// What is deleted, if it is there.
+    pub(super) fn find(&self, kind: Deletable, name: &ObjectName) -> Option<Found> {
+        let routes = |provider| {
+            let is = |route: &Route| route.provider == provider && route.name == *name;
+            let found = Found::Routes(provider, name.clone());
+            self.objects.routes.iter().any(is).then_some(found)
+        };
         match kind {
-            "Deployment" => {
-                if let Some(id) = self.deployment(name) {
-                    self.delete_deployment(now, id);
+            Deletable::Deployment => self.deployment(name).map(Found::Deployment),
+            Deletable::DaemonSet => self.daemon_set(name).map(Found::DaemonSet),
+            Deletable::Service => self.service(name).map(Found::Service),
+            Deletable::Ingress => routes(RouteProvider::Kubernetes),
+            Deletable::IngressRoute => routes(RouteProvider::KubernetesCrd),
+            Deletable::HorizontalPodAutoscaler => self.hpa(name).map(Found::Hpa),
+            Deletable::ScaledObject => self.scaled_object(name).map(Found::ScaledObject),
+            Deletable::NodePool => self.node_pool(&name.name).map(Found::NodePool),
+            Deletable::PodDisruptionBudget => {
+                let place = self.api.pdbs.iter().position(|budget| is_named(budget, name));
+                place.map(Found::Budget)
+            }
+        }
+    }
+
+    /// Deletes an object and what it owns.
+    pub(super) fn delete(&mut self, now: Instant, found: Found) {
+        match found {
+            Found::Deployment(id) => self.delete_deployment(now, id),
+            Found::DaemonSet(id) => {
+                self.api.daemon_sets.remove(id);
+                self.list_daemons();
+                for pod in self.api.pods_of(api::Owner::DaemonSet(id)).to_vec() {
+                    self.delete_pod(now, pod, None);
                 }
             }
-            "DaemonSet" => {
-                if let Some(id) = self.daemon_set(name) {
-                    self.api.daemon_sets.remove(id);
-                    self.list_daemons();
-                    for pod in self.api.pods_of(api::Owner::DaemonSet(id)).to_vec() {
-                        self.delete_pod(now, pod, None);
-                    }
-                }
+            Found::Service(id) => {
+                self.api.services.remove(id);
             }
-            "ScaledObject" => {
-                if let Some(id) = self.scaled_object(name) {
-                    self.objects.scaled_objects.remove(id);
-                    self.notify(Notice::ScaledObject(id));
-                }
+            Found::Routes(provider, name) => {
+                let is = |route: &Route| route.provider == provider && route.name == name;
+                self.objects.routes.retain(|route| !is(route));
             }
-            "HorizontalPodAutoscaler" => {
-                if let Some(id) = self.hpa(name) {
-                    self.delete_hpa(id);
-                }
+            Found::Hpa(id) => self.delete_hpa(id),
+            Found::ScaledObject(id) => {
+                self.objects.scaled_objects.remove(id);
+                self.notify(Notice::ScaledObject(id));
             }
-            "NodePool" => self.delete_pool(now, name),
-            "PodDisruptionBudget" => self
-                .api
-                .pdbs
-                .retain(|budget| (&budget.namespace, &budget.name) != (&name.namespace, &name.name)),
-            _ => {}
+            Found::NodePool(id) => self.delete_pool(now, id),
+            Found::Budget(place) => {
+                self.api.pdbs.remove(place);
+            }
         }
         self.find_roles();
+        self.find_way();
+    }
+
+    /// Whether something leads to the service: Traefik hears when that changes.
+    fn find_way(&mut self) {
+        let server = self.objects.roles.server;
+        let server = server.and_then(|id| self.api.deployments.get(id));
+        let leads = |route: &Route| {
+            let service = self
+                .service(&route.service)
+                .and_then(|id| self.api.services.get(id));
+            // Without the Deployment it is the Service's endpoints that are missing.
+            service.is_some_and(|service| server.is_none_or(|server| service.selects(&server.template)))
+        };
+        let unrouted = !self.objects.routes.iter().any(leads);
+        if unrouted != self.objects.unrouted {
+            self.objects.unrouted = unrouted;
+            self.notify(Notice::Routes);
+        }
     }
 
     fn delete_deployment(&mut self, now: Instant, id: DeploymentId) {
         let sets: Vec<ReplicaSetId> = self.api.replica_sets_of(id).map(|(set, _)| set).collect();
         let pods: Vec<PodId> = self.api.pods_of_deployment(id).map(|(pod, _)| pod).collect();
-        self.api.deployments.remove(id);
+        if let Some(object) = self.api.deployments.remove(id) {
+            let name = ObjectName {
+                namespace: object.template.namespace.clone(),
+                name: object.name,
+            };
+            self.objects.deleted.insert(id, name);
+        }
         for set in sets {
             self.api.replica_sets.remove(set);
         }
@@ -294,15 +385,7 @@ impl Cluster<'_> {
     }
 
     /// A NodePool owns its claims: the garbage collector deletes them after it.
-    fn delete_pool(&mut self, now: Instant, name: &ObjectName) {
-        let found = self
-            .objects
-            .pools
-            .iter()
-            .find(|(_, pool)| *pool.name == *name.name);
-        let Some(id): Option<NodePoolId> = found.map(|(id, _)| id) else {
-            return;
-        };
+    fn delete_pool(&mut self, now: Instant, id: NodePoolId) {
         self.objects.pools.remove(id);
         self.pools_changed();
         let claims: Vec<_> = self
@@ -317,6 +400,10 @@ impl Cluster<'_> {
             self.delete_claim(now, claim);
         }
     }
+}
+
+fn is_named(budget: &api::PodDisruptionBudget, name: &ObjectName) -> bool {
+    budget.name == name.name && budget.namespace == name.namespace
 }
 
 /// Puts an object in the place of the one that is known, or adds it.

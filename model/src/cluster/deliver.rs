@@ -87,6 +87,10 @@ impl Cluster<'_> {
                 }
             }
             Notice::ScaledObject(id) => self.hear_keda(now, keda::Input::Changed(id)),
+            Notice::Routes => {
+                let routed = !self.objects.unrouted;
+                self.parts.traffic.handle(now, traffic::Input::Routed(routed));
+            }
         }
     }
 

@@ -486,10 +486,9 @@ impl Cluster<'_> {
     }
 
     pub(super) fn deployment_name(&self, id: DeploymentId) -> String {
-        self.api
-            .deployments
-            .get(id)
-            .map_or_else(|| format!("{id:?}"), |object| object.name.clone())
+        let present = self.api.deployments.get(id).map(|object| &object.name);
+        let name = present.or_else(|| self.objects.deleted.get(&id).map(|name| &name.name));
+        name.map_or_else(|| format!("{id:?}"), String::clone)
     }
 }
 

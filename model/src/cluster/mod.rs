@@ -50,7 +50,7 @@ use crate::karpenter::requirement::Name;
 use crate::karpenter::{ClusterState, NodeClaim, NodePool, lifecycle};
 use crate::keda::ScaledObject;
 use crate::prometheus::exporters::Exporters;
-use crate::scenario::{Part, Scenario};
+use crate::scenario::{ObjectName, Part, Route, Scenario};
 use crate::traffic::Fidelity;
 use crate::workload::kubelet::Lifecycles;
 use audit::Auditor;
@@ -187,6 +187,12 @@ pub(crate) struct Objects {
     /// Deployments whose manifest, as it was applied last, writes spec.replicas.
     pub(crate) sized: BTreeSet<DeploymentId>,
     pub(crate) lifecycles: Lifecycles,
+    /// What Ingresses and IngressRoutes lead to.
+    pub(crate) routes: Vec<Route>,
+    /// Nothing leads to the service.
+    pub(crate) unrouted: bool,
+    /// Names of Deployments that were deleted: their autoscalers still speak of them.
+    pub(crate) deleted: BTreeMap<DeploymentId, ObjectName>,
     /// Who plays which role in the traffic.
     pub(crate) roles: Roles,
 }

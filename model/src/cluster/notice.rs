@@ -49,4 +49,6 @@ pub enum Notice {
     ScaledObject(ScaledObjectId),
     /// NodePools or NodeClasses changed.
     Pools,
+    /// Something leads to the service now, or nothing any more.
+    Routes,
 }

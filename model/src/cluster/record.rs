@@ -147,7 +147,8 @@ pub struct Counts {
     pub daemon_evictions: u32,
     /// Spot interruptions.
     pub interruptions: u32,
-    /// Holds within 0.02 of the tolerance: a slightly different load would have scaled.
+    /// Syncs of the HPA that held within 0.02 of the tolerance: a slightly different load would have scaled. A hold
+    /// of a minute is four of them.
     pub could_tip: u32,
 }
 

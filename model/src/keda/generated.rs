@@ -5,7 +5,7 @@ use sim::Instant;
 
 use super::annotation;
 use super::scaler;
-use super::spec::{DEFAULT_MAX_REPLICAS, MetricType, ScaledObject, Trigger, TriggerKind};
+use super::spec::{DEFAULT_MAX_REPLICAS, MetricType, ScaledObject, Spec, Trigger, TriggerKind};
 use super::version::Profile;
 use crate::api::{Expression, LabelSelector, Operator};
 use crate::hpa::spec::SelectPolicy;
@@ -21,10 +21,10 @@ const OWNER_LABEL: &str = "scaledobject.keda.sh/name";
 
 /// metadata.name
 #[must_use]
-pub fn hpa_name(object: &ScaledObject) -> String {
-    match &object.spec.advanced.hpa_name {
+pub fn hpa_name(scaled_object: &str, spec: &Spec) -> String {
+    match &spec.advanced.hpa_name {
         Some(name) if !name.is_empty() => name.clone(),
-        _ => format!("keda-hpa-{}", object.name),
+        _ => format!("keda-hpa-{scaled_object}"),
     }
 }
 
@@ -32,7 +32,7 @@ pub fn hpa_name(object: &ScaledObject) -> String {
 #[must_use]
 pub fn hpa(id: ScaledObjectId, object: &ScaledObject, profile: &Profile, now: Instant) -> Hpa {
     Hpa {
-        name: hpa_name(object),
+        name: hpa_name(&object.name, &object.spec),
         namespace: object.namespace.clone(),
         created: now,
         owner: Some(id),

@@ -415,7 +415,8 @@ impl Operator {
         }
     }
 
-    /// A poll has its readings: act (pkg/scaling/scale_handler.go `checkScalers`).
+    /// A poll has its readings: act (pkg/scaling/scale_handler.go `checkScalers`), unless the target is gone
+    /// (pkg/scaling/executor/scale_scaledobjects.go `RequestScale`).
     fn polled(&mut self, now: Instant, object: &ScaledObject, task: &Task, view: View<'_>, out: &mut Out) {
         let id = task.object;
         let (wall, seconds) = (self.wall(now), self.wall_seconds(now));
@@ -427,7 +428,7 @@ impl Operator {
         };
         let polled = evaluation::polled(object, state, task, profile, view.api);
         let current = replicas(view, object.target);
-        if !polled.broken {
+        if !polled.broken && view.api.deployments.get(object.target).is_some() {
             let situation = Situation {
                 now: wall,
                 current,

@@ -31,8 +31,8 @@ pub enum Act {
     Apply(Box<Objects>),
     /// `kubectl delete`
     Delete {
-        /// The kind, as in a manifest.
-        kind: String,
+        /// The kind.
+        kind: Deletable,
         /// Which.
         object: ObjectName,
     },
@@ -40,13 +40,67 @@ pub enum Act {
     Stop(Part),
     /// It runs again, with what a restart forgets forgotten.
     Start(Part),
-    /// AWS takes a spot instance back, or an operator kills a node's machine.
+    /// EC2 takes machines of NodePools back.
     Interrupt(Victim),
     /// A kind of capacity runs out. EC2 knows it from its configuration
     /// ([`Shortage`](crate::ec2::Shortage)): this is for whoever logs and draws.
     Exhaust(CapacityPool),
     /// It is there again. As before.
     Restore(CapacityPool),
+}
+
+/// A kind whose objects can be deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deletable {
+    /// With its ReplicaSets and pods.
+    Deployment,
+    /// With its pods.
+    DaemonSet,
+    /// Traefik skips what led to it.
+    Service,
+    /// What led from it is gone.
+    Ingress,
+    /// As an Ingress.
+    IngressRoute,
+    /// KEDA makes its own anew.
+    HorizontalPodAutoscaler,
+    /// KEDA deletes its HPA.
+    ScaledObject,
+    /// With its NodeClaims.
+    NodePool,
+    /// Nothing protects the pods any more.
+    PodDisruptionBudget,
+}
+
+impl Deletable {
+    /// All of them.
+    pub const ALL: [Deletable; 9] = [
+        Deletable::Deployment,
+        Deletable::DaemonSet,
+        Deletable::Service,
+        Deletable::Ingress,
+        Deletable::IngressRoute,
+        Deletable::HorizontalPodAutoscaler,
+        Deletable::ScaledObject,
+        Deletable::NodePool,
+        Deletable::PodDisruptionBudget,
+    ];
+
+    /// The kind, as in a manifest.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Deletable::Deployment => "Deployment",
+            Deletable::DaemonSet => "DaemonSet",
+            Deletable::Service => "Service",
+            Deletable::Ingress => "Ingress",
+            Deletable::IngressRoute => "IngressRoute",
+            Deletable::HorizontalPodAutoscaler => "HorizontalPodAutoscaler",
+            Deletable::ScaledObject => "ScaledObject",
+            Deletable::NodePool => "NodePool",
+            Deletable::PodDisruptionBudget => "PodDisruptionBudget",
+        }
+    }
 }
 
 /// A part that can be stopped.
@@ -66,7 +120,7 @@ pub enum Part {
     MetricsServer,
 }
 
-/// Which nodes an interruption hits.
+/// Which machines of NodePools an interruption hits: those of a node group are there from beginning to end.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Victim {
     /// Only of this instance type.

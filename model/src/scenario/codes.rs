@@ -342,7 +342,8 @@ Served requests are throughput, not demand: when all pods are busy, the rate sto
 The HPA acts when the rate per pod is off the threshold by more than the tolerance, 10 %. If a full pod serves \
 c a second and the threshold is t, overload scales out only if c > 1.1 t; between 0.9 t and 1.1 t nothing \
 happens however long the queue is; below 0.9 t overloaded pods are taken away. Keep t well below c, or scale on \
-demand: concurrency, queue length, utilization.",
+demand: concurrency, queue length, utilization. Only sums of rate() are compared: what is calculated from them is not in \
+requests a second.",
     ),
     code(
         "K015",
@@ -366,8 +367,9 @@ asked at a scrape's very millisecond). The query then answers nothing, which KED
         "\
 A query selects metrics that Prometheus never gets. Traefik's pods are scraped \
 where their template has the annotation prometheus.io/scrape: \"true\" (and prometheus.io/port, if the port is not the \
-container's); kube_ metrics come from pods labelled app.kubernetes.io/name: kube-state-metrics. Until then the query \
-answers nothing, which KEDA takes for 0. What a service exposes by itself (http_requests_total) is not simulated, nor are \
+container's); until then the query answers nothing, which KEDA takes for 0. kube_ metrics come from pods labelled \
+app.kubernetes.io/name: kube-state-metrics; where no manifest has them, they are answered all the same, as Prometheus \
+itself answers whether or not it has a manifest, and nothing takes room on a node for them. What a service exposes by itself (http_requests_total) is not simulated, nor are \
 node-exporter and metrics of other exporters: there are Traefik's requests, durations and open connections; of \
 kube-state-metrics what pods, nodes, Deployments and HPAs have; of kubelets and cAdvisor running pods, CPU and memory; \
 and up. For a service's requests take Traefik's.",

@@ -78,7 +78,7 @@ const CLOUD: &[Field] = &[
     ),
     noted(
         "interruption",
-        "of spot instances: \"never\", \"advisor\" (AWS's bands), or a rate per hour and instance",
+        "of spot instances of NodePools (those of node groups stay): \"never\", \"advisor\" (AWS's bands), or a rate per hour and instance",
     ),
     noted(
         "rebalance_lead",
@@ -173,7 +173,7 @@ const LOAD: &[Field] = &[
     noted("arrivals[].duration", "spike: how long it lasts"),
     noted(
         "arrivals[].trace",
-        "trace: a CSV file of seconds and requests a second, as traces/day.csv",
+        "trace: a CSV file of seconds and requests a second, as traces/day.csv: straight lines from point to point, level before and after",
     ),
     noted("arrivals[].process", "poisson (default), deterministic or mmpp"),
     noted("arrivals[].burst", "mmpp: the rate in a burst over the mean rate"),
@@ -383,19 +383,28 @@ const TIMING: &[Field] = &[
 const ACTION: &[Field] = &[
     noted("at", "a time of day (13:47:50) or a duration since time zero"),
     noted("label", "what figures call it"),
-    noted("scale", "a Deployment, `namespace/name`"),
+    noted(
+        "scale",
+        "a Deployment, `namespace/name`, or `name` in the namespace default",
+    ),
     noted("replicas", "scale: how many"),
     noted(
         "apply",
         "a file of manifests; it is then not applied at the start",
     ),
-    noted("delete", "an object, `Kind/name` or `Kind/namespace/name`"),
+    noted(
+        "delete",
+        "an object, `Kind/namespace/name`, or `Kind/name` in the namespace default",
+    ),
     noted(
         "stop",
         "prometheus, keda, karpenter, hpa, scheduler or metrics-server",
     ),
     noted("start", "a part that was stopped"),
-    noted("interrupt.instance_type", "EC2 wants machines back: of this type"),
+    noted(
+        "interrupt.instance_type",
+        "EC2 wants machines of NodePools back (those of node groups stay): of this type",
+    ),
     noted("interrupt.zone", "of this zone"),
     noted("interrupt.capacity_type", "spot or on-demand"),
     noted("interrupt.count", "how many, oldest first; 1 if absent"),

@@ -27,7 +27,7 @@ use std::time::Duration;
 
 use sim::Instant;
 
-pub use action::{Act, Action, CapacityPool, Part, Victim};
+pub use action::{Act, Action, CapacityPool, Deletable, Part, Victim};
 pub use base::{Base, Segment, Written, parse_field};
 pub use objects::{Deployment, Objects, PriorityClass, Route, RouteProvider};
 pub use stack::Stack;

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::ObjectName;
+use super::{Deletable, ObjectName};
 use crate::api;
 use crate::karpenter;
+use crate::keda::generated;
 use crate::manifest::{HorizontalPodAutoscaler, ScaledObject};
 
 /// Objects of all kinds, each in the order written.
@@ -37,6 +38,58 @@ pub struct Objects {
 }
 
 impl Objects {
+    /// The pods of Deployments and DaemonSets.
+    pub(crate) fn templates(&self) -> impl Iterator<Item = &api::PodTemplate> {
+        let deployments = self.deployments.iter().map(|own| &*own.object.template);
+        deployments.chain(self.daemon_sets.iter().map(|own| &*own.template))
+    }
+
+    /// The names of its objects of a kind; those of kinds without namespaces have an empty one.
+    pub(crate) fn named(&self, kind: Deletable) -> Vec<ObjectName> {
+        let name = |namespace: &str, name: &str| ObjectName {
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+        };
+        let routes = |provider: RouteProvider| {
+            let of = self.routes.iter().filter(move |route| route.provider == provider);
+            of.map(|route| route.name.clone()).collect()
+        };
+        match kind {
+            Deletable::Deployment => self.deployments.iter().map(Deployment::name).collect(),
+            Deletable::DaemonSet => {
+                let sets = self.daemon_sets.iter();
+                sets.map(|set| name(&set.template.namespace, &set.name)).collect()
+            }
+            Deletable::Service => {
+                let services = self.services.iter();
+                services.map(|own| name(&own.namespace, &own.name)).collect()
+            }
+            Deletable::Ingress => routes(RouteProvider::Kubernetes),
+            Deletable::IngressRoute => routes(RouteProvider::KubernetesCrd),
+            Deletable::HorizontalPodAutoscaler => {
+                let made = self.scaled_objects.iter().map(|object| {
+                    let made = generated::hpa_name(&object.name.name, &object.spec);
+                    name(&object.name.namespace, &made)
+                });
+                self.hpas.iter().map(|hpa| hpa.name.clone()).chain(made).collect()
+            }
+            Deletable::ScaledObject => {
+                let objects = self.scaled_objects.iter();
+                objects.map(|object| object.name.clone()).collect()
+            }
+            Deletable::NodePool => {
+                let pools = self.node_pools.iter();
+                pools.map(|pool| name("", &pool.name)).collect()
+            }
+            Deletable::PodDisruptionBudget => {
+                let budgets = self.pod_disruption_budgets.iter();
+                budgets
+                    .map(|budget| name(&budget.namespace, &budget.name))
+                    .collect()
+            }
+        }
+    }
+
     /// Adds another's behind its own.
     pub(crate) fn append(&mut self, other: &Objects) {
         self.deployments.extend_from_slice(&other.deployments);

@@ -4,9 +4,11 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::{ObjectName, Objects, Route, Scenario};
-use crate::api::{Gated, LabelSelector};
+use super::read::object_to_delete;
+use super::{Deletable, ObjectName, Objects, Route, Scenario};
+use crate::api::Gated;
 use crate::document::{Context, Cursor, Diagnostic, closest};
+use crate::ec2::Interruption;
 use crate::hpa::Source;
 use crate::karpenter::Profile;
 use crate::keda::spec::Trigger;
@@ -29,7 +31,7 @@ pub(super) fn resolve(
     for (name, query) in &scenario.metric_rules {
         check_query(&root.get("metric").get(name), query, scenario);
     }
-    deployments(scenario, root);
+    named_objects(scenario, root);
     for document in documents {
         let context = Context::new(&document.file, document.title(), problems);
         references(scenario, document, &context.root(&document.value));
@@ -45,17 +47,6 @@ pub(crate) fn everything(scenario: &Scenario) -> Vec<&Objects> {
     std::iter::once(&scenario.objects).chain(applied).collect()
 }
 
-fn deployment_names(scenario: &Scenario) -> Vec<String> {
-    let of = |objects: &Objects| {
-        objects
-            .deployments
-            .iter()
-            .map(|deployment| deployment.name().to_string())
-            .collect::<Vec<_>>()
-    };
-    everything(scenario).into_iter().flat_map(of).collect()
-}
-
 fn has_deployment(scenario: &Scenario, name: &ObjectName) -> bool {
     let named = |objects: &&Objects| {
         objects
@@ -67,17 +58,7 @@ fn has_deployment(scenario: &Scenario, name: &ObjectName) -> bool {
 }
 
 fn require_deployment(at: &Cursor<'_>, name: &ObjectName, scenario: &Scenario) {
-    if has_deployment(scenario, name) {
-        return;
-    }
-    let names = deployment_names(scenario);
-    let text = name.to_string();
-    let hint = match closest(&text, names.iter().map(String::as_str)) {
-        Some(near) => format!("did you mean {near:?}?"),
-        None if names.is_empty() => "put the manifests of the workload into manifests/".to_owned(),
-        None => format!("there are {}", names.join(", ")),
-    };
-    at.error("E009", format!("no manifest has the Deployment {text:?}"), &hint);
+    require_object(at, Deletable::Deployment, name, scenario);
 }
 
 fn roles(scenario: &Scenario, root: &Cursor<'_>) {
@@ -93,28 +74,77 @@ fn roles(scenario: &Scenario, root: &Cursor<'_>) {
     }
 }
 
-/// Deployments that the start and actions are about.
-fn deployments(scenario: &Scenario, root: &Cursor<'_>) {
+/// Objects that the start and actions are about.
+fn named_objects(scenario: &Scenario, root: &Cursor<'_>) {
     for (key, at) in root.at("start.replicas").entries() {
-        let (namespace, name) = key.split_once('/').unwrap_or(("default", key));
-        let name = ObjectName {
-            namespace: namespace.to_owned(),
-            name: name.to_owned(),
-        };
-        require_deployment(&at, &name, scenario);
+        require_deployment(&at, &deployment_named(key), scenario);
     }
+    let written = |at: &Cursor<'_>| at.value().and_then(|value| value.text()).map(str::to_owned);
     for action in root.get("action").items() {
-        let at = action.get("scale");
-        if let Some((namespace, name)) = at
-            .value()
-            .and_then(|value| value.text())
-            .and_then(|text| text.split_once('/'))
-        {
-            let name = ObjectName {
-                namespace: namespace.to_owned(),
-                name: name.to_owned(),
-            };
-            require_deployment(&at, &name, scenario);
+        let scaled = action.get("scale");
+        if let Some(text) = written(&scaled) {
+            require_deployment(&scaled, &deployment_named(&text), scenario);
+        }
+        let deleted = action.get("delete");
+        if let Some((kind, name)) = written(&deleted).and_then(|text| object_to_delete(&text).ok()) {
+            require_object(&deleted, kind, &name, scenario);
+        }
+        let interrupted = action.get("interrupt");
+        if interrupted.is_given() && everything(scenario).iter().all(|o| o.node_pools.is_empty()) {
+            let message = "only machines of NodePools are taken back, and no manifest has a NodePool";
+            let hint =
+                "a node group would replace what was taken: its machines are there from beginning to end";
+            interrupted.error("E006", message, hint);
+        }
+    }
+    spot_groups(scenario, root);
+}
+
+/// `namespace/name`; in the namespace default without one.
+fn deployment_named(text: &str) -> ObjectName {
+    let (namespace, name) = text.split_once('/').unwrap_or(("default", text));
+    ObjectName {
+        namespace: namespace.to_owned(),
+        name: name.to_owned(),
+    }
+}
+
+fn require_object(at: &Cursor<'_>, kind: Deletable, name: &ObjectName, scenario: &Scenario) {
+    let all = everything(scenario);
+    let names: Vec<ObjectName> = all.iter().flat_map(|objects| objects.named(kind)).collect();
+    if names.contains(name) {
+        return;
+    }
+    let kind = kind.as_str();
+    let texts: Vec<String> = names.iter().map(ToString::to_string).collect();
+    let elsewhere = names.iter().position(|other| other.name == name.name);
+    let near = || closest(&name.to_string(), texts.iter().map(String::as_str)).map(str::to_owned);
+    let hint = match elsewhere.map(|place| texts[place].clone()).or_else(near) {
+        Some(near) => format!("did you mean {near:?}?"),
+        None if names.is_empty() => "put its manifest into manifests/".to_owned(),
+        None => format!("there are {}", texts.join(", ")),
+    };
+    at.error(
+        "E009",
+        format!("no manifest has the {kind} {:?}", name.to_string()),
+        &hint,
+    );
+}
+
+/// Machines of node groups are not taken back, spot or not.
+fn spot_groups(scenario: &Scenario, root: &Cursor<'_>) {
+    if scenario.config.ec2.interruption == Interruption::Never {
+        return;
+    }
+    for group in root.get("node_group").items() {
+        let at = group.get("capacity_type");
+        if at.value().and_then(|value| value.text()) == Some("spot") {
+            let message = "cloud.interruption is ignored for a node group's machines: EC2 takes back those of NodePools alone";
+            at.warn(
+                "W001",
+                message,
+                "a node group would replace what was taken, which is not simulated",
+            );
         }
     }
 }
@@ -140,14 +170,9 @@ pub(super) fn route(scenario: &Scenario) -> Option<&Route> {
         .iter()
         .flat_map(|o| &o.deployments)
         .find(|deployment| deployment.name() == *server)?;
-    let labels = &deployment.object.template.labels;
-    let selects = |service: &&crate::api::Service| {
-        service.namespace == server.namespace
-            && !service.selector.is_empty()
-            && LabelSelector::from_labels(&service.selector).matches(labels)
-    };
-    let services: Vec<&crate::api::Service> =
-        objects.iter().flat_map(|o| &o.services).filter(selects).collect();
+    let template = &deployment.object.template;
+    let services = objects.iter().flat_map(|o| &o.services);
+    let services: Vec<&crate::api::Service> = services.filter(|own| own.selects(template)).collect();
     let leads = |route: &&Route| {
         services
             .iter()

@@ -50,14 +50,39 @@ fn apply_one(set: &str, scenario: &mut Value, documents: &mut [Document]) -> Res
     let path = segments(field).ok_or_else(|| refuse(format!("{field:?} is no path of a field"), example))?;
     match object {
         None => put(scenario, &path, value, false),
-        Some(object) => put(find(object, documents)?, &path, value, true),
+        Some(object) => {
+            let found = find(object, documents)?;
+            if is_identity(&path) {
+                let message = format!("{field} says which object this is, and cannot be set");
+                return Err(refuse(message, "change it in the manifest"));
+            }
+            put(found, &path, value, true)
+        }
     }
 }
 
-/// The object and the field of what stands before `=`.
+/// Whether a field of a manifest is one by which others know the object, or has such a field.
+fn is_identity(path: &[Segment]) -> bool {
+    let is = |keys: &[&str]| {
+        let same = |(segment, key): (&Segment, &&str)| *segment == Segment::Key((*key).to_owned());
+        path.len() == keys.len() && path.iter().zip(keys).all(same)
+    };
+    is(&["apiVersion"])
+        || is(&["kind"])
+        || is(&["metadata"])
+        || is(&["metadata", "name"])
+        || is(&["metadata", "namespace"])
+}
+
+/// The object and the field of what stands before `=`. A `:` may also belong to a key, as in `image."shop/web:1.4"`: what
+/// stands before an object's is a kind, a word alone.
 pub(super) fn target(text: &str) -> (Option<&str>, &str) {
+    let is_object = |object: &str| {
+        let kind = object.split_once('/').map(|(kind, _)| kind.trim());
+        kind.is_some_and(|kind| kind.chars().all(|c| c.is_ascii_alphanumeric()))
+    };
     match text.split_once(':') {
-        Some((object, field)) if object.contains('/') => (Some(object.trim()), field.trim()),
+        Some((object, field)) if is_object(object) => (Some(object.trim()), field.trim()),
         _ => (None, text.trim()),
     }
 }
@@ -241,6 +266,17 @@ mod tests {
             text("a.labels.\"k.io/z\"=w", &["a", "labels", "k.io/z"]),
             Some("w".to_owned())
         );
+        for image in [
+            "image.\"shop/web:1.4\".compressed",
+            "image[shop/web:1.4].compressed",
+        ] {
+            let set = format!("{image}=1G");
+            assert_eq!(
+                text(&set, &["image", "shop/web:1.4", "compressed"]),
+                Some("1G".to_owned()),
+                "{set}"
+            );
+        }
         let tree = after("a.list[0].x=5").expect("applied");
         let Some(Shape::List(items)) = tree
             .get("a")

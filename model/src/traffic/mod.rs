@@ -114,6 +114,9 @@ pub enum Input {
     PodDeleting(PodId),
     /// A pod's containers have ended. What they were doing is lost.
     PodStopped(PodId),
+    /// Whether an Ingress or IngressRoute leads to a Service in front of the servers, as the proxies hear of it. At
+    /// the start one does.
+    Routed(bool),
 }
 
 /// One sample of an exposition.
@@ -189,6 +192,7 @@ impl Traffic {
                 Input::PodReady { pod, ready } => engine.pod_ready(pod, ready),
                 Input::PodDeleting(pod) => engine.pod_deleting(pod),
                 Input::PodStopped(pod) => engine.pod_stopped(pod),
+                Input::Routed(routed) => engine.routed(routed),
             },
             Engine::Requests(engine) => match input {
                 Input::NodeUp { node, machine } => engine.node_up(node, machine),
@@ -198,6 +202,7 @@ impl Traffic {
                 Input::PodReady { pod, ready } => engine.pod_ready(pod, ready),
                 Input::PodDeleting(pod) => engine.pod_deleting(pod),
                 Input::PodStopped(pod) => engine.pod_stopped(pod),
+                Input::Routed(routed) => engine.routed(routed),
             },
         }
     }

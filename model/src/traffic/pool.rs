@@ -67,6 +67,8 @@ pub(super) struct Pool {
     settled: Instant,
     allow_empty: bool,
     fences: bool,
+    /// Something leads to the service.
+    routed: bool,
     streams: Streams,
     published: BTreeMap<PodId, Presence>,
     /// Changes on their way to the proxies.
@@ -82,6 +84,7 @@ impl Pool {
             settled: Instant::ZERO + config.settling,
             allow_empty: config.allow_empty_services,
             fences: Profile::of(config.version).fences_terminating,
+            routed: true,
             streams,
             published: BTreeMap::new(),
             changes: VecDeque::new(),
@@ -140,6 +143,20 @@ impl Pool {
         self.changes.push_back((now + self.endpoint_delay, pod, presence));
     }
 
+    /// The proxies hear that something leads to the service, or nothing any more. They watch Ingresses and Services
+    /// themselves, and skip a route whose Service is not there, whatever they do about empty ones
+    /// (traefik 2.10 pkg/provider/kubernetes/ingress/kubernetes.go `loadService`,
+    /// pkg/provider/kubernetes/crd/kubernetes_http.go `nameAndService`).
+    pub(super) fn route(&mut self, now: Instant, routed: bool) {
+        if self.routed != routed {
+            self.routed = routed;
+            let throttle = self.throttle;
+            self.proxies
+                .iter_mut()
+                .for_each(|proxy| proxy.hear(now, throttle));
+        }
+    }
+
     /// When something here is due next.
     pub(super) fn next_due(&self) -> Instant {
         let change = self.changes.front().map(|&(due, ..)| due);
@@ -161,10 +178,15 @@ impl Pool {
         let mut applied = false;
         for place in 0..self.proxies.len() {
             let proxy = &mut self.proxies[place];
-            if heard && proxy.running && proxy.apply_at.is_none() {
-                let last = proxy.last_apply.filter(|_| now >= self.settled);
-                let free = last.map_or(Instant::ZERO, |last| last + self.throttle);
-                proxy.apply_at = Some(free.max(now));
+            if heard {
+                proxy.hear(
+                    now,
+                    if now < self.settled {
+                        Duration::ZERO
+                    } else {
+                        self.throttle
+                    },
+                );
             }
             if proxy.apply_at.is_some_and(|due| due <= now) {
                 self.apply(place, Some(now));
@@ -182,7 +204,7 @@ impl Pool {
         let ready = self
             .published
             .iter()
-            .filter(|&(_, &presence)| presence == Presence::Ready);
+            .filter(|&(_, &presence)| self.routed && presence == Presence::Ready);
         proxy.sorted.clear();
         proxy.sorted.extend(ready.map(|(&pod, _)| pod));
         proxy.servers.clone_from(&proxy.sorted);
@@ -191,7 +213,7 @@ impl Pool {
             proxy.servers.swap(i, j);
         }
         let had_service = proxy.has_service;
-        proxy.has_service = self.allow_empty || !self.published.is_empty();
+        proxy.has_service = self.routed && (self.allow_empty || !self.published.is_empty());
         proxy.counters.service_absent = had_service && !proxy.has_service;
         proxy.counters.reloads += 1.0;
     }
@@ -207,6 +229,14 @@ impl Proxy {
     /// Whether requests come to it.
     pub(super) fn is_up(&self) -> bool {
         self.running && self.ready
+    }
+
+    /// It will apply what has changed as soon as it may.
+    fn hear(&mut self, now: Instant, throttle: Duration) {
+        if self.running && self.apply_at.is_none() {
+            let free = self.last_apply.map_or(Instant::ZERO, |last| last + throttle);
+            self.apply_at = Some(free.max(now));
+        }
     }
 
     /// The next server of the round robin.
@@ -306,6 +336,22 @@ mod tests {
             }),
             (server, Pick::Unavailable)
         );
+    }
+
+    #[test]
+    fn without_a_route_there_is_404_whatever_the_endpoints() {
+        let mut pool = pool(&Traefik {
+            allow_empty_services: true,
+            ..Traefik::default()
+        });
+        pool.endpoint(Instant::ZERO, PodId(1), Presence::Ready);
+        applied(&mut pool, 4000);
+        pool.route(Instant::from_secs(5), false);
+        assert_eq!(applied(&mut pool, 8000), [5000], "Traefik watches routes itself");
+        assert_eq!(pool.proxies[0].pick(), Pick::NoRoute);
+        pool.route(Instant::from_secs(9), true);
+        applied(&mut pool, 20_000);
+        assert_eq!(pool.proxies[0].pick(), Pick::Server(PodId(1)));
     }
 
     #[test]

@@ -188,7 +188,7 @@ impl Scene {
                         .map(|sorted| sorted.make.clone())
                         .unwrap_or_default(),
                 ),
-                Act::Delete { kind, object } => Does::Delete(name(kind, object)),
+                Act::Delete { kind, object } => Does::Delete(name(kind.as_str(), object)),
                 Act::Stop(_) | Act::Start(_) => Does::Impossible(foreign.to_owned()),
                 Act::Interrupt(_) => {
                     Does::Impossible("spot machines are taken back when AWS wants them".to_owned())

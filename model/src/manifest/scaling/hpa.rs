@@ -44,7 +44,10 @@ const COMMON: &[Field] = &[
     table("metadata", METADATA),
     simulated("spec.scaleTargetRef.name"),
     noted("spec.scaleTargetRef.kind", "only Deployments are simulated"),
-    quiet("spec.scaleTargetRef.apiVersion", "there is one"),
+    noted(
+        "spec.scaleTargetRef.apiVersion",
+        "of the group apps, whichever version: nothing else has Deployments",
+    ),
     simulated("spec.minReplicas"),
     simulated("spec.maxReplicas"),
 ];
@@ -88,7 +91,9 @@ const ROUND_TRIP: [&str; 2] = [
 /// A HorizontalPodAutoscaler, as the API version has it.
 pub(crate) fn read_hpa(reading: &Reading<'_>, v1: bool) -> Option<HorizontalPodAutoscaler> {
     let spec = reading.root.get("spec").required();
-    let target = target(&spec.get("scaleTargetRef").required(), reading.namespace);
+    let reference = spec.get("scaleTargetRef").required();
+    let target = target(&reference, reading.namespace);
+    require_group(&reference);
     let (min_at, max_at) = (spec.get("minReplicas"), spec.get("maxReplicas").required());
     if min_at.value().and_then(|value| value.text()) == Some("0") {
         let hint = "KEDA can scale to zero: minReplicaCount: 0";
@@ -132,6 +137,29 @@ pub(crate) fn read_hpa(reading: &Reading<'_>, v1: bool) -> Option<HorizontalPodA
             behavior: behavior(&spec.get("behavior")),
         },
     })
+}
+
+/// The controller looks for kinds of that name in the group that the reference names, whatever the version, and finds
+/// Deployments in `apps` alone: otherwise it cannot get the scale, for ever
+/// (kubernetes 1.35 pkg/controller/podautoscaler/horizontal.go `reconcileAutoscaler`).
+fn require_group(reference: &Cursor<'_>) {
+    let at = reference.get("apiVersion");
+    let written = at.text().unwrap_or_default();
+    let is_in_apps = written
+        .split_once('/')
+        .is_some_and(|(group, version)| group == "apps" && !version.contains('/'));
+    // Other kinds are refused by their names.
+    if !is_in_apps && reference.get("kind").text() == Some("Deployment") {
+        let found = if written.is_empty() {
+            "none".to_owned()
+        } else {
+            format!("{written:?}")
+        };
+        let message = format!(
+            "apiVersion apps/v1 is needed, found {found}: the HPA controller finds no such Deployment and scales nothing (FailedGetScale)"
+        );
+        at.error("E009", message, "");
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -192,7 +220,8 @@ fn resource(at: &Cursor<'_>) -> Option<Resource> {
 }
 
 /// The target: its type says which field counts, and which types there are depends on the source
-/// (kubernetes 1.35 pkg/apis/autoscaling/validation/validation.go `validateMetricSpec`).
+/// (kubernetes 1.35 pkg/apis/autoscaling/validation/validation.go `validateMetricSpec`, `validateResourceSource`,
+/// `validateContainerResourceSource`, `validateExternalSource`).
 fn metric_target(at: &Cursor<'_>, kind: MetricKind) -> Option<Target> {
     let field = at.get("type").required().one_of(&[
         ("Utilization", "averageUtilization"),
@@ -200,6 +229,19 @@ fn metric_target(at: &Cursor<'_>, kind: MetricKind) -> Option<Target> {
         ("Value", "value"),
     ])?;
     let own = at.get(field).required();
+    let exclusive = match kind {
+        MetricKind::Resource | MetricKind::ContainerResource => "averageUtilization",
+        MetricKind::External => "value",
+        MetricKind::Pods | MetricKind::Object => "",
+    };
+    if at.get("averageValue").is_given() && at.get(exclusive).is_given() {
+        let hint = at
+            .get("type")
+            .text()
+            .map(|own| format!("type: {own} needs {field} alone"));
+        let message = format!("{exclusive} and averageValue exclude each other");
+        at.error("E004", message, &hint.unwrap_or_default());
+    }
     let allowed = match kind {
         MetricKind::Resource | MetricKind::ContainerResource => field != "value",
         MetricKind::Pods => field == "averageValue",

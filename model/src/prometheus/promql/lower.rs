@@ -272,6 +272,18 @@ fn fixed_time(since_epoch: Duration) -> Result<i64, ParseError> {
         .map_err(|_| ParseError("timestamp out of bounds for @ modifier".to_owned()))
 }
 
+/// Whether an expression is `rate` or `irate`, or a sum of such; what stands in for an empty answer (`or vector(0)`)
+/// changes nothing of that.
+pub(super) fn is_rate(expr: &ast::Expr) -> bool {
+    match expr {
+        ast::Expr::Paren(paren) => is_rate(&paren.expr),
+        ast::Expr::Aggregate(aggregate) => aggregate.op.id() == token::T_SUM && is_rate(&aggregate.expr),
+        ast::Expr::Binary(binary) => binary.op.id() == token::T_LOR && is_rate(&binary.lhs),
+        ast::Expr::Call(call) => matches!(call.func.name, "rate" | "irate"),
+        _ => false,
+    }
+}
+
 fn aggregation(op: token::TokenId) -> Option<Aggregation> {
     Some(match op {
         token::T_SUM => Aggregation::Sum,

@@ -83,6 +83,7 @@ pub struct Query {
     expr: Expr,
     selectors: Vec<Selector>,
     unsupported: Vec<Unsupported>,
+    is_rate: bool,
 }
 
 impl Query {
@@ -106,6 +107,7 @@ impl Query {
             profile: *profile,
             selectors: lowering.selectors,
             unsupported: lowering.unsupported,
+            is_rate: lower::is_rate(&tree),
         })
     }
 
@@ -136,6 +138,12 @@ impl Query {
     #[must_use]
     pub fn spread(&self) -> Spread<'_> {
         spread::spread(&self.expr, &self.selectors)
+    }
+
+    /// Whether the answer is so many a second: a rate or a sum of rates, and nothing is calculated from it.
+    #[must_use]
+    pub fn is_rate(&self) -> bool {
+        self.is_rate
     }
 
     /// Whether the answer is a scalar or a text, which KEDA cannot read.

@@ -24,9 +24,9 @@ fn is_annotated(pod: &Pod) -> bool {
     is_true("prometheus.io/scrape") && !is_true("prometheus.io/scrape-slow")
 }
 
-/// Whether a pod is kube-state-metrics.
-fn is_kube_state_metrics(pod: &Pod) -> bool {
-    let name = pod.labels().get("app.kubernetes.io/name");
+/// Whether pods with these labels are kube-state-metrics.
+pub(crate) fn is_kube_state_metrics(labels: &Metadata) -> bool {
+    let name = labels.get("app.kubernetes.io/name");
     name.is_some_and(|name| name == "kube-state-metrics")
 }
 
@@ -60,7 +60,7 @@ impl Role {
     fn of(pod: &Pod) -> Self {
         Role {
             annotated: is_annotated(pod),
-            kube_state: is_kube_state_metrics(pod),
+            kube_state: is_kube_state_metrics(pod.labels()),
         }
     }
 }
@@ -73,6 +73,8 @@ pub(super) struct Discovery {
     /// Pods that are or were targets.
     pods: BTreeSet<PodId>,
     nodes: BTreeMap<NodeId, NodeTargets>,
+    /// Some workload was kube-state-metrics: none is taken to be there without one.
+    declared: bool,
 }
 
 /// The targets of a node with these labels.
@@ -89,6 +91,7 @@ impl Discovery {
             roles: ByTemplate::default(),
             pods: BTreeSet::new(),
             nodes: BTreeMap::new(),
+            declared: false,
         }
     }
 
@@ -120,14 +123,15 @@ impl Discovery {
     pub(super) fn discover(&mut self, view: &View<'_>, config: &Config) -> Vec<Target> {
         let api = view.api;
         let mut targets = Vec::new();
-        let mut declared = false;
+        let deployments = api.deployments.iter().map(|(_, own)| &own.template);
+        let mut templates = deployments.chain(api.daemon_sets.iter().map(|(_, own)| &own.template));
+        self.declared |= templates.any(|template| is_kube_state_metrics(&template.labels));
         let mut exporter = None;
         for (id, pod) in api.pods.iter() {
             let Role {
                 annotated,
                 kube_state,
             } = *self.roles.get_or(&pod.template, || Role::of(pod));
-            declared |= kube_state;
             if !annotated && !kube_state {
                 continue;
             }
@@ -149,7 +153,7 @@ impl Discovery {
                 targets.extend_from_slice(self.node_targets(id, node));
             }
         }
-        if self.wanted.kube_state && (exporter.is_some() || !declared) {
+        if self.wanted.kube_state && (exporter.is_some() || !self.declared) {
             targets.push(kube_state_target(exporter, view));
         }
         targets
@@ -259,8 +263,8 @@ fn port_addresses(pod: &Pod, ip: &str, config: &Config) -> Vec<String> {
 }
 
 /// Job `kubernetes-service-endpoints`: the service of kube-state-metrics with the chart's labels
-/// (helm-charts kube-state-metrics-5.15 templates/service.yaml). Where the scenario has no such pod, there is
-/// one all the same, on the oldest node.
+/// (helm-charts kube-state-metrics-5.15 templates/service.yaml). Where no manifest has it, there is one all the same, on
+/// the oldest node, as there is a Prometheus.
 fn kube_state_target(exporter: Option<(&Pod, String, &str)>, view: &View<'_>) -> Target {
     let first_node = || {
         view.api

@@ -25,7 +25,7 @@ use rand::RngExt;
 use sim::{Component, Instant, Outbox, Stream, Streams};
 
 pub use config::{Config, Job, JobConfig};
-pub(crate) use discovery::label_name;
+pub(crate) use discovery::{is_kube_state_metrics, label_name};
 pub(crate) use target::REPORTS;
 pub use target::{Failure, Source, Target, TargetId};
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use sim::{Action, Agenda, Component, Instant, Outbox, Streams};
 
 use super::*;
-use crate::api::{Container, Labels as Metadata, Node, Owner, Phase, Pod, PodSpec, PodTemplate};
+use crate::api::{Container, DaemonSet, Labels as Metadata, Node, Owner, Phase, Pod, PodSpec, PodTemplate};
 use crate::distribution::Distribution;
 use crate::prometheus::exporters::Exporters;
 use crate::prometheus::{EvalError, Profile, Value};
@@ -74,10 +74,15 @@ impl World {
     }
 
     fn add_pod(&mut self, name: &str, node: NodeId) -> PodId {
+        self.add_pod_of("traefik", name, node)
+    }
+
+    /// A pod whose label app.kubernetes.io/name is `app`.
+    fn add_pod_of(&mut self, app: &str, name: &str, node: NodeId) -> PodId {
         let annotate = |key: &str, value: &str| (key.to_owned(), value.to_owned());
         let template = PodTemplate {
             namespace: "web".into(),
-            labels: Metadata::from([("app.kubernetes.io/name".into(), "traefik".into())]),
+            labels: Metadata::from([("app.kubernetes.io/name".into(), app.into())]),
             annotations: Metadata::from([
                 annotate("prometheus.io/scrape", "true"),
                 annotate("prometheus.io/port", "9100"),
@@ -205,6 +210,38 @@ fn a_running_server_scrapes_each_target_at_its_slot() {
         "{rates:?}"
     );
     assert_eq!(world.ask("up"), [1.0; 5]);
+}
+
+#[test]
+fn kube_state_metrics_is_one_target_even_before_its_pod_runs() {
+    let mut world = World::new("3.5", &["kube_node_info"]);
+    let node = world.add_node("a", "m5.large");
+    let pod = world.add_pod_of("kube-state-metrics", "state", node);
+    let template = world.api.pods.get(pod).unwrap().template.clone();
+    world.api.pods.get_mut(pod).unwrap().phase = Phase::Pending;
+    let set = DaemonSet {
+        name: "state".into(),
+        template,
+    };
+    let set = world.api.daemon_sets.insert(set);
+    world.tell(Input::Running);
+    let targets = |world: &World| {
+        let of = |source: &Source| *source == Source::KubeStateMetrics;
+        let known = world.scrapes.keys().filter_map(|id| world.prometheus.target(*id));
+        known.filter(|target| of(&target.source)).count()
+    };
+    world.run_until(Instant::ZERO + MINUTE);
+    assert_eq!(targets(&world), 0, "nobody answers yet");
+    world.api.pods.get_mut(pod).unwrap().phase = Phase::Running;
+    world.tell(Input::PodChanged(pod));
+    world.run_until(Instant::ZERO + 3 * MINUTE);
+    assert_eq!((targets(&world), world.ask("kube_node_info").len()), (1, 1));
+    // Deleted, it is away.
+    world.api.daemon_sets.remove(set);
+    world.api.remove_pod(pod);
+    world.tell(Input::PodChanged(pod));
+    world.run_until(Instant::ZERO + 9 * MINUTE);
+    assert_eq!(world.ask("kube_node_info"), [0.0; 0]);
 }
 
 #[test]

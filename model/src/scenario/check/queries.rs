@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::{Facts, advise};
 use crate::api::Labels;
 use crate::document::{Context, Cursor, closest};
+use crate::prometheus::scrape::is_kube_state_metrics;
 use crate::prometheus::{Query, exporters};
 use crate::scenario::resolve;
 use crate::traffic::traefik;
@@ -34,7 +35,7 @@ pub(super) fn check(facts: &Facts<'_>) {
 pub(super) fn exposed(facts: &Facts<'_>, context: &Context<'_>, at: &Cursor<'_>, query: &Query) {
     let known = || exporters::metrics().chain(traefik::metrics(facts.scenario.stack.traefik));
     let selected: BTreeSet<&str> = query.metrics().collect();
-    for metric in selected {
+    for &metric in &selected {
         if known().any(|name| name == metric) {
             continue;
         }
@@ -46,13 +47,20 @@ pub(super) fn exposed(facts: &Facts<'_>, context: &Context<'_>, at: &Cursor<'_>,
         };
         advise(context, "P002", at, message, &hint);
     }
+    let workloads = || facts.objects.iter().flat_map(|objects| objects.templates());
+    if exporters::kube_state_families().any(|name| selected.contains(name))
+        && !workloads().any(|template| is_kube_state_metrics(&template.labels))
+    {
+        let message = "kube_ metrics are asked for, and no manifest has kube-state-metrics: it is taken to run all the same";
+        let hint = "add its Deployment, pods labelled app.kubernetes.io/name: kube-state-metrics: it takes room on a node";
+        advise(context, "P002", at, message, hint);
+    }
 }
 
 /// Whether the pods whose metrics are asked for are scraped.
 fn scraped(facts: &Facts<'_>, context: &Context<'_>) {
     let metrics = metrics(facts);
     let proxy = &facts.scenario.roles.proxy;
-    let deployments = || facts.objects.iter().flat_map(|objects| &objects.deployments);
     let is_scraped = |annotations: &Labels| {
         annotations
             .get("prometheus.io/scrape")
@@ -64,17 +72,6 @@ fn scraped(facts: &Facts<'_>, context: &Context<'_>) {
         let message = format!("Prometheus does not scrape the pods of {proxy}, whose metrics are asked for");
         let hint = "annotate its pod template: prometheus.io/scrape: \"true\", prometheus.io/port: \"9100\"";
         advise(context, "P002", &facts.root.at("proxy.deployment"), message, hint);
-    }
-    let is_state = |labels: &Labels| {
-        labels
-            .get("app.kubernetes.io/name")
-            .is_some_and(|n| n == "kube-state-metrics")
-    };
-    let of_state = || exporters::kube_state_families().any(|name| metrics.contains(name));
-    if of_state() && !deployments().any(|deployment| is_state(&deployment.object.template.labels)) {
-        let message = "kube_ metrics are asked for, and there is no kube-state-metrics";
-        let hint = "add its Deployment, pods labelled app.kubernetes.io/name: kube-state-metrics";
-        advise(context, "P002", &facts.root.get("dashboard"), message, hint);
     }
 }
 

@@ -153,7 +153,11 @@ impl Trigger<'_> {
         let Ok(query) = self.facts.scenario.query(&self.prometheus.query) else {
             return;
         };
-        let Some(capacity) = self.facts.pod_capacity().filter(|_| only_served(&query)) else {
+        let Some(capacity) = self
+            .facts
+            .pod_capacity()
+            .filter(|_| query.is_rate() && only_served(&query))
+        else {
             return;
         };
         let tolerance = self.facts.scenario.config.hpa.tolerance;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use sim::Instant;
 
-use super::super::action::{Act, Action, CapacityPool, Part, Victim};
+use super::super::action::{Act, Action, CapacityPool, Deletable, Part, Victim};
 use super::super::{ObjectName, Objects};
 use super::cloud::CAPACITY_TYPES;
 use super::values::Values;
@@ -117,8 +117,14 @@ impl Read<'_> {
                 )
             }
             "delete" => {
-                let (kind, object) = object_to_delete(&own)?;
-                let label = format!("delete {kind} {}", object.name);
+                let (kind, object) = match object_to_delete(own.name()?) {
+                    Ok(found) => found,
+                    Err(refusal) => {
+                        own.error(refusal.code, refusal.message, &refusal.hint);
+                        return None;
+                    }
+                };
+                let label = format!("delete {} {}", kind.as_str(), object.name);
                 (Act::Delete { kind, object }, None, label)
             }
             "stop" => {
@@ -217,51 +223,53 @@ fn shortage(pool: &CapacityPool, from: Instant, until: Option<Instant>) -> Short
     }
 }
 
-/// `Kind/name` or `Kind/namespace/name`.
-fn object_to_delete(at: &Cursor<'_>) -> Option<(String, ObjectName)> {
-    let text = at.name()?;
+/// Why an object cannot be deleted.
+pub(in crate::scenario) struct Refusal {
+    code: &'static str,
+    message: String,
+    hint: String,
+}
+
+/// `Kind/name`, in the namespace default, or `Kind/namespace/name`.
+pub(in crate::scenario) fn object_to_delete(text: &str) -> Result<(Deletable, ObjectName), Refusal> {
+    let refusal = |code, message, hint| Err(Refusal { code, message, hint });
     let parts: Vec<&str> = text.split('/').collect();
     let (kind, namespace, name) = match *parts {
         [kind, name] => (kind, None, name),
         [kind, namespace, name] => (kind, Some(namespace), name),
         _ => {
-            at.error(
-                "E003",
-                format!("expected Kind/name or Kind/namespace/name, found {text:?}"),
-                "",
-            );
-            return None;
+            let message = format!("expected Kind/name or Kind/namespace/name, found {text:?}");
+            return refusal("E003", message, String::new());
         }
     };
-    let Some(found) = kinds::named(kind)
+    let found = kinds::named(kind)
         .into_iter()
-        .find(|kind| kind.fate == kinds::Fate::Read)
-    else {
-        let names = kinds::KINDS
-            .iter()
-            .filter(|kind| kind.fate == kinds::Fate::Read)
-            .map(|kind| kind.name);
+        .find(|kind| kind.fate == kinds::Fate::Read);
+    let deletable = |kind: &str| Deletable::ALL.into_iter().find(|own| own.as_str() == kind);
+    let names = Deletable::ALL.map(Deletable::as_str);
+    let Some(found) = found else {
         let hint = closest(kind, names).map(|near| format!("did you mean {near:?}?"));
-        at.error(
-            "E007",
-            format!("unknown kind {kind:?}"),
-            &hint.unwrap_or_default(),
+        return refusal("E007", format!("unknown kind {kind:?}"), hint.unwrap_or_default());
+    };
+    let Some(kind) = deletable(found.name) else {
+        let message = format!("deleting a {} is not simulated", found.name);
+        return refusal(
+            "E006",
+            message,
+            format!("what can be deleted: {}", names.join(", ")),
         );
-        return None;
     };
     let namespace = match (found.namespaced, namespace) {
         (true, namespace) => namespace.unwrap_or("default"),
         (false, None) => "",
         (false, Some(_)) => {
-            at.error("E004", format!("a {} has no namespace", found.name), "");
-            return None;
+            let message = format!("a {} has no namespace", found.name);
+            return refusal("E004", message, String::new());
         }
     };
-    Some((
-        found.name.to_owned(),
-        ObjectName {
-            namespace: namespace.to_owned(),
-            name: name.to_owned(),
-        },
-    ))
+    let object = ObjectName {
+        namespace: namespace.to_owned(),
+        name: name.to_owned(),
+    };
+    Ok((kind, object))
 }

@@ -23,6 +23,7 @@ use crate::catalog::Catalog;
 use crate::document::fields::Schema;
 use crate::document::{Context, Cursor, Diagnostic, Place, Severity, Value, parse_toml};
 use crate::manifest::{Document, convert, read_documents};
+pub(super) use actions::object_to_delete;
 use values::Values;
 
 /// No run is longer than a year.

@@ -106,6 +106,10 @@ impl Flow {
         self.containers_end(id);
     }
 
+    pub(in crate::traffic) fn routed(&mut self, routed: bool) {
+        self.pool.route(self.now, routed);
+    }
+
     /// What a pod does or did here, and whether its containers run.
     fn known(&self, id: PodId) -> Option<(Role, bool)> {
         let running = self.pods.get(&id).map(|pod| (pod.role, true));

@@ -358,6 +358,10 @@ impl Requests {
         self.containers_end(id);
     }
 
+    pub(super) fn routed(&mut self, routed: bool) {
+        self.pool.route(self.now, routed);
+    }
+
     fn containers_end(&mut self, id: PodId) {
         let Some(slot) = self.slot_of(id).filter(|&slot| self.pods[slot as usize].alive) else {
             return;

@@ -176,6 +176,22 @@ fn rules_about_scaled_objects() {
         &[".triggers[0].metadata.threshold=48"],
         &[".triggers[0].metadata.threshold=48", &arrivals],
     );
+    let served = |before: &str, after: &str| {
+        query(&format!(
+            "sum({before}(traefik_service_requests_total{{service=\"shop-web-80@kubernetes\"}}[2m])){after}"
+        ))
+    };
+    let unit = ".triggers[0].metadata.threshold=1200";
+    check(
+        "K014",
+        &[&served("rate", " or vector(0)"), unit],
+        &[&served("increase", ""), unit],
+    );
+    check(
+        "K014",
+        &[&served("irate", ""), unit],
+        &[&served("rate", " * 60"), unit],
+    );
     let high = ".triggers[0].metadata.threshold=60";
     check("K014", &[high, named], &[high, named, formula]);
     let short = query("sum(rate(traefik_service_requests_total{service=\"shop-web-80@kubernetes\"}[1m]))");
