@@ -1,0 +1,188 @@
+//! What happens at present, of what is there: rates, response times, and what pods use.
+
+use std::sync::Arc;
+
+use super::plant::{MOST_FULL, SERVES};
+use super::{Flow, Mark, Present};
+use crate::traffic::arrivals::Source;
+use crate::traffic::pool::Pick;
+use crate::traffic::probe::Aspect;
+use crate::traffic::state::{State, count};
+use crate::traffic::traefik::{self, Code};
+use crate::traffic::{Role, state::Site};
+
+impl Flow {
+    pub(super) fn solve(&mut self) {
+        self.accrue();
+        let active = self.active();
+        let share = if self.plant.loops > 0.0 {
+            active / self.plant.loops
+        } else {
+            0.0
+        };
+        let most = self.plant.open_most();
+        let open = self.arrivals.min(most * MOST_FULL);
+        let slack = if open > 0.0 { 1.0 - open / most } else { 1.0 };
+        if self.state.arrivals != open {
+            let mut state = State::clone(&self.state);
+            // Steps: nearby rates share a probe.
+            state.arrivals = match open {
+                0.0 => 0.0,
+                _ if slack < 0.2 => most * (1.0 - in_steps(slack, 0.1)),
+                _ => in_steps(open, 0.02),
+            };
+            state.shares = self.shares();
+            self.state = Arc::new(state);
+            self.is_new_state();
+        }
+        let mut solution = if share == 1.0 && open == 0.0 && self.plant.serves() {
+            let solutions = &self.probes.solutions;
+            solutions.of(&self.state, || self.plant.solve(share, open))
+        } else {
+            self.plant.solve_open(share, open)
+        };
+        if open > 0.0 {
+            // As long as nobody waits in line.
+            solution.response = solution.response.min(self.plant.most_inside() / open);
+        }
+        let Present { vanished, deaf, .. } = self.present;
+        let clients = self.config.clients.as_ref();
+        let alone = clients
+            .map_or(1.0, |c| c.think_time.mean() + c.cycle_delay.mean() + c.client_cpu)
+            .max(1e-4);
+        let mut present = Present {
+            served: solution.rate,
+            mark: Mark {
+                response: solution.response,
+                uneven: solution.uneven,
+                slack,
+                two_stable: false,
+            },
+            vanished,
+            deaf,
+            solution,
+            ..Present::default()
+        };
+        present.sends = active / alone;
+        if vanished < 1.0 {
+            present.sends = present.sends.min(present.served / (1.0 - vanished));
+        }
+        if self.plant.servers == 0.0 && vanished == 0.0 {
+            // Refused at once, or nobody there to refuse.
+            present.failed = (active / alone).min(self.plant.refused_most());
+            present.failure = self.refusal().unwrap_or(0);
+            present.at_server = deaf > 0.0;
+        } else if deaf > 0.0 {
+            // Those that are refused ask again at once.
+            present.failed = present.served * deaf / (1.0 - deaf - vanished).max(deaf);
+            (present.failure, present.at_server) = (traefik::BAD_GATEWAY, true);
+        }
+        if open > self.plant.congested_most() {
+            present.mark.two_stable = true;
+            let finding = self.probes.look(&self.config, &self.state, Aspect::Rates);
+            present.congests = finding.throughput < SERVES * finding.sent;
+        }
+        let may_fail = self.plant.loops > 0.0 && self.near_timeout(present.solution.response);
+        if may_fail || self.plant.convoys(&present.solution) {
+            self.take_from_probe(&mut present, active);
+        }
+        self.present = present;
+        self.set_cpu_rates();
+    }
+
+    /// Which share of what comes each source sends, in twentieths; none if there is but one.
+    fn shares(&self) -> Vec<u8> {
+        if self.sources.len() < 2 || self.arrivals == 0.0 {
+            return Vec::new();
+        }
+        let twentieths = |source: &Source| libm::round(source.mean() / self.arrivals * 20.0) as u8;
+        self.sources.iter().map(twentieths).collect()
+    }
+
+    /// Takes what so many loops make from a probe, where no closed form says it.
+    fn take_from_probe(&self, present: &mut Present, active: f64) {
+        let finding = self.probes.look(&self.config, &self.state, Aspect::Rates);
+        present.mark.two_stable |= finding.unsettled();
+        let share = active / self.plant.loops;
+        let closed = (finding.throughput - self.state.arrivals).max(0.0);
+        let solution = &mut present.solution;
+        let away = active / solution.rate.max(1e-9) - solution.response;
+        present.served = closed * share;
+        present.failed = finding.failures * share;
+        let made = present.served / solution.rate.max(1e-9);
+        solution.client_rates.iter_mut().for_each(|rate| *rate *= made);
+        if present.served > 0.0 {
+            solution.response = (active / (present.served + present.failed) - away).max(solution.response);
+            present.mark.response = solution.response;
+        }
+        present.server_cpu = Some(finding.server_cpu * closed / finding.throughput.max(1e-9) * share);
+        let clients = self.config.clients.as_ref();
+        let proxys = self.config.service.request_timeout;
+        let own = clients.and_then(|clients| clients.timeout);
+        let patient = own.is_none_or(|own| proxys.is_some_and(|proxys| proxys < own));
+        present.failure = if patient {
+            traefik::GATEWAY_TIMEOUT
+        } else {
+            traefik::CLIENT_CLOSED
+        };
+        present.at_server = true;
+    }
+
+    fn near_timeout(&self, response: f64) -> bool {
+        let own = self.config.clients.as_ref().and_then(|clients| clients.timeout);
+        let timeouts = own.into_iter().chain(self.config.service.request_timeout);
+        timeouts
+            .into_iter()
+            .any(|timeout| response > timeout.as_secs_f64() / 3.0)
+    }
+
+    /// What a proxy without servers that listen says; `None` without a proxy.
+    pub(super) fn refusal(&self) -> Option<Code> {
+        let proxy = self.pool.proxies.iter().find(|proxy| proxy.is_up())?;
+        Some(match proxy.refusal() {
+            _ if self.present.deaf > 0.0 => traefik::BAD_GATEWAY,
+            Pick::NoRoute => traefik::NO_ROUTE,
+            Pick::Unavailable | Pick::Server(_) => traefik::UNAVAILABLE,
+        })
+    }
+
+    /// What clients' requests make pods use; those from outside are charged as they are worked on.
+    fn set_cpu_rates(&mut self) {
+        if !self.counts_cpu {
+            return;
+        }
+        let total = self.present.served;
+        let solution = &self.present.solution;
+        let clients = self.config.clients.as_ref();
+        let client = clients.map_or(0.0, |clients| clients.client_cpu);
+        let sites = &self.state.sites;
+        let proxies: u32 = sites.iter().map(|site| count(&site.proxies)).sum();
+        let proxy = self.config.traefik.proxy_cpu * total / f64::from(proxies.max(1));
+        let server = self.plant.service_work * total / self.plant.servers;
+        // vCPU of each pod of a site, by role.
+        let of_site = |(site, &group): (&Site, &usize)| {
+            let sigma = solution.sigmas.get(group).copied().unwrap_or(f64::INFINITY);
+            let here = f64::from(count(&site.clients)).max(1.0);
+            let rate = solution.client_rates.get(group).copied().unwrap_or(0.0);
+            let servers = match self.present.server_cpu {
+                Some(found) => found / self.plant.servers,
+                None => server / sigma,
+            };
+            [client * rate / here / sigma, proxy / sigma, servers]
+        };
+        let rates: Vec<[f64; 3]> = sites.iter().zip(&self.plant.of_site).map(of_site).collect();
+        for pod in self.pods.values_mut() {
+            let here = pod.place.and_then(|place| rates.get(place));
+            pod.rate = here.map_or(0.0, |[client, proxy, server]| match pod.role {
+                Role::Client => *client,
+                Role::Proxy => *proxy,
+                Role::Server => *server,
+            });
+        }
+    }
+}
+
+/// The nearest of numbers that are apart by this, in logarithms.
+fn in_steps(number: f64, step: f64) -> f64 {
+    libm::exp(libm::round(libm::log(number) / step) * step)
+}
