@@ -277,7 +277,8 @@ impl Rules<'_> {
             return;
         }
         for place in self.takes_nothing_for_zero() {
-            let message = "when Prometheus is back, its first answers are empty and count as 0: the target shrinks under load";
+            let message = "when Prometheus is back its first answers are empty and count as 0: an HPA that had no metric for \
+                           longer than its stabilization window shrinks the target at once";
             let hint = "ignoreNullValues: \"false\" makes an empty answer an error, at which the HPA stays where it is";
             let items = self.at.get("triggers").items();
             if let Some(at) = items.get(place) {
