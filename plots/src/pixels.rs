@@ -81,13 +81,27 @@ fn edges(middle: i32, width: u32) -> (i32, i32) {
 /// The rectangles of a polyline that only goes up, down and sideways, as step curves do, each with its corners; `None`
 /// for any other. In plotters' polygon of the whole, what two close edges both cover is left out: a spike is hollow.
 fn stairs(path: &[BackendCoord], width: u32) -> Option<Vec<(BackendCoord, BackendCoord)>> {
-    let segment = |ends: &[BackendCoord]| {
+    let last = path.len() - 1;
+    // Corners are filled; the ends are not longer than the line.
+    let reach = |at: usize, middle: i32| match at {
+        0 => (middle, middle),
+        at if at == last => (middle, middle),
+        _ => edges(middle, width),
+    };
+    let range = |at: usize, from: i32, to: i32| {
+        if from == to {
+            return edges(from, width);
+        }
+        let (one, two) = (reach(at, from), reach(at + 1, to));
+        (one.0.min(two.0), one.1.max(two.1))
+    };
+    let segment = |(at, ends): (usize, &[BackendCoord])| {
         let (from, to) = (ends[0], ends[1]);
-        let along = |from: i32, to: i32| (edges(from.min(to), width).0, edges(from.max(to), width).1);
-        let ((left, right), (top, bottom)) = (along(from.0, to.0), along(from.1, to.1));
+        let (left, right) = range(at, from.0, to.0);
+        let (top, bottom) = range(at, from.1, to.1);
         (from.0 == to.0 || from.1 == to.1).then_some(((left, top), (right, bottom)))
     };
-    path.windows(2).map(segment).collect()
+    path.windows(2).enumerate().map(segment).collect()
 }
 
 /// The rectangle that plotters' polygon of an upright or level line fills: corners, of which the second is the first
@@ -125,6 +139,7 @@ mod tests {
             assert!((27..=33).all(|x| is_drawn(x, y)), "row {y}");
         }
         assert!(!is_drawn(30, 3) && !is_drawn(26, 15) && !is_drawn(34, 15));
+        assert!(!is_drawn(1, 30) && is_drawn(2, 30) && is_drawn(54, 30) && !is_drawn(55, 30));
     }
 
     #[test]

@@ -414,8 +414,8 @@ fn actions_are_about_what_some_manifest_has() {
             "action[0].scale: no manifest has the Deployment \"default/web\"\n  hint: did you mean \"shop/web\"?",
         ),
         (
-            "delete = \"Deployment/shop/nope\"",
-            "action[0].delete: no manifest has the Deployment \"shop/nope\"\n  hint: there are shop/web, shop/load, shop/traefik",
+            "delete = \"Deployment/shop/absent\"",
+            "action[0].delete: no manifest has the Deployment \"shop/absent\"\n  hint: there are shop/web, shop/load, shop/traefik",
         ),
         (
             "delete = \"Ingress/web\"",

@@ -138,7 +138,11 @@ impl Dashboard<'_> {
             .then(|| rest(&parts, &self.table.readings("nodes")))
             .flatten();
         self.together(&mut parts, MOST_TYPES - usize::from(rest.is_some()));
-        parts.extend(rest.map(|rest| ("one or another type".to_owned(), rest)));
+        if let Some(rest) = rest {
+            // It is of no type: it gets the colour that no type has.
+            parts.resize_with(MOST_TYPES - 1, Default::default);
+            parts.push(("one or another type".to_owned(), rest));
+        }
         let curve = |(name, readings)| (name, Curve::new(readings));
         let parts = parts.into_iter().map(curve).collect();
         let mut layers = vec![Layer::Stack { parts }];
@@ -322,6 +326,20 @@ mod tests {
         );
     }
 
+    /// The parts of the stack of nodes, and how many layers there are with it.
+    fn stacked(table: &Table, summary: &Summary) -> (Vec<(String, Curve)>, usize) {
+        let dashboard = Dashboard {
+            table,
+            summary,
+            overlay: None,
+        };
+        let layers = dashboard.nodes().layers;
+        let Layer::Stack { parts } = &layers[0] else {
+            panic!("the stack is at the bottom");
+        };
+        (parts.clone(), layers.len())
+    }
+
     #[test]
     fn a_stack_of_medians_is_as_high_as_the_median_of_all() {
         // Two seeds of three have one large and no small, or the other way round, and five nodes are the median.
@@ -333,23 +351,14 @@ mod tests {
             ..Summary::default()
         };
         let stack = |replications| {
-            let summary = summary(replications);
-            let dashboard = Dashboard {
-                table: &table,
-                summary: &summary,
-                overlay: None,
-            };
-            let panel = dashboard.nodes();
-            let Layer::Stack { parts } = &panel.layers[0] else {
-                panic!("the stack is at the bottom");
-            };
-            let at = |second| {
+            let (parts, layers) = stacked(&table, &summary(replications));
+            let sum = |second| {
                 parts
                     .iter()
                     .map(|(_, part)| part.at(second).unwrap_or(0.0))
                     .sum::<f64>()
             };
-            (at(0.0), at(15.0), panel.layers.len())
+            (sum(0.0), sum(15.0), layers)
         };
         assert_eq!(stack(1), (4.0, 0.0, 3));
         // What no type's median has is of one type or another; those of types are left as they are.
@@ -378,15 +387,7 @@ mod tests {
             by_type: names.iter().enumerate().map(of_type).collect(),
             ..Summary::default()
         };
-        let dashboard = Dashboard {
-            table: &table,
-            summary: &summary,
-            overlay: None,
-        };
-        let panel = dashboard.nodes();
-        let Layer::Stack { parts } = &panel.layers[0] else {
-            panic!("the stack is at the bottom");
-        };
+        let (parts, _) = stacked(&table, &summary);
         let drawn: Vec<(&str, Option<f64>)> = parts
             .iter()
             .map(|(name, part)| (name.as_str(), part.at(0.0)))
