@@ -12,7 +12,7 @@ const HEAD: &str = "name = \"small\"\nduration = \"20m\"\nwarm_up = \"1m\"\n[sta
     keda = \"2.20\"\nprometheus = \"3.5.0\"\ntraefik = \"3.5\"\nkarpenter = \"1.14\"\n[cloud]\n\
     region = \"us-west-2\"\ninterruption = \"never\"\nboot.fleet_call = 4\n[[node_group]]\nname = \"system\"\n\
     instance_type = \"m5.large\"\nnodes = 2\n[service]\ndeployment = \"shop/web\"\ncpu_per_request = 0.02\n\
-    [proxy]\ndeployment = \"shop/traefik\"\n[[load.arrivals]]\nshape = \"constant\"\nrate = 5\n";
+    [proxy]\ndeployment = \"shop/traefik\"\n[[load.arrivals]]\nprocess = \"deterministic\"\nshape = \"constant\"\nrate = 5\n";
 
 pub(crate) const WEB: &str = "apiVersion: apps/v1
 kind: Deployment

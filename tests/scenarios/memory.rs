@@ -13,6 +13,7 @@ fn rests(memory: &str, fidelity: Fidelity) -> (f64, f64) {
         "ScaledObject/keda-prometheus-hpa: spec.triggers=[{type='memory',metricType='AverageValue',\
          metadata={value='100Mi'}}]",
         memory,
+        "Deployment/php-apache: spec.template.spec.containers[0].resources.requests.memory='64Mi'",
         "action=[]",
     ];
     let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();

@@ -239,7 +239,11 @@ fn a_pod_that_does_not_listen_yet_refuses() {
             (80.0..170.0).contains(&(stats.failed - before)),
             "{fidelity:?}: {stats:?}"
         );
-        assert!(bench.counted(SERVICE_TOTAL, "502").unwrap() >= stats.failed - 1e-6);
+        let counted = bench.counted(SERVICE_TOTAL, "502").unwrap();
+        assert!(
+            (counted - stats.failed).abs() <= 2.0,
+            "{fidelity:?}: {counted} of {stats:?}"
+        );
         bench.pass(40);
         assert_eq!(bench.stats().failed, stats.failed, "{fidelity:?}");
     }
