@@ -34,8 +34,12 @@ fn rests(memory: &str, fidelity: Fidelity) -> (f64, f64) {
 fn the_hpa_rests_where_the_mean_working_set_is_within_its_tolerance() {
     for fidelity in [Fidelity::Flow, Fidelity::Requests] {
         let (before, end) = rests("service.memory={idle='64Mi',per_request='20Mi'}", fidelity);
+        within("replicas", before, 9.0..=30.0);
         within("replicas", end, 9.0..=30.0);
-        assert_eq!(before, end, "{fidelity:?}: at rest");
+        // Request by request as many are at the servers as happen to be when the kubelet looks, and some looks move it.
+        if fidelity == Fidelity::Flow {
+            assert_eq!(before, end, "at rest");
+        }
     }
 }
 

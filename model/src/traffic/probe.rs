@@ -39,14 +39,17 @@ pub(super) struct Finding {
 }
 
 impl Finding {
-    /// Whether draws of a closed loop settle at rates further apart than six per cent: a state with two stable
-    /// forms, or one that the order of the round robin decides. A draw alone counts to one or two per cent.
+    /// Whether draws of a closed loop settle at rates far apart: a state with two stable forms, or one that the order of
+    /// the round robin decides. A draw of response times counts to some three per cent, one of rates to one or two.
     pub(super) fn unsettled(&self) -> bool {
         let most = self.draws.iter().copied().fold(0.0, f64::max);
         let least = self.draws.iter().copied().fold(f64::INFINITY, f64::min);
-        most - least > 0.06 * self.throughput
+        most - least > APART * self.throughput
     }
 }
+
+/// Draws further apart than this share did not settle alike.
+const APART: f64 = 0.12;
 
 /// How long and how often to look.
 #[derive(Debug, Clone, Copy)]

@@ -47,6 +47,8 @@ use crate::id::{NodeId, PodId};
 const STEP: f64 = 0.5;
 /// A moving rate of evenly spaced arrivals is taken as constant for so long at most, seconds.
 const GRAIN: f64 = 60.0;
+/// A state that passes sooner is not probed for its rates.
+const BRIEF: Duration = Duration::from_secs(1);
 /// How finely hanging times are told apart.
 const LUMPS: usize = 5;
 
@@ -171,6 +173,8 @@ pub(super) struct Flow {
     stale_rates: bool,
     /// When another server begins to listen.
     listens_next: Instant,
+    /// When the state has lasted for long enough to be probed, if it has to be.
+    probe_at: Instant,
     present: Present,
     /// Since when the state has been what it is.
     state_since: Instant,
@@ -235,6 +239,7 @@ impl Flow {
             stale_state: true,
             stale_rates: true,
             listens_next: Instant::MAX,
+            probe_at: Instant::MAX,
             present: Present::default(),
             state_since: Instant::ZERO,
             counted: None,
@@ -264,7 +269,10 @@ impl Flow {
             self.prepare();
             let mut next = to.min(self.pool.next_due());
             next = self.hanging.iter().map(|lump| lump.end).fold(next, Instant::min);
-            next = next.min(at(self.arrivals_until)).min(self.listens_next);
+            next = next
+                .min(at(self.arrivals_until))
+                .min(self.listens_next)
+                .min(self.probe_at);
             if self.moving() {
                 next = next.min(self.now + Duration::from_secs_f64(STEP));
             }
@@ -306,7 +314,7 @@ impl Flow {
             self.stale_state = true;
             self.build();
         }
-        if self.stale_state || self.stale_rates {
+        if self.stale_state || self.stale_rates || self.probe_at <= self.now {
             self.solve();
         }
         (self.stale_state, self.stale_rates) = (false, false);
@@ -508,6 +516,7 @@ impl Flow {
         if self.stretches.last().is_some_and(goes_on) {
             let last = self.stretches.last_mut()?;
             last.to = now;
+            last.mark = self.present.mark;
             return Some(last);
         }
         if start < now {

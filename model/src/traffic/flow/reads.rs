@@ -143,25 +143,18 @@ impl Flow {
         full.last().map_or(0.0, |first| own.to - first.from)
     }
 
-    /// Whether draws of a closed loop settle apart: those from which its response times come, which are short, and
-    /// then others that are long.
-    fn draws_differ(&self, stretch: &Stretch) -> bool {
-        let at_first = |(finding, _): &(Arc<Finding>, f64)| finding.unsettled();
-        let closed = stretch.state.arrivals == 0.0;
-        let look = || self.probes.look(&self.config, &stretch.state, Aspect::Rates);
-        closed && stretch.times.as_ref().is_some_and(at_first) && look().unsettled()
-    }
-
     /// The share of time between two times (seconds) that was spent in states that may settle elsewhere.
     pub(in crate::traffic) fn unsettled(&mut self, from: f64, to: f64) -> f64 {
         self.find_times();
-        let mut unsettled = 0.0;
-        for stretch in overlapping(&self.stretches, from, to) {
-            let is_unsettled = stretch.mark.two_stable || self.draws_differ(stretch);
-            if is_unsettled {
-                unsettled += stretch.to.min(to) - stretch.from.max(from);
-            }
-        }
+        let draws_differ = |(finding, _): &(Arc<Finding>, f64)| finding.unsettled();
+        let is_unsettled = |stretch: &&Stretch| {
+            let closed = stretch.state.arrivals == 0.0;
+            stretch.mark.two_stable || (closed && stretch.times.as_ref().is_some_and(draws_differ))
+        };
+        let unsettled: f64 = overlapping(&self.stretches, from, to)
+            .filter(is_unsettled)
+            .map(|stretch| stretch.to.min(to) - stretch.from.max(from))
+            .sum();
         if to > from { unsettled / (to - from) } else { 0.0 }
     }
 }

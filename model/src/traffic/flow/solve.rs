@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use sim::Instant;
+
 use super::plant::{MOST_FULL, SERVES};
-use super::{Flow, Mark, Present};
+use super::{BRIEF, Flow, Mark, Present};
 use crate::traffic::arrivals::Source;
 use crate::traffic::pool::Pick;
 use crate::traffic::probe::Aspect;
@@ -23,14 +25,15 @@ impl Flow {
         let most = self.plant.open_most();
         let open = self.arrivals.min(most * MOST_FULL);
         let slack = if open > 0.0 { 1.0 - open / most } else { 1.0 };
-        if self.state.arrivals != open {
+        // Steps: nearby rates share a probe.
+        let arrivals = match open {
+            0.0 => 0.0,
+            _ if slack < 0.2 => most * (1.0 - in_steps(slack, 0.1)),
+            _ => in_steps(open, 0.02),
+        };
+        if self.state.arrivals != arrivals {
             let mut state = State::clone(&self.state);
-            // Steps: nearby rates share a probe.
-            state.arrivals = match open {
-                0.0 => 0.0,
-                _ if slack < 0.2 => most * (1.0 - in_steps(slack, 0.1)),
-                _ => in_steps(open, 0.02),
-            };
+            state.arrivals = arrivals;
             state.shares = self.shares();
             self.state = Arc::new(state);
             self.is_new_state();
@@ -77,13 +80,22 @@ impl Flow {
             present.failed = present.served * deaf / (1.0 - deaf - vanished).max(deaf);
             (present.failure, present.at_server) = (traefik::BAD_GATEWAY, true);
         }
-        if open > self.plant.congested_most() {
-            present.mark.two_stable = true;
+        let congestible = open > self.plant.congested_most();
+        let may_fail = self.plant.loops > 0.0 && self.near_timeout(present.solution.response);
+        let needs_probe = may_fail || self.plant.convoys(&present.solution);
+        let probed_from = self.state_since + BRIEF;
+        let lasts = self.now >= probed_from;
+        self.probe_at = if (congestible || needs_probe) && !lasts {
+            probed_from
+        } else {
+            Instant::MAX
+        };
+        if congestible && lasts {
             let finding = self.probes.look(&self.config, &self.state, Aspect::Rates);
+            present.mark.two_stable = true;
             present.congests = finding.throughput < SERVES * finding.sent;
         }
-        let may_fail = self.plant.loops > 0.0 && self.near_timeout(present.solution.response);
-        if may_fail || self.plant.convoys(&present.solution) {
+        if needs_probe && lasts {
             self.take_from_probe(&mut present, active);
         }
         self.present = present;
