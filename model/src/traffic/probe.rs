@@ -94,21 +94,24 @@ const COUNTED_MEMORIES: f64 = 60.0;
 const MOST_REQUESTS: f64 = 40_000.0;
 const MOST_DRAWS: u32 = 12;
 
+/// For what has settled only after a while, or not at all.
+const THOROUGH: Effort = Effort {
+    draws: 4,
+    starting: 1.0,
+    settling: 4.0,
+    seconds: 8.0,
+};
+
 impl Effort {
-    fn of(config: &Config, state: &State, aspect: Aspect) -> Effort {
-        let thorough = Effort {
-            draws: 4,
-            starting: 1.0,
-            settling: 4.0,
-            seconds: 8.0,
-        };
-        let Aspect::Times { lasting } = aspect else {
-            let mut effort = thorough;
-            if state.arrivals > 0.0 {
-                effort.seconds = (CROWDING_REQUESTS / state.arrivals).clamp(thorough.seconds, LONGEST);
-            }
-            return effort;
-        };
+    fn for_rates(state: &State) -> Effort {
+        let mut effort = THOROUGH;
+        if state.arrivals > 0.0 {
+            effort.seconds = (CROWDING_REQUESTS / state.arrivals).clamp(effort.seconds, LONGEST);
+        }
+        effort
+    }
+
+    fn for_times(config: &Config, state: &State, passing: Option<f64>) -> Effort {
         let plant = Plant::new(config, state);
         let solution = plant.solve_open(1.0, state.arrivals);
         let rate = (solution.rate + state.arrivals).max(1e-3);
@@ -117,19 +120,19 @@ impl Effort {
             return Effort {
                 settling: LONGEST / 3.0,
                 seconds: LONGEST / 2.0,
-                ..thorough
+                ..THOROUGH
             };
         }
         if loops > 0.0 {
             let round = loops / rate;
             return Effort {
                 draws: DRAWS,
-                starting: round.min(thorough.starting),
-                settling: (BEGIN + ROUNDS * round).clamp(SOONEST, thorough.settling),
+                starting: round.min(THOROUGH.starting),
+                settling: (BEGIN + ROUNDS * round).clamp(SOONEST, THOROUGH.settling),
                 seconds: (REQUESTS / f64::from(DRAWS) / rate).clamp(0.5, LONGEST),
             };
         }
-        if let Some(seconds) = passing(config, state, lasting) {
+        if let Some(seconds) = passing {
             let draws = libm::ceil(REQUESTS / rate / seconds) as u32;
             return Effort {
                 draws: draws.clamp(DRAWS, MOST_DRAWS),
@@ -207,19 +210,23 @@ impl Findings {
     /// What a probe of this state finds.
     pub(super) fn look(&self, config: &Config, state: &State, aspect: Aspect) -> Arc<Finding> {
         let mut key = state.key();
-        match aspect {
-            Aspect::Times { lasting } => {
-                key.push(0);
-                key.extend(passing(config, state, lasting).map(f64::to_bits));
-            }
-            Aspect::Rates => key.push(1),
-        }
+        // All that is done depends on what states of one key have in common: whoever asks first may have other machines.
+        let state = state.levelled();
+        let passing = match aspect {
+            Aspect::Times { lasting } => passing(config, &state, lasting),
+            Aspect::Rates => None,
+        };
+        key.push(matches!(aspect, Aspect::Rates).into());
+        key.extend(passing.map(f64::to_bits));
         let seed = mixed(&key);
         // The map is not held while a probe runs: other states may be looked at meanwhile.
         let found = locked(&self.found).entry(key).or_default().clone();
         let probe = || {
-            let state = state.levelled();
-            Arc::new(run(config, &state, seed, Effort::of(config, &state, aspect)))
+            let effort = match aspect {
+                Aspect::Times { .. } => Effort::for_times(config, &state, passing),
+                Aspect::Rates => Effort::for_rates(&state),
+            };
+            Arc::new(run(config, &state, seed, effort))
         };
         found.get_or_init(probe).clone()
     }
