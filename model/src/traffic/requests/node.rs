@@ -454,9 +454,10 @@ impl Node {
 
     /// Divides the CPUs anew and says when something happens here next.
     pub(super) fn plan(&mut self) -> Instant {
-        let first = self.soonest();
-        let spent = (first[next::SPENT] - self.clocks.limited_cpu) * BEST_EFFORT_WEIGHT <= NOTHING;
-        if first[next::TURN] <= self.at as f64 || spent {
+        self.first = self.soonest();
+        let spent = (self.first[next::SPENT] - self.clocks.limited_cpu) * BEST_EFFORT_WEIGHT <= NOTHING;
+        let turns = self.first[next::TURN] <= self.at as f64 || spent;
+        if turns {
             self.turn_quotas();
         }
         let free = (self.machine.vcpus - self.machine.system_cpu).max(0.0);
@@ -483,23 +484,23 @@ impl Node {
         }
         let busy = (self.machine.system_cpu + self.wanted.min(free)).min(self.machine.vcpus);
         self.sigma = physics::sigma(&self.machine, self.smt_gain, busy);
+        let mut other = turns;
         if division == self.division && division != Division::Mixed {
             while let Some(group) = self.turned.pop() {
                 if let Some(place) = self.groups[group].place {
-                    self.set_pace(place);
+                    other |= self.set_pace(place);
                 }
             }
         } else {
             self.turned.clear();
             self.division = division;
             for place in 0..self.active.len() {
-                // Most run so already.
-                if self.active[place].pace != self.active[place].pace_in(division) {
-                    self.set_pace(place);
-                }
+                other |= self.set_pace(place);
             }
         }
-        self.first = self.soonest();
+        if other {
+            self.first = self.soonest();
+        }
         self.next()
     }
 
@@ -540,15 +541,17 @@ impl Node {
         }
     }
 
-    /// Lets a group run as the division says.
-    fn set_pace(&mut self, place: usize) {
+    /// Lets a group run as the division says; most run so already.
+    fn set_pace(&mut self, place: usize) -> bool {
         let pace = self.active[place].pace_in(self.division);
-        if self.active[place].pace != pace {
+        let other = self.active[place].pace != pace;
+        if other {
             self.catch_up(place);
             self.active[place].pace = pace;
             self.groups[self.active[place].group].seen = self.clocks.of(pace);
             self.expect(place);
         }
+        other
     }
 
     /// The least reading of each kind.
