@@ -125,7 +125,7 @@ impl Flow {
     fn order(&self, most: f64) -> Order {
         let service = &self.config.service;
         let slots = service.concurrency.map_or(f64::INFINITY, f64::from);
-        if service.gpu.is_some() || slots < 2.0 * most * STEP {
+        if service.gpu.is_some() || slots < 0.5 * most * STEP {
             Order::InTurn
         } else {
             Order::Together(slots)
