@@ -318,6 +318,7 @@ pub(super) fn start(config: &Config, state: &State, seed: u64, starting: f64) ->
     }
     let mut engine = Requests::new(config, streams);
     let mut starts = streams.stream("traffic/probe-start", 0);
+    let mut first_sleep = || Duration::from_secs_f64(BEGIN + starting * starts.random::<f64>());
     let mut next_pod = 0;
     for (place, site) in state.sites.iter().enumerate() {
         engine.node_up(NodeId(place as u32), site.machine);
@@ -333,8 +334,7 @@ pub(super) fn start(config: &Config, state: &State, seed: u64, starting: f64) ->
                 for _ in 0..count {
                     let id = PodId(next_pod);
                     next_pod += 1;
-                    let sleep = Duration::from_secs_f64(BEGIN + starting * starts.random::<f64>());
-                    engine.pod_running(id, role, NodeId(place as u32), cpu, Some(sleep));
+                    engine.pod_running(id, role, NodeId(place as u32), cpu, Some(&mut first_sleep));
                     engine.pod_ready(id, true);
                 }
             }

@@ -241,15 +241,15 @@ impl Requests {
         self.due.set(place as usize, Instant::MAX);
     }
 
-    /// A pod's containers start. A client first sleeps for `first_sleep`, or within its first second: loops
-    /// of constant times that began in the same instant would march in step for ever.
+    /// A pod's containers start. Each loop of a client first sleeps for as long as `first_sleep` says, or within its
+    /// first second: loops of constant times that began in the same instant would march in step for ever.
     pub(super) fn pod_running(
         &mut self,
         id: PodId,
         role: Role,
         node: NodeId,
         cpu: PodCpu,
-        first_sleep: Option<Duration>,
+        first_sleep: Option<&mut dyn FnMut() -> Duration>,
     ) {
         let Some(&place) = self.node_places.get(&node) else {
             return;
@@ -297,7 +297,7 @@ impl Requests {
         }
     }
 
-    fn start_client(&mut self, slot: u32, first_sleep: Option<Duration>) {
+    fn start_client(&mut self, slot: u32, mut first_sleep: Option<&mut dyn FnMut() -> Duration>) {
         self.stats.clients += 1;
         let connections = self
             .config
@@ -311,8 +311,13 @@ impl Requests {
                 alive: true,
                 request: None,
             });
-            let mut starts = self.streams.stream("traffic/client-start", u64::from(place));
-            let sleep = first_sleep.unwrap_or_else(|| Duration::from_secs_f64(starts.random()));
+            let sleep = match &mut first_sleep {
+                Some(draw) => draw(),
+                None => {
+                    let mut starts = self.streams.stream("traffic/client-start", u64::from(place));
+                    Duration::from_secs_f64(starts.random())
+                }
+            };
             self.agenda.at(self.now + sleep, Event::Wake(place));
         }
     }
