@@ -74,8 +74,22 @@ impl Run {
 
     /// Without a log of decisions a run is quicker.
     fn logged(name: &str, seed: u64, sets: &[&str], log: bool) -> Run {
+        Run::of(name, &files(name), seed, sets, log)
+    }
+
+    /// With one more manifest.
+    fn beside(name: &str, seed: u64, manifest: &str) -> Run {
+        let mut files = files(name);
+        files.manifests.push(Source {
+            path: "manifests/more.yaml".to_owned(),
+            text: manifest.to_owned(),
+        });
+        Run::of(name, &files, seed, &[], true)
+    }
+
+    fn of(name: &str, files: &Files, seed: u64, sets: &[&str], log: bool) -> Run {
         let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
-        let (scenario, _) = load(&files(name), &sets).unwrap_or_else(|report| panic!("{name}\n{report}"));
+        let (scenario, _) = load(files, &sets).unwrap_or_else(|report| panic!("{name}\n{report}"));
         let options = Options {
             seed,
             log,
