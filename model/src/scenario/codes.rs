@@ -144,9 +144,9 @@ pod-deletion-cost that is no whole number and counts as 0.",
     ),
     code(
         "W004",
-        "an action after the end",
+        "something after the end",
         "\
-The action's time is at or after the end of the run.",
+The time of an action, or of a change of the load, is at or after the end of the run.",
     ),
     code(
         "W005",
@@ -214,6 +214,13 @@ loops that start a wget, sleep 10 ms, and need 10 ms and 0.0063 core-seconds mor
 fitted together to that run. Measure your own: CPU seconds of the pods \
 (rate(container_cpu_usage_seconds_total[5m])) over requests a second, while they are busy; `scaletwin calibrate` does \
 that with a recording.",
+    ),
+    code(
+        "S007",
+        "a load that is another than it seems",
+        "\
+A wave whose amplitude is above its mean is cut at zero, which makes its mean higher. A trace that ends before the run does \
+goes on with its last value. A spike of no length brings nothing.",
     ),
     code(
         "K001",

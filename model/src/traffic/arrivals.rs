@@ -149,6 +149,19 @@ impl Shape {
             Shape::Trace { points } => trace(points, at, grain),
         }
     }
+
+    /// The highest mean rate at any time.
+    #[must_use]
+    pub fn most(&self) -> f64 {
+        match *self {
+            Shape::Constant { rate } => rate,
+            Shape::Step { before, after, .. } => before.max(after),
+            Shape::Ramp { from, to, .. } => from.max(to),
+            Shape::Sine { mean, amplitude, .. } => mean + amplitude.abs(),
+            Shape::Spike { base, peak, .. } => base.max(peak),
+            Shape::Trace { ref points } => points.iter().map(|&(_, rate)| rate).fold(0.0, f64::max),
+        }
+    }
 }
 
 /// Steps that a moving rate is cut into.

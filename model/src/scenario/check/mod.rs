@@ -8,6 +8,7 @@ mod burstable;
 mod capacity;
 mod gpu;
 mod hpa;
+mod load;
 mod node_pool;
 mod queries;
 mod scaled_object;
@@ -22,7 +23,6 @@ use std::cell::{OnceCell, RefCell};
 use super::{Act, Deployment, ObjectName, Objects, Scenario, resolve};
 use crate::document::{Context, Cursor, Diagnostic, Severity};
 use crate::manifest::Document;
-use crate::traffic::{Clients, Service};
 
 /// What rules look at.
 struct Facts<'a> {
@@ -69,6 +69,7 @@ pub(super) fn check(
     gpu::check(&facts);
     burstable::check(&facts);
     queries::check(&facts);
+    load::check(&facts);
     whole(&facts);
 }
 
@@ -144,55 +145,9 @@ fn advise(
     context.report(Severity::Advice, code, at, message, hint);
 }
 
-/// What a request costs is a fact about a service. Left out, it is that of the service that was measured.
-fn fitted(facts: &Facts<'_>, context: &Context<'_>) {
-    let work = facts.root.at("service.cpu_per_request");
-    if !work.is_given() {
-        let message = format!(
-            "a request takes {} core-seconds of the service's CPU, because nothing says how many: php-apache's",
-            Service::default().cpu_per_request.mean()
-        );
-        let hint = "it decides how many pods a load needs: measure it (`scaletwin calibrate` reads it off a recording)";
-        advise(context, "S004", &work, message, hint);
-    }
-    let clients = facts.root.at("load.clients");
-    let of_cycle = ["think_time", "cycle_delay", "cpu_per_request"];
-    let left_out: Vec<&str> = of_cycle
-        .into_iter()
-        .filter(|field| !clients.get(field).is_given())
-        .collect();
-    if clients.is_given() && !left_out.is_empty() {
-        let message = format!(
-            "clients ask as fast as the walkthrough's loop of wget in {}",
-            left_out.join(", ")
-        );
-        let own = Clients::default();
-        let [think_time, cycle_delay] = [&own.think_time, &own.cycle_delay].map(|time| time.mean() * 1e3);
-        let hint = format!(
-            "with the service's answers these make the load: {think_time} ms, {cycle_delay} ms and {} core-seconds a request",
-            own.client_cpu
-        );
-        advise(context, "S004", &clients, message, &hint);
-    }
-}
-
 /// Rules about the scenario as a whole.
 fn whole(facts: &Facts<'_>) {
     let context = Context::new(facts.root.file(), String::new(), facts.problems);
-    let traffic = &facts.scenario.traffic;
-    let written = facts.root.at("load.arrivals").is_given();
-    if traffic.clients.is_none() && traffic.arrivals.is_empty() && !written {
-        let hint = "add clients as [load.clients] deployment = \"NAMESPACE/NAME\", or arrivals as [[load.arrivals]] \
-                    shape = \"constant\", rate = 20";
-        advise(
-            &context,
-            "S001",
-            &facts.root.get("load"),
-            "nobody sends requests",
-            hint,
-        );
-    }
-    fitted(facts, &context);
     node_pool::gates(facts, &context);
     let measured_from = facts.scenario.config.hpa.downscale_stabilization;
     let warm_up = facts.scenario.warm_up;

@@ -1,6 +1,7 @@
 //! Each rule speaks where it should, and only there.
 
 mod keda;
+mod load;
 mod nodes;
 mod workloads;
 
@@ -194,75 +195,13 @@ fn told(scaler: &str, code: &str, sets: &[&str]) -> String {
         .unwrap_or_default()
 }
 
-#[test]
-fn what_a_request_costs_is_asked_for() {
-    for line in [
-        "cpu_per_request = 0.02\n",
-        "cpu_per_request = 0.001\n",
-        "think_time = \"10ms\"\n",
-        "cycle_delay = \"10ms\"\n",
-    ] {
-        let without = SCENARIO.replace(line, "");
-        assert_eq!(codes_of(&without, HPA, &[]), BTreeSet::from(["S004"]), "{line}");
-    }
-}
-
-#[test]
-fn a_scenario_without_load_is_told_so() {
-    let (before, rest) = SCENARIO.split_once("[load.clients]").expect("clients");
-    let (_, after) = rest.split_once("[service]").expect("a service");
-    let bare = format!("{before}[service]{after}");
-    let files = Files {
-        scenario: Source {
-            path: "scenario.toml".to_owned(),
-            text: bare,
-        },
-        manifests: vec![Source {
-            path: "manifests/web.yaml".to_owned(),
-            text: WORKLOADS.to_owned(),
-        }],
-        traces: Vec::new(),
-    };
-    let (_, report) = load(&files, &[]).expect("it runs");
-    assert!(
-        report.problems.iter().any(|problem| problem.code == "S001"),
-        "{report}"
-    );
-}
-
-/// A trace that cannot be read is one problem, told as what it is.
-#[test]
-fn a_bad_trace_is_told_as_such() {
-    let (before, rest) = SCENARIO.split_once("[load.clients]").expect("clients");
-    let (_, after) = rest.split_once("[service]").expect("a service");
-    let arrivals = "[[load.arrivals]]\nshape = \"trace\"\ntrace = \"traces/day.csv\"\n";
-    let source = |path: &str, text: &str| Source {
-        path: path.to_owned(),
-        text: text.to_owned(),
-    };
-    for (lines, expected) in [
-        ("1767225600,10\n1767225660,20\n", "up to 1e9, not 1767225600"),
-        ("0,10\n0,20\n", "times must rise, and 0 does not"),
-        ("-5,10\n", "from the start of the run"),
-        ("0,-3\n", "not at -3"),
-    ] {
-        let files = Files {
-            scenario: source("scenario.toml", &format!("{before}{arrivals}[service]{after}")),
-            manifests: vec![source("manifests/web.yaml", WORKLOADS)],
-            traces: vec![source("traces/day.csv", lines)],
-        };
-        let report = load(&files, &[]).expect_err("it is refused");
-        let told: Vec<String> = report.problems.iter().map(ToString::to_string).collect();
-        assert!(told.len() == 1 && told[0].contains(expected), "{told:?}");
-    }
-}
-
 /// Every piece of advice that can be given is tried above.
 #[test]
 fn every_code_of_advice_has_a_case() {
     let text = concat!(
         include_str!("tests.rs"),
         include_str!("tests/keda.rs"),
+        include_str!("tests/load.rs"),
         include_str!("tests/nodes.rs"),
         include_str!("tests/workloads.rs"),
     );

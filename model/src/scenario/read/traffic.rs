@@ -376,43 +376,32 @@ fn trace(at: &Cursor<'_>, files: &Files) -> Option<Vec<(Duration, f64)>> {
         at.error("E009", format!("there is no trace {path:?}"), &hint);
         return None;
     };
+    let mut lines = csv::ReaderBuilder::new()
+        .has_headers(false)
+        .comment(Some(b'#'))
+        .flexible(true)
+        .trim(csv::Trim::All)
+        .from_reader(source.text.as_bytes());
     let mut points: Vec<(Duration, f64)> = Vec::new();
-    for (number, line) in source.text.lines().enumerate() {
-        let line = line.trim();
-        let is_header = number == 0 && line.starts_with(|c: char| c.is_ascii_alphabetic());
-        if line.is_empty() || line.starts_with('#') || is_header {
-            continue;
-        }
-        let mut fields = line
-            .split(',')
-            .map(|field| field.trim().parse::<f64>().ok().filter(|n| n.is_finite()));
-        let (Some(Some(seconds)), Some(Some(rate))) = (fields.next(), fields.next()) else {
-            let message = format!(
-                "{path}, line {}: expected seconds,requests a second, found {line:?}",
-                number + 1
-            );
-            at.error("E003", message, "");
-            return None;
-        };
-        let time = Duration::try_from_secs_f64(seconds).ok();
-        let wrong = match (time, points.last()) {
-            _ if !(0.0..=MOST_RPS).contains(&rate) => {
-                format!("rates lie between 0 and {MOST_RPS}, not at {rate}")
+    for (number, line) in lines.records().enumerate() {
+        let (place, message, hint) = match line {
+            Err(error) => (error.position().cloned(), "no CSV".to_owned(), ""),
+            Ok(line) => {
+                let is_header = number == 0 && line.iter().all(|field| field.parse::<f64>().is_err());
+                if is_header && !is_misread(&line) {
+                    continue;
+                }
+                match point(&line, points.last()) {
+                    Ok(point) => {
+                        points.push(point);
+                        continue;
+                    }
+                    Err((message, hint)) => (line.position().cloned(), message, hint),
+                }
             }
-            (Some(time), Some((last, _))) if time <= *last => {
-                format!("times must rise, and {seconds} does not")
-            }
-            (Some(time), _) if time <= LONGEST_TRACE => {
-                points.push((time, rate));
-                continue;
-            }
-            _ => format!("times are seconds from the start of the run, up to 1e9, not {seconds}"),
         };
-        let hint = match seconds > 1e9 {
-            true => "subtract the first line's time from all",
-            false => "",
-        };
-        at.error("E004", format!("{path}, line {}: {wrong}", number + 1), hint);
+        let place = place.map_or(0, |place| place.line());
+        at.error("E003", format!("{path}, line {place}: {message}"), hint);
         return None;
     }
     if points.is_empty() {
@@ -420,4 +409,51 @@ fn trace(at: &Cursor<'_>, files: &Files) -> Option<Vec<(Duration, f64)>> {
         return None;
     }
     Some(points)
+}
+
+/// A first line without numbers that is no header.
+fn is_misread(line: &csv::StringRecord) -> bool {
+    line.len() < 2
+        || line
+            .iter()
+            .any(|field| field.starts_with(|c: char| c.is_ascii_digit()))
+}
+
+/// A line of a trace, after the point before it; or what is wrong with it, and a hint.
+fn point(
+    line: &csv::StringRecord,
+    last: Option<&(Duration, f64)>,
+) -> Result<(Duration, f64), (String, &'static str)> {
+    let number = |place: usize| line.get(place)?.parse::<f64>().ok().filter(|n| n.is_finite());
+    let (Some(seconds), Some(rate)) = (number(0), number(1)) else {
+        let first = line.get(0).unwrap_or_default();
+        let hint = if line.len() < 2 && first.contains([';', '\t']) {
+            "commas separate the fields"
+        } else if first.contains(':') {
+            "times are seconds from the start of the run: subtract the first line's time from all"
+        } else {
+            ""
+        };
+        let found: Vec<&str> = line.iter().collect();
+        let message = format!("expected seconds,requests a second, found {:?}", found.join(","));
+        return Err((message, hint));
+    };
+    if !(0.0..=MOST_RPS).contains(&rate) {
+        return Err((format!("rates lie between 0 and {MOST_RPS}, not at {rate}"), ""));
+    }
+    match (Duration::try_from_secs_f64(seconds), last) {
+        (Ok(time), Some((last, _))) if time <= *last => {
+            Err((format!("times must rise, and {seconds} does not"), ""))
+        }
+        (Ok(time), _) if time <= LONGEST_TRACE => Ok((time, rate)),
+        _ => {
+            let hint = if seconds > 1e9 {
+                "subtract the first line's time from all"
+            } else {
+                ""
+            };
+            let message = format!("times are seconds from the start of the run, up to 1e9, not {seconds}");
+            Err((message, hint))
+        }
+    }
 }
