@@ -9,6 +9,8 @@
 //! two changes of its own; an event costs one pass over a few numbers for each group that has tasks. Quotas
 //! are refilled lazily: a group that cannot use up its budget in a period costs hardly an event.
 
+use std::collections::VecDeque;
+
 use sim::Instant;
 
 use super::quota::{History, Quota, nanos};
@@ -84,8 +86,8 @@ impl Clocks {
 
 #[derive(Debug, Clone, Default)]
 struct Group {
-    /// Soonest done last.
-    tasks: Vec<Running>,
+    /// Soonest done first.
+    tasks: VecDeque<Running>,
     weight: f64,
     /// Work done by each task that has always been here, core-seconds.
     clock: f64,
@@ -255,7 +257,7 @@ impl Node {
         self.catch_up(place);
         let known = &mut self.groups[group];
         let clock = known.cpu_clock;
-        let gone = known.tasks.iter().rev().filter(|running| which(running.task));
+        let gone = known.tasks.iter().filter(|running| which(running.task));
         let used = gone.map(|running| clock - running.cpu_begin).sum();
         known.tasks.retain(|running| !which(running.task));
         if known.tasks.is_empty() {
@@ -281,7 +283,7 @@ impl Node {
             end: known.clock + work,
             cpu_begin: known.cpu_clock,
         };
-        let position = known.tasks.partition_point(|other| other.end > running.end);
+        let position = known.tasks.partition_point(|other| other.end <= running.end);
         known.tasks.insert(position, running);
         self.expect(place);
     }
@@ -292,8 +294,7 @@ impl Node {
         let Some(place) = known.place else { return 0.0 };
         let active = &self.active[place];
         let gone = (self.clocks.of(active.pace).0 - known.seen.0) * active.share;
-        let tasks = known.tasks.iter().rev();
-        let of_pod = tasks.filter(|running| running.task.pod == pod);
+        let of_pod = known.tasks.iter().filter(|running| running.task.pod == pod);
         of_pod
             .map(|running| known.cpu_clock + gone - running.cpu_begin)
             .sum()
@@ -387,7 +388,7 @@ impl Node {
             Pace::Limited => active.weight / tasks,
         };
         let mut coming = NEVER;
-        let soonest = group.tasks.last().map_or(f64::INFINITY, |running| running.end);
+        let soonest = group.tasks.front().map_or(f64::INFINITY, |running| running.end);
         let rest = soonest - group.clock;
         match active.pace {
             Pace::Held => {}
@@ -440,7 +441,8 @@ impl Node {
             self.catch_up(place);
             let group = &mut self.groups[number];
             let over = group.clock + NOTHING * 1.5;
-            while let Some(running) = group.tasks.pop_if(|running| running.end <= over) {
+            while let Some(running) = group.tasks.front().copied().filter(|running| running.end <= over) {
+                group.tasks.pop_front();
                 done.push((running.task, group.cpu_clock - running.cpu_begin));
             }
             if group.tasks.is_empty() {
