@@ -83,8 +83,11 @@ pub(crate) struct StageSummary {
     pub(crate) step_s: f64,
     pub(crate) scrape_s: f64,
     pub(crate) rate_window_s: f64,
+    pub(crate) keda_poll_s: f64,
     pub(crate) hpa_sync_s: f64,
+    pub(crate) stopped_s: f64,
     pub(crate) node_launch_s: f64,
+    pub(crate) image_pull_s: f64,
     pub(crate) pod_start_s: f64,
     pub(crate) total_s: f64,
 }
@@ -102,8 +105,11 @@ impl From<&TimeToCapacity> for StageSummary {
             step_s: stages.step.as_secs_f64(),
             scrape_s: stages.scrape.as_secs_f64(),
             rate_window_s: stages.rate_window.as_secs_f64(),
+            keda_poll_s: stages.keda_poll.as_secs_f64(),
             hpa_sync_s: stages.hpa_sync.as_secs_f64(),
+            stopped_s: stages.stopped.as_secs_f64(),
             node_launch_s: stages.node_launch.as_secs_f64(),
+            image_pull_s: stages.image_pull.as_secs_f64(),
             pod_start_s: stages.pod_start.as_secs_f64(),
             total_s: stages.total.as_secs_f64(),
         }
@@ -386,14 +392,26 @@ impl Summary {
         let parts = [
             ("scrape", stages.scrape_s),
             ("rate window", stages.rate_window_s),
+            ("KEDA poll", stages.keda_poll_s),
             ("HPA sync", stages.hpa_sync_s),
+            ("stopped parts", stages.stopped_s),
             ("node launch", stages.node_launch_s),
+            ("image pull", stages.image_pull_s),
             ("pod start", stages.pod_start_s),
         ];
+        // Most ways have nothing of these.
+        let rare = ["KEDA poll", "stopped parts"];
         let parts = parts
+            .iter()
+            .filter(|(name, seconds)| *seconds > 0.0 || !rare.contains(name));
+        let parts: Vec<String> = parts
             .map(|(name, seconds)| format!("{name} {seconds:.0}"))
-            .join(" + ");
-        format!("{:.0} s after the step at {at}: {parts}", stages.total_s)
+            .collect();
+        format!(
+            "{:.0} s after the step at {at}: {}",
+            stages.total_s,
+            parts.join(" + ")
+        )
     }
 
     fn band(&self, field: &str, digits: usize) -> String {

@@ -19,7 +19,9 @@ impl Cluster<'_> {
             self.recorder.count(|counts| counts.could_tip += 1);
         }
         if server {
-            self.recorder.notes.synced(now, decision);
+            let hpa = self.objects.hpas.get(decision.hpa);
+            let of_keda = hpa.is_some_and(|hpa| hpa.owner.is_some());
+            self.recorder.notes.synced(now, decision, of_keda);
         }
         if !self.recorder.is_logging() {
             return;
