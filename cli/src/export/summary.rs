@@ -48,7 +48,10 @@ pub(crate) struct Summary {
     pub(crate) latency_p99_s: Option<f64>,
     /// The share of the time in states of the service whose throughput may settle elsewhere.
     pub(crate) unsettled: f64,
+    /// Of all workloads.
     pub(crate) pending_pod_s: f64,
+    /// Of the service's own pods.
+    pub(crate) pending_service_pod_s: f64,
     pub(crate) scale_ups: f64,
     pub(crate) scale_downs: f64,
     pub(crate) launches: f64,
@@ -169,6 +172,7 @@ pub(crate) fn summarize(record: &Record, about: &About) -> Summary {
         latency_p99_s: finite(record.latency[2]),
         unsettled: record.unsettled,
         pending_pod_s: record.pending_seconds,
+        pending_service_pod_s: record.service_pending_seconds,
         scale_ups: f64::from(counts.scale_ups),
         scale_downs: f64::from(counts.scale_downs),
         launches: f64::from(counts.launches),
@@ -339,10 +343,14 @@ impl Summary {
                 format!("{share} of the time: {means} (--fidelity requests)"),
             );
         }
-        let pending = thousands(self.pending_pod_s);
+        let [own, all] = [self.pending_service_pod_s, self.pending_pod_s].map(thousands);
         line(
             "pending",
-            format!("{pending} pod-seconds{}", self.band("pending_pod_s", 0)),
+            format!(
+                "{own} pod-seconds{} of the service, {all}{} of all workloads",
+                self.band("pending_service_pod_s", 0),
+                self.band("pending_pod_s", 0)
+            ),
         );
         let scaled = format!("{:.0} up, {:.0} down", self.scale_ups, self.scale_downs);
         let tip = if self.could_tip > 0.0 {

@@ -80,6 +80,8 @@ pub struct Row {
     pub replicas_ready: f64,
     /// Pods without a node, of all workloads.
     pub pods_pending: f64,
+    /// Those of them that are the scaled target's.
+    pub service_pending: f64,
     /// Pods of the scaled target's namespace, as `kube_pod_info` counts them.
     pub pods: f64,
     /// Nodes of each type that have joined, in the order of [`Record::instance_types`].
@@ -189,8 +191,10 @@ pub struct Record {
     /// The share of the time in states of the service that may settle elsewhere
     /// ([`Traffic::unsettled`](crate::traffic::Traffic::unsettled)); zero where response times are not asked for.
     pub unsettled: f64,
-    /// Pod-seconds without a node.
+    /// Pod-seconds without a node, of all workloads: also of pods that do nothing but keep room.
     pub pending_seconds: f64,
+    /// The scaled target's part of them: its pods that could not serve for want of a node.
+    pub service_pending_seconds: f64,
     /// Each load step's way to capacity.
     pub time_to_capacity: Vec<TimeToCapacity>,
     /// The end of the run.
