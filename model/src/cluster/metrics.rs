@@ -72,7 +72,7 @@ impl Cluster<'_> {
                     if kept && self.is_of_server(hpa) {
                         self.recorder.notes.answered_by_poll(metric);
                     }
-                    let value = value.map(|value| vec![value]).ok_or(Failure::Unavailable);
+                    let value = value.map(|value| vec![value]).ok_or(Failure::Error);
                     self.hear_hpa(now, hpa::Input::Metric(hpa, Reading::External(value)));
                 }
             }
@@ -216,7 +216,7 @@ impl Cluster<'_> {
                 .map(|(labels, value)| (labels.get("pod").to_owned(), milli(value)))
                 .collect()),
             Some(Value::Scalar(value)) => Ok(vec![(String::new(), milli(value))]),
-            _ => Err(Failure::Unavailable),
+            _ => Err(Failure::Error),
         }
     }
 

@@ -177,7 +177,10 @@ fn outcome_details(outcome: &Outcome) -> Details {
     let mut details: Details = vec![("name", (*outcome.metric).into())];
     details.extend(outcome.unit.name().map(|unit| ("unit", unit.into())));
     match &outcome.result {
-        Err(reason) => details.push(("failure", reason.as_str().into())),
+        Err(reason) => {
+            details.push(("failure", reason.as_str().into()));
+            details.extend(outcome.why.map(|why| ("why", why.to_string().into())));
+        }
         Ok(Proposal {
             replicas,
             value,
