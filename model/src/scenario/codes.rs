@@ -163,7 +163,8 @@ scaling in as long as it is there, and never scales it out.",
 The release in [stack] does not keep the field: the object works as if it were not there. Where the API server knows the \
 field and keeps it behind a feature gate, nothing says so. Where it does not know it yet, kubectl apply refuses the object \
 (strict validation, its default), and clients that do not validate strictly lose the field. Flags and feature gates of \
-`[timing]` that the release does not have are read by nobody either.",
+`[timing]` that the release does not have are read by nobody either: Karpenter's PREFERENCE_POLICY came with 1.4, \
+MIN_VALUES_POLICY with 1.6, ReservedCapacity with 1.3, SpotToSpotConsolidation with 0.34; Drift left with 1.0.",
     ),
     code(
         "W007",
@@ -523,14 +524,6 @@ Karpenter, KEDA, Prometheus and metrics-server act in the simulation from its st
 them, whether or not their own pods run. In a cluster they are pods as any other: they wait for a machine that tolerates them \
 and has room. Karpenter's must be there without Karpenter: a managed node group's, or Fargate. If none can hold them, a \
 cluster would stand still where the simulation scales.",
-    ),
-    code(
-        "N013",
-        "a gate that this release does not have",
-        "\
-timing.karpenter sets feature gates and settings of Karpenter itself. Its release in [stack] does not have this one: the \
-simulation does what is written, as far as the release's rules go, and a real cluster cannot. PREFERENCE_POLICY came with 1.4, \
-MIN_VALUES_POLICY with 1.6, SpotToSpotConsolidation with 0.34; Drift left with 1.0.",
     ),
     code(
         "N014",

@@ -193,7 +193,6 @@ fn whole(facts: &Facts<'_>) {
         );
     }
     fitted(facts, &context);
-    node_pool::gates(facts, &context);
     let measured_from = facts.scenario.config.hpa.downscale_stabilization;
     let warm_up = facts.scenario.warm_up;
     let scales = facts

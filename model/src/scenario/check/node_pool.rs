@@ -51,62 +51,6 @@ pub(super) fn check_class(facts: &Facts<'_>, document: &Document, root: &Cursor<
     );
 }
 
-/// Gates and settings of Karpenter that its release does not have.
-pub(super) fn gates(facts: &Facts<'_>, context: &Context<'_>) {
-    let release = facts.scenario.stack.karpenter;
-    let profile = Profile::of(release);
-    let at = |name: &str| facts.root.at("timing.karpenter").get(name);
-    let is_on = |name: &str| at(name).value().and_then(|value| value.text()) == Some("true");
-    for (name, what, has, since) in [
-        (
-            "ignore_preferences",
-            "the setting PREFERENCE_POLICY",
-            profile.preference_policy,
-            "came with 1.4",
-        ),
-        (
-            "best_effort_min_values",
-            "the setting MIN_VALUES_POLICY",
-            profile.min_values_policy,
-            "came with 1.6",
-        ),
-        (
-            "spot_to_spot",
-            "the feature gate SpotToSpotConsolidation",
-            profile.spot_to_spot,
-            "came with 0.34",
-        ),
-    ] {
-        if is_on(name) && !has {
-            gate(
-                context,
-                &at(name),
-                &format!("Karpenter {release} has not {what}: it {since}"),
-            );
-        }
-    }
-    let drift = at("drift");
-    if drift.is_given() && !is_on("drift") && profile.api_v1 {
-        gate(
-            context,
-            &drift,
-            &format!(
-                "Karpenter {release} has not the feature gate Drift: it left with 1.0, and drift is always on"
-            ),
-        );
-    }
-}
-
-fn gate(context: &Context<'_>, at: &Cursor<'_>, message: &str) {
-    advise(
-        context,
-        "N013",
-        at,
-        message,
-        "take it out: a cluster cannot be set up like that",
-    );
-}
-
 /// v1 came with 1.0, and v1beta1 left with 1.1.
 fn api_version(facts: &Facts<'_>, context: &Context<'_>, root: &Cursor<'_>) {
     let release = facts.scenario.stack.karpenter;

@@ -142,21 +142,13 @@ spec:
     check("N009", &[spot], &[spot, gate]);
     let few = ".template.spec.requirements[2]={key='karpenter.k8s.aws/instance-family',operator='In',values=['m5']}";
     check("N009", &[spot, gate, few], &[spot, gate]);
-    let drift = "timing.karpenter.drift=false";
-    check("N013", &[drift], &["timing.karpenter.drift=true"]);
     check(
-        "N013",
-        &["timing.karpenter.ignore_preferences=true", "stack.karpenter=1.3"],
-        &[],
+        "W006",
+        &["timing.karpenter.drift=false"],
+        &["timing.karpenter.spot_to_spot=true"],
     );
-    check(
-        "N013",
-        &[
-            "timing.karpenter.best_effort_min_values=true",
-            "stack.karpenter=1.5",
-        ],
-        &[gate],
-    );
+    let preferences = "timing.karpenter.ignore_preferences=true";
+    check("W006", &[preferences, "stack.karpenter=1.3"], &[preferences]);
     check("E014", &["stack.karpenter=0.32"], &["stack.karpenter=1.0"]);
     let al2 = "EC2NodeClass/default: spec.amiSelectorTerms[0].alias='al2@latest'";
     check(
