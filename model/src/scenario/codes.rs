@@ -217,6 +217,19 @@ fitted together to that run. Measure your own: CPU seconds of the pods \
 that with a recording.",
     ),
     code(
+        "S005",
+        "a settled start that does not stay",
+        "\
+With [start] settled = true the pods of the start run and are Ready from the first second on, but nothing has been measured: \
+Prometheus is empty, and Traefik's counters begin at zero. A rate is nothing until its range has two samples, which takes up to two \
+scrape intervals, and too low until the run is as old as the range. KEDA takes nothing for 0. The HPA holds against that with \
+what it found at its first sync, for as long as its scale-down stabilization window; a shorter window forgets it too soon, and the target \
+shrinks within the warm-up. With minReplicaCount 0 the first poll finds no activity and sets 0 at once, unless \
+initialCooldownPeriod (from KEDA 2.14 on) holds it. Results begin after warm_up: then they begin with what this left. To begin \
+with the replicas of the start, choose a longer window, let an action apply the autoscaler when there are samples, or let \
+warm_up last until the size has come back.",
+    ),
+    code(
         "K001",
         "cooldown without effect",
         "\

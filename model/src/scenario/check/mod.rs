@@ -11,6 +11,7 @@ mod hpa;
 mod node_pool;
 mod queries;
 mod scaled_object;
+mod settled;
 #[cfg(test)]
 mod tests;
 mod trigger_query;
@@ -193,6 +194,7 @@ fn whole(facts: &Facts<'_>) {
         );
     }
     fitted(facts, &context);
+    settled::check(facts, &context);
     let measured_from = facts.scenario.config.hpa.downscale_stabilization;
     let warm_up = facts.scenario.warm_up;
     let scales = facts
