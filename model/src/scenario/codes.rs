@@ -547,6 +547,17 @@ by its image: its DaemonSet must be among the manifests, and the scenario must s
 device_plugin = true. Without one, Karpenter launches machines for the pods, the nodes never become initialized, and no pod \
 starts. Bottlerocket's images for GPUs come with a plugin of their own: stand a DaemonSet that asks for nothing in its place.",
     ),
+    code(
+        "N015",
+        "a label's value that no machine has",
+        "\
+A NodePool's requirement lists a value that no instance type has which its EC2NodeClass can get in this region and its zones: \
+`karpenter.sh/capacity-type: spott`, a family that does not exist or is not sold there, a zone of another region. Nothing refuses it: \
+where another value of the list matches, Karpenter goes by that one alone, and what was meant is never launched. The same of \
+what pods ask for: nodeSelector and affinity name labels that no node group has and no NodePool gives. A term of \
+affinity or a preference with such a value never holds, and a nodeSelector keeps the pods waiting for ever. `scaletwin catalog` lists types, \
+families and zones.",
+    ),
 ];
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ mod settled;
 #[cfg(test)]
 mod tests;
 mod trigger_query;
+mod values;
 mod webhook;
 mod workload;
 
@@ -61,7 +62,11 @@ pub(super) fn check(
             "HorizontalPodAutoscaler" => hpa::check(&facts, document, &at),
             "NodePool" => node_pool::check(&facts, document, &at),
             "EC2NodeClass" => node_pool::check_class(&facts, document, &at),
-            "Deployment" => workload::check(&facts, document, &at),
+            "Deployment" => {
+                workload::check(&facts, document, &at);
+                values::of_pods(&facts, document, &at);
+            }
+            "DaemonSet" => values::of_pods(&facts, document, &at),
             "PodDisruptionBudget" => workload::check_budget(&facts, document, &at),
             _ => {}
         }

@@ -158,6 +158,35 @@ spec:
     );
 }
 
+#[test]
+fn values_that_no_machine_has_are_told_one_by_one() {
+    let said = |set: &str| told(HPA, "N015", &[set]);
+    let requirement = |place: u32, values: &str| {
+        said(&format!(
+            "NodePool/default: spec.template.spec.requirements[{place}].values={values}"
+        ))
+    };
+    let capacity = requirement(0, "['on-demand','spott']");
+    assert!(
+        capacity.contains("\"spott\"") && capacity.contains("did you mean \"spot\""),
+        "{capacity}"
+    );
+    assert_eq!(requirement(0, "['on-demand','spot','reserved']"), "");
+    assert!(requirement(1, "['c','y']").contains("instance-category \"y\""));
+    let other = |key: &str, operator: &str, values: &str| {
+        said(&format!(
+            "NodePool/default: spec.template.spec.requirements[2]={{key='{key}',operator='{operator}',values={values}}}"
+        ))
+    };
+    let family = "karpenter.k8s.aws/instance-family";
+    assert!(other(family, "In", "['m5','m55']").contains("\"m55\""));
+    assert!(other(family, "NotIn", "['m55']").contains("excludes nothing"));
+    assert_eq!(other(family, "NotIn", "['m5']"), "");
+    assert!(other("topology.kubernetes.io/zone", "In", "['us-east-1a','mars-1a']").contains("mars-1a"));
+    assert_eq!(other("team", "In", "['blue']"), "", "a label of one's own");
+    assert_eq!(other("karpenter.k8s.aws/instance-cpu", "Gt", "['3']"), "");
+}
+
 /// What the API server refuses of nodes.
 #[test]
 fn releases_of_karpenter_refuse_what_they_do_not_take() {
