@@ -424,7 +424,7 @@ off by default before Kubernetes 1.35. Otherwise the controller's flag holds, 10
     ),
     code(
         "H006",
-        "a manifest that sets replicas",
+        "a manifest that sets or takes away replicas",
         "\
 Applying a Deployment with spec.replicas writes that number, and the HPA has to climb back from there. Leave \
 spec.replicas out of the manifests of autoscaled Deployments: those keep their size when they are applied again. Taking \

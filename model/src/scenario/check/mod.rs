@@ -147,7 +147,12 @@ fn advise(
     message: impl Into<String>,
     hint: &str,
 ) {
-    context.report(Severity::Advice, code, at, message, hint);
+    // Beside an error in what it is about it would speak of a value that nobody wrote. What is about a whole object looks
+    // at the field that it means.
+    let whole = matches!(at.path(), "" | "spec");
+    if whole || !context.has_error(at) {
+        context.report(Severity::Advice, code, at, message, hint);
+    }
 }
 
 /// What a request costs is a fact about a service. Left out, it is that of the service that was measured.

@@ -178,6 +178,9 @@ impl Rules<'_> {
     fn consolidation(&self) {
         let disruption = &self.pool.disruption;
         let at = self.at.at("disruption.consolidateAfter");
+        if self.context.has_error(&at) {
+            return;
+        }
         let scales = self
             .facts
             .objects
@@ -206,7 +209,8 @@ impl Rules<'_> {
     }
 
     fn limits(&self) {
-        if self.pool.limits.is_unlimited() && self.pool.replicas.is_none() {
+        let unread = self.context.has_error(&self.at.get("limits"));
+        if self.pool.limits.is_unlimited() && self.pool.replicas.is_none() && !unread {
             let message = "without limits a runaway autoscaler buys nodes without end";
             advise(
                 &self.context,
