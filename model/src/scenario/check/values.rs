@@ -61,17 +61,19 @@ pub(super) fn of_pods(facts: &Facts<'_>, document: &Document, root: &Cursor<'_>)
     }
     let context = Context::new(&document.file, document.title(), facts.problems);
     let spec = root.at("spec.template.spec");
-    let look = |key: &str, at: &Cursor<'_>| {
-        let Some(value) = text(at).filter(|value| !is_given(facts, key, value)) else {
-            return;
-        };
+    let tell = |key: &str, at: &Cursor<'_>| {
+        let value = text(at).unwrap_or_default();
         let message =
             format!("no node has the label {key}={value}: neither a node group nor a NodePool gives it");
         let hint = "labels are given by node_group.labels, by a NodePool's template and its requirements, and by the machine";
         advise(&context, "N015", at, message, hint);
     };
+    let given = |key: &str, at: &Cursor<'_>| text(at).is_none_or(|value| is_given(facts, key, value));
+    let exists = |key: &str, at: &Cursor<'_>| text(at).is_none_or(|value| exists(facts, key, value));
     for (key, at) in spec.get("nodeSelector").entries() {
-        look(key, &at);
+        if !given(key, &at) {
+            tell(key, &at);
+        }
     }
     let affinity = spec.at("affinity.nodeAffinity");
     let required = affinity.at("requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms");
@@ -81,13 +83,41 @@ pub(super) fn of_pods(facts: &Facts<'_>, document: &Document, root: &Cursor<'_>)
     let preferred = preferred.iter().map(|term| term.get("preference"));
     for term in required.items().into_iter().chain(preferred) {
         for expression in term.get("matchExpressions").items() {
-            if let (Some(key), Some("In")) = (text(&expression.get("key")), text(&expression.get("operator")))
-            {
-                for at in expression.get("values").items() {
-                    look(key, &at);
+            let [key, operator] = ["key", "operator"].map(|name| expression.get(name));
+            let (Some(key), Some("In")) = (text(&key), text(&operator)) else {
+                continue;
+            };
+            // Beside one that is given, another may be meant for other clusters: arm64 beside amd64.
+            let values = expression.get("values").items();
+            let some = values.iter().any(|at| given(key, at));
+            for at in &values {
+                if !(given(key, at) || some && exists(key, at)) {
+                    tell(key, at);
                 }
             }
         }
+    }
+}
+
+/// Whether there are machines anywhere in the region with a label of that value, as far as labels are the machine's.
+fn exists(facts: &Facts<'_>, key: &str, value: &str) -> bool {
+    let mut pools = facts.objects.iter().flat_map(|objects| &objects.node_pools);
+    match normalized(key) {
+        CAPACITY_TYPE => value.parse::<CapacityType>().is_ok(),
+        ARCH => ["amd64", "arm64"].contains(&value),
+        OS => ["linux", "windows"].contains(&value),
+        ZONE => facts
+            .scenario
+            .catalog
+            .zones()
+            .iter()
+            .any(|zone| *zone.name == *value),
+        INSTANCE_TYPE => facts.scenario.catalog.get(value).is_some(),
+        key if key == NODE_POOL || !is_well_known(key) => false,
+        key => pools.any(|pool| {
+            let mut types = capacity::of_pool(facts, &pool.name);
+            types.any(|own| own.requirements.get(key).is_some_and(|own| own.has(value)))
+        }),
     }
 }
 

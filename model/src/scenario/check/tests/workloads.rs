@@ -122,12 +122,21 @@ fn labels_that_no_node_has_are_told() {
     ] {
         assert_eq!(said(&[&disk, by]), "");
     }
-    let term = |values: &str| {
+    let of = |key: &str, values: &str| {
         format!(
             "Deployment/web: spec.template.spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution=\
-             {{nodeSelectorTerms=[{{matchExpressions=[{{key='node.kubernetes.io/instance-type',operator='In',values={values}}}]}}]}}"
+             {{nodeSelectorTerms=[{{matchExpressions=[{{key='{key}',operator='In',values={values}}}]}}]}}"
         )
     };
+    let term = |values: &str| of("node.kubernetes.io/instance-type", values);
+    let groups_alone = "NodePool/default: spec.template.spec.requirements[2]=\
+                        {key='kubernetes.io/arch',operator='In',values=['amd64']}";
+    let both = of("kubernetes.io/arch", "['amd64','arm64']");
+    assert_eq!(said(&[&both, groups_alone]), "", "as DaemonSets of EKS have it");
+    let arm = of("kubernetes.io/arch", "['arm64']");
+    assert!(said(&[&arm, groups_alone]).contains("arch=arm64"));
+    assert_eq!(said(&[&arm]), "");
+    assert_eq!(said(&[&term("['m5.large','g5.xlarge']")]), "");
     assert_eq!(said(&[&term("['m5.large','c5.large']")]), "");
     let slip = said(&[&term("['m5.large','m5.lrage']")]);
     assert!(slip.contains("m5.lrage") && slip.contains("values[1]"), "{slip}");
