@@ -18,8 +18,10 @@ pub enum Measure {
     FailedShare,
     /// Requests served.
     Served,
-    /// Pod-seconds without a node.
+    /// Pod-seconds without a node, of the service's own pods.
     Pending,
+    /// The same of all workloads: pods that only keep room for others wait by design.
+    PendingAll,
     /// The longest way from a load step to all replicas Ready, seconds; nothing if no step was answered.
     TimeToCapacity,
     /// Times the replicas were raised or lowered.
@@ -59,7 +61,7 @@ const fn about(measure: Measure, name: &'static str, unit: &'static str, title: 
     }
 }
 
-const TABLE: [About; 17] = [
+const TABLE: [About; 18] = [
     about(Measure::Cost, "cost", "USD", "Cost"),
     about(Measure::LatencyP50, "latency_p50", "s", "Median latency"),
     about(
@@ -81,7 +83,18 @@ const TABLE: [About; 17] = [
         "Share of requests failed",
     ),
     about(Measure::Served, "served", "requests", "Requests served"),
-    about(Measure::Pending, "pending", "pod-s", "Pods waiting for a node"),
+    about(
+        Measure::Pending,
+        "pending",
+        "pod-s",
+        "The service's pods waiting for a node",
+    ),
+    about(
+        Measure::PendingAll,
+        "pending_all",
+        "pod-s",
+        "All pods waiting for a node",
+    ),
     about(
         Measure::TimeToCapacity,
         "time_to_capacity",
@@ -159,6 +172,7 @@ impl Measure {
             Measure::Launches
                 | Measure::NodesMean
                 | Measure::NodesPeak
+                | Measure::PendingAll
                 | Measure::ReplicasMean
                 | Measure::ReplicasPeak
                 | Measure::ScaleEvents
@@ -187,7 +201,8 @@ impl Measure {
             Measure::LatencyP99 => record.latency[2],
             Measure::FailedShare => record.failed / (record.served + record.failed),
             Measure::Served => record.served,
-            Measure::Pending => record.pending_seconds,
+            Measure::Pending => record.service_pending_seconds,
+            Measure::PendingAll => record.pending_seconds,
             Measure::TimeToCapacity => record
                 .time_to_capacity
                 .iter()
@@ -265,7 +280,7 @@ pub enum Series {
     LatencyP95,
     /// Requests that failed, of all that ended since the row before.
     FailedShare,
-    /// Pods without a node.
+    /// The service's pods without a node.
     PendingPods,
 }
 
@@ -291,7 +306,7 @@ impl Series {
         match self {
             Series::LatencyP95 => row.latency_p95,
             Series::FailedShare => row.rps_failed / (row.rps_served + row.rps_failed),
-            Series::PendingPods => row.pods_pending,
+            Series::PendingPods => row.service_pending,
         }
     }
 
@@ -333,6 +348,24 @@ mod tests {
         check(2.0, "2");
         check(-1.2345, "-1.23");
         check(100.0, "100");
+    }
+
+    /// Pause pods of low priority that keep room wait whenever the service takes it: that is what they are for.
+    #[test]
+    fn pods_that_keep_room_are_not_the_services() {
+        let record = Record {
+            pending_seconds: 300.0,
+            service_pending_seconds: 20.0,
+            rows: vec![Row {
+                pods_pending: 3.0,
+                ..Row::default()
+            }],
+            ..Record::default()
+        };
+        assert_eq!(Measure::Pending.of(&record), 20.0);
+        assert_eq!(Measure::PendingAll.of(&record), 300.0);
+        assert!(Measure::Pending.is_harm() && !Measure::PendingAll.is_harm());
+        assert_eq!(Series::PendingPods.share_within(&record, |pods| pods < 1.0), 1.0);
     }
 
     #[test]

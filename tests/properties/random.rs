@@ -50,7 +50,16 @@ proptest! {
         prop_assert_eq!(record.end, sim::Instant::ZERO + counted);
         prop_assert!(record.rows.len() as u128 >= counted.as_secs() as u128 / 15);
         for way in &record.time_to_capacity {
-            let stages = [way.scrape, way.rate_window, way.hpa_sync, way.node_launch, way.pod_start];
+            let stages = [
+                way.scrape,
+                way.rate_window,
+                way.keda_poll,
+                way.hpa_sync,
+                way.stopped,
+                way.node_launch,
+                way.image_pull,
+                way.pod_start,
+            ];
             prop_assert_eq!(stages.iter().sum::<std::time::Duration>(), way.total, "{:?}", way);
             prop_assert!(way.step + way.total <= record.end, "{:?}", way);
         }

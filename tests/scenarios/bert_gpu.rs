@@ -143,17 +143,15 @@ fn the_way_to_capacity_is_spent_on_machines_and_images() {
     for seed in SEEDS {
         let run = Run::new(NAME, seed);
         let way = way_to_capacity(&run, seed, run.minute(60.0));
-        let waited = way.node_launch + way.pod_start;
+        let waited = way.node_launch + way.image_pull + way.pod_start;
         assert!(waited > way.total / 2, "seed {seed}: {way:?}");
+        assert!(way.image_pull > 3 * way.pod_start, "seed {seed}: {way:?}");
         within(
             "seconds for machines",
             way.node_launch.as_secs_f64(),
             150.0..=900.0,
         );
-        within(
-            "seconds for images and models",
-            way.pod_start.as_secs_f64(),
-            250.0..=1200.0,
-        );
+        within("seconds for images", way.image_pull.as_secs_f64(), 250.0..=1000.0);
+        within("seconds for models", way.pod_start.as_secs_f64(), 50.0..=250.0);
     }
 }

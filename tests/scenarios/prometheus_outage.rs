@@ -1,4 +1,6 @@
-use super::{Run, SEEDS, within};
+use std::time::Duration;
+
+use super::{Run, SEEDS, way_to_capacity, within};
 
 const NAME: &str = "prometheus-outage";
 /// So many failures never come together: as if there were no fallback.
@@ -27,6 +29,14 @@ fn with_fallback_its_replicas_are_there_before_the_load() {
             - up;
         within("seconds to the true replicas", back, 60.0..=180.0);
         within("requests lost", run.record.failed, 0.0..=500.0);
+        // Of the load at minute 17 nothing is seen before minute 21.
+        let way = way_to_capacity(&run, seed, run.end());
+        assert_eq!(way.stopped, Duration::from_secs(240), "seed {seed}: {way:?}");
+        within(
+            "seconds for the first scrape",
+            way.scrape.as_secs_f64(),
+            0.0..=60.0,
+        );
     }
 }
 

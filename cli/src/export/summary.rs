@@ -48,7 +48,10 @@ pub(crate) struct Summary {
     pub(crate) latency_p99_s: Option<f64>,
     /// The share of the time in states of the service whose throughput may settle elsewhere.
     pub(crate) unsettled: f64,
+    /// Of all workloads.
     pub(crate) pending_pod_s: f64,
+    /// Of the service's own pods.
+    pub(crate) pending_service_pod_s: f64,
     pub(crate) scale_ups: f64,
     pub(crate) scale_downs: f64,
     pub(crate) launches: f64,
@@ -83,8 +86,11 @@ pub(crate) struct StageSummary {
     pub(crate) step_s: f64,
     pub(crate) scrape_s: f64,
     pub(crate) rate_window_s: f64,
+    pub(crate) keda_poll_s: f64,
     pub(crate) hpa_sync_s: f64,
+    pub(crate) stopped_s: f64,
     pub(crate) node_launch_s: f64,
+    pub(crate) image_pull_s: f64,
     pub(crate) pod_start_s: f64,
     pub(crate) total_s: f64,
 }
@@ -102,8 +108,11 @@ impl From<&TimeToCapacity> for StageSummary {
             step_s: stages.step.as_secs_f64(),
             scrape_s: stages.scrape.as_secs_f64(),
             rate_window_s: stages.rate_window.as_secs_f64(),
+            keda_poll_s: stages.keda_poll.as_secs_f64(),
             hpa_sync_s: stages.hpa_sync.as_secs_f64(),
+            stopped_s: stages.stopped.as_secs_f64(),
             node_launch_s: stages.node_launch.as_secs_f64(),
+            image_pull_s: stages.image_pull.as_secs_f64(),
             pod_start_s: stages.pod_start.as_secs_f64(),
             total_s: stages.total.as_secs_f64(),
         }
@@ -163,6 +172,7 @@ pub(crate) fn summarize(record: &Record, about: &About) -> Summary {
         latency_p99_s: finite(record.latency[2]),
         unsettled: record.unsettled,
         pending_pod_s: record.pending_seconds,
+        pending_service_pod_s: record.service_pending_seconds,
         scale_ups: f64::from(counts.scale_ups),
         scale_downs: f64::from(counts.scale_downs),
         launches: f64::from(counts.launches),
@@ -333,10 +343,14 @@ impl Summary {
                 format!("{share} of the time: {means} (--fidelity requests)"),
             );
         }
-        let pending = thousands(self.pending_pod_s);
+        let [own, all] = [self.pending_service_pod_s, self.pending_pod_s].map(thousands);
         line(
             "pending",
-            format!("{pending} pod-seconds{}", self.band("pending_pod_s", 0)),
+            format!(
+                "{own} pod-seconds{} of the service, {all}{} of all workloads",
+                self.band("pending_service_pod_s", 0),
+                self.band("pending_pod_s", 0)
+            ),
         );
         let scaled = format!("{:.0} up, {:.0} down", self.scale_ups, self.scale_downs);
         let tip = if self.could_tip > 0.0 {
@@ -386,14 +400,26 @@ impl Summary {
         let parts = [
             ("scrape", stages.scrape_s),
             ("rate window", stages.rate_window_s),
+            ("KEDA poll", stages.keda_poll_s),
             ("HPA sync", stages.hpa_sync_s),
+            ("stopped parts", stages.stopped_s),
             ("node launch", stages.node_launch_s),
+            ("image pull", stages.image_pull_s),
             ("pod start", stages.pod_start_s),
         ];
+        // Most ways have nothing of these.
+        let rare = ["KEDA poll", "stopped parts"];
         let parts = parts
+            .iter()
+            .filter(|(name, seconds)| *seconds > 0.0 || !rare.contains(name));
+        let parts: Vec<String> = parts
             .map(|(name, seconds)| format!("{name} {seconds:.0}"))
-            .join(" + ");
-        format!("{:.0} s after the step at {at}: {parts}", stages.total_s)
+            .collect();
+        format!(
+            "{:.0} s after the step at {at}: {}",
+            stages.total_s,
+            parts.join(" + ")
+        )
     }
 
     fn band(&self, field: &str, digits: usize) -> String {

@@ -82,6 +82,7 @@ impl Cluster<'_> {
         if !self.stopped.insert(part) {
             return;
         }
+        self.recorder.notes.stopped(part, now);
         self.agenda.retain(|event| !event.dies_with(part));
         match part {
             Part::Prometheus => self.hear_prometheus(now, prometheus::Input::Stopped),
@@ -96,6 +97,7 @@ impl Cluster<'_> {
         if !self.stopped.remove(&part) {
             return;
         }
+        self.recorder.notes.started(part, now);
         let built = self.build();
         match part {
             Part::Prometheus => self.hear_prometheus(now, prometheus::Input::Started),

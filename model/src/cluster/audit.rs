@@ -100,10 +100,12 @@ fn the_curves_count_every_pod(now: Instant, cluster: &mut Cluster<'_>) {
         .and_then(|id| api.deployments.get(id))
         .map_or("", |object| object.template.namespace.as_str());
     let pods = || api.pods.iter().map(|(_, pod)| pod);
-    let serving = server.into_iter().flat_map(|id| api.pods_of_deployment(id));
-    let ready = serving.filter(|(_, pod)| pod.is_ready() && pod.deletion.is_none());
+    let serving = || server.into_iter().flat_map(|id| api.pods_of_deployment(id));
+    let ready = serving().filter(|(_, pod)| pod.is_ready() && pod.deletion.is_none());
+    let waiting = serving().filter(|(_, pod)| pod.node.is_none() && pod.is_active());
     let all = PodCounts {
         pending: pods().filter(|pod| pod.node.is_none() && pod.is_active()).count(),
+        waiting: waiting.count(),
         ready: ready.count(),
         beside: pods().filter(|pod| pod.namespace() == namespace).count(),
     };

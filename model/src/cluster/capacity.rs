@@ -6,8 +6,13 @@
 //! reading and for the autoscaler: since the replicas of the raise before were all there, for their load shows only
 //! then, or, if it did not wait for them, since that raise itself. And so on to the step: the stages of all rounds add
 //! up to the whole.
+//!
+//! Between a reading and the raise stand KEDA and the HPA. Where the HPA is given what KEDA's last poll has kept, or a poll
+//! raises the size itself, the reading waits for that poll; elsewhere KEDA asks when it is asked. While an action has
+//! stopped one of them nothing is learnt, and the time is told apart.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use sim::{Instant, StepSeries};
 
@@ -15,6 +20,7 @@ use super::Cluster;
 use super::record::TimeToCapacity;
 use crate::hpa::Decision;
 use crate::id::PodId;
+use crate::scenario::Part;
 use crate::traffic::Shape;
 
 /// What a run notes on the way.
@@ -26,11 +32,41 @@ pub(super) struct Notes {
     pub(super) scrapes: Vec<Instant>,
     /// When metrics-server read what pods use.
     pub(super) usage: Vec<Instant>,
+    /// When KEDA's polls for the server ended.
+    pub(super) polls: Vec<Instant>,
     /// When a sync of the server's HPA last asked for its first metric.
-    pub(super) asked: Instant,
+    asked: Instant,
+    /// The metrics of that sync, by place, for which KEDA gave what a poll had kept.
+    kept: Vec<usize>,
     syncs: Vec<Sync>,
     resizes: Vec<Resize>,
     starts: BTreeMap<PodId, Start>,
+    /// What actions stopped, in their order.
+    stops: Vec<Stop>,
+}
+
+/// How a metric comes to the HPA.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Path {
+    /// What pods use, from metrics-server.
+    Usage,
+    /// From Prometheus, by an adapter's rule.
+    Rule,
+    /// From Prometheus, asked by KEDA when the HPA asks.
+    Pull,
+    /// From Prometheus, asked by KEDA's poll.
+    Poll,
+}
+
+impl Path {
+    /// Who must be there, in the order in which they are waited for; the first of them takes the readings.
+    fn parts(self) -> &'static [Part] {
+        match self {
+            Path::Usage => &[Part::MetricsServer, Part::Hpa],
+            Path::Rule => &[Part::Prometheus, Part::Hpa],
+            Path::Pull | Path::Poll => &[Part::Prometheus, Part::Keda, Part::Hpa],
+        }
+    }
 }
 
 /// A sync of the server's HPA.
@@ -42,8 +78,8 @@ struct Sync {
     current: i32,
     /// What the metrics proposed, before limits.
     wanted: i32,
-    /// It went by what pods use.
-    by_usage: bool,
+    /// How the metric came that it went by.
+    path: Path,
 }
 
 /// An autoscaler's write of the server's spec.replicas.
@@ -52,6 +88,8 @@ struct Resize {
     at: Instant,
     before: i32,
     after: i32,
+    /// A poll of KEDA's did it, not the HPA.
+    by_poll: bool,
 }
 
 /// How a pod of the server came into being.
@@ -59,12 +97,43 @@ struct Resize {
 struct Start {
     created: Instant,
     bound: Instant,
+    /// From when to when it waited for its images.
+    images: (Instant, Instant),
     ready: Option<Instant>,
 }
 
+/// A part was away.
+#[derive(Debug, Clone, Copy)]
+struct Stop {
+    part: Part,
+    from: Instant,
+    until: Instant,
+}
+
 impl Notes {
-    pub(super) fn synced(&mut self, now: Instant, decision: &Decision) {
-        let decisive = decision.decisive_metric();
+    /// A sync of the server's HPA asks for its first metric.
+    pub(super) fn asks(&mut self, now: Instant) {
+        self.asked = now;
+        self.kept.clear();
+    }
+
+    /// KEDA answers it with what a poll has kept.
+    pub(super) fn answered_by_poll(&mut self, metric: usize) {
+        self.kept.push(metric);
+    }
+
+    /// A sync has decided, of an HPA that KEDA made or of another.
+    pub(super) fn synced(&mut self, now: Instant, decision: &Decision, of_keda: bool) {
+        let by_usage = decision
+            .decisive_metric()
+            .is_some_and(|outcome| outcome.unit.is_of_usage());
+        let kept = decision.decisive.is_some_and(|place| self.kept.contains(&place));
+        let path = match (by_usage, of_keda) {
+            (true, _) => Path::Usage,
+            (_, false) => Path::Rule,
+            _ if kept => Path::Poll,
+            _ => Path::Pull,
+        };
         self.syncs.push(Sync {
             asked: if decision.metrics.is_empty() {
                 now
@@ -74,21 +143,46 @@ impl Notes {
             at: now,
             current: decision.current,
             wanted: decision.proposal.unwrap_or(decision.desired),
-            by_usage: decisive.is_some_and(|outcome| outcome.unit.is_of_usage()),
+            path,
         });
     }
 
-    pub(super) fn resized(&mut self, at: Instant, before: i32, after: i32) {
-        self.resizes.push(Resize { at, before, after });
+    pub(super) fn resized(&mut self, at: Instant, before: i32, after: i32, by: Part) {
+        self.resizes.push(Resize {
+            at,
+            before,
+            after,
+            by_poll: by == Part::Keda,
+        });
+    }
+
+    pub(super) fn stopped(&mut self, part: Part, from: Instant) {
+        let until = Instant::MAX;
+        self.stops.push(Stop { part, from, until });
+    }
+
+    pub(super) fn started(&mut self, part: Part, now: Instant) {
+        let stop = self.stops.iter_mut().rev().find(|stop| stop.part == part);
+        if let Some(stop) = stop {
+            stop.until = now;
+        }
     }
 
     pub(super) fn bound(&mut self, pod: PodId, created: Instant, bound: Instant) {
         let start = Start {
             created,
             bound,
+            images: (bound, bound),
             ready: None,
         };
         self.starts.insert(pod, start);
+    }
+
+    /// A pod's images are there; it has waited for them since `from`.
+    pub(super) fn has_images(&mut self, pod: PodId, from: Instant, now: Instant) {
+        if let Some(start) = self.starts.get_mut(&pod) {
+            start.images = (from, now);
+        }
     }
 
     /// A pod is Ready; one of another workload is none of ours.
@@ -120,16 +214,17 @@ impl Notes {
         let (mut rounds, mut there) = (&raises[..], end);
         while let Some((raise, former)) = self.replicas(rounds, there, &mut way) {
             let Some(last) = former.last() else {
-                self.decision(step, raise.at, &mut way);
+                self.decision(step, &raise, &mut way);
                 break;
             };
             there = if self.is_held_back(last) {
-                way.hpa_sync += raise.at - last.at;
+                let held = self.apart(&[Part::Hpa], last.at, raise.at, &mut way);
+                way.hpa_sync += held;
                 last.at
             } else {
                 let complete = reached(last).filter(|at| *at <= raise.at);
                 let from = complete.unwrap_or(last.at);
-                self.decision(from, raise.at, &mut way);
+                self.decision(from, &raise, &mut way);
                 from
             };
             rounds = former;
@@ -164,30 +259,94 @@ impl Notes {
             .unwrap_or(0);
         let raise = rounds[place];
         let without_node = start.bound.max(raise.at) - start.created.max(raise.at);
+        let (from, until) = start.images;
+        let without_image = until.max(raise.at) - from.max(raise.at);
         way.node_launch += without_node;
-        way.pod_start += (there - raise.at) - without_node;
+        way.image_pull += without_image;
+        way.pod_start += (there - raise.at) - without_node - without_image;
         Some((raise, &rounds[..place]))
     }
 
-    /// What a raise waited for from an instant on: the first new reading, one that showed that more is needed, and the
-    /// autoscaler, since there was one that it had not read.
-    fn decision(&self, from: Instant, raise: Instant, way: &mut TimeToCapacity) {
-        let within = |sync: &&Sync| from < sync.asked && sync.asked <= raise;
-        let syncs = || self.syncs.iter().filter(within);
+    /// What a raise waited for from an instant on: the first new reading, one that showed that more is needed, the poll
+    /// that took it, and the HPA. Each of them since there was something that it had not looked at.
+    fn decision(&self, from: Instant, raise: &Resize, way: &mut TimeToCapacity) {
+        let syncs = self.syncs.iter();
+        let syncs = || {
+            syncs
+                .clone()
+                .filter(|sync| from < sync.asked && sync.asked <= raise.at)
+        };
         let showing = syncs().find(|sync| sync.wanted > sync.current);
-        let (shown, by_usage) = showing.map_or((raise, false), |sync| (sync.asked, sync.by_usage));
-        let before = syncs().take_while(|sync| sync.asked < shown).last();
-        let before = before.map_or(from, |sync| sync.asked);
-        let readings = if by_usage { &self.usage } else { &self.scrapes };
+        let (shown, path) = match showing {
+            _ if raise.by_poll => (raise.at, Path::Poll),
+            Some(sync) => (sync.asked, sync.path),
+            None => (raise.at, Path::Rule),
+        };
+        let parts = path.parts();
+        // Who asks while somebody is away learns nothing.
+        let learns = |at: &Instant| !self.is_away(&parts[..parts.len() - 1], *at);
+        let polls = self.polls.iter().copied();
+        let polls = || {
+            polls
+                .clone()
+                .filter(|at| from < *at && *at <= shown)
+                .filter(learns)
+        };
+        let asked = syncs().map(|sync| sync.asked).filter(learns);
+        let before = asked.take_while(|asked| *asked < shown).last().unwrap_or(from);
+        // Between which instants the reading was taken that showed it.
+        let (after, until) = match (path, raise.by_poll) {
+            (Path::Poll, true) => (polls().take_while(|at| *at < shown).last(), Some(shown)),
+            (Path::Poll, false) => (polls().take_while(|at| *at <= before).last(), polls().last()),
+            _ => (Some(before), Some(shown)),
+        };
+        let (after, until) = (after.unwrap_or(from), until.unwrap_or(from));
+        let readings = match path {
+            Path::Usage => &self.usage,
+            _ => &self.scrapes,
+        };
         let first = |after: Instant| {
             let place = readings.partition_point(|at| *at <= after);
-            readings.get(place).copied().filter(|at| *at <= shown)
+            readings.get(place).copied().filter(|at| *at <= until)
         };
-        let unread = first(before).unwrap_or(before);
         let seen = first(from).unwrap_or(from);
-        way.scrape += seen - from;
-        way.rate_window += unread - seen;
-        way.hpa_sync += raise - unread;
+        let unread = first(after).unwrap_or(after);
+        let polled = match (path, raise.by_poll) {
+            (_, true) => raise.at,
+            (Path::Poll, _) => polls().find(|at| *at > after && *at >= unread).unwrap_or(unread),
+            _ => unread,
+        };
+        // Each stage needs its own part and those before it.
+        let [scrape, window, poll, sync] = [
+            (1, from, seen),
+            (1, seen, unread),
+            (2, unread, polled),
+            (parts.len(), polled, raise.at),
+        ]
+        .map(|(needs, from, to)| self.apart(&parts[..needs], from, to, way));
+        way.scrape += scrape;
+        way.rate_window += window;
+        way.keda_poll += poll;
+        way.hpa_sync += sync;
+    }
+
+    fn is_away(&self, parts: &[Part], at: Instant) -> bool {
+        let away = |stop: &Stop| parts.contains(&stop.part) && (stop.from..stop.until).contains(&at);
+        self.stops.iter().any(away)
+    }
+
+    /// A stretch without the time in which one of the parts was stopped: that is told apart.
+    fn apart(&self, parts: &[Part], from: Instant, to: Instant, way: &mut TimeToCapacity) -> Duration {
+        let (mut covered, mut stopped) = (from, Duration::ZERO);
+        for stop in self.stops.iter().filter(|stop| parts.contains(&stop.part)) {
+            let (begin, end) = (stop.from.max(covered), stop.until.min(to));
+            if begin < end {
+                stopped += end - begin;
+                covered = end;
+            }
+        }
+        way.stopped += stopped;
+        (to - from) - stopped
     }
 
     /// A raise whose metrics wanted more than limits allowed: the next one waited for those.

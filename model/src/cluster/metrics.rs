@@ -37,7 +37,7 @@ impl Cluster<'_> {
         use hpa::Output;
         match output {
             Output::FetchMetric { hpa, metric } => self.fetch_metric(now, hpa, metric),
-            Output::PatchScale { target, replicas, .. } => self.scale_target(target, replicas),
+            Output::PatchScale { target, replicas, .. } => self.scale_target(target, replicas, Part::Hpa),
             Output::UpdateStatus(id, status) => {
                 if let Some(hpa) = self.objects.hpas.get_mut(id) {
                     hpa.status = *status;
@@ -60,15 +60,29 @@ impl Cluster<'_> {
                 let answer = self.answer_trigger(scaled_object, trigger, at_ms);
                 self.answer_keda(now, query, answer, timeout);
             }
-            Output::MetricValue { hpa, metric, value } => {
+            Output::MetricValue {
+                hpa,
+                metric,
+                value,
+                kept,
+            } => {
                 // An answer to a controller that has ended meanwhile finds nobody.
                 let waits = |asked: &Asked| asked.of_keda && asked.metric == metric;
                 if self.asked.get(hpa).is_some_and(waits) {
-                    let value = value.map(|value| vec![value]).ok_or(Failure::Unavailable);
+                    if kept && self.is_of_server(hpa) {
+                        self.recorder.notes.answered_by_poll(metric);
+                    }
+                    let value = value.map(|value| vec![value]).ok_or(Failure::Error);
                     self.hear_hpa(now, hpa::Input::Metric(hpa, Reading::External(value)));
                 }
             }
-            Output::ScaleTo { target, replicas, .. } => self.scale_target(target, replicas),
+            Output::ScaleTo { target, replicas, .. } => self.scale_target(target, replicas, Part::Keda),
+            Output::Polled(id) => {
+                let object = self.objects.scaled_objects.get(id);
+                if object.is_some_and(|object| self.objects.roles.server == Some(object.target)) {
+                    self.recorder.notes.polls.push(now);
+                }
+            }
             Output::CreateHpa(_, hpa) => self.create_hpa(*hpa),
             Output::UpdateHpa(id, spec) => self.change_hpa(id, |hpa| hpa.spec = spec),
             Output::DeleteHpa(id) => self.delete_hpa(id),
@@ -125,6 +139,11 @@ impl Cluster<'_> {
         self.parts.prometheus.query(query, at_ms).ok()
     }
 
+    fn is_of_server(&self, hpa: HpaId) -> bool {
+        let target = self.objects.hpas.get(hpa).map(|hpa| hpa.target);
+        target.is_some() && target == self.objects.roles.server
+    }
+
     /// The sync that asks goes by the spec as it was when it began.
     fn fetch_metric(&mut self, now: Instant, id: HpaId, metric: usize) {
         let Some(source) = self.parts.hpa.source(id, metric) else {
@@ -138,8 +157,8 @@ impl Cluster<'_> {
             since: now,
             of_keda,
         };
-        if metric == 0 && self.objects.roles.server == hpa.map(|hpa| hpa.target) {
-            self.recorder.notes.asked = now;
+        if metric == 0 && self.is_of_server(id) {
+            self.recorder.notes.asks(now);
         }
         let former = self.asked.insert(id, asked);
         assert!(former.is_none(), "{now}: {id:?} asks before it was answered");
@@ -197,7 +216,7 @@ impl Cluster<'_> {
                 .map(|(labels, value)| (labels.get("pod").to_owned(), milli(value)))
                 .collect()),
             Some(Value::Scalar(value)) => Ok(vec![(String::new(), milli(value))]),
-            _ => Err(Failure::Unavailable),
+            _ => Err(Failure::Error),
         }
     }
 

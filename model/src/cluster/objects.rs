@@ -14,6 +14,7 @@ use super::tally;
 use crate::api::{Condition, Deletion, Owner, Phase, Pod, PodTemplate, ReplicaSet, Restarts};
 use crate::hpa::Hpa;
 use crate::id::{DaemonSetId, DeploymentId, HpaId, NodeId, PodId, ReplicaSetId};
+use crate::scenario::Part;
 
 impl Cluster<'_> {
     /// Tells the watchers, after the watch delay.
@@ -23,7 +24,7 @@ impl Cluster<'_> {
     }
 
     /// An autoscaler writes spec.replicas of its target.
-    pub(super) fn scale_target(&mut self, id: DeploymentId, replicas: i32) {
+    pub(super) fn scale_target(&mut self, id: DeploymentId, replicas: i32, by: Part) {
         let current = self
             .api
             .deployments
@@ -35,7 +36,7 @@ impl Cluster<'_> {
                 false => counts.scale_downs += 1,
             });
             let now = self.agenda.now();
-            self.recorder.notes.resized(now, current, replicas);
+            self.recorder.notes.resized(now, current, replicas, by);
         }
         self.scale_deployment(id, replicas);
     }

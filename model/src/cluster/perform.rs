@@ -48,6 +48,7 @@ impl Cluster<'_> {
                 self.set_pod_ended(now, pod);
             }
             Output::RemovePod(pod) => self.remove_pod(pod),
+            Output::ImagesThere(pod, since) => self.recorder.notes.has_images(pod, since, now),
             Output::ImagePresent(node, image) => self.image_present(node, image),
             Output::DevicesReported(node) => self.devices_reported(node),
         }

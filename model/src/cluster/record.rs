@@ -80,6 +80,8 @@ pub struct Row {
     pub replicas_ready: f64,
     /// Pods without a node, of all workloads.
     pub pods_pending: f64,
+    /// Those of them that are the scaled target's.
+    pub service_pending: f64,
     /// Pods of the scaled target's namespace, as `kube_pod_info` counts them.
     pub pods: f64,
     /// Nodes of each type that have joined, in the order of [`Record::instance_types`].
@@ -119,12 +121,20 @@ pub struct TimeToCapacity {
     pub scrape: Duration,
     /// From there to the reading that showed that more was needed: the rate window filling, or the load still rising.
     pub rate_window: Duration,
-    /// From that reading to the raise: the HPA's next sync, and what its stabilization and policies held back; at zero
-    /// replicas KEDA's poll.
+    /// From that reading to the poll of KEDA's that took it: where the HPA is served what polls keep
+    /// (`useCachedMetrics`), and where the poll itself raises the size, as from zero. Zero where the HPA's question makes
+    /// KEDA ask anew.
+    pub keda_poll: Duration,
+    /// From there to the raise: the HPA's next sync, and what its stabilization and policies held back.
     pub hpa_sync: Duration,
+    /// The part of these four in which somebody whom they wait for was stopped by an action: Prometheus or
+    /// metrics-server, KEDA, the HPA controller. It is in none of them.
+    pub stopped: Duration,
     /// While the round's last replica had no node.
     pub node_launch: Duration,
-    /// While it was made, its images pulled, and it started, until it was Ready.
+    /// While its images were checked and pulled onto that node.
+    pub image_pull: Duration,
+    /// The rest, until it was Ready: it was made, its sandbox and containers started, its probes passed.
     pub pod_start: Duration,
     /// From the step to all replicas of the last raise being Ready, before any of them was given up.
     pub total: Duration,
@@ -181,8 +191,10 @@ pub struct Record {
     /// The share of the time in states of the service that may settle elsewhere
     /// ([`Traffic::unsettled`](crate::traffic::Traffic::unsettled)); zero where response times are not asked for.
     pub unsettled: f64,
-    /// Pod-seconds without a node.
+    /// Pod-seconds without a node, of all workloads: also of pods that do nothing but keep room.
     pub pending_seconds: f64,
+    /// The scaled target's part of them: its pods that could not serve for want of a node.
+    pub service_pending_seconds: f64,
     /// Each load step's way to capacity.
     pub time_to_capacity: Vec<TimeToCapacity>,
     /// The end of the run.

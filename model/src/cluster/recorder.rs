@@ -53,6 +53,7 @@ pub(super) struct Curves {
     pub(super) desired: StepSeries,
     pub(super) ready: StepSeries,
     pub(super) pending: StepSeries,
+    pub(super) waiting: StepSeries,
     pub(super) nodes: StepSeries,
 }
 
@@ -162,6 +163,7 @@ impl Recorder {
             self.curves.desired.set(at, desired(api, server));
             self.curves.ready.set(at, pods.ready as f64);
             self.curves.pending.set(at, pods.pending as f64);
+            self.curves.waiting.set(at, pods.waiting as f64);
             self.curves.nodes.set(at, api.nodes.len() as f64);
         }
     }
@@ -230,6 +232,7 @@ impl Cluster<'_> {
             replicas_desired: desired(api, server),
             replicas_ready: pods.ready as f64,
             pods_pending: recorder.curves.pending.last(),
+            service_pending: recorder.curves.waiting.last(),
             pods: pods.beside as f64,
             nodes,
             cost_per_hour: hourly(self.parts.ec2.hourly_cost()),
@@ -282,6 +285,7 @@ impl Cluster<'_> {
         record.failed = stats.failed - recorder.base.failed;
         record.in_flight = stats.in_flight;
         record.pending_seconds = recorder.curves.pending.integral(start, end);
+        record.service_pending_seconds = recorder.curves.waiting.integral(start, end);
         record.costs = costs(&self.parts.ec2.bill(start, end));
         record.curves = BTreeMap::from([
             ("replicas_desired", cut(&recorder.curves.desired, start, end)),

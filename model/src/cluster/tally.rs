@@ -22,6 +22,8 @@ pub(super) struct Tally {
 pub(super) struct PodCounts {
     /// Without a node, of whatever workload.
     pub(super) pending: usize,
+    /// Of the service, without a node.
+    pub(super) waiting: usize,
     /// Of the service, Ready and not about to go.
     pub(super) ready: usize,
     /// In the service's namespace.
@@ -32,6 +34,7 @@ pub(super) struct PodCounts {
 #[derive(Debug, Clone, Copy, Default)]
 struct Sort {
     pending: bool,
+    waiting: bool,
     ready: bool,
     beside: bool,
 }
@@ -51,15 +54,20 @@ impl Tally {
             self.changed.extend(api.pods.iter().map(|(id, _)| id));
         }
         for id in self.changed.drain(..) {
-            let now = api.pods.get(id).map_or_else(Sort::default, |pod| Sort {
-                pending: pod.node.is_none() && pod.is_active(),
-                ready: serves(pod, server) && pod.is_ready() && pod.deletion.is_none(),
-                beside: pod.namespace() == self.namespace,
+            let now = api.pods.get(id).map_or_else(Sort::default, |pod| {
+                let (pending, serves) = (pod.node.is_none() && pod.is_active(), serves(pod, server));
+                Sort {
+                    pending,
+                    waiting: serves && pending,
+                    ready: serves && pod.is_ready() && pod.deletion.is_none(),
+                    beside: pod.namespace() == self.namespace,
+                }
             });
             let before = self.counted.insert(id, now).unwrap_or_default();
             let counts = &mut self.counts;
             for (count, before, now) in [
                 (&mut counts.pending, before.pending, now.pending),
+                (&mut counts.waiting, before.waiting, now.waiting),
                 (&mut counts.ready, before.ready, now.ready),
                 (&mut counts.beside, before.beside, now.beside),
             ] {

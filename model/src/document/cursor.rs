@@ -46,6 +46,27 @@ impl<'a> Context<'a> {
         self.file
     }
 
+    /// Whether an error was reported at a place in the document or below it.
+    #[must_use]
+    pub fn has_error(&self, at: &Cursor<'_>) -> bool {
+        let field = self.field(at);
+        let is_of = |problem: &Diagnostic| {
+            let rest = problem.field.strip_prefix(&field);
+            let own = rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']));
+            own && problem.severity == Severity::Error && problem.file == self.file
+        };
+        self.problems.borrow().iter().any(is_of)
+    }
+
+    /// A place as diagnostics name it.
+    fn field(&self, at: &Cursor<'_>) -> String {
+        match (self.object.is_empty(), at.path.is_empty()) {
+            (true, _) => at.path.clone(),
+            (false, true) => self.object.clone(),
+            (false, false) => format!("{}: {}", self.object, at.path),
+        }
+    }
+
     /// Reports something about a place in the document.
     pub fn report(
         &self,
@@ -55,11 +76,7 @@ impl<'a> Context<'a> {
         message: impl Into<String>,
         hint: &str,
     ) {
-        let field = match (self.object.is_empty(), at.path.is_empty()) {
-            (true, _) => at.path.clone(),
-            (false, true) => self.object.clone(),
-            (false, false) => format!("{}: {}", self.object, at.path),
-        };
+        let field = self.field(at);
         self.problems.borrow_mut().push(Diagnostic {
             severity,
             code,

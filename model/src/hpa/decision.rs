@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use super::pods::Counts;
+use super::reading::Failure;
+use super::replica_calculator as calculator;
 use super::status::Reason;
 use crate::id::{DeploymentId, HpaId};
 
@@ -80,6 +82,21 @@ pub struct Outcome {
     pub unit: Unit,
     /// Its proposal, or the reason why there is none.
     pub result: Result<Proposal, Reason>,
+    /// What was wrong, where there is no proposal.
+    pub why: Option<Why>,
+}
+
+/// What was wrong with a metric. The real controller writes it behind the reason of its event, and into the message of the
+/// condition ScalingActive (kubernetes 1.35 pkg/controller/podautoscaler/horizontal.go
+/// `getUnableComputeReplicaCountCondition`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Why {
+    /// There was no reading.
+    #[error(transparent)]
+    Reading(#[from] Failure),
+    /// There was one, and nothing could be made of it.
+    #[error(transparent)]
+    Calculation(#[from] calculator::Error),
 }
 
 impl Outcome {

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use sim::Instant;
 
-use super::decision::{Outcome, Proposal, Unit};
+use super::decision::{Outcome, Proposal, Unit, Why};
 use super::pods::{Initialization, PodView};
-use super::reading::Reading;
+use super::reading::{Failure, Reading};
 use super::replica_calculator::{self as calculator, Calculated, Context, PerPod, Tolerances};
 use super::spec::{Metric, Resource, Source, Target};
 use super::status::{Current, Reason};
@@ -65,7 +65,7 @@ pub fn compute_replicas_for_metric(
 ) -> Measured {
     let calculated = calculate(around, metric, reading);
     let result = match &calculated {
-        Some(found) => Ok(Proposal {
+        Ok(found) => Ok(Proposal {
             replicas: found.replicas,
             value: found.value,
             target: target_number(metric.target),
@@ -74,15 +74,16 @@ pub fn compute_replicas_for_metric(
             within_tolerance: found.within,
             pods: found.pods,
         }),
-        None => Err(failure_reason(&metric.source)),
+        Err(_) => Err(failure_reason(&metric.source)),
     };
     Measured {
         outcome: Outcome {
             metric: name,
             unit: unit(metric),
             result,
+            why: calculated.as_ref().err().copied(),
         },
-        current: calculated.map(|found| current(metric.target, &found)),
+        current: calculated.ok().map(|found| current(metric.target, &found)),
     }
 }
 
@@ -98,7 +99,7 @@ fn unit(metric: &Metric) -> Unit {
     }
 }
 
-fn calculate(around: &Surroundings<'_>, metric: &Metric, reading: &Reading) -> Option<Calculated> {
+fn calculate(around: &Surroundings<'_>, metric: &Metric, reading: &Reading) -> Result<Calculated, Why> {
     let (profile, tolerances) = (around.profile, &around.tolerances);
     let Scale {
         spec_replicas,
@@ -106,7 +107,9 @@ fn calculate(around: &Surroundings<'_>, metric: &Metric, reading: &Reading) -> O
     } = around.scale;
     let value = |usage, target: Quantity| {
         let pods = around.pods;
-        calculator::value_replicas(usage, target.milli(), spec_replicas, pods, tolerances, profile).ok()
+        let found =
+            calculator::value_replicas(usage, target.milli(), spec_replicas, pods, tolerances, profile);
+        found.map_err(Why::from)
     };
     let per_pod = |usage, target: Quantity, clamps| {
         calculator::per_pod_replicas(usage, target.milli(), status_replicas, tolerances, clamps)
@@ -120,29 +123,29 @@ fn calculate(around: &Surroundings<'_>, metric: &Metric, reading: &Reading) -> O
             spec_replicas,
             pods: around.pods,
         };
-        calculator::per_pod_metric_replicas(&context, samples, target).ok()
+        calculator::per_pod_metric_replicas(&context, samples, target).map_err(Why::from)
     };
     match (&metric.source, metric.target, reading) {
         (Source::External { .. }, _, Reading::External(values)) => {
-            let values = values.as_ref().ok().filter(|values| !values.is_empty())?;
+            let values = some(values)?;
             let values = values.iter().map(|value| value.milli());
             match metric.target {
                 Target::Value(target) => value(calculator::sum_value(values, profile), target),
                 Target::AverageValue(target) => {
                     let usage = calculator::sum_average_value(values, profile);
-                    Some(per_pod(usage, target, profile.clamp_average_value))
+                    Ok(per_pod(usage, target, profile.clamp_average_value))
                 }
                 Target::AverageUtilization(_) => unreachable!("external metrics have no utilization"),
             }
         }
         (Source::Object { .. }, Target::Value(target), Reading::Object(usage)) => {
-            value(usage.ok()?.milli(), target)
+            value((*usage)?.milli(), target)
         }
         (Source::Object { .. }, Target::AverageValue(target), Reading::Object(usage)) => {
-            Some(per_pod(usage.ok()?.milli(), target, false))
+            Ok(per_pod((*usage)?.milli(), target, false))
         }
         (source, target, Reading::Pods(samples)) => {
-            let samples = samples.as_ref().ok().filter(|samples| !samples.is_empty())?;
+            let samples = some(samples)?;
             let resource = resource_of(source);
             let target = match target {
                 Target::AverageValue(target) => PerPod::AverageValue(target.milli()),
@@ -157,6 +160,15 @@ fn calculate(around: &Surroundings<'_>, metric: &Metric, reading: &Reading) -> O
         }
         _ => panic!("the reading of a metric is of the metric's kind"),
     }
+}
+
+/// An answer that holds nothing is an error too.
+fn some<T>(found: &Result<Vec<T>, Failure>) -> Result<&Vec<T>, Failure> {
+    let found = found.as_ref().map_err(|failure| *failure)?;
+    if found.is_empty() {
+        return Err(Failure::Empty);
+    }
+    Ok(found)
 }
 
 fn resource_of(source: &Source) -> Option<Resource> {

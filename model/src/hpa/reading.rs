@@ -11,9 +11,12 @@ use crate::quantity::Quantity;
 /// Why there is no reading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
-    /// The API or what stands behind it did not answer, or answered with an error.
+    /// The API or what stands behind it did not answer.
     #[error("the metrics API did not answer")]
     Unavailable,
+    /// What stands behind the API has no value: its own question failed.
+    #[error("the metrics API answered with an error")]
+    Error,
     /// The answer holds nothing, which the controller takes for an error, not for zero.
     #[error("no metrics returned")]
     Empty,

@@ -198,6 +198,8 @@ fn a_failing_metric_holds_and_a_target_at_zero_is_not_asked_for() {
     world.start();
     world.run(16);
     assert_eq!(world.decisions[0].1.branch, Branch::NoMetrics);
+    let why = world.decisions[0].1.metrics[0].why.map(|why| why.to_string());
+    assert_eq!(why.as_deref(), Some("the metrics API did not answer"));
     assert_eq!(
         world.decisions[0].1.scaling_active,
         Some(Reason::FailedGetExternalMetric)

@@ -99,7 +99,11 @@ pub enum Output {
         metric: usize,
         /// The one item of the answer.
         value: Option<Quantity>,
+        /// Whether a value of the last poll was taken, as useCachedMetrics has it.
+        kept: bool,
     },
+    /// A poll of the scale loop has ended, and is acted on.
+    Polled(ScaledObjectId),
     /// Write spec.replicas of the target.
     ScaleTo {
         /// On whose account.

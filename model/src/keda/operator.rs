@@ -248,6 +248,7 @@ impl Operator {
             hpa,
             metric,
             value: None,
+            kept: false,
         };
         let asked = view.hpas.get(hpa).and_then(|object| {
             let Source::External { name, .. } = &object.spec.metrics.get(metric)?.source else {
@@ -375,6 +376,7 @@ impl Operator {
                     hpa,
                     metric,
                     value: None,
+                    kept: false,
                 });
             }
             return;
@@ -387,10 +389,12 @@ impl Operator {
                 composite,
             } => {
                 let pulled = evaluation::pulled(object, state, &task, composite, profile, view.api);
+                let kept = task.evaluations.iter().any(|one| one.cached);
                 out.emit(Output::MetricValue {
                     hpa,
                     metric,
                     value: pulled.value,
+                    kept,
                 });
                 if !self.publishes {
                     return;
@@ -404,12 +408,13 @@ impl Operator {
                     metric: name,
                     value: pulled.value,
                     fallback: pulled.fallback,
-                    cached: task.evaluations.iter().any(|one| one.cached),
+                    cached: kept,
                     failures: task.failures(),
                 })));
             }
             Purpose::Poll => {
                 state.checking = None;
+                out.emit(Output::Polled(task.object));
                 self.polled(now, object, &task, view, out);
             }
         }

@@ -368,6 +368,7 @@ impl World {
             Action::Emit(Output::DeleteHpa(id)) => {
                 self.hpas.remove(id);
             }
+            Action::Emit(Output::Polled(_)) => {}
             Action::Emit(Output::Publish(event)) => {
                 if let Event::Polled { verdict, .. } = *event {
                     self.verdicts.push((now.as_millis(), verdict));

@@ -163,7 +163,8 @@ scaling in as long as it is there, and never scales it out.",
 The release in [stack] does not keep the field: the object works as if it were not there. Where the API server knows the \
 field and keeps it behind a feature gate, nothing says so. Where it does not know it yet, kubectl apply refuses the object \
 (strict validation, its default), and clients that do not validate strictly lose the field. Flags and feature gates of \
-`[timing]` that the release does not have are read by nobody either.",
+`[timing]` that the release does not have are read by nobody either: Karpenter's PREFERENCE_POLICY came with 1.4, \
+MIN_VALUES_POLICY with 1.6, ReservedCapacity with 1.3, SpotToSpotConsolidation with 0.34; Drift left with 1.0.",
     ),
     code(
         "W007",
@@ -214,6 +215,19 @@ loops that start a wget, sleep 10 ms, and need 10 ms and 0.0063 core-seconds mor
 fitted together to that run. Measure your own: CPU seconds of the pods \
 (rate(container_cpu_usage_seconds_total[5m])) over requests a second, while they are busy; `scaletwin calibrate` does \
 that with a recording.",
+    ),
+    code(
+        "S005",
+        "a settled start that does not stay",
+        "\
+With [start] settled = true the pods of the start run and are Ready from the first second on, but nothing has been measured: \
+Prometheus is empty, and Traefik's counters begin at zero. A rate is nothing until its range has two samples, which takes up to two \
+scrape intervals, and too low until the run is as old as the range. KEDA takes nothing for 0. The HPA holds against that with \
+what it found at its first sync, for as long as its scale-down stabilization window; a shorter window forgets it too soon, and the target \
+shrinks within the warm-up. With minReplicaCount 0 the first poll finds no activity and sets 0 at once, unless \
+initialCooldownPeriod (from KEDA 2.14 on) holds it. Results begin after warm_up: then they begin with what this left. To begin \
+with the replicas of the start, choose a longer window, let an action apply the autoscaler when there are samples, or let \
+warm_up last until the size has come back.",
     ),
     code(
         "S007",
@@ -417,7 +431,7 @@ off by default before Kubernetes 1.35. Otherwise the controller's flag holds, 10
     ),
     code(
         "H006",
-        "a manifest that sets replicas",
+        "a manifest that sets or takes away replicas",
         "\
 Applying a Deployment with spec.replicas writes that number, and the HPA has to climb back from there. Leave \
 spec.replicas out of the manifests of autoscaled Deployments: those keep their size when they are applied again. Taking \
@@ -532,14 +546,6 @@ and has room. Karpenter's must be there without Karpenter: a managed node group'
 cluster would stand still where the simulation scales.",
     ),
     code(
-        "N013",
-        "a gate that this release does not have",
-        "\
-timing.karpenter sets feature gates and settings of Karpenter itself. Its release in [stack] does not have this one: the \
-simulation does what is written, as far as the release's rules go, and a real cluster cannot. PREFERENCE_POLICY came with 1.4, \
-MIN_VALUES_POLICY with 1.6, SpotToSpotConsolidation with 0.34; Drift left with 1.0.",
-    ),
-    code(
         "N014",
         "devices that nobody makes allocatable",
         "\
@@ -547,6 +553,17 @@ A machine's GPUs count only once a device plugin has told the kubelet of them. T
 by its image: its DaemonSet must be among the manifests, and the scenario must say [application.\"NAMESPACE/NAME\"] \
 device_plugin = true. Without one, Karpenter launches machines for the pods, the nodes never become initialized, and no pod \
 starts. Bottlerocket's images for GPUs come with a plugin of their own: stand a DaemonSet that asks for nothing in its place.",
+    ),
+    code(
+        "N015",
+        "a label's value that no machine has",
+        "\
+A NodePool's requirement lists a value that no instance type has which its EC2NodeClass can get in this region and its zones: \
+`karpenter.sh/capacity-type: spott`, a family that does not exist or is not sold there, a zone of another region. Nothing refuses it: \
+where another value of the list matches, Karpenter goes by that one alone, and what was meant is never launched. The same of \
+what pods ask for: nodeSelector and affinity name labels that no node group has and no NodePool gives. A term of \
+affinity or a preference with such a value never holds, and a nodeSelector keeps the pods waiting for ever. `scaletwin catalog` lists types, \
+families and zones.",
     ),
 ];
 

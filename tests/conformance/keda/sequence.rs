@@ -163,7 +163,7 @@ impl World {
             Action::Emit(Output::DeleteHpa(id)) => {
                 self.hpas.remove(id);
             }
-            Action::Emit(Output::Publish(_)) => {}
+            Action::Emit(Output::Polled(_) | Output::Publish(_)) => {}
         }
     }
 

@@ -5,9 +5,9 @@ use super::*;
 const STEP: u64 = 100;
 
 /// A world of whole seconds: Prometheus reads every 10 s, metrics-server at 3 s past.
-#[derive(Default)]
 struct World {
     notes: Notes,
+    path: Path,
     ready: Vec<(u64, f64)>,
 }
 
@@ -17,10 +17,16 @@ fn at(second: u64) -> Instant {
 
 impl World {
     fn new() -> Self {
-        let mut world = World::default();
-        world.notes.scrapes = (0..100).map(|n| at(10 * n)).collect();
-        world.notes.usage = (0..100).map(|n| at(10 * n + 3)).collect();
-        world
+        let notes = Notes {
+            scrapes: (0..100).map(|n| at(10 * n)).collect(),
+            usage: (0..100).map(|n| at(10 * n + 3)).collect(),
+            ..Notes::default()
+        };
+        World {
+            notes,
+            path: Path::Pull,
+            ready: Vec::new(),
+        }
     }
 
     /// The HPA looks, and writes where `after` is another size.
@@ -30,11 +36,30 @@ impl World {
             at: at(second),
             current,
             wanted,
-            by_usage: false,
+            path: self.path,
         });
         if after != current {
-            self.notes.resized(at(second), current, after);
+            self.notes.resized(at(second), current, after, Part::Hpa);
         }
+        self
+    }
+
+    /// Metrics come that way from here on.
+    fn by(mut self, path: Path) -> Self {
+        self.path = path;
+        self
+    }
+
+    /// KEDA polls at these seconds.
+    fn polls(mut self, seconds: &[u64]) -> Self {
+        self.notes.polls.extend(seconds.iter().map(|second| at(*second)));
+        self
+    }
+
+    /// A part is away.
+    fn stop(mut self, part: Part, from: u64, until: u64) -> Self {
+        self.notes.stopped(part, at(from));
+        self.notes.started(part, at(until));
         self
     }
 
@@ -57,18 +82,29 @@ impl World {
         self.notes.way(at(STEP), at(900), &ready)
     }
 
-    /// Scrape, rate window, HPA sync, node launch, pod start; they add up to the total.
-    fn stages(self) -> [u64; 5] {
+    /// Scrape, rate window, KEDA poll, HPA sync, stopped parts, node launch, image pull, pod start; they add up to the
+    /// total.
+    fn all_stages(self) -> [u64; 8] {
         let way = self.way().expect("capacity");
         let stages = [
             way.scrape,
             way.rate_window,
+            way.keda_poll,
             way.hpa_sync,
+            way.stopped,
             way.node_launch,
+            way.image_pull,
             way.pod_start,
         ];
         assert_eq!(way.total, stages.iter().sum::<Duration>());
         stages.map(|stage| stage.as_secs())
+    }
+
+    /// Scrape, rate window, HPA sync, node launch, pod start, where nothing else was waited for.
+    fn stages(self) -> [u64; 5] {
+        let [scrape, window, poll, sync, stopped, node, image, start] = self.all_stages();
+        assert_eq!([poll, stopped, image], [0; 3]);
+        [scrape, window, sync, node, start]
     }
 }
 
@@ -141,16 +177,93 @@ fn the_last_replica_may_be_of_an_earlier_raise() {
 
 #[test]
 fn a_metric_of_use_is_read_by_metrics_server() {
-    let mut world = World::new().sync(115, 1, 2, 2).pod([115, 115, 120], 2.0);
-    world.notes.syncs[0].by_usage = true;
+    let world = World::new()
+        .by(Path::Usage)
+        .sync(115, 1, 2, 2)
+        .pod([115, 115, 120], 2.0);
     assert_eq!(world.stages(), [3, 0, 12, 0, 5]);
 }
 
 #[test]
 fn kedas_raise_from_zero_waits_for_its_poll() {
-    let mut world = World::new().pod([131, 131, 140], 2.0);
-    world.notes.resized(at(130), 0, 2);
-    assert_eq!(world.stages(), [10, 0, 20, 0, 10]);
+    let raised = || {
+        let mut world = World::new().pod([131, 131, 140], 2.0);
+        world.notes.resized(at(130), 0, 2, Part::Keda);
+        world
+    };
+    assert_eq!(raised().all_stages(), [10, 0, 20, 0, 0, 0, 0, 10]);
+    // A poll at 115 had found nothing yet: what the one at 130 goes by was there since 120.
+    let world = raised().polls(&[85, 115, 130]);
+    assert_eq!(world.all_stages(), [10, 10, 10, 0, 0, 0, 0, 10]);
+}
+
+#[test]
+fn what_polls_keep_is_waited_for_until_the_next_poll() {
+    // The reading of 110 is taken by the poll at 135; until then the HPA is given that of 105.
+    let kept = || {
+        World::new()
+            .by(Path::Poll)
+            .sync(104, 1, 1, 1)
+            .sync(119, 1, 1, 1)
+            .sync(134, 1, 1, 1)
+    };
+    let raised = |world: World| world.sync(149, 1, 2, 2).pod([150, 150, 160], 2.0);
+    let world = raised(kept().polls(&[75, 105, 135]));
+    assert_eq!(world.all_stages(), [10, 0, 25, 14, 0, 0, 0, 11]);
+    // The poll at 115 had the first reading, which did not show it: the window was filling until 120.
+    let world = raised(kept().polls(&[85, 115, 145]));
+    assert_eq!(world.all_stages(), [10, 10, 25, 4, 0, 0, 0, 11]);
+    // Polls that are more frequent than syncs: of those since 134 the first that had a new reading.
+    let world = raised(kept().polls(&[128, 133, 138, 143, 148]));
+    assert_eq!(world.all_stages(), [10, 30, 3, 6, 0, 0, 0, 11]);
+    // It had polled before the step, and that was enough.
+    let world = World::new()
+        .by(Path::Poll)
+        .polls(&[95])
+        .sync(104, 1, 2, 2)
+        .pod([105, 105, 110], 2.0);
+    assert_eq!(world.all_stages(), [0, 0, 0, 4, 0, 0, 0, 6]);
+}
+
+#[test]
+fn what_is_stopped_is_told_apart() {
+    // Nobody answers the HPA from 112 to 300: that it asked at 119 is no reading that showed nothing.
+    let world = World::new().sync(104, 1, 1, 1);
+    let asks_in_vain = |world: World| world.sync(119, 1, 1, 1).sync(239, 1, 1, 1);
+    let answered = |world: World| world.sync(304, 1, 2, 2).pod([304, 304, 310], 2.0);
+    let world = answered(asks_in_vain(world).stop(Part::Keda, 112, 300));
+    assert_eq!(world.all_stages(), [10, 0, 0, 6, 188, 0, 0, 6]);
+    // Prometheus and KEDA at once are not waited for twice; there is no scrape meanwhile.
+    let mut world = asks_in_vain(World::new())
+        .stop(Part::Prometheus, 90, 200)
+        .stop(Part::Keda, 150, 300);
+    world
+        .notes
+        .scrapes
+        .retain(|scrape| !(at(90)..at(200)).contains(scrape));
+    assert_eq!(answered(world).all_stages(), [0, 0, 0, 4, 200, 0, 0, 6]);
+    // What only others wait for does not count.
+    let world = World::new()
+        .by(Path::Usage)
+        .sync(115, 1, 2, 2)
+        .pod([115, 115, 120], 2.0);
+    let world = world.stop(Part::Prometheus, 90, 200).stop(Part::Keda, 90, 200);
+    assert_eq!(world.stages(), [3, 0, 12, 0, 5]);
+    // The HPA itself, while limits hold it back.
+    let world = World::new()
+        .sync(115, 1, 8, 4)
+        .pod([116, 116, 120], 4.0)
+        .stop(Part::Hpa, 120, 170)
+        .sync(175, 4, 8, 8)
+        .pod([176, 176, 180], 8.0);
+    assert_eq!(world.all_stages(), [10, 0, 0, 5 + 10, 50, 0, 0, 5]);
+}
+
+#[test]
+fn pulling_images_is_no_start_of_a_pod() {
+    let mut world = World::new().sync(115, 1, 2, 2).pod([116, 150, 240], 2.0);
+    world.notes.has_images(PodId(0), at(152), at(221));
+    assert_eq!(world.all_stages(), [10, 0, 0, 5, 0, 34, 69, 2 + 20]);
 }
 
 #[test]

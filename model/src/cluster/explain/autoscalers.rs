@@ -19,7 +19,9 @@ impl Cluster<'_> {
             self.recorder.count(|counts| counts.could_tip += 1);
         }
         if server {
-            self.recorder.notes.synced(now, decision);
+            let hpa = self.objects.hpas.get(decision.hpa);
+            let of_keda = hpa.is_some_and(|hpa| hpa.owner.is_some());
+            self.recorder.notes.synced(now, decision, of_keda);
         }
         if !self.recorder.is_logging() {
             return;
@@ -175,7 +177,10 @@ fn outcome_details(outcome: &Outcome) -> Details {
     let mut details: Details = vec![("name", (*outcome.metric).into())];
     details.extend(outcome.unit.name().map(|unit| ("unit", unit.into())));
     match &outcome.result {
-        Err(reason) => details.push(("failure", reason.as_str().into())),
+        Err(reason) => {
+            details.push(("failure", reason.as_str().into()));
+            details.extend(outcome.why.map(|why| ("why", why.to_string().into())));
+        }
         Ok(Proposal {
             replicas,
             value,

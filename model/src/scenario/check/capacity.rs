@@ -94,7 +94,8 @@ pub(super) fn launchable<'f>(
     of_pool(facts, pool).filter(|own| is_on_offer(own, wanted))
 }
 
-fn of_pool<'f>(facts: &'f Facts<'_>, pool: &'f str) -> impl Iterator<Item = &'f InstanceType> {
+/// All types that a NodePool's class can get.
+pub(super) fn of_pool<'f>(facts: &'f Facts<'_>, pool: &'f str) -> impl Iterator<Item = &'f InstanceType> {
     let offered = offered(facts).iter().filter(move |(own, _)| *own.name == *pool);
     offered.flat_map(|(_, types)| types).map(|own| &**own)
 }

@@ -12,9 +12,11 @@ mod load;
 mod node_pool;
 mod queries;
 mod scaled_object;
+mod settled;
 #[cfg(test)]
 mod tests;
 mod trigger_query;
+mod values;
 mod webhook;
 mod workload;
 
@@ -60,7 +62,11 @@ pub(super) fn check(
             "HorizontalPodAutoscaler" => hpa::check(&facts, document, &at),
             "NodePool" => node_pool::check(&facts, document, &at),
             "EC2NodeClass" => node_pool::check_class(&facts, document, &at),
-            "Deployment" => workload::check(&facts, document, &at),
+            "Deployment" => {
+                workload::check(&facts, document, &at);
+                values::of_pods(&facts, document, &at);
+            }
+            "DaemonSet" => values::of_pods(&facts, document, &at),
             "PodDisruptionBudget" => workload::check_budget(&facts, document, &at),
             _ => {}
         }
@@ -142,13 +148,18 @@ fn advise(
     message: impl Into<String>,
     hint: &str,
 ) {
-    context.report(Severity::Advice, code, at, message, hint);
+    // Beside an error in what it is about it would speak of a value that nobody wrote. What is about a whole object looks
+    // at the field that it means.
+    let whole = matches!(at.path(), "" | "spec");
+    if whole || !context.has_error(at) {
+        context.report(Severity::Advice, code, at, message, hint);
+    }
 }
 
 /// Rules about the scenario as a whole.
 fn whole(facts: &Facts<'_>) {
     let context = Context::new(facts.root.file(), String::new(), facts.problems);
-    node_pool::gates(facts, &context);
+    settled::check(facts, &context);
     let measured_from = facts.scenario.config.hpa.downscale_stabilization;
     let warm_up = facts.scenario.warm_up;
     let scales = facts

@@ -31,6 +31,7 @@ pub(super) fn check(facts: &Facts<'_>, document: &Document, root: &Cursor<'_>) {
     rules.consolidation();
     rules.limits();
     rules.capacity_types();
+    super::values::of_pool(facts, &rules.context, &rules.at, pool);
     super::burstable::check_pool(facts, &rules.context, &rules.at, pool);
 }
 
@@ -48,62 +49,6 @@ pub(super) fn check_class(facts: &Facts<'_>, document: &Document, root: &Cursor<
         facts,
         &Context::new(&document.file, document.title(), facts.problems),
         root,
-    );
-}
-
-/// Gates and settings of Karpenter that its release does not have.
-pub(super) fn gates(facts: &Facts<'_>, context: &Context<'_>) {
-    let release = facts.scenario.stack.karpenter;
-    let profile = Profile::of(release);
-    let at = |name: &str| facts.root.at("timing.karpenter").get(name);
-    let is_on = |name: &str| at(name).value().and_then(|value| value.text()) == Some("true");
-    for (name, what, has, since) in [
-        (
-            "ignore_preferences",
-            "the setting PREFERENCE_POLICY",
-            profile.preference_policy,
-            "came with 1.4",
-        ),
-        (
-            "best_effort_min_values",
-            "the setting MIN_VALUES_POLICY",
-            profile.min_values_policy,
-            "came with 1.6",
-        ),
-        (
-            "spot_to_spot",
-            "the feature gate SpotToSpotConsolidation",
-            profile.spot_to_spot,
-            "came with 0.34",
-        ),
-    ] {
-        if is_on(name) && !has {
-            gate(
-                context,
-                &at(name),
-                &format!("Karpenter {release} has not {what}: it {since}"),
-            );
-        }
-    }
-    let drift = at("drift");
-    if drift.is_given() && !is_on("drift") && profile.api_v1 {
-        gate(
-            context,
-            &drift,
-            &format!(
-                "Karpenter {release} has not the feature gate Drift: it left with 1.0, and drift is always on"
-            ),
-        );
-    }
-}
-
-fn gate(context: &Context<'_>, at: &Cursor<'_>, message: &str) {
-    advise(
-        context,
-        "N013",
-        at,
-        message,
-        "take it out: a cluster cannot be set up like that",
     );
 }
 
@@ -233,6 +178,9 @@ impl Rules<'_> {
     fn consolidation(&self) {
         let disruption = &self.pool.disruption;
         let at = self.at.at("disruption.consolidateAfter");
+        if self.context.has_error(&at) {
+            return;
+        }
         let scales = self
             .facts
             .objects
@@ -261,7 +209,8 @@ impl Rules<'_> {
     }
 
     fn limits(&self) {
-        if self.pool.limits.is_unlimited() && self.pool.replicas.is_none() {
+        let unread = self.context.has_error(&self.at.get("limits"));
+        if self.pool.limits.is_unlimited() && self.pool.replicas.is_none() && !unread {
             let message = "without limits a runaway autoscaler buys nodes without end";
             advise(
                 &self.context,

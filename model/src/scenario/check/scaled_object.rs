@@ -162,7 +162,7 @@ impl Rules<'_> {
     }
 
     fn counts(&self) {
-        if self.spec.max_replica_count.is_none() {
+        if self.spec.max_replica_count.is_none() && !self.context.has_error(&self.at.get("maxReplicaCount")) {
             let message = format!("maxReplicaCount is not set and thus {DEFAULT_MAX_REPLICAS}");
             advise(
                 &self.context,

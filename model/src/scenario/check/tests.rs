@@ -3,6 +3,7 @@
 mod keda;
 mod load;
 mod nodes;
+mod settled;
 mod workloads;
 
 use std::collections::BTreeSet;
@@ -195,6 +196,38 @@ fn told(scaler: &str, code: &str, sets: &[&str]) -> String {
         .unwrap_or_default()
 }
 
+/// What an error says of a field is not said again as if the field were not there.
+#[test]
+fn advice_is_quiet_beside_an_error_that_makes_it_moot() {
+    let set = |scaler: &str, code: &str, set: &str| {
+        let report = report(SCENARIO, scaler, &[set]);
+        let errors = report.problems.iter().filter(|p| p.severity == Severity::Error);
+        assert!(errors.count() > 0, "{set}");
+        let said = report.problems.iter().any(|problem| problem.code == code);
+        assert!(!said, "{set}\n{report}");
+    };
+    set(
+        SCALED_OBJECT,
+        "K004",
+        "ScaledObject/web: spec.maxReplicaCount='many'",
+    );
+    set(HPA, "N006", "NodePool/default: spec.limits={cpu='much'}");
+    set(
+        HPA,
+        "N005",
+        "NodePool/default: spec.disruption.consolidateAfter='soon'",
+    );
+    set(
+        HPA,
+        "N005",
+        "NodePool/default: spec.disruption.consolidateAfter=''",
+    );
+    set(HPA, "S001", "load={arrivals=[{shape='flat',rate=20}]}");
+    let applied = SCENARIO.to_owned() + "[[action]]\nat = \"10m\"\napply = \"manifests/web.yaml\"\n";
+    let report = report(&applied, HPA, &["Deployment/web: spec.replicas='three'"]);
+    assert!(report.has_errors() && report.problems.iter().all(|problem| problem.code != "H006"));
+}
+
 /// Every piece of advice that can be given is tried above.
 #[test]
 fn every_code_of_advice_has_a_case() {
@@ -203,6 +236,7 @@ fn every_code_of_advice_has_a_case() {
         include_str!("tests/keda.rs"),
         include_str!("tests/load.rs"),
         include_str!("tests/nodes.rs"),
+        include_str!("tests/settled.rs"),
         include_str!("tests/workloads.rs"),
     );
     for (code, _) in crate::scenario::codes() {

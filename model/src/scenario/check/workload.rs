@@ -6,7 +6,7 @@ use crate::document::{Context, Cursor, go_duration};
 use crate::karpenter::Profile;
 use crate::karpenter::labels::DO_NOT_DISRUPT;
 use crate::manifest::Document;
-use crate::scenario::ObjectName;
+use crate::scenario::{Act, ObjectName};
 
 pub(super) fn name_of(document: &Document) -> ObjectName {
     ObjectName {
@@ -28,6 +28,24 @@ fn scaled_to(facts: &Facts<'_>, target: &ObjectName) -> Option<i32> {
     hpas.chain(scaled).min()
 }
 
+/// Whether some action applies a Deployment without spec.replicas after a manifest that has them.
+fn loses_its_size(facts: &Facts<'_>, name: &ObjectName) -> bool {
+    let applied = facts
+        .scenario
+        .actions
+        .iter()
+        .filter_map(|action| match &action.act {
+            Act::Apply(objects) => Some(&**objects),
+            _ => None,
+        });
+    let all = std::iter::once(&facts.scenario.objects).chain(applied);
+    let own = all
+        .flat_map(|objects| &objects.deployments)
+        .filter(|own| own.name() == *name);
+    let written: Vec<bool> = own.map(|own| own.replicas_written).collect();
+    written.windows(2).any(|pair| pair == [true, false])
+}
+
 pub(super) fn check(facts: &Facts<'_>, document: &Document, root: &Cursor<'_>) {
     let context = Context::new(&document.file, document.title(), facts.problems);
     let name = name_of(document);
@@ -47,6 +65,12 @@ pub(super) fn check(facts: &Facts<'_>, document: &Document, root: &Cursor<'_>) {
             "leave spec.replicas out of manifests of autoscaled Deployments, and out of the last-applied annotation first \
              (kubectl apply edit-last-applied): else the size is 1 once",
         );
+    }
+    let missing = !replicas.is_given() && applied_later && loses_its_size(facts, &name);
+    if missing && scaled_to(facts, &name).is_some() {
+        let message = "the manifest applied before has spec.replicas and this one has not: applying it sets the size to 1 once";
+        let hint = "take spec.replicas out of the last-applied annotation first (kubectl apply edit-last-applied), or out of both";
+        advise(&context, "H006", &root.get("spec"), message, hint);
     }
     topology(&context, root, facts, &name);
     controller(&context, root, facts, &name);

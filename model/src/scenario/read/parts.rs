@@ -253,7 +253,7 @@ fn provisioning(at: &Cursor<'_>, profile: &karpenter::Profile) -> karpenter::sch
         preference_policy: match flag(
             "ignore_preferences",
             profile.preference_policy,
-            "it came with 1.4",
+            "PREFERENCE_POLICY came with 1.4",
         ) {
             Some(true) => PreferencePolicy::Ignore,
             _ => default.preference_policy,
@@ -261,13 +261,17 @@ fn provisioning(at: &Cursor<'_>, profile: &karpenter::Profile) -> karpenter::sch
         min_values_policy: match flag(
             "best_effort_min_values",
             profile.min_values_policy,
-            "it came with 1.6",
+            "MIN_VALUES_POLICY came with 1.6",
         ) {
             Some(true) => MinValuesPolicy::BestEffort,
             _ => default.min_values_policy,
         },
-        reserved_capacity: flag("reserved_capacity", reserved, "it came with 1.3")
-            .unwrap_or(default.reserved_capacity),
+        reserved_capacity: flag(
+            "reserved_capacity",
+            reserved,
+            "the feature gate ReservedCapacity came with 1.3",
+        )
+        .unwrap_or(default.reserved_capacity),
         batch_idle_duration: at
             .get("batch_idle_duration")
             .duration()
@@ -288,12 +292,16 @@ fn disruption(
     let default = karpenter::disruption::Config::of(profile, epoch.as_second());
     let gated = profile.drift != karpenter::version::DriftGate::Gone;
     karpenter::disruption::Config {
-        spot_to_spot: flag(&at.get("spot_to_spot"), profile.spot_to_spot, "it came with 0.34")
-            .unwrap_or(default.spot_to_spot),
+        spot_to_spot: flag(
+            &at.get("spot_to_spot"),
+            profile.spot_to_spot,
+            "the feature gate SpotToSpotConsolidation came with 0.34",
+        )
+        .unwrap_or(default.spot_to_spot),
         drift: flag(
             &at.get("drift"),
             gated,
-            "it went with 1.0, from where on nodes do drift",
+            "the feature gate Drift left with 1.0, from where on nodes do drift",
         )
         .unwrap_or(default.drift),
         ..default

@@ -384,8 +384,8 @@ fn trace(at: &Cursor<'_>, files: &Files) -> Option<Vec<(Duration, f64)>> {
         .from_reader(source.text.as_bytes());
     let mut points: Vec<(Duration, f64)> = Vec::new();
     for (number, line) in lines.records().enumerate() {
-        let (place, message, hint) = match line {
-            Err(error) => (error.position().cloned(), "no CSV".to_owned(), ""),
+        let (place, (code, message, hint)) = match line {
+            Err(error) => (error.position().cloned(), ("E003", "no CSV".to_owned(), "")),
             Ok(line) => {
                 let is_header = number == 0 && line.iter().all(|field| field.parse::<f64>().is_err());
                 if is_header && !is_misread(&line) {
@@ -396,12 +396,12 @@ fn trace(at: &Cursor<'_>, files: &Files) -> Option<Vec<(Duration, f64)>> {
                         points.push(point);
                         continue;
                     }
-                    Err((message, hint)) => (line.position().cloned(), message, hint),
+                    Err(wrong) => (line.position().cloned(), wrong),
                 }
             }
         };
         let place = place.map_or(0, |place| place.line());
-        at.error("E003", format!("{path}, line {place}: {message}"), hint);
+        at.error(code, format!("{path}, line {place}: {message}"), hint);
         return None;
     }
     if points.is_empty() {
@@ -419,11 +419,11 @@ fn is_misread(line: &csv::StringRecord) -> bool {
             .any(|field| field.starts_with(|c: char| c.is_ascii_digit()))
 }
 
-/// A line of a trace, after the point before it; or what is wrong with it, and a hint.
-fn point(
-    line: &csv::StringRecord,
-    last: Option<&(Duration, f64)>,
-) -> Result<(Duration, f64), (String, &'static str)> {
+/// What is wrong with a line: a code, a message, and a hint.
+type Wrong = (&'static str, String, &'static str);
+
+/// A line of a trace, after the point before it.
+fn point(line: &csv::StringRecord, last: Option<&(Duration, f64)>) -> Result<(Duration, f64), Wrong> {
     let number = |place: usize| line.get(place)?.parse::<f64>().ok().filter(|n| n.is_finite());
     let (Some(seconds), Some(rate)) = (number(0), number(1)) else {
         let first = line.get(0).unwrap_or_default();
@@ -436,14 +436,15 @@ fn point(
         };
         let found: Vec<&str> = line.iter().collect();
         let message = format!("expected seconds,requests a second, found {:?}", found.join(","));
-        return Err((message, hint));
+        return Err(("E003", message, hint));
     };
     if !(0.0..=MOST_RPS).contains(&rate) {
-        return Err((format!("rates lie between 0 and {MOST_RPS}, not at {rate}"), ""));
+        let message = format!("rates lie between 0 and {MOST_RPS}, not at {rate}");
+        return Err(("E004", message, ""));
     }
     match (Duration::try_from_secs_f64(seconds), last) {
         (Ok(time), Some((last, _))) if time <= *last => {
-            Err((format!("times must rise, and {seconds} does not"), ""))
+            Err(("E004", format!("times must rise, and {seconds} does not"), ""))
         }
         (Ok(time), _) if time <= LONGEST_TRACE => Ok((time, rate)),
         _ => {
@@ -453,7 +454,7 @@ fn point(
                 ""
             };
             let message = format!("times are seconds from the start of the run, up to 1e9, not {seconds}");
-            Err((message, hint))
+            Err(("E004", message, hint))
         }
     }
 }

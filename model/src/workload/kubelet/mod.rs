@@ -139,6 +139,8 @@ pub enum Input {
 /// What the kubelets tell the API server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Output {
+    /// All images of a pod are there; it has waited for them, or for them to be checked, since then.
+    ImagesThere(PodId, Instant),
     /// The pod runs, and what runs in it listens from then on.
     PodRunning(PodId, Instant),
     /// The pod is Ready.
@@ -188,6 +190,8 @@ struct PodState {
     accepted: Instant,
     /// Images still to come.
     missing: usize,
+    /// Since when it has waited for its images.
+    pulling: Instant,
     /// What runs in it listens from then on.
     listens: Instant,
     ready: Instant,
@@ -273,6 +277,7 @@ impl Kubelets {
             stream,
             accepted: Instant::ZERO,
             missing: 0,
+            pulling: Instant::ZERO,
             listens: Instant::ZERO,
             ready: Instant::ZERO,
             running: true,
@@ -338,6 +343,7 @@ impl Kubelets {
             stream,
             accepted: now,
             missing: 0,
+            pulling: now,
             listens: Instant::MAX,
             ready: Instant::MAX,
             running: false,
@@ -370,6 +376,7 @@ impl Kubelets {
         let Some(node) = self.nodes.get_mut(&state.node) else {
             return;
         };
+        state.pulling = now;
         let mut checks = Duration::ZERO;
         let spec = object.spec();
         for container in spec.init_containers.iter().chain(&spec.containers) {
@@ -443,6 +450,7 @@ impl Kubelets {
         let Some(node) = self.nodes.get(&state.node) else {
             return;
         };
+        out.emit(Output::ImagesThere(pod, state.pulling));
         let config = &self.config;
         let spec = object.spec();
         let mut started = now;

@@ -142,21 +142,13 @@ spec:
     check("N009", &[spot], &[spot, gate]);
     let few = ".template.spec.requirements[2]={key='karpenter.k8s.aws/instance-family',operator='In',values=['m5']}";
     check("N009", &[spot, gate, few], &[spot, gate]);
-    let drift = "timing.karpenter.drift=false";
-    check("N013", &[drift], &["timing.karpenter.drift=true"]);
     check(
-        "N013",
-        &["timing.karpenter.ignore_preferences=true", "stack.karpenter=1.3"],
-        &[],
+        "W006",
+        &["timing.karpenter.drift=false"],
+        &["timing.karpenter.spot_to_spot=true"],
     );
-    check(
-        "N013",
-        &[
-            "timing.karpenter.best_effort_min_values=true",
-            "stack.karpenter=1.5",
-        ],
-        &[gate],
-    );
+    let preferences = "timing.karpenter.ignore_preferences=true";
+    check("W006", &[preferences, "stack.karpenter=1.3"], &[preferences]);
     check("E014", &["stack.karpenter=0.32"], &["stack.karpenter=1.0"]);
     let al2 = "EC2NodeClass/default: spec.amiSelectorTerms[0].alias='al2@latest'";
     check(
@@ -164,6 +156,35 @@ spec:
         &[al2, "stack.kubernetes=1.33"],
         &[al2, "stack.kubernetes=1.32"],
     );
+}
+
+#[test]
+fn values_that_no_machine_has_are_told_one_by_one() {
+    let said = |set: &str| told(HPA, "N015", &[set]);
+    let requirement = |place: u32, values: &str| {
+        said(&format!(
+            "NodePool/default: spec.template.spec.requirements[{place}].values={values}"
+        ))
+    };
+    let capacity = requirement(0, "['on-demand','spott']");
+    assert!(
+        capacity.contains("\"spott\"") && capacity.contains("did you mean \"spot\""),
+        "{capacity}"
+    );
+    assert_eq!(requirement(0, "['on-demand','spot','reserved']"), "");
+    assert!(requirement(1, "['c','y']").contains("instance-category \"y\""));
+    let other = |key: &str, operator: &str, values: &str| {
+        said(&format!(
+            "NodePool/default: spec.template.spec.requirements[2]={{key='{key}',operator='{operator}',values={values}}}"
+        ))
+    };
+    let family = "karpenter.k8s.aws/instance-family";
+    assert!(other(family, "In", "['m5','m55']").contains("\"m55\""));
+    assert!(other(family, "NotIn", "['m55']").contains("excludes nothing"));
+    assert_eq!(other(family, "NotIn", "['m5']"), "");
+    assert!(other("topology.kubernetes.io/zone", "In", "['us-east-1a','mars-1a']").contains("mars-1a"));
+    assert_eq!(other("team", "In", "['blue']"), "", "a label of one's own");
+    assert_eq!(other("karpenter.k8s.aws/instance-cpu", "Gt", "['3']"), "");
 }
 
 /// What the API server refuses of nodes.

@@ -1,6 +1,7 @@
 //! HPAs, Deployments and PodDisruptionBudgets.
 
-use super::{HPA, SCALED_OBJECT, codes, told};
+use super::{HPA, NODE_POOL, SCALED_OBJECT, SCENARIO, Source, WORKLOADS, codes, told};
+use crate::scenario::{Files, load};
 
 #[test]
 fn rules_about_hpas_and_workloads() {
@@ -89,6 +90,92 @@ spec: {maxUnavailable: 1, selector: {matchLabels: {app: web}}}
     );
     let elsewhere = second.replace("namespace: shop", "namespace: default");
     assert!(!codes(&format!("{HPA}---\n{elsewhere}"), &[]).contains("N003"));
+}
+
+#[test]
+fn labels_that_no_node_has_are_told() {
+    let said = |sets: &[&str]| told(HPA, "N015", sets);
+    let select = |label: &str| format!("Deployment/web: spec.template.spec.nodeSelector={{{label}}}");
+    for (label, given) in [
+        ("disk='fast'", false),
+        ("'kubernetes.io/os'='linux'", true),
+        ("'beta.kubernetes.io/instance-type'='m5.large'", true),
+        ("'node.kubernetes.io/instance-type'='c7i.large'", true),
+        ("'node.kubernetes.io/instance-type'='g5.xlarge'", false),
+        ("'karpenter.sh/capacity-type'='on-demand'", true),
+        ("'karpenter.sh/capacity-type'='spot'", false),
+        ("'karpenter.sh/nodepool'='default'", true),
+        ("'karpenter.sh/nodepool'='other'", false),
+        ("'eks.amazonaws.com/nodegroup'='system'", true),
+    ] {
+        assert_eq!(
+            said(&[&select(label)]).is_empty(),
+            given,
+            "{label}: {}",
+            said(&[&select(label)])
+        );
+    }
+    let disk = select("disk='fast'");
+    for by in [
+        "node_group[0].labels.disk='fast'",
+        "NodePool/default: spec.template.metadata.labels.disk='fast'",
+    ] {
+        assert_eq!(said(&[&disk, by]), "");
+    }
+    let of = |key: &str, values: &str| {
+        format!(
+            "Deployment/web: spec.template.spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution=\
+             {{nodeSelectorTerms=[{{matchExpressions=[{{key='{key}',operator='In',values={values}}}]}}]}}"
+        )
+    };
+    let term = |values: &str| of("node.kubernetes.io/instance-type", values);
+    let groups_alone = "NodePool/default: spec.template.spec.requirements[2]=\
+                        {key='kubernetes.io/arch',operator='In',values=['amd64']}";
+    let both = of("kubernetes.io/arch", "['amd64','arm64']");
+    assert_eq!(said(&[&both, groups_alone]), "", "as DaemonSets of EKS have it");
+    let arm = of("kubernetes.io/arch", "['arm64']");
+    assert!(said(&[&arm, groups_alone]).contains("arch=arm64"));
+    assert_eq!(said(&[&arm]), "");
+    assert_eq!(said(&[&term("['m5.large','g5.xlarge']")]), "");
+    assert_eq!(said(&[&term("['m5.large','c5.large']")]), "");
+    let slip = said(&[&term("['m5.large','m5.lrage']")]);
+    assert!(slip.contains("m5.lrage") && slip.contains("values[1]"), "{slip}");
+}
+
+/// kubectl apply takes away what the manifest before had.
+#[test]
+fn a_later_manifest_without_replicas_is_told() {
+    let bare = WORKLOADS.split("---").next().expect("the service");
+    let later = format!("{HPA}---\n{bare}");
+    let source = |path: &str, text: &str| Source {
+        path: path.to_owned(),
+        text: text.to_owned(),
+    };
+    let said = |before: &str| {
+        let action = "[[action]]\nat = \"10m\"\napply = \"later/web.yaml\"\n";
+        let first = WORKLOADS.replacen("spec:\n  selector", &format!("spec:\n{before}  selector"), 1);
+        let files = Files {
+            scenario: source("scenario.toml", &format!("{SCENARIO}{action}")),
+            manifests: vec![
+                source("manifests/web.yaml", &first),
+                source("manifests/nodes.yaml", NODE_POOL),
+                source("later/web.yaml", &later),
+            ],
+            traces: Vec::new(),
+        };
+        let (_, report) = load(&files, &[]).unwrap_or_else(|report| panic!("{report}"));
+        let problems = report.problems.iter();
+        problems
+            .filter(|own| own.code == "H006")
+            .map(ToString::to_string)
+            .collect::<String>()
+    };
+    let told = said("  replicas: 3\n");
+    assert!(
+        told.contains("sets the size to 1 once") && told.contains("later/web.yaml"),
+        "{told}"
+    );
+    assert_eq!(said(""), "");
 }
 
 #[test]
