@@ -53,6 +53,7 @@ proptest! {
             let stages = [
                 way.scrape,
                 way.rate_window,
+                way.tolerance,
                 way.keda_poll,
                 way.hpa_sync,
                 way.stopped,

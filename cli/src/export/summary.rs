@@ -62,6 +62,8 @@ pub(crate) struct Summary {
     pub(crate) daemon_evictions: f64,
     pub(crate) interruptions: f64,
     pub(crate) could_tip: f64,
+    /// HPA syncs that found the target exceeded and held, since that was within the tolerance.
+    pub(crate) tolerated: f64,
     pub(crate) time_to_capacity: Vec<StageSummary>,
     /// What the scenario did, and when; of several seeds, what the first saw.
     pub(crate) marks: Vec<Mark>,
@@ -86,6 +88,7 @@ pub(crate) struct StageSummary {
     pub(crate) step_s: f64,
     pub(crate) scrape_s: f64,
     pub(crate) rate_window_s: f64,
+    pub(crate) tolerance_s: f64,
     pub(crate) keda_poll_s: f64,
     pub(crate) hpa_sync_s: f64,
     pub(crate) stopped_s: f64,
@@ -93,6 +96,8 @@ pub(crate) struct StageSummary {
     pub(crate) image_pull_s: f64,
     pub(crate) pod_start_s: f64,
     pub(crate) total_s: f64,
+    /// How many seeds' median it is: not every one answers every step.
+    pub(crate) seeds: u32,
 }
 
 /// An action of the scenario as it was carried out.
@@ -108,6 +113,7 @@ impl From<&TimeToCapacity> for StageSummary {
             step_s: stages.step.as_secs_f64(),
             scrape_s: stages.scrape.as_secs_f64(),
             rate_window_s: stages.rate_window.as_secs_f64(),
+            tolerance_s: stages.tolerance.as_secs_f64(),
             keda_poll_s: stages.keda_poll.as_secs_f64(),
             hpa_sync_s: stages.hpa_sync.as_secs_f64(),
             stopped_s: stages.stopped.as_secs_f64(),
@@ -115,6 +121,7 @@ impl From<&TimeToCapacity> for StageSummary {
             image_pull_s: stages.image_pull.as_secs_f64(),
             pod_start_s: stages.pod_start.as_secs_f64(),
             total_s: stages.total.as_secs_f64(),
+            seeds: 1,
         }
     }
 }
@@ -181,6 +188,7 @@ pub(crate) fn summarize(record: &Record, about: &About) -> Summary {
         daemon_evictions: f64::from(counts.daemon_evictions),
         interruptions: f64::from(counts.interruptions),
         could_tip: f64::from(counts.could_tip),
+        tolerated: f64::from(counts.tolerated),
         time_to_capacity: record.time_to_capacity.iter().map(StageSummary::from).collect(),
         marks: marks
             .map(|(at, label)| Mark {
@@ -362,6 +370,13 @@ impl Summary {
             String::new()
         };
         line("scale events", format!("{scaled}{tip}"));
+        if self.tolerated > 0.0 {
+            let syncs = count(self.tolerated, "HPA sync", "HPA syncs");
+            line(
+                "tolerance",
+                format!("{syncs} found the target exceeded, and held: it was within the tolerance"),
+            );
+        }
         let mut evictions = count(self.evictions, "eviction", "evictions");
         if self.daemon_evictions > 0.0 {
             let _ = write!(
@@ -400,6 +415,7 @@ impl Summary {
         let parts = [
             ("scrape", stages.scrape_s),
             ("rate window", stages.rate_window_s),
+            ("within the tolerance", stages.tolerance_s),
             ("KEDA poll", stages.keda_poll_s),
             ("HPA sync", stages.hpa_sync_s),
             ("stopped parts", stages.stopped_s),
@@ -408,15 +424,20 @@ impl Summary {
             ("pod start", stages.pod_start_s),
         ];
         // Most ways have nothing of these.
-        let rare = ["KEDA poll", "stopped parts"];
+        let rare = ["within the tolerance", "KEDA poll", "stopped parts"];
         let parts = parts
             .iter()
             .filter(|(name, seconds)| *seconds > 0.0 || !rare.contains(name));
         let parts: Vec<String> = parts
             .map(|(name, seconds)| format!("{name} {seconds:.0}"))
             .collect();
+        let of_seeds = if stages.seeds < self.replications {
+            format!(" ({} of {} seeds)", stages.seeds, self.replications)
+        } else {
+            String::new()
+        };
         format!(
-            "{:.0} s after the step at {at}: {}",
+            "{:.0} s after the step at {at}{of_seeds}: {}",
             stages.total_s,
             parts.join(" + ")
         )
@@ -430,7 +451,7 @@ impl Summary {
     }
 }
 
-/// The median of numbers, of each field of objects, and of each item of lists; of other things, the first.
+/// The median of numbers, of each field of objects, and of the ways to capacity of each step; of other things, the first.
 /// An instance type that a run did not have counts as zeros, a latency that it could not say is left out.
 fn median(values: &[&Value], path: &str, bands: &mut BTreeMap<String, (f64, f64)>) -> Value {
     let numbers: Vec<f64> = values.iter().filter_map(|value| value.as_f64()).collect();
@@ -470,13 +491,24 @@ fn median(values: &[&Value], path: &str, bands: &mut BTreeMap<String, (f64, f64)
             Value::Object(keys.into_iter().map(field).collect())
         }
         Value::Array(_) => {
-            let lists: Vec<_> = values.iter().filter_map(|value| value.as_array()).collect();
-            let longest = lists.iter().map(|list| list.len()).max().unwrap_or(0);
-            let item = |n: usize| {
-                let items: Vec<&Value> = lists.iter().filter_map(|list| list.get(n)).collect();
-                median(&items, &below(&n.to_string()), bands)
+            let ways: Vec<&Value> = values
+                .iter()
+                .filter_map(|value| value.as_array())
+                .flatten()
+                .collect();
+            let mut steps: Vec<f64> = ways.iter().filter_map(|way| way["step_s"].as_f64()).collect();
+            steps.sort_by(f64::total_cmp);
+            steps.dedup();
+            let of_step = |(n, step): (usize, f64)| {
+                let own = ways.iter().filter(|way| way["step_s"].as_f64() == Some(step));
+                let own: Vec<&Value> = own.copied().collect();
+                let path = below(&n.to_string());
+                let mut way = median(&own, &path, bands);
+                way["seeds"] = Value::from(own.len());
+                bands.retain(|field, _| *field != format!("{path}.seeds"));
+                way
             };
-            Value::Array((0..longest).map(item).collect())
+            Value::Array(steps.into_iter().enumerate().map(of_step).collect())
         }
         other => other.clone(),
     }
@@ -585,6 +617,33 @@ mod tests {
             "{}",
             merged.text()
         );
+    }
+
+    /// A seed that does not answer a step has no way for it, and the next step's is not put in its place.
+    #[test]
+    fn ways_to_capacity_are_merged_by_their_steps() {
+        let way = |step_s, total_s| StageSummary {
+            step_s,
+            total_s,
+            seeds: 1,
+            ..StageSummary::default()
+        };
+        let run = |ways: &[StageSummary]| Summary {
+            time_to_capacity: ways.to_vec(),
+            ..run(1.0, &[], None)
+        };
+        let merged = Summary::merged(&[
+            run(&[way(600.0, 790.0), way(2100.0, 190.0)]),
+            run(&[way(2100.0, 170.0)]),
+            run(&[way(600.0, 810.0), way(2100.0, 180.0)]),
+        ]);
+        let ways: Vec<(f64, f64, u32)> = merged
+            .time_to_capacity
+            .iter()
+            .map(|way| (way.step_s, way.total_s, way.seeds))
+            .collect();
+        assert_eq!(ways, [(600.0, 800.0, 2), (2100.0, 180.0, 3)]);
+        assert!(merged.text().contains("(2 of 3 seeds)"), "{}", merged.text());
     }
 
     #[test]

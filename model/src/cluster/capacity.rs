@@ -78,6 +78,8 @@ struct Sync {
     current: i32,
     /// What the metrics proposed, before limits.
     wanted: i32,
+    /// Its metric was above the target, within the tolerance.
+    tolerated: bool,
     /// How the metric came that it went by.
     path: Path,
 }
@@ -143,6 +145,7 @@ impl Notes {
             at: now,
             current: decision.current,
             wanted: decision.proposal.unwrap_or(decision.desired),
+            tolerated: decision.is_tolerated(),
             path,
         });
     }
@@ -316,16 +319,20 @@ impl Notes {
             (Path::Poll, _) => polls().find(|at| *at > after && *at >= unread).unwrap_or(unread),
             _ => unread,
         };
+        let tolerated = syncs().find(|sync| sync.tolerated && sync.asked < shown);
+        let above = tolerated.map_or(unread, |sync| sync.asked.max(seen).min(unread));
         // Each stage needs its own part and those before it.
-        let [scrape, window, poll, sync] = [
+        let [scrape, window, tolerance, poll, sync] = [
             (1, from, seen),
-            (1, seen, unread),
+            (1, seen, above),
+            (1, above, unread),
             (2, unread, polled),
             (parts.len(), polled, raise.at),
         ]
         .map(|(needs, from, to)| self.apart(&parts[..needs], from, to, way));
         way.scrape += scrape;
         way.rate_window += window;
+        way.tolerance += tolerance;
         way.keda_poll += poll;
         way.hpa_sync += sync;
     }

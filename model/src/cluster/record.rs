@@ -121,13 +121,16 @@ pub struct TimeToCapacity {
     pub scrape: Duration,
     /// From there to the reading that showed that more was needed: the rate window filling, or the load still rising.
     pub rate_window: Duration,
+    /// The end of that time, from the first sync on that found the metric above its target and held all the same, since it
+    /// was within the tolerance.
+    pub tolerance: Duration,
     /// From that reading to the poll of KEDA's that took it: where the HPA is served what polls keep
     /// (`useCachedMetrics`), and where the poll itself raises the size, as from zero. Zero where the HPA's question makes
     /// KEDA ask anew.
     pub keda_poll: Duration,
     /// From there to the raise: the HPA's next sync, and what its stabilization and policies held back.
     pub hpa_sync: Duration,
-    /// The part of these four in which somebody whom they wait for was stopped by an action: Prometheus or
+    /// The part of these five in which somebody whom they wait for was stopped by an action: Prometheus or
     /// metrics-server, KEDA, the HPA controller. It is in none of them.
     pub stopped: Duration,
     /// While the round's last replica had no node.
@@ -160,6 +163,8 @@ pub struct Counts {
     /// Syncs of the HPA that held within 0.02 of the tolerance: a slightly different load would have scaled. A hold
     /// of a minute is four of them.
     pub could_tip: u32,
+    /// Syncs of the HPA that found the metric above its target and held, since it was within the tolerance.
+    pub tolerated: u32,
 }
 
 /// A whole run.

@@ -50,6 +50,16 @@ impl Decision {
     pub fn decisive_metric(&self) -> Option<&Outcome> {
         self.metrics.get(self.decisive?)
     }
+
+    /// Whether the target is exceeded, and the tolerance alone keeps the size.
+    #[must_use]
+    pub fn is_tolerated(&self) -> bool {
+        let exceeded = |proposal: &Proposal| proposal.within_tolerance && proposal.ratio > 1.0;
+        let decisive = self
+            .decisive_metric()
+            .and_then(|outcome| outcome.result.as_ref().ok());
+        self.desired == self.current && decisive.is_some_and(exceeded)
+    }
 }
 
 /// How close to an edge of the tolerance a held ratio must be to be reported.

@@ -36,11 +36,18 @@ impl World {
             at: at(second),
             current,
             wanted,
+            tolerated: false,
             path: self.path,
         });
         if after != current {
             self.notes.resized(at(second), current, after, Part::Hpa);
         }
+        self
+    }
+
+    /// That sync found the target exceeded, but not by enough.
+    fn tolerated(mut self) -> Self {
+        self.notes.syncs.last_mut().expect("a sync").tolerated = true;
         self
     }
 
@@ -83,7 +90,7 @@ impl World {
     }
 
     /// Scrape, rate window, KEDA poll, HPA sync, stopped parts, node launch, image pull, pod start; they add up to the
-    /// total.
+    /// total, where nothing was within the tolerance.
     fn all_stages(self) -> [u64; 8] {
         let way = self.way().expect("capacity");
         let stages = [
@@ -117,6 +124,29 @@ fn one_raise_waits_for_each_thing_in_turn() {
         .sync(134, 1, 2, 2)
         .pod([135, 190, 260], 2.0);
     assert_eq!(world.stages(), [10, 10, 14, 55, 71]);
+}
+
+#[test]
+fn what_the_tolerance_holds_back_is_no_window() {
+    let world = World::new()
+        .sync(114, 1, 1, 1)
+        .sync(129, 1, 1, 1)
+        .tolerated()
+        .sync(144, 1, 1, 1)
+        .tolerated()
+        .sync(159, 1, 2, 2)
+        .pod([160, 160, 165], 2.0);
+    // It is above the target at 129, and above the tolerance with the scrape at 150.
+    let way = world.way().expect("capacity");
+    let stages = [
+        way.scrape,
+        way.rate_window,
+        way.tolerance,
+        way.hpa_sync,
+        way.pod_start,
+    ];
+    assert_eq!(stages.map(|stage| stage.as_secs()), [10, 19, 21, 9, 6]);
+    assert_eq!(way.total, stages.iter().sum::<Duration>());
 }
 
 #[test]

@@ -18,6 +18,9 @@ impl Cluster<'_> {
         if server && decision.could_tip {
             self.recorder.count(|counts| counts.could_tip += 1);
         }
+        if server && decision.is_tolerated() {
+            self.recorder.count(|counts| counts.tolerated += 1);
+        }
         if server {
             let hpa = self.objects.hpas.get(decision.hpa);
             let of_keda = hpa.is_some_and(|hpa| hpa.owner.is_some());

@@ -194,5 +194,5 @@ fn where_everything_is_starved_but_servers_the_rest_still_moves() {
     )]);
     let rate = look(&full).throughput;
     let most = physics::capacity(&machine("m3"), 0.25) / (0.064 + 0.0063 + 0.001);
-    assert!((0.9 * most..=1.001 * most).contains(&rate), "{rate} of {most}");
+    assert!((0.9 * most..=1.005 * most).contains(&rate), "{rate} of {most}");
 }
