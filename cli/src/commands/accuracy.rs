@@ -10,6 +10,7 @@ use sim::Instant;
 use super::Answer;
 use crate::args::{AccuracyArgs, Format};
 use crate::experiment::{self, Keep, Outcome};
+use crate::export::constants::constants;
 use crate::export::measures;
 use crate::export::summary::time_of_day;
 use crate::failure::Failure;
@@ -49,6 +50,7 @@ pub(crate) fn accuracy(args: &AccuracyArgs) -> Result<Answer, Failure> {
         seeds,
         scope: &scope,
         clock: experiment::clock(&scenario),
+        constants: constants(&scenario, scope.prices.keys().map(String::as_str)),
     };
     match args.format {
         Format::Text => print(&text(&comparison, &measured, &head))?,
@@ -90,6 +92,7 @@ struct Head<'a> {
     seeds: usize,
     scope: &'a Scope,
     clock: f64,
+    constants: Option<String>,
 }
 
 fn text(comparison: &Comparison, measured: &Measured, head: &Head<'_>) -> String {
@@ -108,6 +111,9 @@ fn text(comparison: &Comparison, measured: &Measured, head: &Head<'_>) -> String
     text.push_str(&measures::table(&comparison.lines));
     if let Some(objectives) = measures::objectives(&comparison.lines) {
         text.push_str(&format!("\n{objectives}\n"));
+    }
+    if let Some(constants) = &head.constants {
+        text.push_str(&format!("{constants}\n"));
     }
     text
 }
