@@ -115,6 +115,8 @@ pub enum Output {
     UpdateHpa(HpaId, Arc<HpaSpec>),
     /// Delete an HPA.
     DeleteHpa(HpaId),
+    /// Take `finalizer.keda.sh` off an object that is being deleted: it goes.
+    Release(ScaledObjectId),
     /// What was decided and why.
     Publish(Box<Event>),
 }

@@ -75,6 +75,21 @@ impl Operator {
         }
     }
 
+    /// The process starts again: what it only remembered is gone, what it wrote into the objects' status is not
+    /// (apis/keda/v1alpha1/scaledobject_types.go `ScaledObjectStatus`).
+    pub fn restart(&mut self) {
+        self.tasks = Few::default();
+        self.queries = Few::default();
+        for state in self.objects.values_mut() {
+            state.process_ended();
+        }
+    }
+
+    /// The objects that have KEDA's finalizer (controllers/keda/scaledobject_finalizer.go `ensureFinalizer`).
+    pub fn held(&self) -> impl Iterator<Item = ScaledObjectId> {
+        self.objects.keys().copied()
+    }
+
     /// The wall clock in nanoseconds of the Unix epoch.
     fn wall(&self, now: Instant) -> i128 {
         i128::from(self.epoch.0) * i128::from(NANOS) + i128::from(self.epoch.1 + now.as_nanos())
@@ -117,6 +132,11 @@ impl Operator {
             return self.finalize(id, hpa.map(|(id, _)| id), view, out);
         };
         let profile = &self.config.profile;
+        if object.deleting {
+            state.restart(object, profile);
+            self.finalize(id, hpa.map(|(id, _)| id), view, out);
+            return out.emit(Output::Release(id));
+        }
         if must_stop(object, state, profile) {
             if profile.pause_by_reconciler
                 && let Some(paused) = annotation::paused_replicas(object)
