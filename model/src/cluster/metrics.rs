@@ -70,7 +70,10 @@ impl Cluster<'_> {
             }
             Output::ScaleTo { target, replicas, .. } => self.scale_target(target, replicas),
             Output::CreateHpa(_, hpa) => self.create_hpa(*hpa),
-            Output::UpdateHpa(id, spec) => self.change_hpa(id, |hpa| hpa.spec = spec),
+            Output::UpdateHpa(id, owner, spec) => self.change_hpa(id, |hpa| {
+                hpa.owner = Some(owner);
+                hpa.spec = spec;
+            }),
             Output::DeleteHpa(id) => self.delete_hpa(id),
             Output::Release(id) => drop(self.objects.scaled_objects.remove(id)),
             Output::Publish(event) => self.explain_keda(now, &event),

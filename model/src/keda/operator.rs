@@ -128,6 +128,13 @@ impl Operator {
         };
         state.reconcile = None;
         let hpa = view.hpas.iter().find(|(_, hpa)| hpa.owner == Some(id));
+        let hpa = hpa.or_else(|| {
+            // An HPA of that name that is nobody's is taken over (controllers/keda/hpa.go `updateHPAIfNeeded`).
+            let object = view.scaled_objects.get(id).filter(|object| !object.deleting)?;
+            let name = generated::hpa_name(&object.name, &object.spec);
+            let mut free = view.hpas.iter().filter(|(_, hpa)| hpa.owner.is_none());
+            free.find(|(_, hpa)| hpa.name == name && hpa.namespace == object.namespace)
+        });
         let Some(object) = view.scaled_objects.get(id) else {
             return self.finalize(id, hpa.map(|(id, _)| id), view, out);
         };
@@ -154,7 +161,7 @@ impl Operator {
             Some((_, old)) if old.name == wanted.name => {
                 let (hpa, old) = hpa.expect("matched above");
                 let changed = state.generation != object.generation;
-                if old.spec != wanted.spec {
+                if old.spec != wanted.spec || old.owner.is_none() {
                     let reason = match changed {
                         true => "the ScaledObject has changed",
                         false => "it was not as the ScaledObject has it",
@@ -165,7 +172,7 @@ impl Operator {
                         spec: spec.clone(),
                         reason,
                     })));
-                    out.emit(Output::UpdateHpa(hpa, spec));
+                    out.emit(Output::UpdateHpa(hpa, id, spec));
                 }
                 changed || !state.looping
             }

@@ -365,7 +365,10 @@ impl World {
             Action::Emit(Output::CreateHpa(_, hpa)) => {
                 self.hpas.insert(*hpa);
             }
-            Action::Emit(Output::UpdateHpa(id, spec)) => self.hpas.get_mut(id).unwrap().spec = spec,
+            Action::Emit(Output::UpdateHpa(id, owner, spec)) => {
+                let hpa = self.hpas.get_mut(id).unwrap();
+                (hpa.owner, hpa.spec) = (Some(owner), spec);
+            }
             Action::Emit(Output::Release(id)) => {
                 self.scaled_objects.remove(id);
             }
@@ -480,6 +483,20 @@ fn a_restart_forgets_the_loop_and_keeps_the_status() {
     world.run(401);
     assert_eq!(world.hpas.len() + world.scaled_objects.len(), 0);
     assert_eq!(world.replicas(), 4);
+}
+
+// (kedacore/keda 2.20 controllers/keda/hpa.go `updateHPAIfNeeded`)
+#[test]
+fn an_hpa_of_the_name_that_nobody_owns_is_taken_over() {
+    let mut object = object(vec![prometheus(10.0)]);
+    object.spec.advanced.hpa_name = Some("own".to_owned());
+    let mut made = generated::hpa(ScaledObjectId(0), &object, &Profile::of(20), Instant::ZERO);
+    (made.owner, made.name) = (None, "own".to_owned());
+    let mut world = World::new(20, 1, object);
+    world.hpas.insert(made);
+    world.run(10);
+    let owners: Vec<_> = world.hpas.iter().map(|(_, hpa)| hpa.owner).collect();
+    assert_eq!(owners, [Some(ScaledObjectId(0))]);
 }
 
 #[test]

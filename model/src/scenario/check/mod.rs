@@ -13,7 +13,9 @@ mod queries;
 mod scaled_object;
 #[cfg(test)]
 mod tests;
+mod timeline;
 mod trigger_query;
+mod utilization;
 mod webhook;
 mod workload;
 
@@ -102,9 +104,10 @@ impl<'a> Facts<'a> {
         own.chain(started).chain(scaled).chain(hpa).max().unwrap_or(1)
     }
 
-    /// Requests a second that one pod of the service can serve at most, as far as CPU limit and GPU say.
-    fn pod_capacity(&self) -> Option<f64> {
-        let deployment = self.deployment(&self.scenario.roles.server)?;
+    /// Requests a second that one pod of the service can serve at most, as far as CPU limit and GPU say, in the version
+    /// that a document meets.
+    fn pod_capacity(&self, document: &Document) -> Option<f64> {
+        let deployment = self.deployment_met(document, &self.scenario.roles.server)?;
         let service = &self.scenario.traffic.service;
         let work = service.cpu_per_request.mean();
         let limit = deployment
@@ -174,6 +177,11 @@ fn fitted(facts: &Facts<'_>, context: &Context<'_>) {
         );
         advise(context, "S004", &clients, message, &hint);
     }
+}
+
+/// What the API server or a webhook refuses at the time at which it is applied.
+fn advise_error(context: &Context<'_>, code: &'static str, at: &Cursor<'_>, message: &str, hint: &str) {
+    context.report(Severity::Error, code, at, message, hint);
 }
 
 /// Rules about the scenario as a whole.

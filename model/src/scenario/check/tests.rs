@@ -2,6 +2,7 @@
 
 mod keda;
 mod nodes;
+mod times;
 mod workloads;
 
 use std::collections::BTreeSet;
@@ -264,6 +265,7 @@ fn every_code_of_advice_has_a_case() {
         include_str!("tests.rs"),
         include_str!("tests/keda.rs"),
         include_str!("tests/nodes.rs"),
+        include_str!("tests/times.rs"),
         include_str!("tests/workloads.rs"),
     );
     for (code, _) in crate::scenario::codes() {

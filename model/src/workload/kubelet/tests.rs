@@ -119,6 +119,13 @@ fn a_sidecar_outlasts_the_application() {
     let stopped = second(&heard, |output| matches!(output, Output::PodStopped(_)));
     assert_eq!((exited, stopped), (300, 320));
     let heard = life(|_| {});
-    assert!(!heard.iter().any(|(_, output)| matches!(output, Output::AppExited(_))));
-    assert_eq!(second(&heard, |output| matches!(output, Output::PodStopped(_))), 300);
+    assert!(
+        !heard
+            .iter()
+            .any(|(_, output)| matches!(output, Output::AppExited(_)))
+    );
+    assert_eq!(
+        second(&heard, |output| matches!(output, Output::PodStopped(_))),
+        300
+    );
 }
