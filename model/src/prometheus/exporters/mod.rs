@@ -25,17 +25,20 @@ use super::scrape::Job;
 use super::storage::Interest;
 use crate::api::{Deployment, Node, Pod};
 
-/// The job that scrapes a metric: that of pods, unless one of the cluster's exporters has it.
+/// The job that scrapes a metric: that of pods, unless one of the cluster's exporters has it. `up` and its kin are of
+/// every job.
 #[must_use]
-pub fn job(metric: &str) -> Job {
-    if CADVISOR.contains(&metric) {
-        Job::KubernetesNodesCadvisor
+pub fn job(metric: &str) -> Option<Job> {
+    if metric.is_empty() || super::scrape::REPORTS.contains(&metric) {
+        None
+    } else if CADVISOR.contains(&metric) {
+        Some(Job::KubernetesNodesCadvisor)
     } else if KUBELET.contains(&metric) {
-        Job::KubernetesNodes
+        Some(Job::KubernetesNodes)
     } else if metric.starts_with("kube_") {
-        Job::KubernetesServiceEndpoints
+        Some(Job::KubernetesServiceEndpoints)
     } else {
-        Job::KubernetesPods
+        Some(Job::KubernetesPods)
     }
 }
 

@@ -6,7 +6,9 @@ use super::{Facts, advise, queries};
 use crate::document::{Context, Cursor};
 use crate::keda::spec::{MetricType, Prometheus};
 use crate::manifest::Document;
-use crate::prometheus::{METRIC_NAME, Matcher, Op, Profile, Query, Selector, Spread, exporters, label_name};
+use crate::prometheus::{
+    Job, METRIC_NAME, Matcher, Op, Profile, Query, Selector, Spread, exporters, label_name,
+};
 
 /// A trigger that asks Prometheus.
 pub(super) struct Trigger<'a> {
@@ -125,7 +127,10 @@ impl Trigger<'_> {
         let scenario = self.facts.scenario;
         let config = &scenario.traffic.traefik;
         match label {
-            "job" if !metric.is_empty() => vec![exporters::job(metric).name().to_owned()],
+            "job" => exporters::job(metric)
+                .map(|job| job.name().to_owned())
+                .into_iter()
+                .collect(),
             "service" if kind == "service" => vec![config.service.clone()],
             "entrypoint" if kind == "entrypoint" => vec![config.entry_point.clone()],
             "namespace" if !kind.is_empty() => vec![scenario.roles.proxy.namespace.clone()],
@@ -165,7 +170,8 @@ impl Trigger<'_> {
         let config = &self.facts.scenario.config.prometheus;
         for selector in query.selectors() {
             let Some(range) = selector.range else { continue };
-            let interval = config.interval(exporters::job(selector.metric().unwrap_or_default()));
+            let job = exporters::job(selector.metric().unwrap_or_default());
+            let interval = config.interval(job.unwrap_or(Job::KubernetesPods));
             let interval_ms = i64::try_from(interval.as_millis()).unwrap_or(i64::MAX);
             let (least, samples, hint) = match selector.needs_two {
                 true => (

@@ -151,6 +151,8 @@ fn rules_about_scaled_objects() {
         &[&query("rate(container_cpu_usage_seconds_total[5m])")],
         &[&query("sum(rate(container_cpu_usage_seconds_total[5m]))")],
     );
+    let up = query("sum(up{job=\"kubernetes-nodes\"})");
+    assert!(!codes_of_spec(SCALED_OBJECT, "ScaledObject/web", &[&up]).contains("K013"));
     let arrivals = query("sum(rate(traefik_entrypoint_requests_total{entrypoint=\"web\"}[2m]))");
     check("K012", &[from_zero], &[from_zero, &arrivals]);
     check(
