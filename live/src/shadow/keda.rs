@@ -109,6 +109,7 @@ impl<'r> Shadow<'r> {
                 namespace: own.name.namespace.clone(),
                 annotations,
                 created: Instant::ZERO,
+                deleting: false,
                 generation: 1,
                 target: DeploymentId(0),
                 spec: own.spec,

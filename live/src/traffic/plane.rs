@@ -509,6 +509,7 @@ impl DataPlane {
                 self.write(id, Mark::Running);
             }
             Output::PodReady(id) => self.write(id, Mark::Ready),
+            Output::AppExited(id) => self.traffic.handle(now, traffic::Input::PodStopped(id)),
             Output::PodStopped(id) => {
                 self.traffic.handle(now, traffic::Input::PodStopped(id));
                 if let Some(pod) = self.by_id.get(&id).and_then(|uid| self.pods.get_mut(uid)) {

@@ -69,6 +69,8 @@ pub struct Container {
     pub memory_limit: Option<Bytes>,
     /// ports
     pub ports: Vec<ContainerPort>,
+    /// The port of the address in args' `--entryPoints.metrics.address`, where Traefik serves its metrics
+    pub metrics_entry_point: Option<u16>,
     /// imagePullPolicy: Always
     pub always_pull: bool,
     /// readinessProbe
@@ -294,6 +296,12 @@ impl PodSpec {
         total
     }
 
+    /// The images of all its containers.
+    pub fn images(&self) -> impl Iterator<Item = &str> {
+        let containers = self.containers.iter().chain(&self.init_containers);
+        containers.map(|container| container.image.as_str())
+    }
+
     /// The place of the container that does what the pod is for: the first with a port, or the first. An assumption of
     /// this model, in which the others are idle.
     #[must_use]
@@ -303,6 +311,19 @@ impl PodSpec {
             .iter()
             .position(|container| !container.ports.is_empty());
         with_port.unwrap_or(0)
+    }
+
+    /// The port at which a Traefik pod serves its metrics, as far as its manifest tells: that of the entry point `metrics`
+    /// in its arguments, the port of that name, or the chart's 9100 if it is one of its ports (traefik-helm-chart v37
+    /// traefik/values.yaml `ports.metrics`).
+    #[must_use]
+    pub fn metrics_port(&self) -> Option<u16> {
+        const CHART: u16 = 9100;
+        let written = self.containers.iter().find_map(|own| own.metrics_entry_point);
+        let ports = || self.containers.iter().flat_map(|own| &own.ports);
+        let named = || ports().find(|port| port.name == "metrics");
+        let known = || ports().find(|port| port.container_port == CHART);
+        written.or_else(|| named().or_else(known).map(|port| port.container_port))
     }
 
     /// The CPU limit that the pod's work meets: a quota is a container's own.

@@ -111,8 +111,9 @@ impl Cluster<'_> {
                 }
             }
             Part::Keda => {
-                self.parts.keda = built.keda;
-                let ids: Vec<_> = self.objects.scaled_objects.iter().map(|(id, _)| id).collect();
+                self.parts.keda.restart();
+                let listed = self.objects.scaled_objects.iter().map(|(id, _)| id);
+                let ids: BTreeSet<_> = listed.chain(self.parts.keda.held()).collect();
                 for id in ids {
                     self.hear_keda(now, keda::Input::Changed(id));
                 }

@@ -14,7 +14,7 @@ use crate::id::{
 use crate::karpenter::NodePool;
 use crate::keda;
 use crate::manifest::{HorizontalPodAutoscaler, ScaledObject};
-use crate::scenario::{Deletable, Deployment, ObjectName, Objects, Route, RouteProvider};
+use crate::scenario::{Deletable, Deployment, ObjectName, Objects, Part, Route, RouteProvider};
 
 /// An object that is there and can be deleted.
 pub(super) enum Found {
@@ -226,6 +226,7 @@ impl Cluster<'_> {
             namespace: applied.name.namespace.clone(),
             annotations: applied.annotations.clone(),
             created: now,
+            deleting: false,
             generation: generation.unwrap_or(1),
             target,
             spec: applied.spec.clone(),
@@ -242,6 +243,7 @@ impl Cluster<'_> {
                 };
                 *old = keda::ScaledObject {
                     created: old.created,
+                    deleting: old.deleting,
                     generation,
                     ..object
                 };
@@ -334,7 +336,16 @@ impl Cluster<'_> {
             }
             Found::Hpa(id) => self.delete_hpa(id),
             Found::ScaledObject(id) => {
-                self.objects.scaled_objects.remove(id);
+                // The finalizer that a running operator takes off at once waits for one that is away.
+                match self.objects.scaled_objects.get_mut(id) {
+                    Some(object)
+                        if self.stopped.contains(&Part::Keda)
+                            && self.parts.keda.held().any(|held| held == id) =>
+                    {
+                        object.deleting = true;
+                    }
+                    _ => drop(self.objects.scaled_objects.remove(id)),
+                }
                 self.notify(Notice::ScaledObject(id));
             }
             Found::NodePool(id) => self.delete_pool(now, id),

@@ -84,8 +84,12 @@ impl Cluster<'_> {
                 }
             }
             Output::CreateHpa(_, hpa) => self.create_hpa(*hpa),
-            Output::UpdateHpa(id, spec) => self.change_hpa(id, |hpa| hpa.spec = spec),
+            Output::UpdateHpa(id, owner, spec) => self.change_hpa(id, |hpa| {
+                hpa.owner = Some(owner);
+                hpa.spec = spec;
+            }),
             Output::DeleteHpa(id) => self.delete_hpa(id),
+            Output::Release(id) => drop(self.objects.scaled_objects.remove(id)),
             Output::Publish(event) => self.explain_keda(now, &event),
         }
     }

@@ -157,7 +157,7 @@ impl Cluster<'_> {
         self.api.nodes.iter().find(of_instance).map(|(id, _)| id)
     }
 
-    /// A member of a node group has been there for long: ready, with every image that the run knows.
+    /// A member of a node group has been there for long: ready, with the images of what is there from the start.
     pub(super) fn join_group_member(&mut self, now: Instant, id: InstanceId) {
         let instances = self.parts.ec2.instances();
         let Some(instance) = instances.get(id) else {
@@ -167,21 +167,25 @@ impl Cluster<'_> {
             return;
         };
         let group = &self.scenario.node_groups[group];
-        let mut object = node::of_group(id, instance, &self.scenario.catalog, group);
-        let images = &self.scenario.config.kubelet.images;
-        if self.scenario.start.settled {
-            object.images = images
-                .iter()
-                .map(|(name, size)| (name.clone(), image_bytes(size)))
-                .collect();
-        }
+        let object = node::of_group(id, instance, &self.scenario.catalog, group);
         let node = self.join(now, object);
         self.hear_kubelets(now, kubelet::Input::NetworkReady(node));
         if self.scenario.start.settled {
-            for name in images.keys() {
-                self.parts.kubelets.preload(node, name);
+            let images = self.scenario.config.kubelet.images.keys();
+            for image in images.filter(|image| self.scenario.objects.has_image(image)) {
+                self.preload(node, image);
             }
         }
+    }
+
+    /// A node has an image from before the start.
+    pub(super) fn preload(&mut self, node: NodeId, image: &str) {
+        let kubelet = &self.scenario.config.kubelet;
+        let size = kubelet.images.get(image).unwrap_or(&kubelet.default_image);
+        if let Some(object) = self.api.nodes.get_mut(node) {
+            object.images.insert(image.to_owned(), image_bytes(size));
+        }
+        self.parts.kubelets.preload(node, image);
     }
 
     /// The machine of a NodeClaim joins, as its node class has set it up.

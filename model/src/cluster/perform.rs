@@ -43,6 +43,7 @@ impl Cluster<'_> {
                 }
             }
             Output::PodReady(pod) => self.set_pod_ready(now, pod, true),
+            Output::AppExited(pod) => self.parts.traffic.handle(now, traffic::Input::PodStopped(pod)),
             Output::PodStopped(pod) => {
                 self.parts.traffic.handle(now, traffic::Input::PodStopped(pod));
                 self.set_pod_ended(now, pod);

@@ -11,7 +11,7 @@ use crate::hpa::Hpa;
 use crate::id::{HpaId, NodeId, PodId};
 use crate::prometheus::exporters::{HpaState, PodUsage};
 use crate::prometheus::{self, Failure, Labels, Sample, Source};
-use crate::traffic;
+use crate::traffic::{self, traefik};
 
 impl Cluster<'_> {
     pub(super) fn perform_prometheus(&mut self, now: Instant, output: prometheus::Output) {
@@ -22,7 +22,7 @@ impl Cluster<'_> {
 
     fn expose(&mut self, now: Instant, source: Source) -> Result<Vec<Sample>, Failure> {
         match source {
-            Source::Pod(pod) => self.expose_pod(now, pod),
+            Source::Pod(pod, port) => self.expose_pod(now, pod, port),
             Source::KubeStateMetrics => {
                 let hpas: Vec<HpaState> = self.objects.hpas.iter().map(hpa_state).collect();
                 Ok(self.exporters.kube_state(&self.api, &hpas))
@@ -44,8 +44,9 @@ impl Cluster<'_> {
         }
     }
 
-    /// Only Traefik's pods have an exposition; a pod whose container does not run refuses the connection.
-    fn expose_pod(&mut self, now: Instant, id: PodId) -> Result<Vec<Sample>, Failure> {
+    /// Only Traefik's pods have an exposition, at one port and path; a pod whose container does not run refuses the
+    /// connection.
+    fn expose_pod(&mut self, now: Instant, id: PodId, port: u16) -> Result<Vec<Sample>, Failure> {
         let pod = self.api.pods.get(id).ok_or(Failure::TimedOut)?;
         let running = pod.started.is_some() && !pod.is_terminal();
         let is_proxy = match pod.owner {
@@ -57,6 +58,10 @@ impl Cluster<'_> {
         }
         if !is_proxy {
             return Ok(Vec::new());
+        }
+        let elsewhere = pod.spec().metrics_port().is_some_and(|own| own != port);
+        if elsewhere || !traefik::is_metrics_path(&pod.template.annotations) {
+            return Err(Failure::Refused);
         }
         self.recorder.notes.scrapes.push(now);
         let samples = self.parts.traffic.exposition(now, id);

@@ -134,9 +134,13 @@ impl<'s> Cluster<'s> {
 
     /// A pod of a settled start runs and is Ready.
     pub(super) fn settle(&mut self, now: Instant, pod: PodId) {
-        let Some(node) = self.api.pods.get(pod).and_then(|pod| pod.node) else {
+        let Some((object, node)) = self.api.pods.get(pod).and_then(|pod| Some((pod, pod.node?))) else {
             return;
         };
+        let template = object.template.clone();
+        for image in template.spec.images() {
+            self.preload(node, image);
+        }
         self.parts.kubelets.adopt(pod, node);
         self.set_pod_running(now, pod);
         self.start_traffic(now, pod);

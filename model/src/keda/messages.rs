@@ -115,10 +115,12 @@ pub enum Output {
     },
     /// Make an HPA, with this ScaledObject as its owner.
     CreateHpa(ScaledObjectId, Box<Hpa>),
-    /// Replace an HPA's spec.
-    UpdateHpa(HpaId, Arc<HpaSpec>),
+    /// Replace an HPA's spec, with this ScaledObject as its owner.
+    UpdateHpa(HpaId, ScaledObjectId, Arc<HpaSpec>),
     /// Delete an HPA.
     DeleteHpa(HpaId),
+    /// Take `finalizer.keda.sh` off an object that is being deleted: it goes.
+    Release(ScaledObjectId),
     /// What was decided and why.
     Publish(Box<Event>),
 }

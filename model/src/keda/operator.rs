@@ -75,6 +75,21 @@ impl Operator {
         }
     }
 
+    /// The process starts again: what it only remembered is gone, what it wrote into the objects' status is not
+    /// (apis/keda/v1alpha1/scaledobject_types.go `ScaledObjectStatus`).
+    pub fn restart(&mut self) {
+        self.tasks = Few::default();
+        self.queries = Few::default();
+        for state in self.objects.values_mut() {
+            state.process_ended();
+        }
+    }
+
+    /// The objects that have KEDA's finalizer (controllers/keda/scaledobject_finalizer.go `ensureFinalizer`).
+    pub fn held(&self) -> impl Iterator<Item = ScaledObjectId> {
+        self.objects.keys().copied()
+    }
+
     /// The wall clock in nanoseconds of the Unix epoch.
     fn wall(&self, now: Instant) -> i128 {
         i128::from(self.epoch.0) * i128::from(NANOS) + i128::from(self.epoch.1 + now.as_nanos())
@@ -113,10 +128,22 @@ impl Operator {
         };
         state.reconcile = None;
         let hpa = view.hpas.iter().find(|(_, hpa)| hpa.owner == Some(id));
+        let hpa = hpa.or_else(|| {
+            // An HPA of that name that is nobody's is taken over (controllers/keda/hpa.go `updateHPAIfNeeded`).
+            let object = view.scaled_objects.get(id).filter(|object| !object.deleting)?;
+            let name = generated::hpa_name(&object.name, &object.spec);
+            let mut free = view.hpas.iter().filter(|(_, hpa)| hpa.owner.is_none());
+            free.find(|(_, hpa)| hpa.name == name && hpa.namespace == object.namespace)
+        });
         let Some(object) = view.scaled_objects.get(id) else {
             return self.finalize(id, hpa.map(|(id, _)| id), view, out);
         };
         let profile = &self.config.profile;
+        if object.deleting {
+            state.restart(object, profile);
+            self.finalize(id, hpa.map(|(id, _)| id), view, out);
+            return out.emit(Output::Release(id));
+        }
         if must_stop(object, state, profile) {
             if profile.pause_by_reconciler
                 && let Some(paused) = annotation::paused_replicas(object)
@@ -134,7 +161,7 @@ impl Operator {
             Some((_, old)) if old.name == wanted.name => {
                 let (hpa, old) = hpa.expect("matched above");
                 let changed = state.generation != object.generation;
-                if old.spec != wanted.spec {
+                if old.spec != wanted.spec || old.owner.is_none() {
                     let reason = match changed {
                         true => "the ScaledObject has changed",
                         false => "it was not as the ScaledObject has it",
@@ -145,7 +172,7 @@ impl Operator {
                         spec: spec.clone(),
                         reason,
                     })));
-                    out.emit(Output::UpdateHpa(hpa, spec));
+                    out.emit(Output::UpdateHpa(hpa, id, spec));
                 }
                 changed || !state.looping
             }

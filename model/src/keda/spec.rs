@@ -19,6 +19,8 @@ pub struct ScaledObject {
     pub annotations: Labels,
     /// metadata.creationTimestamp
     pub created: Instant,
+    /// metadata.deletionTimestamp is set: the object stays until KEDA takes `finalizer.keda.sh` off it
+    pub deleting: bool,
     /// metadata.generation: counts changes of the spec
     pub generation: u64,
     /// spec.scaleTargetRef: always a Deployment

@@ -92,6 +92,17 @@ impl State {
         external.filter_map(|(index, name)| Some((index, name.as_ref()?)))
     }
 
+    /// What only the operator's process knew is lost: the scale loop, its alarms and what it cached. The status stays:
+    /// lastActiveTime, originalReplicaCount, health and pausedReplicaCount.
+    pub(super) fn process_ended(&mut self) {
+        self.looping = false;
+        self.timer = Instant::MAX;
+        self.overdue = false;
+        self.checking = None;
+        self.reconcile = None;
+        self.cached.clear();
+    }
+
     /// Takes the object as it is now.
     pub(super) fn restart(&mut self, object: &ScaledObject, profile: &Profile) {
         let advanced = &object.spec.advanced;

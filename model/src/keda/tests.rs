@@ -43,6 +43,7 @@ pub(super) fn object(triggers: Vec<Trigger>) -> ScaledObject {
         namespace: "default".to_owned(),
         annotations: Labels::new(),
         created: Instant::ZERO,
+        deleting: false,
         generation: 1,
         target: DeploymentId(0),
         spec: Spec {
@@ -364,7 +365,13 @@ impl World {
             Action::Emit(Output::CreateHpa(_, hpa)) => {
                 self.hpas.insert(*hpa);
             }
-            Action::Emit(Output::UpdateHpa(id, spec)) => self.hpas.get_mut(id).unwrap().spec = spec,
+            Action::Emit(Output::UpdateHpa(id, owner, spec)) => {
+                let hpa = self.hpas.get_mut(id).unwrap();
+                (hpa.owner, hpa.spec) = (Some(owner), spec);
+            }
+            Action::Emit(Output::Release(id)) => {
+                self.scaled_objects.remove(id);
+            }
             Action::Emit(Output::DeleteHpa(id)) => {
                 self.hpas.remove(id);
             }
@@ -448,6 +455,49 @@ fn an_idle_target_goes_to_zero_and_wakes_up_again() {
     // Active last at 30.07 s, stored as whole seconds of the wall clock: the poll at 330.07 s is the first
     // that is more than 300 s later.
     assert_eq!(world.verdicts[11], (330_070, Verdict::Deactivate(0)));
+}
+
+// (kedacore/keda 2.20 apis/keda/v1alpha1/scaledobject_types.go `ScaledObjectStatus`)
+#[test]
+fn a_restart_forgets_the_loop_and_keeps_the_status() {
+    let mut world = World::new(20, 4, object(vec![prometheus(10.0)]));
+    let id = ScaledObjectId(0);
+    let object = world.scaled_objects.get_mut(id).unwrap();
+    object.spec.advanced.restore_to_original_replica_count = true;
+    world.answer = Answer::Vector(vec![5.0]);
+    world.run(31);
+    world.answer = Answer::Vector(vec![0.0]);
+    world.run(100);
+    world.operator.restart();
+    world.agenda.retain(|_| false);
+    world.agenda.at(Instant::from_secs(120), Input::Changed(id));
+    // Active last at 30.07 s: without lastActiveTime the first poll would deactivate.
+    world.run(300);
+    assert_eq!((world.hpas.len(), world.replicas()), (1, 4));
+    world.run(360);
+    assert_eq!(world.replicas(), 0);
+    // Deleted while the operator is away: it finalizes the object when it is back.
+    world.operator.restart();
+    world.agenda.retain(|_| false);
+    world.scaled_objects.get_mut(id).unwrap().deleting = true;
+    world.agenda.at(Instant::from_secs(400), Input::Changed(id));
+    world.run(401);
+    assert_eq!(world.hpas.len() + world.scaled_objects.len(), 0);
+    assert_eq!(world.replicas(), 4);
+}
+
+// (kedacore/keda 2.20 controllers/keda/hpa.go `updateHPAIfNeeded`)
+#[test]
+fn an_hpa_of_the_name_that_nobody_owns_is_taken_over() {
+    let mut object = object(vec![prometheus(10.0)]);
+    object.spec.advanced.hpa_name = Some("own".to_owned());
+    let mut made = generated::hpa(ScaledObjectId(0), &object, &Profile::of(20), Instant::ZERO);
+    (made.owner, made.name) = (None, "own".to_owned());
+    let mut world = World::new(20, 1, object);
+    world.hpas.insert(made);
+    world.run(10);
+    let owners: Vec<_> = world.hpas.iter().map(|(_, hpa)| hpa.owner).collect();
+    assert_eq!(owners, [Some(ScaledObjectId(0))]);
 }
 
 #[test]

@@ -139,6 +139,9 @@ fn container(at: &Cursor<'_>) -> Container {
         cpu_limit: limited("cpu").then_some(limits.cpu),
         memory_limit: limited("memory").then_some(limits.memory),
         ports: at.get("ports").items().iter().filter_map(port).collect(),
+        metrics_entry_point: texts(&at.get("args"))
+            .iter()
+            .find_map(|arg| metrics_entry_point(arg)),
         always_pull: always_pull(&at.get("imagePullPolicy"), image),
         readiness_probe: probe(&at.get("readinessProbe")),
         startup_probe: probe(&at.get("startupProbe")),
@@ -149,6 +152,16 @@ fn container(at: &Cursor<'_>) -> Container {
             .unwrap_or(false),
         pre_stop_sleep: pre_stop(&at.at("lifecycle.preStop")),
     }
+}
+
+/// The port in Traefik's `--entryPoints.metrics.address=:9100/tcp`; options are read without regard to case.
+fn metrics_entry_point(arg: &str) -> Option<u16> {
+    let (name, address) = arg.split_once('=')?;
+    let is_option = name
+        .trim_start_matches('-')
+        .eq_ignore_ascii_case("entrypoints.metrics.address");
+    let (_, port) = address.split('/').next()?.rsplit_once(':')?;
+    port.parse().ok().filter(|_| is_option)
 }
 
 /// Always if so written, or if nothing is written and the tag is `latest` or absent

@@ -156,7 +156,10 @@ const CONTAINER: &[Field] = &[
     quiet("restartPolicyRules", "containers do not fail here"),
     quiet("lifecycle.stopSignal", OUTSIDE),
     quiet("command", OUTSIDE),
-    quiet("args", OUTSIDE),
+    noted(
+        "args",
+        "Traefik's --entryPoints.metrics.address says where its metrics are; else what runs inside is the scenario's matter",
+    ),
     quiet("env", OUTSIDE),
     quiet("envFrom", OUTSIDE),
     quiet("workingDir", OUTSIDE),
@@ -170,21 +173,49 @@ const CONTAINER: &[Field] = &[
     quiet("terminationMessagePolicy", OUTSIDE),
 ];
 
-/// A probe.
+const NO_RESTARTS: &str = "containers are not restarted by probes here";
+const ANSWERS: &str = "who answers answers at once";
+
+/// A readiness probe.
 const PROBE: &[Field] = &[
     simulated("initialDelaySeconds"),
     simulated("periodSeconds"),
-    simulated("timeoutSeconds"),
+    quiet("timeoutSeconds", ANSWERS),
     simulated("successThreshold"),
-    simulated("failureThreshold"),
+    quiet("failureThreshold", "who has started to answer goes on answering"),
     noted("httpGet", "answered as soon as the application has started"),
     noted("tcpSocket", "answered as soon as the application has started"),
     noted("exec", "answered as soon as the application has started"),
     noted("grpc", "answered as soon as the application has started"),
-    ignored(
-        "terminationGracePeriodSeconds",
-        "containers are not restarted by probes here",
-    ),
+    ignored("terminationGracePeriodSeconds", NO_RESTARTS),
+];
+
+/// A startup probe. That it gives up is not simulated: `check` says when it would.
+const STARTUP_PROBE: &[Field] = &[
+    simulated("initialDelaySeconds"),
+    simulated("periodSeconds"),
+    quiet("timeoutSeconds", ANSWERS),
+    simulated("successThreshold"),
+    ignored("failureThreshold", NO_RESTARTS),
+    noted("httpGet", "answered as soon as the application has started"),
+    noted("tcpSocket", "answered as soon as the application has started"),
+    noted("exec", "answered as soon as the application has started"),
+    noted("grpc", "answered as soon as the application has started"),
+    ignored("terminationGracePeriodSeconds", NO_RESTARTS),
+];
+
+/// A liveness probe. One warning is enough: it stands at what the probe asks.
+const LIVENESS_PROBE: &[Field] = &[
+    quiet("initialDelaySeconds", NO_RESTARTS),
+    quiet("periodSeconds", NO_RESTARTS),
+    quiet("timeoutSeconds", NO_RESTARTS),
+    quiet("successThreshold", NO_RESTARTS),
+    quiet("failureThreshold", NO_RESTARTS),
+    ignored("httpGet", NO_RESTARTS),
+    ignored("tcpSocket", NO_RESTARTS),
+    ignored("exec", NO_RESTARTS),
+    ignored("grpc", NO_RESTARTS),
+    quiet("terminationGracePeriodSeconds", NO_RESTARTS),
 ];
 
 /// A node selector term.
@@ -233,8 +264,8 @@ const AFFINITY: &[Field] = &[
 const ALL_OF_A_CONTAINER: &[Field] = &[
     table("", CONTAINER),
     table("readinessProbe", PROBE),
-    table("startupProbe", PROBE),
-    table("livenessProbe", PROBE),
+    table("startupProbe", STARTUP_PROBE),
+    table("livenessProbe", LIVENESS_PROBE),
 ];
 
 /// spec.template

@@ -17,6 +17,8 @@ use crate::scenario::ObjectName;
 pub struct HorizontalPodAutoscaler {
     /// Its name.
     pub name: ObjectName,
+    /// metadata.annotations: KEDA's webhook reads one.
+    pub annotations: Labels,
     /// The Deployment that it scales.
     pub target: ObjectName,
     /// spec

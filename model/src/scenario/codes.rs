@@ -114,8 +114,11 @@ the simulated PromQL engine does not have. Nothing is approximated: it is refuse
         "two autoscalers of one target",
         "\
 KEDA makes an HPA of its own for each ScaledObject, and its admission webhook refuses a ScaledObject whose \
-target has another HPA or ScaledObject. Two plain HPAs on one Deployment are accepted by the API and then \
-disabled by the controller (condition AmbiguousSelector).",
+target has another HPA or ScaledObject at that time; what was deleted before does not count. An HPA that the \
+ScaledObject names in advanced.horizontalPodAutoscalerConfig.name may be taken over: with the annotation \
+scaledobject.keda.sh/transfer-hpa-ownership: \"true\" on the ScaledObject (2.11), or validations.keda.sh/hpa-ownership: \
+\"false\" on the HPA (2.14). Two HPAs on one Deployment are accepted by the API and then disabled by the controller \
+(condition AmbiguousSelector).",
     ),
     code(
         "E014",
@@ -237,6 +240,15 @@ A wave whose amplitude is above its mean is cut at zero, which makes its mean hi
 goes on with its last value. A spike of no length brings nothing.",
     ),
     code(
+        "S006",
+        "a probe that ends a start",
+        "\
+A startup probe, or a liveness probe without one, that fails failureThreshold times in a row ends its container. If the \
+application takes longer to start than initialDelaySeconds + failureThreshold x periodSeconds, its container is \
+restarted before it has ever answered, and so is the next. Restarts by probes are not simulated: the run shows pods \
+that turn ready. Start-up times are those of [application.\"NAMESPACE/NAME\"] startup, on average.",
+    ),
+    code(
         "K001",
         "cooldown without effect",
         "\
@@ -325,14 +337,15 @@ With AverageValue the metric is divided by the replicas: the threshold is per po
 ceil(metric / threshold), whatever runs now. With Value the number of ready pods is multiplied by \
 metric / threshold. For a total that does not depend on the pods (requests a second, the length of a queue) that \
 multiplies again and again: 1, 6, 65, 1,053 replicas have been seen. Value is for metrics that fall as pods are \
-added, such as latency. Beside a formula it is scalingModifiers.metricType that counts. (mimir#9570, llm-d-autoscaling PR 1019)",
+added, such as latency: a quantile with AverageValue is divided by the replicas, though it is nothing that they share. Beside a formula it is scalingModifiers.metricType that counts. (mimir#9570, llm-d-autoscaling PR 1019)",
     ),
     code(
         "K011",
         "a query with several elements",
         "\
 KEDA takes a query's only element; two or more are an error (\"multiple elements\"). Traefik's counters have an \
-element for each Traefik pod, and for each method, protocol and status code that the selector leaves open. One \
+element for each Traefik pod, and for each method, protocol and status code that the selector leaves open; kube_ and \
+container_ metrics have one for each object. One \
 HEAD request, or the overlap of a rollout, is enough: the HPA then gets an error and stays where it is, for as \
 long as there are two. sum(…) makes one of them, and is right for several proxies as well. (keda#5176, traefik#10167)",
     ),
@@ -348,12 +361,13 @@ arrives (traefik_entrypoint_requests_total, a queue's length), or keep minReplic
     ),
     code(
         "K013",
-        "a label that Traefik does not write",
+        "a label that no series has",
         "\
 Traefik names the services of Ingresses namespace-name-port@kubernetes, and those of IngressRoutes the same with \
 @kubernetescrd; the port is as the Ingress writes it, by number or by name. A selector with another name selects \
 nothing, an empty answer counts as 0, and the target shrinks to its minimum without any error. So does a label that no \
-series has: exported_service, for instance, is what another configuration of scrapes makes of Traefik's label service.",
+series has: exported_service, for instance, is what another configuration of scrapes makes of Traefik's label service. So \
+does a job, an entry point or a method that is not in this scenario.",
     ),
     code(
         "K014",
@@ -377,7 +391,7 @@ each question fails, and the HPA stays where it is. (kedacore/keda pkg/scalers/p
         "P001",
         "a range shorter than two scrapes",
         "\
-rate, increase and their kin need two samples in their range. A range of at least twice the scrape interval holds \
+rate, increase and their kin need two samples in their range, max_over_time and its kin one. A range of at least twice the scrape interval holds \
 two almost always, four times the interval forgives a missed scrape. A shorter one holds one now and then, or \
 always: one of just the interval never holds two, because a range leaves its left end out (before Prometheus 3.0: only if it is \
 asked at a scrape's very millisecond). The query then answers nothing, which KEDA takes for 0. The prometheus chart scrapes every minute.",
@@ -439,6 +453,21 @@ it out of a manifest that was applied with it sets the size to 1, once: kubectl 
 before had, and the API server puts its default there. To go around that, delete spec.replicas with kubectl apply \
 edit-last-applied deployment/NAME before the new manifest is applied, or apply with --server-side, where the HPA owns \
 the field.",
+    ),
+    code(
+        "H007",
+        "a container that is not there",
+        "\
+A ContainerResource metric, or a cpu or memory trigger with containerName, looks at one container of each pod. If no \
+container has the name, the metric never has a value: the HPA reports it as missing and asks for no change by it.",
+    ),
+    code(
+        "H008",
+        "a utilization that pods cannot reach",
+        "\
+A container uses no more CPU than its limit. Pods whose limits add up to L and whose requests add up to R are at most at \
+L / R utilization. The HPA scales out only above 1.1 times the target (the tolerance): a target above what full pods \
+reach never scales out, however long they throttle, and takes pods away if it is above by more than the tolerance.",
     ),
     code(
         "N001",

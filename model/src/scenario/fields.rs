@@ -36,7 +36,7 @@ pub(crate) const SCENARIO: &[Field] = &[
     ),
     noted(
         "start.settled",
-        "true: pods that find a place at time zero run already, and images are there",
+        "true: pods that find a place at time zero run already, and their images are there",
     ),
     noted(
         "start.replicas.*",

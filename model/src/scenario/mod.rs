@@ -163,7 +163,7 @@ pub struct Start {
     /// spec.replicas of Deployments at the start, where the scenario says another number than the manifest.
     pub replicas: BTreeMap<ObjectName, i32>,
     /// All pods that find a place at time zero run there and are Ready already, and nodes of node groups have
-    /// the images; otherwise everything is applied to an empty cluster at time zero.
+    /// the images of what is there from the start, as far as the scenario names them; otherwise everything is applied to an empty cluster at time zero.
     pub settled: bool,
 }
 

@@ -11,6 +11,8 @@ use crate::manifest::{HorizontalPodAutoscaler, ScaledObject};
 /// Objects of all kinds, each in the order written.
 #[derive(Debug, Clone, Default)]
 pub struct Objects {
+    /// The file that an action applies; empty for what is there from the start.
+    pub file: String,
     /// Deployments
     pub deployments: Vec<Deployment>,
     /// DaemonSets, with the tolerations that their controller adds.
@@ -42,6 +44,12 @@ impl Objects {
     pub(crate) fn templates(&self) -> impl Iterator<Item = &api::PodTemplate> {
         let deployments = self.deployments.iter().map(|own| &*own.object.template);
         deployments.chain(self.daemon_sets.iter().map(|own| &*own.template))
+    }
+
+    /// Whether some container has the image.
+    pub(crate) fn has_image(&self, image: &str) -> bool {
+        self.templates()
+            .any(|own| own.spec.images().any(|other| other == image))
     }
 
     /// The names of its objects of a kind; those of kinds without namespaces have an empty one.

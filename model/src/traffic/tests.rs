@@ -604,6 +604,25 @@ fn nothing_is_lost_whatever_comes_and_goes() {
     }
 }
 
+/// What is under way when the last pods go is answered as it would have been: it has not waited for a sender's patience.
+#[test]
+fn requests_end_as_they_began_when_the_pods_are_taken_off_the_list() {
+    for fidelity in BOTH {
+        let mut bench = Bench::new(open(20.0, Some(Duration::from_secs(10))), fidelity, 3);
+        bench.servers(1..9, 1);
+        bench.pass(60);
+        (1..9).for_each(|id| bench.tell(Input::PodDeleting(PodId(id))));
+        let (served, deleted) = (bench.stats().served, bench.now);
+        bench.pass(5);
+        assert!(
+            bench.stats().served > served,
+            "{fidelity:?}: nothing was under way"
+        );
+        let most = bench.traffic.latency(deleted, bench.now, &[1.0])[0];
+        assert!(most < 5.0, "{fidelity:?}: {most} s");
+    }
+}
+
 #[test]
 fn two_proxies_share_the_requests() {
     for fidelity in BOTH {

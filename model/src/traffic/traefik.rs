@@ -249,6 +249,13 @@ impl Counters {
 }
 
 const RELOADS: &str = "traefik_config_reloads_total";
+/// Whether annotations ask for the path of Traefik's metrics, which begins with `/metrics` (traefik 3.5
+/// pkg/provider/traefik/internal.go `prometheusConfiguration`); so it does if they name none.
+pub(crate) fn is_metrics_path(annotations: &crate::api::Labels) -> bool {
+    let path = annotations.get("prometheus.io/path");
+    path.is_none_or(|path| path.is_empty() || path.starts_with("/metrics"))
+}
+
 const ENTRY_POINT_OPEN: &str = "traefik_entrypoint_open_connections";
 const SERVICE_OPEN: &str = "traefik_service_open_connections";
 const OPEN: &str = "traefik_open_connections";

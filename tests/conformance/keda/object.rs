@@ -194,6 +194,7 @@ impl ObjectJson {
             namespace: "default".to_owned(),
             annotations: self.annotations.clone(),
             created: Instant::ZERO,
+            deleting: false,
             generation: 1,
             target: DeploymentId(0),
             spec: Spec {

@@ -159,7 +159,12 @@ impl World {
             Action::Emit(Output::CreateHpa(_, hpa)) => {
                 self.hpas.insert(*hpa);
             }
-            Action::Emit(Output::UpdateHpa(id, spec)) => self.hpas.get_mut(id).expect("an HPA").spec = spec,
+            Action::Emit(Output::UpdateHpa(id, _, spec)) => {
+                self.hpas.get_mut(id).expect("an HPA").spec = spec
+            }
+            Action::Emit(Output::Release(_)) => {
+                unreachable!("no object is deleted while the operator is away")
+            }
             Action::Emit(Output::DeleteHpa(id)) => {
                 self.hpas.remove(id);
             }

@@ -129,6 +129,7 @@ pub(crate) fn read_hpa(reading: &Reading<'_>, v1: bool) -> Option<HorizontalPodA
     };
     Some(HorizontalPodAutoscaler {
         name: reading.object(),
+        annotations: super::super::selector::annotations(&reading.root.at("metadata.annotations")),
         target: target?,
         spec: Spec {
             min_replicas: min,

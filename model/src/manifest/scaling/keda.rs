@@ -196,6 +196,16 @@ const ANNOTATIONS: [&str; 5] = [
 
 /// A misspelt annotation of KEDA's is silently without effect.
 fn check_annotations(at: &Cursor<'_>) {
+    let paused = at.get("autoscaling.keda.sh/paused-replicas");
+    if let Some(text) = paused
+        .text()
+        .filter(|text| !text.parse().is_ok_and(|count: i32| count >= 0))
+    {
+        let message = format!("expected a number of replicas, found {text:?}");
+        let hint = "its presence stops the autoscaling, and what KEDA cannot read fails in its log alone; `paused: \"true\"` \
+                    keeps the replicas that there are";
+        paused.error("E003", message, hint);
+    }
     for (key, own) in at.entries() {
         if key.starts_with("autoscaling.keda.sh/") && !ANNOTATIONS.contains(&key) {
             let hint = closest(key, ANNOTATIONS).map(|near| format!("did you mean {near}?"));
@@ -211,7 +221,9 @@ fn check_annotations(at: &Cursor<'_>) {
 /// What KEDA's webhook refuses (kedacore/keda 2.20 apis/keda/v1alpha1/scaledobject_webhook.go,
 /// scaledobject_types.go `CheckReplicaCountBoundsAreValid`).
 fn check_counts(at: &Cursor<'_>, spec: &Spec) {
-    let min = spec.min_replica_count.unwrap_or(0);
+    // A 0 that is written counts as 1 here (kedacore/keda 2.20 apis/keda/v1alpha1/scaledobject_types.go
+    // `GetHPAMinReplicas`), one that is left out does not.
+    let min = spec.min_replica_count.map_or(0, |min| min.max(1));
     let max = spec.max_replica_count.unwrap_or(DEFAULT_MAX_REPLICAS);
     if min > max {
         at.get("minReplicaCount").error(
@@ -434,6 +446,11 @@ fn cron(at: &Cursor<'_>) -> Option<Cron> {
     let expression = |key: &str| {
         let at = at.get(key).required();
         let text = at.name()?;
+        if text.starts_with('@') {
+            let message = format!("KEDA reads five fields, and no descriptor such as {text}");
+            at.error("E003", message, "minute, hour, day of month, month, day of week");
+            return None;
+        }
         match text.parse::<Schedule>() {
             Ok(_) => Some(text.to_owned()),
             Err(error) => {
@@ -447,7 +464,21 @@ fn cron(at: &Cursor<'_>) -> Option<Cron> {
         }
     };
     let (start, end) = (expression("start"), expression("end"));
-    let replicas = at.get("desiredReplicas").required().number_text(0.0..=1e6);
+    if start.is_some() && start == end {
+        at.get("end")
+            .error("E004", "start and end are the same", "KEDA refuses that");
+    }
+    let replicas_at = at.get("desiredReplicas").required();
+    let replicas = replicas_at.number_text(0.0..=1e6);
+    if let Some(text) = replicas_at.text().filter(|text| text.parse::<i64>().is_err())
+        && replicas.is_some()
+    {
+        replicas_at.error(
+            "E003",
+            format!("expected a whole number in quotes, found {text:?}"),
+            "",
+        );
+    }
     Some(Cron {
         timezone: zone?.to_owned(),
         start: start?,

@@ -21,8 +21,41 @@ pub use self::kubelet::{CADVISOR, KUBELET};
 use self::families::Families;
 use self::kubelet::{Cadvisor, Kubelet};
 use super::labels::Sample;
+use super::scrape::Job;
 use super::storage::Interest;
 use crate::api::{Deployment, Node, Pod};
+
+/// The job that scrapes a metric: that of pods, unless one of the cluster's exporters has it. `up` and its kin are of
+/// every job.
+#[must_use]
+pub fn job(metric: &str) -> Option<Job> {
+    if metric.is_empty() || super::scrape::REPORTS.contains(&metric) {
+        None
+    } else if CADVISOR.contains(&metric) {
+        Some(Job::KubernetesNodesCadvisor)
+    } else if KUBELET.contains(&metric) {
+        Some(Job::KubernetesNodes)
+    } else if metric.starts_with("kube_") {
+        Some(Job::KubernetesServiceEndpoints)
+    } else {
+        Some(Job::KubernetesPods)
+    }
+}
+
+/// The label that tells the objects of an exporter's metric apart.
+#[must_use]
+pub fn named_by(metric: &str) -> Option<&'static str> {
+    const KINDS: [(&str, &str); 6] = [
+        ("container_", "pod"),
+        ("kubelet_", "instance"),
+        ("kube_pod_", "pod"),
+        ("kube_node_", "node"),
+        ("kube_deployment_", "deployment"),
+        ("kube_horizontalpodautoscaler_", "horizontalpodautoscaler"),
+    ];
+    let kind = KINDS.iter().find(|(prefix, _)| metric.starts_with(prefix));
+    kind.map(|(_, label)| *label)
+}
 
 /// What a kubelet measures of a running pod.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]

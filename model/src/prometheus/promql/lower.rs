@@ -209,7 +209,13 @@ impl Lowering<'_> {
             self.unsupported
                 .push(Unsupported(format!("native histograms ({name})")));
         }
-        Ok(Expr::Call(function, args?))
+        let args = args?;
+        for arg in &args {
+            if let Expr::Range(place, _) = arg {
+                self.selectors[*place].needs_two = NEED_TWO.contains(&name);
+            }
+        }
+        Ok(Expr::Call(function, args))
     }
 
     fn text(&self, arg: &ast::Expr) -> String {
@@ -270,6 +276,38 @@ fn when(at: Option<&ast::AtModifier>, offset: Option<&ast::Offset>) -> Result<Wh
 fn fixed_time(since_epoch: Duration) -> Result<i64, ParseError> {
     i64::try_from(since_epoch.as_millis())
         .map_err(|_| ParseError("timestamp out of bounds for @ modifier".to_owned()))
+}
+
+/// Functions of a range that say nothing of a single sample.
+const NEED_TWO: [&str; 11] = [
+    "rate",
+    "irate",
+    "increase",
+    "delta",
+    "idelta",
+    "deriv",
+    "predict_linear",
+    "holt_winters",
+    "double_exponential_smoothing",
+    "changes",
+    "resets",
+];
+
+/// Whether an expression is a quantile, or a greatest, least or average one of several.
+pub(super) fn is_quantile(expr: &ast::Expr) -> bool {
+    match expr {
+        ast::Expr::Paren(paren) => is_quantile(&paren.expr),
+        ast::Expr::Aggregate(aggregate) => {
+            let of_many = [token::T_MAX, token::T_MIN, token::T_AVG].contains(&aggregate.op.id());
+            aggregate.op.id() == token::T_QUANTILE || of_many && is_quantile(&aggregate.expr)
+        }
+        ast::Expr::Binary(binary) => match (&*binary.lhs, &*binary.rhs) {
+            (own, ast::Expr::NumberLiteral(_)) | (ast::Expr::NumberLiteral(_), own) => is_quantile(own),
+            (own, _) => binary.op.id() == token::T_LOR && is_quantile(own),
+        },
+        ast::Expr::Call(call) => matches!(call.func.name, "histogram_quantile" | "quantile_over_time"),
+        _ => false,
+    }
 }
 
 /// Whether an expression is `rate` or `irate`, or a sum of such; what stands in for an empty answer (`or vector(0)`)

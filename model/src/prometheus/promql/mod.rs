@@ -84,6 +84,7 @@ pub struct Query {
     selectors: Vec<Selector>,
     unsupported: Vec<Unsupported>,
     is_rate: bool,
+    is_quantile: bool,
 }
 
 impl Query {
@@ -108,6 +109,7 @@ impl Query {
             selectors: lowering.selectors,
             unsupported: lowering.unsupported,
             is_rate: lower::is_rate(&tree),
+            is_quantile: lower::is_quantile(&tree),
         })
     }
 
@@ -144,6 +146,12 @@ impl Query {
     #[must_use]
     pub fn is_rate(&self) -> bool {
         self.is_rate
+    }
+
+    /// Whether the answer is a quantile, which does not grow with what there is of pods or requests.
+    #[must_use]
+    pub fn is_quantile(&self) -> bool {
+        self.is_quantile
     }
 
     /// Whether the answer is a scalar or a text, which KEDA cannot read.

@@ -65,6 +65,8 @@ pub struct Selector {
     pub range: Option<i64>,
     /// `offset` in milliseconds.
     pub offset: i64,
+    /// Whether what is made of the range needs two samples of a series, as a rate does.
+    pub needs_two: bool,
     /// The matchers as text: the same for selectors that match the same series.
     key: Arc<str>,
 }
@@ -76,6 +78,7 @@ impl Selector {
             matchers,
             range,
             offset,
+            needs_two: false,
             key: texts.join(",").into(),
         }
     }

@@ -221,11 +221,11 @@ fn pod_targets(id: PodId, pod: &Pod, node: &Node, config: &Config, targets: &mut
     let port = pod.template.annotations.get("prometheus.io/port");
     let port = port.filter(|port| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()));
     let addresses = match port {
-        Some(port) => vec![format!("{ip}:{port}")],
+        Some(port) => vec![(format!("{ip}:{port}"), port.parse().unwrap_or(0))],
         None => port_addresses(pod, &ip, config),
     };
     let copied = sanitized(pod.labels());
-    for address in addresses {
+    for (address, port) in addresses {
         let own = [
             ("job", Job::KubernetesPods.name()),
             ("instance", address.as_str()),
@@ -235,26 +235,29 @@ fn pod_targets(id: PodId, pod: &Pod, node: &Node, config: &Config, targets: &mut
         ];
         targets.push(Target {
             job: Job::KubernetesPods,
-            source: Source::Pod(id),
+            source: Source::Pod(id, port),
             labels: labels(&copied, &own),
         });
     }
 }
 
+/// The port of an address that has none.
+const SCHEME_PORT: u16 = 80;
+
 /// Each container's ports; a container without any is taken at its address alone, to which releases before
 /// 3.0 add the scheme's port.
-fn port_addresses(pod: &Pod, ip: &str, config: &Config) -> Vec<String> {
+fn port_addresses(pod: &Pod, ip: &str, config: &Config) -> Vec<(String, u16)> {
     let spec = pod.spec();
-    let mut addresses: Vec<String> = Vec::new();
+    let mut addresses: Vec<(String, u16)> = Vec::new();
     for container in spec.containers.iter().chain(&spec.init_containers) {
         let ports = container
             .ports
             .iter()
-            .map(|port| format!("{ip}:{}", port.container_port));
+            .map(|port| (format!("{ip}:{}", port.container_port), port.container_port));
         addresses.extend(ports);
         if container.ports.is_empty() {
             let implicit = if Profile::of(config.version).v3 { "" } else { ":80" };
-            addresses.push(format!("{ip}{implicit}"));
+            addresses.push((format!("{ip}{implicit}"), SCHEME_PORT));
         }
     }
     addresses.sort();

@@ -14,8 +14,8 @@ pub struct TargetId(pub u32);
 /// Who answers a scrape.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Source {
-    /// A pod with the scrape annotation.
-    Pod(PodId),
+    /// A pod with the scrape annotation, at a port.
+    Pod(PodId, u16),
     /// A node's kubelet.
     Kubelet(NodeId),
     /// The cAdvisor in a node's kubelet.

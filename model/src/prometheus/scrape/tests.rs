@@ -131,8 +131,8 @@ impl World {
 
     fn expose(&mut self, now: Instant, source: Source) -> Result<Vec<Sample>, Failure> {
         Ok(match source {
-            Source::Pod(id) if self.broken.contains(&id) => return Err(Failure::Refused),
-            Source::Pod(_) => {
+            Source::Pod(id, _) if self.broken.contains(&id) => return Err(Failure::Refused),
+            Source::Pod(..) => {
                 let value = now.as_secs_f64();
                 let sample = |name| Sample::new(Labels::of_metric(name, [("service", "s")]), value);
                 let names: &[&str] = if self.errors {
@@ -198,7 +198,7 @@ fn a_running_server_scrapes_each_target_at_its_slot() {
     assert_ne!(world.slot(0), world.slot(1));
     let target = world.prometheus.target(TargetId(0)).unwrap();
     let labels = &target.labels;
-    assert_eq!(target.source, Source::Pod(pods[0]));
+    assert_eq!(target.source, Source::Pod(pods[0], 9100));
     assert_eq!(
         ["job", "namespace", "pod", "node", "app_kubernetes_io_name"].map(|name| labels.get(name)),
         ["kubernetes-pods", "web", "p", "a", "traefik"]

@@ -27,7 +27,7 @@ pub(super) fn check(facts: &Facts<'_>) {
         .collect();
     let pools = || facts.objects.iter().flat_map(|objects| &objects.node_pools);
     for document in workloads {
-        let own = facts.deployment(&super::workload::name_of(document));
+        let own = facts.own_deployment(document);
         let Some(spec) = own.map(|deployment| &deployment.object.template.spec) else {
             continue;
         };

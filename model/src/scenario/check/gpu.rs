@@ -17,7 +17,7 @@ fn without_plugin(facts: &Facts<'_>) {
         return;
     }
     for document in facts.documents.iter().filter(|own| own.kind.name == "Deployment") {
-        let Some(own) = facts.deployment(&super::workload::name_of(document)) else {
+        let Some(own) = facts.own_deployment(document) else {
             continue;
         };
         let requests = own.object.template.spec.requests();

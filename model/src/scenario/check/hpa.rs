@@ -1,22 +1,19 @@
 //! Advice about HorizontalPodAutoscalers, and about the behavior stanza wherever it stands.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::{Deployment, Facts, advise};
-use crate::api::Container;
+use super::{Facts, advise, timeline, utilization};
 use crate::document::{Context, Cursor, Severity};
 use crate::hpa::spec::SelectPolicy;
-use crate::hpa::{Behavior, Resource, Source, Target};
+use crate::hpa::{Behavior, Resource, Source};
 use crate::manifest::{Document, HorizontalPodAutoscaler};
-use crate::quantity::{Bytes, MilliCpu};
 use crate::scenario::ObjectName;
 
 pub(super) fn check(facts: &Facts<'_>, document: &Document, root: &Cursor<'_>) {
     let own = |hpa: &&HorizontalPodAutoscaler| {
         hpa.name.name == document.name && hpa.name.namespace == document.namespace
     };
-    let Some(hpa) = facts.objects.iter().flat_map(|objects| &objects.hpas).find(own) else {
+    let Some(hpa) = facts.beside(document).hpas.iter().find(own) else {
         return;
     };
     let context = Context::new(&document.file, document.title(), facts.problems);
@@ -26,7 +23,13 @@ pub(super) fn check(facts: &Facts<'_>, document: &Document, root: &Cursor<'_>) {
         &root.at("spec.behavior"),
         hpa.spec.behavior.as_ref(),
     );
-    same_target(facts, &context, &root.at("spec.scaleTargetRef"), &hpa.target);
+    timeline::same_target(
+        facts,
+        document,
+        &context,
+        &root.at("spec.scaleTargetRef"),
+        &hpa.target,
+    );
     let mut written = root.at("spec.metrics").items();
     if written.is_empty() {
         // autoscaling/v1 has one metric, and an HPA without metrics gets one: it stands nowhere else.
@@ -39,10 +42,14 @@ pub(super) fn check(facts: &Facts<'_>, document: &Document, root: &Cursor<'_>) {
             Source::ContainerResource { resource, container } => (*resource, Some(container.as_str())),
             Source::External { .. } | Source::Object { .. } | Source::Pods { .. } => continue,
         };
-        if let (Target::AverageUtilization(_), Some(deployment)) =
-            (&metric.target, facts.deployment(&hpa.target))
-        {
-            requests(&context, &at, deployment, resource, container);
+        if let Some(deployment) = facts.deployment_met(document, &hpa.target) {
+            let measured = utilization::Measured {
+                deployment,
+                resource,
+                container,
+            };
+            utilization::requests(facts, &context, &at, &measured, &metric.target);
+            utilization::check(facts, &context, &at, &measured, &metric.target);
         }
         of_memory(facts, &context, &at, &hpa.target, resource);
     }
@@ -96,26 +103,6 @@ pub(super) fn behavior(
     }
 }
 
-/// Two autoscalers of one target. One that several files or actions apply is the same one.
-pub(super) fn same_target(facts: &Facts<'_>, context: &Context<'_>, at: &Cursor<'_>, target: &ObjectName) {
-    let hpas = facts.objects.iter().flat_map(|objects| &objects.hpas);
-    let hpas = hpas.filter(|hpa| hpa.target == *target).map(|hpa| &hpa.name);
-    let hpas: BTreeSet<&ObjectName> = hpas.collect();
-    let scaled = facts.objects.iter().flat_map(|objects| &objects.scaled_objects);
-    let scaled = scaled
-        .filter(|object| object.target == *target)
-        .map(|object| &object.name);
-    let scaled: BTreeSet<&ObjectName> = scaled.collect();
-    if hpas.len() + scaled.len() > 1 {
-        let message = if !scaled.is_empty() {
-            format!("{target} has another autoscaler: KEDA's webhook refuses the second")
-        } else {
-            format!("{target} has another HorizontalPodAutoscaler: neither scales it")
-        };
-        context.report(Severity::Error, "E013", at, message, "keep one of them");
-    }
-}
-
 /// A memory metric needs somebody who knows what pods use of it.
 pub(super) fn of_memory(
     facts: &Facts<'_>,
@@ -136,40 +123,4 @@ pub(super) fn of_memory(
         };
         context.report(Severity::Warning, "W005", at, message, hint);
     }
-}
-
-/// Utilization is a share of requests: a container without one has none.
-fn requests(
-    context: &Context<'_>,
-    at: &Cursor<'_>,
-    target: &Deployment,
-    resource: Resource,
-    container: Option<&str>,
-) {
-    for own in without_request(target, resource, container) {
-        let name = resource.name();
-        let message = format!(
-            "the container {:?} of {} requests no {name}: its utilization has no value",
-            own.name,
-            target.name()
-        );
-        let hint = format!("set resources.requests.{name}, or use AverageValue");
-        advise(context, "H003", at, message, &hint);
-    }
-}
-
-/// The containers of a Deployment's pods, or the one that is named, that request nothing of a resource.
-pub(super) fn without_request<'a>(
-    target: &'a Deployment,
-    resource: Resource,
-    container: Option<&'a str>,
-) -> impl Iterator<Item = &'a Container> {
-    let containers = target.object.template.spec.containers.iter();
-    containers.filter(move |own| {
-        let asks = match resource {
-            Resource::Cpu => own.requests_cpu && own.requests.cpu > MilliCpu(0),
-            Resource::Memory => own.requests_memory && own.requests.memory > Bytes(0),
-        };
-        !asks && container.is_none_or(|container| container == own.name)
-    })
 }

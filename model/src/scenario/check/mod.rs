@@ -15,7 +15,9 @@ mod scaled_object;
 mod settled;
 #[cfg(test)]
 mod tests;
+mod timeline;
 mod trigger_query;
+mod utilization;
 mod values;
 mod webhook;
 mod workload;
@@ -109,9 +111,10 @@ impl<'a> Facts<'a> {
         own.chain(started).chain(scaled).chain(hpa).max().unwrap_or(1)
     }
 
-    /// Requests a second that one pod of the service can serve at most, as far as CPU limit and GPU say.
-    fn pod_capacity(&self) -> Option<f64> {
-        let deployment = self.deployment(&self.scenario.roles.server)?;
+    /// Requests a second that one pod of the service can serve at most, as far as CPU limit and GPU say, in the version
+    /// that a document meets.
+    fn pod_capacity(&self, document: &Document) -> Option<f64> {
+        let deployment = self.deployment_met(document, &self.scenario.roles.server)?;
         let service = &self.scenario.traffic.service;
         let work = service.cpu_per_request.mean();
         let limit = deployment
@@ -154,6 +157,11 @@ fn advise(
     if whole || !context.has_error(at) {
         context.report(Severity::Advice, code, at, message, hint);
     }
+}
+
+/// What the API server or a webhook refuses at the time at which it is applied.
+fn advise_error(context: &Context<'_>, code: &'static str, at: &Cursor<'_>, message: &str, hint: &str) {
+    context.report(Severity::Error, code, at, message, hint);
 }
 
 /// Rules about the scenario as a whole.

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::{Facts, advise};
-use crate::api::Labels;
-use crate::document::{Context, Cursor, closest};
+use crate::api::{Labels, PodTemplate};
+use crate::document::{Context, Cursor, Severity, closest};
 use crate::prometheus::scrape::is_kube_state_metrics;
 use crate::prometheus::{Query, exporters};
 use crate::scenario::resolve;
@@ -33,6 +33,19 @@ pub(super) fn check(facts: &Facts<'_>) {
 
 /// Advises on each metric of a query that none of the simulated parts exposes, however they are scraped.
 pub(super) fn exposed(facts: &Facts<'_>, context: &Context<'_>, at: &Cursor<'_>, query: &Query) {
+    let of_memory = [
+        "container_memory_working_set_bytes",
+        "container_memory_usage_bytes",
+    ];
+    let unknown = facts.scenario.traffic.service.memory.is_none();
+    if let Some(metric) = query
+        .metrics()
+        .find(|metric| unknown && of_memory.contains(metric))
+    {
+        let message = format!("nothing says what pods use of memory: {metric} has no series");
+        let hint = "state service.memory.idle and service.memory.per_request: they are the service's pods'";
+        context.report(Severity::Warning, "W005", at, message, hint);
+    }
     let known = || exporters::metrics().chain(traefik::metrics(facts.scenario.stack.traefik));
     let selected: BTreeSet<&str> = query.metrics().collect();
     for &metric in &selected {
@@ -66,13 +79,72 @@ fn scraped(facts: &Facts<'_>, context: &Context<'_>) {
             .get("prometheus.io/scrape")
             .is_some_and(|text| text == "true")
     };
-    let own = facts.deployment(proxy);
-    let of_proxy = || traefik::metrics(facts.scenario.stack.traefik).any(|name| metrics.contains(name));
-    if own.is_some_and(|own| !is_scraped(&own.object.template.annotations)) && of_proxy() {
-        let message = format!("Prometheus does not scrape the pods of {proxy}, whose metrics are asked for");
-        let hint = "annotate its pod template: prometheus.io/scrape: \"true\", prometheus.io/port: \"9100\"";
-        advise(context, "P002", &facts.root.at("proxy.deployment"), message, hint);
+    let of_proxy = traefik::metrics(facts.scenario.stack.traefik).any(|name| metrics.contains(name));
+    let Some(template) = facts.deployment(proxy).map(|own| &*own.object.template) else {
+        return;
+    };
+    if !of_proxy {
+        return;
     }
+    let at = facts.root.at("proxy.deployment");
+    let service = annotated_service(facts, template);
+    if !is_scraped(&template.annotations) {
+        let message = format!("Prometheus does not scrape the pods of {proxy}, whose metrics are asked for");
+        let (message, hint) = match service {
+            Some(service) => (
+                format!("{message}: scraping by the annotation of the Service {service:?} is not simulated"),
+                "annotate its pod template instead: prometheus.io/scrape: \"true\", prometheus.io/port: \"9100\"",
+            ),
+            None => (
+                message,
+                "annotate its pod template: prometheus.io/scrape: \"true\", prometheus.io/port: \"9100\"",
+            ),
+        };
+        return advise(context, "P002", &at, message, hint);
+    }
+    if let Some(service) = service {
+        let message = format!(
+            "the Service {service:?} is annotated as the pods of {proxy} are: the real Prometheus scrapes them twice, and sums \
+             double; the simulated one once"
+        );
+        advise(context, "P002", &at, message, "keep one of the annotations");
+    }
+    let wanted = template.annotations.get("prometheus.io/port");
+    let wanted = wanted.and_then(|port| port.parse::<u16>().ok());
+    if let Some((wanted, serves)) = wanted.zip(template.spec.metrics_port()).filter(|(a, b)| a != b) {
+        let message = format!(
+            "Prometheus asks the pods of {proxy} at port {wanted}, and their metrics are at {serves}"
+        );
+        let hint = "set the pod template's annotation prometheus.io/port to it: until then up is 0, and there is no sample";
+        advise(context, "P002", &at, message, hint);
+    }
+    if !traefik::is_metrics_path(&template.annotations) {
+        let message =
+            format!("Prometheus asks the pods of {proxy} for another path than /metrics, where nothing is");
+        let hint = "take the pod template's annotation prometheus.io/path out: until then up is 0, and there is no sample";
+        advise(context, "P002", &at, message, hint);
+    }
+}
+
+/// A Service of these pods that asks for scrapes of its endpoints.
+fn annotated_service<'a>(facts: &'a Facts<'_>, template: &PodTemplate) -> Option<&'a str> {
+    let mut services = facts
+        .documents
+        .iter()
+        .filter(|document| document.kind.name == "Service");
+    let found = services.find(|document| {
+        let context = Context::new(&document.file, document.title(), facts.problems);
+        let root = context.root(&document.value);
+        let scrape = root.at("metadata.annotations").get("prometheus.io/scrape");
+        let asks = scrape.value().and_then(|value| value.text()) == Some("true");
+        let mut all = facts.objects.iter().flat_map(|objects| &objects.services);
+        asks && all.any(|service| {
+            service.name == document.name
+                && service.namespace == document.namespace
+                && service.selects(template)
+        })
+    });
+    found.map(|document| document.name.as_str())
 }
 
 /// The metrics that triggers and rules select, and what of the dashboard the scenario itself asks for.

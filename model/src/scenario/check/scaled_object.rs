@@ -1,6 +1,6 @@
 //! Advice about ScaledObjects.
 
-use super::{Facts, advise, hpa, trigger_query, webhook};
+use super::{Facts, advise, hpa, timeline, trigger_query, utilization, webhook};
 use crate::document::{Context, Cursor};
 use crate::hpa::Behavior;
 use crate::hpa::spec::SelectPolicy;
@@ -14,12 +14,7 @@ pub(super) fn check(facts: &Facts<'_>, document: &Document, root: &Cursor<'_>) {
     let own = |object: &&ScaledObject| {
         object.name.name == document.name && object.name.namespace == document.namespace
     };
-    let Some(object) = facts
-        .objects
-        .iter()
-        .flat_map(|objects| &objects.scaled_objects)
-        .find(own)
-    else {
+    let Some(object) = facts.beside(document).scaled_objects.iter().find(own) else {
         return;
     };
     let rules = Rules {
@@ -28,13 +23,14 @@ pub(super) fn check(facts: &Facts<'_>, document: &Document, root: &Cursor<'_>) {
         spec: &object.spec,
         at: root.get("spec"),
     };
-    webhook::check(facts, &rules.context, object, &rules.at);
+    webhook::check(facts, document, &rules.context, object, root);
     rules.cooldown();
     rules.polling();
     rules.counts();
     rules.fallback();
     rules.outage();
     rules.releases();
+    rules.annotations(&root.at("metadata.annotations"));
     rules.several_triggers();
     rules.modifiers();
     hpa::behavior(
@@ -43,8 +39,9 @@ pub(super) fn check(facts: &Facts<'_>, document: &Document, root: &Cursor<'_>) {
         &rules.behavior(),
         object.spec.advanced.behavior.as_ref(),
     );
-    hpa::same_target(
+    timeline::same_target(
         facts,
+        document,
         &rules.context,
         &root.at("spec.scaleTargetRef"),
         &object.target,
@@ -59,26 +56,50 @@ pub(super) fn check(facts: &Facts<'_>, document: &Document, root: &Cursor<'_>) {
                     let looks = trigger_query::Trigger {
                         facts,
                         context: &rules.context,
+                        document,
                         prometheus,
                         at: at.get("metadata"),
                     };
                     looks.query(rules.rests_at_zero());
                     let per_pod = trigger.metric_type == MetricType::AverageValue;
+                    if rules.formula().is_none() {
+                        looks.target_type(trigger.metric_type, &at.get("metricType"));
+                    }
                     if per_pod && rules.formula().is_none() && object.target == facts.scenario.roles.server {
                         looks.threshold();
                     }
                 }
-                TriggerKind::Resource { resource, .. } => {
+                TriggerKind::Resource {
+                    resource,
+                    container,
+                    target,
+                } => {
                     hpa::of_memory(facts, &rules.context, at, &object.target, *resource);
+                    if let Some(deployment) = facts.deployment_met(document, &object.target) {
+                        let measured = utilization::Measured {
+                            deployment,
+                            resource: *resource,
+                            container: container.as_deref(),
+                        };
+                        utilization::check(facts, &rules.context, at, &measured, target);
+                    }
                 }
-                TriggerKind::Cron(_) => {}
-            }
-            if rules.formula().is_none() {
-                rules.target_type(trigger.metric_type, &at.get("metricType"));
+                TriggerKind::Cron(_) => {
+                    rules.target_type(trigger.metric_type, &at.get("metricType"));
+                }
             }
         }
     }
 }
+
+/// Annotations of ScaledObjects, and the minor release that reads each first.
+const ANNOTATIONS: [(&str, u16); 5] = [
+    ("autoscaling.keda.sh/paused", 12),
+    ("autoscaling.keda.sh/paused-scale-in", 18),
+    ("autoscaling.keda.sh/paused-scale-out", 18),
+    ("autoscaling.keda.sh/force-activation", 18),
+    ("scaledobject.keda.sh/transfer-hpa-ownership", 11),
+];
 
 struct Rules<'a> {
     facts: &'a Facts<'a>,
@@ -317,6 +338,25 @@ impl Rules<'_> {
         }
     }
 
+    /// Annotations that the release does not read (kedacore/keda apis/keda/v1alpha1/scaledobject_types.go).
+    fn annotations(&self, at: &Cursor<'_>) {
+        let release = self.facts.scenario.stack.keda;
+        for (name, since) in ANNOTATIONS {
+            let own = at.get(name);
+            if own.is_given() && release < since {
+                let message =
+                    format!("KEDA 2.{release} does not know the annotation {name}: it came with 2.{since}");
+                advise(
+                    &self.context,
+                    "K008",
+                    &own,
+                    message,
+                    "it is without effect, and nothing says so",
+                );
+            }
+        }
+    }
+
     fn too_new(&self, at: &Cursor<'_>, field: &str, since: u16) {
         let release = self.facts.scenario.stack.keda;
         if release < since {
@@ -338,9 +378,7 @@ impl Rules<'_> {
 
     fn target_type(&self, metric_type: MetricType, at: &Cursor<'_>) {
         if metric_type == MetricType::Value {
-            let message = "metricType Value: the threshold is for the total, and the ready pods are scaled by the ratio";
-            let hint = "use AverageValue if the threshold is meant per pod: a total does not shrink as pods are added";
-            advise(&self.context, "K010", at, message, hint);
+            trigger_query::value_of_a_total(&self.context, at);
         }
     }
 }

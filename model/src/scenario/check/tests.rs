@@ -4,6 +4,7 @@ mod keda;
 mod load;
 mod nodes;
 mod settled;
+mod times;
 mod workloads;
 
 use std::collections::BTreeSet;
@@ -237,6 +238,7 @@ fn every_code_of_advice_has_a_case() {
         include_str!("tests/load.rs"),
         include_str!("tests/nodes.rs"),
         include_str!("tests/settled.rs"),
+        include_str!("tests/times.rs"),
         include_str!("tests/workloads.rs"),
     );
     for (code, _) in crate::scenario::codes() {

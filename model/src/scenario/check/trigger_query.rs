@@ -4,13 +4,17 @@ use std::cmp::Ordering;
 
 use super::{Facts, advise, queries};
 use crate::document::{Context, Cursor};
-use crate::keda::spec::Prometheus;
-use crate::prometheus::{Job, METRIC_NAME, Matcher, Op, Profile, Query, Selector, Spread, label_name};
+use crate::keda::spec::{MetricType, Prometheus};
+use crate::manifest::Document;
+use crate::prometheus::{
+    Job, METRIC_NAME, Matcher, Op, Profile, Query, Selector, Spread, exporters, label_name,
+};
 
 /// A trigger that asks Prometheus.
 pub(super) struct Trigger<'a> {
     pub(super) facts: &'a Facts<'a>,
     pub(super) context: &'a Context<'a>,
+    pub(super) document: &'a Document,
     pub(super) prometheus: &'a Prometheus,
     /// metadata
     pub(super) at: Cursor<'a>,
@@ -49,52 +53,92 @@ impl Trigger<'_> {
             return;
         }
         let spread = query.spread();
-        if spread.is_single() || !query.metrics().any(|metric| metric.starts_with("traefik_")) {
+        if spread.is_single() {
             return;
         }
         let proxies = self.facts.proxies();
-        let message = match &spread {
+        let of_traefik = query.metrics().any(|metric| metric.starts_with("traefik_"));
+        let of_object = query
+            .metrics()
+            .filter_map(exporters::named_by)
+            .find(|label| spread.has(label));
+        let message = match (&spread, of_object) {
+            (Spread::Only(labels), _) if of_traefik || of_object.is_some() => format!(
+                "this query has an element for each {}, and KEDA takes only one",
+                labels.iter().copied().collect::<Vec<_>>().join(" and ")
+            ),
+            (_, Some(label)) => {
+                format!(
+                    "without an aggregation this query has an element for each {label}, and KEDA takes only one"
+                )
+            }
+            _ if !of_traefik => return,
             _ if spread.has("pod") && proxies > 1 => format!(
                 "without sum() this query has an element for each of {proxies} Traefik pods, and KEDA takes only one"
             ),
             _ if spread.has("pod") => {
                 "without sum() a second Traefik pod, method or protocol makes this query fail".to_owned()
             }
-            Spread::Only(labels) => format!(
-                "this query has an element for each {}, and KEDA takes only one",
-                labels.iter().copied().collect::<Vec<_>>().join(" and ")
-            ),
-            Spread::AllBut(_) => "without sum() a second method or protocol makes this query fail".to_owned(),
+            _ => "without sum() a second method or protocol makes this query fail".to_owned(),
         };
         advise(self.context, "K011", at, message, "wrap it: sum(…)");
     }
 
-    /// What Traefik never writes selects nothing, and nothing counts as 0.
+    /// What no series has selects nothing, and nothing counts as 0.
     fn labels(&self, selector: &Selector, at: &Cursor<'_>) {
         let metric = selector.metric().unwrap_or_default();
-        let (kind, own) = if metric.starts_with("traefik_service_") {
-            ("service", Some(&*self.facts.scenario.traffic.traefik.service))
+        let kind = if metric.starts_with("traefik_service_") {
+            "service"
         } else if metric.starts_with("traefik_entrypoint_") {
-            ("entrypoint", None)
+            "entrypoint"
         } else {
-            return;
+            ""
         };
+        let config = &self.facts.scenario.traffic.traefik;
         for matcher in &selector.matchers {
-            let message = match own {
-                Some(own) if matcher.name == kind && !matcher.matches(own) => match matcher.op {
+            let values = self.values(metric, kind, &matcher.name);
+            let known = values.iter().any(|value| matcher.matches(value));
+            let message = if kind == "service" && matcher.name == "service" && !known {
+                let own = &config.service;
+                match matcher.op {
                     Op::Equal => format!(
                         "no series has service={:?}: Traefik calls it {own:?}",
                         matcher.value
                     ),
                     _ => format!("service {matcher} leaves out {own:?}, the only service here"),
-                },
-                _ if !matcher.matches("") && !self.exists(matcher, kind) => {
-                    format!("no series of {metric} has a label {}", matcher.name)
                 }
-                _ => continue,
+            } else if !values.is_empty() && !known {
+                format!(
+                    "no series of {metric} here has {matcher}: there is {}",
+                    values.join(", ")
+                )
+            } else if !kind.is_empty() && !matcher.matches("") && !self.exists(matcher, kind) {
+                format!("no series of {metric} has a label {}", matcher.name)
+            } else {
+                continue;
             };
             let hint = "an empty answer counts as 0, and the target shrinks to its minimum";
             advise(self.context, "K013", at, message, hint);
+        }
+    }
+
+    /// The values that a label of a metric has in this scenario; none where the model cannot say.
+    fn values(&self, metric: &str, kind: &str, label: &str) -> Vec<String> {
+        let scenario = self.facts.scenario;
+        let config = &scenario.traffic.traefik;
+        match label {
+            "job" => exporters::job(metric)
+                .map(|job| job.name().to_owned())
+                .into_iter()
+                .collect(),
+            "service" if kind == "service" => vec![config.service.clone()],
+            "entrypoint" if kind == "entrypoint" => vec![config.entry_point.clone()],
+            "namespace" if !kind.is_empty() => vec![scenario.roles.proxy.namespace.clone()],
+            "method" if !kind.is_empty() => vec![config.method.clone()],
+            "code" if !kind.is_empty() => ["200", "404", "499", "502", "503", "504"]
+                .map(str::to_owned)
+                .into(),
+            _ => Vec::new(),
         }
     }
 
@@ -124,28 +168,54 @@ impl Trigger<'_> {
 
     fn window(&self, query: &Query, at: &Cursor<'_>) {
         let config = &self.facts.scenario.config.prometheus;
-        let interval = config.interval(Job::KubernetesPods);
-        let interval_ms = i64::try_from(interval.as_millis()).unwrap_or(i64::MAX);
-        let ranges = query.selectors().iter().filter_map(|selector| selector.range);
-        let Some(range) = ranges
-            .min()
-            .filter(|range| *range < interval_ms.saturating_mul(2))
-        else {
-            return;
-        };
-        let often = match range.cmp(&interval_ms) {
-            Ordering::Less => "never",
-            Ordering::Equal if Profile::of(config.version).left_open => "never",
-            Ordering::Equal => "next to never",
-            Ordering::Greater => "not always",
-        };
-        let message = format!(
-            "a range of {} s {often} holds two samples of a scrape every {} s",
-            range / 1000,
-            interval.as_secs()
-        );
-        let hint = "a rate needs two: take at least twice the scrape interval";
-        advise(self.context, "P001", at, message, hint);
+        for selector in query.selectors() {
+            let Some(range) = selector.range else { continue };
+            let job = exporters::job(selector.metric().unwrap_or_default());
+            let interval = config.interval(job.unwrap_or(Job::KubernetesPods));
+            let interval_ms = i64::try_from(interval.as_millis()).unwrap_or(i64::MAX);
+            let (least, samples, hint) = match selector.needs_two {
+                true => (
+                    interval_ms.saturating_mul(2),
+                    "two samples",
+                    "a rate needs two: take at least twice the scrape interval",
+                ),
+                false => (interval_ms, "a sample", "take at least the scrape interval"),
+            };
+            if range >= least {
+                continue;
+            }
+            let often = match range.cmp(&interval_ms) {
+                _ if !selector.needs_two => "not always",
+                Ordering::Less => "never",
+                Ordering::Equal if Profile::of(config.version).left_open => "never",
+                Ordering::Equal => "next to never",
+                Ordering::Greater => "not always",
+            };
+            let message = format!(
+                "a range of {} s {often} holds {samples} of a scrape every {} s",
+                range / 1000,
+                interval.as_secs()
+            );
+            return advise(self.context, "P001", at, message, hint);
+        }
+    }
+
+    /// A quantile says the same of few pods and of many.
+    pub(super) fn target_type(&self, metric_type: MetricType, at: &Cursor<'_>) {
+        let quantile = self
+            .facts
+            .scenario
+            .query(&self.prometheus.query)
+            .is_ok_and(|query| query.is_quantile());
+        match metric_type {
+            MetricType::AverageValue if quantile => {
+                let message = "metricType AverageValue divides this quantile by the replicas: each pod more makes it look smaller";
+                let hint = "metricType: Value compares it with the threshold as it is";
+                advise(self.context, "K010", at, message, hint);
+            }
+            MetricType::Value if !quantile => value_of_a_total(self.context, at),
+            _ => {}
+        }
     }
 
     /// Of a threshold for each pod of the service.
@@ -155,7 +225,7 @@ impl Trigger<'_> {
         };
         let Some(capacity) = self
             .facts
-            .pod_capacity()
+            .pod_capacity(self.document)
             .filter(|_| query.is_rate() && only_served(&query))
         else {
             return;
@@ -176,6 +246,15 @@ impl Trigger<'_> {
         let hint = "served requests stop growing when pods are full: keep the threshold well below what a pod can serve";
         advise(self.context, "K014", &self.at.get("threshold"), message, hint);
     }
+}
+
+/// With Value the threshold is for the total.
+pub(super) fn value_of_a_total(context: &Context<'_>, at: &Cursor<'_>) {
+    let message =
+        "metricType Value: the threshold is for the total, and the ready pods are scaled by the ratio";
+    let hint =
+        "use AverageValue if the threshold is meant per pod: a total does not shrink as pods are added";
+    advise(context, "K010", at, message, hint);
 }
 
 /// Whether a query looks at nothing but what Traefik's service counters have.

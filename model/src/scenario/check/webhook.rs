@@ -2,23 +2,35 @@
 //!
 //! What no release takes is refused when the manifest is read.
 
-use super::{Facts, hpa};
+use super::{Deployment, Facts, utilization};
 use crate::document::{Context, Cursor, Severity};
+use crate::keda::generated;
 use crate::keda::spec::{FallbackBehavior, MetricType, Spec, Trigger, TriggerKind};
-use crate::manifest::ScaledObject;
+use crate::manifest::{Document, ScaledObject};
 
-/// Refuses what the scenario's release of KEDA refuses. `at` is the object's spec.
-pub(super) fn check(facts: &Facts<'_>, context: &Context<'_>, object: &ScaledObject, at: &Cursor<'_>) {
+/// Refuses what the scenario's release of KEDA refuses. `root` is the object.
+pub(super) fn check(
+    facts: &Facts<'_>,
+    document: &Document,
+    context: &Context<'_>,
+    object: &ScaledObject,
+    root: &Cursor<'_>,
+) {
     let webhook = Webhook {
         release: facts.scenario.stack.keda,
         context,
         spec: &object.spec,
-        at,
+        at: &root.get("spec"),
     };
+    webhook.names(object, root);
+    webhook.cron();
     webhook.metric_type_in_metadata();
     webhook.fallback();
-    webhook.requests(facts, object);
+    webhook.requests(facts.deployment_met(document, &object.target), object);
 }
+
+/// The most characters of a label's value.
+const LABEL_VALUE: usize = 63;
 
 struct Webhook<'a> {
     /// The minor release of KEDA 2.
@@ -32,6 +44,49 @@ impl Webhook<'_> {
     fn refuse(&self, at: &Cursor<'_>, what: &str, hint: &str) {
         let message = format!("KEDA 2.{} refuses {what}", self.release);
         self.context.report(Severity::Error, "E004", at, message, hint);
+    }
+
+    /// The names of the object and of its HPA become values of labels, which hold 63 characters: 2.20 refuses longer ones
+    /// (apis/keda/v1alpha1/scaledobject_webhook.go `verifyName`), before, the write of the label fails, and no HPA comes of it.
+    fn names(&self, object: &ScaledObject, root: &Cursor<'_>) {
+        let own = &object.name.name;
+        let made = generated::hpa_name(own, self.spec);
+        let (at, what, length) = if own.len() > LABEL_VALUE {
+            (root.at("metadata.name"), "ScaledObject", own.len())
+        } else if made.len() > LABEL_VALUE {
+            let written = self.at.at("advanced.horizontalPodAutoscalerConfig.name");
+            let at = if written.is_given() {
+                written
+            } else {
+                root.at("metadata.name")
+            };
+            (at, "HPA", made.len())
+        } else {
+            return;
+        };
+        let message = format!(
+            "KEDA 2.{} scales nothing by this: the name of the {what} has {length} characters, and it is the value of a label",
+            self.release
+        );
+        let hint = format!(
+            "at most {LABEL_VALUE}; the HPA is called keda-hpa-NAME unless advanced.horizontalPodAutoscalerConfig.name says \
+             otherwise"
+        );
+        self.context.report(Severity::Error, "E004", &at, message, &hint);
+    }
+
+    /// kedacore/keda 2.16 pkg/scalers/cron_scaler.go `Validate`
+    fn cron(&self) {
+        let triggers = self.at.get("triggers").items();
+        for (trigger, at) in self.spec.triggers.iter().zip(&triggers) {
+            if let TriggerKind::Cron(cron) = &trigger.kind
+                && cron.desired_replicas == 0
+                && self.release >= 16
+            {
+                let hint = "outside of its window a cron trigger asks for no replicas anyway: give the hours of work, with 1 or more";
+                self.refuse(&at.at("metadata.desiredReplicas"), "desiredReplicas 0", hint);
+            }
+        }
     }
 
     /// kedacore/keda 2.18 pkg/scalers/cpu_memory_scaler.go
@@ -92,8 +147,8 @@ impl Webhook<'_> {
 
     /// Every container that a cpu or memory trigger looks at must have a request or a limit of it, whatever the metric
     /// type (kedacore/keda 2.20 apis/keda/v1alpha1/scaledobject_webhook.go `verifyCPUMemoryScalers`).
-    fn requests(&self, facts: &Facts<'_>, object: &ScaledObject) {
-        let Some(target) = facts.deployment(&object.target) else {
+    fn requests(&self, target: Option<&Deployment>, object: &ScaledObject) {
+        let Some(target) = target else {
             return;
         };
         let triggers = self.at.get("triggers").items();
@@ -104,7 +159,8 @@ impl Webhook<'_> {
             else {
                 continue;
             };
-            for own in hpa::without_request(target, *resource, container.as_deref()) {
+            let containers = target.object.template.spec.containers.iter();
+            for own in utilization::without_request(containers, *resource, container.as_deref()) {
                 let name = resource.name();
                 let what = format!(
                     "a {name} trigger: the container {:?} of {} requests no {name}",

@@ -1,6 +1,8 @@
 //! Advice about Deployments and PodDisruptionBudgets.
 
-use super::{Deployment, Facts, advise};
+use std::collections::BTreeSet;
+
+use super::{Deployment, Facts, advise, timeline};
 use crate::api::{Budget, IntOrPercent, PodDisruptionBudget};
 use crate::document::{Context, Cursor, go_duration};
 use crate::karpenter::Profile;
@@ -72,8 +74,10 @@ pub(super) fn check(facts: &Facts<'_>, document: &Document, root: &Cursor<'_>) {
         let hint = "take spec.replicas out of the last-applied annotation first (kubectl apply edit-last-applied), or out of both";
         advise(&context, "H006", &root.get("spec"), message, hint);
     }
+    timeline::selector(facts, document, &context, root);
+    probes(facts, document, &context, root);
     topology(&context, root, facts, &name);
-    controller(&context, root, facts, &name);
+    controller(&context, root, facts, document);
 }
 
 /// An annotation that protects pods, and with them their nodes, or that protects nothing.
@@ -119,8 +123,8 @@ const CONTROLLERS: [(&str, &str); 5] = [
 ];
 
 /// A controller needs a machine that is there without it.
-fn controller(context: &Context<'_>, root: &Cursor<'_>, facts: &Facts<'_>, name: &ObjectName) {
-    let Some(own) = facts.deployment(name) else {
+fn controller(context: &Context<'_>, root: &Cursor<'_>, facts: &Facts<'_>, document: &Document) {
+    let Some(own) = facts.own_deployment(document) else {
         return;
     };
     let spec = &own.object.template.spec;
@@ -134,6 +138,37 @@ fn controller(context: &Context<'_>, root: &Cursor<'_>, facts: &Facts<'_>, name:
         let hint = "compare requests, tolerations and selectors with the node groups: Karpenter cannot launch the machine \
                     that it runs on";
         advise(context, "N012", &root.at("spec.template.spec"), message, hint);
+    }
+}
+
+/// A probe that gives up on the application before it has started, on average: the kubelet would restart the container
+/// for ever (kubernetes 1.35 pkg/kubelet/prober/worker.go `doProbe`).
+fn probes(facts: &Facts<'_>, document: &Document, context: &Context<'_>, root: &Cursor<'_>) {
+    let (Some(own), Some(lifecycle)) = (
+        facts.own_deployment(document),
+        facts.scenario.config.lifecycles.get(&name_of(document)),
+    ) else {
+        return;
+    };
+    let startup = lifecycle.startup.mean();
+    let written = root.at("spec.template.spec.containers").items();
+    for (container, at) in own.object.template.spec.containers.iter().zip(&written) {
+        // Until the startup probe has succeeded there is no other.
+        let (probe, name) = match (&container.startup_probe, &container.liveness_probe) {
+            (Some(probe), _) => (probe, "startupProbe"),
+            (None, Some(probe)) => (probe, "livenessProbe"),
+            (None, None) => continue,
+        };
+        let patience = probe.initial_delay + probe.period * probe.failure_threshold;
+        if startup > patience.as_secs_f64() {
+            let message = format!(
+                "the {name} gives up after {} s, and the application takes {startup:.0} s to start: its container would be \
+                 restarted again and again; here it starts",
+                patience.as_secs()
+            );
+            let hint = "raise failureThreshold of a startupProbe above the start-up time";
+            advise(context, "S006", &at.get(name), message, hint);
+        }
     }
 }
 
@@ -167,20 +202,18 @@ fn topology(context: &Context<'_>, root: &Cursor<'_>, facts: &Facts<'_>, name: &
 
 pub(super) fn check_budget(facts: &Facts<'_>, document: &Document, root: &Cursor<'_>) {
     let name = name_of(document);
-    let budgets = facts
-        .objects
-        .iter()
-        .flat_map(|objects| &objects.pod_disruption_budgets);
-    let Some(budget) = budgets
-        .into_iter()
-        .find(|b| b.name == name.name && b.namespace == name.namespace)
-    else {
+    let mut budgets = facts.beside(document).pod_disruption_budgets.iter();
+    let Some(budget) = budgets.find(|b| b.name == name.name && b.namespace == name.namespace) else {
         return;
     };
     let context = Context::new(&document.file, document.title(), facts.problems);
     let at = root.get("spec");
+    // Of several versions of a Deployment the one that the budget meets.
     let deployments = facts.objects.iter().flat_map(|objects| &objects.deployments);
-    let selected: Vec<&Deployment> = deployments
+    let names: BTreeSet<ObjectName> = deployments.map(Deployment::name).collect();
+    let selected: Vec<&Deployment> = names
+        .iter()
+        .filter_map(|name| facts.deployment_met(document, name))
         .filter(|deployment| selects(budget, deployment))
         .collect();
     let replicas = |own: &&Deployment| scaled_to(facts, &own.name()).unwrap_or(own.object.replicas);

@@ -205,7 +205,9 @@ fn objects(
             .copied()
             .filter(|document| document.file == *path)
             .collect();
-        (path.clone(), convert(&documents, &objects, problems))
+        let mut own = convert(&documents, &objects, problems);
+        own.file.clone_from(path);
+        (path.clone(), own)
     };
     let applied = known.map(of_file).collect();
     (objects, applied)

@@ -324,10 +324,15 @@ impl Line {
         let passed = (here - step.usual).max(0.0);
         self.usual = here - passed;
         if passed > 0.0 {
+            // Those that were here were sent before; where some come they are as many as are here, and as old.
+            let (sent, at) = match came.requests > 0.0 {
+                true => (came.sent, step.middle()),
+                false => ((step.from, step.from), step.from),
+            };
             done.push(Done {
                 requests: passed,
-                sent: came.sent,
-                at: step.middle() + step.response,
+                sent,
+                at: at + step.response,
             });
         }
         passed

@@ -29,6 +29,8 @@ pub(super) struct Server {
     listed: bool,
     cpu: PodCpu,
     pub(super) line: Line,
+    /// How long requests took here where nobody waits, seconds, when the proxies sent here last.
+    response: f64,
 }
 
 /// A step of time.
@@ -92,11 +94,13 @@ impl Flow {
             return;
         }
         let before = std::mem::take(&mut self.servers).into_iter();
-        let mut lines: BTreeMap<PodId, Line> = before.map(|server| (server.pod, server.line)).collect();
+        let mut lines: BTreeMap<PodId, (Line, f64)> = before
+            .map(|server| (server.pod, (server.line, server.response)))
+            .collect();
         let is_server = |(_, pod): &(&PodId, &Pod)| pod.role == Role::Server;
         for (&id, pod) in self.pods.iter().filter(is_server) {
             let line = lines.remove(&id);
-            let busy = line.as_ref().is_some_and(|line| line.held() > 0.0);
+            let busy = line.as_ref().is_some_and(|(line, _)| line.held() > 0.0);
             let Ok(place) = self.site_nodes.binary_search(&pod.node) else {
                 continue;
             };
@@ -104,10 +108,10 @@ impl Flow {
                 continue;
             }
             let group = self.plant.of_site[place];
-            let line = line.unwrap_or_else(|| {
+            let (line, response) = line.unwrap_or_else(|| {
                 let alone = self.plant.pod_most(group, pod.cpu, f64::INFINITY);
                 let order = self.order(alone.min(self.plant.room(group, 0.0)));
-                Line::new(order, &self.sizes)
+                (Line::new(order, &self.sizes), 0.0)
             });
             self.servers.push(Server {
                 pod: id,
@@ -115,6 +119,7 @@ impl Flow {
                 listed: pod.place.is_some(),
                 cpu: pod.cpu,
                 line,
+                response,
             });
         }
         self.servers.sort_by_key(|server| server.place);
@@ -263,6 +268,11 @@ impl Flow {
         physics::divide(less(room, beside * listed), &mut claims);
         let (mut as_usual, mut done) = (0.0, Vec::new());
         for (server, claim) in servers.iter_mut().zip(claims) {
+            if server.listed {
+                server.response = response;
+            }
+            // Of a server that nobody sends to any more the present state says nothing: it ends what it has as before.
+            let response = server.response;
             let came = if server.listed { came } else { Came::default() };
             let step = Step {
                 from,
@@ -277,7 +287,7 @@ impl Flow {
             self.charge(server, group, worked);
             for some in done.drain(..) {
                 let age = some.age();
-                if age - response >= LATE.max(LATE_SHARE * response) {
+                if !server.listed || age - response >= LATE.max(LATE_SHARE * response) {
                     self.served_late(some.requests, from, age.min(span.patience.longest()));
                     continue;
                 }

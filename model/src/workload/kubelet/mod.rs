@@ -10,6 +10,9 @@
 
 mod images;
 mod probe;
+mod sidecar;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -128,6 +131,8 @@ pub enum Input {
     Running(PodId),
     /// Alarm: the kubelet reports the pod Ready.
     Ready(PodId),
+    /// Alarm: the regular containers have ended; sidecars go on.
+    Exited(PodId),
     /// Alarm: the containers have ended.
     Stopped(PodId),
     /// Alarm: nothing is left of the pod.
@@ -145,6 +150,8 @@ pub enum Output {
     PodRunning(PodId, Instant),
     /// The pod is Ready.
     PodReady(PodId),
+    /// The regular containers have ended, and with them the application; sidecars go on.
+    AppExited(PodId),
     /// The containers have ended: a terminal phase, and the node's resources are free.
     PodStopped(PodId),
     /// The pod object can go.
@@ -236,6 +243,9 @@ impl Component for Kubelets {
             Input::Start(pod) if self.is_due(now, pod) => self.start(now, pod, view, out),
             Input::Running(pod) if self.is_due(now, pod) => self.running(now, pod, view, out),
             Input::Ready(pod) if self.is_due(now, pod) => out.emit(Output::PodReady(pod)),
+            Input::Exited(pod) if self.pods.get(pod).is_some_and(|state| state.stopping) => {
+                out.emit(Output::AppExited(pod));
+            }
             Input::Stopped(pod) if self.is_stopping(now, pod) => self.stopped(now, pod, out),
             Input::Removed(pod) => self.removed(pod, out),
             Input::Devices(node) if self.nodes.contains_key(&node) => out.emit(Output::DevicesReported(node)),
@@ -244,6 +254,7 @@ impl Component for Kubelets {
             | Input::Start(_)
             | Input::Running(_)
             | Input::Ready(_)
+            | Input::Exited(_)
             | Input::Stopped(_)
             | Input::Devices(_) => {}
         }
@@ -439,7 +450,10 @@ impl Kubelets {
         self.arm_pull(node, out);
     }
 
-    /// Starts the containers and works out when the kubelet will report Running and Ready.
+    /// Starts the containers and works out when the kubelet will report Running and Ready. Each sidecar has to have
+    /// started before the next container does, and its readiness is part of the pod's (kubernetes 1.35
+    /// pkg/kubelet/kuberuntime/kuberuntime_container.go `computeInitContainerActions`, pkg/kubelet/status/generate.go
+    /// `GenerateContainersReadyCondition`). A sidecar is not the application: it answers as soon as it runs.
     fn start(&mut self, now: Instant, pod: PodId, view: View<'_>, out: &mut Out) {
         let Some(object) = view.api.pods.get(pod) else {
             return;
@@ -453,23 +467,39 @@ impl Kubelets {
         out.emit(Output::ImagesThere(pod, state.pulling));
         let config = &self.config;
         let spec = object.spec();
-        let mut started = now;
-        for _ in spec.init_containers.iter().chain(&spec.containers) {
-            started += config.container_start.sample_duration(&mut state.stream);
-        }
-        let startup = lifecycle(view, object).startup.sample_duration(&mut state.stream);
-        let observed = started + config.relist.mul_f64(state.stream.random::<f64>());
-        let start = Start {
-            started,
-            observed,
-            answers: started + startup,
+        let mut start = Start {
+            started: now,
+            observed: now,
+            answers: now,
             worker: state.accepted,
             kubelet_age: state.accepted.since(node.up),
             restarts_ticker: config.restarts_probe_ticker,
         };
-        let ready = |container| probe::ready_at(container, start, &mut state.stream);
-        let all_ready = spec.containers.iter().map(ready).max().unwrap_or(observed);
-        state.ready = all_ready + config.status_latency;
+        let mut all_ready = now;
+        let mut ready = |container, start: Start, stream: &mut Stream| {
+            let observed = probe::started_at(container, start, stream);
+            all_ready = all_ready.max(probe::ready_at(container, Start { observed, ..start }, stream));
+            observed
+        };
+        for container in &spec.init_containers {
+            start.started += config.container_start.sample_duration(&mut state.stream);
+            if container.restartable {
+                // The next container waits until the kubelet sees that this one has started.
+                start.observed = start.started + config.relist.mul_f64(state.stream.random::<f64>());
+                start.answers = start.started;
+                start.started = ready(container, start, &mut state.stream);
+            }
+        }
+        for _ in &spec.containers {
+            start.started += config.container_start.sample_duration(&mut state.stream);
+        }
+        let startup = lifecycle(view, object).startup.sample_duration(&mut state.stream);
+        let observed = start.started + config.relist.mul_f64(state.stream.random::<f64>());
+        (start.observed, start.answers) = (observed, start.started + startup);
+        for container in &spec.containers {
+            ready(container, start, &mut state.stream);
+        }
+        state.ready = all_ready.max(observed) + config.status_latency;
         state.listens = start.answers;
         state.due = observed + config.status_latency;
         out.wake_at(state.due, Input::Running(pod));
@@ -508,22 +538,28 @@ impl Kubelets {
         if state.stopping {
             return state.hurry(now, pod, deletion, out);
         }
-        let sleeps = object
-            .spec()
-            .containers
-            .iter()
-            .map(|container| container.pre_stop_sleep);
+        let spec = object.spec();
+        let grace = deletion.grace;
+        let sleeps = spec.containers.iter().map(|container| container.pre_stop_sleep);
         let pre_stop = sleeps.max().filter(|_| state.running).unwrap_or_default();
         // A preStop that uses the grace up still leaves two seconds between SIGTERM and SIGKILL.
-        let pre_stop = pre_stop.min(deletion.grace);
-        let left = (deletion.grace - pre_stop).max(LEAST_GRACE);
+        let pre_stop = pre_stop.min(grace);
+        let left = (grace - pre_stop).max(LEAST_GRACE);
         let shutdown = match &lifecycle(view, object).shutdown {
             _ if !state.running => Duration::ZERO,
             Some(exit) => exit.sample_duration(&mut state.stream).min(left),
             None => left,
         };
         state.stopping = true;
-        state.due = now + pre_stop + shutdown;
+        let exit = pre_stop + shutdown;
+        let end = match state.running {
+            true => sidecar::last_end(&spec.init_containers, exit, grace),
+            false => exit,
+        };
+        state.due = now + end;
+        if end > exit {
+            out.wake_at(now + exit, Input::Exited(pod));
+        }
         out.wake_at(state.due, Input::Stopped(pod));
     }
 

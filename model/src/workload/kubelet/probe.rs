@@ -24,16 +24,20 @@ pub(super) struct Start {
     pub(super) restarts_ticker: bool,
 }
 
-/// When the container is reported Ready: at once without a probe, else at the first attempts that count and
-/// succeed (kubernetes 1.35 pkg/kubelet/prober/worker.go `run`, `doProbe`).
-pub(super) fn ready_at(container: &Container, start: Start, stream: &mut Stream) -> Instant {
-    let mut from = start;
-    if let Some(probe) = &container.startup_probe {
-        from.observed = passes_at(probe, from, stream);
+/// When the container counts as started: when it is observed, or when its startup probe has succeeded.
+pub(super) fn started_at(container: &Container, start: Start, stream: &mut Stream) -> Instant {
+    match &container.startup_probe {
+        Some(probe) => passes_at(probe, start, stream),
+        None => start.observed,
     }
+}
+
+/// When a container that counts as started at `start.observed` is reported Ready: at once without a probe, else at the
+/// first attempts that count and succeed (kubernetes 1.35 pkg/kubelet/prober/worker.go `run`, `doProbe`).
+pub(super) fn ready_at(container: &Container, start: Start, stream: &mut Stream) -> Instant {
     match &container.readiness_probe {
-        Some(probe) => passes_at(probe, from, stream),
-        None => from.observed,
+        Some(probe) => passes_at(probe, start, stream),
+        None => start.observed,
     }
 }
 

@@ -1,6 +1,7 @@
 //! ScaledObjects.
 
 use super::{SCALED_OBJECT, SCENARIO, codes, codes_of_spec, report, told};
+use crate::document::Severity;
 
 /// A change that makes a rule speak, and one like it that does not.
 #[test]
@@ -76,10 +77,15 @@ fn rules_about_scaled_objects() {
         &[".triggers[0].metricType='Value'"],
         &[".triggers[0].metricType='AverageValue'"],
     );
+    let p95 = query(
+        "histogram_quantile(0.95, sum by (le) (rate(traefik_service_request_duration_seconds_bucket[2m])))",
+    );
+    let value = ".triggers[0].metricType='Value'";
+    check("K010", &[&p95], &[&p95, value]);
+    check("K010", &[value], &[&p95, value]);
     // Beside a formula nobody reads what the triggers say of their metrics.
     let formula = ".advanced.scalingModifiers={formula='rps',target='2'}";
     let named = ".triggers[0].name='rps'";
-    let value = ".triggers[0].metricType='Value'";
     check(
         "K010",
         &[value, named, formula, "stack.keda=2.11"],
@@ -135,6 +141,18 @@ fn rules_about_scaled_objects() {
             "max_over_time(sum(rate(traefik_service_requests_total[2m]))[5m:1m])",
         )],
     );
+    check(
+        "K011",
+        &[&query("kube_pod_status_ready{namespace=\"shop\"}")],
+        &[&query("count(kube_pod_status_ready{namespace=\"shop\"})")],
+    );
+    check(
+        "K011",
+        &[&query("rate(container_cpu_usage_seconds_total[5m])")],
+        &[&query("sum(rate(container_cpu_usage_seconds_total[5m]))")],
+    );
+    let up = query("sum(up{job=\"kubernetes-nodes\"})");
+    assert!(!codes_of_spec(SCALED_OBJECT, "ScaledObject/web", &[&up]).contains("K013"));
     let arrivals = query("sum(rate(traefik_entrypoint_requests_total{entrypoint=\"web\"}[2m]))");
     check("K012", &[from_zero], &[from_zero, &arrivals]);
     check(
@@ -150,6 +168,23 @@ fn rules_about_scaled_objects() {
             "sum(rate(traefik_service_requests_total{service=~\"shop-.*\"}[2m]))",
         )],
     );
+    for (label, exists) in [
+        ("job=\"kubernetes-pods\"", true),
+        ("job=\"traefik\"", false),
+        ("entrypoint=\"web\"", true),
+        ("entrypoint=\"websecure\"", false),
+        ("method=\"POST\"", false),
+        ("namespace=\"shop\"", true),
+        ("namespace=\"traefik\"", false),
+        ("code=~\"5..\"", true),
+        ("code=\"2xx\"", false),
+    ] {
+        let own = query(&format!(
+            "sum(rate(traefik_entrypoint_requests_total{{{label}}}[2m]))"
+        ));
+        let set = format!("ScaledObject/web: spec{own}");
+        assert_eq!(!codes(SCALED_OBJECT, &[&set]).contains("K013"), exists, "{label}");
+    }
     for (label, exists) in [
         ("exported_service", false),
         ("pod", true),
@@ -199,6 +234,33 @@ fn rules_about_scaled_objects() {
         "P001",
         &[&short],
         &[&short, "timing.prometheus.scrape_interval=15s"],
+    );
+    let own_job = "timing.prometheus.job.kubernetes-nodes-cadvisor.scrape_interval=15s";
+    let cadvisor = query("sum(rate(container_cpu_usage_seconds_total[30s]))");
+    check("P001", &[&cadvisor], &[&cadvisor, own_job]);
+    let greatest = query("max(max_over_time(traefik_entrypoint_open_connections[1m]))");
+    let traefik = "stack.traefik=2.11";
+    check(
+        "P001",
+        &[&greatest.replace("1m", "50s"), traefik],
+        &[&greatest, traefik],
+    );
+    let memory = query("sum(container_memory_working_set_bytes)");
+    check("W005", &[&memory], &[&memory, "service.memory.idle=64Mi"]);
+    let partly = "ScaledObject/web: metadata.annotations[autoscaling.keda.sh/paused-scale-in]='true'";
+    check("K008", &[partly, "stack.keda=2.17"], &[partly]);
+    let port = |port: u16| {
+        format!("Deployment/traefik: spec.template.metadata.annotations[prometheus.io/port]='{port}'")
+    };
+    let ports = "Deployment/traefik: spec.template.spec.containers[0].ports=[{containerPort=9100},{containerPort=8000}]";
+    check("P002", &[&port(9101), ports], &[&port(9100), ports]);
+    let args = "Deployment/traefik: spec.template.spec.containers[0].args=['--entryPoints.metrics.address=:9101/tcp']";
+    check("P002", &[&port(9100), ports, args], &[&port(9101), ports, args]);
+    let path = "Deployment/traefik: spec.template.metadata.annotations[prometheus.io/path]";
+    check(
+        "P002",
+        &[&format!("{path}='/stats'")],
+        &[&format!("{path}='/metrics'")],
     );
     check("H001", &[".advanced={}"], &[]);
     check(
@@ -250,6 +312,56 @@ fn rules_about_scaled_objects() {
     );
     check("W007", &["stack.karpenter=1.15"], &["stack.karpenter=1.14.7"]);
     check("S002", &["warm_up=30s"], &[]);
+}
+
+#[test]
+fn what_keda_refuses_or_cannot_read_is_an_error() {
+    let check = |sets: &[&str], part: &str| {
+        let report = report(SCENARIO, SCALED_OBJECT, sets);
+        let errors = report
+            .problems
+            .iter()
+            .filter(|own| own.severity == Severity::Error);
+        let told: Vec<String> = errors.map(ToString::to_string).collect();
+        match part {
+            "" => assert!(told.is_empty(), "{sets:?} {told:?}"),
+            part => assert!(told.len() == 1 && told[0].contains(part), "{sets:?} {told:?}"),
+        }
+    };
+    let cron = |start: &str, replicas: &str| {
+        format!(
+            "ScaledObject/web: spec.triggers[1]={{type='cron',metadata={{timezone='UTC',start='{start}',end='0 18 * * *',\
+             desiredReplicas='{replicas}'}}}}"
+        )
+    };
+    check(&[&cron("0 8 * * *", "5")], "");
+    check(&[&cron("0 8 * * *", "0")], "refuses desiredReplicas 0");
+    check(&[&cron("0 8 * * *", "0"), "stack.keda=2.15"], "");
+    check(&[&cron("0 8 * * *", "2.5")], "expected a whole number");
+    check(&[&cron("@daily", "5")], "no descriptor");
+    check(&[&cron("0 18 * * *", "5")], "start and end are the same");
+    let paused = |text: &str| {
+        format!("ScaledObject/web: metadata.annotations[autoscaling.keda.sh/paused-replicas]='{text}'")
+    };
+    check(&[&paused("3")], "");
+    check(&[&paused("three")], "expected a number of replicas");
+    let idle = "ScaledObject/web: spec.idleReplicaCount=0";
+    check(&[idle, "ScaledObject/web: spec.minReplicaCount=0"], "");
+    let unset = SCALED_OBJECT.replace("  minReplicaCount: 2\n", "");
+    let refused = super::report(SCENARIO, &unset, &[idle]);
+    assert!(refused.has_errors(), "a minimum that is left out is 0: {refused}");
+    let name = |length: usize| {
+        let name = "a".repeat(length);
+        format!("ScaledObject/web: spec.advanced.horizontalPodAutoscalerConfig.name='{name}'")
+    };
+    check(&[&name(63)], "");
+    check(&[&name(64)], "the name of the HPA has 64 characters");
+    // keda-hpa- and 55 more.
+    let long = SCALED_OBJECT.replace(
+        "{name: web, namespace",
+        &format!("{{name: {}, namespace", "b".repeat(55)),
+    );
+    assert!(super::report(SCENARIO, &long, &[]).has_errors());
 }
 
 #[test]

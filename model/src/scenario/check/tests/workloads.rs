@@ -22,6 +22,62 @@ fn rules_about_hpas_and_workloads() {
         &["Deployment/web: spec.template.spec.containers[0].resources={}"],
         &[],
     );
+    let sidecar = |extra: &str| {
+        format!(
+            "Deployment/web: spec.template.spec.initContainers=[{{name='log',image='log:1',restartPolicy='Always'{extra}}}]"
+        )
+    };
+    check(
+        "H003",
+        &[&sidecar("")],
+        &[&sidecar(",resources={requests={cpu='10m'}}")],
+    );
+    let bare = "Deployment/web: spec.template.spec.containers[0].resources={}";
+    let of_pod = "Deployment/web: spec.template.spec.resources={requests={cpu='1'}}";
+    check("H003", &[bare, of_pod, "stack.kubernetes=1.33"], &[bare, of_pod]);
+    let container = |name: &str| {
+        format!(
+            "HorizontalPodAutoscaler/web: spec.metrics=[{{type='ContainerResource',containerResource={{name='cpu',\
+             container='{name}',target={{type='Utilization',averageUtilization=50}}}}}}]"
+        )
+    };
+    check("H007", &[&container("wbe")], &[&container("web")]);
+    // A pod requests half a CPU and may use one: at most 200 %.
+    let target = |target: u32| {
+        format!("HorizontalPodAutoscaler/web: spec.metrics[0].resource.target.averageUtilization={target}")
+    };
+    check("H008", &[&target(250)], &[&target(150)]);
+    check(
+        "H008",
+        &[&target(190)],
+        &[
+            &target(250),
+            "Deployment/web: spec.template.spec.containers[0].resources={requests={cpu='500m'}}",
+        ],
+    );
+    let probe = |kind: &str, failures: u32| {
+        format!(
+            "Deployment/web: spec.template.spec.containers[0].{kind}={{tcpSocket={{port=80}},periodSeconds=5,\
+             failureThreshold={failures}}}"
+        )
+    };
+    let slow = "application.\"shop/web\".startup=60.0";
+    check(
+        "S006",
+        &[&probe("startupProbe", 3), slow],
+        &[&probe("startupProbe", 3)],
+    );
+    check(
+        "S006",
+        &[&probe("livenessProbe", 3), slow],
+        &[&probe("livenessProbe", 30), slow],
+    );
+    check(
+        "S006",
+        &[&probe("livenessProbe", 3), slow],
+        &[&probe("livenessProbe", 3), &probe("startupProbe", 30), slow],
+    );
+    check("W001", &[&probe("livenessProbe", 3)], &[]);
     check(
         "H005",
         &[

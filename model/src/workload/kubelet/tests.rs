@@ -1,0 +1,131 @@
+//! One pod on one node, from its binding to its end.
+
+use std::sync::Arc;
+
+use sim::{Action, Agenda};
+
+use super::*;
+use crate::api::{Container, HttpProbe};
+use crate::karpenter::fixture::{World, template};
+
+/// What the API server hears of a pod that is deleted at second 300, and in which second.
+fn life(edit: impl FnOnce(&mut crate::api::PodSpec)) -> Vec<(u64, Output)> {
+    let mut world = World::new(&[4]);
+    let claim = world.add_node(4, "spot");
+    let node = world.node_of(claim);
+    let mut template = template(100, "web");
+    template.spec.termination_grace = Duration::from_secs(30);
+    edit(&mut template.spec);
+    let pod = world.add_pod_like(Some(claim), Arc::new(template), Owner::None);
+    let config = Config {
+        sandbox: Distribution::Constant(1.0),
+        container_start: Distribution::Constant(0.1),
+        ..Config::default()
+    };
+    let mut kubelets = Kubelets::new(config, Streams::new(1));
+    let mut agenda = Agenda::new();
+    for input in [Input::NodeUp(node), Input::NetworkReady(node)] {
+        agenda.now_at(input);
+    }
+    // The kubelet is older than any period of a probe.
+    agenda.at(Instant::from_secs(100), Input::Bound(pod));
+    agenda.at(Instant::from_secs(300), Input::Deleted(pod));
+    let mut heard = Vec::new();
+    while let Some((now, input)) = agenda.pop() {
+        if let Input::Deleted(_) = input {
+            let at = Deletion {
+                at: now,
+                grace: Duration::from_secs(30),
+            };
+            world.api.pods.get_mut(pod).unwrap().deletion = Some(at);
+        }
+        let mut out = Outbox::new();
+        let lifecycles = Lifecycles::default();
+        let view = View {
+            api: &world.api,
+            lifecycles: &lifecycles,
+        };
+        kubelets.handle(now, input, view, &mut out);
+        for action in out.drain() {
+            match action {
+                Action::WakeAt(at, input) => agenda.at(at, input),
+                Action::Emit(Output::ImagePresent(..)) => {}
+                Action::Emit(output) => heard.push((now.as_secs(), output)),
+            }
+        }
+    }
+    heard
+}
+
+fn second(heard: &[(u64, Output)], is: impl Fn(&Output) -> bool) -> u64 {
+    heard.iter().find(|(_, output)| is(output)).unwrap().0
+}
+
+fn sidecar() -> Container {
+    Container {
+        name: "proxy".to_owned(),
+        restartable: true,
+        ..Container::default()
+    }
+}
+
+fn slow_probe() -> Option<HttpProbe> {
+    Some(HttpProbe {
+        initial_delay: Duration::from_secs(60),
+        period: Duration::from_secs(5),
+        timeout: Duration::from_secs(1),
+        success_threshold: 1,
+        failure_threshold: 3,
+    })
+}
+
+#[test]
+fn a_sidecar_that_is_not_ready_keeps_its_pod_unready() {
+    let heard = life(|spec| {
+        let readiness_probe = slow_probe();
+        spec.init_containers = vec![Container {
+            readiness_probe,
+            ..sidecar()
+        }];
+    });
+    let running = second(&heard, |output| matches!(output, Output::PodRunning(..)));
+    let ready = second(&heard, |output| matches!(output, Output::PodReady(_)));
+    assert!(running < 115, "running at {running}");
+    assert!((160..175).contains(&ready), "ready at {ready}");
+}
+
+#[test]
+fn the_next_container_waits_for_a_sidecars_startup_probe() {
+    let heard = life(|spec| {
+        let startup_probe = slow_probe();
+        spec.init_containers = vec![Container {
+            startup_probe,
+            ..sidecar()
+        }];
+    });
+    let running = second(&heard, |output| matches!(output, Output::PodRunning(..)));
+    assert!((160..175).contains(&running), "running at {running}");
+}
+
+#[test]
+fn a_sidecar_outlasts_the_application() {
+    let heard = life(|spec| {
+        spec.init_containers = vec![Container {
+            pre_stop_sleep: Duration::from_secs(20),
+            ..sidecar()
+        }];
+    });
+    let exited = second(&heard, |output| matches!(output, Output::AppExited(_)));
+    let stopped = second(&heard, |output| matches!(output, Output::PodStopped(_)));
+    assert_eq!((exited, stopped), (300, 320));
+    let heard = life(|_| {});
+    assert!(
+        !heard
+            .iter()
+            .any(|(_, output)| matches!(output, Output::AppExited(_)))
+    );
+    assert_eq!(
+        second(&heard, |output| matches!(output, Output::PodStopped(_))),
+        300
+    );
+}
