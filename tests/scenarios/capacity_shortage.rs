@@ -95,7 +95,7 @@ fn the_way_to_capacity_ends_with_the_last_pod_and_says_what_was_waited_for() {
         );
         within(
             "seconds for the load to show",
-            way.rate_window.as_secs_f64(),
+            (way.rate_window + way.tolerance).as_secs_f64(),
             60.0..=600.0,
         );
         assert!(way.pod_start > std::time::Duration::ZERO, "seed {seed}: {way:?}");

@@ -124,8 +124,7 @@ pub struct TimeToCapacity {
     /// The end of that time, from the first sync on that found the metric above its target and held all the same, since it
     /// was within the tolerance.
     pub tolerance: Duration,
-    /// From that reading to the poll of KEDA's that took it: where the HPA is served what polls keep
-    /// (`useCachedMetrics`), and where the poll itself raises the size, as from zero. Zero where the HPA's question makes
+    /// From that reading to the poll of KEDA's that took it: where the HPA is served cached metrics, which polls keep, and where the poll itself raises the size, as from zero. Zero where the HPA's question makes
     /// KEDA ask anew.
     pub keda_poll: Duration,
     /// From there to the raise: the HPA's next sync, and what its stabilization and policies held back.
