@@ -26,6 +26,7 @@ impl Cluster<'_> {
                 } else {
                     self.hear_kubelets(now, kubelet::Input::Bound(pod));
                 }
+                self.hear_controllers(now, controllers::Input::Bound(pod));
                 self.pod_changed(now, pod);
             }
             Notice::PodUnschedulable(pod) => self.pod_changed(now, pod),

@@ -8,7 +8,9 @@ mod burstable;
 mod capacity;
 mod gpu;
 mod hpa;
+mod machines;
 mod node_pool;
+mod placement;
 mod queries;
 mod scaled_object;
 #[cfg(test)]

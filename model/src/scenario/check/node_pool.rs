@@ -31,6 +31,7 @@ pub(super) fn check(facts: &Facts<'_>, document: &Document, root: &Cursor<'_>) {
     rules.consolidation();
     rules.limits();
     rules.capacity_types();
+    super::machines::check(facts, &rules.context, &rules.at, pool);
     super::burstable::check_pool(facts, &rules.context, &rules.at, pool);
 }
 
