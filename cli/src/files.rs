@@ -63,10 +63,7 @@ pub(crate) fn read_readable(dir: &Path) -> Result<(Files, Vec<Diagnostic>), Fail
         }
         Ok(sources)
     };
-    let (manifests, traces) = (
-        all("manifests", &MANIFESTS)?,
-        all("traces", &["csv"])?,
-    );
+    let (manifests, traces) = (all("manifests", &MANIFESTS)?, all("traces", &["csv"])?);
     let files = Files {
         scenario: source(Path::new(SCENARIO), read_text(&toml)?),
         manifests,
@@ -149,7 +146,8 @@ pub(crate) fn read_text(path: &Path) -> Result<String, Failure> {
 
 /// The same of a file that a scenario has: opening a pipe would wait for somebody who writes, perhaps for ever.
 fn text_of_file(path: &Path) -> Result<String, Unreadable> {
-    let metadata = fs::metadata(path).map_err(|error| Unreadable::new(format!("cannot be read: {error}"), ""))?;
+    let metadata =
+        fs::metadata(path).map_err(|error| Unreadable::new(format!("cannot be read: {error}"), ""))?;
     if !metadata.is_file() && !metadata.is_dir() {
         return Err(Unreadable::new(
             "cannot be read: it is no regular file",
@@ -167,9 +165,16 @@ pub(crate) fn passed_over(dir: &Path) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     for path in entries.flatten().map(|entry| entry.path()) {
         let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or("");
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let name = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
         let (message, hint) = if path.is_dir() {
-            ("a directory in manifests/ is not read", "move its files up: subdirectories are passed over")
+            (
+                "a directory in manifests/ is not read",
+                "move its files up: subdirectories are passed over",
+            )
         } else if MANIFESTS.contains(&ending) || name.starts_with('.') || ending.eq_ignore_ascii_case("md") {
             continue;
         } else {

@@ -92,11 +92,15 @@ fn contradictions(args: &CatalogArgs) -> Result<(), Failure> {
     }
     if let Some(most) = args.max_vcpus.filter(|most| *most < args.min_vcpus) {
         let least = args.min_vcpus;
-        return Err(Failure::new(format!("--min-vcpus {least} is above --max-vcpus {most}")));
+        return Err(Failure::new(format!(
+            "--min-vcpus {least} is above --max-vcpus {most}"
+        )));
     }
     if let Some(most) = args.max_memory.filter(|most| *most < args.min_memory) {
         let least = args.min_memory;
-        return Err(Failure::new(format!("--min-memory {least} is above --max-memory {most}")));
+        return Err(Failure::new(format!(
+            "--min-memory {least} is above --max-memory {most}"
+        )));
     }
     Ok(())
 }

@@ -102,7 +102,8 @@ pub fn regions() -> impl Iterator<Item = &'static str> {
 
 /// The names of the regions in which the data has instance types.
 pub fn stocked_regions() -> impl Iterator<Item = &'static str> {
-    let stocked = |name: &&str| load(name).is_some_and(|own| own.rows.iter().any(|row| !row.zones.is_empty()));
+    let stocked =
+        |name: &&str| load(name).is_some_and(|own| own.rows.iter().any(|row| !row.zones.is_empty()));
     regions().filter(stocked)
 }
 

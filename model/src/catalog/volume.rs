@@ -171,10 +171,14 @@ impl Volume {
             }
             (Some(own), Some(range)) if !range.contains(&own) => {
                 let range = format!("{} to {}", range.start(), range.end());
-                found.push((Setting::Iops, format!("EC2 makes {name} volumes with {range} iops")));
+                found.push((
+                    Setting::Iops,
+                    format!("EC2 makes {name} volumes with {range} iops"),
+                ));
             }
             (Some(own), Some(_)) if i64::from(own) > iops_per_gib * gib.max(1) => {
-                let message = format!("EC2 gives a {name} volume at most {iops_per_gib} iops a GiB, and it has {gib}");
+                let message =
+                    format!("EC2 gives a {name} volume at most {iops_per_gib} iops a GiB, and it has {gib}");
                 found.push((Setting::Iops, message));
             }
             _ => {}
@@ -332,22 +336,37 @@ mod tests {
                 throughput,
                 ..Volume::gp3(Bytes::from_gib(gib))
             };
-            volume.refusals().into_iter().map(|(setting, _)| setting).collect::<Vec<_>>()
+            volume
+                .refusals()
+                .into_iter()
+                .map(|(setting, _)| setting)
+                .collect::<Vec<_>>()
         };
         use VolumeType::{Gp2, Gp3, Io1, Io2, St1, Standard};
         assert_eq!(refused(Gp3, 20, None, None), []);
         assert_eq!(refused(Gp3, 20, Some(10_000), Some(1_000)), []);
         assert_eq!(refused(Gp3, 20, Some(10_001), None), [Setting::Iops], "500 a GiB");
         assert_eq!(refused(Gp3, 20, Some(2_999), None), [Setting::Iops]);
-        assert_eq!(refused(Gp3, 20, None, Some(751)), [Setting::Throughput], "a quarter of 3,000");
-        assert_eq!(refused(Gp3, 100, Some(16_000), Some(2_001)), [Setting::Throughput]);
+        assert_eq!(
+            refused(Gp3, 20, None, Some(751)),
+            [Setting::Throughput],
+            "a quarter of 3,000"
+        );
+        assert_eq!(
+            refused(Gp3, 100, Some(16_000), Some(2_001)),
+            [Setting::Throughput]
+        );
         assert_eq!(refused(Gp2, 20, Some(3_000), None), [Setting::Iops]);
         assert_eq!(refused(Gp2, 20, None, Some(125)), [Setting::Throughput]);
         assert_eq!(refused(Io1, 20, None, None), [Setting::Iops]);
         assert_eq!(refused(Io1, 20, Some(1_001), None), [Setting::Iops]);
         assert_eq!(refused(Io2, 20, Some(20_000), None), []);
         assert_eq!(refused(Io2, 3, Some(100), None), [Setting::Size]);
-        assert_eq!(refused(St1, 125, None, None), [Setting::Type], "nothing boots from it");
+        assert_eq!(
+            refused(St1, 125, None, None),
+            [Setting::Type],
+            "nothing boots from it"
+        );
         assert_eq!(refused(Standard, 2_000, None, None), [Setting::Size]);
     }
 }

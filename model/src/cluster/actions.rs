@@ -226,7 +226,10 @@ impl Cluster<'_> {
             let wanted = victim.instance_type.as_ref();
             matches!(instance.state, ec2::State::Running)
                 && wanted.is_none_or(|wanted| wanted.matches(instance.spec.name))
-                && victim.zone.as_ref().is_none_or(|wanted| **wanted == *instance.zone)
+                && victim
+                    .zone
+                    .as_ref()
+                    .is_none_or(|wanted| **wanted == *instance.zone)
                 && victim
                     .capacity_type
                     .is_none_or(|wanted| wanted == instance.capacity_type)

@@ -231,7 +231,12 @@ impl Cluster<'_> {
             return;
         };
         let has = |taint: &Taint| taint.key == key;
-        if self.api.nodes.get(node).is_some_and(|node| node.taints.iter().any(has)) {
+        if self
+            .api
+            .nodes
+            .get(node)
+            .is_some_and(|node| node.taints.iter().any(has))
+        {
             self.change_node(node, |node| node.taints.retain(|taint| taint.key != key));
         }
     }

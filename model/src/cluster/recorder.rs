@@ -144,7 +144,9 @@ impl Recorder {
     /// Keeps an action that could not be carried out.
     pub(super) fn failed(&mut self, now: Instant, label: String, reason: String) {
         let at = self.shift(now);
-        self.record.failed_actions.push(FailedAction { at, label, reason });
+        self.record
+            .failed_actions
+            .push(FailedAction { at, label, reason });
     }
 
     /// An event is over.

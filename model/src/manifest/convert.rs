@@ -187,7 +187,11 @@ fn report_default_classes(documents: &[&Document], before: &Objects, problems: &
         }
         match first.as_ref().filter(|first| **first != document.name) {
             Some(first) => {
-                at.error("E004", format!("{first} is the default PriorityClass already"), "one can be");
+                at.error(
+                    "E004",
+                    format!("{first} is the default PriorityClass already"),
+                    "one can be",
+                );
             }
             None => first = Some(document.name.clone()),
         }

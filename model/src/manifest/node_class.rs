@@ -6,8 +6,8 @@ use super::Reading;
 use super::pod_fields::{METADATA, TOP};
 use crate::catalog::kubelet::{AmiFamily, Eviction, Kubelet, Reserved, Threshold};
 use crate::catalog::volume::{Setting, Volume, VolumeType};
-use crate::document::{Cursor, closest};
 use crate::document::fields::{Field, ignored, noted, quiet, refused, simulated, table};
+use crate::document::{Cursor, closest};
 use crate::karpenter::provider::NodeClass;
 use crate::quantity::{Bytes, MilliCpu};
 
@@ -82,7 +82,10 @@ const COMMON: &[Field] = &[
 /// The table of `karpenter.k8s.aws/v1`.
 pub(super) const V1: &[Field] = &[
     table("", COMMON),
-    noted("spec.amiSelectorTerms[].alias", "its family; terms that change find another image"),
+    noted(
+        "spec.amiSelectorTerms[].alias",
+        "its family; terms that change find another image",
+    ),
     quiet("spec.amiSelectorTerms[].ssmParameter", "the family says enough"),
     table("spec.kubelet", KUBELET),
     ignored(
@@ -276,8 +279,11 @@ pub(super) fn kubelet(at: &Cursor<'_>) -> Kubelet {
         percent("imageGCLowThresholdPercent"),
     );
     if let Some((high, low)) = high.zip(low).filter(|(high, low)| high <= low) {
-        at.get("imageGCHighThresholdPercent")
-            .error("E004", format!("{high} is not above imageGCLowThresholdPercent, {low}"), "");
+        at.get("imageGCHighThresholdPercent").error(
+            "E004",
+            format!("{high} is not above imageGCLowThresholdPercent, {low}"),
+            "",
+        );
     }
     Kubelet {
         max_pods: count("maxPods", 0),
@@ -386,7 +392,11 @@ fn threshold(at: &Cursor<'_>) -> Option<Threshold> {
 fn volumes(at: &Cursor<'_>) -> Vec<Volume> {
     let volumes: Vec<Volume> = at.items().iter().map(volume).collect();
     if volumes.iter().filter(|volume| volume.root).count() > 1 {
-        at.error("E004", "two volumes with rootVolume: true", "a machine has one root volume");
+        at.error(
+            "E004",
+            "two volumes with rootVolume: true",
+            "a machine has one root volume",
+        );
     }
     volumes
 }

@@ -339,7 +339,11 @@ fn check_taint_words(key: &Cursor<'_>, value: &Cursor<'_>) {
     for (own, word) in [(key, "key"), (value, "value")] {
         let text = own.value().and_then(|value| value.text()).unwrap_or_default();
         if !text.is_empty() && !super::selector::is_label_key(text) {
-            own.error("E004", format!("{text:?} is no taint's {word}"), super::selector::LABEL_WORD);
+            own.error(
+                "E004",
+                format!("{text:?} is no taint's {word}"),
+                super::selector::LABEL_WORD,
+            );
         }
     }
 }
@@ -364,7 +368,11 @@ fn toleration(at: &Cursor<'_>) -> Option<Toleration> {
     let seconds_at = at.get("tolerationSeconds");
     if seconds_at.is_given() && effect != Some(TaintEffect::NoExecute) {
         // kubernetes 1.35 pkg/apis/core/validation/validation.go `ValidateTolerations`
-        seconds_at.error("E004", "tolerationSeconds goes only with the effect NoExecute", "");
+        seconds_at.error(
+            "E004",
+            "tolerationSeconds goes only with the effect NoExecute",
+            "",
+        );
     }
     Some(Toleration {
         key: key.to_owned(),

@@ -51,7 +51,11 @@ pub(crate) fn read_priority_class(reading: &Reading<'_>) -> PriorityClass {
     // kubernetes 1.35 pkg/apis/scheduling/validation/validation.go `ValidatePriorityClass`
     if reading.name.starts_with("system-") && own.is_none() {
         let name = root.at("metadata.name");
-        name.error("E004", "names that begin with system- are reserved", "choose another name");
+        name.error(
+            "E004",
+            "names that begin with system- are reserved",
+            "choose another name",
+        );
     }
     let highest = own.map_or(HIGHEST, |class| i64::from(class.value));
     let value = root.get("value").required().int(-2_147_483_648..=highest);

@@ -418,5 +418,8 @@ const ACTION: &[Field] = &[
     ),
     noted("shortage.zone", "in this zone"),
     noted("shortage.capacity_type", "spot or on-demand"),
-    noted("for", "stop, shortage: until it is over, more than nothing; for ever if absent"),
+    noted(
+        "for",
+        "stop, shortage: until it is over, more than nothing; for ever if absent",
+    ),
 ];

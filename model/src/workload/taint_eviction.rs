@@ -27,7 +27,10 @@ pub enum Stay {
 #[must_use]
 pub fn stay(spec: &PodSpec, taints: &[Taint]) -> Stay {
     let mut shortest: Option<i64> = None;
-    for taint in taints.iter().filter(|taint| taint.effect == TaintEffect::NoExecute) {
+    for taint in taints
+        .iter()
+        .filter(|taint| taint.effect == TaintEffect::NoExecute)
+    {
         let Some(used) = spec.tolerations.iter().find(|own| own.tolerates(taint)) else {
             return Stay::No;
         };
@@ -70,11 +73,19 @@ mod tests {
         let of = |tolerations: &[(&str, Option<i64>)]| stay(&tolerating(tolerations), &both);
         let seconds = |seconds| Stay::For(Duration::from_secs(seconds));
         assert_eq!(of(&[("a", None)]), Stay::No, "b is not tolerated");
-        assert_eq!(of(&[("a", None), ("b", None)]), Stay::Forever, "c keeps only new pods away");
+        assert_eq!(
+            of(&[("a", None), ("b", None)]),
+            Stay::Forever,
+            "c keeps only new pods away"
+        );
         assert_eq!(of(&[("a", Some(60)), ("b", None)]), seconds(60));
         assert_eq!(of(&[("a", Some(60)), ("b", Some(30))]), seconds(30));
         assert_eq!(of(&[("a", Some(0)), ("b", None)]), Stay::No);
-        assert_eq!(of(&[("a", Some(60)), ("a", Some(5)), ("b", None)]), seconds(60), "the first one counts");
+        assert_eq!(
+            of(&[("a", Some(60)), ("a", Some(5)), ("b", None)]),
+            seconds(60),
+            "the first one counts"
+        );
         assert_eq!(stay(&tolerating(&[]), &both[2..]), Stay::Forever);
     }
 }

@@ -232,14 +232,22 @@ fn a_pod_leaves_a_tainted_node_when_its_toleration_is_over() {
     let (written, alarms) = hear(&mut controllers, 5, Input::Bound(pod), &world.api);
     assert_eq!((written, alarms), (vec![], vec![(65, Input::Evict(pod))]));
     let (written, _) = hear(&mut controllers, 5, Input::Bound(stranger), &world.api);
-    assert_eq!(written, [Output::EvictPod(stranger)], "it does not tolerate the taint");
+    assert_eq!(
+        written,
+        [Output::EvictPod(stranger)],
+        "it does not tolerate the taint"
+    );
     // Another look at the node prolongs nothing.
     let (written, alarms) = hear(&mut controllers, 30, Input::Node(node), &world.api);
     assert_eq!((written, alarms), (vec![Output::EvictPod(stranger)], vec![]));
     let (written, _) = hear(&mut controllers, 65, Input::Evict(pod), &world.api);
     assert_eq!(written, [Output::EvictPod(pod)]);
     // Without the taint nothing is due any more.
-    let late = world.add_pod_like(None, world.api.pods.get(pod).unwrap().template.clone(), Owner::None);
+    let late = world.add_pod_like(
+        None,
+        world.api.pods.get(pod).unwrap().template.clone(),
+        Owner::None,
+    );
     world.api.bind_pod(late, node);
     hear(&mut controllers, 70, Input::Bound(late), &world.api);
     world.api.nodes.get_mut(node).unwrap().taints.clear();

@@ -20,7 +20,10 @@ const LEFT_OUT: [&str; 6] = [
 
 /// The text of all that is hashed.
 pub(super) fn hashed(spec: &Cursor<'_>, family: AmiFamily, v1: bool) -> String {
-    let mut parts = vec![format!("{family:?}"), metadata_options(&spec.get("metadataOptions"), v1)];
+    let mut parts = vec![
+        format!("{family:?}"),
+        metadata_options(&spec.get("metadataOptions"), v1),
+    ];
     for (key, at) in spec.entries() {
         if LEFT_OUT.contains(&key) || key == "metadataOptions" {
             continue;

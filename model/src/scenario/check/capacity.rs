@@ -186,7 +186,9 @@ pub(super) fn pools_for<'f>(facts: &'f Facts<'_>, spec: &PodSpec) -> Vec<&'f Nod
 /// Why a pod does not run on the nodes of a NodePool, whatever it asks for; `None` if it may.
 pub(super) fn refusal(pool: &NodePool, spec: &PodSpec) -> Option<String> {
     let mut taints = pool.taints.iter();
-    if let Some(taint) = taints.find(|taint| taint.effect != TaintEffect::PreferNoSchedule && !spec.tolerates(taint)) {
+    if let Some(taint) =
+        taints.find(|taint| taint.effect != TaintEffect::PreferNoSchedule && !spec.tolerates(taint))
+    {
         return Some(format!("it does not tolerate the taint {}", taint.key));
     }
     let wanted = pool.template_requirements();
@@ -198,7 +200,9 @@ pub(super) fn refusal(pool: &NodePool, spec: &PodSpec) -> Option<String> {
         wanted.compatible(&alone).is_err()
     };
     let (key, _) = keys.find(hinders)?;
-    Some(format!("it selects by {key}, and the nodes do not have what it asks for"))
+    Some(format!(
+        "it selects by {key}, and the nodes do not have what it asks for"
+    ))
 }
 
 /// How many machines of node groups a pod fits on.
@@ -214,9 +218,13 @@ pub(super) fn group_capacity(facts: &Facts<'_>, spec: &PodSpec) -> (i64, i64) {
     let requests = spec.requests();
     let groups = facts.scenario.node_groups.iter();
     let fitting = groups.filter(|group| fits(facts, group, spec, &requests));
-    let specs = fitting.filter_map(|group| Some((i64::from(group.size), catalog::find(&group.instance_type)?)));
+    let specs =
+        fitting.filter_map(|group| Some((i64::from(group.size), catalog::find(&group.instance_type)?)));
     specs.fold((0, 0), |(cpu, memory), (size, spec)| {
-        (cpu + size * i64::from(spec.vcpus) * 1000, memory + size * spec.memory.0)
+        (
+            cpu + size * i64::from(spec.vcpus) * 1000,
+            memory + size * spec.memory.0,
+        )
     })
 }
 

@@ -36,7 +36,10 @@ fn startup_taints(facts: &Facts<'_>, context: &Context<'_>, at: &Cursor<'_>, poo
         }
         let why = hindrances.into_iter().flatten().next();
         let why = why.unwrap_or_else(|| "no DaemonSet of the scenario does".to_owned());
-        let message = format!("nobody takes the startup taint {} away, so that no pod starts: {why}", taint.key);
+        let message = format!(
+            "nobody takes the startup taint {} away, so that no pod starts: {why}",
+            taint.key
+        );
         let hint = format!(
             "name the agent in the scenario: [application.\"NAMESPACE/NAME\"] startup_taint = \"{}\"",
             taint.key
@@ -61,10 +64,10 @@ fn hindrance(facts: &Facts<'_>, pool: &NodePool, name: &ObjectName) -> Option<St
 
 /// Machines of both architectures, where nobody has asked for either.
 fn architectures(facts: &Facts<'_>, context: &Context<'_>, at: &Cursor<'_>, pool: &NodePool) {
-    if pool.requirements.get(ARCH).is_some() {
+    let wanted = pool.template_requirements();
+    if wanted.get(ARCH).is_some() {
         return;
     }
-    let wanted = pool.template_requirements();
     let types = capacity::launchable(facts, &pool.name, &wanted);
     let (mut amd64, mut arm64) = (0, 0);
     for spec in types.filter_map(|own| catalog::find(&own.name)) {
@@ -79,6 +82,12 @@ fn architectures(facts: &Facts<'_>, context: &Context<'_>, at: &Cursor<'_>, pool
             "{amd64} types of x86 and {arm64} of Graviton may be launched, the cheapest first: images must be made for both"
         );
         let hint = "a requirement on kubernetes.io/arch In [amd64] keeps Graviton out";
-        advise(context, "N016", &at.at("template.spec.requirements"), message, hint);
+        advise(
+            context,
+            "N016",
+            &at.at("template.spec.requirements"),
+            message,
+            hint,
+        );
     }
 }

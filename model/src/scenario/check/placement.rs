@@ -29,7 +29,10 @@ pub(super) fn keeps_apart(own: &Deployment, topology: &str) -> bool {
     template.spec.affinity.anti_required.iter().any(|term| {
         let selector = term.selector.as_ref();
         let itself = selector.is_some_and(|selector| selector.matches(&template.labels));
-        itself && term.topology_key == topology && term.namespaces.is_empty() && term.namespace_selector.is_none()
+        itself
+            && term.topology_key == topology
+            && term.namespaces.is_empty()
+            && term.namespace_selector.is_none()
     })
 }
 
@@ -38,7 +41,8 @@ fn unknown_topology(context: &Context<'_>, at: &Cursor<'_>, facts: &Facts<'_>, o
     let constraints = own.object.template.spec.topology_spread.iter();
     for (constraint, at) in constraints.zip(at.get("topologySpreadConstraints").items()) {
         let key = constraint.topology_key.as_str();
-        let of_cloud = key == HOSTNAME || is_well_known(normalized(key)) || key.starts_with("eks.amazonaws.com/");
+        let of_cloud =
+            key == HOSTNAME || is_well_known(normalized(key)) || key.starts_with("eks.amazonaws.com/");
         let groups = &facts.scenario.node_groups;
         let pools = facts.objects.iter().flat_map(|objects| &objects.node_pools);
         let of_pools = |key| {
@@ -48,7 +52,8 @@ fn unknown_topology(context: &Context<'_>, at: &Cursor<'_>, facts: &Facts<'_>, o
         let known = of_cloud || groups.iter().any(|group| group.labels.contains_key(key)) || of_pools(key);
         if constraint.when_unsatisfiable == WhenUnsatisfiable::DoNotSchedule && !known {
             let message = format!("no pod is ever scheduled: no node has the label {key}");
-            let hint = "give it to the nodes, or spread over topology.kubernetes.io/zone or kubernetes.io/hostname";
+            let hint =
+                "give it to the nodes, or spread over topology.kubernetes.io/zone or kubernetes.io/hostname";
             advise(context, "N018", &at, message, hint);
         }
     }
@@ -81,6 +86,12 @@ fn limits(context: &Context<'_>, at: &Cursor<'_>, facts: &Facts<'_>, own: &Deplo
             "up to {most} replicas, and the limits of {} leave room for {room} at most",
             names.join(", ")
         );
-        advise(context, "N019", at, message, "raise spec.limits, or lower the greatest number of replicas");
+        advise(
+            context,
+            "N019",
+            at,
+            message,
+            "raise spec.limits, or lower the greatest number of replicas",
+        );
     }
 }

@@ -5,8 +5,8 @@ use crate::api::{Budget, IntOrPercent, PodDisruptionBudget};
 use crate::document::{Context, Cursor, go_duration};
 use crate::karpenter::Profile;
 use crate::karpenter::labels::{DO_NOT_DISRUPT, HOSTNAME};
-use crate::manifest::Document;
 use crate::keda::spec::DEFAULT_MAX_REPLICAS;
+use crate::manifest::Document;
 use crate::scenario::{Act, ObjectName};
 
 pub(super) fn name_of(document: &Document) -> ObjectName {

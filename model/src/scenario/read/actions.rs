@@ -81,7 +81,9 @@ impl Read<'_> {
         let when = when_at.instant(self.epoch);
         if when.is_some_and(|when| when >= self.end) {
             let message = match is_of_the_next_day(&when_at, self.epoch) {
-                Some(start) => format!("before the run's start at {start} UTC, and so of the next day: it never happens"),
+                Some(start) => {
+                    format!("before the run's start at {start} UTC, and so of the next day: it never happens")
+                }
                 None => "this is after the end of the run: it never happens".to_owned(),
             };
             when_at.warn("W004", message, "");
@@ -182,7 +184,11 @@ impl Read<'_> {
         }
         let time = lasting.duration();
         if time.is_some_and(|time| time.is_zero()) {
-            lasting.error("E004", format!("{verb} would be over as it begins"), "such as for = \"5m\"; without it, for ever");
+            lasting.error(
+                "E004",
+                format!("{verb} would be over as it begins"),
+                "such as for = \"5m\"; without it, for ever",
+            );
         }
         time.filter(|time| !time.is_zero())
     }

@@ -37,7 +37,11 @@ pub(super) fn catalog(at: &Cursor<'_>) -> Option<Catalog> {
     match Catalog::new(region, date) {
         Ok(catalog) if catalog.entries().is_empty() => {
             let message = format!("the catalog has no instance types of {region}");
-            region_at.error("E009", message, "a region of the same kind of prices has to stand in for it");
+            region_at.error(
+                "E009",
+                message,
+                "a region of the same kind of prices has to stand in for it",
+            );
             None
         }
         Ok(mut catalog) => {
@@ -157,7 +161,11 @@ pub(super) fn report_twins(at: &Cursor<'_>) {
         let name = group.get("name");
         let text = name.value().and_then(|value| value.text());
         if let Some(text) = text.filter(|text| !seen.insert((*text).to_owned())) {
-            name.error("E010", format!("two node groups are called {text:?}"), "give one another name");
+            name.error(
+                "E010",
+                format!("two node groups are called {text:?}"),
+                "give one another name",
+            );
         }
     }
 }
