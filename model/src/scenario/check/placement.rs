@@ -13,7 +13,10 @@ pub(super) fn check(context: &Context<'_>, root: &Cursor<'_>, facts: &Facts<'_>,
     };
     let at = root.at("spec.template.spec");
     let most = workload::at_most(facts, name);
-    let zones = facts.scenario.zones.len();
+    let zones = match facts.scenario.zones.len() {
+        0 => facts.scenario.catalog.zones().len(),
+        own => own,
+    };
     if keeps_apart(own, ZONE) && most > i32::try_from(zones).unwrap_or(i32::MAX) {
         let message = format!("one pod in each zone: of up to {most} replicas only {zones} ever run");
         let hint = "spread them over zones with topologySpreadConstraints, or prefer rather than require";
