@@ -4,7 +4,7 @@
 //! while (tolerationSeconds), when the shortest of these times is over; any other stays. The time counts from when the
 //! pod was bound, or from when the taint came, and a later change of the node does not prolong it. Deletion is an
 //! ordinary one, with the pod's grace period, and asks no PodDisruptionBudget
-//! (kubernetes 1.35 pkg/controller/tainteviction/taint_eviction.go; until 1.28
+//! (kubernetes 1.35 pkg/controller/tainteviction/taint_eviction.go; kubernetes 1.28
 //! pkg/controller/nodelifecycle/scheduler/taint_manager.go, by the same rules).
 
 use std::time::Duration;
@@ -22,8 +22,10 @@ pub enum Stay {
     No,
 }
 
-/// How long a pod may stay (`processPodOnNode`, `getMinTolerationTime`; staging/src/k8s.io/component-helpers
-/// /scheduling/corev1/helpers.go `GetMatchingTolerations`: the first toleration that covers a taint counts).
+/// How long a pod may stay
+/// (kubernetes 1.35 pkg/controller/tainteviction/taint_eviction.go `processPodOnNode`, `getMinTolerationTime`). Of the
+/// tolerations that cover a taint the first one counts
+/// (kubernetes 1.35 pkg/apis/core/v1/helper/helpers.go `GetMatchingTolerations`).
 #[must_use]
 pub fn stay(spec: &PodSpec, taints: &[Taint]) -> Stay {
     let mut shortest: Option<i64> = None;
