@@ -379,8 +379,8 @@ pub(crate) struct CatalogArgs {
     /// Only types offered in this zone
     #[arg(long, value_name = "ZONE")]
     pub(crate) zone: Option<String>,
-    /// Only these categories: c, m, g
-    #[arg(long, value_name = "LETTERS")]
+    /// Only these categories: c,m,g
+    #[arg(long, value_name = "LETTERS", value_delimiter = ',')]
     pub(crate) category: Vec<String>,
     /// Only generations from this on
     #[arg(long, value_name = "N", default_value_t = 0)]

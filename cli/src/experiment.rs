@@ -19,13 +19,20 @@ use crate::args::Fidelity;
 use crate::export::summary::{About, Summary, summarize};
 use crate::export::table::Table;
 use crate::failure::Failure;
-use crate::files::{read_scenario, read_text};
+use crate::files::{passed_over, read_scenario, read_text};
 use crate::talk;
 
 /// A scenario that can run, and what there is to say about it.
 pub(crate) fn load(dir: &Path, sets: &[String]) -> Result<(Scenario, Report), Failure> {
     let files = read_scenario(dir)?;
-    scenario::load(&files, sets).map_err(|report| Failure::reported(report, &dir.display().to_string()))
+    let with_passed_over = |report: Report| Report::new([passed_over(dir), report.problems].concat());
+    match scenario::load(&files, sets) {
+        Ok((scenario, report)) => Ok((scenario, with_passed_over(report))),
+        Err(report) => Err(Failure::reported(
+            with_passed_over(report),
+            &dir.display().to_string(),
+        )),
+    }
 }
 
 /// The scenario of a recording, with the overrides of its run; one that is named is taken as it is.

@@ -12,6 +12,9 @@ use crate::failure::Failure;
 /// be another.
 const LARGEST: u64 = 64 << 20;
 
+/// How the names of manifests end, as kubectl has it.
+const MANIFESTS: [&str; 3] = ["yaml", "yml", "json"];
+
 /// What makes a directory a scenario.
 const SCENARIO: &str = "scenario.toml";
 
@@ -53,17 +56,14 @@ pub(crate) fn read_readable(dir: &Path) -> Result<(Files, Vec<Diagnostic>), Fail
     let mut all = |sub, endings: &[&str]| -> Result<Vec<Source>, Failure> {
         let mut sources = Vec::new();
         for path in listed(dir, sub, endings)? {
-            match text_of(&dir.join(&path)) {
+            match text_of_file(&dir.join(&path)) {
                 Ok(text) => sources.push(source(&path, text)),
                 Err(problem) => unreadable.push(problem.of(&path)),
             }
         }
         Ok(sources)
     };
-    let (manifests, traces) = (
-        all("manifests", &["yaml", "yml", "json"])?,
-        all("traces", &["csv"])?,
-    );
+    let (manifests, traces) = (all("manifests", &MANIFESTS)?, all("traces", &["csv"])?);
     let files = Files {
         scenario: source(Path::new(SCENARIO), read_text(&toml)?),
         manifests,
@@ -142,6 +142,59 @@ pub(crate) fn read_text(path: &Path) -> Result<String, Failure> {
             hint => failure.hint(hint),
         }
     })
+}
+
+/// The same of a file that a scenario has: opening a pipe would wait for somebody who writes, perhaps for ever.
+fn text_of_file(path: &Path) -> Result<String, Unreadable> {
+    let metadata =
+        fs::metadata(path).map_err(|error| Unreadable::new(format!("cannot be read: {error}"), ""))?;
+    if !metadata.is_file() && !metadata.is_dir() {
+        return Err(Unreadable::new(
+            "cannot be read: it is no regular file",
+            "a pipe, socket or device may never end: write what it has into a file",
+        ));
+    }
+    text_of(path)
+}
+
+/// What lies in manifests/ and is not read: `kubectl apply -f manifests` passes it over too.
+pub(crate) fn passed_over(dir: &Path) -> Vec<Diagnostic> {
+    let Ok(entries) = fs::read_dir(dir.join("manifests")) else {
+        return Vec::new();
+    };
+    let mut found = Vec::new();
+    for path in entries.flatten().map(|entry| entry.path()) {
+        let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or("");
+        let name = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        let (message, hint) = if path.is_dir() {
+            (
+                "a directory in manifests/ is not read",
+                "move its files up: subdirectories are passed over",
+            )
+        } else if MANIFESTS.contains(&ending) || name.starts_with('.') || ending.eq_ignore_ascii_case("md") {
+            continue;
+        } else {
+            (
+                "a file in manifests/ is not read: its name does not end in .yaml, .yml or .json",
+                "rename it, or move it elsewhere",
+            )
+        };
+        found.push(Diagnostic {
+            severity: Severity::Warning,
+            code: "W009",
+            file: format!("manifests/{name}"),
+            line: 0,
+            column: 0,
+            field: String::new(),
+            message: message.to_owned(),
+            hint: hint.to_owned(),
+        });
+    }
+    found
 }
 
 fn text_of(path: &Path) -> Result<String, Unreadable> {

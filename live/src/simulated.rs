@@ -527,7 +527,7 @@ impl Watcher for Recorder {
             Notice::NodeGone(id) => self.gone(now, "Node", format!("{id:?}")),
             Notice::ClaimChanged(id) => self.claim(now, id, seen),
             Notice::Deployment(id) => self.deployment(now, id, seen),
-            Notice::ReplicaSet(_) | Notice::Routes => {}
+            Notice::ReplicaSet(_) | Notice::Routes | Notice::Policies => {}
             Notice::DaemonSet(id) => self.daemon_set(now, id, seen),
             Notice::Hpa(id) => self.hpa(now, id, seen),
             Notice::ScaledObject(id) => self.scaled_object(now, id, seen),

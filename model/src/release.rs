@@ -50,9 +50,11 @@ pub struct NotARelease(pub String);
 impl FromStr for Release {
     type Err = NotARelease;
 
-    /// `1.2.3`, `v1.2.3` or `1.2`, whose patch counts as 0.
+    /// `1.2.3`, `v1.2.3` or `1.2`, whose patch counts as 0; and what a node of EKS says of itself,
+    /// `v1.35.2-eks-f69f56f`, which is Kubernetes 1.35.2.
     fn from_str(text: &str) -> Result<Self, NotARelease> {
-        let mut parts = text.strip_prefix('v').unwrap_or(text).split('.');
+        let own = text.split_once("-eks-").map_or(text, |(own, _)| own);
+        let mut parts = own.strip_prefix('v').unwrap_or(own).split('.');
         let mut next = || parts.next().map(str::parse::<u16>);
         match (next(), next(), next().unwrap_or(Ok(0)), parts.next()) {
             (Some(Ok(major)), Some(Ok(minor)), Ok(patch), None) => Ok(Release::new(major, minor, patch)),
@@ -65,6 +67,7 @@ impl FromStr for Release {
 fn a_patch_may_be_left_out_and_nothing_else() {
     assert_eq!("v2.53.3".parse(), Ok(Release::new(2, 53, 3)));
     assert_eq!("1.14".parse(), Ok(Release::new(1, 14, 0)));
+    assert_eq!("v1.35.2-eks-f69f56f".parse(), Ok(Release::new(1, 35, 2)));
     for wrong in [
         "",
         "1",

@@ -244,3 +244,63 @@ fn a_manifest_in_json() {
         ],
     );
 }
+
+/// Opening a pipe would wait for a writer for ever.
+#[cfg(unix)]
+#[test]
+fn a_pipe_among_the_manifests() {
+    let spoil = |dir: &Path| {
+        let pipe = dir.join("manifests/more.yaml");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+        assert!(made.expect("mkfifo runs").success());
+    };
+    check("pipe", spoil, &["manifests/more.yaml", "no regular file"]);
+}
+
+#[test]
+fn what_is_not_read_is_told() {
+    let scenario = copied_scenario("passed-over", "scale-to-zero");
+    let manifests = scenario.join("manifests");
+    fs::create_dir(manifests.join("sub")).unwrap();
+    for name in ["more.YAML", "notes.txt", "README.md", ".hidden"] {
+        fs::write(manifests.join(name), "kind: Nonsense").unwrap();
+    }
+    let said = scaletwin(&["check", path(&scenario)]);
+    assert_eq!(said.status, 0, "{}", said.stderr);
+    let told: Vec<&str> = said.stdout.lines().filter(|line| line.contains("W009")).collect();
+    assert_eq!(told.len(), 3, "{told:?}");
+    for name in ["manifests/sub", "manifests/more.YAML", "manifests/notes.txt"] {
+        assert!(told.iter().any(|line| line.contains(name)), "{name}: {told:?}");
+    }
+}
+
+#[test]
+fn bounds_of_the_catalog_that_admit_nothing() {
+    for (arguments, expected) in [
+        (&["--limit", "0"][..], "--limit 0 lists nothing"),
+        (
+            &["--min-vcpus", "8", "--max-vcpus", "4"],
+            "--min-vcpus 8 is above --max-vcpus 4",
+        ),
+        (
+            &["--region", "us-gov-west-1"],
+            "has no instance types of us-gov-west-1",
+        ),
+    ] {
+        let said = scaletwin(&[&["catalog"], arguments].concat());
+        assert_eq!(said.status, 2, "{arguments:?}");
+        assert!(said.stderr.contains(expected), "{}", said.stderr);
+    }
+    let said = scaletwin(&["catalog", "m5.large", "m5.nonsense", "--as-of", "2099-01-01"]);
+    assert_eq!(said.status, 0, "{}", said.stderr);
+    assert!(said.stderr.contains("offers no m5.nonsense"), "{}", said.stderr);
+    assert!(
+        said.stderr.contains("2099-01-01: no list after"),
+        "{}",
+        said.stderr
+    );
+    let said = scaletwin(&["catalog", "--category", "g,p", "--limit", "1"]);
+    assert_eq!(said.status, 0, "{}", said.stderr);
+    let said = scaletwin(&["catalog", "--region", "us-west-9"]);
+    assert!(!said.stderr.contains("us-gov-west-1"), "{}", said.stderr);
+}

@@ -506,3 +506,174 @@ spec:
         [""; 0]
     );
 }
+
+/// What is said of the sample with another text in the place of one of its own.
+#[track_caller]
+fn refused(from: &str, to: &str, expected: &str) {
+    let said = said(&spoilt(from, to));
+    assert!(said.iter().any(|said| said.contains(expected)), "{to}: {said:?}");
+}
+
+const NODES: &str = "apiVersion: karpenter.sh/v1
+kind: NodePool
+metadata: {name: default}
+spec:
+  template:
+    spec:
+      nodeClassRef: {group: karpenter.k8s.aws, kind: EC2NodeClass, name: default}
+      taints: [{key: dedicated, value: web, effect: NoSchedule}]
+      requirements: [{key: kubernetes.io/arch, operator: In, values: [amd64]}]
+---
+apiVersion: karpenter.k8s.aws/v1
+kind: EC2NodeClass
+metadata: {name: default}
+spec:
+  amiSelectorTerms: [{alias: al2023@latest}]
+  role: node
+  subnetSelectorTerms: [{tags: {a: b}}]
+  securityGroupSelectorTerms: [{tags: {a: b}}]
+";
+
+#[test]
+fn actions_that_mean_nothing() {
+    let action = |text: &str| format!("[proxy]\ndeployment = \"shop/traefik\"\n[[action]]\n{text}\n");
+    let with_action = |text: &str, expected: &str| {
+        refused(
+            "[proxy]\ndeployment = \"shop/traefik\"\n",
+            &action(text),
+            expected,
+        );
+    };
+    with_action(
+        "at = \"1m\"\nstop = \"keda\"\nfor = \"0s\"",
+        "stop would be over as it begins",
+    );
+    with_action(
+        "at = \"40m\"\nstop = \"keda\"",
+        "this is after the end of the run",
+    );
+    let early = action("at = \"09:00:00\"\nstop = \"keda\"");
+    let files = files(
+        &SCENARIO
+            .replace("[proxy]\ndeployment = \"shop/traefik\"\n", &early)
+            .replace("duration", "epoch = 2026-01-02T10:00:00Z\nduration"),
+        &[("manifests/web.yaml", MANIFESTS)],
+    );
+    let told = said(&files);
+    assert!(
+        told[0].contains("before the run's start at 10:00:00 UTC"),
+        "{told:?}"
+    );
+    let twins = "nodes = 2\n[[node_group]]\nname = \"system\"\ninstance_type = \"m5.large\"\nnodes = 1\n";
+    refused("nodes = 2\n", twins, "two node groups are called \"system\"");
+}
+
+#[test]
+fn pods_that_the_api_server_or_the_model_refuses() {
+    let spec = |text: &str| format!("    spec:\n      {text}\n      containers:\n        - name: web");
+    let with_spec = |text: &str, expected: &str| {
+        refused(
+            "    spec:\n      containers:\n        - name: web",
+            &spec(text),
+            expected,
+        );
+    };
+    with_spec("nodeName: ip-10-0-0-1", "nodeName");
+    with_spec(
+        "tolerations: [{key: a, operator: Exists, tolerationSeconds: 5}]",
+        "tolerationSeconds goes only with the effect NoExecute",
+    );
+    with_spec(
+        "tolerations: [{key: \"a b\", operator: Exists}]",
+        "\"a b\" is no taint's key",
+    );
+    sound(&spoilt(
+        "    spec:\n      containers:\n        - name: web",
+        &spec("tolerations: [{key: a, operator: Exists, effect: NoExecute, tolerationSeconds: 5}]"),
+    ));
+    let class = |name: &str, more: &str| {
+        format!(
+            "apiVersion: scheduling.k8s.io/v1\nkind: PriorityClass\nmetadata: {{name: {name}}}\nvalue: 5\n{more}"
+        )
+    };
+    let two = class("a", "globalDefault: true\n---\n") + &class("b", "globalDefault: true\n");
+    let told = said(&with(&two));
+    assert!(
+        told[0].contains("a is the default PriorityClass already"),
+        "{told:?}"
+    );
+    let told = said(&with(&class("system-a", "")));
+    assert!(
+        told[0].contains("names that begin with system- are reserved"),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn node_pools_and_classes_that_are_refused() {
+    sound(&with(NODES));
+    let role = "  role: node\n";
+    let volume =
+        |ebs: &str| format!("{role}  blockDeviceMappings: [{{deviceName: /dev/xvda, ebs: {ebs}}}]\n");
+    sound(&with(&NODES.replace(
+        role,
+        &volume("{volumeSize: 100Gi, volumeType: gp3, iops: 16000, throughput: 1000}"),
+    )));
+    let kubelet = |kubelet: &str| format!("{role}  kubelet: {kubelet}\n");
+    let root = "{rootVolume: true, ebs: {volumeSize: 20Gi}}";
+    for (from, to, expected) in [
+        (
+            role,
+            volume("{volumeType: gp3}"),
+            "either volumeSize or snapshotID is needed",
+        ),
+        (
+            role,
+            volume("{volumeSize: 20Gi, volumeType: io2}"),
+            "EC2 makes no io2 volume without iops",
+        ),
+        (
+            role,
+            volume("{volumeSize: 20Gi, volumeType: gp2, iops: 3000}"),
+            "EC2 makes no gp2 volume with iops",
+        ),
+        (
+            role,
+            volume("{volumeSize: 20Gi, iops: 1000}"),
+            "EC2 makes gp3 volumes with 3000 to 80000 iops",
+        ),
+        (
+            role,
+            volume("{volumeSize: 20Gi, throughput: 800}"),
+            "0.25 MiB/s for each of its iops",
+        ),
+        (
+            role,
+            format!("{role}  blockDeviceMappings: [{root}, {root}]\n"),
+            "two volumes with rootVolume: true",
+        ),
+        (
+            role,
+            kubelet("{evictionHard: {mem.available: 5%}}"),
+            "unknown signal \"mem.available\"",
+        ),
+        (
+            role,
+            kubelet("{imageGCHighThresholdPercent: 50, imageGCLowThresholdPercent: 80}"),
+            "50 is not above imageGCLowThresholdPercent, 80",
+        ),
+        (
+            "key: dedicated",
+            "key: \"a b\"".to_owned(),
+            "\"a b\" is no taint's key",
+        ),
+        (
+            "values: [amd64]",
+            "values: [\"amd 64\"]".to_owned(),
+            "\"amd 64\" is no label's value",
+        ),
+    ] {
+        let told = said(&with(&NODES.replace(from, &to)));
+        assert!(told.iter().any(|told| told.contains(expected)), "{to}: {told:?}");
+    }
+}

@@ -45,7 +45,7 @@ metadata: {name: web, namespace: shop}
 spec: {rules: [{http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}]}}]}
 ";
 
-const POOL: &str = "apiVersion: karpenter.sh/v1
+pub(crate) const POOL: &str = "apiVersion: karpenter.sh/v1
 kind: NodePool
 metadata: {name: default}
 spec:
@@ -79,6 +79,11 @@ spec:
         threshold: '1'
         query: sum(rate(traefik_service_requests_total[3m]))
 ";
+
+/// The EC2NodeClass of its NodePool.
+pub(crate) fn node_class() -> &'static str {
+    POOL.split("---\n").last().expect("two documents")
+}
 
 /// A run of the small shop, with more of `scenario.toml` and more manifests, or others in the place of its own.
 pub(crate) fn run(more: &str, manifests: &[(&str, &str)]) -> Record {

@@ -231,6 +231,20 @@ fn what_an_action_does_not_find_is_said() {
     };
     assert_eq!(of("ActionTaken"), ["delete Deployment web"]);
     assert_eq!(of("ActionFailed"), ["scale web to 4", "interrupt capacity"]);
+    let marks: Vec<&str> = record.marks.iter().map(|(_, label)| label.as_str()).collect();
+    assert_eq!(marks, ["delete Deployment web"], "what did not happen is no mark");
+    let reasons: Vec<&str> = record
+        .failed_actions
+        .iter()
+        .map(|own| own.reason.as_str())
+        .collect();
+    assert_eq!(
+        reasons,
+        [
+            "there is no Deployment shop/web",
+            "no such machine of a NodePool runs"
+        ]
+    );
     let record = run(more, &[("manifests/scaled.yaml", SCALED)]);
     let late = |entry: &&LogEntry| entry.kind == "TargetScaled" || entry.object.starts_with("DeploymentId");
     assert_eq!(
@@ -238,4 +252,105 @@ fn what_an_action_does_not_find_is_said() {
         None,
         "KEDA scales nothing that is gone"
     );
+}
+
+const GUARDED: &str = "apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata: {name: web, namespace: shop}
+spec: {maxUnavailable: 0, selector: {matchLabels: {app: web}}}
+";
+
+// Found by an audit: the loop remembered for five minutes that it had found nothing.
+#[test]
+fn a_disruption_budget_that_is_deleted_lets_drift_go_on() {
+    let late = "[[action]]\nat = \"300s\"\napply = \"later/class.yaml\"\n\
+        [[action]]\nat = \"513s\"\ndelete = \"PodDisruptionBudget/shop/web\"\n";
+    let class = crate::regressions::node_class().replace("role: node", "role: other");
+    let more = "[[action]]\nat = \"60s\"\nscale = \"shop/web\"\nreplicas = 6\n".to_owned() + late;
+    let record = run(
+        &more,
+        &[("manifests/guard.yaml", GUARDED), ("later/class.yaml", &class)],
+    );
+    let drifted = told(&record, "Drifted")
+        .next()
+        .expect("the class has another role");
+    assert_eq!(text(drifted, "reason"), "NodeClass");
+    let started = told(&record, "DisruptionStarted")
+        .next()
+        .expect("nothing is in the way");
+    // Results count from the end of the warm-up.
+    let after = started.at.as_secs_f64() - (513.0 - 60.0);
+    assert!((0.0..=25.0).contains(&after), "{after} s after the budget went");
+}
+
+// Two replicas on a node group that tolerates nobody for longer than a minute: they go, and come again, for ever.
+#[test]
+fn a_toleration_ends_after_its_seconds() {
+    let tainted = "[[node_group]]\nname = \"hostile\"\ninstance_type = \"m5.large\"\nnodes = 1\n\
+        labels = { place = \"hostile\" }\ntaints = [\"hostile:NoExecute\"]\n";
+    let guest = "apiVersion: apps/v1
+kind: Deployment
+metadata: {name: guest, namespace: shop}
+spec:
+  replicas: 1
+  selector: {matchLabels: {app: guest}}
+  template:
+    metadata: {labels: {app: guest}}
+    spec:
+      nodeSelector: {place: hostile}
+      tolerations: [{key: hostile, operator: Exists, effect: NoExecute, tolerationSeconds: 60}]
+      containers: [{name: guest, image: \"guest:1\"}]
+";
+    let record = run(tainted, &[("manifests/guest.yaml", guest)]);
+    let evicted: Vec<f64> = told(&record, "TaintManagerEviction")
+        .map(|entry| entry.at.as_secs_f64())
+        .collect();
+    assert!(evicted.len() >= 10, "{evicted:?}");
+    // The next one is bound when it has been made anew: a few seconds later.
+    for pair in evicted.windows(2) {
+        assert!((60.0..=75.0).contains(&(pair[1] - pair[0])), "{evicted:?}");
+    }
+}
+
+#[test]
+fn a_startup_taint_goes_when_its_agent_is_ready() {
+    let agent = AGENT.replace(
+        "spec: {containers:",
+        "spec: {tolerations: [{operator: Exists}], containers:",
+    );
+    let pool = crate::regressions::POOL.replace(
+        "      requirements:",
+        "      startupTaints: [{key: agent/not-ready, effect: NoExecute}]\n      requirements:",
+    );
+    let served = |more: &str| {
+        let scaled = "[[action]]\nat = \"120s\"\nscale = \"shop/web\"\nreplicas = 6\n";
+        let manifests = [
+            ("manifests/agent.yaml", agent.as_str()),
+            ("manifests/pool.yaml", &pool),
+        ];
+        run(&format!("{more}{scaled}"), &manifests)
+            .curve("replicas_ready")
+            .last()
+    };
+    assert!(served("") < 6.0, "nobody takes the taint away");
+    assert_eq!(
+        served("[application.\"shop/agent\"]\nstartup = 20\nstartup_taint = \"agent/not-ready\"\n"),
+        6.0
+    );
+}
+
+#[test]
+fn interruptions_are_of_types_by_pattern() {
+    let more = "[[action]]\nat = \"120s\"\nscale = \"shop/web\"\nreplicas = 6\n\
+        [[action]]\nat = \"410s\"\ninterrupt = { instance_type = \"m*\" }\n\
+        [[action]]\nat = \"420s\"\nstop = \"keda\"\n\
+        [[action]]\nat = \"430s\"\nstop = \"keda\"\n";
+    let record = run(more, &[]);
+    assert_eq!(record.counts.interruptions, 1);
+    let failed: Vec<&str> = record
+        .failed_actions
+        .iter()
+        .map(|own| own.reason.as_str())
+        .collect();
+    assert_eq!(failed, ["it stands still already"]);
 }

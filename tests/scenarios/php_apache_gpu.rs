@@ -34,7 +34,7 @@ fn machines_with_gpus_join_for_forty_clients_and_leave_after_them() {
             .at
             .as_secs_f64()
             - less;
-        within("seconds to the scale-in", fell, 330.0..=480.0);
+        within("seconds to the scale-in", fell, 370.0..=450.0);
         within(
             "replicas at the end",
             run.record.curve("replicas_desired").last(),
@@ -54,6 +54,21 @@ fn pods_wait_for_gpus() {
             .first("replicas_ready", more, |n| n >= 50.0)
             .expect("new pods")
             - more;
+        let serve = |least: f64| {
+            let there = run.first("replicas_ready", more, |n| n >= least);
+            there.expect("new pods") - more
+        };
+        let first = serve(run.at("replicas_ready", more) + 1.0);
+        within(
+            "seconds from the clients to the first new pod",
+            first,
+            1.0..=430.0,
+        );
+        within(
+            "seconds from the clients to all hundred",
+            serve(100.0),
+            660.0..=960.0,
+        );
         within(
             "seconds from the clients to 50 pods that serve",
             half,

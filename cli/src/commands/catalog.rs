@@ -12,6 +12,7 @@ use crate::output::{print, print_json};
 use crate::talk;
 
 pub(crate) fn catalog(args: &CatalogArgs) -> Result<Answer, Failure> {
+    contradictions(args)?;
     let wrong_date = |date: &String| {
         Failure::new(format!(
             "expected a date such as 2023-12-28 after --as-of, found {date:?}"
@@ -25,11 +26,32 @@ pub(crate) fn catalog(args: &CatalogArgs) -> Result<Answer, Failure> {
     let catalog = Catalog::new(&args.region, as_of).map_err(|error| {
         Failure::new(error.to_string()).hint(format!(
             "regions: {}",
-            catalog::regions().collect::<Vec<_>>().join(", ")
+            catalog::stocked_regions().collect::<Vec<_>>().join(", ")
         ))
     })?;
+    if catalog.entries().is_empty() {
+        return Err(Failure::new(format!(
+            "the catalog has no instance types of {}",
+            args.region
+        )));
+    }
+    for name in &args.names {
+        let alone = Filter {
+            names: vec![name.clone()],
+            ..Filter::default()
+        };
+        if args.names.len() > 1 && catalog.list(&alone).is_empty() {
+            talk::say(&format!("{} offers no {name}", args.region));
+        }
+    }
     let mut listed = catalog.list(&filter(args));
     listed.truncate(args.limit.unwrap_or(usize::MAX));
+    if let Some(date) = args.as_of.as_deref().filter(|date| *date > Catalog::last_list()) {
+        talk::say(&format!(
+            "{date}: no list after that of {} is known, which stands in for it",
+            Catalog::last_list()
+        ));
+    }
     if let Some(date) = &args.as_of
         && date.as_str() < Catalog::first_list()
     {
@@ -61,6 +83,26 @@ pub(crate) fn catalog(args: &CatalogArgs) -> Result<Answer, Failure> {
     } else {
         Answer::Done
     })
+}
+
+/// Bounds that admit nothing.
+fn contradictions(args: &CatalogArgs) -> Result<(), Failure> {
+    if args.limit == Some(0) {
+        return Err(Failure::new("--limit 0 lists nothing").hint("leave it out to list all"));
+    }
+    if let Some(most) = args.max_vcpus.filter(|most| *most < args.min_vcpus) {
+        let least = args.min_vcpus;
+        return Err(Failure::new(format!(
+            "--min-vcpus {least} is above --max-vcpus {most}"
+        )));
+    }
+    if let Some(most) = args.max_memory.filter(|most| *most < args.min_memory) {
+        let least = args.min_memory;
+        return Err(Failure::new(format!(
+            "--min-memory {least} is above --max-memory {most}"
+        )));
+    }
+    Ok(())
 }
 
 fn filter(args: &CatalogArgs) -> Filter {

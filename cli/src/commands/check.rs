@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::Answer;
 use crate::args::{CheckArgs, Format};
 use crate::failure::{Colored, Failure};
-use crate::files::read_readable;
+use crate::files::{passed_over, read_readable};
 use crate::output::{print, print_json};
 
 pub(crate) fn check(args: &CheckArgs) -> Result<Answer, Failure> {
@@ -22,7 +22,7 @@ pub(crate) fn check(args: &CheckArgs) -> Result<Answer, Failure> {
                 Ok((_, report)) => (report, unreadable.is_empty()),
                 Err(report) => (report, false),
             };
-            let report = Report::new([unreadable, report.problems].concat());
+            let report = Report::new([unreadable, passed_over(dir), report.problems].concat());
             tell(&report, args.format)?;
             match runs {
                 true => Ok(Answer::Done),

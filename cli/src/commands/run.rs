@@ -75,6 +75,9 @@ pub(crate) fn run(args: &RunArgs) -> Result<Answer, Failure> {
     ];
     files.extend(figures.into_iter().flatten());
     let written = out.write(&files, stale)?;
+    for failed in &summary.failed_actions {
+        talk::say(&format!("an action was not carried out: {}", failed.text()));
+    }
     tell(&summary, &written, args.format)?;
     Ok(Answer::Done)
 }

@@ -67,6 +67,9 @@ pub(crate) struct Summary {
     pub(crate) time_to_capacity: Vec<StageSummary>,
     /// What the scenario did, and when; of several seeds, what the first saw.
     pub(crate) marks: Vec<Mark>,
+    /// Actions that could not be carried out, in whichever of the seeds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) failed_actions: Vec<FailedAction>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) bands: BTreeMap<String, (f64, f64)>,
 }
@@ -105,6 +108,21 @@ pub(crate) struct StageSummary {
 pub(crate) struct Mark {
     pub(crate) t_s: f64,
     pub(crate) label: String,
+}
+
+/// An action of the scenario that did not find what it is about.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct FailedAction {
+    pub(crate) t_s: f64,
+    pub(crate) label: String,
+    pub(crate) reason: String,
+}
+
+impl FailedAction {
+    /// In a line.
+    pub(crate) fn text(&self) -> String {
+        format!("{} at {}: {}", self.label, length(self.t_s), self.reason)
+    }
 }
 
 impl From<&TimeToCapacity> for StageSummary {
@@ -196,6 +214,15 @@ pub(crate) fn summarize(record: &Record, about: &About) -> Summary {
                 label: label.clone(),
             })
             .collect(),
+        failed_actions: record
+            .failed_actions
+            .iter()
+            .map(|failed| FailedAction {
+                t_s: failed.at.as_secs_f64(),
+                label: failed.label.clone(),
+                reason: failed.reason.clone(),
+            })
+            .collect(),
         bands: BTreeMap::new(),
     }
 }
@@ -216,8 +243,20 @@ impl Summary {
         }
         let values: Vec<Value> = runs
             .iter()
-            .map(|run| serde_json::to_value(run).expect("a summary has text keys"))
+            .map(|run| {
+                let run = Summary {
+                    failed_actions: Vec::new(),
+                    ..run.clone()
+                };
+                serde_json::to_value(run).expect("a summary has text keys")
+            })
             .collect();
+        let mut failed_actions: Vec<FailedAction> = Vec::new();
+        for failed in runs.iter().flat_map(|run| &run.failed_actions) {
+            if !failed_actions.contains(failed) {
+                failed_actions.push(failed.clone());
+            }
+        }
         let mut bands = BTreeMap::new();
         let value = median(&values.iter().collect::<Vec<_>>(), "", &mut bands);
         let merged: Summary = serde_json::from_value(value).expect("medians have the shape of their runs");
@@ -226,6 +265,7 @@ impl Summary {
             replications: runs.len() as u32,
             end_s: first.end_s,
             marks: first.marks.clone(),
+            failed_actions,
             bands,
             ..merged
         }
@@ -390,6 +430,9 @@ impl Summary {
         line("disruption", format!("{evictions}, {interruptions}, {refused}"));
         for stages in &self.time_to_capacity {
             line("time to capacity", self.stages(stages));
+        }
+        for failed in &self.failed_actions {
+            line("not done", failed.text());
         }
         text
     }

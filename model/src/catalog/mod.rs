@@ -21,7 +21,7 @@ use std::sync::Arc;
 use jiff::civil::Date;
 
 pub use filter::Filter;
-pub use region::{OnDemandSource, Zone, regions};
+pub use region::{OnDemandSource, Zone, regions, stocked_regions};
 pub use spec::{Accelerator, Arch, Gpu, InstanceSpec, find, gpu_models, label_value, types};
 
 use crate::quantity::Price;
@@ -208,6 +208,12 @@ impl Catalog {
     #[must_use]
     pub fn first_list() -> &'static str {
         region::FIRST_LIST
+    }
+
+    /// The day of the last one.
+    #[must_use]
+    pub fn last_list() -> &'static str {
+        region::OFFERED
     }
 
     /// The sources of all data.

@@ -14,7 +14,7 @@ const NEWER_SPOT_PRICES: &str = "2023-01-01";
 /// The first day on which types were listed at all: what has it may be older.
 pub(super) const FIRST_LIST: &str = "2022-06-16";
 /// The day of the offerings; what was offered then still is.
-const OFFERED: &str = "2026-08-01";
+pub(super) const OFFERED: &str = "2026-08-01";
 
 /// Where an on-demand price comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,6 +98,13 @@ pub(super) struct Row {
 /// The names of all regions.
 pub fn regions() -> impl Iterator<Item = &'static str> {
     FILES.iter().map(|(name, _)| *name)
+}
+
+/// The names of the regions in which the data has instance types.
+pub fn stocked_regions() -> impl Iterator<Item = &'static str> {
+    let stocked =
+        |name: &&str| load(name).is_some_and(|own| own.rows.iter().any(|row| !row.zones.is_empty()));
+    regions().filter(stocked)
 }
 
 /// A region's table, read at the first call.

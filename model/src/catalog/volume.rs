@@ -1,5 +1,7 @@
 //! EBS volumes and what they cost.
 
+use std::ops::RangeInclusive;
+
 use crate::quantity::{Bytes, Price};
 
 /// A month as EBS bills it: 30 days.
@@ -75,6 +77,134 @@ impl Volume {
             iops: None,
             throughput: None,
         }
+    }
+}
+
+/// A setting of a volume.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Setting {
+    /// ebs.volumeSize
+    Size,
+    /// ebs.volumeType
+    Type,
+    /// ebs.iops
+    Iops,
+    /// ebs.throughput
+    Throughput,
+}
+
+/// What EC2 takes of one kind of volume.
+struct Limits {
+    name: &'static str,
+    /// GiB.
+    size: RangeInclusive<i64>,
+    /// Operations a second that can be asked for.
+    iops: Option<RangeInclusive<u32>>,
+    /// At most so many of them a GiB.
+    iops_per_gib: i64,
+}
+
+impl VolumeType {
+    /// (AWS, Amazon EBS User Guide, "Amazon EBS volume types", with the limits of gp3 since September 2025; EC2 API
+    /// Reference, `EbsBlockDevice`)
+    const fn limits(self) -> Limits {
+        let (name, size, iops, iops_per_gib) = match self {
+            VolumeType::Gp2 => ("gp2", 1..=16_384, None, 0),
+            VolumeType::Gp3 => ("gp3", 1..=65_536, Some(3_000..=80_000), 500),
+            VolumeType::Io1 => ("io1", 4..=16_384, Some(100..=64_000), 50),
+            VolumeType::Io2 => ("io2", 4..=65_536, Some(100..=256_000), 1_000),
+            VolumeType::St1 => ("st1", 125..=16_384, None, 0),
+            VolumeType::Sc1 => ("sc1", 125..=16_384, None, 0),
+            VolumeType::Standard => ("standard", 1..=1_024, None, 0),
+        };
+        Limits {
+            name,
+            size,
+            iops,
+            iops_per_gib,
+        }
+    }
+}
+
+/// MiB/s of gp3, and how many of them an operation a second allows.
+const THROUGHPUT: RangeInclusive<u32> = 125..=2_000;
+const THROUGHPUT_PER_IOPS: f64 = 0.25;
+/// What a gp3 volume comes with.
+const GP3_IOPS: u32 = 3_000;
+
+impl Volume {
+    /// What EC2 would refuse of it, so that no machine with it is ever launched: the setting and why.
+    ///
+    /// ```
+    /// use model::catalog::volume::{Setting, Volume};
+    /// use model::quantity::Bytes;
+    ///
+    /// let sound = Volume { iops: Some(10_000), ..Volume::gp3(Bytes::from_gib(20)) };
+    /// assert_eq!(sound.refusals(), []);
+    /// let slow = Volume { iops: Some(1_000), ..Volume::gp3(Bytes::from_gib(20)) };
+    /// assert_eq!(slow.refusals()[0].0, Setting::Iops);
+    /// ```
+    #[must_use]
+    pub fn refusals(&self) -> Vec<(Setting, String)> {
+        let Limits {
+            name,
+            size,
+            iops,
+            iops_per_gib,
+        } = self.volume_type.limits();
+        let mut found = Vec::new();
+        // A part of a GiB is paid and asked for as a whole one.
+        let gib = (self.size.0 + (1 << 30) - 1) >> 30;
+        if !size.contains(&gib) {
+            let range = format!("{}Gi to {}Gi", size.start(), size.end());
+            found.push((Setting::Size, format!("EC2 makes {name} volumes of {range}")));
+        }
+        if self.is_boot() && matches!(self.volume_type, VolumeType::St1 | VolumeType::Sc1) {
+            found.push((Setting::Type, format!("EC2 boots from no {name} volume")));
+        }
+        match (self.iops, iops) {
+            (None, Some(_)) if self.volume_type != VolumeType::Gp3 => {
+                found.push((Setting::Iops, format!("EC2 makes no {name} volume without iops")));
+            }
+            (Some(_), None) => {
+                found.push((Setting::Iops, format!("EC2 makes no {name} volume with iops")));
+            }
+            (Some(own), Some(range)) if !range.contains(&own) => {
+                let range = format!("{} to {}", range.start(), range.end());
+                found.push((
+                    Setting::Iops,
+                    format!("EC2 makes {name} volumes with {range} iops"),
+                ));
+            }
+            (Some(own), Some(_)) if i64::from(own) > iops_per_gib * gib.max(1) => {
+                let message =
+                    format!("EC2 gives a {name} volume at most {iops_per_gib} iops a GiB, and it has {gib}");
+                found.push((Setting::Iops, message));
+            }
+            _ => {}
+        }
+        if let Some(own) = self.throughput {
+            let iops = self.iops.unwrap_or(GP3_IOPS);
+            let message = if self.volume_type != VolumeType::Gp3 {
+                Some(format!("EC2 takes throughput for gp3 alone, and this is {name}"))
+            } else if !THROUGHPUT.contains(&own) {
+                let range = format!("{} to {} MiB/s", THROUGHPUT.start(), THROUGHPUT.end());
+                Some(format!("EC2 makes gp3 volumes with {range}"))
+            } else if f64::from(own) > f64::from(iops) * THROUGHPUT_PER_IOPS {
+                Some(format!(
+                    "EC2 gives a gp3 volume at most {THROUGHPUT_PER_IOPS} MiB/s for each of its iops, and it has {iops}"
+                ))
+            } else {
+                None
+            };
+            found.extend(message.map(|message| (Setting::Throughput, message)));
+        }
+        found
+    }
+
+    /// Machines boot from the device that their image names.
+    fn is_boot(&self) -> bool {
+        self.root || self.device == "/dev/xvda"
     }
 }
 
@@ -195,5 +325,48 @@ mod tests {
             monthly(VolumeType::Io2, 100, Some(40_000), None),
             12.5 + 2080.0 + 364.0,
         );
+    }
+
+    #[test]
+    fn what_ec2_refuses_is_known() {
+        let refused = |volume_type, gib: i64, iops, throughput| {
+            let volume = Volume {
+                volume_type,
+                iops,
+                throughput,
+                ..Volume::gp3(Bytes::from_gib(gib))
+            };
+            volume
+                .refusals()
+                .into_iter()
+                .map(|(setting, _)| setting)
+                .collect::<Vec<_>>()
+        };
+        use VolumeType::{Gp2, Gp3, Io1, Io2, St1, Standard};
+        assert_eq!(refused(Gp3, 20, None, None), []);
+        assert_eq!(refused(Gp3, 20, Some(10_000), Some(1_000)), []);
+        assert_eq!(refused(Gp3, 20, Some(10_001), None), [Setting::Iops], "500 a GiB");
+        assert_eq!(refused(Gp3, 20, Some(2_999), None), [Setting::Iops]);
+        assert_eq!(
+            refused(Gp3, 20, None, Some(751)),
+            [Setting::Throughput],
+            "a quarter of 3,000"
+        );
+        assert_eq!(
+            refused(Gp3, 100, Some(16_000), Some(2_001)),
+            [Setting::Throughput]
+        );
+        assert_eq!(refused(Gp2, 20, Some(3_000), None), [Setting::Iops]);
+        assert_eq!(refused(Gp2, 20, None, Some(125)), [Setting::Throughput]);
+        assert_eq!(refused(Io1, 20, None, None), [Setting::Iops]);
+        assert_eq!(refused(Io1, 20, Some(1_001), None), [Setting::Iops]);
+        assert_eq!(refused(Io2, 20, Some(20_000), None), []);
+        assert_eq!(refused(Io2, 3, Some(100), None), [Setting::Size]);
+        assert_eq!(
+            refused(St1, 125, None, None),
+            [Setting::Type],
+            "nothing boots from it"
+        );
+        assert_eq!(refused(Standard, 2_000, None, None), [Setting::Size]);
     }
 }

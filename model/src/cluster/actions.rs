@@ -22,12 +22,18 @@ impl Cluster<'_> {
     /// Carries out the action of that number.
     pub(super) fn act(&mut self, now: Instant, number: u32) {
         let action = &self.scenario.actions[number as usize];
-        self.recorder.mark(now, action.label.clone());
-        let kind = match self.finds(&action.act) {
-            true => "ActionTaken",
-            false => "ActionFailed",
-        };
-        self.tell(now, "scenario", action.label.clone(), kind, vec![]);
+        let label = || action.label.clone();
+        match self.missing(&action.act) {
+            None => {
+                self.recorder.mark(now, label());
+                self.tell(now, "scenario", label(), "ActionTaken", vec![]);
+            }
+            Some(reason) => {
+                self.recorder.failed(now, label(), reason.clone());
+                let details = vec![("reason", reason.into())];
+                self.tell(now, "scenario", label(), "ActionFailed", details);
+            }
+        }
         let clients = desired(&self.api, self.objects.roles.client);
         match &action.act {
             Act::Scale { deployment, replicas } => {
@@ -56,14 +62,26 @@ impl Cluster<'_> {
         }
     }
 
-    /// Whether what an act is about is there.
-    fn finds(&self, act: &Act) -> bool {
-        match act {
-            Act::Scale { deployment, .. } => self.deployment(deployment).is_some(),
-            Act::Delete { kind, object } => self.find(*kind, object).is_some(),
-            Act::Interrupt(victim) => !self.victims(victim).is_empty(),
-            Act::Apply(_) | Act::Stop(_) | Act::Start(_) | Act::Exhaust(_) | Act::Restore(_) => true,
-        }
+    /// Why an act can do nothing, if it cannot: what it is about is not there.
+    fn missing(&self, act: &Act) -> Option<String> {
+        let (is_there, reason) = match act {
+            Act::Scale { deployment, .. } => (
+                self.deployment(deployment).is_some(),
+                format!("there is no Deployment {deployment}"),
+            ),
+            Act::Delete { kind, object } => (
+                self.find(*kind, object).is_some(),
+                format!("there is no {} {object}", kind.as_str()),
+            ),
+            Act::Interrupt(victim) => (
+                !self.victims(victim).is_empty(),
+                "no such machine of a NodePool runs".to_owned(),
+            ),
+            Act::Stop(part) => (!self.stopped.contains(part), "it stands still already".to_owned()),
+            Act::Start(part) => (self.stopped.contains(part), "it runs already".to_owned()),
+            Act::Apply(_) | Act::Exhaust(_) | Act::Restore(_) => return None,
+        };
+        (!is_there).then_some(reason)
     }
 
     pub(super) fn deployment(&self, name: &ObjectName) -> Option<DeploymentId> {
@@ -208,10 +226,13 @@ impl Cluster<'_> {
     /// The machines that EC2 wants back: the oldest that match.
     fn victims(&self, victim: &Victim) -> Vec<InstanceId> {
         let matches = |instance: &ec2::Instance| {
-            let is = |wanted: &Option<String>, own: &str| wanted.as_ref().is_none_or(|wanted| wanted == own);
+            let wanted = victim.instance_type.as_ref();
             matches!(instance.state, ec2::State::Running)
-                && is(&victim.instance_type, instance.spec.name)
-                && is(&victim.zone, &instance.zone)
+                && wanted.is_none_or(|wanted| wanted.matches(instance.spec.name))
+                && victim
+                    .zone
+                    .as_ref()
+                    .is_none_or(|wanted| **wanted == *instance.zone)
                 && victim
                     .capacity_type
                     .is_none_or(|wanted| wanted == instance.capacity_type)

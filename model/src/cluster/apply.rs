@@ -47,6 +47,9 @@ impl Cluster<'_> {
             self.api.pdbs.retain(|other| !is_named(other, &name));
             self.api.pdbs.push(budget.clone());
         }
+        if !objects.pod_disruption_budgets.is_empty() || !objects.namespaces.is_empty() {
+            self.notify(Notice::Policies);
+        }
         for deployment in &objects.deployments {
             self.apply_deployment(deployment);
         }
@@ -322,6 +325,7 @@ impl Cluster<'_> {
             Found::Deployment(id) => self.delete_deployment(now, id),
             Found::DaemonSet(id) => {
                 self.api.daemon_sets.remove(id);
+                self.notify(Notice::DaemonSet(id));
                 self.list_daemons();
                 for pod in self.api.pods_of(api::Owner::DaemonSet(id)).to_vec() {
                     self.delete_pod(now, pod, None);
@@ -351,6 +355,7 @@ impl Cluster<'_> {
             Found::NodePool(id) => self.delete_pool(now, id),
             Found::Budget(place) => {
                 self.api.pdbs.remove(place);
+                self.notify(Notice::Policies);
             }
         }
         self.find_roles();

@@ -26,6 +26,7 @@ impl Cluster<'_> {
                 } else {
                     self.hear_kubelets(now, kubelet::Input::Bound(pod));
                 }
+                self.hear_controllers(now, controllers::Input::Bound(pod));
                 self.pod_changed(now, pod);
             }
             Notice::PodUnschedulable(pod) => self.pod_changed(now, pod),
@@ -72,6 +73,7 @@ impl Cluster<'_> {
                 self.hear_claim_status(now, claim_status::Input::PoolsChanged);
                 self.hear_disruption(now, disruption::Input::PoolsChanged);
             }
+            Notice::Policies => self.hear_disruption(now, disruption::Input::ObjectsChanged),
             Notice::Deployment(id) => self.hear_controllers(now, controllers::Input::Deployment(id)),
             Notice::ReplicaSet(id) => {
                 self.hear_controllers(now, controllers::Input::ReplicaSet(id));
@@ -79,7 +81,10 @@ impl Cluster<'_> {
                     self.hear_controllers(now, controllers::Input::Deployment(set.deployment));
                 }
             }
-            Notice::DaemonSet(id) => self.hear_controllers(now, controllers::Input::DaemonSet(id)),
+            Notice::DaemonSet(id) => {
+                self.hear_controllers(now, controllers::Input::DaemonSet(id));
+                self.hear_disruption(now, disruption::Input::ObjectsChanged);
+            }
             Notice::Hpa(id) => {
                 self.hear_hpa(now, hpa::Input::Changed(id));
                 if let Some(owner) = self.objects.hpas.get(id).and_then(|hpa| hpa.owner) {

@@ -301,6 +301,17 @@ impl Cluster<'_> {
         self.tell(now, "kubelet", object, "NodeJoined", details);
     }
 
+    /// A pod is deleted because its node's taints drive it out, or because it tolerated them only for a while.
+    pub(super) fn explain_taint_eviction(&mut self, now: Instant, id: PodId) {
+        let pod = self.api.pods.get(id).filter(|_| self.recorder.is_logging());
+        let Some(node) = pod.and_then(|pod| pod.node) else {
+            return;
+        };
+        let details = vec![("node", self.node_name(node).into())];
+        let object = self.pod_name(id);
+        self.tell(now, "taint-eviction", object, "TaintManagerEviction", details);
+    }
+
     fn instance_price(&self, id: InstanceId) -> f64 {
         let instance = self.parts.ec2.instances().get(id);
         instance.map_or(f64::NAN, |instance| instance.price.usd_per_hour())

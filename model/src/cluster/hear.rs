@@ -208,6 +208,7 @@ impl Cluster<'_> {
             state: &self.objects.state,
             pools: &self.objects.pools,
             instance_types: self.parts.lifecycle.provider().instance_types(),
+            classes: &self.objects.classes,
         };
         hear!(
             self.claim_status,

@@ -49,6 +49,8 @@ pub enum Notice {
     ScaledObject(ScaledObjectId),
     /// NodePools or NodeClasses changed.
     Pools,
+    /// PodDisruptionBudgets or namespaces were made, changed or removed.
+    Policies,
     /// Something leads to the service now, or nothing any more.
     Routes,
 }

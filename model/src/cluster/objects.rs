@@ -11,7 +11,7 @@ use super::Cluster;
 use super::event::Event;
 use super::notice::Notice;
 use super::tally;
-use crate::api::{Condition, Deletion, Owner, Phase, Pod, PodTemplate, ReplicaSet, Restarts};
+use crate::api::{Condition, Deletion, Owner, Phase, Pod, PodTemplate, ReplicaSet, Restarts, Taint};
 use crate::hpa::Hpa;
 use crate::id::{DaemonSetId, DeploymentId, HpaId, NodeId, PodId, ReplicaSetId};
 use crate::scenario::Part;
@@ -215,6 +215,30 @@ impl Cluster<'_> {
                 self.recorder.notes.ready(id, now);
             }
             self.notify(Notice::PodStatus(id));
+            if ready {
+                self.lift_startup_taint(id);
+            }
+        }
+    }
+
+    /// An agent that is Ready takes the startup taint off its node: Cilium's, the EBS driver's and others do.
+    fn lift_startup_taint(&mut self, id: PodId) {
+        let Some(pod) = self.api.pods.get(id) else {
+            return;
+        };
+        let lifecycle = self.objects.lifecycles.of(pod.owner);
+        let key = lifecycle.and_then(|own| own.startup_taint.clone());
+        let Some((key, node)) = key.zip(pod.node) else {
+            return;
+        };
+        let has = |taint: &Taint| taint.key == key;
+        if self
+            .api
+            .nodes
+            .get(node)
+            .is_some_and(|node| node.taints.iter().any(has))
+        {
+            self.change_node(node, |node| node.taints.retain(|taint| taint.key != key));
         }
     }
 

@@ -28,6 +28,10 @@ impl Cluster<'_> {
             Output::CreatePod(set) => self.create_replica(now, set),
             Output::CreateDaemonPod(set, node) => self.create_daemon_pod(now, set, node),
             Output::DeletePod(pod) => self.delete_pod(now, pod, None),
+            Output::EvictPod(pod) => {
+                self.explain_taint_eviction(now, pod);
+                self.delete_pod(now, pod, None);
+            }
         }
     }
 

@@ -166,6 +166,17 @@ pub struct Counts {
     pub tolerated: u32,
 }
 
+/// An action of the scenario that did not find what it is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FailedAction {
+    /// When.
+    pub at: Instant,
+    /// What it is called.
+    pub label: String,
+    /// Why.
+    pub reason: String,
+}
+
 /// A whole run.
 #[derive(Debug, Clone, Default)]
 pub struct Record {
@@ -179,6 +190,8 @@ pub struct Record {
     pub log: Vec<LogEntry>,
     /// Marks: the scenario's actions as they were carried out.
     pub marks: Vec<(Instant, String)>,
+    /// Actions that could not be carried out, those of the warm-up too, which are told at zero.
+    pub failed_actions: Vec<FailedAction>,
     /// Totals by instance type.
     pub costs: BTreeMap<String, TypeCost>,
     /// Counters.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use sim::{Instant, StepSeries};
 
 use super::capacity::Notes;
-use super::record::{Counts, LogEntry, Record, Row, TypeCost};
+use super::record::{Counts, FailedAction, LogEntry, Record, Row, TypeCost};
 use super::tally::Tally;
 use super::{Cluster, Objects};
 use crate::api::Api;
@@ -140,6 +140,14 @@ impl Recorder {
             let at = self.shift(now);
             self.record.marks.push((at, label));
         }
+    }
+
+    /// Keeps an action that could not be carried out.
+    pub(super) fn failed(&mut self, now: Instant, label: String, reason: String) {
+        let at = self.shift(now);
+        self.record
+            .failed_actions
+            .push(FailedAction { at, label, reason });
     }
 
     /// An event is over.

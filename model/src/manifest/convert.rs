@@ -14,6 +14,7 @@ use crate::scenario::{ObjectName, Objects, PriorityClass};
 #[must_use]
 pub fn convert(documents: &[&Document], before: &Objects, problems: &RefCell<Vec<Diagnostic>>) -> Objects {
     report_twins(documents, problems);
+    report_default_classes(documents, before, problems);
     let mut classes = policy::system_priority_classes().to_vec();
     classes.extend_from_slice(&before.priority_classes);
     for document in documents
@@ -170,6 +171,30 @@ fn read(document: &Document, reading: &Reading<'_>, classes: &PriorityClasses, o
             .priority_classes
             .push(policy::read_priority_class(reading)),
         other => unreachable!("{other} takes part and is read"),
+    }
+}
+
+/// Only one PriorityClass may be the default one
+/// (kubernetes 1.35 plugin/pkg/admission/priority/admission.go `validatePriorityClass`).
+fn report_default_classes(documents: &[&Document], before: &Objects, problems: &RefCell<Vec<Diagnostic>>) {
+    let of_before = before.priority_classes.iter().find(|class| class.global_default);
+    let mut first = of_before.map(|class| class.name.clone());
+    for document in documents.iter().filter(|own| own.kind.name == "PriorityClass") {
+        let context = Context::new(&document.file, document.title(), problems);
+        let at = context.root(&document.value).get("globalDefault");
+        if at.value().and_then(|value| value.text()) != Some("true") {
+            continue;
+        }
+        match first.as_ref().filter(|first| **first != document.name) {
+            Some(first) => {
+                at.error(
+                    "E004",
+                    format!("{first} is the default PriorityClass already"),
+                    "one can be",
+                );
+            }
+            None => first = Some(document.name.clone()),
+        }
     }
 }
 

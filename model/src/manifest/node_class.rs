@@ -1,11 +1,13 @@
 //! EC2NodeClasses, `karpenter.k8s.aws/v1` and `v1beta1`, and KWOKNodeClasses, `karpenter.kwok.sh/v1alpha1`.
 
+mod hash;
+
 use super::Reading;
 use super::pod_fields::{METADATA, TOP};
 use crate::catalog::kubelet::{AmiFamily, Eviction, Kubelet, Reserved, Threshold};
-use crate::catalog::volume::{Volume, VolumeType};
-use crate::document::Cursor;
+use crate::catalog::volume::{Setting, Volume, VolumeType};
 use crate::document::fields::{Field, ignored, noted, quiet, refused, simulated, table};
+use crate::document::{Cursor, closest};
 use crate::karpenter::provider::NodeClass;
 use crate::quantity::{Bytes, MilliCpu};
 
@@ -80,7 +82,10 @@ const COMMON: &[Field] = &[
 /// The table of `karpenter.k8s.aws/v1`.
 pub(super) const V1: &[Field] = &[
     table("", COMMON),
-    noted("spec.amiSelectorTerms[].alias", "its family"),
+    noted(
+        "spec.amiSelectorTerms[].alias",
+        "its family; terms that change find another image",
+    ),
     quiet("spec.amiSelectorTerms[].ssmParameter", "the family says enough"),
     table("spec.kubelet", KUBELET),
     ignored(
@@ -154,14 +159,11 @@ pub(crate) fn read_node_class(reading: &Reading<'_>, v1: bool) -> NodeClass {
         } else {
             Kubelet::default()
         },
-        volumes: spec
-            .get("blockDeviceMappings")
-            .items()
-            .iter()
-            .map(volume)
-            .collect(),
+        volumes: volumes(&spec.get("blockDeviceMappings")),
         instance_store_raid0: raid,
         detailed_monitoring: spec.get("detailedMonitoring").bool().unwrap_or(false),
+        hashed: hash::hashed(&spec, family, v1),
+        image_terms: hash::image_terms(&spec),
         ..NodeClass::new(reading.name, family)
     }
 }
@@ -270,6 +272,19 @@ pub(super) fn kubelet(at: &Cursor<'_>) -> Kubelet {
             .count(least)
             .and_then(|count| u32::try_from(count).ok())
     };
+    check_signals(&at.get("evictionSoftGracePeriod"));
+    let percent = |key: &str| at.get(key).int(0..=100);
+    let (high, low) = (
+        percent("imageGCHighThresholdPercent"),
+        percent("imageGCLowThresholdPercent"),
+    );
+    if let Some((high, low)) = high.zip(low).filter(|(high, low)| high <= low) {
+        at.get("imageGCHighThresholdPercent").error(
+            "E004",
+            format!("{high} is not above imageGCLowThresholdPercent, {low}"),
+            "",
+        );
+    }
     Kubelet {
         max_pods: count("maxPods", 0),
         pods_per_core: count("podsPerCore", 0),
@@ -319,7 +334,33 @@ fn reserved(at: &Cursor<'_>) -> Reserved {
     }
 }
 
+/// The signals that a threshold may be of (karpenter-provider-aws v1.5.0
+/// pkg/apis/crds/karpenter.k8s.aws_ec2nodeclasses.yaml; kubernetes 1.35 pkg/kubelet/eviction/helpers.go
+/// `signalToNodeCondition`).
+const SIGNALS: [&str; 6] = [
+    "memory.available",
+    "nodefs.available",
+    "nodefs.inodesFree",
+    "imagefs.available",
+    "imagefs.inodesFree",
+    "pid.available",
+];
+
+fn check_signals(at: &Cursor<'_>) {
+    for (signal, own) in at.entries() {
+        if !SIGNALS.contains(&signal) {
+            let hint = closest(signal, SIGNALS).map(|near| format!("did you mean {near:?}?"));
+            own.error(
+                "E002",
+                format!("unknown signal {signal:?}"),
+                &hint.unwrap_or_else(|| format!("signals are {}", SIGNALS.join(", "))),
+            );
+        }
+    }
+}
+
 fn eviction(at: &Cursor<'_>) -> Eviction {
+    check_signals(at);
     Eviction {
         memory_available: threshold(&at.get("memory.available")),
         nodefs_available: threshold(&at.get("nodefs.available")),
@@ -346,13 +387,24 @@ fn threshold(at: &Cursor<'_>) -> Option<Threshold> {
         .map(|quantity| Threshold::Amount(Bytes(quantity.whole())))
 }
 
+/// The volumes, of which one at most is the root's (karpenter-provider-aws v1.14
+/// pkg/apis/crds/karpenter.k8s.aws_ec2nodeclasses.yaml; the same in v0.32.4).
+fn volumes(at: &Cursor<'_>) -> Vec<Volume> {
+    let volumes: Vec<Volume> = at.items().iter().map(volume).collect();
+    if volumes.iter().filter(|volume| volume.root).count() > 1 {
+        at.error(
+            "E004",
+            "two volumes with rootVolume: true",
+            "a machine has one root volume",
+        );
+    }
+    volumes
+}
+
 fn volume(at: &Cursor<'_>) -> Volume {
     let ebs = at.get("ebs").required();
     let size_at = ebs.get("volumeSize");
     let size = size_at.quantity().map(|quantity| Bytes(quantity.whole()));
-    if size.is_some_and(|size| !(1..=65_536).contains(&(size.0 >> 30))) {
-        size_at.error("E004", "expected a size from 1Gi to 64Ti", "");
-    }
     let kind = ebs.get("volumeType");
     let volume_type = kind.text().and_then(|text| {
         text.parse::<VolumeType>()
@@ -364,12 +416,31 @@ fn volume(at: &Cursor<'_>) -> Volume {
             .int(1..=400_000)
             .and_then(|number| u32::try_from(number).ok())
     };
-    Volume {
+    if ebs.is_given() && !size_at.is_given() && !ebs.get("snapshotID").is_given() {
+        ebs.error("E005", "either volumeSize or snapshotID is needed", "");
+    }
+    let volume = Volume {
         device: at.get("deviceName").name().unwrap_or("/dev/xvda").to_owned(),
         root: at.get("rootVolume").bool().unwrap_or(false),
         size: size.unwrap_or(Bytes::from_gib(20)),
         volume_type: volume_type.unwrap_or(VolumeType::Gp3),
         iops: number("iops"),
         throughput: number("throughput"),
+    };
+    // A snapshot's size is not known here, and a mistake in one setting makes others look wrong.
+    if size.is_some() && (volume_type.is_some() || !kind.is_given()) {
+        for (setting, message) in volume.refusals() {
+            let own = match setting {
+                Setting::Size => &size_at,
+                Setting::Type => &kind,
+                Setting::Iops => &ebs.get("iops"),
+                Setting::Throughput => &ebs.get("throughput"),
+            };
+            own.error("E004", message, NEVER_LAUNCHED);
+        }
     }
+    volume
 }
+
+/// What comes of a volume that EC2 refuses.
+const NEVER_LAUNCHED: &str = "every CreateFleet would be refused: see the limits of Amazon EBS volume types";

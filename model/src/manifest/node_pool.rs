@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Reading;
 use super::pod::taint;
 use super::pod_fields::{METADATA, TOP};
-use super::selector::{labels, texts};
+use super::selector::{LABEL_WORD, is_label_key, is_label_word, labels, texts};
 use crate::cron::Schedule;
 use crate::document::fields::{Field, ignored, noted, quiet, refused, simulated, table};
 use crate::document::{Cursor, Scalar, Shape, closest, go_duration, misspelt, no_duration};
@@ -178,7 +178,16 @@ fn requirements(at: &Cursor<'_>) -> Requirements {
     for item in at.items() {
         let key = item.get("key").required();
         let requirement = requirement(&item);
+        for value in item.get("values").items() {
+            let text = value.value().and_then(|value| value.text()).unwrap_or_default();
+            if !is_label_word(text) {
+                value.error("E004", format!("{text:?} is no label's value"), LABEL_WORD);
+            }
+        }
         if let (Some(key_text), Some(requirement)) = (key.name(), requirement) {
+            if !is_label_key(key_text) {
+                key.error("E004", format!("{key_text:?} is no label's key"), LABEL_WORD);
+            }
             check_label(&key, key_text);
             found.add(key_text, requirement);
         }

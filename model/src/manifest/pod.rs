@@ -337,11 +337,28 @@ pub(super) const EFFECTS: &[(&str, TaintEffect)] = &[
 /// A taint of a NodePool.
 pub(super) fn taint(at: &Cursor<'_>) -> Option<Taint> {
     let effect = at.get("effect").required().one_of(EFFECTS);
+    check_taint_words(&at.get("key"), &at.get("value"));
     Some(Taint {
         key: at.get("key").required().name()?.to_owned(),
         value: at.get("value").text().unwrap_or_default().to_owned(),
         effect: effect?,
     })
+}
+
+/// Keys and values of taints and tolerations are those of labels (karpenter v1.14
+/// pkg/apis/crds/karpenter.sh_nodepools.yaml, whose values may have a prefix too; kubernetes 1.35
+/// pkg/apis/core/validation/validation.go `ValidateTolerations`).
+fn check_taint_words(key: &Cursor<'_>, value: &Cursor<'_>) {
+    for (own, word) in [(key, "key"), (value, "value")] {
+        let text = own.value().and_then(|value| value.text()).unwrap_or_default();
+        if !text.is_empty() && !super::selector::is_label_key(text) {
+            own.error(
+                "E004",
+                format!("{text:?} is no taint's {word}"),
+                super::selector::LABEL_WORD,
+            );
+        }
+    }
 }
 
 fn toleration(at: &Cursor<'_>) -> Option<Toleration> {
@@ -359,11 +376,22 @@ fn toleration(at: &Cursor<'_>) -> Option<Toleration> {
         at.get("value")
             .error("E004", "a toleration with the operator Exists takes no value", "");
     }
+    check_taint_words(&at.get("key"), &at.get("value"));
+    let effect = at.get("effect").one_of(EFFECTS);
+    let seconds_at = at.get("tolerationSeconds");
+    if seconds_at.is_given() && effect != Some(TaintEffect::NoExecute) {
+        // kubernetes 1.35 pkg/apis/core/validation/validation.go `ValidateTolerations`
+        seconds_at.error(
+            "E004",
+            "tolerationSeconds goes only with the effect NoExecute",
+            "",
+        );
+    }
     Some(Toleration {
         key: key.to_owned(),
         value: (!exists).then(|| value.to_owned()),
-        effect: at.get("effect").one_of(EFFECTS),
-        seconds: at.get("tolerationSeconds").int(0..=i64::from(i32::MAX)),
+        effect,
+        seconds: seconds_at.int(i64::from(i32::MIN)..=i64::from(i32::MAX)),
     })
 }
 

@@ -55,7 +55,10 @@ const TEMPLATE_METADATA: &[Field] = &[
 /// spec.template.spec
 const POD: &[Field] = &[
     simulated("nodeSelector"),
-    simulated("nodeName"),
+    refused(
+        "nodeName",
+        "such pods pass the scheduler by; nodeSelector with kubernetes.io/hostname or another label chooses a node",
+    ),
     simulated("tolerations[].key"),
     simulated("tolerations[].operator"),
     simulated("tolerations[].value"),

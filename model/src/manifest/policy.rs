@@ -48,6 +48,15 @@ pub(crate) fn read_priority_class(reading: &Reading<'_>) -> PriorityClass {
     let own = system_priority_classes()
         .into_iter()
         .find(|class| class.name == reading.name);
+    // kubernetes 1.35 pkg/apis/scheduling/validation/validation.go `ValidatePriorityClass`
+    if reading.name.starts_with("system-") && own.is_none() {
+        let name = root.at("metadata.name");
+        name.error(
+            "E004",
+            "names that begin with system- are reserved",
+            "choose another name",
+        );
+    }
     let highest = own.map_or(HIGHEST, |class| i64::from(class.value));
     let value = root.get("value").required().int(-2_147_483_648..=highest);
     let preemption = root.get("preemptionPolicy").one_of(&[

@@ -23,8 +23,7 @@ pub(super) fn annotations(at: &Cursor<'_>) -> Labels {
 pub(super) fn labels(at: &Cursor<'_>) -> Labels {
     let labels = annotations(at);
     for (key, own) in at.entries() {
-        let word = key.rsplit('/').next().unwrap_or(key);
-        if word.is_empty() || !is_label_word(word) {
+        if !is_label_key(key) {
             own.error("E004", format!("{key:?} is no label's key"), LABEL_WORD);
         } else if let Some(value) = labels.get(key).filter(|value| !is_label_word(value)) {
             own.error("E004", format!("{value:?} is no label's value"), LABEL_WORD);
@@ -33,9 +32,15 @@ pub(super) fn labels(at: &Cursor<'_>) -> Labels {
     labels
 }
 
-const LABEL_WORD: &str = "at most 63 letters, digits, '-', '_' and '.', with a letter or digit at both ends; annotations may hold anything";
+pub(super) const LABEL_WORD: &str = "at most 63 letters, digits, '-', '_' and '.', with a letter or digit at both ends; annotations may hold anything";
 
-fn is_label_word(text: &str) -> bool {
+/// Whether a text may be a label's key: a word, after a prefix or not.
+pub(super) fn is_label_key(text: &str) -> bool {
+    let word = text.rsplit('/').next().unwrap_or(text);
+    !word.is_empty() && is_label_word(word)
+}
+
+pub(super) fn is_label_word(text: &str) -> bool {
     let inner = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     text.len() <= 63
         && text.chars().all(inner)

@@ -4,6 +4,7 @@ use sim::Instant;
 
 use super::ObjectName;
 use super::objects::Objects;
+use crate::ec2::TypePattern;
 use crate::karpenter::CapacityType;
 
 /// One act at one time.
@@ -123,8 +124,8 @@ pub enum Part {
 /// Which machines of NodePools an interruption hits: those of a node group are there from beginning to end.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Victim {
-    /// Only of this instance type.
-    pub instance_type: Option<String>,
+    /// Only of these instance types.
+    pub instance_type: Option<TypePattern>,
     /// Only in this zone.
     pub zone: Option<String>,
     /// Only of this capacity type.

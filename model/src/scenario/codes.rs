@@ -185,6 +185,13 @@ not get ready, and Karpenter passes over the NodePools that refer to it: nothing
 Images given by id, name or tags are not affected.",
     ),
     code(
+        "W009",
+        "a file that is not read",
+        "\
+manifests/ is read as `kubectl apply -f manifests` reads it: files whose names end in .yaml, .yml or .json, in small letters, and \
+no subdirectories. What else lies there takes no part in the run.",
+    ),
+    code(
         "S001",
         "no load",
         "\
@@ -572,7 +579,9 @@ instances)",
 Karpenter, KEDA, Prometheus and metrics-server act in the simulation from its start to its end, or as actions stop and start \
 them, whether or not their own pods run. In a cluster they are pods as any other: they wait for a machine that tolerates them \
 and has room. Karpenter's must be there without Karpenter: a managed node group's, or Fargate. If none can hold them, a \
-cluster would stand still where the simulation scales.",
+cluster would stand still where the simulation scales. The others may live on Karpenter's machines, and then do nothing until it \
+has launched one. Karpenter's chart has two replicas that must not share a machine: with room on one alone, the second waits for \
+ever, and does no harm by that.",
     ),
     code(
         "N014",
@@ -581,7 +590,57 @@ cluster would stand still where the simulation scales.",
 A machine's GPUs count only once a device plugin has told the kubelet of them. The simulation does not know a device plugin \
 by its image: its DaemonSet must be among the manifests, and the scenario must say [application.\"NAMESPACE/NAME\"] \
 device_plugin = true. Without one, Karpenter launches machines for the pods, the nodes never become initialized, and no pod \
-starts. Bottlerocket's images for GPUs come with a plugin of their own: stand a DaemonSet that asks for nothing in its place.",
+starts. Bottlerocket's images for GPUs come with a plugin of their own: stand a DaemonSet that asks for nothing in its place. \
+The plugin's pods must also be able to run on the machines in question: tolerate the NodePool's taints, and select by labels that \
+its nodes have. A label that node feature discovery would set, nobody sets here.",
+    ),
+    code(
+        "N021",
+        "a startup taint that nobody takes away",
+        "\
+startupTaints keep pods off a new node until an agent that runs on it has taken them away: the network plugin's, a storage \
+driver's. Karpenter waits for that before the node counts as initialized. The simulation does not know an agent by its image: \
+its DaemonSet must be among the manifests, tolerate the taint, and be named in the scenario with the taint's key: \
+[application.\"NAMESPACE/NAME\"] startup_taint = \"KEY\". The taint then goes when its pod on the node is Ready. Without one it \
+stays for ever: no pod starts on these nodes, and they are never disrupted.",
+    ),
+    code(
+        "N016",
+        "machines of both architectures",
+        "\
+A NodePool without a requirement on kubernetes.io/arch launches x86 (amd64) and Graviton (arm64) alike, whichever is cheaper, and \
+Graviton often is. On the wrong one an image ends at once with an exec format error, which is not simulated: here every pod runs \
+everywhere. Images must be made for both, or the NodePool, or the pods, must ask for one.",
+    ),
+    code(
+        "N017",
+        "more replicas than places",
+        "\
+A required anti-affinity of a Deployment to itself over zones allows one pod in each zone: with three zones the fourth waits for \
+ever, and no new machine helps it. Spread constraints over zones allow as many as one likes, evenly. Over hostnames each pod gets \
+a machine of its own, and Karpenter launches one for each.",
+    ),
+    code(
+        "N018",
+        "a spread over a label that no node has",
+        "\
+whenUnsatisfiable: DoNotSchedule leaves out nodes without the constraint's topologyKey, whatever else they have. If neither a node \
+group nor a NodePool gives its nodes the label, no pod is ever scheduled.",
+    ),
+    code(
+        "N019",
+        "limits below the greatest size",
+        "\
+An autoscaler may ask for more pods than all NodePools that can hold them may have room for: spec.limits count the capacity of all \
+nodes of a pool, what the system keeps of it included. The last pods then stay pending, and nothing but a raised limit helps. This \
+may be meant, as a brake.",
+    ),
+    code(
+        "N020",
+        "dedicated tenancy at shared prices",
+        "\
+An instance of dedicated tenancy costs more than the price list of shared ones says, which is the one that is simulated, and each \
+region with one of them costs a fee of its own by the hour. Bills come out too low. (aws.amazon.com/ec2/pricing/dedicated-instances)",
     ),
     code(
         "N015",

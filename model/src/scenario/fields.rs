@@ -35,6 +35,10 @@ pub(crate) const SCENARIO: &[Field] = &[
         "its pods make a node's accelerators allocatable",
     ),
     noted(
+        "application.*.startup_taint",
+        "a key: the pod of this DaemonSet takes such a taint off its node when it is Ready",
+    ),
+    noted(
         "start.settled",
         "true: pods that find a place at time zero run already, and their images are there",
     ),
@@ -403,7 +407,7 @@ const ACTION: &[Field] = &[
     noted("start", "a part that was stopped"),
     noted(
         "interrupt.instance_type",
-        "EC2 wants machines of NodePools back (those of node groups stay): of this type",
+        "EC2 wants machines of NodePools back (those of node groups stay): of a type (m5.large), a family (m5) or a pattern (g4*)",
     ),
     noted("interrupt.zone", "of this zone"),
     noted("interrupt.capacity_type", "spot or on-demand"),
@@ -414,5 +418,8 @@ const ACTION: &[Field] = &[
     ),
     noted("shortage.zone", "in this zone"),
     noted("shortage.capacity_type", "spot or on-demand"),
-    noted("for", "stop, shortage: until it is over; for ever if absent"),
+    noted(
+        "for",
+        "stop, shortage: until it is over, more than nothing; for ever if absent",
+    ),
 ];

@@ -1,6 +1,6 @@
-//! The Deployment, ReplicaSet and DaemonSet controllers of kube-controller-manager.
+//! The Deployment, ReplicaSet, DaemonSet and taint eviction controllers of kube-controller-manager.
 //!
-//! All three are event driven: an input names an object, the handler looks at the store and does what is
+//! All are event driven: an input names an object, the handler looks at the store and does what is
 //! missing. What takes time is writing: pods are made in batches of 1, 2, 4, … and every write draws on the
 //! controller's client budget of 20 a second, 30 at once (kubernetes 1.35
 //! pkg/controller/replicaset/replica_set.go `manageReplicas`, `slowStartBatch`;
@@ -8,7 +8,8 @@
 //! no new decision for that ReplicaSet (kubernetes 1.35 pkg/controller/controller_utils.go
 //! `UIDTrackingControllerExpectations`).
 
-use std::collections::BTreeSet;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use sim::{Component, Instant, Outbox, Stream, Streams};
 
 use super::daemon_set::{node_should_keep, node_should_run};
 use super::deployment::{self, SetView, Step};
+use super::taint_eviction::{Stay, stay};
 use super::victims;
 use crate::api::{Api, Deployment, Owner, Pod, ReplicaSet};
 use crate::id::{ById, DaemonSetId, DeploymentId, NodeId, PodId, ReplicaSetId};
@@ -60,6 +62,8 @@ pub enum Input {
     PodCreated(ReplicaSetId),
     /// The informer has shown that a ReplicaSet's pod is being deleted, or is gone: by whomever.
     PodDeleted(ReplicaSetId, PodId),
+    /// A pod was bound to a node.
+    Bound(PodId),
     /// A node came, or its labels or taints changed.
     Node(NodeId),
     /// A DaemonSet came or one of its pods went.
@@ -70,6 +74,8 @@ pub enum Input {
     Delete(PodId),
     /// Alarm: a DaemonSet's pod for a node has got its turn.
     CreateDaemonPod(DaemonSetId, NodeId),
+    /// Alarm: the time for which a pod tolerates its node's taints is over.
+    Evict(PodId),
 }
 
 /// What the controllers write.
@@ -97,9 +103,11 @@ pub enum Output {
     CreateDaemonPod(DaemonSetId, NodeId),
     /// Delete a pod.
     DeletePod(PodId),
+    /// Delete a pod because of its node's taints.
+    EvictPod(PodId),
 }
 
-/// The three controllers.
+/// The controllers.
 #[derive(Debug)]
 pub struct Controllers {
     config: Config,
@@ -108,6 +116,8 @@ pub struct Controllers {
     sets: ById<ReplicaSetId, SetState>,
     /// DaemonSet pods asked for and not yet made.
     daemon_pods: BTreeSet<(DaemonSetId, NodeId)>,
+    /// When pods that tolerate their node's taints for a while have to go.
+    evictions: BTreeMap<PodId, Instant>,
     ties: Stream,
 }
 
@@ -147,6 +157,16 @@ impl Component for Controllers {
             Input::Node(node) => {
                 for (id, _) in api.daemon_sets.iter() {
                     self.sync_daemon_set(now, id, node, api, out);
+                }
+                for pod in api.pods_on(node) {
+                    self.judge_by_taints(now, *pod, api, out);
+                }
+            }
+            Input::Bound(pod) => self.judge_by_taints(now, pod, api, out),
+            Input::Evict(pod) => {
+                if self.evictions.get(&pod) == Some(&now) {
+                    self.evictions.remove(&pod);
+                    evict(pod, api, out);
                 }
             }
             Input::DaemonSet(id) => {
@@ -253,6 +273,7 @@ impl Controllers {
             daemon_set_budget: TokenBucket::new(config.qps, config.burst),
             sets: ById::default(),
             daemon_pods: BTreeSet::new(),
+            evictions: BTreeMap::new(),
             ties: streams.stream("replica-set/ties", 0),
             config,
         }
@@ -314,6 +335,32 @@ impl Controllers {
         }
     }
 
+    /// Deletes a pod that its node's taints drive out, or sets to when they will
+    /// (kubernetes 1.35 pkg/controller/tainteviction/taint_eviction.go `processPodOnNode`).
+    fn judge_by_taints(&mut self, now: Instant, id: PodId, api: &Api, out: &mut Out) {
+        let pod = api.pods.get(id);
+        let Some((pod, node)) = pod.and_then(|pod| Some((pod, api.nodes.get(pod.node?)?))) else {
+            return;
+        };
+        match stay(pod.spec(), &node.taints) {
+            Stay::Forever => {
+                self.evictions.remove(&id);
+            }
+            Stay::No => {
+                self.evictions.remove(&id);
+                evict(id, api, out);
+            }
+            Stay::For(time) => {
+                // What was set first holds, as long as some taint limits the stay.
+                let due = now + time;
+                if let Entry::Vacant(place) = self.evictions.entry(id) {
+                    place.insert(due);
+                    out.wake_at(due, Input::Evict(id));
+                }
+            }
+        }
+    }
+
     /// Makes a node's pod of a DaemonSet, or deletes it from a node that must not keep it
     /// (kubernetes 1.35 pkg/controller/daemon/daemon_controller.go `podsShouldBeOnNode`).
     fn sync_daemon_set(&mut self, now: Instant, id: DaemonSetId, node: NodeId, api: &Api, out: &mut Out) {
@@ -337,5 +384,11 @@ impl Controllers {
                 }
             }
         }
+    }
+}
+
+fn evict(id: PodId, api: &Api, out: &mut Out) {
+    if api.pods.get(id).is_some_and(Pod::is_active) {
+        out.emit(Output::EvictPod(id));
     }
 }

@@ -5,6 +5,7 @@ pub mod daemon_set;
 pub mod deployment;
 pub mod kubelet;
 pub mod metrics_server;
+pub mod taint_eviction;
 pub mod victims;
 
 #[cfg(test)]

@@ -208,3 +208,50 @@ fn no_daemon_pod_is_made_for_a_node_that_has_gone() {
     world.api.nodes.remove(good);
     assert_eq!(hear(&mut controllers, 1, input, &world.api).0, []);
 }
+
+// tolerationSeconds (kubernetes 1.35 pkg/controller/tainteviction/taint_eviction.go `processPodOnNode`).
+#[test]
+fn a_pod_leaves_a_tainted_node_when_its_toleration_is_over() {
+    let mut world = World::new(&[4]);
+    let node = world.add_node(4, "on-demand");
+    let node = world.node_of(node);
+    world.api.nodes.get_mut(node).unwrap().taints = vec![Taint::new("drain", TaintEffect::NoExecute)];
+    let mut own = template(100, "web");
+    own.spec.tolerations = vec![crate::api::Toleration {
+        key: "drain".to_owned(),
+        value: None,
+        effect: Some(TaintEffect::NoExecute),
+        seconds: Some(60),
+    }];
+    let pod = world.add_pod_like(None, Arc::new(own), Owner::None);
+    let stranger = world.add_pod_like(None, Arc::new(template(100, "web")), Owner::None);
+    let mut controllers = controllers();
+    for pod in [pod, stranger] {
+        world.api.bind_pod(pod, node);
+    }
+    let (written, alarms) = hear(&mut controllers, 5, Input::Bound(pod), &world.api);
+    assert_eq!((written, alarms), (vec![], vec![(65, Input::Evict(pod))]));
+    let (written, _) = hear(&mut controllers, 5, Input::Bound(stranger), &world.api);
+    assert_eq!(
+        written,
+        [Output::EvictPod(stranger)],
+        "it does not tolerate the taint"
+    );
+    // Another look at the node prolongs nothing.
+    let (written, alarms) = hear(&mut controllers, 30, Input::Node(node), &world.api);
+    assert_eq!((written, alarms), (vec![Output::EvictPod(stranger)], vec![]));
+    let (written, _) = hear(&mut controllers, 65, Input::Evict(pod), &world.api);
+    assert_eq!(written, [Output::EvictPod(pod)]);
+    // Without the taint nothing is due any more.
+    let late = world.add_pod_like(
+        None,
+        world.api.pods.get(pod).unwrap().template.clone(),
+        Owner::None,
+    );
+    world.api.bind_pod(late, node);
+    hear(&mut controllers, 70, Input::Bound(late), &world.api);
+    world.api.nodes.get_mut(node).unwrap().taints.clear();
+    hear(&mut controllers, 80, Input::Node(node), &world.api);
+    let (written, _) = hear(&mut controllers, 130, Input::Evict(late), &world.api);
+    assert_eq!(written, []);
+}

@@ -261,6 +261,7 @@ impl Watch {
             state: &ClusterState::default(),
             pools: &self.pools,
             instance_types: &BTreeMap::new(),
+            classes: &model::karpenter::provider::Classes::new(),
         };
         self.controllers.handle(now, input, view, &mut out);
         let second = now.since(Instant::ZERO).as_secs();

@@ -12,6 +12,7 @@ use super::{Drift, View};
 use crate::api::{Labels, Taint};
 use crate::id::NodeClaimId;
 use crate::karpenter::node_pool::{ConsolidationPolicy, NodePool};
+use crate::karpenter::provider::NodeClass;
 use crate::karpenter::requirement::Name;
 use crate::karpenter::requirements::Requirements;
 use crate::karpenter::state::{NodeClaim, is_true};
@@ -77,6 +78,15 @@ pub(super) fn drift(
     }
     next.push(now + TYPE_CHECK_PERIOD);
     (!is_offered(claim, view)).then_some(Drift::InstanceTypeNotFound)
+}
+
+/// How a claim's machine differs from what its node class would make now
+/// (karpenter-provider-aws v1.14 pkg/cloudprovider/drift.go `isNodeClassDrifted`).
+pub(super) fn class_drift(origin: &NodeClass, class: &NodeClass) -> Option<Drift> {
+    if origin.hashed != class.hashed {
+        return Some(Drift::NodeClass);
+    }
+    (origin.image_terms != class.image_terms).then_some(Drift::Ami)
 }
 
 /// Whether the claim's type is on the list, with an offering for its zone and capacity type, available or not

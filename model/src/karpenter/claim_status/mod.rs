@@ -6,9 +6,11 @@
 //! `Drifted`, until v0.37 `Expired`. From v1.0 on one of them deletes claims whose time is over, without
 //! asking anybody.
 //!
-//! Drift is that of Karpenter itself: of a NodePool's template, of its requirements, of the list of instance
-//! types. That of the provider (machine image, subnets, security groups) is left out, since nothing of it
-//! changes in a run.
+//! Drift is that of a NodePool's template, of its requirements, of the list of instance types, and of the provider
+//! what an EC2NodeClass that is applied anew can bring about: another hash, and other terms for its image, which are
+//! taken to find another image. Left out: new images, subnets and security groups that the same selectors find one
+//! day, and those that other selectors find; nothing here knows them. Until v0.37 nobody watches node classes, and a
+//! change is seen within five minutes; here at once.
 
 mod conditions;
 mod pod_events;
@@ -23,6 +25,7 @@ use self::pod_events::PodEvents;
 use super::disruption::Reason;
 use super::instance_type::InstanceTypes;
 use super::node_pool::NodePool;
+use super::provider::{Classes, NodeClass};
 use super::state::{ClusterState, ConditionType, NodeClaim, is_true};
 use super::version::{Expiration, Profile};
 use crate::api::Api;
@@ -74,6 +77,10 @@ pub enum Drift {
     Requirements,
     /// `InstanceTypeNotFound`: its instance type is on offer no more.
     InstanceTypeNotFound,
+    /// `NodeClassDrift`: its EC2NodeClass has another hash.
+    NodeClass,
+    /// `AMIDrift`: its image is not among those of its EC2NodeClass any more.
+    Ami,
 }
 
 /// What these controllers see.
@@ -89,6 +96,8 @@ pub struct View<'a> {
     pub pools: &'a Table<NodePoolId, NodePool>,
     /// What the provider offers for each NodePool.
     pub instance_types: &'a BTreeMap<NodePoolId, InstanceTypes>,
+    /// The EC2NodeClass of each NodePool.
+    pub classes: &'a Classes,
 }
 
 /// These controllers.
@@ -102,6 +111,8 @@ pub struct ClaimStatus {
     templates: BTreeMap<NodePoolId, Arc<Template>>,
     /// What a claim was made from: upstream keeps a hash of it in an annotation.
     made_from: BTreeMap<NodeClaimId, Arc<Template>>,
+    /// The node class by which a claim's machine was made: a hash in another annotation, and status.imageID.
+    made_by: BTreeMap<NodeClaimId, Arc<NodeClass>>,
     /// When each claim is looked at next.
     due: BTreeMap<NodeClaimId, Instant>,
 }
@@ -118,6 +129,7 @@ impl ClaimStatus {
             pod_events: PodEvents::default(),
             templates: BTreeMap::new(),
             made_from: BTreeMap::new(),
+            made_by: BTreeMap::new(),
             due: BTreeMap::new(),
         }
     }
@@ -125,8 +137,10 @@ impl ClaimStatus {
     /// A new process begins: it has seen nothing and set no alarms. What claims were made from they say themselves.
     pub fn restart(&mut self) {
         let made_from = std::mem::take(&mut self.made_from);
+        let made_by = std::mem::take(&mut self.made_by);
         *self = ClaimStatus {
             made_from,
+            made_by,
             ..ClaimStatus::new(self.profile, self.drift)
         };
     }
@@ -141,6 +155,7 @@ impl ClaimStatus {
     fn reconcile(&mut self, now: Instant, id: NodeClaimId, view: &View<'_>, out: &mut Out) {
         let Some(claim) = view.claims.get(id) else {
             self.made_from.remove(&id);
+            self.made_by.remove(&id);
             self.due.remove(&id);
             return;
         };
@@ -160,9 +175,15 @@ impl ClaimStatus {
             .entry(id)
             .or_insert_with(|| template.clone())
             .clone();
+        let launched = is_true(claim.conditions.launched);
+        let class = view.classes.get(&claim.pool);
+        if let Some(class) = class.filter(|_| launched) {
+            self.made_by.entry(id).or_insert_with(|| class.clone());
+        }
         if self.drift {
             let drift = conditions::drift(&origin, &template, claim, pool, view, now, &mut next);
-            let drift = drift.filter(|_| is_true(claim.conditions.launched));
+            let of_class = || conditions::class_drift(self.made_by.get(&id)?, class?);
+            let drift = drift.or_else(of_class).filter(|_| launched);
             if let Some(drift) = drift.filter(|_| !is_true(claim.conditions.drifted)) {
                 out.emit(Output::Publish(Event::Drifted(id, drift)));
             }

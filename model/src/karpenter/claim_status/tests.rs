@@ -20,6 +20,7 @@ const C: &str = "1.14.1";
 struct Run {
     world: World,
     status: ClaimStatus,
+    classes: Classes,
     agenda: Agenda<Input>,
     outputs: Vec<(f64, Output)>,
 }
@@ -30,6 +31,7 @@ impl Run {
         Run {
             world,
             status: ClaimStatus::new(profile, true),
+            classes: Classes::new(),
             agenda: Agenda::new(),
             outputs: Vec::new(),
         }
@@ -43,6 +45,7 @@ impl Run {
             state: &self.world.state,
             pools: &self.world.pools,
             instance_types: &self.world.instance_types,
+            classes: &self.classes,
         };
         self.status.handle(now, input, view, &mut out);
         for action in out.drain() {
@@ -254,4 +257,37 @@ fn claims_drift() {
     // The node is in the first zone.
     check(|world| offer(world, &ZONES[..1]), None);
     check(|world| offer(world, &ZONES[1..]), gone);
+}
+
+// karpenter-provider-aws v1.14 pkg/cloudprovider/drift.go `isNodeClassDrifted`.
+#[test]
+fn a_machine_of_another_node_class_has_drifted() {
+    let class = |hashed: &str, image: &str| {
+        Arc::new(NodeClass {
+            hashed: hashed.to_owned(),
+            image_terms: image.to_owned(),
+            ..NodeClass::new("default", crate::catalog::kubelet::AmiFamily::Al2023)
+        })
+    };
+    let cases = [
+        (class("a", "x"), None),
+        (class("b", "x"), Some(Drift::NodeClass)),
+        (class("a", "y"), Some(Drift::Ami)),
+        (class("b", "y"), Some(Drift::NodeClass)),
+    ];
+    for (changed, expected) in cases {
+        let mut world = World::new(&[4]);
+        let id = world.add_node(4, "on-demand");
+        let pool = world.claims.get(id).unwrap().pool;
+        let mut run = Run::new(C, world);
+        run.classes.insert(pool, class("a", "x"));
+        run.tell(1, Input::ClaimChanged(id));
+        run.classes.insert(pool, changed);
+        run.tell(5, Input::PoolsChanged);
+        let told = run.outputs.iter().find_map(|(_, output)| match output {
+            Output::Publish(Event::Drifted(_, drift)) => Some(*drift),
+            _ => None,
+        });
+        assert_eq!(told, expected);
+    }
 }

@@ -96,6 +96,8 @@ pub enum Input {
     PoolsChanged,
     /// Prices, or what the provider thinks is available, changed.
     OfferingsChanged,
+    /// What every pass reads anew changed: PodDisruptionBudgets, DaemonSets, namespaces.
+    ObjectsChanged,
 }
 
 /// A disruption command of a run.
@@ -504,7 +506,8 @@ impl Component for Disruption {
                 }
             }
             Input::PoolsChanged => self.memory.change(now),
-            Input::OfferingsChanged => {}
+            // Upstream's memory counts neither as a change; the next pass sees them all the same.
+            Input::OfferingsChanged | Input::ObjectsChanged => {}
         }
         self.quiet = None;
     }

@@ -141,6 +141,7 @@ impl Search<'_, '_> {
         }
         for candidate in candidates {
             if !self.budgets.allows(candidate.pool_id) {
+                self.constrained = true;
                 continue;
             }
             let outcome = self

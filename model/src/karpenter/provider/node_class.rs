@@ -42,6 +42,11 @@ pub struct NodeClass {
     /// Of a KWOKNodeClass: spec.nodeRegistrationDelay, from its Create to the Node. Its machines are made up:
     /// always the cheapest choice, no volumes, no time to shut down.
     pub registration_delay: Option<Duration>,
+    /// What of the manifest the class's hash is made of, as written: a machine that was made by another one has
+    /// drifted. Empty where nothing is known, as of a KWOKNodeClass.
+    pub hashed: String,
+    /// amiSelectorTerms as written: other terms are taken to find another image.
+    pub image_terms: String,
 }
 
 /// An on-demand capacity reservation.
@@ -72,6 +77,8 @@ impl NodeClass {
             detailed_monitoring: false,
             reservations: Vec::new(),
             registration_delay: None,
+            hashed: String::new(),
+            image_terms: String::new(),
         }
     }
 

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Facts, advise};
-use crate::api::{DaemonSet, PodSpec};
+use crate::api::{DaemonSet, PodSpec, TaintEffect};
 use crate::catalog::{self, Entry, InstanceSpec};
 use crate::document::Context;
 use crate::ec2::NodeGroup;
 use crate::id::{NodePoolId, Table};
 use crate::karpenter::provider::{Classes, Provider};
-use crate::karpenter::{InstanceType, NodePool, Profile, Requirements, Wanted};
+use crate::karpenter::requirement::Name;
+use crate::karpenter::{InstanceType, NodePool, Profile, Requirement, Requirements, Wanted};
 use crate::manifest::Document;
 use crate::quantity::Resources;
 
@@ -168,6 +169,63 @@ fn holding<'o>(
     let types = if admits { &**types } else { &[] };
     types.iter().map(|own| &**own).filter(move |instance_type| {
         all.fits(instance_type.allocatable()) && is_on_offer(instance_type, &wanted)
+    })
+}
+
+/// The NodePools that could launch a machine for a pod.
+pub(super) fn pools_for<'f>(facts: &'f Facts<'_>, spec: &PodSpec) -> Vec<&'f NodePool> {
+    let requests = spec.requests();
+    let mut pools = Vec::new();
+    for own in offered(facts) {
+        if can_hold(facts, own, spec, &requests) {
+            pools.push(&own.0);
+        }
+    }
+    pools
+}
+
+/// Why a pod does not run on the nodes of a NodePool, whatever it asks for; `None` if it may.
+pub(super) fn refusal(pool: &NodePool, spec: &PodSpec) -> Option<String> {
+    let mut taints = pool.taints.iter();
+    if let Some(taint) =
+        taints.find(|taint| taint.effect != TaintEffect::PreferNoSchedule && !spec.tolerates(taint))
+    {
+        return Some(format!("it does not tolerate the taint {}", taint.key));
+    }
+    let wanted = pool.template_requirements();
+    let own = Requirements::strict_of_pod(spec);
+    let mut keys = own.iter();
+    // Each by itself, so that the one in the way can be named.
+    let hinders = |(key, requirement): &(&Name, &Requirement)| {
+        let alone: Requirements = [((*key).clone(), (*requirement).clone())].into_iter().collect();
+        wanted.compatible(&alone).is_err()
+    };
+    let (key, _) = keys.find(hinders)?;
+    Some(format!(
+        "it selects by {key}, and the nodes do not have what it asks for"
+    ))
+}
+
+/// How many machines of node groups a pod fits on.
+pub(super) fn group_machines(facts: &Facts<'_>, spec: &PodSpec) -> u32 {
+    let requests = spec.requests();
+    let groups = facts.scenario.node_groups.iter();
+    let fitting = groups.filter(|group| fits(facts, group, spec, &requests));
+    fitting.map(|group| group.size).sum()
+}
+
+/// What all machines of node groups that a pod fits on have together.
+pub(super) fn group_capacity(facts: &Facts<'_>, spec: &PodSpec) -> (i64, i64) {
+    let requests = spec.requests();
+    let groups = facts.scenario.node_groups.iter();
+    let fitting = groups.filter(|group| fits(facts, group, spec, &requests));
+    let specs =
+        fitting.filter_map(|group| Some((i64::from(group.size), catalog::find(&group.instance_type)?)));
+    specs.fold((0, 0), |(cpu, memory), (size, spec)| {
+        (
+            cpu + size * i64::from(spec.vcpus) * 1000,
+            memory + size * spec.memory.0,
+        )
     })
 }
 

@@ -3,11 +3,59 @@
 use std::collections::BTreeSet;
 
 use super::{Facts, advise, capacity};
+use crate::api::DaemonSet;
 use crate::document::Context;
+use crate::scenario::ObjectName;
 
 pub(super) fn check(facts: &Facts<'_>) {
     unknown_models(facts);
     without_plugin(facts);
+    misplaced_plugin(facts);
+}
+
+/// Device plugins that do not come to the machines that have the devices.
+fn misplaced_plugin(facts: &Facts<'_>) {
+    let lifecycles = &facts.scenario.config.lifecycles;
+    let plugins = facts.objects.iter().flat_map(|objects| &objects.daemon_sets);
+    let is_plugin = |set: &&DaemonSet| {
+        let mut named = lifecycles.iter().filter(|(name, _)| is_named(set, name));
+        named.any(|(_, own)| own.device_plugin)
+    };
+    let plugins: Vec<&DaemonSet> = plugins.filter(is_plugin).collect();
+    if plugins.is_empty() {
+        return;
+    }
+    for document in facts.documents.iter().filter(|own| own.kind.name == "Deployment") {
+        let Some(own) = facts.deployment(&super::workload::name_of(document)) else {
+            continue;
+        };
+        let spec = &own.object.template.spec;
+        if !spec.requests().extended.keys().any(|name| name.contains('/')) {
+            continue;
+        }
+        for pool in capacity::pools_for(facts, spec) {
+            let refusals: Vec<String> = plugins
+                .iter()
+                .filter_map(|set| capacity::refusal(pool, &set.template.spec))
+                .collect();
+            // One that comes is enough.
+            let Some(refusal) = refusals.first().filter(|_| refusals.len() == plugins.len()) else {
+                continue;
+            };
+            let context = Context::new(&document.file, document.title(), facts.problems);
+            let at = context.root(&document.value).at("spec.template.spec");
+            let message = format!(
+                "pods of this never start on machines of the NodePool {}: the device plugin {}/{} is not there, since {refusal}",
+                pool.name, plugins[0].template.namespace, plugins[0].name
+            );
+            let hint = "give the device plugin's DaemonSet what its NodePool asks for";
+            advise(&context, "N014", &at, message, hint);
+        }
+    }
+}
+
+pub(super) fn is_named(set: &DaemonSet, name: &ObjectName) -> bool {
+    set.name == name.name && set.template.namespace == name.namespace
 }
 
 /// Pods that ask for devices which nobody makes allocatable: they never start.

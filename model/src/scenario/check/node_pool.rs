@@ -32,6 +32,7 @@ pub(super) fn check(facts: &Facts<'_>, document: &Document, root: &Cursor<'_>) {
     rules.limits();
     rules.capacity_types();
     super::values::of_pool(facts, &rules.context, &rules.at, pool);
+    super::machines::check(facts, &rules.context, &rules.at, pool);
     super::burstable::check_pool(facts, &rules.context, &rules.at, pool);
 }
 

@@ -6,7 +6,8 @@ use super::{Deployment, Facts, advise, timeline};
 use crate::api::{Budget, IntOrPercent, PodDisruptionBudget};
 use crate::document::{Context, Cursor, go_duration};
 use crate::karpenter::Profile;
-use crate::karpenter::labels::DO_NOT_DISRUPT;
+use crate::karpenter::labels::{DO_NOT_DISRUPT, HOSTNAME};
+use crate::keda::spec::DEFAULT_MAX_REPLICAS;
 use crate::manifest::Document;
 use crate::scenario::{Act, ObjectName};
 
@@ -48,6 +49,34 @@ fn loses_its_size(facts: &Facts<'_>, name: &ObjectName) -> bool {
     written.windows(2).any(|pair| pair == [true, false])
 }
 
+/// The most replicas that there may be.
+pub(super) fn at_most(facts: &Facts<'_>, target: &ObjectName) -> i32 {
+    let hpas = facts.objects.iter().flat_map(|objects| &objects.hpas);
+    let hpas = hpas
+        .filter(|hpa| hpa.target == *target)
+        .map(|hpa| hpa.spec.max_replicas);
+    let scaled = facts.objects.iter().flat_map(|objects| &objects.scaled_objects);
+    let scaled = scaled
+        .filter(|o| o.target == *target)
+        .map(|o| o.spec.max_replica_count.unwrap_or(DEFAULT_MAX_REPLICAS));
+    let written = facts.objects.iter().flat_map(|objects| &objects.deployments);
+    let written = written
+        .filter(|own| own.name() == *target)
+        .map(|own| own.object.replicas);
+    let actions = facts.scenario.actions.iter();
+    let set = actions.filter_map(|action| match &action.act {
+        Act::Scale { deployment, replicas } if deployment == target => Some(*replicas),
+        _ => None,
+    });
+    let started = facts.scenario.start.replicas.get(target).copied();
+    hpas.chain(scaled)
+        .chain(written)
+        .chain(set)
+        .chain(started)
+        .max()
+        .unwrap_or(0)
+}
+
 pub(super) fn check(facts: &Facts<'_>, document: &Document, root: &Cursor<'_>) {
     let context = Context::new(&document.file, document.title(), facts.problems);
     let name = name_of(document);
@@ -78,6 +107,7 @@ pub(super) fn check(facts: &Facts<'_>, document: &Document, root: &Cursor<'_>) {
     probes(facts, document, &context, root);
     topology(&context, root, facts, &name);
     controller(&context, root, facts, document);
+    super::placement::check(&context, root, facts, &name);
 }
 
 /// An annotation that protects pods, and with them their nodes, or that protects nothing.
@@ -133,11 +163,29 @@ fn controller(context: &Context<'_>, root: &Cursor<'_>, facts: &Facts<'_>, docum
         .iter()
         .map(|container| repository(&container.image));
     let part = images.find_map(|image| CONTROLLERS.iter().find(|(own, _)| image.ends_with(own)));
-    if let Some((_, part)) = part.filter(|_| !super::capacity::fits_a_group(facts, spec)) {
+    let Some((_, part)) = part else {
+        return;
+    };
+    let at = root.at("spec.template.spec");
+    let machines = super::capacity::group_machines(facts, spec);
+    let replicas = u32::try_from(own.object.replicas).unwrap_or(0);
+    if machines == 0 {
         let message = format!("{part} acts from the start, but no machine of a node group can hold its pods");
-        let hint = "compare requests, tolerations and selectors with the node groups: Karpenter cannot launch the machine \
-                    that it runs on";
-        advise(context, "N012", &root.at("spec.template.spec"), message, hint);
+        let hint = if *part == "Karpenter" {
+            "compare requests, tolerations and selectors with the node groups: Karpenter cannot launch the machine that it \
+             runs on"
+        } else {
+            "in a cluster it does nothing until Karpenter has launched a machine for it: compare requests, tolerations and \
+             selectors with the node groups"
+        };
+        advise(context, "N012", &at, message, hint);
+    } else if *part == "Karpenter" && machines < replicas && super::placement::keeps_apart(own, HOSTNAME) {
+        let message = format!(
+            "Karpenter's {replicas} replicas must not share a machine, and node groups have {machines} with room: the others wait \
+             for ever, since it cannot launch machines for itself"
+        );
+        let hint = "give the node group as many nodes as there are replicas, or have one replica";
+        advise(context, "N012", &at, message, hint);
     }
 }
 

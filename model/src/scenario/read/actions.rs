@@ -80,7 +80,13 @@ impl Read<'_> {
         let when_at = at.get("at").required();
         let when = when_at.instant(self.epoch);
         if when.is_some_and(|when| when >= self.end) {
-            when_at.warn("W004", "this is after the end of the run: it never happens", "");
+            let message = match is_of_the_next_day(&when_at, self.epoch) {
+                Some(start) => {
+                    format!("before the run's start at {start} UTC, and so of the next day: it never happens")
+                }
+                None => "this is after the end of the run: it never happens".to_owned(),
+            };
+            when_at.warn("W004", message, "");
         }
         let &[verb] = &*verbs else {
             let found = if verbs.is_empty() {
@@ -142,7 +148,8 @@ impl Read<'_> {
             ),
             "interrupt" => {
                 let victim = victim(&own);
-                let label = format!("interrupt {}", described(&victim.instance_type, &victim.zone));
+                let pattern = victim.instance_type.as_ref().map(|own| own.0.clone());
+                let label = format!("interrupt {}", described(&pattern, &victim.zone));
                 (Act::Interrupt(victim), None, label)
             }
             _ => {
@@ -175,8 +182,23 @@ impl Read<'_> {
             at.get("replicas")
                 .error("E004", "replicas goes only with scale", "");
         }
-        lasting.duration()
+        let time = lasting.duration();
+        if time.is_some_and(|time| time.is_zero()) {
+            lasting.error(
+                "E004",
+                format!("{verb} would be over as it begins"),
+                "such as for = \"5m\"; without it, for ever",
+            );
+        }
+        time.filter(|time| !time.is_zero())
     }
+}
+
+/// When the run begins, if a time of day lies before that.
+fn is_of_the_next_day(at: &Cursor<'_>, epoch: jiff::Timestamp) -> Option<jiff::civil::Time> {
+    let time: jiff::civil::Time = at.value()?.text()?.parse().ok()?;
+    let start = jiff::tz::Offset::UTC.to_datetime(epoch).time();
+    (time < start).then_some(start)
 }
 
 fn described(instance_type: &Option<String>, zone: &Option<String>) -> String {
@@ -194,7 +216,7 @@ fn text(at: &Cursor<'_>) -> Option<String> {
 
 fn victim(at: &Cursor<'_>) -> Victim {
     Victim {
-        instance_type: text(&at.get("instance_type")),
+        instance_type: text(&at.get("instance_type")).map(TypePattern),
         zone: text(&at.get("zone")),
         capacity_type: at.get("capacity_type").one_of(CAPACITY_TYPES),
         count: at

@@ -1,12 +1,13 @@
 //! `[cloud]` and `[[node_group]]`: what EC2 has, and which machines are there from the start.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::values::Values;
 use crate::api::{Labels, Taint, TaintEffect};
 use crate::catalog::kubelet::{AmiFamily, Kubelet};
-use crate::catalog::volume::{Volume, VolumeType};
-use crate::catalog::{Catalog, regions};
+use crate::catalog::volume::{Setting, Volume, VolumeType};
+use crate::catalog::{Catalog, stocked_regions};
 use crate::document::{Cursor, Scalar, Shape, closest};
 use crate::ec2::{BootTimes, Config, Interruption, NodeGroup, TypePattern};
 use crate::karpenter::CapacityType;
@@ -34,12 +35,21 @@ pub(super) fn catalog(at: &Cursor<'_>) -> Option<Catalog> {
             }
         });
     match Catalog::new(region, date) {
+        Ok(catalog) if catalog.entries().is_empty() => {
+            let message = format!("the catalog has no instance types of {region}");
+            region_at.error(
+                "E009",
+                message,
+                "a region of the same kind of prices has to stand in for it",
+            );
+            None
+        }
         Ok(mut catalog) => {
             set_prices(&at.get("price"), &mut catalog);
             Some(catalog)
         }
         Err(error) => {
-            let hint = closest(region, regions()).map(|near| format!("did you mean {near:?}?"));
+            let hint = closest(region, stocked_regions()).map(|near| format!("did you mean {near:?}?"));
             region_at.error("E009", error.to_string(), &hint.unwrap_or_default());
             None
         }
@@ -144,6 +154,22 @@ pub(super) const CAPACITY_TYPES: &[(&str, CapacityType)] = &[
     ("spot", CapacityType::Spot),
 ];
 
+/// Two node groups of one name, which EKS refuses.
+pub(super) fn report_twins(at: &Cursor<'_>) {
+    let mut seen = BTreeSet::new();
+    for group in at.items() {
+        let name = group.get("name");
+        let text = name.value().and_then(|value| value.text());
+        if let Some(text) = text.filter(|text| !seen.insert((*text).to_owned())) {
+            name.error(
+                "E010",
+                format!("two node groups are called {text:?}"),
+                "give one another name",
+            );
+        }
+    }
+}
+
 /// One node group.
 pub(super) fn node_group(
     at: &Cursor<'_>,
@@ -223,12 +249,25 @@ fn volume(at: &Cursor<'_>) -> Volume {
             .int(1..=400_000)
             .and_then(|number| u32::try_from(number).ok())
     };
-    Volume {
+    let volume = Volume {
         volume_type: volume_type(&at.get("type")).unwrap_or(VolumeType::Gp3),
         iops: number("iops"),
         throughput: number("throughput"),
         ..Volume::gp3(size.unwrap_or(Bytes::from_gib(20)))
+    };
+    if size.is_some() || !at.get("size").is_given() {
+        for (setting, message) in volume.refusals() {
+            let key = match setting {
+                Setting::Size => "size",
+                Setting::Type => "type",
+                Setting::Iops => "iops",
+                Setting::Throughput => "throughput",
+            };
+            at.get(key)
+                .error("E004", message, "see the limits of Amazon EBS volume types");
+        }
     }
+    volume
 }
 
 fn volume_type(at: &Cursor<'_>) -> Option<VolumeType> {

@@ -132,7 +132,8 @@ fn scenario(
         .map(|catalog| cloud::zones(&cloud_at.get("zones"), catalog))
         .unwrap_or_default();
     let group = |at: &Cursor<'_>| cloud::node_group(at, catalog.as_deref()?, &zones);
-    let node_groups = root.get("node_group").items().iter().filter_map(group).collect();
+    let node_groups: Vec<_> = root.get("node_group").items().iter().filter_map(group).collect();
+    cloud::report_twins(&root.get("node_group"));
 
     let (mut objects, applied) = objects(root, files, documents, problems);
     let end = Instant::ZERO + duration.unwrap_or(LONGEST);

@@ -164,6 +164,7 @@ fn lifecycles(at: &Cursor<'_>) -> BTreeMap<ObjectName, Lifecycle> {
                 Some(shutdown.unwrap_or(Distribution::Constant(0.1)))
             },
             device_plugin: own.get("device_plugin").bool().unwrap_or(false),
+            startup_taint: own.get("startup_taint").name().map(str::to_owned),
         };
         found.insert(
             ObjectName {

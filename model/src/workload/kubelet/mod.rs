@@ -96,6 +96,8 @@ pub struct Lifecycle {
     pub shutdown: Option<Distribution>,
     /// Whether its pods are the device plugin that makes a node's accelerators allocatable.
     pub device_plugin: bool,
+    /// The key of the startup taint that its pod takes off its node when it is Ready.
+    pub startup_taint: Option<String>,
 }
 
 /// How the applications of each controller start and stop. One that is not named starts at once and stops
@@ -106,6 +108,18 @@ pub struct Lifecycles {
     pub deployments: BTreeMap<DeploymentId, Lifecycle>,
     /// By DaemonSet.
     pub daemon_sets: BTreeMap<DaemonSetId, Lifecycle>,
+}
+
+impl Lifecycles {
+    /// That of a controller's pods, if the scenario names it.
+    #[must_use]
+    pub fn of(&self, owner: Owner) -> Option<&Lifecycle> {
+        match owner {
+            Owner::ReplicaSet(_, deployment) => self.deployments.get(&deployment),
+            Owner::DaemonSet(daemon_set) => self.daemon_sets.get(&daemon_set),
+            Owner::None => None,
+        }
+    }
 }
 
 /// What can happen to the kubelets.
@@ -585,11 +599,7 @@ fn lifecycle<'a>(view: View<'a>, pod: &Pod) -> &'a Lifecycle {
         startup: Distribution::Constant(0.0),
         shutdown: Some(Distribution::Constant(0.1)),
         device_plugin: false,
+        startup_taint: None,
     };
-    let known = match pod.owner {
-        Owner::ReplicaSet(_, deployment) => view.lifecycles.deployments.get(&deployment),
-        Owner::DaemonSet(daemon_set) => view.lifecycles.daemon_sets.get(&daemon_set),
-        Owner::None => None,
-    };
-    known.unwrap_or(&DEFAULT)
+    view.lifecycles.of(pod.owner).unwrap_or(&DEFAULT)
 }

@@ -211,3 +211,51 @@ fn a_node_counts_as_a_change_when_it_is_initialized() {
     Arc::make_mut(labels).insert(labels::INITIALIZED.to_owned(), "true".to_owned());
     assert!(changes(&world), "it is initialized");
 }
+
+// A blocked node is no candidate, so that no method looks and none remembers
+// (karpenter v1.14 pkg/controllers/disruption/controller.go `disrupt` reads the budgets with every pass).
+#[test]
+fn a_disruption_budget_that_is_gone_is_seen_by_the_next_pass() {
+    for version in [A, B, C] {
+        let mut world = World::on_demand(&[2, 8]);
+        let node = world.add_node(8, "on-demand");
+        world.add_pod(node, 1000);
+        world.api.pdbs.push(PodDisruptionBudget {
+            name: "web".to_owned(),
+            namespace: "default".to_owned(),
+            selector: Some(LabelSelector::default()),
+            budget: Budget::MaxUnavailable(IntOrPercent::Int(0)),
+            always_allow_unhealthy: false,
+        });
+        let mut run = Run::new(version, world);
+        run.until(12);
+        assert!(run.blocked(node).is_some(), "{version}");
+        run.world.api.pdbs.clear();
+        run.tell(13, Input::ObjectsChanged);
+        run.until(36);
+        assert_eq!(run.created().len(), 1, "{version}");
+    }
+}
+
+// A budget opens by the clock; what has drifted goes at the next pass
+// (karpenter v1.14 pkg/controllers/disruption/drift.go `ComputeCommands` asks for the budgets each time).
+#[test]
+fn a_drifted_node_goes_when_a_scheduled_budget_is_over() {
+    let mut world = World::new(&[4]);
+    let node = world.add_node(4, "on-demand");
+    let claim = world.claims.get_mut(node).unwrap();
+    claim.conditions.drifted = claim.conditions.initialized;
+    claim.conditions.consolidatable = None;
+    let pool = world.pools.iter().next().expect("a pool").0;
+    world.pools.get_mut(pool).unwrap().disruption.budgets = vec![crate::karpenter::node_pool::Budget {
+        window: Some(Window {
+            schedule: "0 0 * * *".parse().expect("a schedule"),
+            duration: Duration::from_secs(60),
+        }),
+        ..budget(Nodes::Count(0))
+    }];
+    let mut run = Run::new(C, world);
+    run.until(59);
+    assert_eq!(run.deleted(), []);
+    assert_eq!(run.until(75).deleted(), [(60, node)]);
+}
