@@ -82,6 +82,13 @@ pub(super) fn check(facts: &Facts<'_>, document: &Document, root: &Cursor<'_>) {
                             container: container.as_deref(),
                         };
                         utilization::check(facts, &rules.context, at, &measured, target);
+                        // KEDA's webhook does not look at sidecars, and the HPA does.
+                        let containers = deployment.object.template.spec.containers.iter();
+                        let mut refused =
+                            utilization::without_request(containers, *resource, container.as_deref());
+                        if refused.next().is_none() {
+                            utilization::requests(facts, &rules.context, at, &measured, target);
+                        }
                     }
                 }
                 TriggerKind::Cron(_) => {

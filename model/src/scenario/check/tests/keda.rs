@@ -72,6 +72,8 @@ fn rules_about_scaled_objects() {
     check("H005", &[tolerance, "stack.kubernetes=1.34"], &[tolerance]);
     let cpu = ".triggers[1]={type='cpu',metricType='Utilization',metadata={value='50'}}";
     check("K009", &[cpu], &[]);
+    let bare = "Deployment/web: spec.template.spec.initContainers=[{name='log',image='log:1',restartPolicy='Always'}]";
+    check("H003", &[cpu, bare], &[cpu]);
     check(
         "K010",
         &[".triggers[0].metricType='Value'"],
