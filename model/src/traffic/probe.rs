@@ -74,6 +74,19 @@ pub(super) enum Aspect {
     },
     /// Throughput and failures, and how far draws differ in them.
     Rates,
+    /// How many requests from outside are answered too late: a few hundred, where it is some per cent.
+    Failures,
+}
+
+impl Aspect {
+    /// What tells it from others in the key of what was found.
+    fn number(self) -> u64 {
+        match self {
+            Aspect::Times { .. } => 0,
+            Aspect::Rates => 1,
+            Aspect::Failures => 2,
+        }
+    }
 }
 
 /// Requests that a look at response times counts, all draws together: the 99th percentile is the sixth longest of
@@ -83,6 +96,8 @@ const REQUESTS: f64 = 600.0;
 const LONGEST: f64 = 30.0;
 /// Requests from outside within which each draw of a look at rates shows whether lines form that stay.
 const CROWDING_REQUESTS: f64 = 3000.0;
+/// Requests from outside that a look at those answered too late counts: of 3 % it sees 450, which is off by 5 %.
+const FAILURE_REQUESTS: f64 = 15_000.0;
 /// Rounds of a loop, or of what the servers hold, until the start is forgotten. With two the 99th percentile is 6.0 %
 /// off in the median of the states of `examples/fidelities.rs`, with three 5.5 %, with four 5.4 %.
 const ROUNDS: f64 = 3.0;
@@ -108,6 +123,13 @@ impl Effort {
         if state.arrivals > 0.0 {
             effort.seconds = (CROWDING_REQUESTS / state.arrivals).clamp(effort.seconds, LONGEST);
         }
+        effort
+    }
+
+    fn for_failures(config: &Config, state: &State) -> Effort {
+        let mut effort = Effort::for_times(config, state, None);
+        let seconds = FAILURE_REQUESTS / state.arrivals.max(1e-3) / f64::from(effort.draws);
+        effort.seconds = effort.seconds.max(seconds);
         effort
     }
 
@@ -214,9 +236,9 @@ impl Findings {
         let state = state.levelled();
         let passing = match aspect {
             Aspect::Times { lasting } => passing(config, &state, lasting),
-            Aspect::Rates => None,
+            Aspect::Rates | Aspect::Failures => None,
         };
-        key.push(matches!(aspect, Aspect::Rates).into());
+        key.push(aspect.number());
         key.extend(passing.map(f64::to_bits));
         let seed = mixed(&key);
         // The map is not held while a probe runs: other states may be looked at meanwhile.
@@ -225,6 +247,7 @@ impl Findings {
             let effort = match aspect {
                 Aspect::Times { .. } => Effort::for_times(config, &state, passing),
                 Aspect::Rates => Effort::for_rates(&state),
+                Aspect::Failures => Effort::for_failures(config, &state),
             };
             Arc::new(run(config, &state, seed, effort))
         };

@@ -281,13 +281,16 @@ impl Flow {
                     self.served_late(some.requests, from, age.min(span.patience.longest()));
                     continue;
                 }
-                let (impatient, patient) = span.patience.parted(response);
-                for (level, share) in impatient {
-                    self.failed(some.requests * share, level.code, true, level.seconds);
-                }
-                as_usual += some.requests * patient;
+                as_usual += some.requests;
             }
         }
+        let left = self.present.left.clone();
+        for (level, share) in span.patience.levels.iter().zip(&left) {
+            if as_usual * share > 0.0 {
+                self.failed(as_usual * share, level.code, true, level.seconds);
+            }
+        }
+        as_usual *= (1.0 - left.iter().sum::<f64>()).max(0.0);
         if as_usual > 0.0 {
             self.served(as_usual, from);
         }

@@ -82,6 +82,9 @@ struct Group {
     starved_proxies: bool,
     /// What the weights of its proxies are among those of all.
     proxies_part: f64,
+    /// vCPU that one of its proxies, and all clients of one of its nodes, may use on average.
+    proxy_limit: f64,
+    client_limit: f64,
     node_wait: f64,
     client_wait: f64,
     /// GPU time of a request.
@@ -220,6 +223,10 @@ impl Plant {
             thread: (machine.vcpus - machine.system_cpu).clamp(1e-3, 1.0),
             share_of_proxies: 0.0,
             proxies_part: proxies_part(site),
+            proxy_limit: limits(&site.proxies, self.period).fold(f64::INFINITY, |least, (limit, _)| least.min(limit)),
+            client_limit: limits(&site.clients, self.period)
+                .map(|(limit, count)| limit * f64::from(count))
+                .sum(),
             starved_proxies: site.proxies.iter().any(|(cpu, _)| physics::weight(cpu).is_none()),
             node_wait: NODE * (1.0 + NODE_CROWDED * crowd),
             client_wait: CLIENT * (1.0 + CLIENT_CROWDED * crowd),
@@ -271,6 +278,14 @@ impl Plant {
     /// vCPU that a pod may use on average.
     fn share(&self, cpu: PodCpu) -> f64 {
         physics::quota(cpu, self.period).map_or(f64::INFINITY, |quota| quota / self.period)
+    }
+
+    /// Requests a second that a proxy on a node of a group passes on within its quota at most. Those that wait for it
+    /// keep every thread of the node busy while it lasts.
+    fn proxy_quota_most(&self, group: &Group, waiting: bool) -> f64 {
+        let Group { machine, .. } = group;
+        let busy = if waiting { machine.vcpus } else { machine.system_cpu + 1.0 };
+        group.proxy_limit * sigma(machine, self.gain, busy.min(machine.vcpus)) / self.proxy_work
     }
 
     /// How many threads a pod of a group runs at once that has so many requests before it, and the work of each a
@@ -327,12 +342,12 @@ impl Plant {
         2.0 * self.servers / most * scatter / (slack * slack)
     }
 
-    /// Requests a second that the proxies can pass on at most: their nodes serve first.
+    /// Requests a second that the proxies can pass on at most: their nodes serve first, and quotas bind.
     pub(super) fn proxy_most(&self) -> f64 {
         let most = |group: &Group| {
             let work = self.service_work * group.servers / self.servers
                 + self.proxy_work * group.proxies / self.proxies;
-            group.full / work
+            (group.full / work).min(self.proxy_quota_most(group, false) * self.proxies)
         };
         let with_proxy = self.groups.iter().filter(|group| group.proxies > 0.0);
         with_proxy.map(most).fold(f64::INFINITY, f64::min)
@@ -343,7 +358,8 @@ impl Plant {
     pub(super) fn passable(&self, group: usize, served: f64) -> f64 {
         let group = &self.groups[group];
         let left = (group.full - served * self.service_work).max(group.full * group.proxies_part);
-        left * self.proxies / (self.proxy_work * group.proxies)
+        let by_quota = self.proxy_quota_most(group, true) * self.proxies;
+        (left * self.proxies / (self.proxy_work * group.proxies)).min(by_quota)
     }
 
     /// Requests a second that clients can make at most if none reaches a server.
@@ -414,6 +430,7 @@ impl Plant {
         for (group, &sigma) in self.groups.iter().zip(&solution.sigmas) {
             let clients = group.clients * active;
             let left = (group.full - total * group.fixed_work).max(1e-9);
+            let by_quota = group.client_limit * sigma / self.client_work;
             let own = self.client_own(
                 clients,
                 common + self.client_work / sigma,
@@ -421,6 +438,7 @@ impl Plant {
                 others,
                 group.client_wait,
             );
+            let own = own.min(by_quota);
             solution.client_rates.push(own);
             sum += own * group.times;
         }
@@ -488,7 +506,9 @@ impl Plant {
                     let work = self.service_work / sigma;
                     time += work * self.starvation * node * libm::sqrt(node) / left_of(node);
                 }
-                if total * group.fixed_work >= group.full {
+                let quota = total / self.proxies * self.proxy_work / sigma / group.proxy_limit;
+                time += self.proxy_work / sigma * QUOTA * pow_32(quota * others) / left_of(quota * others);
+                if total * group.fixed_work >= group.full || quota >= 1.0 {
                     time = ENDLESS;
                 }
                 times.proxy += group.share_of_proxies * time;
@@ -496,6 +516,12 @@ impl Plant {
         }
         times
     }
+}
+
+/// vCPU that pods may use on average, and how many pods of each kind.
+fn limits(pods: &Pods, period: f64) -> impl Iterator<Item = (f64, u32)> + '_ {
+    let limit = move |cpu| physics::quota(cpu, period).map_or(f64::INFINITY, |quota| quota / period);
+    pods.iter().map(move |(cpu, count)| (limit(cpu), count))
 }
 
 /// What a node's proxies get of its CPU by their weights if its servers want all.

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use sim::Instant;
 
-use super::plant::{MOST_FULL, SERVES};
-use super::{BRIEF, Flow, Mark, Present};
+use super::plant::{MOST_FULL, SERVES, Solution};
+use super::{BRIEF, Flow, Mark, Present, tails};
 use crate::traffic::arrivals::Source;
 use crate::traffic::pool::Pick;
 use crate::traffic::probe::Aspect;
@@ -81,11 +81,13 @@ impl Flow {
             (present.failure, present.at_server) = (traefik::BAD_GATEWAY, true);
         }
         let congestible = open > self.plant.congested_most();
-        let may_fail = self.plant.loops > 0.0 && self.near_timeout(present.solution.response);
+        let may_fail = self.plant.loops > 0.0 && self.may_time_out(present.solution.response);
         let needs_probe = may_fail || self.plant.convoys(&present.solution);
         let probed_from = self.state_since + BRIEF;
         let lasts = self.now >= probed_from;
-        self.probe_at = if (congestible || needs_probe) && !lasts {
+        let (left, may_leave) = self.leaving(present.mark, lasts);
+        present.left = left;
+        self.probe_at = if (congestible || needs_probe || may_leave) && !lasts {
             probed_from
         } else {
             Instant::MAX
@@ -121,13 +123,18 @@ impl Flow {
         let away = active / solution.rate.max(1e-9) - solution.response;
         present.served = closed * share;
         present.failed = finding.failures * share;
-        let made = present.served / solution.rate.max(1e-9);
+        // Those that end unanswered were prepared and passed on like the others.
+        let made = (present.served + present.failed) / solution.rate.max(1e-9);
         solution.client_rates.iter_mut().for_each(|rate| *rate *= made);
+        let ended = present.served + present.failed;
         if present.served > 0.0 {
-            solution.response = (active / (present.served + present.failed) - away).max(solution.response);
+            solution.response = (active / ended - away).max(solution.response);
             present.mark.response = solution.response;
         }
-        present.server_cpu = Some(finding.server_cpu * closed / finding.throughput.max(1e-9) * share);
+        present.under_way = (present.failed > 0.0).then_some((active - ended * away).max(0.0));
+        // What comes from outside is charged as it is worked on; the rest is the clients', answered or not.
+        let outside = finding.throughput.min(self.state.arrivals) * self.service_cpu(solution);
+        present.server_cpu = Some((finding.server_cpu - outside).max(0.0) * share);
         let clients = self.config.clients.as_ref();
         let proxys = self.config.service.request_timeout;
         let own = clients.and_then(|clients| clients.timeout);
@@ -140,12 +147,23 @@ impl Flow {
         present.at_server = true;
     }
 
-    fn near_timeout(&self, response: f64) -> bool {
+    /// What a request from outside uses of a server's CPU where nobody waits in line, vCPU-seconds on average.
+    fn service_cpu(&self, solution: &Solution) -> f64 {
+        let of_site = |(site, &group): (&Site, &usize)| {
+            let sigma = solution.sigmas.get(group).copied().unwrap_or(f64::INFINITY);
+            f64::from(count(&site.servers)) * self.plant.service_work / sigma
+        };
+        let sites = self.state.sites.iter().zip(&self.plant.of_site);
+        sites.map(of_site).sum::<f64>() / self.plant.servers.max(1.0)
+    }
+
+    /// Whether some of the clients' requests may take longer than they or the proxy wait.
+    fn may_time_out(&self, response: f64) -> bool {
         let own = self.config.clients.as_ref().and_then(|clients| clients.timeout);
         let timeouts = own.into_iter().chain(self.config.service.request_timeout);
         timeouts
             .into_iter()
-            .any(|timeout| response > timeout.as_secs_f64() / 3.0)
+            .any(|timeout| tails::may_exceed(&self.config, response, response, timeout.as_secs_f64()))
     }
 
     /// What a proxy without servers that listen says; `None` without a proxy.
@@ -163,14 +181,19 @@ impl Flow {
         if !self.counts_cpu {
             return;
         }
-        let total = self.present.served;
+        let Present { served, failed, .. } = self.present;
+        let passed = if self.present.server_cpu.is_some() {
+            served + failed
+        } else {
+            served
+        };
         let solution = &self.present.solution;
         let clients = self.config.clients.as_ref();
         let client = clients.map_or(0.0, |clients| clients.client_cpu);
         let sites = &self.state.sites;
         let proxies: u32 = sites.iter().map(|site| count(&site.proxies)).sum();
-        let proxy = self.config.traefik.proxy_cpu * total / f64::from(proxies.max(1));
-        let server = self.plant.service_work * total / self.plant.servers;
+        let proxy = self.config.traefik.proxy_cpu * passed / f64::from(proxies.max(1));
+        let server = self.plant.service_work * served / self.plant.servers;
         // vCPU of each pod of a site, by role.
         let of_site = |(site, &group): (&Site, &usize)| {
             let sigma = solution.sigmas.get(group).copied().unwrap_or(f64::INFINITY);
