@@ -123,7 +123,9 @@ impl Distribution {
             Distribution::Exponential { mean } | Distribution::Normal { mean, .. } => {
                 f64::from(u8::from(mean > value))
             }
-            Distribution::LogNormal { median, sigma } if sigma > 0.0 => normal(libm::log(value / median) / sigma),
+            Distribution::LogNormal { median, sigma } if sigma > 0.0 => {
+                normal(libm::log(value / median) / sigma)
+            }
             Distribution::LogNormal { median, .. } => f64::from(u8::from(median > value)),
         }
     }

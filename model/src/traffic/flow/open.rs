@@ -210,7 +210,7 @@ impl Flow {
         }
         if self.counts_cpu && worked > 0.0 {
             let work = self.config.traefik.proxy_cpu * worked / self.plant.proxies;
-            let (sigmas, of_site) = (&self.present.solution.sigmas, &self.plant.of_site);
+            let (sigmas, of_site) = (&self.present.solution.used_sigmas, &self.plant.of_site);
             for pod in self.pods.values_mut().filter(|pod| pod.role == Role::Proxy) {
                 let sigma = pod.place.and_then(|place| sigmas.get(of_site[place]));
                 pod.used += sigma.map_or(0.0, |sigma| work / sigma);
@@ -317,7 +317,7 @@ impl Flow {
         if !self.counts_cpu || worked == 0.0 {
             return;
         }
-        let felt = self.present.solution.sigmas.get(group).copied();
+        let felt = self.present.solution.used_sigmas.get(group).copied();
         let sigma = match felt {
             Some(felt) if !server.line.waits() => felt,
             _ => self.plant.threads(group, server.cpu, self.before(server)).1,

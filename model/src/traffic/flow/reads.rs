@@ -167,7 +167,7 @@ impl Flow {
 }
 
 /// States whose closed forms differ by less, in logarithms, have response times of one shape.
-pub(super) const ALIKE: f64 = 0.1;
+const ALIKE: f64 = 0.1;
 /// Where lines are as long as in a state, up to so many times its slack is left over.
 const ABOUT_AS_FULL: f64 = 1.5;
 /// The share of requests whose states are not looked at.

@@ -8,7 +8,7 @@ use super::plant::{MOST_FULL, SERVES, Solution};
 use super::{BRIEF, Flow, Mark, Present, tails};
 use crate::traffic::arrivals::Source;
 use crate::traffic::pool::Pick;
-use crate::traffic::probe::Aspect;
+use crate::traffic::probe::{self, Aspect};
 use crate::traffic::state::{State, count};
 use crate::traffic::traefik::{self, Code};
 use crate::traffic::{Role, state::Site};
@@ -81,7 +81,10 @@ impl Flow {
             (present.failure, present.at_server) = (traefik::BAD_GATEWAY, true);
         }
         let congestible = open > self.plant.congested_most();
-        let may_fail = self.plant.loops > 0.0 && self.may_time_out(present.solution.response);
+        let may_fail = self.plant.loops > 0.0
+            && self
+                .least_timeout()
+                .is_some_and(|timeout| self.may_take(present.solution.response, timeout));
         let needs_probe = may_fail || self.plant.convoys(&present.solution);
         let probed_from = self.state_since + BRIEF;
         let lasts = self.now >= probed_from;
@@ -93,7 +96,8 @@ impl Flow {
             Instant::MAX
         };
         if congestible && lasts {
-            let finding = self.probes.look(&self.config, &self.state, Aspect::Rates);
+            let aspect = Aspect::Rates { crowded: false };
+            let finding = self.probes.look(&self.config, &self.state, aspect);
             present.mark.two_stable = true;
             present.congests = finding.throughput < SERVES * finding.sent;
         }
@@ -115,8 +119,23 @@ impl Flow {
 
     /// Takes what so many loops make from a probe, where no closed form says it.
     fn take_from_probe(&self, present: &mut Present, active: f64) {
-        let finding = self.probes.look(&self.config, &self.state, Aspect::Rates);
+        let look = |crowded| {
+            self.probes
+                .look(&self.config, &self.state, Aspect::Rates { crowded })
+        };
+        let mut finding = look(false);
         present.mark.two_stable |= finding.unsettled();
+        if self
+            .least_timeout()
+            .is_some_and(|timeout| self.may_take(present.solution.response, timeout))
+        {
+            // Work for nobody may hold pods up for good, once there is much of it.
+            let crowded = look(true);
+            present.mark.two_stable |= crowded.unsettled() || crowded.apart(&finding);
+            if self.present.failed > COLLAPSED * self.present.served {
+                finding = crowded;
+            }
+        }
         let share = active / self.plant.loops;
         let closed = (finding.throughput - self.state.arrivals).max(0.0);
         let solution = &mut present.solution;
@@ -131,7 +150,10 @@ impl Flow {
             solution.response = (active / ended - away).max(solution.response);
             present.mark.response = solution.response;
         }
-        present.under_way = (present.failed > 0.0).then_some((active - ended * away).max(0.0));
+        if let Some(timeout) = self.least_timeout().filter(|_| present.failed > 0.0) {
+            let held = present.served * solution.response.min(timeout) + present.failed * timeout;
+            present.under_way = Some(held.min(active));
+        }
         // What comes from outside is charged as it is worked on; the rest is the clients', answered or not.
         let outside = finding.throughput.min(self.state.arrivals) * self.service_cpu(solution);
         present.server_cpu = Some((finding.server_cpu - outside).max(0.0) * share);
@@ -150,20 +172,22 @@ impl Flow {
     /// What a request from outside uses of a server's CPU where nobody waits in line, vCPU-seconds on average.
     fn service_cpu(&self, solution: &Solution) -> f64 {
         let of_site = |(site, &group): (&Site, &usize)| {
-            let sigma = solution.sigmas.get(group).copied().unwrap_or(f64::INFINITY);
+            let sigma = solution.used_sigmas.get(group).copied().unwrap_or(f64::INFINITY);
             f64::from(count(&site.servers)) * self.plant.service_work / sigma
         };
         let sites = self.state.sites.iter().zip(&self.plant.of_site);
         sites.map(of_site).sum::<f64>() / self.plant.servers.max(1.0)
     }
 
-    /// Whether some of the clients' requests may take longer than they or the proxy wait.
-    fn may_time_out(&self, response: f64) -> bool {
-        let own = self.config.clients.as_ref().and_then(|clients| clients.timeout);
-        let timeouts = own.into_iter().chain(self.config.service.request_timeout);
-        timeouts
-            .into_iter()
-            .any(|timeout| tails::may_exceed(&self.config, response, response, timeout.as_secs_f64()))
+    /// The time after which the first of a client and the proxy gives up, seconds.
+    fn least_timeout(&self) -> Option<f64> {
+        probe::least_timeout(&self.config)
+    }
+
+    /// Whether some of the clients' requests may take so many seconds. With all of them before one pod, most wait for
+    /// longer than those from outside ever do.
+    fn may_take(&self, response: f64, seconds: f64) -> bool {
+        tails::may_exceed(&self.config, response, 2.0 * response, seconds)
     }
 
     /// What a proxy without servers that listen says; `None` without a proxy.
@@ -196,7 +220,7 @@ impl Flow {
         let server = self.plant.service_work * served / self.plant.servers;
         // vCPU of each pod of a site, by role.
         let of_site = |(site, &group): (&Site, &usize)| {
-            let sigma = solution.sigmas.get(group).copied().unwrap_or(f64::INFINITY);
+            let sigma = solution.used_sigmas.get(group).copied().unwrap_or(f64::INFINITY);
             let here = f64::from(count(&site.clients)).max(1.0);
             let rate = solution.client_rates.get(group).copied().unwrap_or(0.0);
             let servers = match self.present.server_cpu {
@@ -216,6 +240,9 @@ impl Flow {
         }
     }
 }
+
+/// Where more than this share of the clients' requests fails, pods have work for nobody before them.
+const COLLAPSED: f64 = 0.05;
 
 /// The nearest of numbers that are apart by this, in logarithms.
 fn in_steps(number: f64, step: f64) -> f64 {

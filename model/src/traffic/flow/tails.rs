@@ -18,11 +18,14 @@ const SLOWED: f64 = 2.0;
 /// wait so many times as long for others: of exponential times one in some ten thousand does.
 const WAITS: f64 = 9.0;
 
+/// Rates whose closed forms differ by less, in logarithms, share a probe.
+const ALIKE: f64 = 0.05;
+
 /// What a probe found of a state.
 #[derive(Debug, Clone)]
 pub(super) struct Known {
     mark: Mark,
-    shares: Vec<u8>,
+    state: Arc<State>,
     finding: Arc<Finding>,
 }
 
@@ -46,13 +49,12 @@ pub(in crate::traffic) fn share_beyond(config: &Config, response: f64, seconds: 
 /// Whether some of the answers may take longer than so many seconds, where they take so long on average and wait so
 /// long for others before the same pod.
 pub(super) fn may_exceed(config: &Config, response: f64, waiting: f64, seconds: f64) -> bool {
-    seconds < SLOWED * response + WAITS * waiting
-        || share_beyond(config, SLOWED * response, seconds) > FEW
+    seconds < SLOWED * response + WAITS * waiting || share_beyond(config, SLOWED * response, seconds) > FEW
 }
 
 impl Flow {
     /// Of requests from outside that wait in no line, the shares whose senders leave before the answer, by level of
-    /// patience; `None` if a probe will say when the state has lasted.
+    /// patience; and whether a probe will say better when the state has lasted.
     pub(super) fn leaving(&mut self, mark: Mark, lasts: bool) -> (Vec<f64>, bool) {
         let patience = Arc::clone(&self.patience);
         let beyond = |seconds| share_beyond(&self.config, mark.response, seconds);
@@ -62,31 +64,49 @@ impl Flow {
         let exceed = |seconds| may_exceed(&self.config, mark.response, waiting, seconds);
         let some = patience.levels.iter().any(|level| exceed(level.seconds));
         // Clients' failures would count among a probe's; and lines that grow have a patience of their own.
-        if state.arrivals == 0.0 || !some || self.plant.loops > 0.0 || self.arrivals > self.plant.open_most() {
+        if state.arrivals == 0.0 || !some || self.plant.loops > 0.0 || self.arrivals > self.plant.open_most()
+        {
             return (guess, false);
         }
         let known = self.tails.iter().find(|known| known.is_like(mark, state));
-        let finding = match known {
-            Some(known) => Arc::clone(&known.finding),
+        let (finding, scale) = match known {
+            // A little slower on average, and many more take too long.
+            Some(known) => {
+                let guessed: f64 = guess.iter().sum();
+                let then: f64 = patience
+                    .left(|seconds| share_beyond(&self.config, known.mark.response, seconds))
+                    .iter()
+                    .sum();
+                let scale = if guessed > FEW && then > FEW {
+                    guessed / then
+                } else {
+                    1.0
+                };
+                (Arc::clone(&known.finding), scale)
+            }
             None if !lasts => return (guess, true),
             None => {
                 let finding = self.probes.look(&self.config, state, Aspect::Failures);
                 self.tails.push(Known {
                     mark,
-                    shares: state.shares.clone(),
+                    state: Arc::clone(state),
                     finding: Arc::clone(&finding),
                 });
-                finding
+                (finding, 1.0)
             }
         };
-        let found = finding.failures / (finding.failures + finding.throughput).max(1e-9);
-        (apportioned(&patience.left(|seconds| exceed(seconds).into()), &guess, found), false)
+        let found = finding.failures / (finding.failures + finding.throughput).max(1e-9) * scale;
+        (
+            apportioned(&patience.left(|seconds| exceed(seconds).into()), &guess, found),
+            false,
+        )
     }
 }
 
 impl Known {
     fn is_like(&self, mark: Mark, state: &State) -> bool {
-        self.shares == state.shares && super::reads::apart(&self.mark, &mark) <= super::reads::ALIKE
+        let same = self.state.shares == state.shares && self.state.sites == state.sites;
+        same && super::reads::apart(&self.mark, &mark) <= ALIKE
     }
 }
 
