@@ -16,7 +16,7 @@ use sim::{Instant, Streams};
 use super::Role;
 use super::arrivals::{Arrivals, Process, Shape};
 use super::config::Config;
-use super::flow::{Plant, Solutions};
+use super::flow::{Plant, Solutions, may_time_out};
 use super::latency::Histogram;
 use super::requests::Requests;
 use super::state::{Pods, State, count};
@@ -134,20 +134,15 @@ const THOROUGH: Effort = Effort {
 /// Until work for nobody has become as much as it does, so many timeouts pass.
 const PATIENCES: f64 = 15.0;
 
-/// The time after which the first of a client and the proxy gives up, seconds.
-pub(super) fn least_timeout(config: &Config) -> Option<f64> {
-    let own = config.clients.as_ref().and_then(|clients| clients.timeout);
-    let timeouts = own.into_iter().chain(config.service.request_timeout);
-    timeouts.min().map(|timeout| timeout.as_secs_f64())
-}
-
 impl Effort {
     fn for_rates(config: &Config, state: &State, crowded: bool) -> Effort {
         let mut effort = THOROUGH;
         if state.arrivals > 0.0 {
             effort.seconds = (CROWDING_REQUESTS / state.arrivals).clamp(effort.seconds, LONGEST);
         }
-        if let Some(timeout) = least_timeout(config).filter(|_| clients(config, state) > 0.0) {
+        let response = Plant::new(config, state).solve_open(1.0, state.arrivals).response;
+        let timeout = may_time_out(config, response).filter(|_| clients(config, state) > 0.0);
+        if let Some(timeout) = timeout {
             effort.settling = (PATIENCES * timeout).clamp(effort.settling, LONGEST);
             effort.crowded = if crowded { 2.0 * timeout.min(LONGEST) } else { 0.0 };
         }

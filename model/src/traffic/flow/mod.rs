@@ -33,6 +33,7 @@ use self::patience::Patience;
 pub(super) use self::plant::Plant;
 use self::plant::Solution;
 pub(super) use self::solutions::Solutions;
+pub(super) use self::tails::may_time_out;
 use super::arrivals::Source;
 use super::config::{Config, Machine, PodCpu};
 use super::latency::Histogram;

@@ -464,7 +464,8 @@ impl Plant {
             // Those that wait for their quota's next period then all run at once.
             let machine = &group.machine;
             let bursting = (machine.system_cpu + group.clients * active).min(machine.vcpus);
-            let by_quota = group.client_limit * physics::sigma(machine, self.gain, bursting) / self.client_work;
+            let by_quota =
+                group.client_limit * physics::sigma(machine, self.gain, bursting) / self.client_work;
             let own = self.client_own(
                 clients,
                 common + self.client_work / sigma,

@@ -8,7 +8,7 @@ use super::plant::{MOST_FULL, SERVES, Solution};
 use super::{BRIEF, Flow, Mark, Present, tails};
 use crate::traffic::arrivals::Source;
 use crate::traffic::pool::Pick;
-use crate::traffic::probe::{self, Aspect};
+use crate::traffic::probe::Aspect;
 use crate::traffic::state::{State, count};
 use crate::traffic::traefik::{self, Code};
 use crate::traffic::{Role, state::Site};
@@ -81,10 +81,8 @@ impl Flow {
             (present.failure, present.at_server) = (traefik::BAD_GATEWAY, true);
         }
         let congestible = open > self.plant.congested_most();
-        let may_fail = self.plant.loops > 0.0
-            && self
-                .least_timeout()
-                .is_some_and(|timeout| self.may_take(present.solution.response, timeout));
+        let timeout = tails::may_time_out(&self.config, present.solution.response);
+        let may_fail = self.plant.loops > 0.0 && timeout.is_some();
         let needs_probe = may_fail || self.plant.convoys(&present.solution);
         let probed_from = self.state_since + BRIEF;
         let lasts = self.now >= probed_from;
@@ -125,14 +123,13 @@ impl Flow {
         };
         let mut finding = look(false);
         present.mark.two_stable |= finding.unsettled();
-        if self
-            .least_timeout()
-            .is_some_and(|timeout| self.may_take(present.solution.response, timeout))
-        {
+        let timeout = tails::may_time_out(&self.config, present.solution.response);
+        if timeout.is_some() {
             // Work for nobody may hold pods up for good, once there is much of it.
             let crowded = look(true);
             present.mark.two_stable |= crowded.unsettled() || crowded.apart(&finding);
-            if self.present.failed > COLLAPSED * self.present.served {
+            let before = &self.present;
+            if before.server_cpu.is_some() && before.failed > COLLAPSED * before.served {
                 finding = crowded;
             }
         }
@@ -143,14 +140,14 @@ impl Flow {
         present.served = closed * share;
         present.failed = finding.failures * share;
         // Those that end unanswered were prepared and passed on like the others.
-        let made = (present.served + present.failed) / solution.rate.max(1e-9);
-        solution.client_rates.iter_mut().for_each(|rate| *rate *= made);
         let ended = present.served + present.failed;
+        let made = ended / solution.rate.max(1e-9);
+        solution.client_rates.iter_mut().for_each(|rate| *rate *= made);
         if present.served > 0.0 {
             solution.response = (active / ended - away).max(solution.response);
             present.mark.response = solution.response;
         }
-        if let Some(timeout) = self.least_timeout().filter(|_| present.failed > 0.0) {
+        if let Some(timeout) = timeout.filter(|_| present.failed > 0.0) {
             let held = present.served * solution.response.min(timeout) + present.failed * timeout;
             present.under_way = Some(held.min(active));
         }
@@ -179,17 +176,6 @@ impl Flow {
         sites.map(of_site).sum::<f64>() / self.plant.servers.max(1.0)
     }
 
-    /// The time after which the first of a client and the proxy gives up, seconds.
-    fn least_timeout(&self) -> Option<f64> {
-        probe::least_timeout(&self.config)
-    }
-
-    /// Whether some of the clients' requests may take so many seconds. With all of them before one pod, most wait for
-    /// longer than those from outside ever do.
-    fn may_take(&self, response: f64, seconds: f64) -> bool {
-        tails::may_exceed(&self.config, response, 2.0 * response, seconds)
-    }
-
     /// What a proxy without servers that listen says; `None` without a proxy.
     pub(super) fn refusal(&self) -> Option<Code> {
         let proxy = self.pool.proxies.iter().find(|proxy| proxy.is_up())?;
@@ -206,11 +192,8 @@ impl Flow {
             return;
         }
         let Present { served, failed, .. } = self.present;
-        let passed = if self.present.server_cpu.is_some() {
-            served + failed
-        } else {
-            served
-        };
+        let probed = self.present.server_cpu.is_some();
+        let passed = if probed { served + failed } else { served };
         let solution = &self.present.solution;
         let clients = self.config.clients.as_ref();
         let client = clients.map_or(0.0, |clients| clients.client_cpu);

@@ -30,7 +30,7 @@ pub(super) struct Known {
 }
 
 /// The share of answers that take longer than so many seconds, if their times were spread as their work is.
-pub(in crate::traffic) fn share_beyond(config: &Config, response: f64, seconds: f64) -> f64 {
+fn share_beyond(config: &Config, response: f64, seconds: f64) -> f64 {
     let work = &config.service.cpu_per_request;
     let gpu = config.service.gpu.as_ref().and_then(|gpu| {
         let times = gpu.time.values().chain([&gpu.other]);
@@ -48,8 +48,17 @@ pub(in crate::traffic) fn share_beyond(config: &Config, response: f64, seconds: 
 
 /// Whether some of the answers may take longer than so many seconds, where they take so long on average and wait so
 /// long for others before the same pod.
-pub(super) fn may_exceed(config: &Config, response: f64, waiting: f64, seconds: f64) -> bool {
+fn may_exceed(config: &Config, response: f64, waiting: f64, seconds: f64) -> bool {
     seconds < SLOWED * response + WAITS * waiting || share_beyond(config, SLOWED * response, seconds) > FEW
+}
+
+/// The time after which the first of a client and the proxy gives up, seconds, if some of the clients' requests may take
+/// so long. With all of them before one pod, most wait for longer than those from outside ever do.
+pub(in crate::traffic) fn may_time_out(config: &Config, response: f64) -> Option<f64> {
+    let own = config.clients.as_ref().and_then(|clients| clients.timeout);
+    let timeouts = own.into_iter().chain(config.service.request_timeout);
+    let least = timeouts.min()?.as_secs_f64();
+    may_exceed(config, response, 2.0 * response, least).then_some(least)
 }
 
 impl Flow {
