@@ -101,4 +101,32 @@ impl Distribution {
             Distribution::LogNormal { sigma, .. } => libm::expm1(sigma * sigma),
         }
     }
+
+    /// The share of draws above `value`, which is not below zero.
+    ///
+    /// ```
+    /// use model::distribution::Distribution;
+    ///
+    /// let work = Distribution::LogNormal { median: 0.1, sigma: 0.5 };
+    /// assert_eq!(work.share_beyond(0.1), 0.5);
+    /// assert_eq!(Distribution::Constant(0.1).share_beyond(0.1), 0.0);
+    /// ```
+    #[must_use]
+    pub fn share_beyond(&self, value: f64) -> f64 {
+        let normal = |deviations: f64| libm::erfc(deviations / std::f64::consts::SQRT_2) / 2.0;
+        match *self {
+            Distribution::Constant(own) => f64::from(u8::from(own > value)),
+            Distribution::Uniform { min, max } if max > min => ((max - value) / (max - min)).clamp(0.0, 1.0),
+            Distribution::Uniform { min, .. } => f64::from(u8::from(min > value)),
+            Distribution::Exponential { mean } if mean > 0.0 => libm::exp(-value / mean),
+            Distribution::Normal { mean, sd } if sd > 0.0 => normal((value - mean) / sd),
+            Distribution::Exponential { mean } | Distribution::Normal { mean, .. } => {
+                f64::from(u8::from(mean > value))
+            }
+            Distribution::LogNormal { median, sigma } if sigma > 0.0 => {
+                normal(libm::log(value / median) / sigma)
+            }
+            Distribution::LogNormal { median, .. } => f64::from(u8::from(median > value)),
+        }
+    }
 }

@@ -16,7 +16,7 @@ use sim::{Instant, Streams};
 use super::Role;
 use super::arrivals::{Arrivals, Process, Shape};
 use super::config::Config;
-use super::flow::{Plant, Solutions};
+use super::flow::{Plant, Solutions, may_time_out};
 use super::latency::Histogram;
 use super::requests::Requests;
 use super::state::{Pods, State, count};
@@ -46,6 +46,11 @@ impl Finding {
         let least = self.draws.iter().copied().fold(f64::INFINITY, f64::min);
         most - least > APART * self.throughput
     }
+
+    /// Whether another look settled at a rate far from this one's.
+    pub(super) fn apart(&self, other: &Finding) -> bool {
+        (self.throughput - other.throughput).abs() > APART * self.throughput.max(other.throughput)
+    }
 }
 
 /// Draws further apart than this share did not settle alike.
@@ -62,6 +67,8 @@ pub(super) struct Effort {
     pub(super) settling: f64,
     /// Seconds that each counts.
     pub(super) seconds: f64,
+    /// So many of the first seconds there is but one server.
+    pub(super) crowded: f64,
 }
 
 /// What somebody wants to know of a state.
@@ -73,7 +80,24 @@ pub(super) enum Aspect {
         lasting: f64,
     },
     /// Throughput and failures, and how far draws differ in them.
-    Rates,
+    Rates {
+        /// It begins with too few servers for a while, so that lines stand before them.
+        crowded: bool,
+    },
+    /// How many requests from outside are answered too late: a few hundred, where it is some per cent.
+    Failures,
+}
+
+impl Aspect {
+    /// What tells it from others in the key of what was found.
+    fn number(self) -> u64 {
+        match self {
+            Aspect::Times { .. } => 0,
+            Aspect::Rates { crowded: false } => 1,
+            Aspect::Failures => 2,
+            Aspect::Rates { crowded: true } => 3,
+        }
+    }
 }
 
 /// Requests that a look at response times counts, all draws together: the 99th percentile is the sixth longest of
@@ -83,6 +107,10 @@ const REQUESTS: f64 = 600.0;
 const LONGEST: f64 = 30.0;
 /// Requests from outside within which each draw of a look at rates shows whether lines form that stay.
 const CROWDING_REQUESTS: f64 = 3000.0;
+/// Requests from outside that a look at those answered too late counts: of 3 % it sees 600. They come in clusters, and
+/// the order of the round robin shifts them.
+const FAILURE_REQUESTS: f64 = 20_000.0;
+const FAILURE_DRAWS: u32 = 6;
 /// Rounds of a loop, or of what the servers hold, until the start is forgotten. With two the 99th percentile is 6.0 %
 /// off in the median of the states of `examples/fidelities.rs`, with three 5.5 %, with four 5.4 %.
 const ROUNDS: f64 = 3.0;
@@ -100,14 +128,32 @@ const THOROUGH: Effort = Effort {
     starting: 1.0,
     settling: 4.0,
     seconds: 8.0,
+    crowded: 0.0,
 };
 
+/// Until work for nobody has become as much as it does, so many timeouts pass.
+const PATIENCES: f64 = 15.0;
+
 impl Effort {
-    fn for_rates(state: &State) -> Effort {
+    fn for_rates(config: &Config, state: &State, crowded: bool) -> Effort {
         let mut effort = THOROUGH;
         if state.arrivals > 0.0 {
             effort.seconds = (CROWDING_REQUESTS / state.arrivals).clamp(effort.seconds, LONGEST);
         }
+        let response = Plant::new(config, state).solve_open(1.0, state.arrivals).response;
+        let timeout = may_time_out(config, response).filter(|_| clients(config, state) > 0.0);
+        if let Some(timeout) = timeout {
+            effort.settling = (PATIENCES * timeout).clamp(effort.settling, LONGEST);
+            effort.crowded = if crowded { 2.0 * timeout.min(LONGEST) } else { 0.0 };
+        }
+        effort
+    }
+
+    fn for_failures(config: &Config, state: &State) -> Effort {
+        let mut effort = Effort::for_times(config, state, None);
+        effort.draws = effort.draws.max(FAILURE_DRAWS);
+        let seconds = FAILURE_REQUESTS / state.arrivals.max(1e-3) / f64::from(effort.draws);
+        effort.seconds = effort.seconds.max(seconds);
         effort
     }
 
@@ -130,6 +176,7 @@ impl Effort {
                 starting: round.min(THOROUGH.starting),
                 settling: (BEGIN + ROUNDS * round).clamp(SOONEST, THOROUGH.settling),
                 seconds: (REQUESTS / f64::from(DRAWS) / rate).clamp(0.5, LONGEST),
+                crowded: 0.0,
             };
         }
         if let Some(seconds) = passing {
@@ -139,6 +186,7 @@ impl Effort {
                 starting: 0.0,
                 settling: SOONEST,
                 seconds,
+                crowded: 0.0,
             };
         }
         let memory = plant.memory(config, state.arrivals);
@@ -151,6 +199,7 @@ impl Effort {
                 .max(MEMORIES * memory)
                 .clamp(SOONEST, most),
             seconds: (all / f64::from(DRAWS)).max(0.5),
+            crowded: 0.0,
         }
     }
 }
@@ -209,14 +258,20 @@ impl Probes {
 impl Findings {
     /// What a probe of this state finds.
     pub(super) fn look(&self, config: &Config, state: &State, aspect: Aspect) -> Arc<Finding> {
-        let mut key = state.key();
-        // All that is done depends on what states of one key have in common: whoever asks first may have other machines.
-        let state = state.levelled();
+        // The tail of a machine's response times depends on its own speed; for all else those of a type are alike, and
+        // all that is done depends on what states of one key have in common: whoever asks first may have other machines.
+        let state = match aspect {
+            Aspect::Failures => state.ordered(),
+            Aspect::Times { .. } | Aspect::Rates { .. } => state.levelled(),
+        };
+        let mut key = state.numbers();
+        key.push(state.arrivals.to_bits());
+        key.extend(state.shares.iter().map(|&share| u64::from(share)));
         let passing = match aspect {
             Aspect::Times { lasting } => passing(config, &state, lasting),
-            Aspect::Rates => None,
+            Aspect::Rates { .. } | Aspect::Failures => None,
         };
-        key.push(matches!(aspect, Aspect::Rates).into());
+        key.push(aspect.number());
         key.extend(passing.map(f64::to_bits));
         let seed = mixed(&key);
         // The map is not held while a probe runs: other states may be looked at meanwhile.
@@ -224,7 +279,8 @@ impl Findings {
         let probe = || {
             let effort = match aspect {
                 Aspect::Times { .. } => Effort::for_times(config, &state, passing),
-                Aspect::Rates => Effort::for_rates(&state),
+                Aspect::Rates { crowded } => Effort::for_rates(config, &state, crowded),
+                Aspect::Failures => Effort::for_failures(config, &state),
             };
             Arc::new(run(config, &state, seed, effort))
         };
@@ -250,11 +306,15 @@ pub(super) fn run(config: &Config, state: &State, seed: u64, effort: Effort) -> 
     let mut finding = Finding::default();
     for draw in 0..effort.draws {
         let mut engine = start(config, state, mix(seed, u64::from(draw)), effort.starting);
-        engine.advance(at(effort.settling));
+        if effort.crowded > 0.0 {
+            crowd(&mut engine, state, BEGIN + effort.crowded);
+        }
+        let settled = effort.crowded + effort.settling;
+        engine.advance(at(settled));
         let before = engine.stats();
         let used_before = servers_used(&mut engine, state);
         engine.forget_latencies();
-        engine.advance(at(effort.settling + effort.seconds));
+        engine.advance(at(settled + effort.seconds));
         let after = engine.stats();
         finding
             .draws
@@ -270,11 +330,27 @@ pub(super) fn run(config: &Config, state: &State, seed: u64, effort: Effort) -> 
     finding
 }
 
-/// vCPU-seconds that the servers have used: their pods follow the proxies'.
+/// vCPU-seconds that the servers have used.
 fn servers_used(engine: &mut Requests, state: &State) -> f64 {
+    servers(state).map(|pod| engine.cpu_seconds(PodId(pod))).sum()
+}
+
+/// The servers' pods: they follow the proxies'.
+fn servers(state: &State) -> std::ops::Range<u32> {
     let proxies: u32 = state.sites.iter().map(|site| count(&site.proxies)).sum();
-    let servers = proxies..proxies + state.servers();
-    servers.map(|pod| engine.cpu_seconds(PodId(pod))).sum()
+    proxies..proxies + state.servers()
+}
+
+/// Lets the first server have all requests until so many seconds.
+fn crowd(engine: &mut Requests, state: &State, until: f64) {
+    for ready in [false, true] {
+        servers(state)
+            .skip(1)
+            .for_each(|pod| engine.pod_ready(PodId(pod), ready));
+        if !ready {
+            engine.advance(at(until));
+        }
+    }
 }
 
 fn at(seconds: f64) -> Instant {

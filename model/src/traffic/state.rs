@@ -138,6 +138,26 @@ impl State {
         }
     }
 
+    /// The state in an order that does not depend on what the nodes are called, without those that nothing of ours is on.
+    pub(super) fn ordered(&self) -> State {
+        let mut sites: Vec<Site> = self
+            .sites
+            .iter()
+            .filter(|site| !site.is_idle())
+            .cloned()
+            .collect();
+        sites.sort_by_cached_key(|site| {
+            let mut key = Vec::with_capacity(16);
+            add_numbers(&mut key, site, &site.machine);
+            key
+        });
+        State {
+            sites,
+            arrivals: self.arrivals,
+            shares: self.shares.clone(),
+        }
+    }
+
     fn in_order(&self) -> Vec<Levelled<'_>> {
         let sites: Vec<&Site> = self.sites.iter().filter(|site| !site.is_idle()).collect();
         let mut machines: Vec<Machine> = sites.iter().map(|site| site.machine).collect();

@@ -4,7 +4,9 @@ use super::*;
 use crate::distribution::Distribution;
 use crate::quantity::MilliCpu;
 
+mod limits;
 mod overload;
+mod timeouts;
 
 const SERVER: PodCpu = PodCpu {
     request: MilliCpu(200),
@@ -25,6 +27,11 @@ struct Bench {
 
 impl Bench {
     fn new(config: Config, fidelity: Fidelity, nodes: u32) -> Self {
+        Bench::behind(NO_REQUEST, config, fidelity, nodes)
+    }
+
+    /// The same behind a proxy with this in its manifest.
+    fn behind(proxy: PodCpu, config: Config, fidelity: Fidelity, nodes: u32) -> Self {
         let machine = config
             .cpu
             .machine("c5.xlarge", 3400.0, 4, 2, NodeKind::System, None);
@@ -39,7 +46,7 @@ impl Bench {
                 machine,
             })
         });
-        bench.run(PROXY, Role::Proxy, 0, NO_REQUEST);
+        bench.run(PROXY, Role::Proxy, 0, proxy);
         bench.tell(Input::PodReady {
             pod: PROXY,
             ready: true,

@@ -19,6 +19,7 @@ mod reads;
 mod root;
 mod solutions;
 mod solve;
+mod tails;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -32,6 +33,7 @@ use self::patience::Patience;
 pub(super) use self::plant::Plant;
 use self::plant::Solution;
 pub(super) use self::solutions::Solutions;
+pub(super) use self::tails::may_time_out;
 use super::arrivals::Source;
 use super::config::{Config, Machine, PodCpu};
 use super::latency::Histogram;
@@ -131,11 +133,16 @@ struct Present {
     at_server: bool,
     /// What all servers use for clients, vCPU, where a probe has found it.
     server_cpu: Option<f64>,
+    /// Clients' requests under way at a time, where a probe has found that some fail.
+    under_way: Option<f64>,
     /// Requests a second that a loop sends, for hanging.
     sends: f64,
     /// Share of the configured servers that have gone, and of those that do not listen yet.
     vanished: f64,
     deaf: f64,
+    /// Of requests from outside that wait in no line, the shares whose senders leave before the answer, by level of
+    /// patience.
+    left: Vec<f64>,
     /// As many come from outside as can be answered only as long as no lines form, and they do form.
     congests: bool,
 }
@@ -200,6 +207,8 @@ pub(super) struct Flow {
     /// Of so many the response times are known.
     timed: usize,
     probes: Findings,
+    /// What probes found of response times beyond somebody's patience.
+    tails: Vec<tails::Known>,
 }
 
 /// Seconds until the proxy gives up.
@@ -255,6 +264,7 @@ impl Flow {
             stretches: Vec::new(),
             timed: 0,
             probes: probes.of(&config),
+            tails: Vec::new(),
             config,
         }
     }
@@ -397,7 +407,8 @@ impl Flow {
     /// Clients' requests under way become as many as the rate keeps under way, within a response time or so.
     fn fill(&mut self, start: f64, seconds: f64) {
         let response = self.present.solution.response;
-        let wanted = (self.present.served * response).min(self.active());
+        let answered = self.present.served * response;
+        let wanted = self.present.under_way.unwrap_or(answered).min(self.active());
         let more = (wanted - self.flying) * (1.0 - libm::exp(-seconds / response.max(1e-3)));
         self.flying += more;
         if more >= 0.0 {

@@ -215,7 +215,7 @@ impl Flow {
         }
         if self.counts_cpu && worked > 0.0 {
             let work = self.config.traefik.proxy_cpu * worked / self.plant.proxies;
-            let (sigmas, of_site) = (&self.present.solution.sigmas, &self.plant.of_site);
+            let (sigmas, of_site) = (&self.present.solution.used_sigmas, &self.plant.of_site);
             for pod in self.pods.values_mut().filter(|pod| pod.role == Role::Proxy) {
                 let sigma = pod.place.and_then(|place| sigmas.get(of_site[place]));
                 pod.used += sigma.map_or(0.0, |sigma| work / sigma);
@@ -291,13 +291,16 @@ impl Flow {
                     self.served_late(some.requests, from, age.min(span.patience.longest()));
                     continue;
                 }
-                let (impatient, patient) = span.patience.parted(response);
-                for (level, share) in impatient {
-                    self.failed(some.requests * share, level.code, true, level.seconds);
-                }
-                as_usual += some.requests * patient;
+                as_usual += some.requests;
             }
         }
+        let left = self.present.left.clone();
+        for (level, share) in span.patience.levels.iter().zip(&left) {
+            if as_usual * share > 0.0 {
+                self.failed(as_usual * share, level.code, true, level.seconds);
+            }
+        }
+        as_usual *= (1.0 - left.iter().sum::<f64>()).max(0.0);
         if as_usual > 0.0 {
             self.served(as_usual, from);
         }
@@ -324,7 +327,7 @@ impl Flow {
         if !self.counts_cpu || worked == 0.0 {
             return;
         }
-        let felt = self.present.solution.sigmas.get(group).copied();
+        let felt = self.present.solution.used_sigmas.get(group).copied();
         let sigma = match felt {
             Some(felt) if !server.line.waits() => felt,
             _ => self.plant.threads(group, server.cpu, self.before(server)).1,

@@ -55,15 +55,11 @@ impl Patience {
         if waiting > 0.0 { staying / waiting } else { 0.0 }
     }
 
-    /// Parts of requests that take so many seconds: those whose senders have left by then, by level, and the share of
-    /// those who get their answers.
-    pub(super) fn parted(&self, seconds: f64) -> (impl Iterator<Item = (Level, f64)> + '_, f64) {
-        let gone = self
-            .levels
-            .iter()
-            .take_while(move |level| level.seconds < seconds);
-        let left: f64 = gone.clone().map(|level| level.share).sum();
-        (gone.map(|&level| (level, level.share)), (1.0 - left).max(0.0))
+    /// The shares of all requests whose senders leave before the answer, level by level, where this share of answers
+    /// takes longer than so many seconds.
+    pub(super) fn left(&self, beyond: impl Fn(f64) -> f64) -> Vec<f64> {
+        let left = |level: &Level| level.share * beyond(level.seconds).clamp(0.0, 1.0);
+        self.levels.iter().map(left).collect()
     }
 
     /// The longest time that anybody waits, seconds.

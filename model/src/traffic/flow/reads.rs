@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Flow, Pod, Stretch};
+use super::{Flow, Mark, Pod, Stretch};
 use crate::id::PodId;
 use crate::traffic::latency::Histogram;
 use crate::traffic::probe::{Aspect, Finding};
@@ -109,7 +109,14 @@ impl Flow {
         let mut probed: Vec<(usize, Arc<Finding>)> = Vec::new();
         for place in order {
             let own = &self.stretches[met[place].stretch];
-            let distance = |other: usize| apart(own, &self.stretches[other]);
+            let distance = |other: usize| {
+                let other = &self.stretches[other];
+                if (own.state.arrivals > 0.0) == (other.state.arrivals > 0.0) {
+                    apart(&own.mark, &other.mark)
+                } else {
+                    f64::INFINITY
+                }
+            };
             let nearest = probed
                 .iter()
                 .min_by(|(a, _), (b, _)| distance(*a).total_cmp(&distance(*b)));
@@ -175,13 +182,9 @@ struct Met {
 }
 
 /// How unlike two states are in closed form.
-fn apart(a: &Stretch, b: &Stretch) -> f64 {
-    if (a.state.arrivals > 0.0) != (b.state.arrivals > 0.0) {
-        return f64::INFINITY;
-    }
+pub(super) fn apart(a: &Mark, b: &Mark) -> f64 {
     let ratio = |a: f64, b: f64| libm::fabs(libm::log(a / b));
-    let slack = ratio(a.mark.slack, b.mark.slack);
-    let (a, b) = (a.mark, b.mark);
+    let slack = ratio(a.slack, b.slack);
     let apart = ratio(a.response, b.response)
         .max(ratio(a.uneven, b.uneven))
         .max(slack);

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use sim::Instant;
 
-use super::plant::{MOST_FULL, SERVES};
-use super::{BRIEF, Flow, Mark, Present};
+use super::plant::{MOST_FULL, SERVES, Solution};
+use super::{BRIEF, Flow, Mark, Present, tails};
 use crate::traffic::arrivals::Source;
 use crate::traffic::pool::Pick;
 use crate::traffic::probe::Aspect;
@@ -81,17 +81,21 @@ impl Flow {
             (present.failure, present.at_server) = (traefik::BAD_GATEWAY, true);
         }
         let congestible = open > self.plant.congested_most();
-        let may_fail = self.plant.loops > 0.0 && self.near_timeout(present.solution.response);
+        let timeout = tails::may_time_out(&self.config, present.solution.response);
+        let may_fail = self.plant.loops > 0.0 && timeout.is_some();
         let needs_probe = may_fail || self.plant.convoys(&present.solution);
         let probed_from = self.state_since + BRIEF;
         let lasts = self.now >= probed_from;
-        self.probe_at = if (congestible || needs_probe) && !lasts {
+        let (left, may_leave) = self.leaving(present.mark, lasts);
+        present.left = left;
+        self.probe_at = if (congestible || needs_probe || may_leave) && !lasts {
             probed_from
         } else {
             Instant::MAX
         };
         if congestible && lasts {
-            let finding = self.probes.look(&self.config, &self.state, Aspect::Rates);
+            let aspect = Aspect::Rates { crowded: false };
+            let finding = self.probes.look(&self.config, &self.state, aspect);
             present.mark.two_stable = true;
             present.congests = finding.throughput < SERVES * finding.sent;
         }
@@ -113,21 +117,43 @@ impl Flow {
 
     /// Takes what so many loops make from a probe, where no closed form says it.
     fn take_from_probe(&self, present: &mut Present, active: f64) {
-        let finding = self.probes.look(&self.config, &self.state, Aspect::Rates);
+        let look = |crowded| {
+            self.probes
+                .look(&self.config, &self.state, Aspect::Rates { crowded })
+        };
+        let mut finding = look(false);
         present.mark.two_stable |= finding.unsettled();
+        let timeout = tails::may_time_out(&self.config, present.solution.response);
+        if timeout.is_some() {
+            // Work for nobody may hold pods up for good, once there is much of it.
+            let crowded = look(true);
+            present.mark.two_stable |= crowded.unsettled() || crowded.apart(&finding);
+            let before = &self.present;
+            if before.server_cpu.is_some() && before.failed > COLLAPSED * before.served {
+                finding = crowded;
+            }
+        }
         let share = active / self.plant.loops;
         let closed = (finding.throughput - self.state.arrivals).max(0.0);
         let solution = &mut present.solution;
         let away = active / solution.rate.max(1e-9) - solution.response;
         present.served = closed * share;
         present.failed = finding.failures * share;
-        let made = present.served / solution.rate.max(1e-9);
+        // Those that end unanswered were prepared and passed on like the others.
+        let ended = present.served + present.failed;
+        let made = ended / solution.rate.max(1e-9);
         solution.client_rates.iter_mut().for_each(|rate| *rate *= made);
         if present.served > 0.0 {
-            solution.response = (active / (present.served + present.failed) - away).max(solution.response);
+            solution.response = (active / ended - away).max(solution.response);
             present.mark.response = solution.response;
         }
-        present.server_cpu = Some(finding.server_cpu * closed / finding.throughput.max(1e-9) * share);
+        if let Some(timeout) = timeout.filter(|_| present.failed > 0.0) {
+            let held = present.served * solution.response.min(timeout) + present.failed * timeout;
+            present.under_way = Some(held.min(active));
+        }
+        // What comes from outside is charged as it is worked on; the rest is the clients', answered or not.
+        let outside = finding.throughput.min(self.state.arrivals) * self.service_cpu(solution);
+        present.server_cpu = Some((finding.server_cpu - outside).max(0.0) * share);
         let clients = self.config.clients.as_ref();
         let proxys = self.config.service.request_timeout;
         let own = clients.and_then(|clients| clients.timeout);
@@ -140,12 +166,14 @@ impl Flow {
         present.at_server = true;
     }
 
-    fn near_timeout(&self, response: f64) -> bool {
-        let own = self.config.clients.as_ref().and_then(|clients| clients.timeout);
-        let timeouts = own.into_iter().chain(self.config.service.request_timeout);
-        timeouts
-            .into_iter()
-            .any(|timeout| response > timeout.as_secs_f64() / 3.0)
+    /// What a request from outside uses of a server's CPU where nobody waits in line, vCPU-seconds on average.
+    fn service_cpu(&self, solution: &Solution) -> f64 {
+        let of_site = |(site, &group): (&Site, &usize)| {
+            let sigma = solution.used_sigmas.get(group).copied().unwrap_or(f64::INFINITY);
+            f64::from(count(&site.servers)) * self.plant.service_work / sigma
+        };
+        let sites = self.state.sites.iter().zip(&self.plant.of_site);
+        sites.map(of_site).sum::<f64>() / self.plant.servers.max(1.0)
     }
 
     /// What a proxy without servers that listen says; `None` without a proxy.
@@ -163,17 +191,19 @@ impl Flow {
         if !self.counts_cpu {
             return;
         }
-        let total = self.present.served;
+        let Present { served, failed, .. } = self.present;
+        let probed = self.present.server_cpu.is_some();
+        let passed = if probed { served + failed } else { served };
         let solution = &self.present.solution;
         let clients = self.config.clients.as_ref();
         let client = clients.map_or(0.0, |clients| clients.client_cpu);
         let sites = &self.state.sites;
         let proxies: u32 = sites.iter().map(|site| count(&site.proxies)).sum();
-        let proxy = self.config.traefik.proxy_cpu * total / f64::from(proxies.max(1));
-        let server = self.plant.service_work * total / self.plant.servers;
+        let proxy = self.config.traefik.proxy_cpu * passed / f64::from(proxies.max(1));
+        let server = self.plant.service_work * served / self.plant.servers;
         // vCPU of each pod of a site, by role.
         let of_site = |(site, &group): (&Site, &usize)| {
-            let sigma = solution.sigmas.get(group).copied().unwrap_or(f64::INFINITY);
+            let sigma = solution.used_sigmas.get(group).copied().unwrap_or(f64::INFINITY);
             let here = f64::from(count(&site.clients)).max(1.0);
             let rate = solution.client_rates.get(group).copied().unwrap_or(0.0);
             let servers = match self.present.server_cpu {
@@ -193,6 +223,9 @@ impl Flow {
         }
     }
 }
+
+/// Where more than this share of the clients' requests fails, pods have work for nobody before them.
+const COLLAPSED: f64 = 0.05;
 
 /// The nearest of numbers that are apart by this, in logarithms.
 fn in_steps(number: f64, step: f64) -> f64 {

@@ -60,6 +60,7 @@ fn look(state: &State) -> Finding {
             starting: 1.0,
             settling: 5.0,
             seconds: 20.0,
+            crowded: 0.0,
         },
     )
 }
@@ -168,6 +169,7 @@ fn flow_agrees_with_requests() {
                 starting: 1.0,
                 settling: 4.0,
                 seconds: 10.0,
+                crowded: 0.0,
             },
         );
         errors.push((flow::steady(&config(), &state) / found.throughput - 1.0).abs() * 100.0);
