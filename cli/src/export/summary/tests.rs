@@ -1,0 +1,129 @@
+use super::*;
+
+fn run(cost: f64, types: &[(&str, f64)], p95: Option<f64>) -> Summary {
+    let part = |&(name, node_hours): &(&str, f64)| {
+        (
+            name.to_owned(),
+            TypeSummary {
+                nodes: 1.0,
+                node_hours,
+                ..TypeSummary::default()
+            },
+        )
+    };
+    let marks = vec![Mark {
+        t_s: 5.0,
+        label: "scale".into(),
+    }];
+    Summary {
+        scenario: "test".into(),
+        replications: 1,
+        end_s: 60.0,
+        cost_usd: cost,
+        by_type: types.iter().map(part).collect(),
+        latency_p95_s: p95,
+        marks,
+        ..Summary::default()
+    }
+}
+
+#[test]
+fn several_runs_become_medians_with_bands() {
+    let runs = [
+        run(1.0, &[("m5.large", 2.0)], None),
+        run(2.0, &[("m5.large", 4.0), ("m3.medium", 1.0)], Some(0.5)),
+        run(6.0, &[], Some(0.7)),
+    ];
+    let merged = Summary::merged(&runs);
+    assert_eq!((merged.cost_usd, merged.replications), (2.0, 3));
+    assert_eq!(merged.by_type["m5.large"].node_hours, 2.0);
+    assert_eq!(merged.by_type["m3.medium"].node_hours, 0.0);
+    assert_eq!(merged.latency_p95_s, Some(0.6));
+    assert_eq!(merged.marks, runs[0].marks);
+    let (low, high) = merged.bands["cost_usd"];
+    assert!((low - 1.1).abs() < 1e-9 && (high - 5.6).abs() < 1e-9);
+    assert!(!merged.bands.contains_key("seed"));
+    assert!(
+        merged
+            .text()
+            .contains("cost               2.0000 USD [1.1000–5.6000]"),
+        "{}",
+        merged.text()
+    );
+}
+
+/// A seed that does not answer a step has no way for it, and the next step's is not put in its place.
+#[test]
+fn ways_to_capacity_are_merged_by_their_steps() {
+    let way = |step_s, total_s| StageSummary {
+        step_s,
+        total_s,
+        seeds: 1,
+        ..StageSummary::default()
+    };
+    let run = |ways: &[StageSummary]| Summary {
+        time_to_capacity: ways.to_vec(),
+        ..run(1.0, &[], None)
+    };
+    let merged = Summary::merged(&[
+        run(&[way(600.0, 790.0), way(2100.0, 190.0)]),
+        run(&[way(2100.0, 170.0)]),
+        run(&[way(600.0, 810.0), way(2100.0, 180.0)]),
+    ]);
+    let ways: Vec<(f64, f64, u32)> = merged
+        .time_to_capacity
+        .iter()
+        .map(|way| (way.step_s, way.total_s, way.seeds))
+        .collect();
+    assert_eq!(ways, [(600.0, 800.0, 2), (2100.0, 180.0, 3)]);
+    assert!(merged.text().contains("(2 of 3 seeds)"), "{}", merged.text());
+}
+
+#[test]
+fn what_was_never_answered_is_said_where_it_is_much() {
+    let requests = |in_flight| {
+        let summary = Summary {
+            requests_served: 82_184.0,
+            requests_in_flight: in_flight,
+            ..Summary::default()
+        };
+        let text = summary.text();
+        text.lines()
+            .find(|line| line.starts_with("requests"))
+            .map(str::to_owned)
+    };
+    let of = |rest: &str| Some(format!("requests           82,184 served, 0 failed{rest}"));
+    assert_eq!(requests(40.0), of(""));
+    assert_eq!(requests(27_587.0), of(", 27,587 unanswered at the end"));
+}
+
+#[test]
+fn json_is_short_and_can_be_read_again() {
+    let summary = run(0.123_456_789, &[("m5.large", 2.0)], None);
+    let text = summary.to_json();
+    assert!(
+        text.contains("\"cost_usd\": 0.123457") && text.contains("\"node_hours\": 2,"),
+        "{text}"
+    );
+    let again: Summary = serde_json::from_str(&text).unwrap();
+    assert_eq!(again.to_json(), text);
+}
+
+#[test]
+fn times_are_written_for_people() {
+    assert_eq!(
+        [2850.0, 60.0, 7200.0, 3661.0].map(length),
+        ["47 min 30 s", "1 min", "2 h", "1 h 1 min 1 s"]
+    );
+    assert_eq!(time_of_day(49_230.0 + 86_400.0), "13:40:30");
+}
+
+#[test]
+fn the_epoch_gives_the_axis_its_clock() {
+    let summary = Summary {
+        epoch: "2023-12-28T13:40:30Z".into(),
+        ..Summary::default()
+    };
+    assert_eq!(summary.clock_s(), Some(49_230.0));
+    assert_eq!(Summary::default().clock_s(), None);
+}
