@@ -300,7 +300,7 @@ impl Notes {
         // Between which instants the reading was taken that showed it.
         let (after, until) = match (path, raise.by_poll) {
             (Path::Poll, true) => (polls().take_while(|at| *at < shown).last(), Some(shown)),
-            (Path::Poll, false) => (polls().take_while(|at| *at <= before).last(), polls().last()),
+            (Path::Poll, false) => (polls().take_while(|at| *at <= before).last(), polls().next_back()),
             _ => (Some(before), Some(shown)),
         };
         let (after, until) = (after.unwrap_or(from), until.unwrap_or(from));
