@@ -302,11 +302,14 @@ impl Series {
         }
     }
 
-    fn of(self, row: &Row) -> f64 {
+    fn of(self, record: &Record, row: &Row) -> f64 {
         match self {
             Series::LatencyP95 => row.latency_p95,
             Series::FailedShare => row.rps_failed / (row.rps_served + row.rps_failed),
-            Series::PendingPods => row.service_pending,
+            Series::PendingPods => {
+                let curve = record.curves.get("service_pending");
+                curve.map_or(0.0, |curve| curve.at(row.at))
+            }
         }
     }
 
@@ -316,7 +319,7 @@ impl Series {
         let values = record
             .rows
             .iter()
-            .map(|row| self.of(row))
+            .map(|row| self.of(record, row))
             .filter(|value| !value.is_nan());
         let (mut good, mut all) = (0.0, 0.0);
         for value in values {
@@ -329,6 +332,10 @@ impl Series {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use sim::StepSeries;
+
     use super::*;
 
     #[test]
@@ -353,19 +360,25 @@ mod tests {
     /// Pause pods of low priority that keep room wait whenever the service takes it: that is what they are for.
     #[test]
     fn pods_that_keep_room_are_not_the_services() {
+        let row = |second| Row {
+            at: Instant::from_secs(second),
+            pods_pending: 3.0,
+            ..Row::default()
+        };
+        let mut curve = StepSeries::new();
+        curve.set(Instant::from_secs(20), 1.0);
+        curve.set(Instant::from_secs(40), 0.0);
         let record = Record {
             pending_seconds: 300.0,
             service_pending_seconds: 20.0,
-            rows: vec![Row {
-                pods_pending: 3.0,
-                ..Row::default()
-            }],
+            rows: [0, 15, 30, 45].map(row).to_vec(),
+            curves: BTreeMap::from([("service_pending", curve)]),
             ..Record::default()
         };
         assert_eq!(Measure::Pending.of(&record), 20.0);
         assert_eq!(Measure::PendingAll.of(&record), 300.0);
         assert!(Measure::Pending.is_harm() && !Measure::PendingAll.is_harm());
-        assert_eq!(Series::PendingPods.share_within(&record, |pods| pods < 1.0), 1.0);
+        assert_eq!(Series::PendingPods.share_within(&record, |pods| pods < 1.0), 0.75);
     }
 
     #[test]

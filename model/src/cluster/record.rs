@@ -80,8 +80,6 @@ pub struct Row {
     pub replicas_ready: f64,
     /// Pods without a node, of all workloads.
     pub pods_pending: f64,
-    /// Those of them that are the scaled target's.
-    pub service_pending: f64,
     /// Pods of the scaled target's namespace, as `kube_pod_info` counts them.
     pub pods: f64,
     /// Nodes of each type that have joined, in the order of [`Record::instance_types`].
@@ -124,7 +122,8 @@ pub struct TimeToCapacity {
     /// The end of that time, from the first sync on that found the metric above its target and held all the same, since it
     /// was within the tolerance.
     pub tolerance: Duration,
-    /// From that reading to the poll of KEDA's that took it: where the HPA is served cached metrics, which polls keep, and where the poll itself raises the size, as from zero. Zero where the HPA's question makes
+    /// From that reading to the poll of KEDA's that took it: where the HPA is served what polls keep, as with
+    /// useCachedMetrics, and where the poll itself raises the size, as from zero. Zero where the HPA's question makes
     /// KEDA ask anew.
     pub keda_poll: Duration,
     /// From there to the raise: the HPA's next sync, and what its stabilization and policies held back.
@@ -184,7 +183,8 @@ pub struct Record {
     pub instance_types: Vec<String>,
     /// The state every 15 s.
     pub rows: Vec<Row>,
-    /// Exact curves by name: `replicas_desired`, `replicas_ready`, `pods_pending`, `nodes`.
+    /// Exact curves by name: `replicas_desired`, `replicas_ready`, `pods_pending`, `service_pending` (those of them that are
+    /// the scaled target's), `nodes`.
     pub curves: BTreeMap<&'static str, StepSeries>,
     /// Every decision, if they were asked for.
     pub log: Vec<LogEntry>,

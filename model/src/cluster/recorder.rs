@@ -240,7 +240,6 @@ impl Cluster<'_> {
             replicas_desired: desired(api, server),
             replicas_ready: pods.ready as f64,
             pods_pending: recorder.curves.pending.last(),
-            service_pending: recorder.curves.waiting.last(),
             pods: pods.beside as f64,
             nodes,
             cost_per_hour: hourly(self.parts.ec2.hourly_cost()),
@@ -299,6 +298,7 @@ impl Cluster<'_> {
             ("replicas_desired", cut(&recorder.curves.desired, start, end)),
             ("replicas_ready", cut(&recorder.curves.ready, start, end)),
             ("pods_pending", cut(&recorder.curves.pending, start, end)),
+            ("service_pending", cut(&recorder.curves.waiting, start, end)),
             ("nodes", cut(&recorder.curves.nodes, start, end)),
         ]);
         let width = record.instance_types.len();

@@ -230,7 +230,7 @@ that with a recording.",
         "S005",
         "a settled start that does not stay",
         "\
-With [start] settled = true the pods of the start run and are Ready from the first second on, but nothing has been measured: \
+With [start] settled = true, the default, the pods of the start run and are Ready from the first second on, but nothing has been measured: \
 Prometheus is empty, and Traefik's counters begin at zero. A rate is nothing until its range has two samples, which takes up to two \
 scrape intervals, and too low until the run is as old as the range. KEDA takes nothing for 0. The HPA holds against that with \
 what it found at its first sync, for as long as its scale-down stabilization window; a shorter window forgets it too soon, and the target \

@@ -177,7 +177,7 @@ impl Start<'_> {
         }
         let message = format!(
             "Prometheus begins empty: until {} s rates may be nothing or too low, the HPA of {} forgets the {} replicas of the start after \
-             {} s, and goes down to {} at the least",
+             {} s, and may go down to {}",
             blank.as_secs_f64(),
             self.name,
             self.size,
