@@ -126,7 +126,7 @@ impl Flow {
     }
 
     /// How a pod works that answers `most` requests a second. A GPU takes them in turn; and of those that are done
-    /// within a step or so nobody can tell.
+    /// within half a step nobody can tell.
     fn order(&self, most: f64) -> Order {
         let service = &self.config.service;
         let slots = service.concurrency.map_or(f64::INFINITY, f64::from);
