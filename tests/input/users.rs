@@ -398,7 +398,9 @@ fn names_and_labels_that_the_api_server_refuses() {
 
 #[test]
 fn what_karpenters_custom_resources_must_have() {
-    let pool = "apiVersion: karpenter.sh/v1
+    let pool = format!(
+        "{}{NODE_CLASS}",
+        "apiVersion: karpenter.sh/v1
 kind: NodePool
 metadata: {name: default}
 spec:
@@ -409,16 +411,9 @@ spec:
   disruption: {consolidationPolicy: WhenEmpty, consolidateAfter: 5m}
   limits: {cpu: 100}
 ---
-apiVersion: karpenter.k8s.aws/v1
-kind: EC2NodeClass
-metadata: {name: default}
-spec:
-  amiSelectorTerms: [{alias: al2023@latest}]
-  role: node
-  subnetSelectorTerms: [{tags: {a: b}}]
-  securityGroupSelectorTerms: [{tags: {a: b}}]
-";
-    sound(&with(pool));
+"
+    );
+    sound(&with(&pool));
     check(
         &with(
             &pool
@@ -514,7 +509,7 @@ fn refused(from: &str, to: &str, expected: &str) {
     assert!(said.iter().any(|said| said.contains(expected)), "{to}: {said:?}");
 }
 
-const NODES: &str = "apiVersion: karpenter.sh/v1
+const POOL: &str = "apiVersion: karpenter.sh/v1
 kind: NodePool
 metadata: {name: default}
 spec:
@@ -524,7 +519,9 @@ spec:
       taints: [{key: dedicated, value: web, effect: NoSchedule}]
       requirements: [{key: kubernetes.io/arch, operator: In, values: [amd64]}]
 ---
-apiVersion: karpenter.k8s.aws/v1
+";
+
+const NODE_CLASS: &str = "apiVersion: karpenter.k8s.aws/v1
 kind: EC2NodeClass
 metadata: {name: default}
 spec:
@@ -533,6 +530,11 @@ spec:
   subnetSelectorTerms: [{tags: {a: b}}]
   securityGroupSelectorTerms: [{tags: {a: b}}]
 ";
+
+/// A NodePool with its class.
+fn nodes() -> String {
+    [POOL, NODE_CLASS].concat()
+}
 
 #[test]
 fn actions_that_mean_nothing() {
@@ -611,11 +613,11 @@ fn pods_that_the_api_server_or_the_model_refuses() {
 
 #[test]
 fn node_pools_and_classes_that_are_refused() {
-    sound(&with(NODES));
+    sound(&with(&nodes()));
     let role = "  role: node\n";
     let volume =
         |ebs: &str| format!("{role}  blockDeviceMappings: [{{deviceName: /dev/xvda, ebs: {ebs}}}]\n");
-    sound(&with(&NODES.replace(
+    sound(&with(&nodes().replace(
         role,
         &volume("{volumeSize: 100Gi, volumeType: gp3, iops: 16000, throughput: 1000}"),
     )));
@@ -673,7 +675,7 @@ fn node_pools_and_classes_that_are_refused() {
             "\"amd 64\" is no label's value",
         ),
     ] {
-        let told = said(&with(&NODES.replace(from, &to)));
+        let told = said(&with(&nodes().replace(from, &to)));
         assert!(told.iter().any(|told| told.contains(expected)), "{to}: {told:?}");
     }
 }

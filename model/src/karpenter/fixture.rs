@@ -15,7 +15,10 @@ use super::requirement::Requirement;
 use super::requirements::Requirements;
 use super::state::{ClusterState, Conditions, NodeClaim};
 use super::version::Profile;
-use crate::api::{Api, Condition, Container, Labels, Node, Owner, Phase, Pod, PodSpec, PodTemplate};
+use crate::api::{
+    self, Api, Condition, Container, IntOrPercent, LabelSelector, Labels, Node, Owner, Phase, Pod,
+    PodDisruptionBudget, PodSpec, PodTemplate,
+};
 use crate::id::{DeploymentId, InstanceId, NodeClaimId, NodeId, NodePoolId, PodId, ReplicaSetId, Table};
 use crate::quantity::{Bytes, MilliCpu, Price, Resources};
 
@@ -227,6 +230,17 @@ impl World {
         claim.instance = Some(machine);
         claim.capacity = cpu_and_memory(cpus);
         claim.allocatable = cpu_and_memory(cpus);
+    }
+
+    /// A disruption budget lets no pod go.
+    pub(crate) fn guard(&mut self) {
+        self.api.pdbs.push(PodDisruptionBudget {
+            name: "web".to_owned(),
+            namespace: "default".to_owned(),
+            selector: Some(LabelSelector::default()),
+            budget: api::Budget::MaxUnavailable(IntOrPercent::Int(0)),
+            always_allow_unhealthy: false,
+        });
     }
 
     /// A claim's node joins and is initialized.

@@ -14,8 +14,6 @@ mod codes;
 mod fields;
 mod objects;
 mod read;
-#[cfg(test)]
-mod releases;
 mod resolve;
 mod set;
 mod stack;

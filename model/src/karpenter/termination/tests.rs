@@ -6,9 +6,7 @@ use std::time::Duration;
 use sim::{Agenda, Component, Instant, Outbox};
 
 use super::*;
-use crate::api::{
-    Budget, Deletion, IntOrPercent, LabelSelector, Owner, Phase, PodDisruptionBudget, Toleration,
-};
+use crate::api::{Deletion, Owner, Phase, Toleration};
 use crate::id::DaemonSetId;
 use crate::karpenter::fixture::{World, owned, template};
 
@@ -301,13 +299,7 @@ fn annotated_pods_are_awaited() {
 fn refused_pods_are_asked_again() {
     let (mut world, claim) = world();
     let pod = world.add_pod(claim, 100);
-    world.api.pdbs.push(PodDisruptionBudget {
-        name: "web".to_owned(),
-        namespace: "default".to_owned(),
-        selector: Some(LabelSelector::default()),
-        budget: Budget::MaxUnavailable(IntOrPercent::Int(0)),
-        always_allow_unhealthy: false,
-    });
+    world.guard();
     let mut run = Run::new(C, world);
     run.run(claim, 40);
     let told = |(at, output): &(Instant, Output)| match output {

@@ -4,6 +4,7 @@ mod keda;
 mod load;
 mod nodes;
 mod places;
+mod releases;
 mod settled;
 mod times;
 mod workloads;
@@ -11,7 +12,7 @@ mod workloads;
 use std::collections::BTreeSet;
 
 use crate::document::{Report, Severity, Source};
-use crate::scenario::{Files, load};
+use crate::scenario::{Files, Scenario, load};
 
 const SCENARIO: &str = r#"
 name = "small"
@@ -164,23 +165,35 @@ fn codes_of(scenario: &str, scaler: &str, sets: &[&str]) -> BTreeSet<&'static st
 }
 
 fn report(scenario: &str, scaler: &str, sets: &[&str]) -> Report {
-    let source = |path: &str, text: &str| Source {
-        path: path.to_owned(),
-        text: text.to_owned(),
-    };
-    let files = Files {
-        scenario: source("scenario.toml", scenario),
-        manifests: vec![
-            source("manifests/web.yaml", WORKLOADS),
-            source("manifests/scaler.yaml", scaler),
-            source("manifests/nodes.yaml", NODE_POOL),
-        ],
-        traces: Vec::new(),
-    };
-    let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
-    match load(&files, &sets) {
+    let own = [("web", WORKLOADS), ("scaler", scaler), ("nodes", NODE_POOL)];
+    said_of(loaded(scenario, &own, "", sets))
+}
+
+fn said_of(loaded: Result<(Scenario, Report), Report>) -> Report {
+    match loaded {
         Ok((_, report)) | Err(report) => report,
     }
+}
+
+/// A scenario with these manifests, and a trace of these lines.
+fn loaded(
+    scenario: &str,
+    manifests: &[(&str, &str)],
+    trace: &str,
+    sets: &[&str],
+) -> Result<(Scenario, Report), Report> {
+    let source = |path: String, text: &str| Source {
+        path,
+        text: text.to_owned(),
+    };
+    let manifest = |(name, text): &(&str, &str)| source(format!("manifests/{name}.yaml"), text);
+    let files = Files {
+        scenario: source("scenario.toml".to_owned(), scenario),
+        manifests: manifests.iter().map(manifest).collect(),
+        traces: vec![source("traces/day.csv".to_owned(), trace)],
+    };
+    let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
+    load(&files, &sets)
 }
 
 #[test]

@@ -24,13 +24,7 @@ fn nodes_that_are_no_candidates_say_why() {
         Arc::make_mut(&mut world.api.nodes.get_mut(node).unwrap().labels).remove(labels::INITIALIZED);
     };
     let guarded: Change = |world, _| {
-        world.api.pdbs.push(PodDisruptionBudget {
-            name: "web".to_owned(),
-            namespace: "default".to_owned(),
-            selector: Some(LabelSelector::default()),
-            budget: Budget::MaxUnavailable(IntOrPercent::Int(0)),
-            always_allow_unhealthy: false,
-        });
+        world.guard();
     };
     let pod = PodId(0);
     let budget = Blocked::Budget(pod, "web".to_owned());

@@ -12,7 +12,7 @@ use std::time::Duration;
 use sim::{Agenda, Component, Instant, Outbox, Streams};
 
 use super::*;
-use crate::api::{self, Budget, Deletion, IntOrPercent, LabelSelector, Owner, PodDisruptionBudget};
+use crate::api::{self, Deletion, Owner};
 use crate::id::DaemonSetId;
 use crate::karpenter::fixture::{World, budget, machine, owned, pool, template};
 use crate::karpenter::node_pool::{ConsolidationPolicy, Nodes, Window};

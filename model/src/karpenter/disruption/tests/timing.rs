@@ -220,13 +220,7 @@ fn a_disruption_budget_that_is_gone_is_seen_by_the_next_pass() {
         let mut world = World::on_demand(&[2, 8]);
         let node = world.add_node(8, "on-demand");
         world.add_pod(node, 1000);
-        world.api.pdbs.push(PodDisruptionBudget {
-            name: "web".to_owned(),
-            namespace: "default".to_owned(),
-            selector: Some(LabelSelector::default()),
-            budget: Budget::MaxUnavailable(IntOrPercent::Int(0)),
-            always_allow_unhealthy: false,
-        });
+        world.guard();
         let mut run = Run::new(version, world);
         run.until(12);
         assert!(run.blocked(node).is_some(), "{version}");

@@ -2,9 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::{HPA, SCENARIO, WORKLOADS, codes_of};
-use crate::document::{Report, Source};
-use crate::scenario::{Files, load};
+use super::{HPA, SCENARIO, WORKLOADS, codes_of, loaded, said_of};
+use crate::document::Report;
 
 #[test]
 fn what_a_request_costs_is_asked_for() {
@@ -23,18 +22,8 @@ fn what_a_request_costs_is_asked_for() {
 fn checked(arrivals: &str, lines: &str) -> Report {
     let (before, rest) = SCENARIO.split_once("[load.clients]").expect("clients");
     let (_, after) = rest.split_once("[service]").expect("a service");
-    let source = |path: &str, text: &str| Source {
-        path: path.to_owned(),
-        text: text.to_owned(),
-    };
-    let files = Files {
-        scenario: source("scenario.toml", &format!("{before}{arrivals}\n[service]{after}")),
-        manifests: vec![source("manifests/web.yaml", WORKLOADS)],
-        traces: vec![source("traces/day.csv", lines)],
-    };
-    match load(&files, &[]) {
-        Ok((_, report)) | Err(report) => report,
-    }
+    let scenario = format!("{before}{arrivals}\n[service]{after}");
+    said_of(loaded(&scenario, &[("web", WORKLOADS)], lines, &[]))
 }
 
 const TRACE: &str = "[[load.arrivals]]\nshape = \"trace\"\ntrace = \"traces/day.csv\"\n";

@@ -2,32 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use super::{HPA, NODE_POOL, SCALED_OBJECT, SCENARIO, WORKLOADS};
-use crate::document::{Report, Severity, Source};
-use crate::scenario::{Files, load};
+use super::{HPA, NODE_POOL, SCALED_OBJECT, SCENARIO, WORKLOADS, loaded, said_of};
+use crate::document::{Report, Severity};
 
 /// What is said of these files, the others being applied by actions, and of these actions.
 fn said(keda: &str, files: &[(&str, &str)], actions: &str) -> Report {
-    let source = |path: &str, text: &str| Source {
-        path: path.to_owned(),
-        text: text.to_owned(),
-    };
-    let own = files.iter();
-    let own = own.map(|(path, text)| source(&format!("manifests/{path}.yaml"), text));
     let scenario = format!("{}{actions}", SCENARIO.replace("2.20", keda));
-    let mut manifests = vec![
-        source("manifests/web.yaml", WORKLOADS),
-        source("manifests/nodes.yaml", NODE_POOL),
-    ];
-    manifests.extend(own);
-    let files = Files {
-        scenario: source("scenario.toml", &scenario),
-        manifests,
-        traces: Vec::new(),
-    };
-    match load(&files, &[]) {
-        Ok((_, report)) | Err(report) => report,
-    }
+    let manifests = [&[("web", WORKLOADS), ("nodes", NODE_POOL)], files].concat();
+    said_of(loaded(&scenario, &manifests, "", &[]))
 }
 
 fn errors(report: &Report) -> Vec<&'static str> {

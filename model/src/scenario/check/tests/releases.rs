@@ -1,59 +1,9 @@
 //! What a release does not have is not in the scenario.
 
-use super::{Files, Scenario, Source, load};
+use super::{SCENARIO, WORKLOADS};
 use crate::document::{Report, Severity};
 use crate::karpenter::scheduling::{MinValuesPolicy, PreferencePolicy};
-
-const SCENARIO: &str = r#"
-name = "small"
-duration = "30m"
-warm_up = "5m"
-[stack]
-kubernetes = "1.31"
-keda = "2.20"
-prometheus = "3.5.0"
-traefik = "3.5"
-karpenter = "RELEASE"
-[[node_group]]
-name = "system"
-instance_type = "m5.large"
-nodes = 1
-[service]
-deployment = "shop/web"
-cpu_per_request = 0.02
-[proxy]
-deployment = "shop/traefik"
-"#;
-
-const WORKLOADS: &str = r#"
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: web, namespace: shop}
-spec:
-  selector: {matchLabels: {app: web}}
-  template:
-    metadata: {labels: {app: web}}
-    spec: {containers: [{name: web, image: "web:1"}]}
----
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: traefik, namespace: shop}
-spec:
-  selector: {matchLabels: {app: traefik}}
-  template:
-    metadata: {labels: {app: traefik}}
-    spec: {containers: [{name: traefik, image: "traefik:v3"}]}
----
-apiVersion: v1
-kind: Service
-metadata: {name: web, namespace: shop}
-spec: {selector: {app: web}, ports: [{port: 80}]}
----
-apiVersion: networking.k8s.io/v1
-kind: Ingress
-metadata: {name: web, namespace: shop}
-spec: {rules: [{http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}]}}]}
-"#;
+use crate::scenario::Scenario;
 
 const NODE_POOL: &str = r#"
 apiVersion: karpenter.sh/VERSION
@@ -80,10 +30,6 @@ spec:
 "#;
 
 fn try_load(release: &str, sets: &[&str]) -> Result<(Scenario, Report), Report> {
-    let source = |path: &str, text: String| Source {
-        path: path.to_owned(),
-        text,
-    };
     let pool = match release.starts_with('0') {
         true => NODE_POOL.replace("VERSION", "v1beta1").replace(
             "group: karpenter.k8s.aws",
@@ -93,16 +39,11 @@ fn try_load(release: &str, sets: &[&str]) -> Result<(Scenario, Report), Report> 
             .replace("VERSION", "v1")
             .replace("  disruption:\n", "  disruption:\n    consolidateAfter: 5m\n"),
     };
-    let files = Files {
-        scenario: source("scenario.toml", SCENARIO.replace("RELEASE", release)),
-        manifests: vec![
-            source("manifests/web.yaml", WORKLOADS.to_owned()),
-            source("manifests/nodes.yaml", pool),
-        ],
-        traces: Vec::new(),
-    };
-    let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
-    load(&files, &sets)
+    // Node classes of these releases name Amazon Linux 2023 by id, on whatever Kubernetes they run.
+    let scenario = SCENARIO
+        .replace("1.35", "1.31")
+        .replace("karpenter = \"1.14\"", &format!("karpenter = \"{release}\""));
+    super::loaded(&scenario, &[("web", WORKLOADS), ("nodes", &pool)], "", sets)
 }
 
 /// The scenario, and whether a setting was said to be read by nobody.
