@@ -18,7 +18,11 @@ fn price_of(seed: u64, sets: &[&str]) -> Price {
     let run = Run::logged(NAME, seed, sets, false);
     let counts = run.record.counts;
     let hours = run.end() / 3600.0;
-    let karpenters = run.record.costs.iter().filter(|(name, _)| *name != "m6i.large");
+    let karpenters = run
+        .record
+        .costs
+        .iter()
+        .filter(|(name, _)| ***name != *"m6i.large");
     let usd: f64 = karpenters
         .map(|(_, cost)| cost.instance_usd + cost.volume_usd)
         .sum();

@@ -26,8 +26,7 @@ pub(crate) fn constants<'a>(scenario: &Scenario, types: impl Iterator<Item = &'a
         } else {
             NodeKind::Worker
         };
-        let mhz = spec.sustained_mhz.map_or(traffic.cpu.reference_mhz, f64::from);
-        let machine = traffic.cpu.machine(name, mhz, spec.vcpus, spec.cores, kind, None);
+        let machine = traffic.machine_of(spec, kind);
         let work = physics::capacity(&machine, traffic.cpu.smt_gain);
         Some(format!("{:.1} on a {name}", work / own))
     };

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use live::accuracy::quantile;
-use model::cluster::record::{Record, TimeToCapacity, TypeCost};
+use model::cluster::record::{Record, TimeToCapacity};
+use model::ec2::TypeBill;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sim::Instant;
@@ -166,10 +167,10 @@ pub(crate) fn summarize(record: &Record, about: &About) -> Summary {
             instance_usd: cost.instance_usd,
             volume_usd: cost.volume_usd,
         };
-        (name.clone(), part)
+        (name.to_string(), part)
     });
     // An empty sum is minus zero.
-    let dollars = |of: fn(&TypeCost) -> f64| record.costs.values().map(of).sum::<f64>() + 0.0;
+    let dollars = |of: fn(&TypeBill) -> f64| record.costs.values().map(of).sum::<f64>() + 0.0;
     let (instance_usd, volume_usd) = (dollars(|cost| cost.instance_usd), dollars(|cost| cost.volume_usd));
     let counts = &record.counts;
     let marks = record.marks.iter();
@@ -548,7 +549,7 @@ fn median(values: &[&Value], path: &str, bands: &mut BTreeMap<String, (f64, f64)
                 let path = below(&n.to_string());
                 let mut way = median(&own, &path, bands);
                 way["seeds"] = Value::from(own.len());
-                bands.retain(|field, _| *field != format!("{path}.seeds"));
+                bands.remove(&format!("{path}.seeds"));
                 way
             };
             Value::Array(steps.into_iter().enumerate().map(of_step).collect())

@@ -257,8 +257,7 @@ fn rate(scenario: &Scenario, state: &State, logs: [f64; 2]) -> f64 {
         } else {
             NodeKind::System
         };
-        let mhz = spec.sustained_mhz.map_or(cpu.reference_mhz, f64::from);
-        let machine = cpu.machine(spec.name, mhz, spec.vcpus, spec.cores, kind, None);
+        let machine = cpu.machine_of(spec, kind, None);
         let node = NodeId(n as u32);
         nodes.insert(name, node);
         traffic.handle(Instant::ZERO, Input::NodeUp { node, machine });

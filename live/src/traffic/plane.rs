@@ -281,14 +281,7 @@ impl DataPlane {
         let name = seen.labels.get("node.kubernetes.io/instance-type");
         let name = name.map_or("", String::as_str);
         let mut machine = match catalog::find(name) {
-            Some(spec) => {
-                let gpu = spec.gpu.as_ref().zip(config.service.gpu.as_ref());
-                let gpu = gpu.map(|(gpu, service)| service.model(&gpu.label()));
-                let mhz = spec.sustained_mhz.map_or(config.cpu.reference_mhz, f64::from);
-                config
-                    .cpu
-                    .machine(name, mhz, spec.vcpus, spec.cores, kind(seen), gpu)
-            }
+            Some(spec) => config.machine_of(spec, kind(seen)),
             // Of a type that nobody knows: reference cores, two threads each.
             None => {
                 let vcpus = seen.cpus.max(1.0) as u32;

@@ -237,13 +237,7 @@ impl Cluster<'_> {
             Some(_) => traffic::NodeKind::Worker,
             None => traffic::NodeKind::System,
         };
-        let spec = spec_of(object);
-        let gpu = spec.gpu.as_ref().zip(config.service.gpu.as_ref());
-        let gpu = gpu.map(|(gpu, service)| service.model(&gpu.label()));
-        let mhz = spec.sustained_mhz.map_or(config.cpu.reference_mhz, f64::from);
-        let mut machine = config
-            .cpu
-            .machine(spec.name, mhz, spec.vcpus, spec.cores, kind, gpu);
+        let mut machine = config.machine_of(spec_of(object), kind);
         // Two machines of a type are not equally fast.
         let number = object.instance.map_or(0, |instance| u64::from(instance.0));
         let deviate: f64 = StandardNormal.sample(&mut self.streams.stream("machine/speed", number));

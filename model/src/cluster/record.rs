@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use sim::{Instant, StepSeries};
 
+use crate::ec2::Bill;
+
 /// A value in the event log.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
@@ -96,19 +98,6 @@ pub struct Row {
     pub seen_nodes: Vec<f64>,
 }
 
-/// The money and machine time of one instance type.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct TypeCost {
-    /// Machines of this type that were launched, or were there when results began to count.
-    pub nodes: u32,
-    /// Hours until their termination, or to the end of the run.
-    pub node_hours: f64,
-    /// Dollars for the machines.
-    pub instance_usd: f64,
-    /// Dollars for their volumes.
-    pub volume_usd: f64,
-}
-
 /// How a load step became capacity, split by what was waited for; where an autoscaler answered in several rounds, the
 /// stages of all of them together. They add up to `total`.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -193,7 +182,7 @@ pub struct Record {
     /// Actions that could not be carried out, those of the warm-up too, which are told at zero.
     pub failed_actions: Vec<FailedAction>,
     /// Totals by instance type.
-    pub costs: BTreeMap<String, TypeCost>,
+    pub costs: Bill,
     /// Counters.
     pub counts: Counts,
     /// Requests served.

@@ -6,11 +6,10 @@ use std::time::Duration;
 use sim::{Instant, StepSeries};
 
 use super::capacity::Notes;
-use super::record::{Counts, FailedAction, LogEntry, Record, Row, TypeCost};
+use super::record::{Counts, FailedAction, LogEntry, Record, Row};
 use super::tally::Tally;
 use super::{Cluster, Objects};
 use crate::api::Api;
-use crate::ec2::{Bill, TypeBill};
 use crate::id::{DeploymentId, PodId};
 use crate::prometheus::Value;
 use crate::quantity::Price;
@@ -293,7 +292,7 @@ impl Cluster<'_> {
         record.in_flight = stats.in_flight;
         record.pending_seconds = recorder.curves.pending.integral(start, end);
         record.service_pending_seconds = recorder.curves.waiting.integral(start, end);
-        record.costs = costs(&self.parts.ec2.bill(start, end));
+        record.costs = self.parts.ec2.bill(start, end);
         record.curves = BTreeMap::from([
             ("replicas_desired", cut(&recorder.curves.desired, start, end)),
             ("replicas_ready", cut(&recorder.curves.ready, start, end)),
@@ -328,20 +327,6 @@ fn say_latencies(record: &mut Record, traffic: &mut Traffic, start: Instant, end
     let percentiles = traffic.latency(start, end, &[0.5, 0.95, 0.99]);
     record.latency.copy_from_slice(&percentiles);
     record.unsettled = traffic.unsettled(start, end);
-}
-
-/// What EC2 bills, as the record has it.
-fn costs(bill: &Bill) -> BTreeMap<String, TypeCost> {
-    let of_type = |(name, billed): (&std::sync::Arc<str>, &TypeBill)| {
-        let cost = TypeCost {
-            nodes: billed.nodes,
-            node_hours: billed.node_hours,
-            instance_usd: billed.instance_usd,
-            volume_usd: billed.volume_usd,
-        };
-        (name.to_string(), cost)
-    };
-    bill.iter().map(of_type).collect()
 }
 
 /// Machines and volumes together.

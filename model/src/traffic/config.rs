@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::arrivals::Arrivals;
-
+use crate::catalog::InstanceSpec;
 use crate::distribution::Distribution;
 use crate::quantity::MilliCpu;
 use crate::release::Release;
@@ -275,6 +275,23 @@ impl Cpu {
             },
             gpu,
         }
+    }
+
+    /// The machine of a type of the catalog, which is as fast as a reference core where its clock is not known.
+    #[must_use]
+    pub fn machine_of(&self, spec: &InstanceSpec, kind: NodeKind, gpu: Option<GpuModel>) -> Machine {
+        let mhz = spec.sustained_mhz.map_or(self.reference_mhz, f64::from);
+        self.machine(spec.name, mhz, spec.vcpus, spec.cores, kind, gpu)
+    }
+}
+
+impl Config {
+    /// The machine of a type of the catalog, with its GPU as the service knows it.
+    #[must_use]
+    pub fn machine_of(&self, spec: &InstanceSpec, kind: NodeKind) -> Machine {
+        let gpu = spec.gpu.as_ref().zip(self.service.gpu.as_ref());
+        let gpu = gpu.map(|(gpu, service)| service.model(&gpu.label()));
+        self.cpu.machine_of(spec, kind, gpu)
     }
 }
 

@@ -45,6 +45,12 @@ pub fn quota(cpu: PodCpu, period: f64) -> Option<f64> {
         .map(|limit| (limit.0 as f64 / 1000.0 * period).max(0.001))
 }
 
+/// vCPU that a pod may use on average; endless without a limit.
+#[must_use]
+pub fn limit(cpu: PodCpu, period: f64) -> f64 {
+    quota(cpu, period).map_or(f64::INFINITY, |quota| quota / period)
+}
+
 /// One group's wish in a division of a node: at most `demand` vCPU, with this weight.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Claim {

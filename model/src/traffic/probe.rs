@@ -265,8 +265,7 @@ impl Findings {
             Aspect::Times { .. } | Aspect::Rates { .. } => state.levelled(),
         };
         let mut key = state.numbers();
-        key.push(state.arrivals.to_bits());
-        key.extend(state.shares.iter().map(|&share| u64::from(share)));
+        key.extend(state.load());
         let passing = match aspect {
             Aspect::Times { lasting } => passing(config, &state, lasting),
             Aspect::Rates { .. } | Aspect::Failures => None,

@@ -120,8 +120,13 @@ impl State {
     pub(super) fn key(&self) -> Vec<u64> {
         let sites = self.in_order();
         let numbers = sites.iter().flat_map(|levelled| &levelled.key).copied();
+        numbers.chain(self.load()).collect()
+    }
+
+    /// What comes from outside, as numbers.
+    pub(super) fn load(&self) -> impl Iterator<Item = u64> + '_ {
         let shares = self.shares.iter().map(|&share| u64::from(share));
-        numbers.chain([self.arrivals.to_bits()]).chain(shares).collect()
+        std::iter::once(self.arrivals.to_bits()).chain(shares)
     }
 
     /// The state in the order of its key, without nodes that nothing of ours is on, and with one speed for

@@ -142,7 +142,7 @@ struct Present {
     deaf: f64,
     /// Of requests from outside that wait in no line, the shares whose senders leave before the answer, by level of
     /// patience.
-    left: Vec<f64>,
+    left: Arc<[f64]>,
     /// As many come from outside as can be answered only as long as no lines form, and they do form.
     congests: bool,
 }

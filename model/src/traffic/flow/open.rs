@@ -294,8 +294,8 @@ impl Flow {
                 as_usual += some.requests;
             }
         }
-        let left = self.present.left.clone();
-        for (level, share) in span.patience.levels.iter().zip(&left) {
+        let left = Arc::clone(&self.present.left);
+        for (level, share) in span.patience.levels.iter().zip(&*left) {
             if as_usual * share > 0.0 {
                 self.failed(as_usual * share, level.code, true, level.seconds);
             }

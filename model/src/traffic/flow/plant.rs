@@ -277,14 +277,9 @@ impl Plant {
         let (threads, sigma) = self.threads(group, cpu, before);
         let gpu = self.groups[group].gpu;
         let alone = self.service_work / sigma + gpu;
-        (self.share(cpu).min(threads) * sigma / self.service_work)
+        (physics::limit(cpu, self.period).min(threads) * sigma / self.service_work)
             .min(self.gpu_slots / gpu)
             .min(self.concurrency / alone)
-    }
-
-    /// vCPU that a pod may use on average.
-    fn share(&self, cpu: PodCpu) -> f64 {
-        physics::quota(cpu, self.period).map_or(f64::INFINITY, |quota| quota / self.period)
     }
 
     /// Requests a second that a proxy on a node of a group passes on within its quota at most. Those that wait for it
@@ -303,7 +298,7 @@ impl Plant {
     /// second. Within its quota it runs all of them, however long that then lasts; the pods beside it use what they may.
     pub(super) fn threads(&self, group: usize, cpu: PodCpu, before: f64) -> (f64, f64) {
         let Group { machine, servers, .. } = &self.groups[group];
-        let share = self.share(cpu);
+        let share = physics::limit(cpu, self.period);
         let free = machine.vcpus - machine.system_cpu;
         let threads = before.max(share).max(1.0).min(self.concurrency).min(free);
         let beside = (servers - 1.0).max(0.0) * share.min(threads);
@@ -603,8 +598,8 @@ const FULLEST: f64 = 0.999;
 
 /// vCPU that pods may use on average, and how many pods of each kind.
 fn limits(pods: &Pods, period: f64) -> impl Iterator<Item = (f64, u32)> + '_ {
-    let limit = move |cpu| physics::quota(cpu, period).map_or(f64::INFINITY, |quota| quota / period);
-    pods.iter().map(move |(cpu, count)| (limit(cpu), count))
+    pods.iter()
+        .map(move |(cpu, count)| (physics::limit(cpu, period), count))
 }
 
 /// What a node's proxies get of its CPU by their weights if its servers want all.

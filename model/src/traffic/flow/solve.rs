@@ -87,7 +87,7 @@ impl Flow {
         let probed_from = self.state_since + BRIEF;
         let lasts = self.now >= probed_from;
         let (left, may_leave) = self.leaving(present.mark, lasts);
-        present.left = left;
+        present.left = left.into();
         self.probe_at = if (congestible || needs_probe || may_leave) && !lasts {
             probed_from
         } else {

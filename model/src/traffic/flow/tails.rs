@@ -69,12 +69,13 @@ impl Flow {
         let beyond = |seconds| share_beyond(&self.config, mark.response, seconds);
         let guess = patience.left(beyond);
         let state = &self.state;
+        // Clients' failures would count among a probe's; and lines that grow have a patience of their own.
+        if state.arrivals == 0.0 || self.plant.loops > 0.0 || self.arrivals > self.plant.open_most() {
+            return (guess, false);
+        }
         let waiting = self.plant.memory(&self.config, state.arrivals) * mark.slack / 4.0;
         let exceed = |seconds| may_exceed(&self.config, mark.response, waiting, seconds);
-        let some = patience.levels.iter().any(|level| exceed(level.seconds));
-        // Clients' failures would count among a probe's; and lines that grow have a patience of their own.
-        if state.arrivals == 0.0 || !some || self.plant.loops > 0.0 || self.arrivals > self.plant.open_most()
-        {
+        if !patience.levels.iter().any(|level| exceed(level.seconds)) {
             return (guess, false);
         }
         let known = self.tails.iter().find(|known| known.is_like(mark, state));
