@@ -107,6 +107,12 @@ impl<'a> Cursor<'a> {
         self.value.filter(|value| !value.is_null())
     }
 
+    /// The text of a scalar as it is written, whatever it is; nothing is said if there is none.
+    #[must_use]
+    pub fn written(&self) -> Option<&'a str> {
+        self.value()?.text()
+    }
+
     /// Whether something is given.
     #[must_use]
     pub fn is_given(&self) -> bool {

@@ -123,7 +123,7 @@ fn pass_kubelet_on(root: &Cursor<'_>, objects: &mut Objects) {
         );
     }
     for class in &mut objects.node_classes {
-        if name.value().and_then(|value| value.text()) == Some(&*class.name) {
+        if name.written() == Some(&*class.name) {
             class.kubelet = kubelet.clone();
         }
     }
@@ -182,7 +182,7 @@ fn report_default_classes(documents: &[&Document], before: &Objects, problems: &
     for document in documents.iter().filter(|own| own.kind.name == "PriorityClass") {
         let context = Context::new(&document.file, document.title(), problems);
         let at = context.root(&document.value).get("globalDefault");
-        if at.value().and_then(|value| value.text()) != Some("true") {
+        if at.written() != Some("true") {
             continue;
         }
         match first.as_ref().filter(|first| **first != document.name) {

@@ -18,6 +18,7 @@ mod pod_fields;
 mod policy;
 mod scaling;
 mod selector;
+pub(crate) mod volume;
 mod workload;
 
 use std::cell::RefCell;

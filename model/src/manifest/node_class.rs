@@ -4,8 +4,9 @@ mod hash;
 
 use super::Reading;
 use super::pod_fields::{METADATA, TOP};
+use super::volume::{report_refusals, volume_type};
 use crate::catalog::kubelet::{AmiFamily, Eviction, Kubelet, Reserved, Threshold};
-use crate::catalog::volume::{Setting, Volume, VolumeType};
+use crate::catalog::volume::{Volume, VolumeType};
 use crate::document::fields::{Field, ignored, noted, quiet, refused, simulated, table};
 use crate::document::{Cursor, closest};
 use crate::karpenter::provider::NodeClass;
@@ -406,11 +407,7 @@ fn volume(at: &Cursor<'_>) -> Volume {
     let size_at = ebs.get("volumeSize");
     let size = size_at.quantity().map(|quantity| Bytes(quantity.whole()));
     let kind = ebs.get("volumeType");
-    let volume_type = kind.text().and_then(|text| {
-        text.parse::<VolumeType>()
-            .map_err(|error| kind.error("E004", error.to_string(), ""))
-            .ok()
-    });
+    let volume_type = volume_type(&kind);
     let number = |key: &str| {
         ebs.get(key)
             .int(1..=400_000)
@@ -429,18 +426,9 @@ fn volume(at: &Cursor<'_>) -> Volume {
     };
     // A snapshot's size is not known here, and a mistake in one setting makes others look wrong.
     if size.is_some() && (volume_type.is_some() || !kind.is_given()) {
-        for (setting, message) in volume.refusals() {
-            let own = match setting {
-                Setting::Size => &size_at,
-                Setting::Type => &kind,
-                Setting::Iops => &ebs.get("iops"),
-                Setting::Throughput => &ebs.get("throughput"),
-            };
-            own.error("E004", message, NEVER_LAUNCHED);
-        }
+        let hint = "every CreateFleet would be refused: see the limits of Amazon EBS volume types";
+        let [iops, throughput] = ["iops", "throughput"].map(|key| ebs.get(key));
+        report_refusals(&volume, [&size_at, &kind, &iops, &throughput], hint);
     }
     volume
 }
-
-/// What comes of a volume that EC2 refuses.
-const NEVER_LAUNCHED: &str = "every CreateFleet would be refused: see the limits of Amazon EBS volume types";

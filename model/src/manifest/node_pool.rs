@@ -179,7 +179,7 @@ fn requirements(at: &Cursor<'_>) -> Requirements {
         let key = item.get("key").required();
         let requirement = requirement(&item);
         for value in item.get("values").items() {
-            let text = value.value().and_then(|value| value.text()).unwrap_or_default();
+            let text = value.written().unwrap_or_default();
             if !is_label_word(text) {
                 value.error("E004", format!("{text:?} is no label's value"), LABEL_WORD);
             }
@@ -195,12 +195,8 @@ fn requirements(at: &Cursor<'_>) -> Requirements {
     for (key, requirement) in found.iter() {
         let none = requirement.values().is_empty() && !requirement.is_complement();
         let asked = at.items().iter().any(|item| {
-            item.get("key")
-                .value()
-                .and_then(|value| value.text())
-                .map(normalized)
-                == Some(key)
-                && item.get("operator").value().and_then(|value| value.text()) == Some("DoesNotExist")
+            item.get("key").written().map(normalized) == Some(key)
+                && item.get("operator").written() == Some("DoesNotExist")
         });
         if none && !asked {
             at.error(

@@ -350,7 +350,7 @@ pub(super) fn taint(at: &Cursor<'_>) -> Option<Taint> {
 /// pkg/apis/core/validation/validation.go `ValidateTolerations`).
 fn check_taint_words(key: &Cursor<'_>, value: &Cursor<'_>) {
     for (own, word) in [(key, "key"), (value, "value")] {
-        let text = own.value().and_then(|value| value.text()).unwrap_or_default();
+        let text = own.written().unwrap_or_default();
         if !text.is_empty() && !super::selector::is_label_key(text) {
             own.error(
                 "E004",

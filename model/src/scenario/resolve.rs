@@ -79,7 +79,7 @@ fn named_objects(scenario: &Scenario, root: &Cursor<'_>) {
     for (key, at) in root.at("start.replicas").entries() {
         require_deployment(&at, &deployment_named(key), scenario);
     }
-    let written = |at: &Cursor<'_>| at.value().and_then(|value| value.text()).map(str::to_owned);
+    let written = |at: &Cursor<'_>| at.written().map(str::to_owned);
     for action in root.get("action").items() {
         let scaled = action.get("scale");
         if let Some(text) = written(&scaled) {
@@ -138,7 +138,7 @@ fn spot_groups(scenario: &Scenario, root: &Cursor<'_>) {
     }
     for group in root.get("node_group").items() {
         let at = group.get("capacity_type");
-        if at.value().and_then(|value| value.text()) == Some("spot") {
+        if at.written() == Some("spot") {
             let message = "cloud.interruption is ignored for a node group's machines: EC2 takes back those of NodePools alone";
             at.warn(
                 "W001",
@@ -327,7 +327,7 @@ fn names(scenario: &Scenario, root: &Cursor<'_>) {
     }
     for action in root.get("action").items() {
         let wanted = |at: &Cursor<'_>| {
-            let text = at.value().and_then(|value| value.text());
+            let text = at.written();
             let pattern = crate::ec2::TypePattern(text?.to_owned());
             (!entries.iter().any(|entry| pattern.matches(entry.spec.name))).then_some(pattern.0)
         };
@@ -345,7 +345,7 @@ fn names(scenario: &Scenario, root: &Cursor<'_>) {
         }
         let zones = scenario.catalog.zones();
         for at in [action.at("shortage.zone"), action.at("interrupt.zone")] {
-            let text = at.value().and_then(|value| value.text());
+            let text = at.written();
             if let Some(zone) = text.filter(|text| !zones.iter().any(|zone| *zone.name == **text)) {
                 at.error("E009", format!("{} has no zone {zone:?}", scenario.region), "");
             }
@@ -390,13 +390,8 @@ fn references(scenario: &Scenario, document: &Document, root: &Cursor<'_>) {
             require_target(root, document, scenario);
             for trigger in root.at("spec.triggers").items() {
                 let query = trigger.at("metadata.query");
-                let is_prometheus =
-                    trigger.get("type").value().and_then(|value| value.text()) == Some("prometheus");
-                if let Some(text) = query
-                    .value()
-                    .and_then(|value| value.text())
-                    .filter(|_| is_prometheus)
-                {
+                let is_prometheus = trigger.get("type").written() == Some("prometheus");
+                if let Some(text) = query.written().filter(|_| is_prometheus) {
                     check_query(&query, text, scenario);
                 }
             }
@@ -417,7 +412,7 @@ fn references(scenario: &Scenario, document: &Document, root: &Cursor<'_>) {
 
 fn require_target(root: &Cursor<'_>, document: &Document, scenario: &Scenario) {
     let at = root.at("spec.scaleTargetRef.name");
-    if let Some(name) = at.value().and_then(|value| value.text()) {
+    if let Some(name) = at.written() {
         let name = ObjectName {
             namespace: document.namespace.clone(),
             name: name.to_owned(),
@@ -449,7 +444,7 @@ fn require_rules(root: &Cursor<'_>, document: &Document, scenario: &Scenario) {
 
 fn require_class(root: &Cursor<'_>, scenario: &Scenario) {
     let at = root.at("spec.template.spec.nodeClassRef.name");
-    let Some(name) = at.value().and_then(|value| value.text()) else {
+    let Some(name) = at.written() else {
         return;
     };
     let all = everything(scenario);
@@ -471,7 +466,7 @@ fn require_class(root: &Cursor<'_>, scenario: &Scenario) {
 fn require_policy(root: &Cursor<'_>, scenario: &Scenario) {
     let release = scenario.stack.karpenter;
     let at = root.at("spec.disruption.consolidationPolicy");
-    let is_balanced = at.value().and_then(|value| value.text()) == Some("Balanced");
+    let is_balanced = at.written() == Some("Balanced");
     if is_balanced && !Profile::of(release).balanced {
         let message = format!("the API server refuses Balanced for Karpenter {release}");
         at.error(

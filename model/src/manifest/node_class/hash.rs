@@ -50,7 +50,7 @@ fn metadata_options(at: &Cursor<'_>, v1: bool) -> String {
         ("httpPutResponseHopLimit", if v1 { "1" } else { "2" }),
         ("httpTokens", "required"),
     ];
-    let written = |key: &str| Some(at.get(key).value()?.text()?.to_owned());
+    let written = |key: &str| Some(at.get(key).written()?.to_owned());
     let text = |(key, default): (&str, &str)| written(key).unwrap_or_else(|| default.to_owned());
     format!("metadataOptions={}", defaults.map(text).join(","))
 }

@@ -95,7 +95,7 @@ pub(crate) fn read_hpa(reading: &Reading<'_>, v1: bool) -> Option<HorizontalPodA
     let target = target(&reference, reading.namespace);
     require_group(&reference);
     let (min_at, max_at) = (spec.get("minReplicas"), spec.get("maxReplicas").required());
-    if min_at.value().and_then(|value| value.text()) == Some("0") {
+    if min_at.written() == Some("0") {
         let hint = "KEDA can scale to zero: minReplicaCount: 0";
         min_at.error(
             "E004",

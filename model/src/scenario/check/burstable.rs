@@ -11,7 +11,7 @@ pub(super) fn check(facts: &Facts<'_>) {
     let context = Context::new(facts.root.file(), String::new(), facts.problems);
     for at in facts.root.get("node_group").items() {
         let at = at.get("instance_type");
-        let spec = at.value().and_then(|value| value.text()).and_then(catalog::find);
+        let spec = at.written().and_then(catalog::find);
         if let Some(spec) = spec.filter(|spec| spec.burstable) {
             say(
                 &context,

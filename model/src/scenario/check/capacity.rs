@@ -12,7 +12,6 @@ use crate::id::{NodePoolId, Table};
 use crate::karpenter::provider::{Classes, Provider};
 use crate::karpenter::requirement::Name;
 use crate::karpenter::{InstanceType, NodePool, Profile, Requirement, Requirements, Wanted};
-use crate::manifest::Document;
 use crate::quantity::Resources;
 
 /// A NodePool and what can be launched for it.
@@ -21,23 +20,10 @@ pub(super) type Offered = (NodePool, Vec<Arc<InstanceType>>);
 /// Advises on Deployments whose pods fit neither a node group's machines nor anything that a NodePool may
 /// launch.
 pub(super) fn check(facts: &Facts<'_>) {
-    let workloads: Vec<&Document> = facts
-        .documents
-        .iter()
-        .filter(|document| document.kind.name == "Deployment")
-        .collect();
     let pools = || facts.objects.iter().flat_map(|objects| &objects.node_pools);
-    for document in workloads {
-        let own = facts.own_deployment(document);
-        let Some(spec) = own.map(|deployment| &deployment.object.template.spec) else {
-            continue;
-        };
-        let requests = spec.requests();
-        if fits_a_group(facts, spec)
-            || offered(facts)
-                .iter()
-                .any(|offered| can_hold(facts, offered, spec, &requests))
-        {
+    for (document, own) in facts.written_deployments() {
+        let spec = &own.object.template.spec;
+        if groups_for(facts, spec).next().is_some() || !pools_for(facts, spec).is_empty() {
             continue;
         }
         // NodePools without their class launch nothing, which is an error of its own.
@@ -46,6 +32,7 @@ pub(super) fn check(facts: &Facts<'_>) {
         }
         let context = Context::new(&document.file, document.title(), facts.problems);
         let root = context.root(&document.value);
+        let requests = spec.requests();
         let gpu = requests.extended.keys().next();
         let message = match (gpu, offered(facts).is_empty()) {
             (_, true) => "no node group can hold a pod of this, and there is no NodePool".to_owned(),
@@ -62,9 +49,7 @@ pub(super) fn check(facts: &Facts<'_>) {
 /// The catalog's machines that a pod could get, of a node group or of a NodePool.
 pub(super) fn machines_for(facts: &Facts<'_>, spec: &PodSpec) -> Vec<&'static InstanceSpec> {
     let requests = spec.requests();
-    let groups = facts.scenario.node_groups.iter();
-    let groups = groups.filter(|group| fits(facts, group, spec, &requests));
-    let mut all: Vec<_> = groups
+    let mut all: Vec<_> = groups_for(facts, spec)
         .filter_map(|group| catalog::find(&group.instance_type))
         .collect();
     for offered in offered(facts) {
@@ -175,13 +160,9 @@ fn holding<'o>(
 /// The NodePools that could launch a machine for a pod.
 pub(super) fn pools_for<'f>(facts: &'f Facts<'_>, spec: &PodSpec) -> Vec<&'f NodePool> {
     let requests = spec.requests();
-    let mut pools = Vec::new();
-    for own in offered(facts) {
-        if can_hold(facts, own, spec, &requests) {
-            pools.push(&own.0);
-        }
-    }
-    pools
+    let offered = offered(facts).iter();
+    let able = offered.filter(|own| can_hold(facts, own, spec, &requests));
+    able.map(|(pool, _)| pool).collect()
 }
 
 /// Why a pod does not run on the nodes of a NodePool, whatever it asks for; `None` if it may.
@@ -206,21 +187,23 @@ pub(super) fn refusal(pool: &NodePool, spec: &PodSpec) -> Option<String> {
     ))
 }
 
-/// How many machines of node groups a pod fits on.
-pub(super) fn group_machines(facts: &Facts<'_>, spec: &PodSpec) -> u32 {
+/// The node groups whose machines a pod fits on.
+fn groups_for<'f>(facts: &'f Facts<'_>, spec: &PodSpec) -> impl Iterator<Item = &'f NodeGroup> {
     let requests = spec.requests();
     let groups = facts.scenario.node_groups.iter();
-    let fitting = groups.filter(|group| fits(facts, group, spec, &requests));
-    fitting.map(|group| group.size).sum()
+    groups.filter(move |group| fits(facts, group, spec, &requests))
+}
+
+/// How many machines of node groups a pod fits on.
+pub(super) fn group_machines(facts: &Facts<'_>, spec: &PodSpec) -> u32 {
+    groups_for(facts, spec).map(|group| group.size).sum()
 }
 
 /// What all machines of node groups that a pod fits on have together.
 pub(super) fn group_capacity(facts: &Facts<'_>, spec: &PodSpec) -> (i64, i64) {
-    let requests = spec.requests();
-    let groups = facts.scenario.node_groups.iter();
-    let fitting = groups.filter(|group| fits(facts, group, spec, &requests));
+    let machines = groups_for(facts, spec);
     let specs =
-        fitting.filter_map(|group| Some((i64::from(group.size), catalog::find(&group.instance_type)?)));
+        machines.filter_map(|group| Some((i64::from(group.size), catalog::find(&group.instance_type)?)));
     specs.fold((0, 0), |(cpu, memory), (size, spec)| {
         (
             cpu + size * i64::from(spec.vcpus) * 1000,
@@ -245,12 +228,6 @@ fn daemon_requests(facts: &Facts<'_>) -> Resources {
         sum += &set.template.spec.requests();
     }
     sum
-}
-
-pub(super) fn fits_a_group(facts: &Facts<'_>, spec: &PodSpec) -> bool {
-    let requests = spec.requests();
-    let mut groups = facts.scenario.node_groups.iter();
-    groups.any(|group| fits(facts, group, spec, &requests))
 }
 
 fn fits(facts: &Facts<'_>, group: &NodeGroup, spec: &PodSpec, requests: &Resources) -> bool {

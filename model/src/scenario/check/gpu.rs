@@ -25,10 +25,7 @@ fn misplaced_plugin(facts: &Facts<'_>) {
     if plugins.is_empty() {
         return;
     }
-    for document in facts.documents.iter().filter(|own| own.kind.name == "Deployment") {
-        let Some(own) = facts.deployment(&super::workload::name_of(document)) else {
-            continue;
-        };
+    for (document, own) in facts.written_deployments() {
         let spec = &own.object.template.spec;
         if !spec.requests().extended.keys().any(|name| name.contains('/')) {
             continue;
@@ -64,10 +61,7 @@ fn without_plugin(facts: &Facts<'_>) {
     if lifecycles.values().any(|own| own.device_plugin) {
         return;
     }
-    for document in facts.documents.iter().filter(|own| own.kind.name == "Deployment") {
-        let Some(own) = facts.own_deployment(document) else {
-            continue;
-        };
+    for (document, own) in facts.written_deployments() {
         let requests = own.object.template.spec.requests();
         let Some(device) = requests.extended.keys().find(|name| name.contains('/')) else {
             continue;

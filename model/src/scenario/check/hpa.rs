@@ -23,13 +23,7 @@ pub(super) fn check(facts: &Facts<'_>, document: &Document, root: &Cursor<'_>) {
         &root.at("spec.behavior"),
         hpa.spec.behavior.as_ref(),
     );
-    timeline::same_target(
-        facts,
-        document,
-        &context,
-        &root.at("spec.scaleTargetRef"),
-        &hpa.target,
-    );
+    timeline::same_target(facts, document, &root.at("spec.scaleTargetRef"), &hpa.target);
     let mut written = root.at("spec.metrics").items();
     if written.is_empty() {
         // autoscaling/v1 has one metric, and an HPA without metrics gets one: it stands nowhere else.

@@ -4,9 +4,9 @@ use super::{Facts, advise, capacity, gpu};
 use crate::catalog::{self, Arch};
 use crate::document::{Context, Cursor};
 use crate::karpenter::NodePool;
+use crate::karpenter::labels::ARCH;
 use crate::scenario::ObjectName;
 
-const ARCH: &str = "kubernetes.io/arch";
 const TENANCY: &str = "karpenter.k8s.aws/instance-tenancy";
 
 /// Checks a NodePool whose spec stands there.

@@ -28,6 +28,7 @@ use std::cell::{OnceCell, RefCell};
 
 use super::{Act, Deployment, ObjectName, Objects, Scenario, resolve};
 use crate::document::{Context, Cursor, Diagnostic, Severity};
+use crate::keda::spec::DEFAULT_MAX_REPLICAS;
 use crate::manifest::Document;
 
 /// What rules look at.
@@ -92,25 +93,36 @@ impl<'a> Facts<'a> {
 
     /// The number of Traefik pods that there may be: more than one if anything scales them.
     fn proxies(&self) -> i32 {
-        let proxy = &self.scenario.roles.proxy;
+        self.most_replicas(&self.scenario.roles.proxy).unwrap_or(1)
+    }
+
+    /// The most replicas of a Deployment that there may be: written, at the start, by an action, or of an autoscaler.
+    fn most_replicas(&self, target: &ObjectName) -> Option<i32> {
         let written = self.objects.iter().flat_map(|objects| &objects.deployments);
-        let own = written
-            .filter(|deployment| deployment.name() == *proxy)
-            .map(|deployment| deployment.object.replicas);
-        let started = self.scenario.start.replicas.get(proxy).copied();
-        let scaled = self
-            .scenario
-            .actions
-            .iter()
-            .filter_map(|action| match &action.act {
-                Act::Scale { deployment, replicas } if deployment == proxy => Some(*replicas),
-                _ => None,
-            });
+        let written = written
+            .filter(|own| own.name() == *target)
+            .map(|own| own.object.replicas);
+        let started = self.scenario.start.replicas.get(target).copied();
+        let actions = self.scenario.actions.iter();
+        let set = actions.filter_map(|action| match &action.act {
+            Act::Scale { deployment, replicas } if deployment == target => Some(*replicas),
+            _ => None,
+        });
         let hpas = self.objects.iter().flat_map(|objects| &objects.hpas);
-        let hpa = hpas
-            .filter(|hpa| hpa.target == *proxy)
+        let hpas = hpas
+            .filter(|hpa| hpa.target == *target)
             .map(|hpa| hpa.spec.max_replicas);
-        own.chain(started).chain(scaled).chain(hpa).max().unwrap_or(1)
+        let scaled = self.objects.iter().flat_map(|objects| &objects.scaled_objects);
+        let scaled = scaled
+            .filter(|own| own.target == *target)
+            .map(|own| own.spec.max_replica_count.unwrap_or(DEFAULT_MAX_REPLICAS));
+        written.chain(started).chain(set).chain(hpas).chain(scaled).max()
+    }
+
+    /// The Deployments of the manifests, each version with its document.
+    fn written_deployments(&self) -> impl Iterator<Item = (&'a Document, &'a Deployment)> {
+        let documents = self.documents.iter().filter(|own| own.kind.name == "Deployment");
+        documents.filter_map(|document| Some((document, self.own_deployment(document)?)))
     }
 
     /// Requests a second that one pod of the service can serve at most, as far as CPU limit and GPU say, in the version
@@ -159,11 +171,6 @@ fn advise(
     if whole || !context.has_error(at) {
         context.report(Severity::Advice, code, at, message, hint);
     }
-}
-
-/// What the API server or a webhook refuses at the time at which it is applied.
-fn advise_error(context: &Context<'_>, code: &'static str, at: &Cursor<'_>, message: &str, hint: &str) {
-    context.report(Severity::Error, code, at, message, hint);
 }
 
 /// Rules about the scenario as a whole.

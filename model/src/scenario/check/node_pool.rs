@@ -57,10 +57,7 @@ pub(super) fn check_class(facts: &Facts<'_>, document: &Document, root: &Cursor<
 fn api_version(facts: &Facts<'_>, context: &Context<'_>, root: &Cursor<'_>) {
     let release = facts.scenario.stack.karpenter;
     let at = root.get("apiVersion");
-    let v1 = at
-        .value()
-        .and_then(|value| value.text())
-        .is_some_and(|version| version.ends_with("/v1"));
+    let v1 = at.written().is_some_and(|version| version.ends_with("/v1"));
     let served = if v1 {
         release.since(1, 0)
     } else {
@@ -119,7 +116,7 @@ impl Rules<'_> {
         }
         for requirement in self.at.at("template.spec.requirements").items() {
             let at = requirement.get("operator");
-            if let Some(operator @ ("Gte" | "Lte")) = at.value().and_then(|value| value.text()) {
+            if let Some(operator @ ("Gte" | "Lte")) = at.written() {
                 let message =
                     format!("Karpenter {release} refuses the operator {operator}: it came with 1.9");
                 let hint = "Gt and Lt with a bound that is one lower or higher say the same";

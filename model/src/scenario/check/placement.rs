@@ -1,18 +1,18 @@
 //! Advice about where a Deployment's pods may go, and how many of them.
 
-use super::{Deployment, Facts, advise, capacity, workload};
+use super::{Deployment, Facts, advise, capacity};
 use crate::api::WhenUnsatisfiable;
 use crate::document::{Context, Cursor};
 use crate::karpenter::labels::{HOSTNAME, ZONE, is_well_known, normalized};
-use crate::scenario::ObjectName;
+use crate::manifest::Document;
 
 /// Checks a Deployment.
-pub(super) fn check(context: &Context<'_>, root: &Cursor<'_>, facts: &Facts<'_>, name: &ObjectName) {
-    let Some(own) = facts.deployment(name) else {
+pub(super) fn check(context: &Context<'_>, root: &Cursor<'_>, facts: &Facts<'_>, document: &Document) {
+    let Some(own) = facts.own_deployment(document) else {
         return;
     };
     let at = root.at("spec.template.spec");
-    let most = workload::at_most(facts, name);
+    let most = facts.most_replicas(&own.name()).unwrap_or(0);
     let zones = match facts.scenario.zones.len() {
         0 => facts.scenario.catalog.zones().len(),
         own => own,

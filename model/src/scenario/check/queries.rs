@@ -136,7 +136,7 @@ fn annotated_service<'a>(facts: &'a Facts<'_>, template: &PodTemplate) -> Option
         let context = Context::new(&document.file, document.title(), facts.problems);
         let root = context.root(&document.value);
         let scrape = root.at("metadata.annotations").get("prometheus.io/scrape");
-        let asks = scrape.value().and_then(|value| value.text()) == Some("true");
+        let asks = scrape.written() == Some("true");
         let mut all = facts.objects.iter().flat_map(|objects| &objects.services);
         asks && all.any(|service| {
             service.name == document.name

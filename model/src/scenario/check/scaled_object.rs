@@ -39,13 +39,7 @@ pub(super) fn check(facts: &Facts<'_>, document: &Document, root: &Cursor<'_>) {
         &rules.behavior(),
         object.spec.advanced.behavior.as_ref(),
     );
-    timeline::same_target(
-        facts,
-        document,
-        &rules.context,
-        &root.at("spec.scaleTargetRef"),
-        &object.target,
-    );
+    timeline::same_target(facts, document, &root.at("spec.scaleTargetRef"), &object.target);
     // Where all items were read, they match what was written one by one.
     let triggers = rules.at.get("triggers").items();
     if triggers.len() == object.spec.triggers.len() {

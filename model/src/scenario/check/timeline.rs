@@ -3,20 +3,20 @@
 //! Actions apply and delete manifests, so an object can have several versions, and two objects of different files need
 //! not meet. A rule about a document looks at what that document itself applies, and at what is there with it.
 
-use super::{Facts, advise_error};
-use crate::document::{Context, Cursor};
+use super::Facts;
+use crate::document::Cursor;
 use crate::keda::generated;
 use crate::manifest::{Document, HorizontalPodAutoscaler, ScaledObject};
 use crate::scenario::{Act, Deletable, Deployment, ObjectName, Objects, Scenario};
 
 /// What changes the objects, in order of time.
 #[derive(Clone, Copy)]
-enum Step<'a> {
+pub(super) enum Step<'a> {
     Apply(&'a Objects),
     Delete(Deletable, &'a ObjectName),
 }
 
-fn steps(scenario: &Scenario) -> impl Iterator<Item = Step<'_>> {
+pub(super) fn steps(scenario: &Scenario) -> impl Iterator<Item = Step<'_>> {
     let later = scenario.actions.iter().filter_map(|action| match &action.act {
         Act::Apply(objects) => Some(Step::Apply(objects)),
         Act::Delete { kind, object } => Some(Step::Delete(*kind, object)),
@@ -65,7 +65,7 @@ fn named<'a>(objects: &'a Objects, name: &ObjectName) -> Option<&'a Deployment> 
 
 /// A Deployment's selector is immutable in apps/v1: an update that changes it is refused (kubernetes 1.35
 /// pkg/registry/apps/deployment/strategy.go `ValidateUpdate`).
-pub(super) fn selector(facts: &Facts<'_>, document: &Document, context: &Context<'_>, root: &Cursor<'_>) {
+pub(super) fn selector(facts: &Facts<'_>, document: &Document, root: &Cursor<'_>) {
     let own = facts.beside(document);
     let Some(new) = facts.own_deployment(document) else {
         return;
@@ -84,7 +84,7 @@ pub(super) fn selector(facts: &Facts<'_>, document: &Document, context: &Context
         let message =
             format!("{name} is there with another selector, which cannot be changed: `kubectl apply` fails");
         let hint = "keep the selector, give the Deployment another name, or delete it by an action before";
-        advise_error(context, "E004", &root.at("spec.selector"), &message, hint);
+        root.at("spec.selector").error("E004", message, hint);
     }
 }
 
@@ -121,13 +121,7 @@ impl<'a> Autoscaler<'a> {
 }
 
 /// Two autoscalers of one target at one time. One that several files or actions apply is the same one.
-pub(super) fn same_target(
-    facts: &Facts<'_>,
-    document: &Document,
-    context: &Context<'_>,
-    at: &Cursor<'_>,
-    target: &ObjectName,
-) {
+pub(super) fn same_target(facts: &Facts<'_>, document: &Document, at: &Cursor<'_>, target: &ObjectName) {
     let kind = match document.kind.name {
         "ScaledObject" => Deletable::ScaledObject,
         _ => Deletable::HorizontalPodAutoscaler,
@@ -149,7 +143,7 @@ pub(super) fn same_target(
                         .filter_map(|other| clash_of(facts, &mine, other, target))
                         .next()
                     {
-                        return advise_error(context, "E013", at, &message, "keep one of them");
+                        return at.error("E013", message, "keep one of them");
                     }
                 }
             }

@@ -14,10 +14,10 @@ use crate::manifest::Document;
 pub(super) fn of_pool(facts: &Facts<'_>, context: &Context<'_>, spec: &Cursor<'_>, pool: &NodePool) {
     let types = || capacity::of_pool(facts, &pool.name);
     for requirement in spec.at("template.spec.requirements").items() {
-        let Some(key) = text(&requirement.get("key")).map(normalized) else {
+        let Some(key) = requirement.get("key").written().map(normalized) else {
             continue;
         };
-        let hint = match text(&requirement.get("operator")) {
+        let hint = match requirement.get("operator").written() {
             Some("In") => "the other values alone count",
             Some("NotIn") => "it excludes nothing",
             _ => continue,
@@ -30,7 +30,7 @@ pub(super) fn of_pool(facts: &Facts<'_>, context: &Context<'_>, spec: &Cursor<'_
         let values = || types().filter_map(|own| own.requirements.get(key));
         let known = || values().flat_map(|own| own.values().iter().map(|value| &**value));
         for at in requirement.get("values").items() {
-            let Some(value) = text(&at).filter(|value| !has(value)) else {
+            let Some(value) = at.written().filter(|value| !has(value)) else {
                 continue;
             };
             // Who names it has no reservation, and means so.
@@ -62,14 +62,14 @@ pub(super) fn of_pods(facts: &Facts<'_>, document: &Document, root: &Cursor<'_>)
     let context = Context::new(&document.file, document.title(), facts.problems);
     let spec = root.at("spec.template.spec");
     let tell = |key: &str, at: &Cursor<'_>| {
-        let value = text(at).unwrap_or_default();
+        let value = at.written().unwrap_or_default();
         let message =
             format!("no node has the label {key}={value}: neither a node group nor a NodePool gives it");
         let hint = "labels are given by node_group.labels, by a NodePool's template and its requirements, and by the machine";
         advise(&context, "N015", at, message, hint);
     };
-    let given = |key: &str, at: &Cursor<'_>| text(at).is_none_or(|value| is_given(facts, key, value));
-    let exists = |key: &str, at: &Cursor<'_>| text(at).is_none_or(|value| exists(facts, key, value));
+    let given = |key: &str, at: &Cursor<'_>| at.written().is_none_or(|value| is_given(facts, key, value));
+    let exists = |key: &str, at: &Cursor<'_>| at.written().is_none_or(|value| exists(facts, key, value));
     for (key, at) in spec.get("nodeSelector").entries() {
         if !given(key, &at) {
             tell(key, &at);
@@ -84,7 +84,7 @@ pub(super) fn of_pods(facts: &Facts<'_>, document: &Document, root: &Cursor<'_>)
     for term in required.items().into_iter().chain(preferred) {
         for expression in term.get("matchExpressions").items() {
             let [key, operator] = ["key", "operator"].map(|name| expression.get(name));
-            let (Some(key), Some("In")) = (text(&key), text(&operator)) else {
+            let (Some(key), Some("In")) = (key.written(), operator.written()) else {
                 continue;
             };
             // Beside one that is given, another may be meant for other clusters: arm64 beside amd64.
@@ -119,10 +119,6 @@ fn exists(facts: &Facts<'_>, key: &str, value: &str) -> bool {
             types.any(|own| own.requirements.get(key).is_some_and(|own| own.has(value)))
         }),
     }
-}
-
-fn text<'a>(at: &Cursor<'a>) -> Option<&'a str> {
-    at.value().and_then(|value| value.text())
 }
 
 /// Whether some node has a label of that value, or can get it.

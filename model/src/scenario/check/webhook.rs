@@ -72,7 +72,7 @@ impl Webhook<'_> {
             "at most {LABEL_VALUE}; the HPA is called keda-hpa-NAME unless advanced.horizontalPodAutoscalerConfig.name says \
              otherwise"
         );
-        self.context.report(Severity::Error, "E004", &at, message, &hint);
+        at.error("E004", message, &hint);
     }
 
     /// kedacore/keda 2.16 pkg/scalers/cron_scaler.go `Validate`

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use super::{Deployment, Facts, advise, timeline};
+use super::timeline::{self, Step};
+use super::{Deployment, Facts, advise};
 use crate::api::{Budget, IntOrPercent, PodDisruptionBudget};
 use crate::document::{Context, Cursor, go_duration};
 use crate::karpenter::Profile;
 use crate::karpenter::labels::{DO_NOT_DISRUPT, HOSTNAME};
-use crate::keda::spec::DEFAULT_MAX_REPLICAS;
 use crate::manifest::Document;
-use crate::scenario::{Act, ObjectName};
+use crate::scenario::ObjectName;
 
 pub(super) fn name_of(document: &Document) -> ObjectName {
     ObjectName {
@@ -33,48 +33,15 @@ fn scaled_to(facts: &Facts<'_>, target: &ObjectName) -> Option<i32> {
 
 /// Whether some action applies a Deployment without spec.replicas after a manifest that has them.
 fn loses_its_size(facts: &Facts<'_>, name: &ObjectName) -> bool {
-    let applied = facts
-        .scenario
-        .actions
-        .iter()
-        .filter_map(|action| match &action.act {
-            Act::Apply(objects) => Some(&**objects),
-            _ => None,
-        });
-    let all = std::iter::once(&facts.scenario.objects).chain(applied);
-    let own = all
+    let applied = timeline::steps(facts.scenario).filter_map(|step| match step {
+        Step::Apply(objects) => Some(objects),
+        Step::Delete(..) => None,
+    });
+    let own = applied
         .flat_map(|objects| &objects.deployments)
         .filter(|own| own.name() == *name);
     let written: Vec<bool> = own.map(|own| own.replicas_written).collect();
     written.windows(2).any(|pair| pair == [true, false])
-}
-
-/// The most replicas that there may be.
-pub(super) fn at_most(facts: &Facts<'_>, target: &ObjectName) -> i32 {
-    let hpas = facts.objects.iter().flat_map(|objects| &objects.hpas);
-    let hpas = hpas
-        .filter(|hpa| hpa.target == *target)
-        .map(|hpa| hpa.spec.max_replicas);
-    let scaled = facts.objects.iter().flat_map(|objects| &objects.scaled_objects);
-    let scaled = scaled
-        .filter(|o| o.target == *target)
-        .map(|o| o.spec.max_replica_count.unwrap_or(DEFAULT_MAX_REPLICAS));
-    let written = facts.objects.iter().flat_map(|objects| &objects.deployments);
-    let written = written
-        .filter(|own| own.name() == *target)
-        .map(|own| own.object.replicas);
-    let actions = facts.scenario.actions.iter();
-    let set = actions.filter_map(|action| match &action.act {
-        Act::Scale { deployment, replicas } if deployment == target => Some(*replicas),
-        _ => None,
-    });
-    let started = facts.scenario.start.replicas.get(target).copied();
-    hpas.chain(scaled)
-        .chain(written)
-        .chain(set)
-        .chain(started)
-        .max()
-        .unwrap_or(0)
 }
 
 pub(super) fn check(facts: &Facts<'_>, document: &Document, root: &Cursor<'_>) {
@@ -84,7 +51,7 @@ pub(super) fn check(facts: &Facts<'_>, document: &Document, root: &Cursor<'_>) {
     let replicas = root.at("spec.replicas");
     let applied_later = facts.root.get("action").items().iter().any(|action| {
         let file = action.get("apply");
-        file.value().and_then(|value| value.text()) == Some(&*document.file)
+        file.written() == Some(&*document.file)
     });
     if replicas.is_given() && applied_later && scaled_to(facts, &name).is_some() {
         let message = "applying this manifest sets the replicas back, against the autoscaler";
@@ -103,11 +70,11 @@ pub(super) fn check(facts: &Facts<'_>, document: &Document, root: &Cursor<'_>) {
         let hint = "take spec.replicas out of the last-applied annotation first (kubectl apply edit-last-applied), or out of both";
         advise(&context, "H006", &root.get("spec"), message, hint);
     }
-    timeline::selector(facts, document, &context, root);
+    timeline::selector(facts, document, root);
     probes(facts, document, &context, root);
     topology(&context, root, facts, &name);
     controller(&context, root, facts, document);
-    super::placement::check(&context, root, facts, &name);
+    super::placement::check(&context, root, facts, document);
 }
 
 /// An annotation that protects pods, and with them their nodes, or that protects nothing.
@@ -115,11 +82,7 @@ fn do_not_disrupt(context: &Context<'_>, root: &Cursor<'_>, facts: &Facts<'_>) {
     let release = facts.scenario.stack.karpenter;
     let profile = Profile::of(release);
     let at = root.at("spec.template.metadata.annotations").get(DO_NOT_DISRUPT);
-    let Some(text) = at
-        .value()
-        .and_then(|value| value.text())
-        .filter(|text| *text != "false")
-    else {
+    let Some(text) = at.written().filter(|text| *text != "false") else {
         return;
     };
     let (message, hint) = match go_duration(text) {
@@ -232,7 +195,7 @@ fn repository(image: &str) -> &str {
 /// Spread over zones keeps nodes that a scale-in has emptied unevenly.
 fn topology(context: &Context<'_>, root: &Cursor<'_>, facts: &Facts<'_>, name: &ObjectName) {
     for constraint in root.at("spec.template.spec.topologySpreadConstraints").items() {
-        let text = |key: &str| constraint.get(key).value().and_then(|value| value.text());
+        let text = |key: &str| constraint.get(key).written();
         let hard = text("whenUnsatisfiable") == Some("DoNotSchedule");
         let zone = text("topologyKey") == Some(crate::karpenter::labels::ZONE);
         if hard && zone && scaled_to(facts, name).is_some() {

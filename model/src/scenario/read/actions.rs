@@ -37,7 +37,7 @@ const VERBS: [&str; 7] = [
 pub(super) fn applied_files(at: &Cursor<'_>) -> BTreeSet<String> {
     let file = |action: &Cursor<'_>| {
         let apply = action.get("apply");
-        apply.value().and_then(|value| value.text()).map(str::to_owned)
+        apply.written().map(str::to_owned)
     };
     at.items().iter().filter_map(file).collect()
 }
@@ -196,7 +196,7 @@ impl Read<'_> {
 
 /// When the run begins, if a time of day lies before that.
 fn is_of_the_next_day(at: &Cursor<'_>, epoch: jiff::Timestamp) -> Option<jiff::civil::Time> {
-    let time: jiff::civil::Time = at.value()?.text()?.parse().ok()?;
+    let time: jiff::civil::Time = at.written()?.parse().ok()?;
     let start = jiff::tz::Offset::UTC.to_datetime(epoch).time();
     (time < start).then_some(start)
 }

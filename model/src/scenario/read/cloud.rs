@@ -6,11 +6,12 @@ use std::sync::Arc;
 use super::values::Values;
 use crate::api::{Labels, Taint, TaintEffect};
 use crate::catalog::kubelet::{AmiFamily, Kubelet};
-use crate::catalog::volume::{Setting, Volume, VolumeType};
+use crate::catalog::volume::{Volume, VolumeType};
 use crate::catalog::{Catalog, stocked_regions};
 use crate::document::{Cursor, Scalar, Shape, closest};
 use crate::ec2::{BootTimes, Config, Interruption, NodeGroup, TypePattern};
 use crate::karpenter::CapacityType;
+use crate::manifest::volume::{report_refusals, volume_type};
 use crate::quantity::{Bytes, Price};
 
 /// EBS limits: the smallest and largest volume that any type has, GiB.
@@ -159,7 +160,7 @@ pub(super) fn report_twins(at: &Cursor<'_>) {
     let mut seen = BTreeSet::new();
     for group in at.items() {
         let name = group.get("name");
-        let text = name.value().and_then(|value| value.text());
+        let text = name.written();
         if let Some(text) = text.filter(|text| !seen.insert((*text).to_owned())) {
             name.error(
                 "E010",
@@ -256,25 +257,14 @@ fn volume(at: &Cursor<'_>) -> Volume {
         ..Volume::gp3(size.unwrap_or(Bytes::from_gib(20)))
     };
     if size.is_some() || !at.get("size").is_given() {
-        for (setting, message) in volume.refusals() {
-            let key = match setting {
-                Setting::Size => "size",
-                Setting::Type => "type",
-                Setting::Iops => "iops",
-                Setting::Throughput => "throughput",
-            };
-            at.get(key)
-                .error("E004", message, "see the limits of Amazon EBS volume types");
-        }
+        let places = ["size", "type", "iops", "throughput"].map(|key| at.get(key));
+        report_refusals(
+            &volume,
+            places.each_ref(),
+            "see the limits of Amazon EBS volume types",
+        );
     }
     volume
-}
-
-fn volume_type(at: &Cursor<'_>) -> Option<VolumeType> {
-    let text = at.text()?;
-    text.parse::<VolumeType>()
-        .map_err(|error| at.error("E004", error.to_string(), ""))
-        .ok()
 }
 
 /// `key=value:Effect` or `key:Effect`.

@@ -151,7 +151,7 @@ fn lifecycles(at: &Cursor<'_>) -> BTreeMap<ObjectName, Lifecycle> {
             continue;
         };
         let shutdown_at = own.get("shutdown");
-        let ignores = shutdown_at.value().and_then(|value| value.text()) == Some(IGNORES);
+        let ignores = shutdown_at.written() == Some(IGNORES);
         let shutdown = if ignores { None } else { shutdown_at.distribution() };
         let lifecycle = Lifecycle {
             startup: own

@@ -387,8 +387,7 @@ fn trace(at: &Cursor<'_>, files: &Files) -> Option<Vec<(Duration, f64)>> {
         let (place, (code, message, hint)) = match line {
             Err(error) => (error.position().cloned(), ("E003", "no CSV".to_owned(), "")),
             Ok(line) => {
-                let is_header = number == 0 && line.iter().all(|field| field.parse::<f64>().is_err());
-                if is_header && !is_misread(&line) {
+                if number == 0 && is_header(&line) {
                     continue;
                 }
                 match point(&line, points.last()) {
@@ -411,12 +410,11 @@ fn trace(at: &Cursor<'_>, files: &Files) -> Option<Vec<(Duration, f64)>> {
     Some(points)
 }
 
-/// A first line without numbers that is no header.
-fn is_misread(line: &csv::StringRecord) -> bool {
-    line.len() < 2
-        || line
-            .iter()
-            .any(|field| field.starts_with(|c: char| c.is_ascii_digit()))
+/// Whether a line names columns: several, and no number nor what begins as one.
+fn is_header(line: &csv::StringRecord) -> bool {
+    let is_name =
+        |field: &str| !field.starts_with(|c: char| c.is_ascii_digit()) && field.parse::<f64>().is_err();
+    line.len() >= 2 && line.iter().all(is_name)
 }
 
 /// What is wrong with a line: a code, a message, and a hint.
