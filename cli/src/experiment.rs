@@ -1,6 +1,5 @@
 //! Running a scenario, once or many times.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use live::accuracy::Simulated;
@@ -13,7 +12,7 @@ use model::cluster::record::LogEntry;
 use model::cluster::{self, Options};
 use model::scenario::{self, Report, Scenario};
 use rayon::prelude::*;
-use sim::Instant;
+use sim::{Instant, SortedMap};
 
 use crate::args::Fidelity;
 use crate::export::summary::{About, Summary, summarize};
@@ -205,7 +204,7 @@ fn run_one(scenario: &Scenario, options: Options, keep: Keep) -> Outcome {
 /// A run's dashboard curves, to be compared with measured ones.
 pub(crate) fn simulated(table: &Table) -> Simulated {
     let curve = |name: &str| step_curve(&table.readings(name), 0.0);
-    let nodes: BTreeMap<_, _> = table
+    let nodes: SortedMap<_, _> = table
         .types(SEEN_NODES_OF)
         .map(|name| (name.to_owned(), curve(&format!("{SEEN_NODES_OF}{name}"))))
         .collect();
@@ -254,7 +253,7 @@ pub(crate) mod tests {
             made_by: Maker::Live,
             scenario: None,
             epoch: "2026-01-31T12:00:00Z".to_owned(),
-            versions: BTreeMap::new(),
+            versions: SortedMap::new(),
             sets: vec!["seed=2".to_owned()],
             region: None,
             cluster: None,

@@ -5,7 +5,6 @@
 //! prices, the spot advisor's bands and the memory that Linux sees come from elsewhere and stay as they are, and
 //! so does every type that EC2 did not mention.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -13,6 +12,7 @@ use std::path::{Path, PathBuf};
 use flate2::Compression;
 use flate2::GzBuilder;
 use flate2::read::GzDecoder;
+use sim::{SortedMap, SortedSet};
 
 /// Why files could not be brought up to date.
 #[derive(Debug, thiserror::Error)]
@@ -43,13 +43,13 @@ pub struct Said {
     /// The day, `2026-08-02`.
     pub date: String,
     /// Instance types: their columns of `types.csv`, without those that EC2 does not tell.
-    pub types: BTreeMap<String, BTreeMap<&'static str, String>>,
+    pub types: SortedMap<String, SortedMap<&'static str, String>>,
     /// The zones that offer each type.
-    pub offered: BTreeMap<String, BTreeSet<String>>,
+    pub offered: SortedMap<String, SortedSet<String>>,
     /// The lowest spot price of the zones, dollars an hour.
-    pub spot: BTreeMap<String, f64>,
+    pub spot: SortedMap<String, f64>,
     /// Zones and their ids.
-    pub zones: BTreeMap<String, String>,
+    pub zones: SortedMap<String, String>,
 }
 
 /// What became different.
@@ -105,7 +105,7 @@ struct Table {
     path: PathBuf,
     columns: Vec<String>,
     key: usize,
-    rows: BTreeMap<String, Vec<String>>,
+    rows: SortedMap<String, Vec<String>>,
 }
 
 impl Table {
@@ -124,7 +124,7 @@ impl Table {
                 .map(str::to_owned)
                 .collect(),
             key: 0,
-            rows: BTreeMap::new(),
+            rows: SortedMap::new(),
         };
         table.key = table.column(key)?;
         for record in reader.records() {
@@ -303,13 +303,16 @@ mod tests {
         Said {
             region: "eu-x-1".to_owned(),
             date: "2027-01-01".to_owned(),
-            types: BTreeMap::from([
-                ("m5.large".to_owned(), BTreeMap::from([("vcpus", "4".to_owned())])),
-                ("m9.new".to_owned(), BTreeMap::from([("vcpus", "8".to_owned())])),
+            types: SortedMap::from([
+                (
+                    "m5.large".to_owned(),
+                    SortedMap::from([("vcpus", "4".to_owned())]),
+                ),
+                ("m9.new".to_owned(), SortedMap::from([("vcpus", "8".to_owned())])),
             ]),
-            offered: BTreeMap::from([("m9.new".to_owned(), zones(&["eu-x-1a", "eu-x-1c"]))]),
-            spot: BTreeMap::from([("m5.large".to_owned(), 0.035)]),
-            zones: BTreeMap::from([("eu-x-1a".to_owned(), "eux1-az3".to_owned())]),
+            offered: SortedMap::from([("m9.new".to_owned(), zones(&["eu-x-1a", "eu-x-1c"]))]),
+            spot: SortedMap::from([("m5.large".to_owned(), 0.035)]),
+            zones: SortedMap::from([("eu-x-1a".to_owned(), "eux1-az3".to_owned())]),
         }
     }
 

@@ -1,6 +1,6 @@
 //! What is known of a cluster at a moment of a recording: its objects as they were heard last.
 
-use std::collections::BTreeMap;
+use sim::SortedMap;
 
 use serde_json::Value;
 
@@ -9,7 +9,7 @@ use crate::recording::{Change, Object};
 /// The objects that are there.
 #[derive(Debug, Clone, Default)]
 pub struct Heard<'r> {
-    objects: BTreeMap<&'r str, BTreeMap<&'r str, (u64, &'r Object)>>,
+    objects: SortedMap<&'r str, SortedMap<&'r str, (u64, &'r Object)>>,
     next: u64,
 }
 

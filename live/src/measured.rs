@@ -15,11 +15,11 @@
 //! fidelity = "flow"            # if it is for one fidelity only
 //! ```
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use sim::SortedMap;
 
 use crate::curves::{self, Curves};
 
@@ -167,9 +167,9 @@ pub struct Measured {
     /// The time of day at second zero of the readings, in seconds, if the files say it.
     pub clock: Option<f64>,
     /// Each curve's readings: seconds since the files' zero, value.
-    pub curves: BTreeMap<CurveName, Vec<(f64, f64)>>,
+    pub curves: SortedMap<CurveName, Vec<(f64, f64)>>,
     /// Nodes by instance type, as readings.
-    pub nodes: BTreeMap<String, Vec<(f64, f64)>>,
+    pub nodes: SortedMap<String, Vec<(f64, f64)>>,
     /// What is asked of a simulation.
     pub objectives: Vec<Objective>,
 }

@@ -5,7 +5,6 @@
 //! source `simulation`. What a comparison of a run with its own recording shows is thus an error of the comparison.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -19,7 +18,7 @@ use model::karpenter::CapacityType;
 use model::manifest::{Document, convert};
 use model::scenario::{self, Files, Objects, Scenario};
 use serde_json::{Value, json};
-use sim::Instant;
+use sim::{Instant, SortedMap, SortedSet};
 
 use crate::heard::text;
 use crate::objects::{Clock, write};
@@ -110,13 +109,13 @@ struct Recorder {
     known: Vec<Known>,
     lines: Vec<Line>,
     /// What was said last of each object, by kind and uid.
-    said: BTreeMap<(&'static str, String), Object>,
+    said: SortedMap<(&'static str, String), Object>,
     /// The spec of each template that was looked up; the template is kept so that its address stays its own.
-    specs: BTreeMap<*const PodTemplate, (Arc<PodTemplate>, Value)>,
-    hpas: BTreeMap<HpaId, model::hpa::Status>,
-    states: BTreeMap<InstanceId, ec2::State>,
-    priced: BTreeSet<(String, String)>,
-    scaled_objects: BTreeMap<String, String>,
+    specs: SortedMap<*const PodTemplate, (Arc<PodTemplate>, Value)>,
+    hpas: SortedMap<HpaId, model::hpa::Status>,
+    states: SortedMap<InstanceId, ec2::State>,
+    priced: SortedSet<(String, String)>,
+    scaled_objects: SortedMap<String, String>,
 }
 
 impl Recorder {
@@ -140,12 +139,12 @@ impl Recorder {
                 t: 0.0,
                 entry: Entry::Start(start),
             }],
-            said: BTreeMap::new(),
-            specs: BTreeMap::new(),
-            hpas: BTreeMap::new(),
-            states: BTreeMap::new(),
-            priced: BTreeSet::new(),
-            scaled_objects: BTreeMap::new(),
+            said: SortedMap::new(),
+            specs: SortedMap::new(),
+            hpas: SortedMap::new(),
+            states: SortedMap::new(),
+            priced: SortedSet::new(),
+            scaled_objects: SortedMap::new(),
         }
     }
 
@@ -417,7 +416,7 @@ impl Recorder {
             };
             let one = |value: f64| {
                 vec![Series {
-                    labels: BTreeMap::new(),
+                    labels: SortedMap::new(),
                     points: point(value),
                 }]
             };

@@ -1,11 +1,12 @@
 //! Quantities with their units in the type, and only the arithmetic that means something.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::iter::Sum;
 use std::ops::{Add, AddAssign, Sub, SubAssign};
 use std::str::FromStr;
 use std::sync::Arc;
+
+use sim::SortedMap;
 
 /// A Kubernetes quantity as written in a manifest, exact to the nano.
 ///
@@ -284,7 +285,7 @@ pub struct Resources {
     /// `pods`: a node's pod slots; 1 in a pod's own request.
     pub pods: i64,
     /// Extended resources. A resource that is absent is zero.
-    pub extended: BTreeMap<ResourceName, i64>,
+    pub extended: SortedMap<ResourceName, i64>,
 }
 
 impl Resources {

@@ -22,10 +22,12 @@ mod agenda;
 mod component;
 mod random;
 mod record;
+mod sorted;
 mod time;
 
 pub use agenda::Agenda;
 pub use component::{Action, Component, Outbox};
 pub use random::{Stream, Streams};
 pub use record::StepSeries;
+pub use sorted::{Entry, SortedMap, SortedSet};
 pub use time::Instant;

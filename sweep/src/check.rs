@@ -1,7 +1,7 @@
 //! Axes held against the scenario before anything is run: is there such a field, does it take such values, and does
 //! it do anything at all?
 
-use std::collections::BTreeSet;
+use sim::SortedSet;
 
 use model::document::{Diagnostic, Severity, closest};
 use model::scenario::{Base, Report, parse_field};
@@ -91,7 +91,7 @@ impl Tried {
         file: &str,
         is_told: impl Fn(&Diagnostic) -> bool,
     ) -> Vec<Diagnostic> {
-        let mut seen = BTreeSet::new();
+        let mut seen = SortedSet::new();
         let mut told = Vec::new();
         for value in &self.values {
             let axis = &plan.axes[value.axis];

@@ -8,10 +8,10 @@
 //! from all over the design. A block is raced by itself, and shards take whole blocks. Without a race each configuration
 //! is a block of its own.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rayon::prelude::*;
+use sim::SortedMap;
 
 use crate::design::{Design, Optimizer, Point, Score};
 use crate::journal::{Error, Journal, Known};
@@ -247,7 +247,7 @@ impl<'a, M: Model> Engine<'a, M> {
 
     fn blocks(&self, points: Vec<Point>, shard: Shard, all: &mut Vec<Configuration>) -> Result<(), Halt> {
         let count = points.len().div_ceil(self.plan.block()).max(1);
-        let mut blocks: BTreeMap<usize, Vec<(u32, Point)>> = BTreeMap::new();
+        let mut blocks: SortedMap<usize, Vec<(u32, Point)>> = SortedMap::new();
         for (index, point) in points.into_iter().enumerate() {
             let block = index % count;
             if block % shard.of == shard.index {
@@ -627,7 +627,7 @@ mod tests {
             Engine::new(&plan, &Toy, store, &Counter::default(), 1, vec![None; 2]).run(Shard::WHOLE)
         };
         assert_eq!(merge(known.clone()).expect("is complete"), expected);
-        let lost = *known.keys().last().expect("has runs");
+        let lost = *known.keys().next_back().expect("has runs");
         known.remove(&lost);
         assert!(matches!(merge(known), Err(Halt::Incomplete { missing: 1 })));
         expected

@@ -6,12 +6,13 @@
 //!
 //! The first line says which sweep it is: a fingerprint of all that decides what a run's number means.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+
+use sim::SortedMap;
 
 /// The name of a journal in a sweep's directory.
 pub const JOURNAL: &str = "journal.txt";
@@ -57,7 +58,7 @@ pub enum Error {
 pub type Key = (u32, u32);
 
 /// What was read: all runs, by configuration and seed.
-pub type Known = BTreeMap<Key, Box<[f64]>>;
+pub type Known = SortedMap<Key, Box<[f64]>>;
 
 /// A journal that is written to.
 #[derive(Debug)]

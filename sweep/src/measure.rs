@@ -332,7 +332,7 @@ impl Series {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use sim::SortedMap;
 
     use sim::StepSeries;
 
@@ -372,7 +372,7 @@ mod tests {
             pending_seconds: 300.0,
             service_pending_seconds: 20.0,
             rows: [0, 15, 30, 45].map(row).to_vec(),
-            curves: BTreeMap::from([("service_pending", curve)]),
+            curves: SortedMap::from([("service_pending", curve)]),
             ..Record::default()
         };
         assert_eq!(Measure::Pending.of(&record), 20.0);

@@ -15,7 +15,7 @@
 //! Of Morris's trajectories: the mean of the elementary effects' sizes, μ*, with its interval over them. (M. D. Morris
 //! 1991; F. Campolongo and others 2007)
 
-use std::collections::BTreeMap;
+use sim::SortedMap;
 
 use crate::additive::Additive;
 use crate::design::{Design, Point, trajectories};
@@ -193,7 +193,7 @@ fn first_order(plan: &Plan, sample: &[(&Point, f64)], axis: usize) -> f64 {
     let Some(all) = varied(sample.iter().map(|(_, value)| *value)) else {
         return 0.0;
     };
-    let mut groups: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
+    let mut groups: SortedMap<usize, Vec<f64>> = SortedMap::new();
     for (point, value) in sample {
         let own = bin(&plan.axes[axis], point[axis]);
         groups.entry(own).or_default().push(*value);
@@ -207,7 +207,7 @@ fn total(sample: &[(&Point, f64)], axis: usize) -> f64 {
     let Some(all) = varied(sample.iter().map(|(_, value)| *value)) else {
         return 0.0;
     };
-    let mut groups: BTreeMap<Point, Vec<f64>> = BTreeMap::new();
+    let mut groups: SortedMap<Point, Vec<f64>> = SortedMap::new();
     for (point, value) in sample {
         let mut rest = (*point).clone();
         rest[axis] = 0;
@@ -224,7 +224,7 @@ fn total(sample: &[(&Point, f64)], axis: usize) -> f64 {
 fn morris(
     plan: &Plan,
     walks: &[Vec<Point>],
-    by_point: &BTreeMap<&Point, &Configuration>,
+    by_point: &SortedMap<&Point, &Configuration>,
     measure: Measure,
 ) -> Vec<Estimate> {
     let mut effects: Vec<Vec<f64>> = vec![Vec::new(); plan.axes.len()];

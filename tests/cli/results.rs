@@ -157,8 +157,7 @@ fn check_events(text: &str) {
             "{event}"
         );
     }
-    let parts: std::collections::BTreeSet<&str> =
-        events.iter().filter_map(|event| event["part"].as_str()).collect();
+    let parts: sim::SortedSet<&str> = events.iter().filter_map(|event| event["part"].as_str()).collect();
     for part in ["hpa", "karpenter", "scheduler"] {
         assert!(parts.contains(part), "{part} decides: {parts:?}");
     }

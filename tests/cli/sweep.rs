@@ -1,10 +1,11 @@
 //! Sweeps: the same bytes however they are run, and clear words where they cannot be.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
+
+use sim::SortedMap;
 
 use super::{Said, directory, path, repository, scaletwin};
 
@@ -50,7 +51,7 @@ pub(super) fn sweep(file: &Path, out: &Path, more: &[&str]) -> Said {
 }
 
 /// All files of a directory but the journal, whose lines come in the order in which runs end.
-fn results(dir: &Path) -> BTreeMap<String, Vec<u8>> {
+fn results(dir: &Path) -> SortedMap<String, Vec<u8>> {
     let entries = fs::read_dir(dir)
         .expect("lists")
         .map(|entry| entry.expect("lists"));
@@ -67,7 +68,7 @@ fn results(dir: &Path) -> BTreeMap<String, Vec<u8>> {
 
 fn assert_same(one: &Path, two: &Path, what: &str) {
     let (one, two) = (results(one), results(two));
-    let names = |files: &BTreeMap<String, Vec<u8>>| files.keys().cloned().collect::<Vec<_>>();
+    let names = |files: &SortedMap<String, Vec<u8>>| files.keys().cloned().collect::<Vec<_>>();
     assert_eq!(names(&one), names(&two), "{what}");
     for (name, bytes) in &one {
         assert!(two[name] == *bytes, "{what}: {name} differs");

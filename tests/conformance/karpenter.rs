@@ -11,7 +11,6 @@ mod launch;
 mod rules;
 mod vectors;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,7 +31,7 @@ use model::karpenter::{
     labels,
 };
 use model::quantity::{Price, Resources};
-use sim::{Instant, Streams};
+use sim::{Instant, SortedMap, SortedSet, Streams};
 use support::Outcome;
 
 use self::vectors::{Amounts, Answer, Case, Claim, Label, Refused, Type};
@@ -50,8 +49,8 @@ struct Question<'a> {
     profile: Profile,
     settings: Settings,
     pools: Table<NodePoolId, NodePool>,
-    instance_types: BTreeMap<NodePoolId, InstanceTypes>,
-    templates: BTreeMap<&'a str, Arc<PodTemplate>>,
+    instance_types: SortedMap<NodePoolId, InstanceTypes>,
+    templates: SortedMap<&'a str, Arc<PodTemplate>>,
     daemons: Vec<Arc<PodTemplate>>,
     pods: Table<PodId, api::Pod>,
     nodes: Table<NodeId, api::Node>,
@@ -60,7 +59,7 @@ struct Question<'a> {
 }
 
 impl<'a> Question<'a> {
-    fn new(case: &'a Case, catalog: &BTreeMap<&str, &Type>) -> Self {
+    fn new(case: &'a Case, catalog: &SortedMap<&str, &Type>) -> Self {
         let profile = Profile::of(case.version.parse().expect("a release"));
         let settings = Settings {
             preference_policy: match case.ignore_preferences {
@@ -79,7 +78,7 @@ impl<'a> Question<'a> {
             };
             (name.as_str(), Arc::new(template))
         };
-        let templates: BTreeMap<&str, Arc<PodTemplate>> = case.templates.iter().map(template).collect();
+        let templates: SortedMap<&str, Arc<PodTemplate>> = case.templates.iter().map(template).collect();
         let mut question = Question {
             daemons: case
                 .daemons
@@ -90,7 +89,7 @@ impl<'a> Question<'a> {
             profile,
             settings,
             pools: Table::new(),
-            instance_types: BTreeMap::new(),
+            instance_types: SortedMap::new(),
             templates,
             pods: Table::new(),
             nodes: Table::new(),
@@ -164,7 +163,7 @@ impl<'a> Question<'a> {
             allocatable: manifest::resources(&node.allocatable),
             ready: true,
             ready_since: Instant::ZERO,
-            images: BTreeMap::new(),
+            images: SortedMap::new(),
             claim,
             instance: claim.map(|_| InstanceId(0)),
         });
@@ -206,7 +205,7 @@ impl<'a> Question<'a> {
     }
 
     fn answer(&self, templates: &mut Templates, seed: u64) -> Answer {
-        let namespaces = BTreeMap::new();
+        let namespaces = SortedMap::new();
         let world = World {
             profile: &self.profile,
             settings: &self.settings,
@@ -227,7 +226,7 @@ impl<'a> Question<'a> {
                 false => Purpose::Provisioning,
             },
             nodes: &nodes,
-            deleting: &BTreeSet::new(),
+            deleting: &SortedSet::new(),
             pods: &self.asked,
         };
         let mut chance = Streams::new(seed).stream("karpenter/provisioner/topology", 0);
@@ -507,7 +506,7 @@ fn run(file: &str) {
         return;
     }
     let types = types();
-    let catalog: BTreeMap<&str, &Type> = types.iter().map(|own| (own.name.as_str(), own)).collect();
+    let catalog: SortedMap<&str, &Type> = types.iter().map(|own| (own.name.as_str(), own)).collect();
     let mut verdicts = Verdicts::default();
     for case in &cases {
         let question = Question::new(case, &catalog);

@@ -3,14 +3,14 @@
 //! The scenario's manifests have a reader of their own. This one reads what the vectors use, applies the API
 //! server's defaults that matter to scheduling, and refuses every field it does not know.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use model::api;
 use model::quantity::{Bytes, MilliCpu, Quantity, Resources};
 use serde::Deserialize;
+use sim::SortedMap;
 
-type Amounts = BTreeMap<String, String>;
+type Amounts = SortedMap<String, String>;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

@@ -4,7 +4,7 @@
 //! exponentials and trigonometry, and sums whose order is not repeatable in Prometheus. Errors agree if the
 //! query is refused at the same stage.
 
-use std::collections::{BTreeMap, BTreeSet};
+use sim::{SortedMap, SortedSet};
 
 use model::Release;
 use model::prometheus::{Labels, Profile, Query, Storage, Value};
@@ -21,7 +21,7 @@ struct Case {
     data: String,
     query: String,
     time: i64,
-    expect: BTreeMap<String, Answer>,
+    expect: SortedMap<String, Answer>,
     #[serde(default)]
     ordered: bool,
     #[serde(default)]
@@ -41,13 +41,13 @@ enum Answer {
 
 #[derive(Debug, Deserialize)]
 struct Element {
-    labels: BTreeMap<String, String>,
+    labels: SortedMap<String, String>,
     value: String,
 }
 
 #[derive(Debug, Deserialize)]
 struct Samples {
-    labels: BTreeMap<String, String>,
+    labels: SortedMap<String, String>,
     samples: Vec<(i64, String)>,
 }
 
@@ -58,7 +58,7 @@ struct Refusal {
 
 #[derive(Deserialize)]
 struct Series {
-    labels: BTreeMap<String, String>,
+    labels: SortedMap<String, String>,
     samples: Vec<(i64, Number)>,
 }
 
@@ -83,7 +83,7 @@ fn parse(text: &str) -> f64 {
     text.parse().unwrap_or_else(|_| panic!("{text} is a number"))
 }
 
-fn labels(map: &BTreeMap<String, String>) -> Labels {
+fn labels(map: &SortedMap<String, String>) -> Labels {
     Labels::new(map.iter().map(|(name, value)| (name.as_str(), value.as_str())))
 }
 
@@ -193,7 +193,7 @@ fn answers_are_the_servers() {
     cases.sort_by(|a, b| a.data.cmp(&b.data));
     let mut failures = Vec::new();
     let mut checked = 0;
-    let mut loaded: BTreeMap<(Release, String), Storage> = BTreeMap::new();
+    let mut loaded: SortedMap<(Release, String), Storage> = SortedMap::new();
     for case in &cases {
         let all = case
             .expect
@@ -220,7 +220,7 @@ fn answers_are_the_servers() {
             }
         }
     }
-    let versions: BTreeSet<Release> = loaded.into_keys().map(|(version, _)| version).collect();
+    let versions: SortedSet<Release> = loaded.into_keys().map(|(version, _)| version).collect();
     let versions: Vec<String> = versions.iter().map(Release::to_string).collect();
     Outcome::new("promql/cases.jsonl", &versions.join(", "), checked, failures).settle();
 }

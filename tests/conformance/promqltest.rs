@@ -4,7 +4,6 @@
 //! releases the rest of a file holds, up to the next one; without one, for the latest. Of the language what
 //! concerns native histograms is skipped and counted, and warnings are not looked at.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
 use std::iter::Peekable;
@@ -13,6 +12,7 @@ use std::time::Duration;
 
 use model::Release;
 use model::prometheus::{LATEST, Labels, Profile, Query, Settings, Storage, Value};
+use sim::SortedMap;
 use support::{Outcome, golden_dir};
 
 const STALE: f64 = f64::from_bits(0x7ff0_0000_0000_0002);
@@ -192,7 +192,7 @@ impl Script {
     /// Loads series: a metric and its values, one every step from time zero on. Of a metric given twice the
     /// last values count.
     fn load(&mut self, step: i64, lines: &[String]) {
-        let mut loaded: BTreeMap<Labels, &str> = BTreeMap::new();
+        let mut loaded: SortedMap<Labels, &str> = SortedMap::new();
         for line in lines {
             let (metric, values) = split_series(line);
             loaded.insert(self.labels(metric), values);
@@ -311,7 +311,7 @@ impl Script {
                     let points: Vec<(i64, f64)> = (0..).zip(values).filter_map(point).collect();
                     (self.labels(metric), points)
                 };
-                let theirs: BTreeMap<Labels, Vec<(i64, f64)>> = lines.map(series).collect();
+                let theirs: SortedMap<Labels, Vec<(i64, f64)>> = lines.map(series).collect();
                 let same = |(labels, ours): (&Labels, &Vec<(i64, f64)>)| {
                     let Some(theirs) = theirs.get(labels) else {
                         return false;
@@ -329,7 +329,7 @@ impl Script {
 #[derive(Debug)]
 enum Answer {
     Instant(Value),
-    Range(BTreeMap<Labels, Vec<(i64, f64)>>),
+    Range(SortedMap<Labels, Vec<(i64, f64)>>),
 }
 
 impl fmt::Display for Answer {

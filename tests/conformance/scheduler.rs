@@ -6,7 +6,6 @@
 
 mod vectors;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use model::api::{LabelSelector, Labels, Node, PodTemplate, Taint};
@@ -16,7 +15,7 @@ use model::scheduler::cycle::{Found, Sampling, find_nodes_that_fit, score, selec
 use model::scheduler::pod_info::{KindId, default_selector};
 use model::scheduler::preemption::{Budget, Outcome, best_candidates, dry_run, potential_nodes, preempt};
 use model::scheduler::{Cache, PlacedPod, PodRef, Profile, ScoringStrategy, message};
-use sim::{Instant, Streams};
+use sim::{Instant, SortedMap, SortedSet, Streams};
 
 use self::vectors::{Cluster, Expect, Image, Incoming, NodeSpec, Pdb, ReplicaSet, TaintSpec, Victims};
 use super::manifest;
@@ -26,14 +25,14 @@ struct World {
     minor: u16,
     cache: Cache,
     sampling: Sampling,
-    kinds: BTreeMap<String, KindId>,
+    kinds: SortedMap<String, KindId>,
     nodes: Vec<String>,
     pods: Vec<String>,
     budgets: Vec<Budget>,
 }
 
 /// Scores but those of plugins that, until 1.29, take part though they have nothing to say.
-fn telling(scores: &BTreeMap<String, Vec<i64>>, minor: u16) -> BTreeMap<&String, &Vec<i64>> {
+fn telling(scores: &SortedMap<String, Vec<i64>>, minor: u16) -> SortedMap<&String, &Vec<i64>> {
     let silent = |plugin: &str, scores: &[i64]| {
         minor < 30
             && ["VolumeBinding", "NodeAffinity"].contains(&plugin)
@@ -57,7 +56,7 @@ impl World {
                 percentage: cluster.percentage_of_nodes_to_score,
                 next_start: 0,
             },
-            kinds: BTreeMap::new(),
+            kinds: SortedMap::new(),
             nodes: cluster.nodes.iter().map(|node| node.name.clone()).collect(),
             pods: Vec::new(),
             budgets: cluster.pod_disruption_budgets.iter().map(budget).collect(),
@@ -156,7 +155,7 @@ impl World {
             format!("{:?}", self.rejected(&found)),
             format!("{:?}", expected_rejected(expect)),
         );
-        let rejectors: BTreeSet<&str> = found
+        let rejectors: SortedSet<&str> = found
             .diagnosis
             .rejectors
             .iter()
@@ -172,7 +171,7 @@ impl World {
             // Scores of other nodes say nothing more.
         } else if let Some(totals) = &expect.total_score {
             let ours = score(&self.cache, pod, &found.feasible);
-            let plugins: BTreeMap<String, Vec<i64>> = ours
+            let plugins: SortedMap<String, Vec<i64>> = ours
                 .plugins()
                 .map(|(plugin, scores)| (plugin.name().to_owned(), scores.to_vec()))
                 .collect();
@@ -187,8 +186,8 @@ impl World {
                 .iter()
                 .zip(&ours.totals)
                 .filter(|(_, total)| *total == best);
-            let tied: BTreeSet<&String> = tied.map(|(name, _)| name).collect();
-            let named: BTreeSet<&String> = expect.best_nodes.iter().collect();
+            let tied: SortedSet<&String> = tied.map(|(name, _)| name).collect();
+            let named: SortedSet<&String> = expect.best_nodes.iter().collect();
             differ("best", format!("{tied:?}"), format!("{named:?}"));
             let mut stream = Streams::new(1).stream("scheduler/tie", 0);
             let host = select_host(&self.cache, &ours.totals, &mut stream);
@@ -240,7 +239,7 @@ impl World {
         };
         let potential = potential_nodes(&self.cache, &found.diagnosis);
         let (candidates, _) = dry_run(&self.cache, pod, &found.state, &potential, &self.budgets, 0);
-        let ours: BTreeMap<String, Victims> = candidates
+        let ours: SortedMap<String, Victims> = candidates
             .iter()
             .map(|candidate| {
                 let pods = candidate
@@ -259,7 +258,7 @@ impl World {
             format!("{ours:?}"),
             format!("{:?}", preemption.candidates),
         );
-        let best: BTreeSet<String> = best_candidates(&self.cache, &candidates)
+        let best: SortedSet<String> = best_candidates(&self.cache, &candidates)
             .iter()
             .map(|best| self.name(best.node))
             .collect();
@@ -282,8 +281,8 @@ impl World {
     }
 
     /// By node: the plugin, whether preemption may help, the reasons in order of their texts.
-    fn rejected(&self, found: &Found) -> BTreeMap<String, (String, bool, BTreeSet<String>)> {
-        let mut rejected = BTreeMap::new();
+    fn rejected(&self, found: &Found) -> SortedMap<String, (String, bool, SortedSet<String>)> {
+        let mut rejected = SortedMap::new();
         let absent = found.diagnosis.absent.as_ref();
         let known = found
             .diagnosis
@@ -304,10 +303,10 @@ impl World {
     }
 }
 
-fn expected_rejected(expect: &Expect) -> BTreeMap<String, (String, bool, BTreeSet<String>)> {
+fn expected_rejected(expect: &Expect) -> SortedMap<String, (String, bool, SortedSet<String>)> {
     let groups = expect.rejected.iter().flat_map(|group| {
         let unresolvable = group.code == "UnschedulableAndUnresolvable";
-        let reasons: BTreeSet<String> = group.reasons.iter().cloned().collect();
+        let reasons: SortedSet<String> = group.reasons.iter().cloned().collect();
         group.nodes.iter().map(move |node| {
             (
                 node.clone(),

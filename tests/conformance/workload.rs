@@ -2,7 +2,6 @@
 //! (pkg/controller/replicaset `getPodsToDelete`, `getPodsRankedByRelatedPodsOnSameNode`).
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +13,7 @@ use model::id::{DeploymentId, NodeId, PodId, ReplicaSetId};
 use model::quantity::Resources;
 use model::workload::victims::{Candidate, candidates, compare, pods_to_delete};
 use serde::Deserialize;
-use sim::{Instant, Streams};
+use sim::{Instant, SortedMap, SortedSet, Streams};
 use support::Outcome;
 
 const NOW: Instant = Instant::from_secs(1_000_000_000);
@@ -59,7 +58,7 @@ struct PodJson {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct Expect {
-    rank: BTreeMap<String, usize>,
+    rank: SortedMap<String, usize>,
     order: Vec<Vec<String>>,
     #[serde(rename = "strictWeakOrder")]
     _strict_weak_order: bool,
@@ -83,7 +82,7 @@ fn ago(nanos: Option<i64>, seconds: Option<f64>) -> Option<Instant> {
 struct World {
     minor: u16,
     api: Api,
-    nodes: BTreeMap<String, NodeId>,
+    nodes: SortedMap<String, NodeId>,
     deployment: DeploymentId,
     uids: Vec<String>,
 }
@@ -104,7 +103,7 @@ impl World {
         World {
             minor,
             api,
-            nodes: BTreeMap::new(),
+            nodes: SortedMap::new(),
             deployment,
             uids,
         }
@@ -185,7 +184,7 @@ impl World {
             allocatable: Resources::default(),
             ready: true,
             ready_since: Instant::ZERO,
-            images: BTreeMap::new(),
+            images: SortedMap::new(),
             claim: None,
             instance: None,
         });
@@ -223,7 +222,7 @@ fn check(case: &Case, minor: u16) -> Option<String> {
             says_since_when = false;
         }
     }
-    let by_name: BTreeMap<&str, &Candidate> = case
+    let by_name: SortedMap<&str, &Candidate> = case
         .pods
         .iter()
         .zip(&known)
@@ -259,7 +258,7 @@ fn check_choice(case: &Case, api: &Api, set: ReplicaSetId, ids: &[PodId]) -> Opt
     for seed in 0..3 {
         let mut ties = Streams::new(seed).stream("replica-set/ties", 0);
         let chosen = pods_to_delete(api, set, ids, case.diff, NOW, &mut ties);
-        let chosen: BTreeSet<&str> = chosen
+        let chosen: SortedSet<&str> = chosen
             .iter()
             .map(|id| api.pods.get(*id).expect("a pod").name.as_str())
             .collect();

@@ -2,7 +2,6 @@
 //!
 //! `cargo run -p scaletwin-tests --example karpenter_types > tests/golden/karpenter/types.json`
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use model::api::Operator;
@@ -13,6 +12,7 @@ use model::karpenter::provider::{CapacityReservation, Lists, NodeClass, Provider
 use model::karpenter::{InstanceType, LATEST, Offering, Profile, Requirement};
 use model::quantity::Resources;
 use serde::Serialize;
+use sim::SortedMap;
 
 /// General, compute, memory, burstable, with GPUs, with accelerators; Intel, AMD and Graviton.
 const FAMILIES: [&str; 20] = [
@@ -26,8 +26,8 @@ struct Type {
     name: String,
     requirements: Vec<Label>,
     offerings: Vec<Offer>,
-    capacity: BTreeMap<String, String>,
-    overhead: BTreeMap<String, String>,
+    capacity: SortedMap<String, String>,
+    overhead: SortedMap<String, String>,
 }
 
 #[derive(Serialize)]
@@ -73,7 +73,7 @@ fn offer(offering: &Offering) -> Offer {
     }
 }
 
-fn amounts(resources: &Resources) -> BTreeMap<String, String> {
+fn amounts(resources: &Resources) -> SortedMap<String, String> {
     let known = [
         ("cpu", format!("{}m", resources.cpu.0)),
         ("memory", resources.memory.0.to_string()),
@@ -127,7 +127,7 @@ fn main() {
         Arc::new(catalog),
         Lists::default(),
     );
-    provider.set_classes(&BTreeMap::from([(NodePoolId(0), Arc::new(class))]));
+    provider.set_classes(&SortedMap::from([(NodePoolId(0), Arc::new(class))]));
     let all = provider.of_pool(NodePoolId(0)).expect("the pool");
     let chosen = |own: &&Arc<InstanceType>| FAMILIES.iter().any(|f| own.name.split('.').next() == Some(f));
     let types: Vec<Type> = all.iter().filter(chosen).map(describe).collect();

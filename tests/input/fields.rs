@@ -1,6 +1,6 @@
 //! The tables of fields.
 
-use std::collections::BTreeSet;
+use sim::SortedSet;
 
 use model::document::fields::Class;
 use model::manifest::kinds::{Fate, KINDS};
@@ -20,7 +20,7 @@ fn every_kind_that_takes_part_has_a_table() {
             kind.name
         );
         for table in &tables {
-            let paths: BTreeSet<&String> = table.rows.iter().map(|(path, _)| path).collect();
+            let paths: SortedSet<&String> = table.rows.iter().map(|(path, _)| path).collect();
             assert!(
                 paths.len() + 1 >= table.rows.len(),
                 "{}: a path has two rows",

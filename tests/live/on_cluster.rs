@@ -1,6 +1,5 @@
 //! `sweep --on-cluster`: the Job as a real API server took it, done by hand, puts together what one machine writes.
 
-use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,6 +8,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use sim::SortedMap;
 
 use super::control_plane::ControlPlane;
 use super::moto::Moto;
@@ -83,7 +83,7 @@ fn the_shards_of_a_job_are_what_one_machine_writes() {
         path(&merged),
     ];
     succeeds(&scaletwin(&together).output().expect("scaletwin runs"));
-    let files = |dir: &Path| -> BTreeMap<OsString, Vec<u8>> {
+    let files = |dir: &Path| -> SortedMap<OsString, Vec<u8>> {
         let all = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap());
         let files = all.filter(|entry| entry.path().is_file());
         // Its lines come in the order in which runs end.

@@ -1,9 +1,10 @@
 //! `catalog refresh` against moto, whose EC2 knows the real instance types of some day.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
+
+use sim::SortedSet;
 
 use super::moto::Moto;
 
@@ -40,7 +41,7 @@ fn the_catalog_is_brought_up_to_date_by_what_ec2_says() {
     assert!(before.as_bytes() != after[0], "nothing was written");
     // What EC2 does not say is left as it was: no type is lost, and none gets another family. Which are new is up to
     // the day that moto's types are of.
-    let families = |text: &str| -> BTreeSet<String> {
+    let families = |text: &str| -> SortedSet<String> {
         let family = |line: &str| line.split(',').take(3).collect::<Vec<_>>().join(",");
         text.lines().map(family).collect()
     };

@@ -1,6 +1,6 @@
 //! What went wrong once, each in a small form, under the auditor.
 
-use std::collections::BTreeSet;
+use sim::SortedSet;
 
 use model::cluster::Record;
 use model::cluster::record::LogEntry;
@@ -252,7 +252,7 @@ fn evicted_pods_are_replaced_once() {
         .next()
         .expect("EC2 wants it back")
         .at;
-    let new: BTreeSet<&str> = ["PodUnschedulable", "PodScheduled"]
+    let new: SortedSet<&str> = ["PodUnschedulable", "PodScheduled"]
         .into_iter()
         .flat_map(|kind| told(&record, kind))
         .filter(|entry| entry.at >= notice)

@@ -1,6 +1,6 @@
 //! What the log and the counters tell of small runs, under the auditor.
 
-use std::collections::BTreeMap;
+use sim::SortedMap;
 
 use model::cluster::record::{LogEntry, Value};
 use sim::Instant;
@@ -154,7 +154,7 @@ fn a_nomination_is_told_once_and_times_count_from_the_end_of_the_warm_up() {
     let more = "[[action]]\nat = \"120s\"\nscale = \"shop/web\"\nreplicas = 6\n\
         [[action]]\nat = \"600s\"\nscale = \"shop/web\"\nreplicas = 1\n";
     let record = run(more, &[("manifests/agent.yaml", AGENT)]);
-    let mut last: BTreeMap<&str, &str> = BTreeMap::new();
+    let mut last: SortedMap<&str, &str> = SortedMap::new();
     for entry in told(&record, "PodNominated") {
         let target = text(entry, "target");
         assert_ne!(last.insert(&entry.object, target), Some(target), "{entry:?}");

@@ -1,9 +1,9 @@
 //! The shipped sweeps give the answers that `scenarios/sweeps/README.md` gives.
 
-use std::collections::BTreeMap;
 use std::fs;
 
 use model::scenario::{Base, Source};
+use sim::SortedMap;
 use sweep::answer::{best, choose, current};
 use sweep::check::{Reason, without_effect};
 use sweep::effects::{effects, pairs};
@@ -125,7 +125,7 @@ impl Swept {
 
 /// Looks results up instead of simulating them again.
 struct Known<'a> {
-    by_sets: BTreeMap<Vec<String>, &'a Configuration>,
+    by_sets: SortedMap<Vec<String>, &'a Configuration>,
 }
 
 impl<'a> Known<'a> {

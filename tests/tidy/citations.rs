@@ -6,11 +6,12 @@
 //! `citations.txt`, one a line: project, version, path, function (`-` for the whole file), and the file that
 //! cites it. When upstream moves, that list says where to look; when a rule comes or goes, it changes with it.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::fmt;
 use std::fs;
 use std::path::Path;
+
+use sim::{SortedMap, SortedSet};
 
 use super::{ends_with, report, root, texts};
 
@@ -84,9 +85,9 @@ impl Citation {
 #[derive(Debug, Default)]
 struct Cited {
     /// By project, version and path.
-    whole: BTreeSet<(Source, String)>,
+    whole: SortedSet<(Source, String)>,
     /// By function alone.
-    short: BTreeSet<String>,
+    short: SortedSet<String>,
 }
 
 fn is_version(text: &str) -> bool {
@@ -256,9 +257,9 @@ fn source((project, version): &(String, String), path: &str) -> Source {
 }
 
 /// All files of ours that may cite, by path in the repository.
-fn cited() -> BTreeMap<String, Cited> {
+fn cited() -> SortedMap<String, Cited> {
     let root = root();
-    let mut all = BTreeMap::new();
+    let mut all = SortedMap::new();
     for (file, text) in texts().iter().filter(|(file, _)| ends_with(file, "rs")) {
         let name = file.strip_prefix(&root).expect("it lies in the repository");
         if name.starts_with("model/src") || name.starts_with("sim/src") {
@@ -269,7 +270,7 @@ fn cited() -> BTreeMap<String, Cited> {
 }
 
 /// The files that a function cited alone can be of: those that its own file cites, or else its folder's.
-fn near<'c>(all: &'c BTreeMap<String, Cited>, ours: &str) -> Vec<&'c Source> {
+fn near<'c>(all: &'c SortedMap<String, Cited>, ours: &str) -> Vec<&'c Source> {
     let folder = ours
         .rsplit_once('/')
         .map(|(folder, _)| format!("{folder}/mod.rs"));
@@ -299,8 +300,8 @@ fn listed() -> Vec<Citation> {
 #[test]
 fn what_is_cited_is_listed() {
     let (all, listed) = (cited(), listed());
-    let known: BTreeSet<&Citation> = listed.iter().collect();
-    let mut used: BTreeSet<&Citation> = BTreeSet::new();
+    let known: SortedSet<&Citation> = listed.iter().collect();
+    let mut used: SortedSet<&Citation> = SortedSet::new();
     let mut problems = Vec::new();
     for (ours, own) in &all {
         for (source, function) in &own.whole {
@@ -350,7 +351,7 @@ fn what_is_cited_is_listed() {
 fn what_is_cited_exists() {
     let sources = env::var("UPSTREAM").expect("UPSTREAM names a directory of checkouts");
     let all = cited();
-    let mut list = BTreeSet::new();
+    let mut list = SortedSet::new();
     let mut problems = Vec::new();
     for (ours, own) in &all {
         for (source, function) in &own.whole {

@@ -1,6 +1,6 @@
 //! `scaletwin accuracy`
 
-use std::collections::BTreeMap;
+use sim::SortedMap;
 
 use live::accuracy::{Comparison, Scope, compare, quantile};
 use live::measured::Measured;
@@ -73,8 +73,8 @@ pub(crate) fn accuracy(args: &AccuracyArgs) -> Result<Answer, Failure> {
 }
 
 /// Dollars an hour of each instance type, as the runs paid them.
-fn prices(outcomes: &[Outcome]) -> BTreeMap<String, f64> {
-    let mut paid: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+fn prices(outcomes: &[Outcome]) -> SortedMap<String, f64> {
+    let mut paid: SortedMap<String, Vec<f64>> = SortedMap::new();
     for (name, part) in outcomes.iter().flat_map(|outcome| &outcome.summary.by_type) {
         if part.node_hours > 0.0 {
             paid.entry(name.clone())

@@ -1,6 +1,5 @@
 //! `scaletwin compare`
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use live::accuracy::{Comparison, Simulated};
@@ -11,6 +10,7 @@ use live::recording::{self, Recording};
 use live::shadow::{Agreement, Divergence, Part, shadow};
 use model::scenario::Scenario;
 use serde_json::{Value, json};
+use sim::SortedMap;
 
 use super::Answer;
 use super::plot::{FIGURES, draw, read};
@@ -283,7 +283,7 @@ impl Rec {
                 zero: *zero,
                 end: sim.seeds.iter().map(|seed| seed.end).min().unwrap_or_default(),
                 fidelity: sim.summary.fidelity.clone(),
-                prices: BTreeMap::new(),
+                prices: SortedMap::new(),
             };
             let seeds: Vec<Simulated> = sim.seeds.iter().map(as_shown).collect();
             let mut own = live::accuracy::compare(&seeds, measured, &scope).lines;

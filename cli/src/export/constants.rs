@@ -1,6 +1,6 @@
 //! The two ratios of a scenario's constants that throughput depends on, whatever the constants are one by one.
 
-use std::collections::BTreeSet;
+use sim::SortedSet;
 
 use model::catalog;
 use model::scenario::Scenario;
@@ -14,7 +14,7 @@ pub(crate) fn constants<'a>(scenario: &Scenario, types: impl Iterator<Item = &'a
     if own <= 0.0 {
         return None;
     }
-    let of_groups: BTreeSet<&str> = scenario
+    let of_groups: SortedSet<&str> = scenario
         .node_groups
         .iter()
         .map(|group| &*group.instance_type)

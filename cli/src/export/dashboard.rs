@@ -1,6 +1,6 @@
 //! The dashboard people know, drawn from a run's files: nodes by type, request rate, pods, cost, latency.
 
-use std::collections::BTreeMap;
+use sim::SortedMap;
 
 use live::compare::Run;
 use live::compare::names::{self, NODES_OF, SEEN_NODES_OF};
@@ -28,7 +28,7 @@ pub(crate) struct Dashboard<'a> {
 /// Measured readings that are laid over simulated curves: time of the run, value.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Laid {
-    readings: BTreeMap<&'static str, Vec<(f64, f64)>>,
+    readings: SortedMap<&'static str, Vec<(f64, f64)>>,
 }
 
 impl Laid {
@@ -66,7 +66,7 @@ impl Laid {
                     .collect(),
             )
         };
-        let mut laid: BTreeMap<&'static str, Vec<(f64, f64)>> = BTreeMap::new();
+        let mut laid: SortedMap<&'static str, Vec<(f64, f64)>> = SortedMap::new();
         for name in [names::SEEN_RPS, names::SEEN_PODS, names::DESIRED] {
             laid.extend(readings(name).map(|own| (name, own)));
         }

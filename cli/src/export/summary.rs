@@ -3,7 +3,6 @@
 //! With replications every number is the median over the seeds, and `bands` holds its 5th and 95th percentile
 //! under the path of the field.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use live::accuracy::quantile;
@@ -11,7 +10,7 @@ use model::cluster::record::{Record, TimeToCapacity};
 use model::ec2::TypeBill;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sim::Instant;
+use sim::{Instant, SortedMap};
 
 use super::dashboard::thousands;
 
@@ -35,7 +34,7 @@ pub(crate) struct Summary {
     pub(crate) cost_usd: f64,
     pub(crate) instance_usd: f64,
     pub(crate) volume_usd: f64,
-    pub(crate) by_type: BTreeMap<String, TypeSummary>,
+    pub(crate) by_type: SortedMap<String, TypeSummary>,
     pub(crate) replicas_peak: f64,
     /// Weighted by time.
     pub(crate) replicas_mean: f64,
@@ -71,8 +70,8 @@ pub(crate) struct Summary {
     /// Actions that could not be carried out, in whichever of the seeds.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) failed_actions: Vec<FailedAction>,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub(crate) bands: BTreeMap<String, (f64, f64)>,
+    #[serde(skip_serializing_if = "SortedMap::is_empty")]
+    pub(crate) bands: SortedMap<String, (f64, f64)>,
 }
 
 /// One instance type's part in the bill.
@@ -224,7 +223,7 @@ pub(crate) fn summarize(record: &Record, about: &About) -> Summary {
                 reason: failed.reason.clone(),
             })
             .collect(),
-        bands: BTreeMap::new(),
+        bands: SortedMap::new(),
     }
 }
 
@@ -258,7 +257,7 @@ impl Summary {
                 failed_actions.push(failed.clone());
             }
         }
-        let mut bands = BTreeMap::new();
+        let mut bands = SortedMap::new();
         let value = median(&values.iter().collect::<Vec<_>>(), "", &mut bands);
         let merged: Summary = serde_json::from_value(value).expect("medians have the shape of their runs");
         Summary {
@@ -497,7 +496,7 @@ impl Summary {
 
 /// The median of numbers, of each field of objects, and of the ways to capacity of each step; of other things, the first.
 /// An instance type that a run did not have counts as zeros, a latency that it could not say is left out.
-fn median(values: &[&Value], path: &str, bands: &mut BTreeMap<String, (f64, f64)>) -> Value {
+fn median(values: &[&Value], path: &str, bands: &mut SortedMap<String, (f64, f64)>) -> Value {
     let numbers: Vec<f64> = values.iter().filter_map(|value| value.as_f64()).collect();
     if !numbers.is_empty() {
         bands.insert(
@@ -517,8 +516,7 @@ fn median(values: &[&Value], path: &str, bands: &mut BTreeMap<String, (f64, f64)
         Value::Object(_) => {
             let objects: Vec<_> = values.iter().filter_map(|value| value.as_object()).collect();
             let absent = serde_json::to_value(TypeSummary::default()).expect("a summary has text keys");
-            let keys: std::collections::BTreeSet<&String> =
-                objects.iter().flat_map(|object| object.keys()).collect();
+            let keys: sim::SortedSet<&String> = objects.iter().flat_map(|object| object.keys()).collect();
             let field = |key: &String| {
                 let has: Vec<&Value> = objects
                     .iter()

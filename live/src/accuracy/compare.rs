@@ -1,6 +1,6 @@
 //! Many seeds against one measured run: a table of measures, objectives first.
 
-use std::collections::{BTreeMap, BTreeSet};
+use sim::{SortedMap, SortedSet};
 
 use sim::{Instant, StepSeries};
 
@@ -14,9 +14,9 @@ use crate::measured::{CurveName, Measure, Measured, Objective};
 #[derive(Debug, Clone, Default)]
 pub struct Simulated {
     /// Each of the dashboard's curves.
-    pub curves: BTreeMap<CurveName, StepSeries>,
+    pub curves: SortedMap<CurveName, StepSeries>,
     /// Nodes by instance type.
-    pub nodes: BTreeMap<String, StepSeries>,
+    pub nodes: SortedMap<String, StepSeries>,
 }
 
 /// What the comparison is about, besides the curves.
@@ -29,7 +29,7 @@ pub struct Scope {
     /// The fidelity that ran, for objectives that are about one only.
     pub fidelity: String,
     /// Dollars an hour by instance type, to weigh node-hours with.
-    pub prices: BTreeMap<String, f64>,
+    pub prices: SortedMap<String, f64>,
 }
 
 /// How the numbers of a line are to be read.
@@ -252,7 +252,7 @@ impl Table<'_> {
         let changes = curves
             .iter()
             .flat_map(|curve| curve.changes().iter().map(|change| change.0));
-        let times: BTreeSet<Instant> = changes.filter(inside).chain([window.from]).collect();
+        let times: SortedSet<Instant> = changes.filter(inside).chain([window.from]).collect();
         let (mut low, mut high) = (StepSeries::new(), StepSeries::new());
         for at in times {
             let values: Vec<f64> = curves.iter().map(|curve| curve.at(at)).collect();
@@ -280,7 +280,7 @@ impl Table<'_> {
             return Vec::new();
         };
         let hours = |curve: &StepSeries| curve.integral(from, to) / 3600.0;
-        let real: BTreeMap<&String, f64> = self
+        let real: SortedMap<&String, f64> = self
             .measured
             .nodes
             .iter()
@@ -303,7 +303,7 @@ impl Table<'_> {
         }
         let price = |name: &String| self.scope.prices.get(name).copied();
         if !real.is_empty() && real.keys().all(|name| price(name).is_some()) {
-            let dollars = |hours: &dyn Fn(&String) -> f64, names: BTreeSet<&String>| -> f64 {
+            let dollars = |hours: &dyn Fn(&String) -> f64, names: SortedSet<&String>| -> f64 {
                 names
                     .into_iter()
                     .map(|name| hours(name) * price(name).unwrap_or(0.0))

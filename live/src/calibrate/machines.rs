@@ -1,6 +1,6 @@
 //! How long machines take.
 
-use std::collections::BTreeMap;
+use sim::SortedMap;
 
 use model::catalog;
 use model::distribution::Distribution;
@@ -93,11 +93,11 @@ fn is_plain(instance_type: &str) -> bool {
     catalog::find(instance_type).is_none_or(|spec| !spec.bare_metal && spec.gpu.is_none())
 }
 
-fn times(recording: &Recording) -> BTreeMap<String, Times> {
-    let mut all: BTreeMap<String, Times> = BTreeMap::new();
+fn times(recording: &Recording) -> SortedMap<String, Times> {
+    let mut all: SortedMap<String, Times> = SortedMap::new();
     let mut heard = Heard::default();
     // Machines that a claim launched, by what the cloud calls them.
-    let mut claim_of: BTreeMap<String, String> = BTreeMap::new();
+    let mut claim_of: SortedMap<String, String> = SortedMap::new();
     for line in &recording.lines {
         match &line.entry {
             Entry::Object(object) => {
@@ -123,8 +123,8 @@ fn times(recording: &Recording) -> BTreeMap<String, Times> {
 fn object_times(
     t: f64,
     object: &Object,
-    all: &mut BTreeMap<String, Times>,
-    claim_of: &mut BTreeMap<String, String>,
+    all: &mut SortedMap<String, Times>,
+    claim_of: &mut SortedMap<String, String>,
 ) {
     // aws:///us-west-2a/i-0123
     let machine = |path: &str| object.text(path).rsplit('/').next().unwrap_or("").to_owned();

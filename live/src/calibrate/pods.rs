@@ -1,6 +1,6 @@
 //! How long pods take: sandboxes, pulls, start-up.
 
-use std::collections::{BTreeMap, BTreeSet};
+use sim::{SortedMap, SortedSet};
 
 use model::distribution::Distribution;
 use model::document::go_duration;
@@ -51,11 +51,11 @@ pub(super) fn fit(
 const AT_ONCE: f64 = 0.1;
 
 /// Pods that were made in the recording.
-fn times<'r>(recording: &'r Recording, scenario: &Scenario, joined: &BTreeMap<&str, f64>) -> Vec<Times<'r>> {
+fn times<'r>(recording: &'r Recording, scenario: &Scenario, joined: &SortedMap<&str, f64>) -> Vec<Times<'r>> {
     let networks = networks(recording, joined);
     let mut templates = Templates::default();
-    let mut all: BTreeMap<&str, Times<'_>> = BTreeMap::new();
-    let mut made: BTreeSet<&str> = BTreeSet::new();
+    let mut all: SortedMap<&str, Times<'_>> = SortedMap::new();
+    let mut made: SortedSet<&str> = SortedSet::new();
     for line in &recording.lines {
         let Entry::Object(object) = &line.entry else {
             continue;
@@ -104,8 +104,8 @@ fn times<'r>(recording: &'r Recording, scenario: &Scenario, joined: &BTreeMap<&s
 }
 
 /// When the network of each node was up that joined in the recording: when it was Ready.
-fn networks<'r>(recording: &'r Recording, joined: &BTreeMap<&str, f64>) -> BTreeMap<&'r str, f64> {
-    let mut up = BTreeMap::new();
+fn networks<'r>(recording: &'r Recording, joined: &SortedMap<&str, f64>) -> SortedMap<&'r str, f64> {
+    let mut up = SortedMap::new();
     for line in &recording.lines {
         if let Entry::Object(object) = &line.entry
             && object.kind == "Node"
@@ -119,8 +119,8 @@ fn networks<'r>(recording: &'r Recording, joined: &BTreeMap<&str, f64>) -> BTree
 }
 
 /// When each node joined that did so in the recording: it had no image then.
-fn joined(recording: &Recording) -> BTreeMap<&str, f64> {
-    let mut joined = BTreeMap::new();
+fn joined(recording: &Recording) -> SortedMap<&str, f64> {
+    let mut joined = SortedMap::new();
     for line in &recording.lines {
         if let Entry::Object(object) = &line.entry
             && object.kind == "Node"
@@ -143,14 +143,14 @@ fn images(pod: &Object) -> Vec<&str> {
 /// How long a sandbox takes, by pods whose images were there; the scenario's if too few show it.
 fn sandbox(
     pods: &[Times<'_>],
-    joined: &BTreeMap<&str, f64>,
+    joined: &SortedMap<&str, f64>,
     scenario: &Scenario,
     resampling: &Resampling,
     into: &mut Calibration,
 ) -> (f64, Interval) {
     const FIELD: &str = "timing.kubelet.sandbox";
     let kubelet = &scenario.config.kubelet;
-    let mut there: BTreeSet<(&str, &str)> = BTreeSet::new();
+    let mut there: SortedSet<(&str, &str)> = SortedSet::new();
     let mut sample = Vec::new();
     for own in pods {
         // Later pods of a node wait for what an earlier one pulls.
@@ -220,7 +220,7 @@ struct Pulling {
 fn pull(
     recording: &Recording,
     pods: &[Times<'_>],
-    joined: &BTreeMap<&str, f64>,
+    joined: &SortedMap<&str, f64>,
     sandbox: (f64, Interval),
     scenario: &Scenario,
     resampling: &Resampling,
@@ -338,12 +338,12 @@ fn told_pulls(recording: &Recording) -> Vec<(String, String, f64, f64)> {
 /// Pulls that pods show by waiting: the first pods of an image on a node that joined in the recording.
 fn waits(
     pods: &[Times<'_>],
-    joined: &BTreeMap<&str, f64>,
+    joined: &SortedMap<&str, f64>,
     sandbox: f64,
     kubelet: &Config,
 ) -> Vec<(String, String, f64, f64)> {
     let half = half_width(kubelet, sandbox);
-    let mut groups: BTreeMap<(&str, &str), Vec<&Times<'_>>> = BTreeMap::new();
+    let mut groups: SortedMap<(&str, &str), Vec<&Times<'_>>> = SortedMap::new();
     for own in pods.iter().filter(|own| joined.contains_key(own.node)) {
         for image in images(own.pod) {
             let group = groups.entry((own.node, image)).or_default();
@@ -418,7 +418,7 @@ fn merged(mut pulls: Vec<(String, String, f64, f64)>, alone: impl Fn(&str) -> f6
 
 /// From running to Ready, by application.
 fn start_up(pods: &[Times<'_>], scenario: &Scenario, resampling: &Resampling, into: &mut Calibration) {
-    let mut applications: BTreeMap<String, Vec<&Times<'_>>> = BTreeMap::new();
+    let mut applications: SortedMap<String, Vec<&Times<'_>>> = SortedMap::new();
     for own in pods {
         let name = match own.pod.owner() {
             Some(("DaemonSet", name)) => Some(name),

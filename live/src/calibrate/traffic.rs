@@ -6,7 +6,6 @@
 //! plateaus, to first order, or Student's if that is wider: a run has few plateaus, and of few a bootstrap alone promises
 //! too much.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use model::catalog;
@@ -14,7 +13,7 @@ use model::distribution::Distribution;
 use model::id::{NodeId, PodId};
 use model::scenario::{ObjectName, Objects, Scenario};
 use model::traffic::{self, Fidelity, Input, NodeKind, PodCpu, Role, Traffic};
-use sim::{Instant, Streams};
+use sim::{Instant, SortedMap, Streams};
 
 use super::{Calibration, Fit, Interval, Resampling, short};
 use crate::heard::Heard;
@@ -115,8 +114,8 @@ type Machine = (String, bool);
 /// What the rate depends on.
 #[derive(Debug, Clone, PartialEq, Default)]
 struct State {
-    pods: BTreeMap<String, Member>,
-    nodes: BTreeMap<String, Machine>,
+    pods: SortedMap<String, Member>,
+    nodes: SortedMap<String, Machine>,
 }
 
 struct Plateau {
@@ -247,7 +246,7 @@ fn rate(scenario: &Scenario, state: &State, logs: [f64; 2]) -> f64 {
     }
     let cpu = config.cpu.clone();
     let mut traffic = Traffic::new(config, Fidelity::Flow, Streams::new(0), &scenario.shared.probes);
-    let mut nodes: BTreeMap<&str, NodeId> = BTreeMap::new();
+    let mut nodes: SortedMap<&str, NodeId> = SortedMap::new();
     for (n, (name, (instance_type, of_karpenter))) in state.nodes.iter().enumerate() {
         let Some(spec) = catalog::find(instance_type) else {
             continue;

@@ -8,7 +8,6 @@
 //! The order is the reverse of making. What costs money is waited for: the NodeClaims of our NodePools. A
 //! namespace goes last, and only if everything in it is ours or belongs to something of ours.
 
-use std::collections::BTreeSet;
 use std::future::Future;
 use std::time::{Duration, Instant};
 
@@ -16,6 +15,7 @@ use futures::{StreamExt as _, stream};
 use kube::Client;
 use kube::api::{DynamicObject, ListParams};
 use serde::Serialize;
+use sim::SortedSet;
 
 use super::apply::{Applied, RUN_LABEL, delete, is_ours};
 use super::error::{Error, Result};
@@ -223,7 +223,7 @@ pub async fn runs(client: &Client, served: &Served) -> Result<Vec<(String, usize
         .buffered(AT_ONCE)
         .collect()
         .await;
-    let mut runs = std::collections::BTreeMap::<String, usize>::new();
+    let mut runs = sim::SortedMap::<String, usize>::new();
     for listed in answers {
         for object in listed?.unwrap_or_default() {
             let labels = object.metadata.labels.as_ref();
@@ -240,7 +240,7 @@ pub async fn runs(client: &Client, served: &Served) -> Result<Vec<(String, usize
 
 /// Each kind in one version: the first that is served is the one its group prefers.
 fn each_once(served: &Served) -> impl Iterator<Item = &ServedKind> {
-    let mut seen = BTreeSet::new();
+    let mut seen = SortedSet::new();
     served
         .kinds
         .iter()
@@ -355,11 +355,11 @@ pub(super) fn is_passing(why: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
     use std::sync::{Arc, Mutex};
 
     use kube::api::ApiResource;
     use serde_json::{Value, json};
+    use sim::SortedMap;
 
     use super::super::apply::FIELD_MANAGER;
     use super::super::testing::{Asked, Fake, block_on};
@@ -389,7 +389,7 @@ mod tests {
     }
 
     /// Objects by path, as an API server keeps them.
-    type Store = Arc<Mutex<BTreeMap<String, Value>>>;
+    type Store = Arc<Mutex<SortedMap<String, Value>>>;
 
     fn object(name: &str, uid: &str, run: Option<&str>) -> Value {
         let labels = run.map_or(json!({}), |run| json!({ RUN_LABEL: run }));

@@ -1,11 +1,11 @@
 //! What a run will do to a cluster, all of it, before it does anything.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use kube::Client;
 use kube::api::{Api, DynamicObject};
 use serde::Serialize;
+use sim::{SortedMap, SortedSet};
 
 use super::apply::{RUN_LABEL, try_create};
 use super::error::{Error, Result, explain};
@@ -128,8 +128,8 @@ impl Plan {
                 run: intent.run,
                 ..Plan::default()
             },
-            ours: BTreeSet::new(),
-            asked: BTreeMap::new(),
+            ours: SortedSet::new(),
+            asked: SortedMap::new(),
         };
         let mut make = intent.make;
         make.sort_by_key(|object| rank(&object.name.kind));
@@ -190,7 +190,7 @@ impl Plan {
 
     /// The namespaces in which the run makes something.
     #[must_use]
-    pub fn namespaces(&self) -> BTreeSet<String> {
+    pub fn namespaces(&self) -> SortedSet<String> {
         let namespaces = self
             .create
             .iter()
@@ -204,9 +204,9 @@ struct Planner<'a> {
     served: &'a Served,
     plan: Plan,
     /// What will be ours by now.
-    ours: BTreeSet<Name>,
+    ours: SortedSet<Name>,
     /// What was found in the cluster, by name.
-    asked: BTreeMap<Name, Option<DynamicObject>>,
+    asked: SortedMap<Name, Option<DynamicObject>>,
 }
 
 impl Planner<'_> {

@@ -4,7 +4,6 @@
 //! recording ends, one range query over all of it fetches what could not be asked for in between: Prometheus
 //! went on scraping while we were not heard.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures::TryFutureExt as _;
@@ -12,6 +11,7 @@ use futures::future::join_all;
 use http::Request;
 use kube::Client;
 use serde_json::Value;
+use sim::SortedMap;
 
 use super::error::{explain, in_time};
 use super::prometheus::{Prometheus, series};
@@ -252,7 +252,7 @@ impl Silence {
 }
 
 /// The triggers of all HPAs, by the UID of each.
-pub(super) type Triggers = BTreeMap<String, Vec<Trigger>>;
+pub(super) type Triggers = SortedMap<String, Vec<Trigger>>;
 
 #[cfg(test)]
 mod tests {

@@ -3,7 +3,6 @@
 //! Everything is looked at, and every problem told at once: a run that fails on the third permission after
 //! the second was granted helps nobody.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures::TryFutureExt as _;
@@ -14,6 +13,7 @@ use kube::api::{Api, ListParams};
 use kube::client::Body;
 use kube::{Client, ResourceExt as _};
 use serde::Serialize;
+use sim::{SortedMap, SortedSet};
 
 use super::client::Connection;
 use super::error::{Result, explain, in_time};
@@ -46,7 +46,7 @@ pub struct Write {
 #[derive(Debug, Clone, Default)]
 pub struct Wishes {
     /// Releases that the scenario simulates, by part: `kubernetes`, `keda`, `karpenter`, `prometheus`, `traefik`.
-    pub stack: BTreeMap<String, String>,
+    pub stack: SortedMap<String, String>,
     /// What will be written.
     pub writes: Vec<Write>,
     /// Parts that the scenario cannot do without: `KEDA`, `Karpenter`.
@@ -67,9 +67,9 @@ pub struct Facts {
     /// The API server's address.
     pub server: String,
     /// Releases by part, without a `v`; those that nothing tells are not there.
-    pub versions: BTreeMap<String, String>,
+    pub versions: SortedMap<String, String>,
     /// Nodes that are there now, by instance type.
-    pub nodes: BTreeMap<String, usize>,
+    pub nodes: SortedMap<String, usize>,
     /// Where measurements come from, if they can be had.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prometheus: Option<String>,
@@ -232,7 +232,7 @@ impl Preflight {
 
     async fn permissions(&mut self, client: &Client, wishes: &Wishes) -> Result<()> {
         let mut wanted = watching(&self.served);
-        let mut unknown = BTreeSet::new();
+        let mut unknown = SortedSet::new();
         for write in &wishes.writes {
             let Some(kind) = self.served.exactly(&write.api_version, &write.kind) else {
                 unknown.insert((write.kind.clone(), write.api_version.clone()));
@@ -569,7 +569,7 @@ mod tests {
                 ("prometheus", "2.48.1")
             ]
         );
-        assert_eq!(look.facts.nodes, BTreeMap::from([("m5.large".to_owned(), 1)]));
+        assert_eq!(look.facts.nodes, SortedMap::from([("m5.large".to_owned(), 1)]));
     }
 
     #[test]

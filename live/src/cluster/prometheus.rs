@@ -3,7 +3,6 @@
 //! The proxy needs no way into the cluster's network and no port-forward: the request goes to the API server
 //! as `GET …/services/NAME:PORT/proxy/api/v1/query`, with the permission `get services/proxy`.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -13,6 +12,7 @@ use kube::client::Body;
 use kube::{Client, Config};
 use serde::Deserialize;
 use serde_json::Value;
+use sim::SortedMap;
 
 use super::error::{Error, Result, explain, in_time};
 use super::permission::Permission;
@@ -127,7 +127,7 @@ impl fmt::Display for Place {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Series {
     /// Its labels.
-    pub labels: BTreeMap<String, String>,
+    pub labels: SortedMap<String, String>,
     /// Unix seconds and values.
     pub points: Vec<(f64, f64)>,
 }
@@ -224,7 +224,7 @@ impl Prometheus {
     /// When there is no answer, or no target.
     pub async fn scraping(&self) -> Result<(String, String)> {
         let data = self.get("targets", &[("state", "active".to_owned())]).await?;
-        let mut counts = BTreeMap::<(String, String), usize>::new();
+        let mut counts = SortedMap::<(String, String), usize>::new();
         for target in data["activeTargets"].as_array().into_iter().flatten() {
             if let (Some(interval), Some(timeout)) = (
                 target["scrapeInterval"].as_str(),
@@ -307,7 +307,7 @@ pub fn series(data: &Value) -> Vec<Series> {
     match data["resultType"].as_str() {
         Some("vector" | "matrix") => data["result"].as_array().into_iter().flatten().map(one).collect(),
         Some("scalar") => vec![Series {
-            labels: BTreeMap::new(),
+            labels: SortedMap::new(),
             points: point(&data["result"]).into_iter().collect(),
         }],
         _ => Vec::new(),
@@ -380,7 +380,7 @@ mod tests {
         });
         let prometheus = Prometheus::new(&service("m", "p", 9090), &fake.client()).unwrap();
         let data = block_on(prometheus.query("sum(a{b=\"c\"}) + 1")).unwrap();
-        let labels = BTreeMap::from([("pod".to_owned(), "a".to_owned())]);
+        let labels = SortedMap::from([("pod".to_owned(), "a".to_owned())]);
         let points = vec![(10.5, 3.0)];
         assert_eq!(series(&data), [Series { labels, points }]);
         assert_eq!(

@@ -4,7 +4,6 @@
 //! cluster is never abandoned half-way: a stop is heeded between writes, so that nothing is made that is not
 //! in the journal.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -13,6 +12,7 @@ use kube::Client;
 use kube::api::{DynamicObject, ListParams};
 use serde::Serialize;
 use serde_json::Value;
+use sim::{SortedMap, SortedSet};
 use tokio::sync::watch;
 
 use super::apply::{Applied, create, delete, scale, update};
@@ -236,7 +236,7 @@ impl Driver<'_> {
         self.create_all(at_zero, Some(recorder)).await?;
         let plan = self.plan;
         let mut steps = plan.steps.iter().peekable();
-        let mut priced = BTreeSet::new();
+        let mut priced = SortedSet::new();
         let end = self.setup.duration.as_secs_f64();
         loop {
             let now = recorder.now();
@@ -255,7 +255,7 @@ impl Driver<'_> {
     }
 
     /// Caps, prices, progress.
-    fn look(&mut self, recorder: &Recorder, priced: &mut BTreeSet<(String, u64)>) -> Going<()> {
+    fn look(&mut self, recorder: &Recorder, priced: &mut SortedSet<(String, u64)>) -> Going<()> {
         if let Some(why) = recorder.failure() {
             return Err(Ending::Failed(format!("the recording cannot be written: {why}")));
         }
@@ -428,7 +428,7 @@ impl Driver<'_> {
     }
 
     async fn standings(&self) -> std::result::Result<Vec<Standing>, kube::Error> {
-        let mut pods: BTreeMap<&str, Vec<Value>> = BTreeMap::new();
+        let mut pods: SortedMap<&str, Vec<Value>> = SortedMap::new();
         let mut standings = Vec::new();
         let Some(pod_kind) = self.served.find("", "Pod") else {
             return Ok(standings);
@@ -493,7 +493,7 @@ fn failed(error: Error) -> Ending {
 }
 
 /// Prices of machines that were not there before.
-fn new_prices(state: &State, priced: &mut BTreeSet<(String, u64)>) -> Vec<Price> {
+fn new_prices(state: &State, priced: &mut SortedSet<(String, u64)>) -> Vec<Price> {
     let mut prices = Vec::new();
     for node in state.nodes() {
         let Some(price) = node.price else { continue };

@@ -1,9 +1,9 @@
 //! What there is now, as far as it was heard: for the terminal, and for caps.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::Value;
+use sim::SortedMap;
 
 use super::poll::{Trigger, Triggers};
 use crate::heard::condition;
@@ -33,13 +33,13 @@ pub struct Node {
 #[derive(Clone, Default)]
 pub struct State {
     /// Nodes, by UID.
-    nodes: BTreeMap<String, Node>,
+    nodes: SortedMap<String, Node>,
     /// Pods, by UID: namespace, and whether they are Ready.
-    pods: BTreeMap<String, (String, bool)>,
+    pods: SortedMap<String, (String, bool)>,
     /// spec.replicas of Deployments, by `namespace/name`.
-    replicas: BTreeMap<String, i64>,
+    replicas: SortedMap<String, i64>,
     /// The last answer of each query that had one, summed over its series.
-    samples: BTreeMap<String, f64>,
+    samples: SortedMap<String, f64>,
     /// NodePools that are ours.
     pools: Vec<String>,
     /// External metrics of HPAs.
@@ -50,7 +50,7 @@ pub struct State {
     /// When that was counted.
     counted: f64,
     /// Sources that are not heard at the moment.
-    silent: BTreeMap<String, f64>,
+    silent: SortedMap<String, f64>,
 }
 
 impl State {
@@ -203,7 +203,7 @@ impl State {
 
     /// Sources that are not heard, and since when.
     #[must_use]
-    pub fn silent(&self) -> &BTreeMap<String, f64> {
+    pub fn silent(&self) -> &SortedMap<String, f64> {
         &self.silent
     }
 }
@@ -267,7 +267,7 @@ mod tests {
         );
         assert_eq!(state.pods("web"), (1, 0));
         let series = |value| Series {
-            labels: BTreeMap::new(),
+            labels: SortedMap::new(),
             points: vec![(1.0, Some(value))],
         };
         let sample = Sample {

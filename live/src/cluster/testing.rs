@@ -1,6 +1,5 @@
 //! An API server for tests: a function from requests to answers, and what it was asked.
 
-use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -10,6 +9,7 @@ use http::{Request, Response};
 use kube::Client;
 use kube::client::Body;
 use serde_json::{Value, json};
+use sim::SortedMap;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::recording::{Header, Maker, VERSION};
@@ -109,7 +109,7 @@ pub(crate) fn header() -> Header {
         made_by: Maker::Live,
         scenario: None,
         epoch: String::new(),
-        versions: BTreeMap::new(),
+        versions: SortedMap::new(),
         sets: Vec::new(),
         region: None,
         cluster: None,

@@ -10,7 +10,6 @@
 //!
 //! A watch that fails without a word shows by the [pulse](super::pulse).
 
-use std::collections::BTreeMap;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -20,6 +19,7 @@ use kube::api::DynamicObject;
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::runtime::{WatchStreamExt as _, utils::Backoff};
 use serde_json::{Value, json};
+use sim::SortedMap;
 
 use super::client::WATCH_TIMEOUT;
 use super::error::explain;
@@ -95,9 +95,9 @@ struct Hearing {
     recorder: Recorder,
     pulse: Pulse,
     /// Objects that are there: by UID, as they were last heard.
-    known: BTreeMap<String, Value>,
+    known: SortedMap<String, Value>,
     /// Those of a list that is under way.
-    listed: Option<BTreeMap<String, Value>>,
+    listed: Option<SortedMap<String, Value>>,
     /// When anything was heard last.
     heard: f64,
     /// An open gap: since when, and why.
@@ -113,7 +113,7 @@ impl Hearing {
             heard: recorder.now(),
             recorder,
             pulse,
-            known: BTreeMap::new(),
+            known: SortedMap::new(),
             listed: None,
             gap: None,
         }
@@ -122,7 +122,7 @@ impl Hearing {
     fn event(&mut self, event: Event<DynamicObject>) {
         match event {
             Event::Init => {
-                self.listed = Some(BTreeMap::new());
+                self.listed = Some(SortedMap::new());
                 // Nothing was answered yet.
                 return;
             }

@@ -3,8 +3,9 @@
 //! `curves.csv` has a row for each change of each curve of each seed, `lives.csv` one for each pod, claim and node, to
 //! the millisecond as recordings have it.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
+
+use sim::SortedMap;
 
 use super::run::{Kind, Life, Run, milliseconds};
 use crate::curves::{instant, push_number};
@@ -64,8 +65,8 @@ pub fn lives_csv(runs: &[(u64, &Run)]) -> String {
 /// # Errors
 ///
 /// The line that is wrong, and how.
-pub fn read_curves(text: &str) -> Result<BTreeMap<u64, Run>, String> {
-    let mut runs: BTreeMap<u64, Run> = BTreeMap::new();
+pub fn read_curves(text: &str) -> Result<SortedMap<u64, Run>, String> {
+    let mut runs: SortedMap<u64, Run> = SortedMap::new();
     rows(
         text,
         ["seed", "curve", "time_s", "value"],
@@ -99,7 +100,7 @@ pub fn read_curves(text: &str) -> Result<BTreeMap<u64, Run>, String> {
 /// # Errors
 ///
 /// The line that is wrong, and how.
-pub fn read_lives(text: &str, runs: &mut BTreeMap<u64, Run>) -> Result<(), String> {
+pub fn read_lives(text: &str, runs: &mut SortedMap<u64, Run>) -> Result<(), String> {
     let header = [
         "seed",
         "kind",

@@ -1,6 +1,6 @@
 //! Every measure of every curve.
 
-use std::collections::BTreeSet;
+use sim::SortedSet;
 
 use sim::{Instant, StepSeries};
 
@@ -85,7 +85,7 @@ pub fn compare(seeds: &[Run], real: &Run, bounds: &Bounds, steps: &[(f64, String
     }
     comparison.lines.extend(table.lives());
     comparison.lines.extend(table.bill());
-    let said: BTreeSet<(String, String)> = comparison
+    let said: SortedSet<(String, String)> = comparison
         .lines
         .iter()
         .filter(|line| line.objective.is_some())
@@ -432,7 +432,7 @@ impl<'a> Table<'a> {
         let known = |prefix: &&'static str| self.real.types(prefix).next().is_some();
         if let Some(prefix) = [names::MACHINES_OF, names::SEEN_NODES_OF].into_iter().find(known) {
             let all = self.seeds.iter().chain([self.real]);
-            let types: BTreeSet<&str> = all.flat_map(|run| run.types(prefix)).collect();
+            let types: SortedSet<&str> = all.flat_map(|run| run.types(prefix)).collect();
             for name in types {
                 let curve = format!("{prefix}{name}");
                 let real = hours(self.real, &curve);
@@ -500,7 +500,7 @@ fn band(seeds: &[StepSeries], window: Window) -> (StepSeries, StepSeries) {
         .iter()
         .flat_map(|curve| curve.changes().iter().map(|change| change.0));
     let inside = |at: &Instant| *at > window.from && *at < window.to;
-    let times: BTreeSet<Instant> = changes.filter(inside).chain([window.from]).collect();
+    let times: SortedSet<Instant> = changes.filter(inside).chain([window.from]).collect();
     let (mut low, mut high) = (StepSeries::new(), StepSeries::new());
     for at in times {
         let values: Vec<f64> = seeds.iter().map(|curve| curve.at(at)).collect();

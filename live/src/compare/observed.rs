@@ -1,6 +1,6 @@
 //! A simulated run, watched while it runs.
 
-use std::collections::BTreeMap;
+use sim::SortedMap;
 
 use model::cluster::record::Record;
 use model::cluster::{self, Notice, Options, Seen, Watcher};
@@ -26,10 +26,10 @@ pub fn observe(scenario: &Scenario, options: Options) -> (Record, Run) {
 #[derive(Default)]
 struct Observer {
     start: Instant,
-    pods: BTreeMap<PodId, Life>,
-    nodes: BTreeMap<NodeId, (Life, String)>,
-    claims: BTreeMap<NodeClaimId, Life>,
-    machines: BTreeMap<String, StepSeries>,
+    pods: SortedMap<PodId, Life>,
+    nodes: SortedMap<NodeId, (Life, String)>,
+    claims: SortedMap<NodeClaimId, Life>,
+    machines: SortedMap<String, StepSeries>,
     dollars: StepSeries,
 }
 
@@ -80,7 +80,7 @@ impl Observer {
 
     /// The machines that EC2 bills: from running to shutting down.
     fn bill(&mut self, seen: Seen<'_>) {
-        let mut changes: BTreeMap<&str, Vec<(f64, f64)>> = BTreeMap::new();
+        let mut changes: SortedMap<&str, Vec<(f64, f64)>> = SortedMap::new();
         let mut dollars = Vec::new();
         for (_, own) in seen.instances.iter() {
             let name = changes.entry(own.spec.name).or_default();
@@ -151,8 +151,8 @@ impl Observer {
 }
 
 /// Nodes of each type, by their lives.
-fn node_curves(nodes: &BTreeMap<NodeId, (Life, String)>) -> BTreeMap<String, StepSeries> {
-    let mut changes: BTreeMap<&String, Vec<(f64, f64)>> = BTreeMap::new();
+fn node_curves(nodes: &SortedMap<NodeId, (Life, String)>) -> SortedMap<String, StepSeries> {
+    let mut changes: SortedMap<&String, Vec<(f64, f64)>> = SortedMap::new();
     for (life, name) in nodes.values() {
         let own = changes.entry(name).or_default();
         own.push((life.created, 1.0));

@@ -1,6 +1,6 @@
 //! A recorded run.
 
-use std::collections::{BTreeMap, BTreeSet};
+use sim::{SortedMap, SortedSet};
 
 use jiff::Timestamp;
 use model::scenario::{ObjectName, Scenario};
@@ -59,7 +59,7 @@ impl Target {
                 object.text("/spec/scaleTargetRef/name").to_owned(),
             )
         };
-        let all: BTreeSet<(String, String)> = objects.map(target).collect();
+        let all: SortedSet<(String, String)> = objects.map(target).collect();
         let mut all = all.into_iter();
         match (all.next(), all.next()) {
             (None, _) => Err(TargetError::None),
@@ -122,9 +122,9 @@ pub fn recorded(recording: &Recording, target: &Target, zero: f64) -> Run {
             end: instant(recording.end() - zero),
             ..Run::default()
         },
-        lives: BTreeMap::new(),
-        prices: BTreeMap::new(),
-        evicted: BTreeSet::new(),
+        lives: SortedMap::new(),
+        prices: SortedMap::new(),
+        evicted: SortedSet::new(),
     };
     for line in &recording.lines {
         match &line.entry {
@@ -153,9 +153,9 @@ struct Replay<'r> {
     clock: Option<Clock>,
     heard: Heard<'r>,
     run: Run,
-    lives: BTreeMap<(Kind, &'r str), Life>,
-    prices: BTreeMap<(String, String, String), f64>,
-    evicted: BTreeSet<&'r str>,
+    lives: SortedMap<(Kind, &'r str), Life>,
+    prices: SortedMap<(String, String, String), f64>,
+    evicted: SortedSet<&'r str>,
 }
 
 impl<'r> Replay<'r> {
@@ -205,13 +205,13 @@ impl<'r> Replay<'r> {
     }
 
     fn nodes(&mut self, t: f64) {
-        let mut counts: BTreeMap<&str, f64> = BTreeMap::new();
+        let mut counts: SortedMap<&str, f64> = SortedMap::new();
         for node in self.heard.kind("Node") {
             let name = node.label("node.kubernetes.io/instance-type").unwrap_or("");
             *counts.entry(name).or_default() += 1.0;
         }
         let known: Vec<String> = self.run.types(names::NODES_OF).map(str::to_owned).collect();
-        let mut all: BTreeMap<String, f64> = known.into_iter().map(|name| (name, 0.0)).collect();
+        let mut all: SortedMap<String, f64> = known.into_iter().map(|name| (name, 0.0)).collect();
         all.extend(counts.into_iter().map(|(name, count)| (name.to_owned(), count)));
         self.set(names::NODES, t, all.values().sum());
         for (name, count) in all {
@@ -269,7 +269,7 @@ impl<'r> Replay<'r> {
         );
         if single {
             // Several series are one panel: their sum.
-            let mut points: BTreeMap<u64, (f64, f64)> = BTreeMap::new();
+            let mut points: SortedMap<u64, (f64, f64)> = SortedMap::new();
             for (at, value) in sample.series.iter().flat_map(|series| &series.points) {
                 let own = points.entry(at.max(0.0).to_bits()).or_insert((*at, 0.0));
                 own.1 += value.unwrap_or(0.0);
@@ -280,7 +280,7 @@ impl<'r> Replay<'r> {
         }
         if sample.name == names::SEEN_NODES {
             let known: Vec<String> = self.run.types(names::SEEN_NODES_OF).map(str::to_owned).collect();
-            let mut times: BTreeMap<u64, (f64, BTreeMap<String, f64>)> = BTreeMap::new();
+            let mut times: SortedMap<u64, (f64, SortedMap<String, f64>)> = SortedMap::new();
             for series in &sample.series {
                 let name = series.labels.values().next().cloned().unwrap_or_default();
                 for (at, value) in &series.points {
@@ -298,7 +298,7 @@ impl<'r> Replay<'r> {
     }
 
     fn machines(&mut self, t: f64, all: &crate::recording::Instances) {
-        let mut counts: BTreeMap<String, f64> = self
+        let mut counts: SortedMap<String, f64> = self
             .run
             .types(names::MACHINES_OF)
             .map(|name| (name.to_owned(), 0.0))

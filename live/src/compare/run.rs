@@ -1,6 +1,6 @@
 //! One run: what happened, on the simulated run's clock.
 
-use std::collections::BTreeMap;
+use sim::SortedMap;
 
 use sim::{Instant, StepSeries};
 
@@ -141,11 +141,11 @@ pub struct Gap {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Run {
     /// Curves by name.
-    pub curves: BTreeMap<String, StepSeries>,
+    pub curves: SortedMap<String, StepSeries>,
     /// Who lived, by age.
     pub lives: Vec<Life>,
     /// How often: `evictions`, `launches`.
-    pub counts: BTreeMap<String, f64>,
+    pub counts: SortedMap<String, f64>,
     /// What was not heard.
     pub gaps: Vec<Gap>,
     /// The first moment of which something is known, seconds; negative if before the clock's zero.

@@ -1,6 +1,6 @@
 //! What EC2 says of a region's instance types, as the catalog's files have it.
 
-use std::collections::BTreeMap;
+use sim::SortedMap;
 
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::types::{InstanceTypeInfo, LocationType};
@@ -82,8 +82,8 @@ pub async fn read_catalog(
 }
 
 /// The columns of `types.csv` that EC2 tells.
-fn columns(name: &str, info: &InstanceTypeInfo) -> BTreeMap<&'static str, String> {
-    let mut columns = BTreeMap::new();
+fn columns(name: &str, info: &InstanceTypeInfo) -> SortedMap<&'static str, String> {
+    let mut columns = SortedMap::new();
     let mut put = |column: &'static str, value: Option<String>| {
         if let Some(value) = value {
             columns.insert(column, value);

@@ -1,12 +1,12 @@
 //! The cluster's machines and what spot machines cost, into a recording.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 use std::time::Duration;
 
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::primitives::{DateTime, DateTimeFormat};
 use aws_sdk_ec2::types::{Filter, Instance as Ec2Instance, InstanceType, SpotPrice};
+use sim::{SortedMap, SortedSet};
 
 use super::{Error, error};
 use crate::recording::{Instance, Instances, Price, Prices};
@@ -53,7 +53,7 @@ pub enum Heard {
 pub async fn record_machines(client: Client, tag: Tag, period: Duration, mut hear: impl FnMut(Heard)) {
     let mut ticks = tokio::time::interval(period);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut known = BTreeMap::new();
+    let mut known = SortedMap::new();
     let mut priced: Option<tokio::time::Instant> = None;
     loop {
         ticks.tick().await;
@@ -64,7 +64,7 @@ pub async fn record_machines(client: Client, tag: Tag, period: Duration, mut hea
                 continue;
             }
         };
-        let spot: BTreeSet<String> = instances
+        let spot: SortedSet<String> = instances
             .iter()
             .filter(|instance| instance.lifecycle == "spot")
             .map(|instance| instance.instance_type.clone())
@@ -154,7 +154,7 @@ pub(super) async fn prices(
         call = call.instance_types(InstanceType::from(name.as_ref()));
     }
     let mut pages = call.into_paginator().send();
-    let mut latest: BTreeMap<(String, String), Price> = BTreeMap::new();
+    let mut latest: SortedMap<(String, String), Price> = SortedMap::new();
     while let Some(page) = pages.next().await {
         let page = page.map_err(|why| error("DescribeSpotPriceHistory", &why))?;
         for price in page.spot_price_history().iter().filter_map(price) {

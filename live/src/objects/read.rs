@@ -4,7 +4,6 @@
 //! reader only warns about is of no matter here; what it cannot read is left out.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,7 +20,7 @@ use model::manifest::{Document, convert, read_documents};
 use model::quantity::{Bytes, MilliCpu, Quantity, Resources};
 use model::scenario::Objects;
 use serde_json::{Value, json};
-use sim::Instant;
+use sim::{Instant, SortedMap};
 
 use super::Clock;
 use crate::recording::Object;
@@ -76,7 +75,7 @@ fn manifest(object: &Object) -> Source {
 /// Templates of pods, each read once.
 #[derive(Debug, Default)]
 pub struct Templates {
-    known: BTreeMap<String, Arc<PodTemplate>>,
+    known: SortedMap<String, Arc<PodTemplate>>,
 }
 
 impl Templates {
@@ -262,7 +261,7 @@ pub fn node(object: &Object, claim: Option<NodeClaimId>, instance: Option<Instan
         allocatable: resources(object.object.pointer("/status/allocatable")),
         ready: ready == "True",
         ready_since: clock.instant(since).unwrap_or(Instant::ZERO),
-        images: BTreeMap::new(),
+        images: SortedMap::new(),
         claim,
         instance,
     }

@@ -1,6 +1,6 @@
 //! The lines of a recording.
 
-use std::collections::BTreeMap;
+use sim::SortedMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -79,7 +79,7 @@ pub struct Header {
     pub epoch: String,
     /// Releases by part: `kubernetes`, `keda`, `karpenter`, `prometheus`, `traefik`, `scaletwin`; without a `v`.
     #[serde(default)]
-    pub versions: BTreeMap<String, String>,
+    pub versions: SortedMap<String, String>,
     /// The AWS region, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
@@ -158,7 +158,7 @@ pub struct Sample {
 pub struct Series {
     /// Its labels.
     #[serde(default)]
-    pub labels: BTreeMap<String, String>,
+    pub labels: SortedMap<String, String>,
     /// Time on the recording's clock, and value: one for an instant query, several for a range. A value that is no
     /// number is `null`.
     pub points: Vec<(f64, Option<f64>)>,

@@ -1,11 +1,11 @@
 //! Reading a recording.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use sim::SortedMap;
 
 use super::entry::{Change, Entry, Gap, Header, Line, VERSION};
 use super::{FILE, SCENARIO};
@@ -148,7 +148,7 @@ struct Reading {
     /// The last line, if it could not be read: its number and what is wrong.
     broken: Option<(usize, String)>,
     problems: Vec<String>,
-    specs: BTreeMap<(String, String), Value>,
+    specs: SortedMap<(String, String), Value>,
     ended: bool,
 }
 

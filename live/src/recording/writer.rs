@@ -1,12 +1,12 @@
 //! Writing a recording, so that whatever happens to the recorder, what was heard is there.
 
-use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use sim::SortedMap;
 
 use super::entry::{Change, Entry, Header, Line, Object, VERSION};
 use super::reader::{Error, Recording};
@@ -32,7 +32,7 @@ pub struct Writer {
     durability: Durability,
     synced: Instant,
     /// The spec last written of each object, by kind and uid.
-    specs: BTreeMap<(String, String), Value>,
+    specs: SortedMap<(String, String), Value>,
 }
 
 impl Writer {
@@ -97,7 +97,7 @@ impl Writer {
             path,
             durability,
             synced: Instant::now(),
-            specs: BTreeMap::new(),
+            specs: SortedMap::new(),
         }
     }
 

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use sim::SortedMap;
 
 use model::cluster::{Options, run};
 use serde_json::Value;
@@ -7,7 +7,7 @@ use super::*;
 use crate::traffic::tests::rehearsal;
 
 fn file(name: &str) -> Value {
-    let files: BTreeMap<_, _> = files(&rehearsal()).into_iter().collect();
+    let files: SortedMap<_, _> = files(&rehearsal()).into_iter().collect();
     serde_json::from_str(&files[name]).expect("JSON")
 }
 
@@ -51,7 +51,7 @@ fn controllers_keep_the_times_of_the_scenario() {
         flags.contains("--horizontal-pod-autoscaler-sync-period=5000ms"),
         "{flags}"
     );
-    let text: BTreeMap<_, _> = files(&rehearsal()).into_iter().collect();
+    let text: SortedMap<_, _> = files(&rehearsal()).into_iter().collect();
     assert!(text["prometheus.yml"].contains("scrape_interval: 5000ms"));
     assert!(text["kwok.yaml"].contains("durationMilliseconds: 5000\n"));
     assert!(!text["kwok.yaml"].contains("NODE_READY"));

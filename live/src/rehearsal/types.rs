@@ -1,7 +1,6 @@
 //! Instance types as Karpenter's KWOK provider reads them
 //! (karpenter v1.14 kwok/cloudprovider/helpers.go `InstanceTypeOptions`).
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use model::id::NodePoolId;
@@ -12,6 +11,7 @@ use model::karpenter::{NodePool, Profile, Requirements};
 use model::quantity::{Bytes, MilliCpu, Resources};
 use model::scenario::{Act, Scenario};
 use serde_json::{Map, Value, json};
+use sim::SortedMap;
 
 /// What the provider takes off the resources of a type, whatever it is.
 const OVERHEAD: (MilliCpu, Bytes) = (MilliCpu(100), Bytes::from_mib(10));
@@ -28,7 +28,7 @@ const OF_THE_TYPE: [&str; 5] = [
 /// Every type that one of the scenario's NodePools admits, with the machine's allocatable as the simulation
 /// has it. All else of a type (AWS's labels) rides on its offerings: from there the provider takes labels.
 pub(super) fn instance_types(scenario: &Scenario) -> Value {
-    let mut found: BTreeMap<Arc<str>, Arc<InstanceType>> = BTreeMap::new();
+    let mut found: SortedMap<Arc<str>, Arc<InstanceType>> = SortedMap::new();
     for (pool, class) in pools(scenario) {
         for own in types_of(scenario, pool, class) {
             found.entry(own.name.clone()).or_insert(own);

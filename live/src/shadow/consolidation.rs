@@ -9,13 +9,12 @@
 //! changes, and what changed it in its eyes is not all recorded. Between candidates that are equal chance decides, so nodes of the same type with as
 //! many pods are as good.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use model::id::NodeClaimId;
 use model::karpenter::disruption::{Decision, Disruption, Event, Input, Output, disrupted_taint};
 use model::scenario::Scenario;
-use sim::Streams;
+use sim::{SortedMap, SortedSet, Streams};
 
 use super::world::{Lately, World, Worlds, drive};
 use super::{Agreement, Divergence, Part};
@@ -52,7 +51,7 @@ pub(super) fn shadow(recording: &Recording, scenario: &Scenario) -> Agreement {
     let mut heard = Heard::default();
     let mut next = commands.iter().peekable();
     let mut look = PERIOD;
-    let mut open: BTreeMap<Vec<(String, usize)>, Open> = BTreeMap::new();
+    let mut open: SortedMap<Vec<(String, usize)>, Open> = SortedMap::new();
     let busy = |t: f64| {
         commands
             .iter()
@@ -107,14 +106,14 @@ fn has_claims(heard: &Heard<'_>) -> bool {
 /// Nodes that a command took away, by claim.
 pub(super) struct Command {
     pub(super) t: f64,
-    claims: BTreeSet<String>,
+    claims: SortedSet<String>,
 }
 
 pub(super) fn commands(recording: &Recording, taint: &str) -> Vec<Command> {
     let mut commands: Vec<Command> = Vec::new();
     let mut heard = Heard::default();
     // A command that failed lets go of its nodes, and another may take them.
-    let mut held: BTreeSet<&str> = BTreeSet::new();
+    let mut held: SortedSet<&str> = SortedSet::new();
     let has_reason =
         |entry: &Entry| matches!(entry, Entry::Object(own) if own.condition("DisruptionReason").is_some());
     let reasons = recording.lines.iter().any(|line| has_reason(&line.entry));
@@ -186,7 +185,7 @@ struct Open {
 
 /// A proposal: the nodes' claims, and what they are like.
 struct Proposal {
-    claims: BTreeSet<String>,
+    claims: SortedSet<String>,
     like: Vec<(String, usize)>,
     words: String,
 }
@@ -210,7 +209,7 @@ impl Shadow<'_> {
         let orders = |order: u64| moments.iter().map(move |t| (order, *t));
         for (order, t) in (0..ORDERS).flat_map(orders) {
             let Some(heard) = lately.at(t) else { continue };
-            let nobody = BTreeSet::new();
+            let nobody = SortedSet::new();
             let (proposals, actual) = self.look(t, heard, Some(&command.claims), order, &nobody);
             for proposal in proposals {
                 if proposal.explains(command, actual.as_ref()) {
@@ -226,7 +225,7 @@ impl Shadow<'_> {
             .filter(|t| were_placed(lately, **t, window.as_secs_f64()))
         {
             let Some(heard) = lately.at(t) else { continue };
-            let mut meant = BTreeSet::new();
+            let mut meant = SortedSet::new();
             for _ in 0..MEANT {
                 let (proposals, actual) = self.look(t, heard, Some(&command.claims), 0, &meant);
                 if proposals.iter().any(|own| own.explains(command, actual.as_ref())) {
@@ -246,9 +245,9 @@ impl Shadow<'_> {
     }
 
     /// Whether nodes would go at `t`, and would have gone at every look for a while.
-    fn miss(&mut self, t: f64, lately: &Lately<'_>, open: &mut BTreeMap<Vec<(String, usize)>, Open>) {
+    fn miss(&mut self, t: f64, lately: &Lately<'_>, open: &mut SortedMap<Vec<(String, usize)>, Open>) {
         let Some(now) = lately.at(t) else { return };
-        let (found, _) = self.look(t, now, None, 0, &BTreeSet::new());
+        let (found, _) = self.look(t, now, None, 0, &SortedSet::new());
         open.retain(|like, _| found.iter().any(|own| own.like == *like));
         for proposal in found {
             let own = open.entry(proposal.like).or_insert(Open {
@@ -274,9 +273,9 @@ impl Shadow<'_> {
         &mut self,
         t: f64,
         heard: &Heard<'_>,
-        actual: Option<&BTreeSet<String>>,
+        actual: Option<&SortedSet<String>>,
         order: u64,
-        meant: &BTreeSet<String>,
+        meant: &SortedSet<String>,
     ) -> (Vec<Proposal>, Option<Vec<(String, usize)>>) {
         let now = instant(t);
         let mut world = self.worlds.make(heard, now);
@@ -323,7 +322,7 @@ impl Proposal {
 /// Whether pods were to be placed in the seconds before `t`: those without a node, and those whose node was going.
 fn were_placed(lately: &Lately<'_>, t: f64, seconds: f64) -> bool {
     let places = |heard: &Heard<'_>| {
-        let going: BTreeSet<&str> = heard
+        let going: SortedSet<&str> = heard
             .kind("NodeClaim")
             .filter(|claim| claim.is_deleting() || claim.is("DisruptionReason"))
             .map(|claim| claim.text("/status/nodeName"))
@@ -341,9 +340,9 @@ fn were_placed(lately: &Lately<'_>, t: f64, seconds: f64) -> bool {
 
 fn proposal(decision: &Decision, world: &World) -> Proposal {
     let names = decision.candidates.iter().filter_map(|id| world.claims.get(*id));
-    let claims: BTreeSet<String> = names.map(|claim| claim.name.clone()).collect();
+    let claims: SortedSet<String> = names.map(|claim| claim.name.clone()).collect();
     let like = like(decision.candidates.iter().copied(), world);
-    let mut types: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut types: SortedMap<&str, usize> = SortedMap::new();
     like.iter()
         .for_each(|(name, _)| *types.entry(name).or_default() += 1);
     let types: Vec<String> = types

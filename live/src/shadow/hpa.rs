@@ -5,7 +5,6 @@
 //! nothing writes no status; the recommendations of such syncs are remembered as the real controller does, and the
 //! shadow must hold in them too.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,7 +21,7 @@ use model::id::{Id as _, PodId};
 use model::quantity::Quantity;
 use model::scenario::{Objects, Scenario};
 use serde_json::Value;
-use sim::Instant;
+use sim::{Instant, SortedMap};
 
 use super::{Agreement, Divergence, Part};
 use crate::curves::instant;
@@ -37,7 +36,7 @@ pub(super) fn shadow(recording: &Recording, scenario: &Scenario) -> Agreement {
         clock: Clock(super::world::clock(recording).0 - SignedDuration::from_secs(BEFORE as i64)),
         heard: Heard::default(),
         templates: read::Templates::default(),
-        controllers: BTreeMap::new(),
+        controllers: SortedMap::new(),
         agreement: Agreement::new(Part::Hpa),
     };
     let mut counts = Counts::default();
@@ -57,7 +56,7 @@ pub(super) fn shadow(recording: &Recording, scenario: &Scenario) -> Agreement {
 }
 
 /// Active pods by namespace and name of their Deployment.
-type Sizes = BTreeMap<(String, String), i32>;
+type Sizes = SortedMap<(String, String), i32>;
 
 /// How many active pods each Deployment had, lately.
 #[derive(Default)]
@@ -70,7 +69,7 @@ const LATE: f64 = 1.0;
 
 impl Counts {
     fn take(&mut self, t: f64, heard: &Heard<'_>) {
-        let mut counts = BTreeMap::new();
+        let mut counts = SortedMap::new();
         for pod in heard.kind("Pod").filter(|pod| pod.is_active()) {
             if let Some(deployment) = pod.deployment() {
                 *counts
@@ -119,7 +118,7 @@ struct Shadow<'r> {
     clock: Clock,
     heard: Heard<'r>,
     templates: read::Templates,
-    controllers: BTreeMap<&'r str, Controller<'r>>,
+    controllers: SortedMap<&'r str, Controller<'r>>,
     agreement: Agreement,
 }
 

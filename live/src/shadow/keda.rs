@@ -3,7 +3,7 @@
 //! A poll is a `trigger` sample: the values that KEDA's triggers gave, or would have given at that moment. A recorder
 //! polls at other moments than KEDA, so a step is explained by any sample of the polling interval before it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use sim::{SortedMap, SortedSet};
 
 use jiff::Timestamp;
 use model::api::Labels;
@@ -27,11 +27,11 @@ pub(super) fn shadow(recording: &Recording, scenario: &Scenario) -> Agreement {
         profile: scenario.config.keda.profile,
         epoch: super::world::clock(recording).0,
         heard: Heard::default(),
-        generated: BTreeMap::new(),
+        generated: SortedMap::new(),
         polls: Vec::new(),
-        sizes: BTreeMap::new(),
-        last_active: BTreeMap::new(),
-        values: BTreeMap::new(),
+        sizes: SortedMap::new(),
+        last_active: SortedMap::new(),
+        values: SortedMap::new(),
         agreement: Agreement::new(Part::Keda),
     };
     for line in &recording.lines {
@@ -73,13 +73,13 @@ struct Shadow<'r> {
     epoch: Timestamp,
     heard: Heard<'r>,
     /// The spec last judged of each HPA.
-    generated: BTreeMap<&'r str, &'r serde_json::Value>,
+    generated: SortedMap<&'r str, &'r serde_json::Value>,
     polls: Vec<Poll>,
     /// spec.replicas of each Deployment, as heard.
-    sizes: BTreeMap<(String, String), Vec<(f64, i32)>>,
-    last_active: BTreeMap<String, i64>,
+    sizes: SortedMap<(String, String), Vec<(f64, i32)>>,
+    last_active: SortedMap<String, i64>,
     /// The last value of each metric of each ScaledObject.
-    values: BTreeMap<String, BTreeMap<String, Option<f64>>>,
+    values: SortedMap<String, SortedMap<String, Option<f64>>>,
     agreement: Agreement,
 }
 
@@ -156,7 +156,7 @@ impl<'r> Shadow<'r> {
     }
 
     fn poll(&mut self, t: f64, sample: &Sample) {
-        let mut names = BTreeSet::new();
+        let mut names = SortedSet::new();
         for series in &sample.series {
             let label = |key: &str| series.labels.get(key).cloned().unwrap_or_default();
             let value = series.points.last().and_then(|point| point.1);
@@ -174,7 +174,7 @@ impl<'r> Shadow<'r> {
         }
     }
 
-    fn poll_of(&mut self, t: f64, name: &str, values: &BTreeMap<String, Option<f64>>) {
+    fn poll_of(&mut self, t: f64, name: &str, values: &SortedMap<String, Option<f64>>) {
         let Some((namespace, own)) = name.split_once('/') else {
             return;
         };
@@ -243,7 +243,7 @@ impl<'r> Shadow<'r> {
         &self,
         n: usize,
         trigger: &Trigger,
-        values: &BTreeMap<String, Option<f64>>,
+        values: &SortedMap<String, Option<f64>>,
         seconds: i64,
     ) -> Option<Option<bool>> {
         let reading = match &trigger.kind {

@@ -4,14 +4,13 @@
 //! the seconds before, the latest first: a pass looks at the cluster when its batch window ends, and what it decides
 //! is heard later.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use model::karpenter::disruption::disrupted_taint;
 use model::karpenter::provisioner::{Input, Output, Provisioner};
 use model::karpenter::{labels, pod};
 use model::scenario::Scenario;
-use sim::Streams;
+use sim::{SortedMap, SortedSet, Streams};
 
 use super::consolidation::commands;
 use super::world::{Lately, World, Worlds, drive};
@@ -40,9 +39,9 @@ pub(super) fn shadow(recording: &Recording, scenario: &Scenario) -> Agreement {
         commands: Vec::new(),
         lately: Lately::default(),
         batch: None,
-        waiting: BTreeMap::new(),
+        waiting: SortedMap::new(),
         checked: f64::NEG_INFINITY,
-        told: BTreeSet::new(),
+        told: SortedSet::new(),
         replacements: 0,
         agreement: Agreement::new(Part::Provisioning),
     };
@@ -109,10 +108,10 @@ struct Shadow<'r, 's> {
     lately: Lately<'r>,
     batch: Option<Batch<'r>>,
     /// Since when each pod waits.
-    waiting: BTreeMap<String, f64>,
+    waiting: SortedMap<String, f64>,
     checked: f64,
     /// Sets of pods for which a divergence was told.
-    told: BTreeSet<Vec<String>>,
+    told: SortedSet<Vec<String>>,
     replacements: usize,
     agreement: Agreement,
 }
@@ -121,7 +120,7 @@ struct Shadow<'r, 's> {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Wanted {
     pool: String,
-    types: BTreeSet<String>,
+    types: SortedSet<String>,
     cpu: i64,
     memory: i64,
     pods: i64,

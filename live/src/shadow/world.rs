@@ -1,6 +1,5 @@
 //! What Karpenter saw: the recorded objects as the model's components take them.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +15,7 @@ use model::karpenter::{
     ClusterState, InstanceTypes, NodeClaim, NodeClass, NodePool, Profile, Provider, labels,
 };
 use model::scenario::{Act, Objects, Scenario};
-use sim::{Action, Component, Instant, Outbox};
+use sim::{Action, Component, Instant, Outbox, SortedMap, SortedSet};
 
 use crate::curves::instant;
 use crate::heard::Heard;
@@ -34,14 +33,14 @@ pub(super) struct World {
     pub(super) claims: Table<NodeClaimId, NodeClaim>,
     pub(super) pools: Table<NodePoolId, NodePool>,
     state: ClusterState,
-    instance_types: BTreeMap<NodePoolId, InstanceTypes>,
+    instance_types: SortedMap<NodePoolId, InstanceTypes>,
     daemons: Vec<Arc<PodTemplate>>,
-    namespaces: BTreeMap<String, Labels>,
+    namespaces: SortedMap<String, Labels>,
 }
 
 impl World {
     /// Takes claims, by name, to be meant for pods that are about to come.
-    pub(super) fn nominate(&mut self, names: &BTreeSet<String>, until: Instant) {
+    pub(super) fn nominate(&mut self, names: &SortedSet<String>, until: Instant) {
         for (id, _) in self
             .claims
             .iter()
@@ -106,18 +105,18 @@ impl<'s> Worlds<'s> {
         self.refuse(now);
         let (_, objects, provider, _) = self.offered.as_mut().expect("offers were made just now");
         let mut pools: Table<NodePoolId, NodePool> = Table::new();
-        let mut by_name: BTreeMap<String, NodePoolId> = BTreeMap::new();
+        let mut by_name: SortedMap<String, NodePoolId> = SortedMap::new();
         for pool in &objects.node_pools {
             by_name.insert(pool.name.to_string(), pools.insert(pool.clone()));
         }
         let mut machines = Machines::default();
         let mut api = Api::default();
         let mut claims: Table<NodeClaimId, NodeClaim> = Table::new();
-        let mut claim_of: BTreeMap<InstanceId, NodeClaimId> = BTreeMap::new();
-        let mut made_up: BTreeSet<NodeClaimId> = BTreeSet::new();
+        let mut claim_of: SortedMap<InstanceId, NodeClaimId> = SortedMap::new();
+        let mut made_up: SortedSet<NodeClaimId> = SortedSet::new();
         let heard_nodes = heard.by_age("Node");
         // Nodes come second, and claims point at them: ids count from zero.
-        let node_of: BTreeMap<InstanceId, NodeId> = heard_nodes
+        let node_of: SortedMap<InstanceId, NodeId> = heard_nodes
             .iter()
             .enumerate()
             .filter_map(|(n, node)| Some((machines.id(node.text("/spec/providerID"))?, NodeId(n as u32))))
@@ -133,7 +132,7 @@ impl<'s> Worlds<'s> {
                 made_up.insert(id);
             }
         }
-        let mut names: BTreeMap<&str, NodeId> = BTreeMap::new();
+        let mut names: SortedMap<&str, NodeId> = SortedMap::new();
         for node in &heard_nodes {
             let instance = machines.id(node.text("/spec/providerID"));
             let claim = instance.and_then(|instance| claim_of.get(&instance)).copied();
@@ -285,7 +284,7 @@ impl<'s> Worlds<'s> {
 
 /// Claims that went without ever having had a machine.
 fn refused(recording: &Recording) -> Vec<(f64, Object)> {
-    let mut launched: BTreeSet<&str> = BTreeSet::new();
+    let mut launched: SortedSet<&str> = SortedSet::new();
     let mut refused = Vec::new();
     for line in &recording.lines {
         let Entry::Object(object) = &line.entry else {
@@ -306,7 +305,7 @@ fn refused(recording: &Recording) -> Vec<(f64, Object)> {
 /// Machines by what the cloud calls them.
 #[derive(Default)]
 struct Machines<'a> {
-    known: BTreeMap<&'a str, InstanceId>,
+    known: SortedMap<&'a str, InstanceId>,
 }
 
 impl<'a> Machines<'a> {
@@ -319,7 +318,7 @@ impl<'a> Machines<'a> {
 /// Pods, and the workloads that they are of.
 fn workloads(
     heard: &Heard<'_>,
-    nodes: &BTreeMap<&str, NodeId>,
+    nodes: &SortedMap<&str, NodeId>,
     api: &mut Api,
     templates: &mut read::Templates,
     before: &Objects,
@@ -331,14 +330,14 @@ fn workloads(
     } else {
         budgets
     };
-    let mut daemons: BTreeMap<(&str, &str), DaemonSetId> = BTreeMap::new();
+    let mut daemons: SortedMap<(&str, &str), DaemonSetId> = SortedMap::new();
     for own in heard.by_age("DaemonSet") {
         if let Some(set) = read::objects([own], before).daemon_sets.pop() {
             daemons.insert((&own.namespace, &own.name), api.daemon_sets.insert(set));
         }
     }
-    let mut sets: BTreeMap<(&str, &str), (ReplicaSetId, DeploymentId)> = BTreeMap::new();
-    let mut deployments: BTreeMap<(&str, &str), DeploymentId> = BTreeMap::new();
+    let mut sets: SortedMap<(&str, &str), (ReplicaSetId, DeploymentId)> = SortedMap::new();
+    let mut deployments: SortedMap<(&str, &str), DeploymentId> = SortedMap::new();
     for pod in heard.by_age("Pod") {
         let template = templates.of(pod, before);
         let owner = match pod.owner() {

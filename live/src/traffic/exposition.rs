@@ -1,9 +1,9 @@
 //! Samples as Prometheus' text format writes them, version 0.0.4.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use model::traffic::Sample;
+use sim::SortedMap;
 
 /// The content type of what [`text`] returns; Prometheus 3 refuses an exposition without one.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -15,7 +15,7 @@ pub type Process = (Vec<(&'static str, String)>, Vec<Sample>);
 #[must_use]
 pub fn text(processes: &[Process]) -> String {
     // The lines of a metric must stand together.
-    let mut families: BTreeMap<&str, String> = BTreeMap::new();
+    let mut families: SortedMap<&str, String> = SortedMap::new();
     for (own, samples) in processes {
         for sample in samples {
             let lines = families.entry(sample.name).or_default();

@@ -1,6 +1,5 @@
 //! Kubelets and traffic of a made-up cluster: told what the API server says, by a clock that somebody else reads.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use model::scenario::{Act, ObjectName, Roles, Scenario};
 use model::traffic::{self, Fidelity, Machine, NodeKind, PodCpu, Role, Stats, Traffic};
 use model::workload::kubelet::{self, Kubelets, Lifecycles};
 use rand_distr::{Distribution as _, StandardNormal};
-use sim::{Action, Agenda, Component as _, Instant, Outbox, Streams};
+use sim::{Action, Agenda, Component as _, Instant, Outbox, SortedMap, Streams};
 
 use super::exposition;
 
@@ -50,7 +49,7 @@ pub struct NodeSeen {
     /// metadata.name
     pub name: String,
     /// metadata.labels
-    pub labels: BTreeMap<String, String>,
+    pub labels: SortedMap<String, String>,
     /// Its Ready condition is True.
     pub ready: bool,
     /// status.capacity or allocatable of `cpu`, whole threads: for a node whose type is not in the catalog.
@@ -138,16 +137,16 @@ pub struct DataPlane {
     agenda: Agenda<kubelet::Input>,
     outbox: Outbox<kubelet::Input, kubelet::Output>,
     api: Api,
-    deployments: BTreeMap<ObjectName, (DeploymentId, Arc<PodTemplate>)>,
-    daemon_sets: BTreeMap<ObjectName, (DaemonSetId, Arc<PodTemplate>)>,
+    deployments: SortedMap<ObjectName, (DeploymentId, Arc<PodTemplate>)>,
+    daemon_sets: SortedMap<ObjectName, (DaemonSetId, Arc<PodTemplate>)>,
     roles: Roles,
     /// Images that nodes of managed node groups have from the start.
     preloaded: Vec<String>,
     streams: Streams,
-    nodes: BTreeMap<String, (NodeId, bool)>,
+    nodes: SortedMap<String, (NodeId, bool)>,
     next_node: u32,
-    pods: BTreeMap<String, Known>,
-    by_id: BTreeMap<PodId, String>,
+    pods: SortedMap<String, Known>,
+    by_id: SortedMap<PodId, String>,
     writes: Vec<Write>,
 }
 
@@ -169,18 +168,18 @@ impl DataPlane {
             agenda: Agenda::new(),
             outbox: Outbox::new(),
             api: Api::default(),
-            deployments: BTreeMap::new(),
-            daemon_sets: BTreeMap::new(),
+            deployments: SortedMap::new(),
+            daemon_sets: SortedMap::new(),
             roles: scenario.roles.clone(),
             preloaded: match scenario.start.settled {
                 true => scenario.config.kubelet.images.keys().cloned().collect(),
                 false => Vec::new(),
             },
             streams,
-            nodes: BTreeMap::new(),
+            nodes: SortedMap::new(),
             next_node: 0,
-            pods: BTreeMap::new(),
-            by_id: BTreeMap::new(),
+            pods: SortedMap::new(),
+            by_id: SortedMap::new(),
             writes: Vec::new(),
         };
         plane.list_workloads(scenario);

@@ -1,11 +1,10 @@
 //! The data plane, told by hand what an API server would say.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use model::scenario::{Files, ObjectName, Scenario, Source, load};
 use model::traffic::Fidelity;
-use sim::Instant;
+use sim::{Instant, SortedMap};
 
 use super::plane::{DataPlane, MadeBy, Mark, NodeSeen, PodSeen, Seen, Write};
 
@@ -52,7 +51,7 @@ fn name(namespace: &str, name: &str) -> ObjectName {
 }
 
 fn node(node: &str, karpenter: bool) -> NodeSeen {
-    let mut labels = BTreeMap::from([(
+    let mut labels = SortedMap::from([(
         "node.kubernetes.io/instance-type".to_owned(),
         "m5.xlarge".to_owned(),
     )]);
@@ -85,7 +84,7 @@ fn pod(uid: &str, deployment: ObjectName, node: &str) -> PodSeen {
 struct World {
     plane: DataPlane,
     now: Instant,
-    pods: BTreeMap<String, PodSeen>,
+    pods: SortedMap<String, PodSeen>,
     marks: Vec<(String, Mark, f64)>,
 }
 
@@ -94,7 +93,7 @@ impl World {
         World {
             plane: DataPlane::new(&rehearsal(), Fidelity::Flow, 1),
             now: Instant::ZERO,
-            pods: BTreeMap::new(),
+            pods: SortedMap::new(),
             marks: Vec::new(),
         }
     }

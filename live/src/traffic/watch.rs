@@ -1,6 +1,5 @@
 //! What the API server says of nodes and pods, told on as [`Seen`].
 
-use std::collections::BTreeSet;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -11,6 +10,7 @@ use kube::runtime::WatchStreamExt as _;
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Client, ResourceExt as _};
 use model::scenario::ObjectName;
+use sim::SortedSet;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::plane::{MadeBy, NodeSeen, PodSeen, Seen};
@@ -56,8 +56,8 @@ async fn watch<K>(
 {
     let events = watcher(api, watcher::Config::default().timeout(TIMEOUT)).default_backoff();
     let mut events = pin!(events);
-    let mut known: BTreeSet<String> = BTreeSet::new();
-    let mut listed: BTreeSet<String> = BTreeSet::new();
+    let mut known: SortedSet<String> = SortedSet::new();
+    let mut listed: SortedSet<String> = SortedSet::new();
     while let Some(event) = events.next().await {
         let said = match event {
             Ok(Event::Init) => {

@@ -1,9 +1,9 @@
 //! Labels and selectors.
 
-use std::collections::BTreeMap;
+use sim::SortedMap;
 
 /// Labels or annotations of an object.
-pub type Labels = BTreeMap<String, String>;
+pub type Labels = SortedMap<String, String>;
 
 /// The operator of a selector expression.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

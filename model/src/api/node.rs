@@ -1,9 +1,8 @@
 //! Node objects.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use sim::Instant;
+use sim::{Instant, SortedMap};
 
 use super::meta::Labels;
 use crate::id::{InstanceId, NodeClaimId};
@@ -69,7 +68,7 @@ pub struct Node {
     /// When the Ready condition last changed.
     pub ready_since: Instant,
     /// status.images: the bytes of each image present, as they came over the network.
-    pub images: BTreeMap<String, Bytes>,
+    pub images: SortedMap<String, Bytes>,
     /// The NodeClaim that made it, if Karpenter did.
     pub claim: Option<NodeClaimId>,
     /// The machine under it.

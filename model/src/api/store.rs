@@ -1,6 +1,6 @@
 //! The API server's store.
 
-use std::collections::BTreeMap;
+use sim::SortedMap;
 
 use super::node::Node;
 use super::pdb::PodDisruptionBudget;
@@ -25,8 +25,8 @@ pub struct Api {
     pub services: Table<ServiceId, Service>,
     /// PodDisruptionBudgets
     pub pdbs: Vec<PodDisruptionBudget>,
-    by_owner: BTreeMap<Owner, Vec<PodId>>,
-    by_node: BTreeMap<NodeId, Vec<PodId>>,
+    by_owner: SortedMap<Owner, Vec<PodId>>,
+    by_node: SortedMap<NodeId, Vec<PodId>>,
 }
 
 impl Api {

@@ -5,7 +5,7 @@
 //! (awslabs/amazon-eks-ami nodeadm/internal/kubelet/{config,eni_max_pods}.go;
 //! karpenter-provider-aws v1.14 pkg/providers/instancetype/types.go).
 
-use std::collections::BTreeMap;
+use sim::SortedMap;
 
 use super::spec::{Arch, InstanceSpec};
 use crate::quantity::{Bytes, MilliCpu, ResourceName};
@@ -87,7 +87,7 @@ pub fn guest_memory(spec: &InstanceSpec) -> Bytes {
 /// Devices as extended resources, which node agents report some time after the node has joined: GPUs by
 /// their makers, Neuron devices and cores. Nothing is listed with zero.
 #[must_use]
-pub fn device_resources(spec: &InstanceSpec) -> BTreeMap<ResourceName, i64> {
+pub fn device_resources(spec: &InstanceSpec) -> SortedMap<ResourceName, i64> {
     let mut devices: Vec<(&str, u32)> = Vec::new();
     if let Some(gpu) = spec.gpu {
         match gpu.manufacturer {
@@ -112,7 +112,7 @@ pub fn device_resources(spec: &InstanceSpec) -> BTreeMap<ResourceName, i64> {
 
 /// Network devices as extended resources: elastic fabric adapters and branch interfaces.
 #[must_use]
-pub fn network_resources(spec: &InstanceSpec) -> BTreeMap<ResourceName, i64> {
+pub fn network_resources(spec: &InstanceSpec) -> SortedMap<ResourceName, i64> {
     let devices = [
         ("vpc.amazonaws.com/efa", spec.efa),
         ("vpc.amazonaws.com/pod-eni", spec.branch_enis.unwrap_or(0)),

@@ -1,7 +1,8 @@
 //! The table of instance types.
 
-use std::collections::BTreeSet;
 use std::sync::LazyLock;
+
+use sim::SortedSet;
 
 use crate::quantity::Bytes;
 
@@ -177,7 +178,7 @@ pub fn find(name: &str) -> Option<&'static InstanceSpec> {
 pub fn gpu_models() -> &'static [String] {
     static MODELS: LazyLock<Vec<String>> = LazyLock::new(|| {
         let gpus = types().iter().filter_map(|spec| spec.gpu);
-        let models: BTreeSet<String> = gpus.map(|gpu| gpu.label()).collect();
+        let models: SortedSet<String> = gpus.map(|gpu| gpu.label()).collect();
         models.into_iter().collect()
     });
     &MODELS

@@ -1,9 +1,8 @@
 //! What the scenario does in the course of a run.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
-use sim::Instant;
+use sim::{Instant, SortedSet};
 
 use super::Cluster;
 use super::recorder::desired;
@@ -131,7 +130,7 @@ impl Cluster<'_> {
             Part::Keda => {
                 self.parts.keda.restart();
                 let listed = self.objects.scaled_objects.iter().map(|(id, _)| id);
-                let ids: BTreeSet<_> = listed.chain(self.parts.keda.held()).collect();
+                let ids: SortedSet<_> = listed.chain(self.parts.keda.held()).collect();
                 for id in ids {
                     self.hear_keda(now, keda::Input::Changed(id));
                 }
@@ -189,7 +188,7 @@ impl Cluster<'_> {
     /// gone.
     fn list_instances(&mut self, now: Instant) {
         let claims = self.objects.claims.iter();
-        let claimed: BTreeSet<InstanceId> = claims.filter_map(|(_, claim)| claim.instance).collect();
+        let claimed: SortedSet<InstanceId> = claims.filter_map(|(_, claim)| claim.instance).collect();
         let instances = self.parts.ec2.instances().iter();
         let of_claims = instances.filter(|(_, instance)| instance.claim().is_some());
         let heard: Vec<lifecycle::Input> = of_claims

@@ -4,11 +4,10 @@
 //! dead machine is there until somebody notices, a machine that no claim has is there until it is found. For
 //! that the auditor remembers since when each is the case.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
-use sim::Instant;
+use sim::{Instant, SortedMap, SortedSet};
 
 use super::Cluster;
 use super::tally::PodCounts;
@@ -34,12 +33,12 @@ const UNANSWERED: Duration = Duration::from_secs(60);
 /// Since when each thing is in a state that must not last.
 #[derive(Debug)]
 struct Passing<K> {
-    since: BTreeMap<K, Instant>,
+    since: SortedMap<K, Instant>,
 }
 
 impl<K> Default for Passing<K> {
     fn default() -> Self {
-        let since = BTreeMap::new();
+        let since = SortedMap::new();
         Passing { since }
     }
 }
@@ -47,7 +46,7 @@ impl<K> Default for Passing<K> {
 impl<K: Ord + Copy + fmt::Debug> Passing<K> {
     /// Takes note of all that are in that state now.
     #[track_caller]
-    fn check(&mut self, now: Instant, what: &str, limit: Duration, present: &BTreeSet<K>) {
+    fn check(&mut self, now: Instant, what: &str, limit: Duration, present: &SortedSet<K>) {
         self.since.retain(|key, _| present.contains(key));
         for &key in present {
             let since = *self.since.entry(key).or_insert(now);
@@ -63,7 +62,7 @@ impl<K: Ord + Copy + fmt::Debug> Passing<K> {
 #[derive(Debug, Default)]
 pub(super) struct Auditor {
     /// The machine of each Node that there ever was.
-    machines: BTreeMap<NodeId, Option<InstanceId>>,
+    machines: SortedMap<NodeId, Option<InstanceId>>,
     orphans: Passing<PodId>,
     dead: Passing<NodeId>,
     unclaimed: Passing<InstanceId>,
@@ -137,9 +136,9 @@ impl Auditor {
             self.machines.entry(id).or_insert(node.instance);
         }
         let instances = cluster.parts.ec2.instances();
-        let mut orphans = BTreeSet::new();
-        let mut daemons = BTreeSet::new();
-        let mut doubled = BTreeSet::new();
+        let mut orphans = SortedSet::new();
+        let mut daemons = SortedSet::new();
+        let mut doubled = SortedSet::new();
         for (id, pod) in cluster.api.pods.iter() {
             // A pod of a DaemonSet that waits for its node to be removed is doubled for a moment.
             if let (Owner::DaemonSet(set), Some(node)) = (pod.owner, pod.only_node)
@@ -202,7 +201,7 @@ impl Auditor {
         let dead = dead.map(|(id, _)| id).collect();
         self.dead.check(now, "has had no machine", UNNOTICED, &dead);
         let claims = &cluster.objects.claims;
-        let mut names = BTreeSet::new();
+        let mut names = SortedSet::new();
         for (id, claim) in claims.iter() {
             let owned = cluster.objects.pools.get(claim.pool).is_some();
             assert!(owned || claim.deleting.is_some(), "{now}: {id:?} has no pool");
@@ -213,7 +212,7 @@ impl Auditor {
             );
         }
         let karpenter_runs = !cluster.stopped.contains(&Part::Karpenter);
-        let claimed: BTreeSet<InstanceId> = claims.iter().filter_map(|(_, claim)| claim.instance).collect();
+        let claimed: SortedSet<InstanceId> = claims.iter().filter_map(|(_, claim)| claim.instance).collect();
         let unclaimed = instances.iter().filter(|(id, own)| {
             karpenter_runs && own.claim().is_some() && own.is_alive() && !claimed.contains(id)
         });

@@ -11,10 +11,9 @@
 //! raises the size itself, the reading waits for that poll; elsewhere KEDA asks when it is asked. While an action has
 //! stopped one of them nothing is learnt, and the time is told apart.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use sim::{Instant, StepSeries};
+use sim::{Instant, SortedMap, StepSeries};
 
 use super::Cluster;
 use super::record::TimeToCapacity;
@@ -40,7 +39,7 @@ pub(super) struct Notes {
     kept: Vec<usize>,
     syncs: Vec<Sync>,
     resizes: Vec<Resize>,
-    starts: BTreeMap<PodId, Start>,
+    starts: SortedMap<PodId, Start>,
     /// What actions stopped, in their order.
     stops: Vec<Stop>,
 }

@@ -4,10 +4,9 @@
 //! of KEDA, which asks Prometheus; resource metrics of metrics-server. Metrics of an adapter other than
 //! KEDA's come from rules of the scenario: a PromQL query for each metric's name.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use sim::Instant;
+use sim::{Instant, SortedMap};
 
 use super::Cluster;
 use super::event::Event;
@@ -314,9 +313,9 @@ impl Cluster<'_> {
     }
 
     /// The working sets of those pods whose memory the scenario knows, bytes: the service's.
-    pub(super) fn working_sets(&mut self, now: Instant) -> BTreeMap<PodId, f64> {
+    pub(super) fn working_sets(&mut self, now: Instant) -> SortedMap<PodId, f64> {
         let Some(memory) = self.scenario.traffic.service.memory else {
-            return BTreeMap::new();
+            return SortedMap::new();
         };
         let held = self.parts.traffic.held(now).into_iter();
         held.map(|(pod, requests)| (pod, memory.working_set(requests)))

@@ -36,10 +36,9 @@ mod start;
 mod tally;
 mod watch;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use sim::{Agenda, Instant, Stream, Streams};
+use sim::{Agenda, Instant, SortedMap, SortedSet, Stream, Streams};
 
 use crate::api::{Api, Labels, PodTemplate};
 use crate::few::Few;
@@ -147,10 +146,10 @@ pub(crate) struct Cluster<'s> {
     parts: Parts,
     exporters: Exporters,
     /// What proxies exposed.
-    exposed: BTreeMap<PodId, scrape::Exposed>,
+    exposed: SortedMap<PodId, scrape::Exposed>,
     outboxes: Outboxes,
     /// Parts that an action has stopped.
-    stopped: BTreeSet<Part>,
+    stopped: SortedSet<Part>,
     /// How often one of them has begun again.
     restarts: u64,
     /// What came into Karpenter's interruption queue while nobody read it.
@@ -176,23 +175,23 @@ pub(crate) struct Objects {
     pub(crate) claims: Table<NodeClaimId, NodeClaim>,
     pub(crate) pools: Table<NodePoolId, NodePool>,
     /// EC2NodeClasses by name.
-    pub(crate) node_classes: BTreeMap<Name, Arc<NodeClass>>,
+    pub(crate) node_classes: SortedMap<Name, Arc<NodeClass>>,
     /// The EC2NodeClass of each pool.
     pub(crate) classes: Classes,
     /// Karpenter's memory.
     pub(crate) state: ClusterState,
     /// The pods that DaemonSets put on nodes.
     pub(crate) daemons: Vec<Arc<PodTemplate>>,
-    pub(crate) namespaces: BTreeMap<String, Labels>,
+    pub(crate) namespaces: SortedMap<String, Labels>,
     /// Deployments whose manifest, as it was applied last, writes spec.replicas.
-    pub(crate) sized: BTreeSet<DeploymentId>,
+    pub(crate) sized: SortedSet<DeploymentId>,
     pub(crate) lifecycles: Lifecycles,
     /// What Ingresses and IngressRoutes lead to.
     pub(crate) routes: Vec<Route>,
     /// Nothing leads to the service.
     pub(crate) unrouted: bool,
     /// Names of Deployments that were deleted: their autoscalers still speak of them.
-    pub(crate) deleted: BTreeMap<DeploymentId, ObjectName>,
+    pub(crate) deleted: SortedMap<DeploymentId, ObjectName>,
     /// Who plays which role in the traffic.
     pub(crate) roles: Roles,
 }

@@ -1,9 +1,8 @@
 //! What a run leaves behind: rows, curves, decisions, totals.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use sim::{Instant, StepSeries};
+use sim::{Instant, SortedMap, StepSeries};
 
 use crate::ec2::Bill;
 
@@ -174,7 +173,7 @@ pub struct Record {
     pub rows: Vec<Row>,
     /// Exact curves by name: `replicas_desired`, `replicas_ready`, `pods_pending`, `service_pending` (those of them that are
     /// the scaled target's), `nodes`.
-    pub curves: BTreeMap<&'static str, StepSeries>,
+    pub curves: SortedMap<&'static str, StepSeries>,
     /// Every decision, if they were asked for.
     pub log: Vec<LogEntry>,
     /// Marks: the scenario's actions as they were carried out.

@@ -1,9 +1,8 @@
 //! What of a run is kept, while it runs.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use sim::{Instant, StepSeries};
+use sim::{Instant, SortedMap, StepSeries};
 
 use super::capacity::Notes;
 use super::record::{Counts, FailedAction, LogEntry, Record, Row};
@@ -40,9 +39,9 @@ pub(super) struct Recorder {
     base: Stats,
     last: Stats,
     /// The names of pods that are gone, for the log.
-    gone: BTreeMap<PodId, String>,
+    gone: SortedMap<PodId, String>,
     /// What was told last of where each pod shall go.
-    nominations: BTreeMap<PodId, String>,
+    nominations: SortedMap<PodId, String>,
     /// For the ways to capacity.
     pub(super) notes: Notes,
 }
@@ -70,8 +69,8 @@ impl Recorder {
             curves: Curves::default(),
             base: Stats::default(),
             last: Stats::default(),
-            gone: BTreeMap::new(),
-            nominations: BTreeMap::new(),
+            gone: SortedMap::new(),
+            nominations: SortedMap::new(),
             notes: Notes::default(),
         }
     }
@@ -293,7 +292,7 @@ impl Cluster<'_> {
         record.pending_seconds = recorder.curves.pending.integral(start, end);
         record.service_pending_seconds = recorder.curves.waiting.integral(start, end);
         record.costs = self.parts.ec2.bill(start, end);
-        record.curves = BTreeMap::from([
+        record.curves = SortedMap::from([
             ("replicas_desired", cut(&recorder.curves.desired, start, end)),
             ("replicas_ready", cut(&recorder.curves.ready, start, end)),
             ("pods_pending", cut(&recorder.curves.pending, start, end)),

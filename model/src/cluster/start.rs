@@ -1,11 +1,10 @@
 //! The start of a run: parts are built, objects applied, machines of node groups are there.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use rand::RngExt;
-use sim::{Agenda, Instant, Streams};
+use sim::{Agenda, Instant, SortedMap, SortedSet, Streams};
 
 use super::audit::Auditor;
 use super::event::Event;
@@ -46,7 +45,7 @@ impl<'s> Cluster<'s> {
         let epoch = parts.prometheus.unix_millis(Instant::ZERO);
         Cluster {
             exporters: Exporters::new(parts.prometheus.interest(), epoch),
-            exposed: BTreeMap::new(),
+            exposed: SortedMap::new(),
             parts,
             objects: Objects::default(),
             scenario,
@@ -54,7 +53,7 @@ impl<'s> Cluster<'s> {
             agenda: Agenda::new(),
             api: Api::default(),
             outboxes: Outboxes::default(),
-            stopped: BTreeSet::new(),
+            stopped: SortedSet::new(),
             restarts: 0,
             interruptions: Vec::new(),
             usage_is_read,
@@ -225,7 +224,7 @@ fn prometheus(scenario: &Scenario, options: Options, streams: &Streams, queries:
 }
 
 /// Queries of a run, by their text.
-pub(super) type Queries = BTreeMap<String, Arc<Query>>;
+pub(super) type Queries = SortedMap<String, Arc<Query>>;
 
 fn queries(scenario: &Scenario) -> Queries {
     let parse = |text: &String| Some((text.clone(), scenario.query(text).ok()?));

@@ -3,7 +3,7 @@
 //! Every kind of document has one table. The parser checks a document against it, so that a misspelt field
 //! is an error and a field without effect is named; `check --fields` prints it.
 
-use std::collections::BTreeMap;
+use sim::SortedMap;
 
 use super::cursor::Cursor;
 use super::similar::closest;
@@ -140,7 +140,7 @@ fn unfold(prefix: &str, fields: &'static [Field], rows: &mut Vec<(String, Field)
 #[derive(Debug, Default)]
 pub struct Schema {
     own: Option<Field>,
-    below: BTreeMap<String, Schema>,
+    below: SortedMap<String, Schema>,
 }
 
 impl Schema {

@@ -5,7 +5,7 @@
 //! stands for, and counted with all that is in it: the file whose few lines stand for billions of values is
 //! refused before it is built.
 
-use std::collections::{BTreeMap, BTreeSet};
+use sim::{SortedMap, SortedSet};
 
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Tag};
 
@@ -50,7 +50,7 @@ struct Open {
     /// In a mapping: the key whose value comes next.
     key: Option<Key>,
     /// In a mapping: the keys that a merge brought. One that is written after the merge replaces its like.
-    merged: BTreeSet<String>,
+    merged: SortedSet<String>,
     extent: Extent,
 }
 
@@ -80,7 +80,7 @@ struct Builder {
     documents: Vec<Value>,
     stack: Vec<Open>,
     /// What each anchor stands for, and how much that is.
-    anchors: BTreeMap<usize, (Value, Extent)>,
+    anchors: SortedMap<usize, (Value, Extent)>,
     /// Values built so far.
     values: usize,
 }
@@ -149,7 +149,7 @@ impl Builder {
             anchor,
             value: Value { place, shape },
             key: None,
-            merged: BTreeSet::new(),
+            merged: SortedSet::new(),
             extent: Extent::ONE,
         });
         Ok(())
@@ -202,7 +202,7 @@ impl Key {
 
 fn insert(
     entries: &mut Vec<Entry>,
-    merged: &mut BTreeSet<String>,
+    merged: &mut SortedSet<String>,
     key: Key,
     value: Value,
 ) -> Result<(), Failure> {
@@ -230,7 +230,7 @@ fn insert(
 /// `<<: *other`: the entries of another mapping, or of several of which the first counts. As `kubectl` has it,
 /// what is merged replaces what is written above it, and is replaced by what is written below
 /// (go.yaml.in/yaml/v2 2.4 decode.go `mapping`, `merge`).
-fn merge(entries: &mut Vec<Entry>, merged: &mut BTreeSet<String>, value: Value) -> Result<(), Failure> {
+fn merge(entries: &mut Vec<Entry>, merged: &mut SortedSet<String>, value: Value) -> Result<(), Failure> {
     let place = value.place;
     let refuse = || (place, "<< merges a mapping or a list of mappings".to_owned());
     let sources = match value.shape {

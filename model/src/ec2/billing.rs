@@ -5,11 +5,10 @@
 //! second from their creation to their deletion with it, for at least sixty too. An instance that EC2
 //! interrupts in its first hour is free, its volumes are not.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sim::Instant;
+use sim::{Instant, SortedMap};
 
 use super::instance::{End, Instance, State};
 use crate::id::{InstanceId, Table};
@@ -19,7 +18,7 @@ use crate::quantity::Price;
 const MINIMUM: Duration = Duration::from_secs(60);
 
 /// Spending by instance type in a stretch of time.
-pub type Bill = BTreeMap<Arc<str>, TypeBill>;
+pub type Bill = SortedMap<Arc<str>, TypeBill>;
 
 /// The machines of one type.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]

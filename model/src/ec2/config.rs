@@ -1,8 +1,9 @@
 //! What a scenario says about EC2.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+
+use sim::SortedMap;
 
 use super::allocation::{Shortage, TypePattern};
 use crate::api::{Labels, Taint};
@@ -30,7 +31,7 @@ pub struct Config {
     /// The account's quota of spot virtual CPUs.
     pub spot_vcpus: Option<u32>,
     /// How many instances each capacity reservation is for.
-    pub reservations: BTreeMap<Arc<str>, u32>,
+    pub reservations: SortedMap<Arc<str>, u32>,
     /// How often spot instances are interrupted.
     pub interruption: Interruption,
     /// How long before the interruption notice EC2 recommends to rebalance; `None`: it does not.
@@ -53,7 +54,7 @@ impl Default for Config {
             deep_pools: Vec::new(),
             on_demand_vcpus: None,
             spot_vcpus: None,
-            reservations: BTreeMap::new(),
+            reservations: SortedMap::new(),
             interruption: Interruption::Never,
             rebalance_lead: None,
             free_first_hour: true,

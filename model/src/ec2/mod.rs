@@ -18,12 +18,11 @@ pub mod fleet;
 mod instance;
 pub mod node;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rand_distr::{Distribution as _, Exp1};
-use sim::{Component, Instant, Outbox, Stream, Streams};
+use sim::{Component, Instant, Outbox, SortedMap, Stream, Streams};
 
 pub use allocation::{Shortage, TypePattern};
 pub use billing::{Bill, TypeBill};
@@ -399,7 +398,7 @@ impl Ec2 {
     /// What was spent from `from` to `to`, which is now, by instance type.
     #[must_use]
     pub fn bill(&self, from: Instant, to: Instant) -> Bill {
-        let mut bill: Bill = BTreeMap::new();
+        let mut bill: Bill = SortedMap::new();
         for (_, instance) in self.instances.iter() {
             billing::add(&mut bill, instance, from, to, self.config.free_first_hour);
         }

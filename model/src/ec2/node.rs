@@ -5,10 +5,9 @@
 //! devices. Devices appear when their plugin runs ([`add_devices`]), readiness when the network is up
 //! ([`set_ready`]).
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use sim::Instant;
+use sim::{Instant, SortedMap};
 
 use super::config::NodeGroup;
 use super::instance::Instance;
@@ -68,7 +67,7 @@ pub fn joining(
         capacity,
         ready: false,
         ready_since: now,
-        images: BTreeMap::new(),
+        images: SortedMap::new(),
         claim: bootstrap.claim,
         instance: Some(id),
     }

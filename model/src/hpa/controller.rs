@@ -1,11 +1,10 @@
 //! The component: which HPA is looked at when, and the steps of a look
 //! (kubernetes 1.35 pkg/controller/podautoscaler/horizontal.go `processNextWorkItem`, `enqueueHPA`).
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sim::{Component, Instant, Outbox, Streams};
+use sim::{Component, Instant, Outbox, SortedMap, Streams};
 
 use super::decision::Decision;
 use super::history::History;
@@ -48,7 +47,7 @@ pub struct Config {
     /// How long its calls to the API server take.
     pub calls: Calls,
     /// The same for HPAs of which it is different.
-    pub calls_of: BTreeMap<HpaId, Calls>,
+    pub calls_of: SortedMap<HpaId, Calls>,
     /// The release.
     pub profile: Profile,
 }
@@ -66,7 +65,7 @@ impl Default for Config {
             initial_readiness_delay: Duration::from_secs(30),
             resync_phase: Duration::ZERO,
             calls: Calls::default(),
-            calls_of: BTreeMap::new(),
+            calls_of: SortedMap::new(),
             profile: Profile::default(),
         }
     }
@@ -151,7 +150,7 @@ pub struct Controller {
     /// Workers with nothing to do.
     idle: usize,
     /// What is remembered of each HPA.
-    known: BTreeMap<HpaId, History>,
+    known: SortedMap<HpaId, History>,
     running: Few<HpaId, Run>,
     active: Active,
     /// The [`Input::Due`] that is set; any other is moot.
@@ -217,7 +216,7 @@ impl Controller {
         Controller {
             queue: Queue::new(config.sync_period, streams.stream("hpa/queue", 0)),
             idle: config.workers,
-            known: BTreeMap::new(),
+            known: SortedMap::new(),
             running: Few::default(),
             active: Active::default(),
             alarm: None,
@@ -461,7 +460,7 @@ impl Controller {
 /// ReplicaSets it is the sum: most syncs find no change.
 #[derive(Debug, Default)]
 struct Active {
-    counted: BTreeMap<DeploymentId, ([u64; 2], i32)>,
+    counted: SortedMap<DeploymentId, ([u64; 2], i32)>,
 }
 
 impl Active {

@@ -1,9 +1,8 @@
 //! Pods as the replica calculator sees them: through the informer's cache, not through the metrics.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use sim::Instant;
+use sim::{Instant, SortedMap, SortedSet};
 
 use super::reading::Sample;
 use super::spec::Resource;
@@ -102,11 +101,11 @@ pub(super) struct Groups {
     /// Counted as they are.
     pub(super) ready: usize,
     /// Not yet to be trusted.
-    pub(super) unready: BTreeSet<PodId>,
+    pub(super) unready: SortedSet<PodId>,
     /// Without a sample.
-    pub(super) missing: BTreeSet<PodId>,
+    pub(super) missing: SortedSet<PodId>,
     /// On their way out.
-    pub(super) ignored: BTreeSet<PodId>,
+    pub(super) ignored: SortedSet<PodId>,
 }
 
 impl Groups {
@@ -125,7 +124,7 @@ impl Groups {
 pub(super) fn group_pods(
     now: Instant,
     pods: &[PodView<'_>],
-    samples: &BTreeMap<PodId, Sample>,
+    samples: &SortedMap<PodId, Sample>,
     cpu: Option<Initialization>,
 ) -> Groups {
     let mut groups = Groups::default();
@@ -171,7 +170,7 @@ pub(super) fn calculate_requests(
     pods: &[PodView<'_>],
     resource: Resource,
     container: Option<&str>,
-) -> Option<BTreeMap<PodId, i64>> {
+) -> Option<SortedMap<PodId, i64>> {
     let of_pod = |pod: &PodView<'_>| {
         let pod_level = profile.pod_level_requests && container.is_none() && has_pod_level(pod.spec);
         let request = if pod_level {

@@ -5,7 +5,7 @@
 //! order of operations, utilization is truncated to whole per cent before it is compared. Conversions
 //! out of range give what amd64 gives.
 
-use std::collections::BTreeMap;
+use sim::SortedMap;
 
 use sim::Instant;
 
@@ -237,9 +237,9 @@ pub fn per_pod_metric_replicas(
     if context.pods.is_empty() {
         return Err(Error::NoPods);
     }
-    let samples: BTreeMap<PodId, Sample> = samples.iter().map(|sample| (sample.pod, *sample)).collect();
+    let samples: SortedMap<PodId, Sample> = samples.iter().map(|sample| (sample.pod, *sample)).collect();
     let groups = pods::group_pods(context.now, context.pods, &samples, context.cpu);
-    let mut values: BTreeMap<PodId, i64> = samples.into_iter().map(|(pod, s)| (pod, s.milli)).collect();
+    let mut values: SortedMap<PodId, i64> = samples.into_iter().map(|(pod, s)| (pod, s.milli)).collect();
     values.retain(|pod, _| !groups.ignored.contains(pod) && !groups.unready.contains(pod));
     if values.is_empty() {
         return Err(Error::NoReadyPods);
@@ -282,7 +282,7 @@ pub fn per_pod_metric_replicas(
 }
 
 /// Guesses what the pods without a usable sample use: what stands in the way of the change.
-fn fill_in(values: &mut BTreeMap<PodId, i64>, groups: &Groups, target: &Prepared, ratio: f64, damped: bool) {
+fn fill_in(values: &mut SortedMap<PodId, i64>, groups: &Groups, target: &Prepared, ratio: f64, damped: bool) {
     for pod in &groups.missing {
         if ratio < 1.0 {
             values.insert(*pod, target.full(*pod));
@@ -298,7 +298,7 @@ fn fill_in(values: &mut BTreeMap<PodId, i64>, groups: &Groups, target: &Prepared
 /// A target with the requests it needs.
 enum Prepared {
     AverageValue(i64),
-    Utilization(i32, BTreeMap<PodId, i64>),
+    Utilization(i32, SortedMap<PodId, i64>),
 }
 
 struct Usage {
@@ -323,7 +323,7 @@ impl Prepared {
     }
 
     /// `GetMetricUsageRatio`, `GetResourceUtilizationRatio`
-    fn usage(&self, values: &BTreeMap<PodId, i64>) -> Result<Usage, Error> {
+    fn usage(&self, values: &SortedMap<PodId, i64>) -> Result<Usage, Error> {
         let count = values.len() as i64;
         match self {
             Prepared::AverageValue(target) => {

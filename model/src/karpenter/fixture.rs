@@ -1,10 +1,9 @@
 //! A small world for the tests of this folder: a pool or two, nodes, pods, and what performs outputs on them.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sim::Instant;
+use sim::{Instant, SortedMap};
 
 use super::disruption::{self, disrupted_taint};
 use super::instance_type::{CapacityType, InstanceType, InstanceTypes, Offering};
@@ -31,9 +30,9 @@ pub(crate) struct World {
     pub(crate) claims: Table<NodeClaimId, NodeClaim>,
     pub(crate) state: ClusterState,
     pub(crate) pools: Table<NodePoolId, NodePool>,
-    pub(crate) instance_types: BTreeMap<NodePoolId, InstanceTypes>,
+    pub(crate) instance_types: SortedMap<NodePoolId, InstanceTypes>,
     pub(crate) daemons: Vec<Arc<PodTemplate>>,
-    pub(crate) namespaces: BTreeMap<String, Labels>,
+    pub(crate) namespaces: SortedMap<String, Labels>,
     machines: u32,
 }
 
@@ -261,7 +260,7 @@ impl World {
             allocatable: claim.allocatable.clone(),
             ready: true,
             ready_since: now,
-            images: BTreeMap::new(),
+            images: SortedMap::new(),
             claim: Some(id),
             instance: claim.instance,
         });

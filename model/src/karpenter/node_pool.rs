@@ -1,8 +1,9 @@
 //! NodePools: which nodes may be made, how many, and when they may go
 //! (karpenter v1.14 pkg/apis/v1/nodepool.go).
 
-use std::collections::BTreeMap;
 use std::time::Duration;
+
+use sim::SortedMap;
 
 use super::labels;
 use super::requirement::{Name, Requirement};
@@ -69,7 +70,7 @@ pub struct Limits {
     /// `nodes`
     pub nodes: Option<i64>,
     /// Extended resources.
-    pub extended: BTreeMap<ResourceName, i64>,
+    pub extended: SortedMap<ResourceName, i64>,
 }
 
 impl Limits {

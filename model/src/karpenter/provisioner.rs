@@ -8,11 +8,10 @@
 //!
 //! The pass is computed on what is seen when it starts, and acted upon when it ends.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use sim::{Component, Instant, Outbox, Stream, Streams};
+use sim::{Component, Instant, Outbox, SortedMap, SortedSet, Stream, Streams};
 
 use super::batcher::{Batcher, ByTrigger, Trigger};
 use super::instance_type::InstanceTypes;
@@ -97,11 +96,11 @@ pub struct View<'a> {
     /// NodePools.
     pub pools: &'a Table<NodePoolId, NodePool>,
     /// What the provider offers for each NodePool.
-    pub instance_types: &'a BTreeMap<NodePoolId, InstanceTypes>,
+    pub instance_types: &'a SortedMap<NodePoolId, InstanceTypes>,
     /// The pods that DaemonSets put on nodes.
     pub daemons: &'a [Arc<PodTemplate>],
     /// Labels of namespaces.
-    pub namespaces: &'a BTreeMap<String, Labels>,
+    pub namespaces: &'a SortedMap<String, Labels>,
 }
 
 impl<'a> View<'a> {
@@ -173,10 +172,10 @@ struct Pass {
 #[derive(Debug)]
 struct Seen {
     revisions: [u64; 4],
-    marked: BTreeSet<NodeClaimId>,
-    instance_types: BTreeMap<NodePoolId, InstanceTypes>,
+    marked: SortedSet<NodeClaimId>,
+    instance_types: SortedMap<NodePoolId, InstanceTypes>,
     daemons: Vec<Arc<PodTemplate>>,
-    namespaces: BTreeMap<String, Labels>,
+    namespaces: SortedMap<String, Labels>,
 }
 
 impl Seen {
@@ -327,7 +326,7 @@ impl Provisioner {
         let world = view.world(&self.profile, &self.settings);
         let (going, nodes): (Vec<&StateNode<'_>>, Vec<_>) =
             snapshot.nodes.iter().partition(|node| node.marked_for_deletion());
-        let deleting: BTreeSet<NodeId> = going.iter().filter_map(|node| node.node_id()).collect();
+        let deleting: SortedSet<NodeId> = going.iter().filter_map(|node| node.node_id()).collect();
         let request = Request {
             now,
             purpose: Purpose::Provisioning,
@@ -416,8 +415,8 @@ pub(crate) type Usage = (Resources, i64);
 
 /// Nodes that are going do not count (karpenter v1.14 pkg/controllers/state/cluster.go
 /// `NodePoolResourcesFor`).
-pub(crate) fn usage(snapshot: &Snapshot<'_>) -> BTreeMap<NodePoolId, Usage> {
-    let mut usage: BTreeMap<NodePoolId, Usage> = BTreeMap::new();
+pub(crate) fn usage(snapshot: &Snapshot<'_>) -> SortedMap<NodePoolId, Usage> {
+    let mut usage: SortedMap<NodePoolId, Usage> = SortedMap::new();
     for node in snapshot.nodes.iter().filter(|node| !node.marked_for_deletion()) {
         if let Some(pool) = node.pool() {
             let (capacity, nodes) = usage.entry(pool).or_default();

@@ -6,11 +6,10 @@
 //! nowhere else, nominations and marks, is remembered, in [`ClusterState`].
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use sim::Instant;
+use sim::{Instant, SortedMap, SortedSet};
 
 use super::labels;
 use super::requirement::Name;
@@ -152,8 +151,8 @@ pub struct NodeClaim {
 /// What Karpenter remembers of nodes beside their objects. Lost at a restart, as upstream.
 #[derive(Debug, Clone, Default)]
 pub struct ClusterState {
-    marked: BTreeSet<NodeClaimId>,
-    nominated: BTreeMap<NodeClaimId, Instant>,
+    marked: SortedSet<NodeClaimId>,
+    nominated: SortedMap<NodeClaimId, Instant>,
 }
 
 impl ClusterState {
@@ -183,7 +182,7 @@ impl ClusterState {
     }
 
     /// The nodes that are marked.
-    pub(crate) fn marked(&self) -> &BTreeSet<NodeClaimId> {
+    pub(crate) fn marked(&self) -> &SortedSet<NodeClaimId> {
         &self.marked
     }
 
@@ -435,7 +434,7 @@ impl<'a> Snapshot<'a> {
         claims: &'a Table<NodeClaimId, NodeClaim>,
     ) -> Self {
         let mut all: Vec<StateNode<'a>> = Vec::with_capacity(nodes.len() + claims.len());
-        let mut joined: BTreeSet<NodeClaimId> = BTreeSet::new();
+        let mut joined: SortedSet<NodeClaimId> = SortedSet::new();
         for (id, node) in nodes.iter() {
             let claim = node.claim.and_then(|claim| Some((claim, claims.get(claim)?)));
             joined.extend(claim.map(|(claim, _)| claim));

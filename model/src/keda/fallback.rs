@@ -3,7 +3,7 @@
 //! The failures of each metric in a row are counted; more than the threshold, and the HPA gets a value
 //! that makes it compute the fallback's replicas. Until then it gets the error, on which it does nothing.
 
-use std::collections::BTreeMap;
+use sim::SortedMap;
 
 use super::scaler::{Error, truncate};
 use super::spec::{Fallback, FallbackBehavior, MetricType, ScaledObject};
@@ -11,7 +11,7 @@ use super::version::{FallbackArithmetic, Profile};
 use crate::quantity::Quantity;
 
 /// Failures in a row, by metric: what status.health holds.
-pub type Health = BTreeMap<String, i32>;
+pub type Health = SortedMap<String, i32>;
 
 /// The target as KEDA sees it when it falls back.
 #[derive(Debug, Clone, Copy)]

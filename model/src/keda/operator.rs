@@ -4,7 +4,7 @@
 //! pulls its metrics whenever it likes. Both run evaluations of triggers, which wait for Prometheus, so
 //! each is a [`Task`] that goes on when an answer comes.
 
-use std::collections::BTreeMap;
+use sim::SortedMap;
 
 use sim::{Component, Instant, Outbox};
 
@@ -33,7 +33,7 @@ pub struct Operator {
     publishes: bool,
     /// The wall clock at time zero: whole seconds of the Unix epoch, cut, and the nanoseconds beyond them.
     epoch: (i64, u64),
-    objects: BTreeMap<ScaledObjectId, State>,
+    objects: SortedMap<ScaledObjectId, State>,
     tasks: Few<u32, Task>,
     next_task: u32,
     /// Which task's which evaluation each query is for.
@@ -67,7 +67,7 @@ impl Operator {
             config,
             publishes,
             epoch: (epoch.div_euclid(second) as i64, epoch.rem_euclid(second) as u64),
-            objects: BTreeMap::new(),
+            objects: SortedMap::new(),
             tasks: Few::default(),
             next_task: 0,
             queries: Few::default(),

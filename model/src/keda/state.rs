@@ -1,9 +1,8 @@
 //! What KEDA remembers of a ScaledObject.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use sim::Instant;
+use sim::{Instant, SortedMap};
 
 use super::fallback::Health;
 use super::formula::{Error, Formula};
@@ -38,7 +37,7 @@ pub(super) struct State {
     /// status.health
     pub(super) health: Health,
     /// What the last poll stored for triggers with useCachedMetrics.
-    pub(super) cached: BTreeMap<Arc<str>, Outcome>,
+    pub(super) cached: SortedMap<Arc<str>, Outcome>,
     /// The scaling modifiers' formula.
     pub(super) formula: Option<Result<Formula, Error>>,
     /// status.pausedReplicaCount is set
@@ -66,7 +65,7 @@ impl State {
             reconcile: None,
             last_active: None,
             health: Health::new(),
-            cached: BTreeMap::new(),
+            cached: SortedMap::new(),
             formula: None,
             paused_replicas_set: false,
             names: (object.generation, names(object, profile)),

@@ -1,8 +1,9 @@
 //! All documents of a scenario, or of one `apply`, as objects.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+
+use sim::SortedMap;
 
 use super::pod::PriorityClasses;
 use super::{Document, Reading, network, node_class, node_pool, policy, scaling, workload};
@@ -200,7 +201,7 @@ fn report_default_classes(documents: &[&Document], before: &Objects, problems: &
 
 /// Two documents about one object: the second would replace the first, which nobody means.
 fn report_twins(documents: &[&Document], problems: &RefCell<Vec<Diagnostic>>) {
-    let mut seen: BTreeMap<(&str, ObjectName), &Document> = BTreeMap::new();
+    let mut seen: SortedMap<(&str, ObjectName), &Document> = SortedMap::new();
     for document in documents {
         let name = ObjectName {
             namespace: document.namespace.clone(),

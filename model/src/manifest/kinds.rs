@@ -1,13 +1,14 @@
 //! Which kinds of objects there are, and what becomes of each.
 
-use std::collections::BTreeMap;
 use std::sync::LazyLock;
+
+use sim::SortedMap;
 
 use super::{network, node_class, node_pool, policy, scaling, workload};
 use crate::document::closest;
 use crate::document::fields::{Class, Field, Schema};
 
-static SCHEMAS: LazyLock<BTreeMap<(&str, &str), Schema>> = LazyLock::new(|| {
+static SCHEMAS: LazyLock<SortedMap<(&str, &str), Schema>> = LazyLock::new(|| {
     let one = |kind: &Kind| ((kind.name, kind.version()), Schema::new(kind.fields));
     KINDS.iter().map(one).collect()
 });

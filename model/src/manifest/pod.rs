@@ -1,7 +1,8 @@
 //! Pod templates.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
+
+use sim::SortedMap;
 
 use super::selector::{labels, node_expressions, selector, texts};
 use crate::api::{
@@ -14,7 +15,7 @@ use crate::quantity::{Bytes, MilliCpu, Quantity, Resources};
 use crate::scenario::PriorityClass;
 
 /// What a pod's spec refers to elsewhere.
-pub(crate) type PriorityClasses = BTreeMap<String, PriorityClass>;
+pub(crate) type PriorityClasses = SortedMap<String, PriorityClass>;
 
 /// spec.terminationGracePeriodSeconds if unset (kubernetes 1.35 pkg/apis/core/v1/defaults.go).
 const TERMINATION_GRACE: Duration = Duration::from_secs(30);

@@ -4,8 +4,9 @@
 //! the head refuses them (prometheus 3.5 tsdb/head_append.go `appendable`, without an out-of-order window).
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+use sim::{SortedMap, SortedSet};
 
 use super::labels::{Labels, METRIC_NAME};
 use super::promql::{Query, Selector};
@@ -29,7 +30,7 @@ pub(crate) type Point = (i64, f64);
 /// Which metrics some query of the run can select: others need not be stored, nor computed.
 #[derive(Debug, Clone)]
 pub struct Interest {
-    names: BTreeSet<String>,
+    names: SortedSet<String>,
     /// Selectors that fix no name.
     open: Vec<Selector>,
 }
@@ -38,7 +39,7 @@ impl Interest {
     /// What these queries can select.
     pub fn of<'a>(queries: impl IntoIterator<Item = &'a Query>) -> Self {
         let mut interest = Interest {
-            names: BTreeSet::new(),
+            names: SortedSet::new(),
             open: Vec::new(),
         };
         for selector in queries.into_iter().flat_map(Query::selectors) {
@@ -90,8 +91,8 @@ pub struct Storage {
     profile: Profile,
     series: Vec<Series>,
     /// By the labels' hash.
-    known: BTreeMap<u64, Vec<SeriesId>>,
-    standing: BTreeMap<Arc<str>, Standing>,
+    known: SortedMap<u64, Vec<SeriesId>>,
+    standing: SortedMap<Arc<str>, Standing>,
     /// How long samples are kept, in milliseconds; `None` is for ever.
     retention: Option<i64>,
 }
@@ -110,8 +111,8 @@ impl Storage {
         Storage {
             profile,
             series: Vec::new(),
-            known: BTreeMap::new(),
-            standing: BTreeMap::new(),
+            known: SortedMap::new(),
+            standing: SortedMap::new(),
             retention: None,
         }
     }

@@ -657,13 +657,13 @@ families and zones.",
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
+    use sim::SortedSet;
 
     use super::*;
 
     #[test]
     fn codes_are_unique_and_explained() {
-        let codes: BTreeSet<&str> = CODES.iter().map(|code| code.code).collect();
+        let codes: SortedSet<&str> = CODES.iter().map(|code| code.code).collect();
         assert_eq!(codes.len(), CODES.len());
         for code in CODES {
             assert!(code.text.len() > 50 && !code.title.is_empty(), "{}", code.code);

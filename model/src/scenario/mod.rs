@@ -18,12 +18,11 @@ mod resolve;
 mod set;
 mod stack;
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sim::Instant;
+use sim::{Instant, SortedMap};
 
 pub use action::{Act, Action, CapacityPool, Deletable, Part, Victim};
 pub use base::{Base, Segment, Written, parse_field};
@@ -110,7 +109,7 @@ pub struct Scenario {
     pub dashboard: Dashboard,
     /// PromQL queries behind metrics of an adapter other than KEDA's, by the metric's name: pods metrics by
     /// their `pod` label, object and external metrics by their first element.
-    pub metric_rules: BTreeMap<String, String>,
+    pub metric_rules: SortedMap<String, String>,
     /// Recorded curves to compare with.
     pub overlay: Option<Overlay>,
     /// The parts' own configurations: budgets, delays, estimates.
@@ -159,7 +158,7 @@ pub struct Roles {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Start {
     /// spec.replicas of Deployments at the start, where the scenario says another number than the manifest.
-    pub replicas: BTreeMap<ObjectName, i32>,
+    pub replicas: SortedMap<ObjectName, i32>,
     /// All pods that find a place at time zero run there and are Ready already, and nodes of node groups have
     /// the images of what is there from the start, as far as the scenario names them; otherwise everything is applied to an empty cluster at time zero.
     pub settled: bool,
@@ -203,7 +202,7 @@ pub struct Parts {
     /// The kubelets.
     pub kubelet: workload::kubelet::Config,
     /// How applications start and stop, by Deployment or DaemonSet.
-    pub lifecycles: BTreeMap<ObjectName, workload::kubelet::Lifecycle>,
+    pub lifecycles: SortedMap<ObjectName, workload::kubelet::Lifecycle>,
     /// The period in which metrics-server scrapes the kubelets.
     pub metrics_resolution: Duration,
     /// How long Prometheus takes to answer a query, seconds.

@@ -1,6 +1,6 @@
 //! Manifests as the model's own objects.
 
-use std::collections::BTreeMap;
+use sim::SortedMap;
 
 use super::{Deletable, ObjectName};
 use crate::api;
@@ -20,7 +20,7 @@ pub struct Objects {
     /// Services
     pub services: Vec<api::Service>,
     /// The ports of each Service: name (empty if none) and number.
-    pub service_ports: BTreeMap<ObjectName, Vec<(String, String)>>,
+    pub service_ports: SortedMap<ObjectName, Vec<(String, String)>>,
     /// What Ingresses and IngressRoutes lead to.
     pub routes: Vec<Route>,
     /// PodDisruptionBudgets
@@ -28,7 +28,7 @@ pub struct Objects {
     /// PriorityClasses, besides the two that every cluster has. Pods have their number already.
     pub priority_classes: Vec<PriorityClass>,
     /// Labels of namespaces, the label with the name among them.
-    pub namespaces: BTreeMap<String, api::Labels>,
+    pub namespaces: SortedMap<String, api::Labels>,
     /// HorizontalPodAutoscalers
     pub hpas: Vec<HorizontalPodAutoscaler>,
     /// ScaledObjects

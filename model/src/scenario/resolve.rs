@@ -1,8 +1,9 @@
 //! What fields refer to: Deployments, Services, routes, classes, metrics.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
 use std::sync::Arc;
+
+use sim::SortedSet;
 
 use super::read::object_to_delete;
 use super::{Deletable, ObjectName, Objects, Route, Scenario};
@@ -255,7 +256,7 @@ fn gated_fields(scenario: &mut Scenario, root: &Cursor<'_>) {
     if Gated::missing_in(minor).next().is_none() {
         return;
     }
-    let mut dropped = BTreeSet::new();
+    let mut dropped = SortedSet::new();
     for objects in everything_mut(scenario) {
         let deployments = objects
             .deployments

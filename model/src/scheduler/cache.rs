@@ -5,8 +5,9 @@
 //! and which templates a selector matches. Nodes know the number of their domain for every topology key in
 //! use. So a cycle compares numbers, not texts.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
+
+use sim::SortedMap;
 
 use super::node_info::{NO_DOMAIN, NodeInfo, PlacedPod, PodRef};
 use super::pod_info::{KindId, PodInfo, Term, TopologyId};
@@ -22,7 +23,7 @@ pub struct ImageState {
     /// As the first of the nodes reported it.
     pub size: Bytes,
     /// Who has it, and how many had it when they last changed, themselves included.
-    pub nodes: BTreeMap<NodeId, usize>,
+    pub nodes: SortedMap<NodeId, usize>,
 }
 
 /// A node label by which nodes are grouped.
@@ -30,7 +31,7 @@ pub struct ImageState {
 struct Topology {
     key: String,
     /// Its values, numbered in the order in which they were first seen; never forgotten.
-    domains: BTreeMap<String, u32>,
+    domains: SortedMap<String, u32>,
 }
 
 impl Topology {
@@ -74,9 +75,9 @@ pub struct Cache {
     /// The order in which nodes are visited.
     order: Vec<NodeId>,
     placed: ById<PodId, NodeId>,
-    images: BTreeMap<String, ImageState>,
-    node_images: BTreeMap<NodeId, BTreeMap<String, Bytes>>,
-    nominated: BTreeMap<NodeId, Vec<PodRef>>,
+    images: SortedMap<String, ImageState>,
+    node_images: SortedMap<NodeId, SortedMap<String, Bytes>>,
+    nominated: SortedMap<NodeId, Vec<PodRef>>,
 }
 
 impl Cache {
@@ -92,9 +93,9 @@ impl Cache {
             zones: Vec::new(),
             order: Vec::new(),
             placed: ById::default(),
-            images: BTreeMap::new(),
-            node_images: BTreeMap::new(),
-            nominated: BTreeMap::new(),
+            images: SortedMap::new(),
+            node_images: SortedMap::new(),
+            nominated: SortedMap::new(),
         }
     }
 
@@ -103,7 +104,7 @@ impl Cache {
         &mut self,
         template: Arc<PodTemplate>,
         default_selector: &LabelSelector,
-        namespaces: &BTreeMap<String, Labels>,
+        namespaces: &SortedMap<String, Labels>,
     ) -> KindId {
         let (profile, topologies, nodes) = (self.profile, &mut self.topologies, &mut self.nodes);
         let mut topology = |key: &str| intern(key, topologies, nodes);
@@ -203,7 +204,7 @@ impl Cache {
             self.placed.remove(pod.id);
         }
         self.leave_zone(id);
-        self.set_images(id, &BTreeMap::new());
+        self.set_images(id, &SortedMap::new());
         Some(old)
     }
 
@@ -289,8 +290,8 @@ impl Cache {
         }
     }
 
-    fn set_images(&mut self, id: NodeId, images: &BTreeMap<String, Bytes>) {
-        let empty = BTreeMap::new();
+    fn set_images(&mut self, id: NodeId, images: &SortedMap<String, Bytes>) {
+        let empty = SortedMap::new();
         if !self.profile.images_counted_early && self.node_images.get(&id).unwrap_or(&empty) == images {
             return;
         }
@@ -304,7 +305,7 @@ impl Cache {
         for (name, &size) in images {
             let state = self.images.entry(name.clone()).or_insert_with(|| ImageState {
                 size,
-                nodes: BTreeMap::new(),
+                nodes: SortedMap::new(),
             });
             state.nodes.insert(id, state.nodes.len() + 1);
         }
@@ -348,7 +349,7 @@ fn intern(key: &str, topologies: &mut Vec<Topology>, nodes: &mut [Option<NodeInf
     }
     let mut topology = Topology {
         key: key.to_owned(),
-        domains: BTreeMap::new(),
+        domains: SortedMap::new(),
     };
     for node in nodes.iter_mut().flatten() {
         node.domains.push(topology.domain(&node.labels));

@@ -31,8 +31,9 @@ pub mod status;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
 use std::time::Duration;
+
+use sim::SortedMap;
 
 pub use cache::Cache;
 pub use component::Scheduler;
@@ -145,7 +146,7 @@ pub struct View<'a> {
     /// Pods, nodes, Services, ReplicaSets, PodDisruptionBudgets.
     pub api: &'a Api,
     /// Labels of namespaces.
-    pub namespaces: &'a BTreeMap<String, Labels>,
+    pub namespaces: &'a SortedMap<String, Labels>,
 }
 
 /// How NodeResourcesFit scores (`scoringStrategy.type`).

@@ -1,7 +1,8 @@
 //! What the scheduler works out once for all pods of one template.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+use sim::{SortedMap, SortedSet};
 
 use super::profile::Profile;
 use crate::api::Expression;
@@ -113,7 +114,7 @@ pub struct Term {
     /// topologyKey
     pub topology: TopologyId,
     selector: Option<LabelSelector>,
-    namespaces: BTreeSet<String>,
+    namespaces: SortedSet<String>,
     namespace_selector: Option<LabelSelector>,
     /// By kind: whether it matches, as the term of a pod that has its place.
     pub(super) matches: Vec<bool>,
@@ -140,7 +141,7 @@ impl Term {
         self.matches_template(other, None)
     }
 
-    fn learn(&mut self, other: &PodTemplate, namespaces: &BTreeMap<String, Labels>, profile: &Profile) {
+    fn learn(&mut self, other: &PodTemplate, namespaces: &SortedMap<String, Labels>, profile: &Profile) {
         let matches = self.matches_template(other, namespaces.get(&other.namespace));
         self.matches.push(matches);
         self.finds
@@ -183,7 +184,7 @@ pub struct PodInfo {
     /// Tolerates the taint of cordoned nodes.
     pub tolerates_unschedulable: bool,
     /// The nodes that required affinity names (metadata.name), if every term does.
-    pub names: Option<BTreeSet<String>>,
+    pub names: Option<SortedSet<String>>,
 }
 
 impl PodInfo {
@@ -287,7 +288,7 @@ impl PodInfo {
     pub(super) fn learn(
         &mut self,
         other: &PodTemplate,
-        namespaces: &BTreeMap<String, Labels>,
+        namespaces: &SortedMap<String, Labels>,
         profile: &Profile,
     ) {
         for spread in self.hard.iter_mut().chain(&mut self.soft) {
@@ -428,7 +429,7 @@ fn new_term(term: &PodAffinityTerm, template: &PodTemplate, topology: TopologyId
         &term.mismatch_label_keys,
         Operator::NotIn,
     );
-    let mut namespaces: BTreeSet<String> = term.namespaces.iter().cloned().collect();
+    let mut namespaces: SortedSet<String> = term.namespaces.iter().cloned().collect();
     if namespaces.is_empty() && term.namespace_selector.is_none() {
         namespaces.insert(template.namespace.clone());
     }
@@ -444,19 +445,19 @@ fn new_term(term: &PodAffinityTerm, template: &PodTemplate, topology: TopologyId
 
 /// The node names to which required affinity confines the pod: `None` if some term does not name nodes
 /// (kubernetes 1.35 pkg/scheduler/framework/plugins/nodeaffinity/node_affinity.go `PreFilter`).
-fn required_names(template: &PodTemplate) -> Option<BTreeSet<String>> {
+fn required_names(template: &PodTemplate) -> Option<SortedSet<String>> {
     let terms = template
         .spec
         .affinity
         .node_required
         .as_ref()
         .filter(|terms| !terms.is_empty())?;
-    let mut names = BTreeSet::new();
+    let mut names = SortedSet::new();
     for term in terms {
-        let mut named: Option<BTreeSet<String>> = None;
+        let mut named: Option<SortedSet<String>> = None;
         for field in &term.fields {
             if field.key == "metadata.name" && field.operator == Operator::In {
-                let values: BTreeSet<String> = field.values.iter().cloned().collect();
+                let values: SortedSet<String> = field.values.iter().cloned().collect();
                 named = Some(named.map_or(values.clone(), |others| &others & &values));
             }
         }

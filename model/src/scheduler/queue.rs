@@ -2,10 +2,9 @@
 //! (kubernetes 1.35 pkg/scheduler/backend/queue/{scheduling_queue,active_queue,backoff_queue}.go).
 
 use std::cmp::Reverse;
-use std::collections::BTreeSet;
 use std::time::Duration;
 
-use sim::Instant;
+use sim::{Instant, SortedSet};
 
 use super::node_info::PodRef;
 use super::plugin::{Plugin, PluginSet};
@@ -65,12 +64,12 @@ impl Queued {
 pub struct Queue {
     profile: Profile,
     pods: ById<PodId, Queued>,
-    active: BTreeSet<Rank>,
-    backoff: BTreeSet<(Instant, Rank)>,
-    error_backoff: BTreeSet<(Instant, Rank)>,
-    unschedulable: BTreeSet<(Instant, PodId)>,
+    active: SortedSet<Rank>,
+    backoff: SortedSet<(Instant, Rank)>,
+    error_backoff: SortedSet<(Instant, Rank)>,
+    unschedulable: SortedSet<(Instant, PodId)>,
     /// Pods whose victims are still to be deleted: these hold them back.
-    preempting: BTreeSet<PodId>,
+    preempting: SortedSet<PodId>,
 }
 
 /// A pod taken out to be scheduled.
@@ -89,11 +88,11 @@ impl Queue {
         Queue {
             profile,
             pods: ById::default(),
-            active: BTreeSet::new(),
-            backoff: BTreeSet::new(),
-            error_backoff: BTreeSet::new(),
-            unschedulable: BTreeSet::new(),
-            preempting: BTreeSet::new(),
+            active: SortedSet::new(),
+            backoff: SortedSet::new(),
+            error_backoff: SortedSet::new(),
+            unschedulable: SortedSet::new(),
+            preempting: SortedSet::new(),
         }
     }
 
@@ -259,7 +258,7 @@ impl Queue {
     /// When the next backoff ends, not counting the tick on which that is noticed.
     #[must_use]
     pub fn next_backoff_end(&self) -> Option<Instant> {
-        let first = |heap: &BTreeSet<(Instant, Rank)>| heap.first().map(|(end, _)| *end);
+        let first = |heap: &SortedSet<(Instant, Rank)>| heap.first().map(|(end, _)| *end);
         first(&self.backoff)
             .into_iter()
             .chain(first(&self.error_backoff))

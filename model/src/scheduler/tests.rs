@@ -1,8 +1,9 @@
 //! Decisions that no vector asks for: what an event means to a pod that waits, preemption among very many nodes,
 //! scores of full nodes.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
+
+use sim::SortedMap;
 
 use super::cache::NodeChange;
 use super::component::tests::{node, resources, template};
@@ -21,7 +22,7 @@ fn cache() -> Cache {
 }
 
 fn add_kind(cache: &mut Cache, template: Arc<PodTemplate>) -> KindId {
-    cache.add_kind(template, &LabelSelector::default(), &BTreeMap::new())
+    cache.add_kind(template, &LabelSelector::default(), &SortedMap::new())
 }
 
 /// Small pods like others, but for `change`.

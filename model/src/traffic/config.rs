@@ -7,8 +7,9 @@
 //! (0.11–0.13). The 1.5 itself is no default: it belongs to that run's busy c5.xlarge, and who brings other
 //! nodes brings other work per request as well.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
+
+use sim::SortedMap;
 
 use super::arrivals::Arrivals;
 use crate::catalog::InstanceSpec;
@@ -109,7 +110,7 @@ impl Memory {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Gpu {
     /// Time on the GPU by model (`t4`, `v100`, `m60`, as the label `karpenter.k8s.aws/instance-gpu-name` says), seconds.
-    pub time: BTreeMap<String, Distribution>,
+    pub time: SortedMap<String, Distribution>,
     /// Time on a model that `time` does not name, seconds.
     pub other: Distribution,
     /// Requests that one pod's GPU works on at once (a batch), each taking the whole time.
@@ -194,7 +195,7 @@ pub struct Cpu {
     /// The clock at which a core has speed 1. The measured run's c5: 3400 MHz.
     pub reference_mhz: f64,
     /// Speeds by instance type, in place of clock over reference clock.
-    pub speeds: BTreeMap<String, f64>,
+    pub speeds: SortedMap<String, f64>,
     /// How machines of one type differ in speed: the standard deviation of its logarithm. Zero: not at all.
     pub speed_spread: f64,
     /// `cpu.cfs_period_us` (kubernetes pkg/kubelet/cm/helpers_linux.go `QuotaPeriod`).
@@ -208,7 +209,7 @@ impl Default for Cpu {
             system_cpu: 0.3,
             worker_system_cpu: 0.08,
             reference_mhz: 3400.0,
-            speeds: BTreeMap::new(),
+            speeds: SortedMap::new(),
             speed_spread: 0.0,
             quota_period: Duration::from_millis(100),
         }

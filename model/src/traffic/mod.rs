@@ -37,11 +37,10 @@ mod requests;
 mod state;
 pub mod traefik;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sim::{Instant, Streams};
+use sim::{Instant, SortedMap, Streams};
 
 pub use arrivals::{Arrivals, Process, Shape};
 pub use config::{Clients, Config, Cpu, Gpu, GpuModel, Machine, Memory, NodeKind, PodCpu, Service, Traefik};
@@ -239,7 +238,7 @@ impl Traffic {
 
     /// Requests that each pod of the service works on or has in line at `now`. In flow a pod has its share of
     /// what clients have with all of them, and its own line.
-    pub fn held(&mut self, now: Instant) -> BTreeMap<PodId, f64> {
+    pub fn held(&mut self, now: Instant) -> SortedMap<PodId, f64> {
         self.advance(now);
         match &self.engine {
             Engine::Flow(engine) => engine.held(),

@@ -7,11 +7,11 @@
 //! `upsertServers`); it looks at nothing else, so a new pod gets its equal share from that moment, and a pod
 //! that has gone keeps its share until then.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use rand::RngExt;
-use sim::{Instant, Stream, Streams};
+use sim::{Instant, SortedMap, Stream, Streams};
 
 use super::config::Traefik;
 use super::traefik::{Counters, Profile};
@@ -70,7 +70,7 @@ pub(super) struct Pool {
     /// Something leads to the service.
     routed: bool,
     streams: Streams,
-    published: BTreeMap<PodId, Presence>,
+    published: SortedMap<PodId, Presence>,
     /// Changes on their way to the proxies.
     changes: VecDeque<(Instant, PodId, Presence)>,
     pub(super) proxies: Vec<Proxy>,
@@ -86,7 +86,7 @@ impl Pool {
             fences: Profile::of(config.version).fences_terminating,
             routed: true,
             streams,
-            published: BTreeMap::new(),
+            published: SortedMap::new(),
             changes: VecDeque::new(),
             proxies: Vec::new(),
         }

@@ -6,12 +6,11 @@
 //! from its state alone, so that its answer does not depend on who asked before; and machines of one type,
 //! each a little faster or slower than the next, count as equal, so that many may ask for the same.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
 use rand::RngExt;
-use sim::{Instant, Streams};
+use sim::{Instant, SortedMap, Streams};
 
 use super::Role;
 use super::arrivals::{Arrivals, Process, Shape};
@@ -236,7 +235,7 @@ pub struct Probes {
 pub(super) struct Findings {
     /// Solutions in closed form.
     pub(super) solutions: Solutions,
-    found: Arc<Mutex<BTreeMap<Vec<u64>, Once>>>,
+    found: Arc<Mutex<SortedMap<Vec<u64>, Once>>>,
 }
 
 /// Whoever comes first runs the probe.

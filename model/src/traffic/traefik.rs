@@ -283,7 +283,7 @@ const SERVICE: Names = Names {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
+    use sim::SortedSet;
 
     use super::*;
 
@@ -331,8 +331,8 @@ mod tests {
             let mut counters = Counters::default();
             counters.count(&config, OK, true, 0.2);
             let samples = counters.expose(&config, true);
-            let exposed: BTreeSet<&str> = samples.iter().map(|sample| sample.name).collect();
-            assert_eq!(exposed, metrics(version).collect::<BTreeSet<_>>());
+            let exposed: SortedSet<&str> = samples.iter().map(|sample| sample.name).collect();
+            assert_eq!(exposed, metrics(version).collect::<SortedSet<_>>());
         }
     }
 

@@ -8,12 +8,10 @@
 //! no new decision for that ReplicaSet (kubernetes 1.35 pkg/controller/controller_utils.go
 //! `UIDTrackingControllerExpectations`).
 
-use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use sim::{Component, Instant, Outbox, Stream, Streams};
+use sim::{Component, Entry, Instant, Outbox, SortedMap, SortedSet, Stream, Streams};
 
 use super::daemon_set::{node_should_keep, node_should_run};
 use super::deployment::{self, SetView, Step};
@@ -115,9 +113,9 @@ pub struct Controllers {
     daemon_set_budget: TokenBucket,
     sets: ById<ReplicaSetId, SetState>,
     /// DaemonSet pods asked for and not yet made.
-    daemon_pods: BTreeSet<(DaemonSetId, NodeId)>,
+    daemon_pods: SortedSet<(DaemonSetId, NodeId)>,
     /// When pods that tolerate their node's taints for a while have to go.
-    evictions: BTreeMap<PodId, Instant>,
+    evictions: SortedMap<PodId, Instant>,
     ties: Stream,
 }
 
@@ -127,7 +125,7 @@ struct SetState {
     creations: usize,
     /// Pods to be deleted and not yet seen to be. Each by itself: what others delete, an eviction say, is
     /// none of it.
-    deletions: BTreeSet<PodId>,
+    deletions: SortedSet<PodId>,
     events: usize,
 }
 
@@ -272,8 +270,8 @@ impl Controllers {
             replica_set_budget: TokenBucket::new(config.qps, config.burst),
             daemon_set_budget: TokenBucket::new(config.qps, config.burst),
             sets: ById::default(),
-            daemon_pods: BTreeSet::new(),
-            evictions: BTreeMap::new(),
+            daemon_pods: SortedSet::new(),
+            evictions: SortedMap::new(),
             ties: streams.stream("replica-set/ties", 0),
             config,
         }

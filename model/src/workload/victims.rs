@@ -7,10 +7,9 @@
 //! complete ties, depends on an arbitrary input order, so that order is drawn here.
 
 use std::cmp::{Ordering, Reverse};
-use std::collections::BTreeMap;
 
 use rand::seq::SliceRandom;
-use sim::{Instant, Stream};
+use sim::{Instant, SortedMap, Stream};
 
 use crate::api::{Api, Phase, Pod, Restarts};
 use crate::id::{NodeId, PodId, ReplicaSetId};
@@ -164,8 +163,8 @@ fn insertion_sort<T>(items: &mut [T], compare: impl Fn(&T, &T) -> Ordering) {
 
 /// How many active pods of the Deployment each node has; pods without a node count together
 /// (`getPodsRankedByRelatedPodsOnSameNode`).
-fn ranks(api: &Api, set: ReplicaSetId) -> BTreeMap<Option<NodeId>, usize> {
-    let mut ranks = BTreeMap::new();
+fn ranks(api: &Api, set: ReplicaSetId) -> SortedMap<Option<NodeId>, usize> {
+    let mut ranks = SortedMap::new();
     if let Some(set) = api.replica_sets.get(set) {
         for (_, pod) in api
             .pods_of_deployment(set.deployment)
@@ -177,7 +176,7 @@ fn ranks(api: &Api, set: ReplicaSetId) -> BTreeMap<Option<NodeId>, usize> {
     ranks
 }
 
-fn candidate(pod: &Pod, ranks: &BTreeMap<Option<NodeId>, usize>) -> Candidate {
+fn candidate(pod: &Pod, ranks: &SortedMap<Option<NodeId>, usize>) -> Candidate {
     let cost = pod.template.annotations.get(DELETION_COST);
     Candidate {
         assigned: pod.node.is_some(),

@@ -243,7 +243,7 @@ pub(crate) mod tests {
         for design in designs {
             let points = design.points(&axes).expect("known beforehand");
             assert_eq!(points, design.points(&axes).expect("known beforehand"));
-            let distinct: std::collections::BTreeSet<&Point> = points.iter().collect();
+            let distinct: sim::SortedSet<&Point> = points.iter().collect();
             assert_eq!(distinct.len(), points.len(), "{design:?}");
             let inside = |point: &Point| {
                 point

@@ -11,10 +11,9 @@
 //! and cannot be resumed.
 
 use std::cmp::Ordering;
-use std::collections::BTreeSet;
 
 use rand::RngExt;
-use sim::{Stream, Streams};
+use sim::{SortedSet, Stream, Streams};
 
 use super::surrogate::Surrogate;
 use super::{Point, sample};
@@ -46,7 +45,7 @@ pub struct Optimizer {
     budget: usize,
     stream: Stream,
     first: Vec<Point>,
-    seen: BTreeSet<Point>,
+    seen: SortedSet<Point>,
     archive: Vec<(Point, Score)>,
 }
 
@@ -74,7 +73,7 @@ impl Optimizer {
             budget,
             stream: Streams::new(seed).stream("sweep/optimizer", 0),
             first,
-            seen: BTreeSet::new(),
+            seen: SortedSet::new(),
             archive: Vec::new(),
         }
     }
@@ -192,7 +191,7 @@ impl Optimizer {
             let mut order: Vec<usize> = (0..members.len()).collect();
             order.sort_by(|a, b| lonely[*b].total_cmp(&lonely[*a]).then(a.cmp(b)));
             ranked.extend(order.iter().map(|n| left[members[*n]]));
-            let taken: BTreeSet<usize> = members.into_iter().map(|member| left[member]).collect();
+            let taken: SortedSet<usize> = members.into_iter().map(|member| left[member]).collect();
             left.retain(|index| !taken.contains(index));
         }
         ranked.extend(broken);
@@ -221,7 +220,7 @@ impl Optimizer {
             return self.everything();
         }
         let ranked = self.ranked();
-        let mut found: BTreeSet<Point> = self.neighbours(&ranked).into_iter().collect();
+        let mut found: SortedSet<Point> = self.neighbours(&ranked).into_iter().collect();
         for _ in 0..wanted * 20 {
             found.insert(self.child(&ranked));
         }
@@ -453,7 +452,7 @@ mod tests {
     fn it_repeats_itself_exactly_and_proposes_nothing_twice() {
         let (one, two) = (search(100, 3), search(100, 3));
         assert_eq!(one, two);
-        let distinct: BTreeSet<&Point> = one.iter().map(|(point, _)| point).collect();
+        let distinct: SortedSet<&Point> = one.iter().map(|(point, _)| point).collect();
         assert_eq!(distinct.len(), 100);
         assert!(one.iter().all(|(point, _)| point[3] == 2), "held axes stay");
     }

@@ -6,7 +6,7 @@
 //! J. Cariboni ("From screening to quantitative sensitivity analysis", Computer Physics Communications 182, 2011). They
 //! are configurations like any other, but effects and shares of the variance are of the sample alone.
 
-use std::collections::BTreeSet;
+use sim::SortedSet;
 
 use super::Point;
 use crate::axis::Axis;
@@ -18,7 +18,7 @@ const MOST: usize = 4;
 /// for each axis.
 pub(super) fn probes(axes: &[Axis], sample: &[Point]) -> Vec<Point> {
     let from = (sample.len() / (2 * axes.len().max(1))).clamp(1, MOST);
-    let mut seen: BTreeSet<Point> = sample.iter().cloned().collect();
+    let mut seen: SortedSet<Point> = sample.iter().cloned().collect();
     let mut found = Vec::new();
     for (number, point) in sample.iter().take(from).enumerate() {
         for (index, axis) in axes.iter().enumerate().filter(|(_, axis)| axis.levels.len() > 1) {
@@ -64,7 +64,7 @@ mod tests {
                 probes.len() <= 3 * from && probes.len() + 2 >= 3 * from,
                 "{probes:?}"
             );
-            let mut seen: BTreeSet<&Point> = sample.iter().collect();
+            let mut seen: SortedSet<&Point> = sample.iter().collect();
             for probe in probes {
                 assert!(seen.insert(probe), "{probe:?} is there already");
                 let differs = |point: &Point| (0..4).filter(|axis| point[*axis] != probe[*axis]).count();

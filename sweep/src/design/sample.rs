@@ -3,7 +3,7 @@
 //! A point of the unit cube becomes the levels it falls into. On axes of few levels several points fall into the
 //! same cell; each is taken once, and the sequence goes on until there are as many as asked for, or all.
 
-use std::collections::BTreeSet;
+use sim::SortedSet;
 
 use rand::RngExt;
 use sim::{Stream, Streams};
@@ -23,7 +23,7 @@ fn cell(axis: &Axis, share: f64) -> u32 {
 
 /// The points, each once, in the order of their first appearance.
 pub(super) fn distinct(points: impl Iterator<Item = Point>) -> Vec<Point> {
-    let mut seen = BTreeSet::new();
+    let mut seen = SortedSet::new();
     points.filter(|point| seen.insert(point.clone())).collect()
 }
 
@@ -34,7 +34,7 @@ fn take(axes: &[Axis], wanted: usize, drawn: impl Iterator<Item = Point>) -> Vec
         .map(|axis| axis.levels.len() as u128)
         .fold(1, u128::saturating_mul);
     let wanted = all.min(wanted as u128) as usize;
-    let mut seen = BTreeSet::new();
+    let mut seen = SortedSet::new();
     let mut points = Vec::new();
     for point in drawn.take(wanted.saturating_mul(PATIENCE).max(10_000)) {
         if seen.insert(point.clone()) {

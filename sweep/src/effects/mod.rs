@@ -12,7 +12,7 @@
 
 mod sampled;
 
-use std::collections::BTreeMap;
+use sim::SortedMap;
 
 use crate::axis::Axis;
 use crate::design::{Design, Point};
@@ -294,7 +294,7 @@ fn mean_of(values: impl Iterator<Item = f64>) -> f64 {
 #[must_use]
 pub fn pairs(plan: &Plan, configurations: &[Configuration]) -> Vec<Pairs> {
     let of = |axis: usize| {
-        let mut others: BTreeMap<Point, &Configuration> = BTreeMap::new();
+        let mut others: SortedMap<Point, &Configuration> = SortedMap::new();
         let mut pairs = Pairs {
             axis,
             all: 0,

@@ -1,6 +1,6 @@
 //! One metric, one proposal.
 
-use std::collections::BTreeMap;
+use sim::SortedMap;
 
 use model::hpa::metrics::{Scale, Surroundings, compute_replicas_for_metric};
 use model::hpa::pods::Initialization;
@@ -129,7 +129,7 @@ fn older_releases_differ_where_they_should() {
     let file = "replica-calculator.jsonl";
     let cases: Vec<Case> = golden(&format!("hpa/{file}"));
     let differences: Vec<Difference> = golden("hpa/differences.jsonl");
-    let mut listed: BTreeMap<(u32, String), Expect> = BTreeMap::new();
+    let mut listed: SortedMap<(u32, String), Expect> = SortedMap::new();
     for difference in differences.into_iter().filter(|it| it.of == file) {
         let expect = serde_json::from_value(difference.expect).expect("an answer");
         listed.insert((super::json::minor(&difference.version), difference.id), expect);

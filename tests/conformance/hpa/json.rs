@@ -1,6 +1,5 @@
 //! The vectors' JSON, and what it means in the model's types.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use model::api::{Container, Phase, PodSpec};
@@ -12,7 +11,7 @@ use model::hpa::{Behavior, Failure, Metric, Profile, Reading, Resource, Sample, 
 use model::id::PodId;
 use model::quantity::{Bytes, MilliCpu, Quantity, Resources};
 use serde::Deserialize;
-use sim::Instant;
+use sim::{Instant, SortedMap};
 
 /// Long after time zero, so that ages reach back.
 pub(crate) const START: Instant = Instant::from_secs(1_000_000_000);
@@ -120,7 +119,7 @@ pub(crate) struct PodJson {
     containers: Vec<ContainerJson>,
     #[serde(default)]
     init_containers: Vec<ContainerJson>,
-    pod_requests: Option<BTreeMap<String, String>>,
+    pod_requests: Option<SortedMap<String, String>>,
     sample: Option<SampleJson>,
 }
 
@@ -136,7 +135,7 @@ struct ReadyJson {
 struct ContainerJson {
     name: String,
     #[serde(default)]
-    requests: BTreeMap<String, String>,
+    requests: SortedMap<String, String>,
     restart_policy: Option<String>,
 }
 
@@ -145,7 +144,7 @@ struct ContainerJson {
 struct SampleJson {
     age_seconds: f64,
     window_seconds: Option<f64>,
-    containers: Option<BTreeMap<String, BTreeMap<String, String>>>,
+    containers: Option<SortedMap<String, SortedMap<String, String>>>,
     value: Option<String>,
 }
 
@@ -359,7 +358,7 @@ impl SampleJson {
         let Some(containers) = &self.containers else {
             return Ok(None);
         };
-        let usage = |of: &BTreeMap<String, String>| of.get(resource.name()).map(|text| quantity(text));
+        let usage = |of: &SortedMap<String, String>| of.get(resource.name()).map(|text| quantity(text));
         resource_usage(
             containers.iter().map(|(name, of)| (name.as_str(), usage(of))),
             container,
@@ -381,7 +380,7 @@ impl ContainerJson {
     }
 }
 
-fn resources(named: &BTreeMap<String, String>) -> Resources {
+fn resources(named: &SortedMap<String, String>) -> Resources {
     let amount = |name: &str| named.get(name).map(|text| quantity(text));
     Resources {
         cpu: MilliCpu(amount("cpu").map_or(0, Quantity::milli)),

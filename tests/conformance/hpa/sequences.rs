@@ -1,6 +1,5 @@
 //! Whole syncs in a row: history, rates, conditions.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use model::api::{Phase, PodSpec};
@@ -15,7 +14,7 @@ use model::hpa::status::{Condition, Status};
 use model::hpa::{Config, Profile};
 use model::id::{DeploymentId, HpaId, PodId};
 use serde::{Deserialize, Deserializer};
-use sim::Instant;
+use sim::{Instant, SortedMap};
 use support::{Outcome, golden};
 
 use super::json::{BehaviorJson, CurrentJson, MetricJson, PodJson, ReadingJson, START, minor};
@@ -101,7 +100,7 @@ struct Expect {
     rescale_reason: Option<String>,
     error: Option<String>,
     /// Absent where only the difference to another release is listed.
-    conditions: Option<BTreeMap<String, String>>,
+    conditions: Option<SortedMap<String, String>>,
     #[serde(rename = "events")]
     _events: Option<Vec<String>>,
     current_metrics: Option<Vec<Option<CurrentJson>>>,
@@ -124,7 +123,7 @@ struct Found {
     after: i32,
     rescaled: bool,
     reason: String,
-    conditions: BTreeMap<String, String>,
+    conditions: SortedMap<String, String>,
     status: Status,
 }
 
@@ -279,7 +278,7 @@ fn pods<'a>(step: &Step, now: Instant, specs: &'a [PodSpec], plain: &'a PodSpec)
     views
 }
 
-fn conditions(status: &Status) -> BTreeMap<String, String> {
+fn conditions(status: &Status) -> SortedMap<String, String> {
     let text = |condition: Condition| {
         let status = if condition.status { "True" } else { "False" };
         format!("{status} {}", condition.reason)
@@ -383,7 +382,7 @@ fn worked_examples_come_out() {
 fn older_releases_differ_where_they_should() {
     let differences: Vec<Difference> = golden("hpa/differences.jsonl");
     for file in ["behavior.jsonl", "reconcile.jsonl"] {
-        let mut listed: BTreeMap<(u32, String), (usize, Expect)> = BTreeMap::new();
+        let mut listed: SortedMap<(u32, String), (usize, Expect)> = SortedMap::new();
         for difference in differences.iter().filter(|it| it.of.starts_with(file)) {
             let expect = serde_json::from_value(difference.expect.clone()).expect("a step");
             let step = difference.step.expect("a step number");

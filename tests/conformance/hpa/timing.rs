@@ -1,6 +1,5 @@
 //! When HPAs are looked at: the whole controller, with its queue, its workers and its calls.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +14,7 @@ use model::hpa::{
 use model::id::{DeploymentId, HpaId, Table};
 use model::quantity::Quantity;
 use serde::Deserialize;
-use sim::{Action, Agenda, Component, Instant, Outbox, Streams};
+use sim::{Action, Agenda, Component, Instant, Outbox, SortedMap, Streams};
 use support::Outcome;
 
 #[derive(Deserialize)]
@@ -28,7 +27,7 @@ struct Case {
     sync_period_ms: u64,
     duration_ms: u64,
     hpas: Vec<HpaJson>,
-    evaluation_start_ms: BTreeMap<String, Vec<u64>>,
+    evaluation_start_ms: SortedMap<String, Vec<u64>>,
 }
 
 #[derive(Deserialize)]
@@ -63,8 +62,8 @@ struct World<'a> {
     api: Api,
     hpas: Table<HpaId, Hpa>,
     /// Which HPA of the case each object is.
-    index: BTreeMap<HpaId, usize>,
-    readings: BTreeMap<HpaId, u64>,
+    index: SortedMap<HpaId, usize>,
+    readings: SortedMap<HpaId, u64>,
     starts: Vec<(String, u64)>,
 }
 
@@ -195,8 +194,8 @@ fn run(case: &Case, seed: u64) -> Vec<u64> {
         case,
         api: Api::default(),
         hpas: Table::new(),
-        index: BTreeMap::new(),
-        readings: BTreeMap::new(),
+        index: SortedMap::new(),
+        readings: SortedMap::new(),
         starts: Vec::new(),
     };
     let mut out = Outbox::new();

@@ -8,7 +8,6 @@
 //! Nodes that are worth the same come in the order of a Go map. Where upstream was seen to answer in several ways
 //! ours must give each of them with some seed; where it was seen to answer in one way, ours must give that one.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use model::api::{Api, Condition, Deletion, Labels, PodDisruptionBudget};
@@ -19,7 +18,7 @@ use model::karpenter::node_pool::{self, ConsolidationPolicy, Nodes, Reason, Wind
 use model::karpenter::provisioner::View;
 use model::karpenter::scheduling::Cost;
 use model::karpenter::state::{ClusterState, NodeClaim};
-use sim::{Action, Agenda, Component, Instant, Outbox, Streams};
+use sim::{Action, Agenda, Component, Instant, Outbox, SortedMap, Streams};
 
 use super::vectors::{Case, Change, Command, Label, Node, Replacement, Type};
 use super::{FIRST_PASS, Question, Verdicts, amounts};
@@ -34,7 +33,7 @@ struct Play<'a> {
     api: Api,
     claims: Table<NodeClaimId, NodeClaim>,
     state: ClusterState,
-    namespaces: BTreeMap<String, Labels>,
+    namespaces: SortedMap<String, Labels>,
     controller: Disruption,
     said: Vec<Command>,
 }
@@ -96,7 +95,7 @@ fn live(claim: &mut NodeClaim, life: &Node) {
 }
 
 impl<'a> Play<'a> {
-    fn new(case: &'a Case, catalog: &BTreeMap<&str, &Type>, seed: u64) -> Self {
+    fn new(case: &'a Case, catalog: &SortedMap<&str, &Type>, seed: u64) -> Self {
         let mut question = Question::new(case, catalog);
         question.settings.cost = Cost {
             base: Duration::ZERO,
@@ -126,7 +125,7 @@ impl<'a> Play<'a> {
             .collect::<Vec<PodDisruptionBudget>>();
         let mut claims = question.claims.clone();
         let mut nominated = Vec::new();
-        let nodes: BTreeMap<String, _> = api
+        let nodes: SortedMap<String, _> = api
             .nodes
             .iter()
             .map(|(id, node)| (node.name.clone(), id))
@@ -155,7 +154,7 @@ impl<'a> Play<'a> {
             api,
             claims,
             state: ClusterState::default(),
-            namespaces: BTreeMap::new(),
+            namespaces: SortedMap::new(),
             controller,
             said: Vec::new(),
         };
@@ -443,7 +442,7 @@ fn run(file: &str) {
         return;
     }
     let types = super::types();
-    let catalog: BTreeMap<&str, &Type> = types.iter().map(|own| (own.name.as_str(), own)).collect();
+    let catalog: SortedMap<&str, &Type> = types.iter().map(|own| (own.name.as_str(), own)).collect();
     let mut verdicts = Verdicts::default();
     for case in &cases {
         let mut theirs: Vec<Vec<Command>> = case.answers();

@@ -4,7 +4,6 @@
 //! the request: the capacity type, and every pair of type and zone in it, after all filters and the cut to sixty
 //! types by price.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use model::api::Labels;
@@ -16,7 +15,7 @@ use model::karpenter::state::{Conditions, NodeClaim};
 use model::karpenter::{InstanceTypes, Profile, Requirements};
 use model::quantity::Resources;
 use serde::Deserialize;
-use sim::Instant;
+use sim::{Instant, SortedMap};
 use support::Outcome;
 
 use super::instance_type;
@@ -49,7 +48,7 @@ struct Fleet {
     overrides: Vec<(String, String)>,
 }
 
-fn answer(case: &Case, catalog: &BTreeMap<&str, &Type>) -> Option<Fleet> {
+fn answer(case: &Case, catalog: &SortedMap<&str, &Type>) -> Option<Fleet> {
     let mut requirements = Requirements::new();
     for label in case.requirements.iter().flatten() {
         requirements.add(label.key.as_str(), label.requirement());
@@ -124,7 +123,7 @@ fn launch_1_14() {
         return;
     }
     let types = super::types();
-    let catalog: BTreeMap<&str, &Type> = types.iter().map(|own| (own.name.as_str(), own)).collect();
+    let catalog: SortedMap<&str, &Type> = types.iter().map(|own| (own.name.as_str(), own)).collect();
     let mut differences = Vec::new();
     for case in &cases {
         let ours = answer(case, &catalog);

@@ -1,6 +1,5 @@
 //! Karpenter's small rules: what budgets allow, what pods cost to evict, when a node is consolidatable.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +12,7 @@ use model::karpenter::{NodePool, Profile, labels};
 use model::quantity::Resources;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use sim::{Action, Agenda, Component, Instant, Outbox};
+use sim::{Action, Agenda, Component, Instant, Outbox, SortedMap};
 use support::Outcome;
 
 use super::disruption::EPOCH;
@@ -235,7 +234,7 @@ impl Watch {
             allocatable: Resources::default(),
             ready: true,
             ready_since: Instant::ZERO,
-            images: BTreeMap::new(),
+            images: SortedMap::new(),
             claim: Some(claim),
             instance: Some(InstanceId(0)),
         });
@@ -260,7 +259,7 @@ impl Watch {
             claims: &self.claims,
             state: &ClusterState::default(),
             pools: &self.pools,
-            instance_types: &BTreeMap::new(),
+            instance_types: &SortedMap::new(),
             classes: &model::karpenter::provider::Classes::new(),
         };
         self.controllers.handle(now, input, view, &mut out);

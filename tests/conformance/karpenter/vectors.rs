@@ -1,6 +1,6 @@
 //! What a vector holds: a question, and every answer that upstream was seen to give.
 
-use std::collections::BTreeMap;
+use sim::SortedMap;
 
 use model::api::{self, IntOrPercent, LabelSelector, Labels, Operator, PodDisruptionBudget};
 use model::karpenter::requirement::{Name, Requirement};
@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::super::manifest::{PodSpec, taint_effect};
 
-pub(super) type Amounts = BTreeMap<String, String>;
+pub(super) type Amounts = SortedMap<String, String>;
 
 /// An instance type of `types.json`.
 #[derive(Deserialize)]
@@ -110,7 +110,7 @@ pub(super) struct Case {
     #[serde(default)]
     pub fallback: bool,
     pub pools: Vec<Pool>,
-    pub templates: BTreeMap<String, Template>,
+    pub templates: SortedMap<String, Template>,
     #[serde(default)]
     pub daemons: Vec<String>,
     #[serde(default)]
@@ -361,7 +361,7 @@ pub(super) struct Answer {
     pub claims: Vec<Claim>,
     /// The pods that go on each node, in order.
     #[serde(default)]
-    pub existing: BTreeMap<String, Vec<String>>,
+    pub existing: SortedMap<String, Vec<String>>,
     /// The pods that go nowhere, by name.
     #[serde(default)]
     pub failed: Vec<String>,

@@ -1,6 +1,5 @@
 //! ScaledObjects as the vectors write them, in the model's types.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use model::api::Labels;
@@ -12,7 +11,7 @@ use model::keda::spec::{
 };
 use model::keda::{Answer, spec};
 use serde::Deserialize;
-use sim::Instant;
+use sim::{Instant, SortedMap};
 
 use crate::hpa::json::{BehaviorJson, quantity};
 
@@ -80,7 +79,7 @@ struct TriggerJson {
     metric_type: Option<String>,
     #[serde(default)]
     use_cached_metrics: bool,
-    metadata: BTreeMap<String, String>,
+    metadata: SortedMap<String, String>,
 }
 
 #[derive(Deserialize, Clone)]
@@ -115,7 +114,7 @@ fn metric_type(text: Option<&str>) -> MetricType {
 }
 
 /// A `prometheus` trigger's metadata.
-pub(crate) fn prometheus(metadata: &BTreeMap<String, String>) -> Prometheus {
+pub(crate) fn prometheus(metadata: &SortedMap<String, String>) -> Prometheus {
     let known = [
         "serverAddress",
         "query",

@@ -1,6 +1,5 @@
 //! Minutes of an object's life: reconciler, scale loop, pulls of the HPA, edits from outside.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use model::hpa::{Hpa, Source};
 use model::id::{DeploymentId, HpaId, ScaledObjectId, Table};
 use model::keda::{Config, Input, Operator, Output, Profile, ScaledObject, View};
 use serde::Deserialize;
-use sim::{Action, Agenda, Component, Instant, Outbox};
+use sim::{Action, Agenda, Component, Instant, Outbox, SortedMap};
 
 use super::object::{AnswerJson, ObjectJson};
 
@@ -33,7 +32,7 @@ struct Case {
 struct Step {
     at: u64,
     #[serde(default)]
-    answers: BTreeMap<usize, AnswerJson>,
+    answers: SortedMap<usize, AnswerJson>,
     replicas: Option<i32>,
     ready: Option<i32>,
     annotations: Option<Labels>,

@@ -1,6 +1,6 @@
 //! One answer of Prometheus, one value.
 
-use std::collections::BTreeMap;
+use sim::SortedMap;
 
 use model::keda::{Profile, scaler};
 use serde::Deserialize;
@@ -13,7 +13,7 @@ struct Case {
     id: String,
     #[serde(rename = "note")]
     _note: Option<String>,
-    metadata: BTreeMap<String, String>,
+    metadata: SortedMap<String, String>,
     answer: AnswerJson,
     expect: Expect,
 }

@@ -1,6 +1,6 @@
 //! The vectors as they are written.
 
-use std::collections::{BTreeMap, BTreeSet};
+use sim::{SortedMap, SortedSet};
 
 use model::api::Labels;
 use serde::Deserialize;
@@ -16,7 +16,7 @@ pub(super) struct Cluster {
     pub(super) percentage_of_nodes_to_score: i32,
     pub(super) nodes: Vec<NodeSpec>,
     pub(super) node_order: Vec<String>,
-    pub(super) templates: BTreeMap<String, Template>,
+    pub(super) templates: SortedMap<String, Template>,
     #[serde(default)]
     pub(super) pods: Vec<Bound>,
     #[serde(default)]
@@ -40,7 +40,7 @@ pub(super) struct NodeSpec {
     pub(super) taints: Vec<TaintSpec>,
     #[serde(default)]
     pub(super) unschedulable: bool,
-    pub(super) allocatable: BTreeMap<String, String>,
+    pub(super) allocatable: SortedMap<String, String>,
     #[serde(default)]
     pub(super) images: Vec<Image>,
 }
@@ -49,7 +49,7 @@ pub(super) struct NodeSpec {
 #[derive(Deserialize)]
 #[serde(untagged)]
 pub(super) enum Namespaces {
-    Map(BTreeMap<String, Labels>),
+    Map(SortedMap<String, Labels>),
     List(Vec<Namespace>),
 }
 
@@ -68,7 +68,7 @@ impl Default for Namespaces {
 }
 
 impl Namespaces {
-    pub(super) fn labels(&self) -> BTreeMap<String, Labels> {
+    pub(super) fn labels(&self) -> SortedMap<String, Labels> {
         match self {
             Namespaces::Map(labels) => labels.clone(),
             Namespaces::List(list) => {
@@ -175,8 +175,8 @@ pub(super) struct Expect {
     #[serde(default)]
     pub(super) rejected: Vec<Rejected>,
     #[serde(default)]
-    pub(super) unschedulable_plugins: BTreeSet<String>,
-    pub(super) scores: Option<BTreeMap<String, Vec<i64>>>,
+    pub(super) unschedulable_plugins: SortedSet<String>,
+    pub(super) scores: Option<SortedMap<String, Vec<i64>>>,
     pub(super) total_score: Option<Vec<i64>>,
     #[serde(default)]
     pub(super) best_nodes: Vec<String>,
@@ -200,8 +200,8 @@ pub(super) struct Rejected {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Preemption {
-    pub(super) candidates: BTreeMap<String, Victims>,
-    pub(super) selected: BTreeSet<String>,
+    pub(super) candidates: SortedMap<String, Victims>,
+    pub(super) selected: SortedSet<String>,
 }
 
 #[derive(Deserialize, PartialEq, Debug)]

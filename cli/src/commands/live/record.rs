@@ -1,6 +1,5 @@
 //! `scaletwin live record`
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use live::cluster::finding::any_problem;
@@ -11,6 +10,7 @@ use live::cluster::run::Progress;
 use live::cluster::{PriceOf, Recorder, State, connect};
 use live::recording::{Header, Maker, SCENARIO, VERSION};
 use serde_json::json;
+use sim::SortedMap;
 use tokio::time::{Duration, timeout};
 
 use super::args::RecordArgs;
@@ -46,7 +46,7 @@ pub(super) fn record(args: &RecordArgs) -> Result<Answer, Failure> {
             copy_scenario(&scene.dir, &args.out.join(SCENARIO))?;
         }
         let run = "recorded".to_owned();
-        let mut versions: BTreeMap<String, String> = look.facts.versions.clone();
+        let mut versions: SortedMap<String, String> = look.facts.versions.clone();
         versions.insert("scaletwin".to_owned(), env!("CARGO_PKG_VERSION").to_owned());
         let header = Header {
             version: VERSION,

@@ -1,6 +1,5 @@
 //! `scaletwin live run`
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -15,6 +14,7 @@ use live::cluster::run::{Caps, Ending, Outcome, Setup, run as run_live};
 use live::cluster::{Access, Connection, connect};
 use live::recording::{Header, Maker, SCENARIO, VERSION};
 use serde_json::json;
+use sim::SortedMap;
 
 use super::args::RunArgs;
 use super::expect::{Bill, expect, prices};
@@ -256,7 +256,7 @@ fn confirm(args: &RunArgs, connection: &Connection) -> Result<(), Failure> {
 }
 
 fn header(run: &str, scene: &Scene, look: &Preflight, connection: &Connection) -> Header {
-    let mut versions: BTreeMap<String, String> = look.facts.versions.clone();
+    let mut versions: SortedMap<String, String> = look.facts.versions.clone();
     versions.insert("scaletwin".to_owned(), env!("CARGO_PKG_VERSION").to_owned());
     Header {
         version: VERSION,

@@ -234,11 +234,11 @@ pub(super) fn clock(seconds: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
     use std::sync::Arc;
 
     use live::recording::{Change, Entry, Sample, Series};
     use serde_json::json;
+    use sim::SortedMap;
 
     use super::*;
     use crate::experiment::tests::header;
@@ -262,7 +262,7 @@ mod tests {
             recorder.hear(Entry::Sample(Sample {
                 name: curve.sample().to_owned(),
                 series: vec![Series {
-                    labels: BTreeMap::new(),
+                    labels: SortedMap::new(),
                     points: vec![(0.0, Some(10.0 + n as f64))],
                 }],
                 ..Sample::default()

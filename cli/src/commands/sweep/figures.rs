@@ -1,6 +1,6 @@
 //! A sweep's figures: front, heatmaps, effects, sensitivity, and two dashboards side by side.
 
-use std::collections::BTreeSet;
+use sim::SortedSet;
 
 use plots::{Beside, Chart, ChartPanel, Curve, Dot, Figure, Ink, Layer, Picture, Place, Ruler, Theme};
 use sweep::effects::{Basis, Effect};
@@ -284,7 +284,7 @@ fn heatmap(answer: &Answered<'_>, (x, y, measure): Heat) -> Chart {
     let names = |axis: usize| sweep::effects::bins(&plan.axes[axis]);
     let bin = |axis: usize, level: u32| sweep::effects::bin(&plan.axes[axis], level);
     let mut sums = vec![vec![Vec::new(); names(y).len()]; names(x).len()];
-    let mut refused = BTreeSet::new();
+    let mut refused = SortedSet::new();
     for own in answer.found {
         let Some(point) = &own.point else {
             continue;

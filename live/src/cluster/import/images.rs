@@ -4,7 +4,7 @@
 //! pkg/kubelet/nodestatus/setters.go `Images`). containerd, which EKS has, says how many bytes came over the network
 //! (containerd issue 9261); CRI-O and Docker, how many they are on the disk.
 
-use std::collections::BTreeMap;
+use sim::SortedMap;
 
 use serde_json::Value;
 
@@ -21,7 +21,7 @@ pub enum Size {
 
 /// Sizes by image.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Images(BTreeMap<String, Size>);
+pub struct Images(SortedMap<String, Size>);
 
 impl Images {
     /// Takes what a node tells. Of an image that differs from node to node, as between architectures, the largest.

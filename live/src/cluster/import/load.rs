@@ -1,6 +1,6 @@
 //! The load of the past, as Prometheus kept it.
 
-use std::collections::BTreeMap;
+use sim::SortedMap;
 
 use super::super::error::{Error, Result};
 use super::super::prometheus::{Prometheus, series};
@@ -30,7 +30,7 @@ pub async fn load(
 ) -> Result<Load> {
     let start = now - seconds;
     let data = prometheus.query_range(query, start, now, step).await?;
-    let mut sums = BTreeMap::<i64, f64>::new();
+    let mut sums = SortedMap::<i64, f64>::new();
     for series in series(&data) {
         for (at, value) in series.points {
             if value.is_finite() {

@@ -1,6 +1,6 @@
 //! What the nodes tell: which machines there are beside Karpenter's, where, how long they took, what they pulled.
 
-use std::collections::BTreeMap;
+use sim::SortedMap;
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -25,7 +25,7 @@ pub struct Group {
 #[derive(Debug, Clone, Default)]
 pub struct Machines {
     /// Machines that Karpenter did not bring, and how many there are.
-    pub groups: BTreeMap<Group, u32>,
+    pub groups: SortedMap<Group, u32>,
     /// Nodes that Karpenter brought: the scenario's Karpenter will bring its own.
     pub of_karpenter: usize,
     /// The region, if one says it.

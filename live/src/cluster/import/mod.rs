@@ -8,7 +8,7 @@ mod images;
 mod load;
 mod machines;
 
-use std::collections::BTreeSet;
+use sim::SortedSet;
 
 use kube::Client;
 use kube::api::ListParams;
@@ -123,7 +123,7 @@ impl Found {
     /// Namespaces in which nothing lies are of no use.
     fn keep_namespaces(&mut self, own: &str) {
         let lies_in = |object: &Value| object["metadata"]["namespace"].as_str().map(str::to_owned);
-        let used: BTreeSet<String> = self.objects.iter().filter_map(lies_in).collect();
+        let used: SortedSet<String> = self.objects.iter().filter_map(lies_in).collect();
         self.objects.retain(|object| {
             let name = object["metadata"]["name"].as_str().unwrap_or("");
             object["kind"] != "Namespace" || name == own || used.contains(name)

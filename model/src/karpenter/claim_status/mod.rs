@@ -15,10 +15,9 @@
 mod conditions;
 mod pod_events;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use sim::{Component, Instant, Outbox};
+use sim::{Component, Instant, Outbox, SortedMap};
 
 use self::conditions::Template;
 use self::pod_events::PodEvents;
@@ -95,7 +94,7 @@ pub struct View<'a> {
     /// NodePools.
     pub pools: &'a Table<NodePoolId, NodePool>,
     /// What the provider offers for each NodePool.
-    pub instance_types: &'a BTreeMap<NodePoolId, InstanceTypes>,
+    pub instance_types: &'a SortedMap<NodePoolId, InstanceTypes>,
     /// The EC2NodeClass of each NodePool.
     pub classes: &'a Classes,
 }
@@ -108,13 +107,13 @@ pub struct ClaimStatus {
     drift: bool,
     pod_events: PodEvents,
     /// What the templates of NodePools say now.
-    templates: BTreeMap<NodePoolId, Arc<Template>>,
+    templates: SortedMap<NodePoolId, Arc<Template>>,
     /// What a claim was made from: upstream keeps a hash of it in an annotation.
-    made_from: BTreeMap<NodeClaimId, Arc<Template>>,
+    made_from: SortedMap<NodeClaimId, Arc<Template>>,
     /// The node class by which a claim's machine was made: a hash in another annotation, and status.imageID.
-    made_by: BTreeMap<NodeClaimId, Arc<NodeClass>>,
+    made_by: SortedMap<NodeClaimId, Arc<NodeClass>>,
     /// When each claim is looked at next.
-    due: BTreeMap<NodeClaimId, Instant>,
+    due: SortedMap<NodeClaimId, Instant>,
 }
 
 type Out = Outbox<Input, Output>;
@@ -127,10 +126,10 @@ impl ClaimStatus {
             profile,
             drift,
             pod_events: PodEvents::default(),
-            templates: BTreeMap::new(),
-            made_from: BTreeMap::new(),
-            made_by: BTreeMap::new(),
-            due: BTreeMap::new(),
+            templates: SortedMap::new(),
+            made_from: SortedMap::new(),
+            made_by: SortedMap::new(),
+            due: SortedMap::new(),
         }
     }
 

@@ -1,10 +1,9 @@
 //! Pods that come to a node or leave it: each is an event for the node's claim
 //! (karpenter v1.14 pkg/controllers/nodeclaim/podevents/controller.go).
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use sim::Instant;
+use sim::{Instant, SortedMap};
 
 use crate::api::{Api, Owner};
 use crate::id::PodId;
@@ -20,7 +19,7 @@ pub(super) fn counts(last: Option<Instant>, now: Instant) -> bool {
 /// What pods were when they were looked at last.
 #[derive(Debug, Default)]
 pub(super) struct PodEvents {
-    seen: BTreeMap<PodId, Seen>,
+    seen: SortedMap<PodId, Seen>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]

@@ -1,7 +1,7 @@
 //! The policy Balanced: whether what a move saves is worth what it disrupts
 //! (karpenter v1.14 pkg/controllers/disruption/balanced.go).
 
-use std::collections::BTreeMap;
+use sim::SortedMap;
 
 use super::candidate::{Candidate, instance_type, node_price, reschedule_cost};
 use super::event::{Judged, Score};
@@ -56,7 +56,7 @@ pub fn score(savings: f64, disruption: f64, totals: Totals) -> Score {
 
 /// The judge of moves; lenient with pools of other policies.
 pub(crate) struct Judge {
-    totals: BTreeMap<NodePoolId, Totals>,
+    totals: SortedMap<NodePoolId, Totals>,
 }
 
 fn is_balanced(candidate: &Candidate<'_>) -> bool {
@@ -66,7 +66,7 @@ fn is_balanced(candidate: &Candidate<'_>) -> bool {
 impl Judge {
     /// Adds up pools, if there are candidates of any that cares.
     pub(crate) fn new(scene: &Scene<'_>, candidates: &[&Candidate<'_>]) -> Self {
-        let mut totals: BTreeMap<NodePoolId, Totals> = candidates
+        let mut totals: SortedMap<NodePoolId, Totals> = candidates
             .iter()
             .filter(|candidate| is_balanced(candidate))
             .map(|candidate| (candidate.pool_id, Totals::default()))

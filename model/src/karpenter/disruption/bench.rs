@@ -1,11 +1,10 @@
 //! How long a pass takes on this machine. Run by hand:
 //! `cargo test --release -p scaletwin-model --lib -- --ignored --nocapture disruption::bench`.
 
-use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::sync::Arc;
 
-use sim::{Component, Instant, Outbox, Streams};
+use sim::{Component, Instant, Outbox, SortedMap, Streams};
 
 use super::simulate::{Scene, Solver};
 use super::*;
@@ -30,7 +29,7 @@ fn cluster(own: PodTemplate) -> World {
         provider::Lists::default(),
     );
     let class = Arc::new(NodeClass::new("default", AmiFamily::Al2023));
-    offers.set_classes(&BTreeMap::from([(NodePoolId(0), class)]));
+    offers.set_classes(&SortedMap::from([(NodePoolId(0), class)]));
     let mut types = offers.instance_types()[&NodePoolId(0)].to_vec();
     types.extend(world.instance_types[&NodePoolId(0)].iter().cloned());
     world

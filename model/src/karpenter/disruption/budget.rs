@@ -2,7 +2,7 @@
 //! (karpenter v1.14 pkg/apis/v1/nodepool.go `GetAllowedDisruptionsByReason`, `IsActive`,
 //! pkg/controllers/disruption/helpers.go `BuildDisruptionBudgetMapping`).
 
-use std::collections::BTreeMap;
+use sim::SortedMap;
 
 use sim::Instant;
 
@@ -16,7 +16,7 @@ use crate::karpenter::version::Profile;
 /// How many nodes may still go for one reason, by NodePool.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Allowances {
-    left: BTreeMap<NodePoolId, u32>,
+    left: SortedMap<NodePoolId, u32>,
     /// Pools with nodes whose budgets allow nothing at all.
     pub(crate) closed: Vec<NodePoolId>,
 }
@@ -31,14 +31,14 @@ impl Allowances {
         profile: &Profile,
     ) -> Self {
         let mut allowances = Allowances {
-            left: BTreeMap::new(),
+            left: SortedMap::new(),
             closed: Vec::new(),
         };
         if !profile.budgets {
             allowances.left = pools.iter().map(|(id, _)| (id, u32::MAX)).collect();
             return allowances;
         }
-        let mut nodes: BTreeMap<NodePoolId, (u32, u32)> = BTreeMap::new();
+        let mut nodes: SortedMap<NodePoolId, (u32, u32)> = SortedMap::new();
         for state in &snapshot.nodes {
             let (Some((_, claim)), Some((_, node))) = (state.claim, state.node) else {
                 continue;

@@ -2,10 +2,9 @@
 //! (karpenter v1.14 pkg/controllers/disruption/queue.go; v1.5.0 pkg/controllers/disruption/orchestration/queue.go,
 //! pkg/controllers/disruption/controller.go `executeCommand`).
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use sim::Instant;
+use sim::{Instant, SortedMap};
 
 use super::blocking::Blocking;
 use super::event::{CommandFailure, Decision, Event, Method, Reason};
@@ -123,7 +122,7 @@ struct Running {
 #[derive(Debug, Default)]
 pub(crate) struct Commands {
     next: u32,
-    running: BTreeMap<CommandId, Running>,
+    running: SortedMap<CommandId, Running>,
 }
 
 impl Commands {

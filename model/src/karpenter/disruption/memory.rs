@@ -6,10 +6,9 @@
 //! or go, that become initialized or start to go, NodePools that change. A node that has become
 //! consolidatable is none, nor is a price. After five minutes everything counts as changed.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use sim::Instant;
+use sim::{Instant, SortedMap};
 
 use super::event::Method;
 use crate::id::{ById, NodeClaimId, NodeId, PodId};
@@ -25,12 +24,12 @@ pub(crate) struct Memory {
     /// Counts changes. Upstream compares times, which tell as much.
     generation: u64,
     changed: Instant,
-    memos: BTreeMap<Method, Memo>,
+    memos: SortedMap<Method, Memo>,
     /// Pods that were seen on a node.
     bound: ById<PodId, ()>,
-    claims: BTreeMap<NodeClaimId, Flags>,
+    claims: SortedMap<NodeClaimId, Flags>,
     /// Nodes, and whether they are being deleted.
-    nodes: BTreeMap<NodeId, bool>,
+    nodes: SortedMap<NodeId, bool>,
 }
 
 #[derive(Debug, Clone, Copy)]

@@ -3,11 +3,10 @@
 //! singlenodeconsolidation}.go; v0.32.4 {expiration,emptynodeconsolidation}.go).
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rand::seq::SliceRandom;
-use sim::Stream;
+use sim::{SortedMap, Stream};
 
 use super::balanced::Judge;
 use super::budget::Allowances;
@@ -261,7 +260,7 @@ impl Search<'_, '_> {
 
     /// One of each pool in turn, pools that were not reached last time first (`shuffleCandidates`).
     fn interleave<'c>(&mut self, candidates: Candidates<'c>) -> Candidates<'c> {
-        let mut of_pool: BTreeMap<NodePoolId, Candidates<'c>> = BTreeMap::new();
+        let mut of_pool: SortedMap<NodePoolId, Candidates<'c>> = SortedMap::new();
         for candidate in candidates {
             of_pool.entry(candidate.pool_id).or_default().push(candidate);
         }
@@ -281,7 +280,7 @@ fn drop_same_types(moved: &mut Move, candidates: &[&Candidate<'_>]) -> Result<()
         return Ok(());
     };
     // A node of unknown price counts as free.
-    let mut prices: BTreeMap<&Name, Option<Price>> = BTreeMap::new();
+    let mut prices: SortedMap<&Name, Option<Price>> = SortedMap::new();
     for candidate in candidates {
         let own = candidate.instance_type.expect("consolidation knows the type");
         let price = labelled_price(candidate.state, own);

@@ -2,11 +2,10 @@
 //! (karpenter v1.14 pkg/controllers/disruption/helpers.go `SimulateScheduling`).
 
 use std::cell::OnceCell;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sim::{Instant, Stream};
+use sim::{Instant, SortedSet, Stream};
 
 use super::candidate::Candidate;
 use crate::id::{NodeClaimId, NodeId, PodId};
@@ -64,7 +63,7 @@ pub(crate) struct Scene<'a> {
 /// The same in every simulation.
 struct Shared<'a> {
     staying: Vec<&'a StateNode<'a>>,
-    going: BTreeSet<NodeId>,
+    going: SortedSet<NodeId>,
     /// The pods that wait, then those of nodes that are going.
     pods: Vec<PodId>,
 }
@@ -136,7 +135,7 @@ impl<'a> Scene<'a> {
         solver: &mut Solver,
     ) -> Outcome {
         let shared = self.shared();
-        let chosen: BTreeSet<NodeClaimId> = candidates.iter().map(|candidate| candidate.claim_id).collect();
+        let chosen: SortedSet<NodeClaimId> = candidates.iter().map(|candidate| candidate.claim_id).collect();
         let stays = |state: &&&StateNode<'_>| state.claim_id().is_none_or(|id| !chosen.contains(&id));
         let nodes: Vec<&StateNode<'_>> = shared.staying.iter().filter(stays).copied().collect();
         let movable = |id: &&PodId| {

@@ -1,10 +1,9 @@
 //! What has been told lately and need not be told again
 //! (karpenter v1.14 pkg/events/recorder.go, pkg/controllers/disruption/events/events.go).
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use sim::Instant;
+use sim::{Instant, SortedMap};
 
 use super::event::{Blocked, Event, Reason, Unconsolidatable};
 use super::{Out, Output};
@@ -20,9 +19,9 @@ const DEDUPE_BUDGET: Duration = Duration::from_secs(60);
 /// What was told last. Something new is told at once.
 #[derive(Debug, Default)]
 pub(crate) struct Told {
-    blocked: BTreeMap<NodeClaimId, (Blocked, Instant)>,
-    unconsolidatable: BTreeMap<NodeClaimId, (Unconsolidatable, Instant)>,
-    budgets: BTreeMap<(NodePoolId, Reason), Instant>,
+    blocked: SortedMap<NodeClaimId, (Blocked, Instant)>,
+    unconsolidatable: SortedMap<NodeClaimId, (Unconsolidatable, Instant)>,
+    budgets: SortedMap<(NodePoolId, Reason), Instant>,
 }
 
 impl Told {

@@ -2,7 +2,7 @@
 //! (karpenter v1.14 pkg/controllers/disruption/validation.go; v0.32.4 validation.go and
 //! emptynodeconsolidation.go).
 
-use std::collections::BTreeSet;
+use sim::SortedSet;
 
 use sim::Instant;
 
@@ -162,7 +162,7 @@ fn is_covered(plan: &Plan, new_claims: &[crate::karpenter::scheduling::NewClaim]
     match (&plan.found.replacements[..], new_claims) {
         ([], []) => true,
         ([wanted], [now]) => {
-            let names: BTreeSet<&Name> = now
+            let names: SortedSet<&Name> = now
                 .types
                 .iter()
                 .map(|instance_type| &instance_type.name)

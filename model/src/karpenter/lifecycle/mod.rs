@@ -17,11 +17,10 @@
 pub mod conditions;
 mod ports;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use sim::{Component, Instant, Outbox, Stream, Streams};
+use sim::{Component, Instant, Outbox, SortedMap, SortedSet, Stream, Streams};
 
 pub use ports::{Event, Input, Message, Output, Reason, Registration};
 
@@ -88,15 +87,15 @@ pub struct Lifecycle {
     provider: Provider,
     queue: Stream,
     /// Claims whose call is being made.
-    calls: BTreeMap<NodeClaimId, Call>,
+    calls: SortedMap<NodeClaimId, Call>,
     /// When a claim's worker is free again.
-    busy: BTreeMap<NodeClaimId, Instant>,
+    busy: SortedMap<NodeClaimId, Instant>,
     /// When a claim is looked at next.
-    requeue: BTreeMap<NodeClaimId, Instant>,
-    nodes: BTreeMap<NodeClaimId, NodeId>,
-    instances: BTreeMap<InstanceId, NodeClaimId>,
+    requeue: SortedMap<NodeClaimId, Instant>,
+    nodes: SortedMap<NodeClaimId, NodeId>,
+    instances: SortedMap<InstanceId, NodeClaimId>,
     /// Claims whose instance is gone.
-    gone: BTreeSet<NodeClaimId>,
+    gone: SortedSet<NodeClaimId>,
     sweep: Option<Instant>,
     collection: Option<Instant>,
 }
@@ -118,12 +117,12 @@ impl Lifecycle {
             catalog: provider.catalog().clone(),
             provider,
             queue: streams.stream("karpenter/interruption/queue", 0),
-            calls: BTreeMap::new(),
-            busy: BTreeMap::new(),
-            requeue: BTreeMap::new(),
-            nodes: BTreeMap::new(),
-            instances: BTreeMap::new(),
-            gone: BTreeSet::new(),
+            calls: SortedMap::new(),
+            busy: SortedMap::new(),
+            requeue: SortedMap::new(),
+            nodes: SortedMap::new(),
+            instances: SortedMap::new(),
+            gone: SortedSet::new(),
             sweep: None,
             collection: None,
         }

@@ -52,7 +52,7 @@ fn world(version: &str, config: ec2::Config) -> World {
         ec2: Ec2::new(config, catalog, &[], &streams),
         api: Api::default(),
         claims: Table::new(),
-        classes: BTreeMap::from([(POOL, Arc::new(NodeClass::new("default", AmiFamily::Al2)))]),
+        classes: SortedMap::from([(POOL, Arc::new(NodeClass::new("default", AmiFamily::Al2)))]),
         profile,
         boots: true,
         said: Vec::new(),
@@ -328,7 +328,7 @@ fn devices_that_were_asked_for_are_waited_for() {
     for (gpus, expected) in [(1, 90_000), (0, 58_035)] {
         let mut world = world("1.5", config());
         let mut own = claim(&["g4dn.xlarge"], &["on-demand"]);
-        own.requests.extended = BTreeMap::from([("nvidia.com/gpu".into(), gpus)]);
+        own.requests.extended = SortedMap::from([("nvidia.com/gpu".into(), gpus)]);
         world.add(1, own);
         world.agenda.at(Instant::from_secs(90), Event::Devices(NodeId(0)));
         let said = world.run(200);

@@ -5,7 +5,7 @@
 //! All labels of the latest release are there in every release: one that an older Karpenter did not know can
 //! only be asked for by a manifest that was not written for it.
 
-use std::collections::BTreeMap;
+use sim::SortedMap;
 
 use super::{NodeClass, Settings};
 use crate::catalog::{Arch, Catalog, Entry, InstanceSpec, Zone, capacity, label_value};
@@ -43,11 +43,11 @@ pub struct Builder<'a> {
     region: &'static str,
     zones: Vec<&'a Zone>,
     keys: Vec<Name>,
-    single: BTreeMap<Value, Requirement>,
+    single: SortedMap<Value, Requirement>,
     /// Zone names and zone ids, by which of the zones.
-    of_zones: BTreeMap<u64, (Requirement, Requirement)>,
+    of_zones: SortedMap<u64, (Requirement, Requirement)>,
     /// Capacity types, by which of the three.
-    bought: BTreeMap<[bool; 3], Requirement>,
+    bought: SortedMap<[bool; 3], Requirement>,
     tenancy: Requirement,
     none: Requirement,
 }
@@ -72,9 +72,9 @@ impl<'a> Builder<'a> {
                 .iter()
                 .map(|key| Name::from(*key))
                 .collect(),
-            single: BTreeMap::new(),
-            of_zones: BTreeMap::new(),
-            bought: BTreeMap::new(),
+            single: SortedMap::new(),
+            of_zones: SortedMap::new(),
+            bought: SortedMap::new(),
             tenancy: Requirement::any_of(["default", "dedicated"]),
             none: Requirement::does_not_exist(),
         }
@@ -157,7 +157,7 @@ impl<'a> Builder<'a> {
     fn resources(&self, spec: &InstanceSpec, memory: Option<Bytes>) -> (Resources, Resources) {
         let (class, settings) = (self.class, self.settings);
         let mut extended = capacity::device_resources(spec);
-        extended.append(&mut capacity::network_resources(spec));
+        extended.extend(capacity::network_resources(spec));
         let mut capacity = Resources {
             cpu: MilliCpu(i64::from(spec.vcpus) * 1000),
             memory: capacity::estimated_memory(spec, settings.vm_memory_overhead),

@@ -16,10 +16,9 @@ pub mod launch;
 mod node_class;
 pub mod unavailable;
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use sim::Instant;
+use sim::{Instant, SortedMap};
 
 pub use node_class::{CapacityReservation, NodeClass};
 
@@ -57,7 +56,7 @@ impl Settings {
 }
 
 /// The EC2NodeClass of each NodePool. Pools that share one share the list of its instance types.
-pub type Classes = BTreeMap<NodePoolId, Arc<NodeClass>>;
+pub type Classes = SortedMap<NodePoolId, Arc<NodeClass>>;
 
 /// Lists of instance types in which all is available. A clone shares them: a run need not make what another
 /// run of the same scenario has made.
@@ -85,11 +84,11 @@ pub struct Provider {
     shared: Lists,
     unavailable: UnavailableOfferings,
     /// The least memory that a node of each type reported, by node class.
-    discovered: BTreeMap<(Name, Name), Bytes>,
+    discovered: SortedMap<(Name, Name), Bytes>,
     /// Instances in each capacity reservation.
-    reserved: BTreeMap<Name, Vec<InstanceId>>,
+    reserved: SortedMap<Name, Vec<InstanceId>>,
     lists: Vec<List>,
-    by_pool: BTreeMap<NodePoolId, InstanceTypes>,
+    by_pool: SortedMap<NodePoolId, InstanceTypes>,
 }
 
 /// The instance types of one node class.
@@ -112,10 +111,10 @@ impl Provider {
             catalog,
             shared,
             unavailable: UnavailableOfferings::default(),
-            discovered: BTreeMap::new(),
-            reserved: BTreeMap::new(),
+            discovered: SortedMap::new(),
+            reserved: SortedMap::new(),
             lists: Vec::new(),
-            by_pool: BTreeMap::new(),
+            by_pool: SortedMap::new(),
         }
     }
 
@@ -126,7 +125,7 @@ impl Provider {
 
     /// What can be launched for each NodePool, by name of the type.
     #[must_use]
-    pub fn instance_types(&self) -> &BTreeMap<NodePoolId, InstanceTypes> {
+    pub fn instance_types(&self) -> &SortedMap<NodePoolId, InstanceTypes> {
         &self.by_pool
     }
 

@@ -23,7 +23,7 @@ fn catalog(date: &str) -> Arc<Catalog> {
 fn provider_with(version: &str, catalog: Arc<Catalog>, class: NodeClass) -> Provider {
     let profile = profile(version);
     let mut provider = Provider::new(profile, Settings::of(&profile), catalog, Lists::default());
-    provider.set_classes(&BTreeMap::from([(POOL, Arc::new(class))]));
+    provider.set_classes(&SortedMap::from([(POOL, Arc::new(class))]));
     provider
 }
 
@@ -213,7 +213,7 @@ fn exotic_types_are_for_those_who_ask() {
     let call = request(&provider, &claim(mixed.clone(), cpu(1000))).expect("a call");
     assert_eq!(types(&call), ["c5.24xlarge"]);
     let gpu = Resources {
-        extended: BTreeMap::from([("nvidia.com/gpu".into(), 1)]),
+        extended: SortedMap::from([("nvidia.com/gpu".into(), 1)]),
         ..cpu(1000)
     };
     let call = request(&provider, &claim(mixed, gpu.clone())).expect("a call");
@@ -225,7 +225,7 @@ fn exotic_types_are_for_those_who_ask() {
 #[test]
 fn a_type_without_a_machine_image_is_not_asked_for() {
     let gpu = Resources {
-        extended: BTreeMap::from([("nvidia.com/gpu".into(), 1)]),
+        extended: SortedMap::from([("nvidia.com/gpu".into(), 1)]),
         ..cpu(1000)
     };
     let check = |version: &str, family, expected: &[&str]| {
@@ -408,7 +408,7 @@ fn pools_of_one_class_share_their_list() {
     let class = || Arc::new(NodeClass::new("default", AmiFamily::Al2));
     let other = Arc::new(NodeClass::new("other", AmiFamily::Bottlerocket));
     let mut provider = provider("1.5");
-    let classes = BTreeMap::from([(POOL, class()), (NodePoolId(1), class()), (NodePoolId(2), other)]);
+    let classes = SortedMap::from([(POOL, class()), (NodePoolId(1), class()), (NodePoolId(2), other)]);
     let before = provider.of_pool(POOL).expect("types").clone();
     provider.set_classes(&classes);
     let of = |pool| provider.of_pool(NodePoolId(pool)).expect("types");
@@ -423,7 +423,7 @@ fn runs_share_lists_but_not_what_they_found_out() {
     let run = || {
         let settings = Settings::of(&profile);
         let mut run = Provider::new(profile, settings, catalog.clone(), lists.clone());
-        run.set_classes(&BTreeMap::from([(POOL, class.clone())]));
+        run.set_classes(&SortedMap::from([(POOL, class.clone())]));
         run
     };
     let types = |run: &Provider| run.of_pool(POOL).expect("types").clone();

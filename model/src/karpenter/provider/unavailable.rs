@@ -1,9 +1,8 @@
 //! What EC2 refused lately (karpenter-provider-aws v1.14 pkg/cache/unavailableofferings.go).
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use sim::Instant;
+use sim::{Instant, SortedMap, SortedSet};
 
 use crate::karpenter::CapacityType;
 use crate::karpenter::requirement::Name;
@@ -29,7 +28,7 @@ pub struct Offer {
 /// Offers that were refused in the last three minutes.
 #[derive(Debug, Clone, Default)]
 pub struct UnavailableOfferings {
-    until: BTreeMap<Offer, Instant>,
+    until: SortedMap<Offer, Instant>,
 }
 
 impl UnavailableOfferings {
@@ -46,7 +45,7 @@ impl UnavailableOfferings {
 
     /// The types of which something is marked.
     pub(super) fn instance_types(&self) -> impl Iterator<Item = &Name> + '_ {
-        let types: BTreeSet<&Name> = self.until.keys().map(|offer| &offer.instance_type).collect();
+        let types: SortedSet<&Name> = self.until.keys().map(|offer| &offer.instance_type).collect();
         types.into_iter()
     }
 

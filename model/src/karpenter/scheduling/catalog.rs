@@ -6,8 +6,9 @@
 //! is the same (karpenter v1.14 pkg/controllers/provisioning/scheduling/nodeclaim.go
 //! `filterInstanceTypesByRequirements`, `compatible`, `fits`).
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
+
+use sim::SortedMap;
 
 use super::type_set::TypeSet;
 use crate::karpenter::instance_type::{CapacityType, InstanceType, Offering, Wanted};
@@ -20,7 +21,7 @@ use crate::quantity::{Price, ResourceName, Resources};
 #[derive(Debug, Default)]
 struct Key {
     /// By value; a type may have several.
-    values: BTreeMap<Name, Vec<u16>>,
+    values: SortedMap<Name, Vec<u16>>,
     /// Types that must not have the label.
     valueless: Vec<u16>,
     /// Types with a requirement that is no list of values.
@@ -39,11 +40,11 @@ struct Available {
 #[derive(Debug)]
 pub(crate) struct Catalog {
     pub(crate) types: Arc<[Arc<InstanceType>]>,
-    keys: Arc<BTreeMap<Name, (Key, TypeSet)>>,
+    keys: Arc<SortedMap<Name, (Key, TypeSet)>>,
     available: Arc<[Available]>,
     /// cpu, memory, ephemeral storage and pods that each type has for pods.
     rows: Vec<[i64; 4]>,
-    extended: BTreeMap<ResourceName, Vec<i64>>,
+    extended: SortedMap<ResourceName, Vec<i64>>,
     /// Types whose every allocatable amount is at least zero.
     sound: TypeSet,
     /// Whether any offering is reserved.
@@ -71,7 +72,7 @@ impl Catalog {
             keys: keys.unwrap_or_else(|| index_keys(&types).into()),
             available: available.unwrap_or_else(|| index_offerings(&types).into()),
             rows: types.iter().map(|t| row(t.allocatable())).collect(),
-            extended: BTreeMap::new(),
+            extended: SortedMap::new(),
             sound: TypeSet::all(types.len()),
             has_reserved: false,
             types,
@@ -245,8 +246,8 @@ fn row(resources: &Resources) -> [i64; 4] {
     [cpu.0, memory.0, ephemeral_storage.0, *pods]
 }
 
-fn index_keys(types: &[Arc<InstanceType>]) -> BTreeMap<Name, (Key, TypeSet)> {
-    let mut keys: BTreeMap<Name, (Key, TypeSet)> = BTreeMap::new();
+fn index_keys(types: &[Arc<InstanceType>]) -> SortedMap<Name, (Key, TypeSet)> {
+    let mut keys: SortedMap<Name, (Key, TypeSet)> = SortedMap::new();
     for (at, instance_type) in types.iter().enumerate() {
         for (key, requirement) in instance_type.requirements.iter() {
             let entry = keys.entry(key.clone());

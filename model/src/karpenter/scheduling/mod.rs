@@ -29,11 +29,10 @@ mod topology;
 mod topology_group;
 mod type_set;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use sim::Instant;
+use sim::{Instant, SortedMap, SortedSet};
 
 use super::instance_type::InstanceTypes;
 use super::node_pool::NodePool;
@@ -145,7 +144,7 @@ pub struct World<'a> {
     /// All NodePools.
     pub pools: &'a Table<NodePoolId, NodePool>,
     /// What the provider offers for each, with availability as it knows it now.
-    pub instance_types: &'a BTreeMap<NodePoolId, InstanceTypes>,
+    pub instance_types: &'a SortedMap<NodePoolId, InstanceTypes>,
     /// The pods that DaemonSets put on nodes.
     pub daemons: &'a [Arc<PodTemplate>],
     /// All pods.
@@ -153,7 +152,7 @@ pub struct World<'a> {
     /// All nodes.
     pub nodes: &'a Table<NodeId, Node>,
     /// Labels of namespaces; one that is not listed has its name as its only label.
-    pub namespaces: &'a BTreeMap<String, Labels>,
+    pub namespaces: &'a SortedMap<String, Labels>,
 }
 
 /// What a pass is for.
@@ -178,7 +177,7 @@ pub struct Request<'a> {
     /// The nodes that count: neither marked for deletion nor candidates.
     pub nodes: &'a [&'a StateNode<'a>],
     /// Nodes that are marked for deletion.
-    pub deleting: &'a BTreeSet<NodeId>,
+    pub deleting: &'a SortedSet<NodeId>,
     /// The pods to place, in any order.
     pub pods: &'a [PodId],
 }
@@ -200,7 +199,7 @@ pub struct Results {
     /// Nodes that get pods, in the order in which nodes were tried.
     pub existing: Vec<Placement>,
     /// Pods that go nowhere, and why.
-    pub failures: BTreeMap<PodId, Arc<Failure>>,
+    pub failures: SortedMap<PodId, Arc<Failure>>,
     /// Pods that were not looked at before time ran out.
     pub untried: Vec<PodId>,
     /// How long the pass takes in simulated time.

@@ -2,11 +2,10 @@
 //! (karpenter v1.14 pkg/controllers/provisioning/scheduling/{nodeclaim,nodeclaimtemplate}.go).
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use rand::RngExt;
-use sim::{Instant, Stream};
+use sim::{Instant, SortedSet, Stream};
 
 use super::MinValuesPolicy;
 use super::failure::{Failure, TypesExhausted};
@@ -37,7 +36,7 @@ pub(crate) struct Forming<'a> {
     /// What its pods request together.
     requests: Resources,
     ports: Vec<HostPort>,
-    held: BTreeSet<Name>,
+    held: SortedSet<Name>,
     min_values_relaxed: bool,
     pub(crate) pods: Vec<PodId>,
     /// Kinds of pods that topology does not concern and that were refused: they always will be.
@@ -49,7 +48,7 @@ pub(crate) struct Narrowed {
     /// `None` if they stay as they are.
     requirements: Option<Requirements>,
     types: TypeSet,
-    held: BTreeSet<Name>,
+    held: SortedSet<Name>,
     min_values_relaxed: bool,
 }
 
@@ -103,7 +102,7 @@ impl<'a> Forming<'a> {
             types,
             requests: Resources::default(),
             ports: Vec::new(),
-            held: BTreeSet::new(),
+            held: SortedSet::new(),
             min_values_relaxed: false,
             pods: Vec::new(),
             refused: Vec::new(),
@@ -162,7 +161,7 @@ impl<'a> Forming<'a> {
         let mut narrowed = Narrowed {
             requirements,
             types,
-            held: BTreeSet::new(),
+            held: SortedSet::new(),
             min_values_relaxed: self.min_values_relaxed,
         };
         self.check_min_values(&mut narrowed, context.world)?;
@@ -452,7 +451,7 @@ impl NewClaim {
         let unmet = |(key, requirement): (&Name, &Requirement)| {
             let wanted = requirement.min_values()? as usize;
             let of_types = self.types.iter().filter_map(|t| t.requirements.get(key));
-            let spanned: BTreeSet<&Name> = of_types.flat_map(Requirement::values).collect();
+            let spanned: SortedSet<&Name> = of_types.flat_map(Requirement::values).collect();
             (spanned.len() < wanted).then(|| key.clone())
         };
         self.requirements.iter().find_map(unmet)
@@ -464,7 +463,7 @@ impl NewClaim {
     pub fn types_for_min_values(&self) -> usize {
         let needed = |(key, requirement): (&Name, &Requirement)| {
             let wanted = requirement.min_values()? as usize;
-            let mut spanned: BTreeSet<&Name> = BTreeSet::new();
+            let mut spanned: SortedSet<&Name> = SortedSet::new();
             let at = self.types.iter().position(|t| {
                 spanned.extend(t.requirements.get(key).into_iter().flat_map(Requirement::values));
                 spanned.len() >= wanted

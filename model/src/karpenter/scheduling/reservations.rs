@@ -3,7 +3,7 @@
 //!
 //! A claim holds every reservation that it could be launched into, until it narrows so that it cannot.
 
-use std::collections::{BTreeMap, BTreeSet};
+use sim::{SortedMap, SortedSet};
 
 use super::template::Template;
 use crate::karpenter::instance_type::Offering;
@@ -12,13 +12,13 @@ use crate::karpenter::requirement::Name;
 /// What is left of each reservation.
 #[derive(Debug, Default)]
 pub(crate) struct Reservations {
-    left: BTreeMap<Name, u32>,
+    left: SortedMap<Name, u32>,
 }
 
 impl Reservations {
     /// All reservations of these pools; the least where they differ.
     pub(crate) fn new(pools: &[&Template]) -> Self {
-        let mut left: BTreeMap<Name, u32> = BTreeMap::new();
+        let mut left: SortedMap<Name, u32> = SortedMap::new();
         for pool in pools.iter().filter(|pool| pool.catalog.has_reserved) {
             let offerings = pool.catalog.types.iter().flat_map(|t| &t.offerings);
             for reservation in offerings.filter_map(|offering| offering.reservation.as_ref()) {
@@ -33,8 +33,8 @@ impl Reservations {
     pub(crate) fn obtainable<'o>(
         &self,
         offerings: impl Iterator<Item = &'o Offering>,
-        held: &BTreeSet<Name>,
-    ) -> BTreeSet<Name> {
+        held: &SortedSet<Name>,
+    ) -> SortedSet<Name> {
         let ids = offerings.filter_map(|offering| offering.reservation.as_ref().map(|r| &r.id));
         ids.filter(|id| held.contains(*id) || self.left.get(*id).is_some_and(|left| *left > 0))
             .cloned()
@@ -42,7 +42,7 @@ impl Reservations {
     }
 
     /// Exchanges what a claim holds.
-    pub(crate) fn exchange(&mut self, held: &BTreeSet<Name>, wanted: &BTreeSet<Name>) {
+    pub(crate) fn exchange(&mut self, held: &SortedSet<Name>, wanted: &SortedSet<Name>) {
         for id in wanted.difference(held) {
             let left = self.left.get_mut(id).expect("a reservation that was offered");
             *left = left.checked_sub(1).expect("a reservation with capacity left");
@@ -72,9 +72,9 @@ mod tests {
             }),
         };
         let mut reservations = Reservations {
-            left: BTreeMap::from([("cr-1".into(), 1)]),
+            left: SortedMap::from([("cr-1".into(), 1)]),
         };
-        let none = BTreeSet::new();
+        let none = SortedSet::new();
         let one = reservations.obtainable([&offering].into_iter(), &none);
         assert_eq!(one.len(), 1);
         reservations.exchange(&none, &one);

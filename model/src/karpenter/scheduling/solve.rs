@@ -1,11 +1,10 @@
 //! One pass.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rand::RngExt;
-use sim::Stream;
+use sim::{SortedMap, Stream};
 
 use super::daemons::Daemon;
 use super::existing_node::ExistingNode;
@@ -86,8 +85,8 @@ fn existing_nodes<'a>(
 }
 
 /// What the limits of each pool leave for new nodes. Nodes that are going do not count.
-fn remaining(world: &World<'_>, request: &Request<'_>, pools: &[&Template]) -> BTreeMap<NodePoolId, Limits> {
-    let mut remaining: BTreeMap<NodePoolId, Limits> = pools
+fn remaining(world: &World<'_>, request: &Request<'_>, pools: &[&Template]) -> SortedMap<NodePoolId, Limits> {
+    let mut remaining: SortedMap<NodePoolId, Limits> = pools
         .iter()
         .filter(|pool| !pool.limits.is_unlimited())
         .map(|pool| (pool.pool, pool.limits.clone()))
@@ -108,7 +107,7 @@ struct Scheduler<'a, 'c> {
     world: &'a World<'a>,
     request: &'a Request<'a>,
     pools: &'a [&'a Template],
-    remaining: BTreeMap<NodePoolId, Limits>,
+    remaining: SortedMap<NodePoolId, Limits>,
     existing: Vec<ExistingNode<'a>>,
     reservations: Reservations,
     topology: Topology<'a>,
@@ -124,7 +123,7 @@ struct Scheduler<'a, 'c> {
 
 /// The pods that were not placed.
 struct Left {
-    failures: BTreeMap<PodId, Arc<Failure>>,
+    failures: SortedMap<PodId, Arc<Failure>>,
     untried: Vec<PodId>,
 }
 
@@ -141,7 +140,7 @@ impl<'a> Scheduler<'a, '_> {
         };
         let ranks: Vec<_> = pods.iter().map(rank).collect();
         let mut queue = Queue::new(&ranks);
-        let mut failures = BTreeMap::new();
+        let mut failures = SortedMap::new();
         while let Some(next) = queue.pop() {
             if self.out_of_time() {
                 queue.push(next, false);
@@ -364,7 +363,7 @@ impl<'a> Scheduler<'a, '_> {
     fn finish(self, left: Left) -> Results {
         let duration = self.duration();
         // Where the groups of each pool's DaemonSets begin.
-        let mut first: BTreeMap<NodePoolId, usize> = BTreeMap::new();
+        let mut first: SortedMap<NodePoolId, usize> = SortedMap::new();
         for pool in self.pools.iter().filter(|pool| pool.daemons.len() > 1) {
             first.insert(pool.pool, self.chance.random_range(0..pool.daemons.len()));
         }

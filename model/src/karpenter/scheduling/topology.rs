@@ -5,9 +5,8 @@
 //! wants no company is kept in an *inverse* group, which concerns the pods that it would not have.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
 
-use sim::Stream;
+use sim::{SortedMap, SortedSet, Stream};
 
 use super::template::Template;
 use super::topology_group::{Identity, Kind, Namespaces, NodeFilter, TopologyGroup};
@@ -58,7 +57,7 @@ pub(crate) struct Topology<'a> {
     world: &'a World<'a>,
     request: &'a Request<'a>,
     pools: &'a [&'a Template],
-    excluded: BTreeSet<PodId>,
+    excluded: SortedSet<PodId>,
     templates: Vec<&'a PodTemplate>,
     groups: Vec<Group>,
     inverse: Vec<Group>,
@@ -274,7 +273,7 @@ impl<'a> Topology<'a> {
             kind: Kind::Spread,
             key: spread.topology_key.as_str().into(),
             namespaces: Namespaces {
-                names: BTreeSet::from([template.namespace.clone()]),
+                names: SortedSet::from([template.namespace.clone()]),
                 selector: None,
             },
             selector,
@@ -371,7 +370,7 @@ impl<'a> Topology<'a> {
     }
 
     fn count_pods(&self, counts: &mut TopologyGroup) {
-        let mut selected: BTreeMap<usize, bool> = BTreeMap::new();
+        let mut selected: SortedMap<usize, bool> = SortedMap::new();
         for (id, pod) in self.world.pods.iter() {
             let Some(node) = pod.node.and_then(|node| self.world.nodes.get(node)) else {
                 continue;
@@ -429,7 +428,7 @@ fn identity_of(kind: Kind, template: &PodTemplate, term: &PodAffinityTerm) -> Id
         pin(selector, template, &term.mismatch_label_keys, Operator::NotIn);
     }
     let names = if own {
-        BTreeSet::from([template.namespace.clone()])
+        SortedSet::from([template.namespace.clone()])
     } else {
         term.namespaces.iter().cloned().collect()
     };

@@ -1,7 +1,7 @@
 //! One topology constraint and the pods that count for it, by domain
 //! (karpenter v1.14 pkg/controllers/provisioning/scheduling/{topologygroup,topologynodefilter}.go).
 
-use std::collections::{BTreeMap, BTreeSet};
+use sim::{SortedMap, SortedSet};
 
 use rand::RngExt;
 use sim::Stream;
@@ -37,12 +37,12 @@ impl Kind {
 /// The namespaces whose pods count.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Namespaces {
-    pub(crate) names: BTreeSet<String>,
+    pub(crate) names: SortedSet<String>,
     pub(crate) selector: Option<LabelSelector>,
 }
 
 impl Namespaces {
-    fn has(&self, namespace: &str, all: &BTreeMap<String, Labels>) -> bool {
+    fn has(&self, namespace: &str, all: &SortedMap<String, Labels>) -> bool {
         let selected = |selector: &LabelSelector| match all.get(namespace) {
             Some(labels) => selector.matches(labels),
             // Every namespace has this one label, whether or not anything else is known of it.
@@ -161,7 +161,7 @@ pub(crate) struct TopologyGroup {
     pub(crate) identity: Identity,
     min_domains: Option<i32>,
     /// Matching pods by domain; every domain that is known has an entry.
-    domains: BTreeMap<Name, u32>,
+    domains: SortedMap<Name, u32>,
     /// How many domains have a matching pod.
     occupied: usize,
     /// Whether hostnames that were not registered are domains too.
@@ -173,7 +173,7 @@ impl TopologyGroup {
         TopologyGroup {
             identity,
             min_domains,
-            domains: BTreeMap::new(),
+            domains: SortedMap::new(),
             occupied: 0,
             any_hostname,
         }
@@ -184,7 +184,7 @@ impl TopologyGroup {
     }
 
     /// Whether pods of a template count.
-    pub(crate) fn selects(&self, pod: &PodTemplate, namespaces: &BTreeMap<String, Labels>) -> bool {
+    pub(crate) fn selects(&self, pod: &PodTemplate, namespaces: &SortedMap<String, Labels>) -> bool {
         // A selector that is absent matches no pod.
         let selected = self
             .identity
@@ -196,7 +196,7 @@ impl TopologyGroup {
 
     /// Whether pods of a template count that are on nodes when counting begins: where there is no selector, those of the
     /// whole namespace (karpenter v1.14 pkg/controllers/provisioning/scheduling/topology.go `TopologyListOptions`).
-    pub(crate) fn lists(&self, pod: &PodTemplate, namespaces: &BTreeMap<String, Labels>) -> bool {
+    pub(crate) fn lists(&self, pod: &PodTemplate, namespaces: &SortedMap<String, Labels>) -> bool {
         match self.identity.selector {
             None => self.identity.namespaces.has(&pod.namespace, namespaces),
             Some(_) => self.selects(pod, namespaces),

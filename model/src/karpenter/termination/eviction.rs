@@ -7,10 +7,9 @@
 //!
 //! The API's limits on how many calls it takes are left out.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use sim::Instant;
+use sim::{Instant, SortedMap};
 
 use crate::id::PodId;
 
@@ -31,7 +30,7 @@ struct Entry {
 /// The queue.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
-    entries: BTreeMap<PodId, Entry>,
+    entries: SortedMap<PodId, Entry>,
     /// When the one worker looks next, if it has anything to look for.
     look: Option<Instant>,
 }

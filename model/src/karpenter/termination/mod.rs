@@ -12,10 +12,9 @@
 mod drain;
 mod eviction;
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use sim::{Component, Instant, Outbox};
+use sim::{Component, Instant, Outbox, SortedMap};
 
 use self::eviction::Queue;
 use super::labels;
@@ -147,8 +146,8 @@ pub struct Terminator {
     profile: Profile,
     config: Config,
     queue: Queue,
-    nodes: BTreeMap<NodeId, Going>,
-    claims: BTreeMap<NodeClaimId, Instant>,
+    nodes: SortedMap<NodeId, Going>,
+    claims: SortedMap<NodeClaimId, Instant>,
 }
 
 /// A node that is being deleted.
@@ -174,8 +173,8 @@ impl Terminator {
             profile,
             config,
             queue: Queue::default(),
-            nodes: BTreeMap::new(),
-            claims: BTreeMap::new(),
+            nodes: SortedMap::new(),
+            claims: SortedMap::new(),
         }
     }
 

@@ -4,7 +4,7 @@
 //! The crate that evaluates keeps its tree to itself, so the text is read once more. It has been parsed
 //! before, so that looking at neighbouring tokens tells what a word is.
 
-use std::collections::BTreeSet;
+use sim::SortedSet;
 
 /// Words of the language that are no names.
 const KEYWORDS: &str = "\
@@ -22,7 +22,7 @@ toPairs trim trimPrefix trimSuffix type uniq upper";
 pub(super) fn unknown<'t>(text: &'t str, variables: &[&str]) -> Option<&'t str> {
     let tokens = tokens(text);
     let token = |at: Option<usize>| at.and_then(|at| tokens.get(at)).copied().unwrap_or_default();
-    let mut bound: BTreeSet<&str> = BTreeSet::new();
+    let mut bound: SortedSet<&str> = SortedSet::new();
     for (at, &word) in tokens.iter().enumerate() {
         let (before, after) = (token(at.checked_sub(1)), token(Some(at + 1)));
         let member = matches!(before, "." | "?.");

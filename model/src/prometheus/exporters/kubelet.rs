@@ -2,7 +2,7 @@
 //! (kubernetes 1.35 pkg/kubelet/metrics/metrics.go). The latter's are of google/cadvisor metrics/prometheus.go,
 //! for containerd.
 
-use std::collections::BTreeMap;
+use sim::SortedMap;
 
 use super::Usage;
 use crate::api::{Api, Phase};
@@ -30,14 +30,14 @@ fn wanted<const N: usize>(names: [&'static str; N], interest: &Interest) -> [boo
 #[derive(Debug)]
 pub(super) struct Kubelet {
     wanted: [bool; KUBELET.len()],
-    labels: BTreeMap<NodeId, [Labels; KUBELET.len()]>,
+    labels: SortedMap<NodeId, [Labels; KUBELET.len()]>,
 }
 
 impl Kubelet {
     pub(super) fn new(interest: &Interest) -> Self {
         Kubelet {
             wanted: wanted(KUBELET, interest),
-            labels: BTreeMap::new(),
+            labels: SortedMap::new(),
         }
     }
 
@@ -82,9 +82,9 @@ pub(super) struct Cadvisor {
     pods_wanted: [bool; 3],
     /// CPUs, memory
     machine_wanted: [bool; 2],
-    machines: BTreeMap<NodeId, [Labels; 2]>,
+    machines: SortedMap<NodeId, [Labels; 2]>,
     /// By pod: of each metric the pod's and then its containers' labels.
-    pods: BTreeMap<PodId, [Vec<Labels>; 3]>,
+    pods: SortedMap<PodId, [Vec<Labels>; 3]>,
 }
 
 impl Cadvisor {
@@ -93,8 +93,8 @@ impl Cadvisor {
         Cadvisor {
             pods_wanted: [cpu, working_set, usage],
             machine_wanted: [cores, memory],
-            machines: BTreeMap::new(),
-            pods: BTreeMap::new(),
+            machines: SortedMap::new(),
+            pods: SortedMap::new(),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Aggregations.
 
-use std::collections::BTreeMap;
+use sim::SortedMap;
 
 use super::eval::Vector;
 use super::expr::{Aggregation, Grouping};
@@ -54,7 +54,7 @@ fn grouped(grouping: &Grouping, vector: Vector) -> Vec<(Labels, Vector)> {
         return vec![(Labels::empty(), vector)];
     }
     let mut groups: Vec<(Labels, Vector)> = Vec::new();
-    let mut places: BTreeMap<Labels, usize> = BTreeMap::new();
+    let mut places: SortedMap<Labels, usize> = SortedMap::new();
     for (labels, value) in vector {
         let key = group_labels(grouping, &labels);
         let place = *places.entry(key).or_insert_with_key(|key| {

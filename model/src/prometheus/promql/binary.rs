@@ -1,6 +1,6 @@
 //! Binary operations: between scalars, between a vector and a scalar, between vectors.
 
-use std::collections::{BTreeMap, BTreeSet};
+use sim::{SortedMap, SortedSet};
 
 use super::eval::{Vector, map_values, same_label_set};
 use super::expr::{Binary, BinaryOp, Matching, Side};
@@ -106,7 +106,7 @@ impl Matching {
 
 /// `and`, `or`, `unless` (prometheus 3.5 promql/engine.go `VectorAnd`, `VectorOr`, `VectorUnless`).
 pub(super) fn sets(op: BinaryOp, matching: &Matching, left: Vector, right: Vector) -> Vector {
-    let signatures = |vector: &Vector| -> BTreeSet<Labels> {
+    let signatures = |vector: &Vector| -> SortedSet<Labels> {
         vector
             .iter()
             .map(|(labels, _)| matching.signature(labels))
@@ -145,7 +145,7 @@ pub(super) fn vectors(
     }
     let swapped = matching.side == Side::Right;
     let (many, one) = if swapped { (right, left) } else { (left, right) };
-    let mut partners: BTreeMap<Labels, (Labels, f64)> = BTreeMap::new();
+    let mut partners: SortedMap<Labels, (Labels, f64)> = SortedMap::new();
     for (labels, value) in one {
         let signature = matching.signature(&labels);
         if let Some((other, _)) = partners.get(&signature) {
@@ -153,7 +153,7 @@ pub(super) fn vectors(
         }
         partners.insert(signature, (labels, value));
     }
-    let mut matched: BTreeMap<Labels, BTreeSet<Labels>> = BTreeMap::new();
+    let mut matched: SortedMap<Labels, SortedSet<Labels>> = SortedMap::new();
     let mut out = Vector::with_capacity(many.len());
     for (labels, value) in many {
         let signature = matching.signature(&labels);

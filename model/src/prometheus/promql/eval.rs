@@ -1,7 +1,8 @@
 //! The evaluation of an expression at a time.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+
+use sim::{SortedMap, SortedSet};
 
 use super::aggregate::{self, Param};
 use super::expr::{Aggregate, At, Binary, BinaryOp, Expr, Subquery, When};
@@ -64,7 +65,7 @@ impl<'a> Evaluation<'a> {
         step: i64,
     ) -> Result<Vec<RangeSeries>, EvalError> {
         let mut series: Vec<RangeSeries> = Vec::new();
-        let mut places: BTreeMap<Labels, usize> = BTreeMap::new();
+        let mut places: SortedMap<Labels, usize> = SortedMap::new();
         let mut now = start;
         while now <= end {
             for (labels, value) in self.vector(expr, now)? {
@@ -460,7 +461,7 @@ fn clamp(vector: Vector, least: f64, most: f64) -> Result<Vector, EvalError> {
 
 /// Refuses a vector in which two elements have the same labels.
 pub(super) fn same_label_set(vector: Vector) -> Result<Vector, EvalError> {
-    let mut seen: BTreeSet<&Labels> = BTreeSet::new();
+    let mut seen: SortedSet<&Labels> = SortedSet::new();
     let unique = vector.len() < 2 || vector.iter().all(|(labels, _)| seen.insert(labels));
     if unique {
         return Ok(vector);

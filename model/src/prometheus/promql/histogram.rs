@@ -1,6 +1,6 @@
 //! Quantiles and fractions of classic histograms.
 
-use std::collections::BTreeMap;
+use sim::SortedMap;
 
 use super::eval::Vector;
 use super::number::go_sort;
@@ -33,7 +33,7 @@ pub(super) fn fractions(lower: f64, upper: f64, vector: Vector, profile: &Profil
 fn histograms(vector: &Vector, profile: &Profile, evaluate: impl Fn(Vec<Bucket>) -> f64) -> Vector {
     let counts = |upper: &f64| !(profile.nan_bounds_ignored && upper.is_nan());
     let mut order: Vec<Labels> = Vec::new();
-    let mut found: BTreeMap<Labels, Vec<Bucket>> = BTreeMap::new();
+    let mut found: SortedMap<Labels, Vec<Bucket>> = SortedMap::new();
     for (labels, count) in vector {
         let Some(upper) = parse_float(labels.get(BUCKET)).filter(counts) else {
             continue;

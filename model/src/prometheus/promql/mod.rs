@@ -28,9 +28,10 @@ mod selector;
 mod spread;
 mod value;
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+
+use sim::SortedMap;
 
 pub use selector::{Matcher, Op, Selector};
 pub use spread::Spread;
@@ -226,7 +227,7 @@ pub struct Parsed {
     of: Arc<Mutex<Vec<(Profile, ByText)>>>,
 }
 
-type ByText = BTreeMap<String, Result<Arc<Query>, ParseError>>;
+type ByText = SortedMap<String, Result<Arc<Query>, ParseError>>;
 
 impl Parsed {
     /// See [`Query::parse`].

@@ -1,6 +1,6 @@
 //! `label_replace`, `label_join`, and the labels of `absent`.
 
-use std::collections::BTreeSet;
+use sim::SortedSet;
 
 use super::aggregate::is_label_name;
 use super::eval::{Vector, same_label_set};
@@ -84,7 +84,7 @@ pub(super) fn label_join(
 /// The labels that a selector fixes, each by one matcher only
 /// (prometheus 3.5 promql/functions.go `createLabelsForAbsentFunction`).
 pub(super) fn absent_labels(selector: Option<&Selector>) -> Labels {
-    let mut seen: BTreeSet<&str> = BTreeSet::new();
+    let mut seen: SortedSet<&str> = SortedSet::new();
     let mut fixed: Vec<(&str, &str)> = Vec::new();
     for matcher in selector.into_iter().flat_map(|selector| &selector.matchers) {
         if matcher.name == METRIC_NAME {

@@ -1,6 +1,6 @@
 //! By which labels the elements of an answer may differ, however many series there are.
 
-use std::collections::BTreeSet;
+use sim::SortedSet;
 
 use super::expr::{Aggregation, BinaryOp, Expr, Grouping};
 use super::function::Function;
@@ -10,13 +10,13 @@ use super::selector::{Op, Selector};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Spread<'a> {
     /// These; without any there is one element at most.
-    Only(BTreeSet<&'a str>),
+    Only(SortedSet<&'a str>),
     /// All but these.
-    AllBut(BTreeSet<&'a str>),
+    AllBut(SortedSet<&'a str>),
 }
 
 impl<'a> Spread<'a> {
-    const NONE: Spread<'a> = Spread::Only(BTreeSet::new());
+    const NONE: Spread<'a> = Spread::Only(SortedSet::new());
 
     /// Whether there is one element at most.
     #[must_use]
@@ -81,7 +81,7 @@ pub(super) fn spread<'a>(expr: &'a Expr, selectors: &'a [Selector]) -> Spread<'a
         Expr::Subquery(subquery) => of(&subquery.expr),
         Expr::Aggregate(aggregate) => match (aggregate.op, &aggregate.grouping) {
             (Aggregation::Topk | Aggregation::Bottomk, _) => of(&aggregate.expr),
-            (Aggregation::CountValues, _) => Spread::AllBut(BTreeSet::new()),
+            (Aggregation::CountValues, _) => Spread::AllBut(SortedSet::new()),
             (_, Grouping::By(labels)) => of(&aggregate.expr).only(labels),
             (_, Grouping::Without(labels)) => of(&aggregate.expr).without(labels.iter().map(String::as_str)),
         },

@@ -1,9 +1,8 @@
 //! What the scenario says of the server.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use sim::Instant;
+use sim::{Instant, SortedMap};
 
 use crate::distribution::Distribution;
 use crate::prometheus::promql::Settings;
@@ -79,7 +78,7 @@ pub struct Config {
     /// --query.lookback-delta, default 5 m.
     pub lookback_delta: Duration,
     /// What single jobs have of their own.
-    pub jobs: BTreeMap<Job, JobConfig>,
+    pub jobs: SortedMap<Job, JobConfig>,
     /// --scrape.discovery-reload-interval, default 5 s.
     pub discovery_reload_interval: Duration,
     /// How long a scrape takes, in seconds: its samples can be queried only then. An estimate.
@@ -95,7 +94,7 @@ impl Default for Config {
             scrape_timeout: Duration::from_secs(10),
             evaluation_interval: Duration::from_secs(60),
             lookback_delta: Duration::from_secs(300),
-            jobs: BTreeMap::new(),
+            jobs: SortedMap::new(),
             discovery_reload_interval: Duration::from_secs(5),
             scrape_duration: Distribution::LogNormal {
                 median: 0.01,

@@ -1,7 +1,8 @@
 //! Service discovery: from pods and nodes to targets, by the chart's relabelling.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+use sim::{SortedMap, SortedSet};
 
 use super::config::Job;
 use super::target::{Source, Target};
@@ -71,8 +72,8 @@ pub(super) struct Discovery {
     wanted: Wanted,
     roles: ByTemplate<Role>,
     /// Pods that are or were targets.
-    pods: BTreeSet<PodId>,
-    nodes: BTreeMap<NodeId, NodeTargets>,
+    pods: SortedSet<PodId>,
+    nodes: SortedMap<NodeId, NodeTargets>,
     /// Some workload was kube-state-metrics: none is taken to be there without one.
     declared: bool,
 }
@@ -89,8 +90,8 @@ impl Discovery {
         Discovery {
             wanted: Wanted::new(interest),
             roles: ByTemplate::default(),
-            pods: BTreeSet::new(),
-            nodes: BTreeMap::new(),
+            pods: SortedSet::new(),
+            nodes: SortedMap::new(),
             declared: false,
         }
     }

@@ -18,11 +18,10 @@ mod target;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rand::RngExt;
-use sim::{Component, Instant, Outbox, Stream, Streams};
+use sim::{Component, Instant, Outbox, SortedMap, Stream, Streams};
 
 pub use config::{Config, Job, JobConfig};
 pub(crate) use discovery::{is_kube_state_metrics, label_name};
@@ -92,7 +91,7 @@ pub struct Prometheus {
     durations: Stream,
     pace: Pace,
     up: bool,
-    loops: BTreeMap<TargetId, ScrapeLoop>,
+    loops: SortedMap<TargetId, ScrapeLoop>,
     next_target: u32,
     send_alarm: Option<Instant>,
     reload_alarm: Option<Instant>,
@@ -124,7 +123,7 @@ impl Prometheus {
             pace,
             config,
             up: false,
-            loops: BTreeMap::new(),
+            loops: SortedMap::new(),
             next_target: 0,
             send_alarm: None,
             reload_alarm: None,
@@ -241,7 +240,7 @@ impl Prometheus {
     fn sync(&mut self, now: Instant, targets: Vec<Target>, out: &mut Out) {
         let active = self.loops.iter().filter(|(_, scrape)| scrape.ends.is_none());
         let key = |target: &Target| (target.source, target.labels.clone());
-        let mut old: BTreeMap<(Source, Labels), TargetId> =
+        let mut old: SortedMap<(Source, Labels), TargetId> =
             active.map(|(id, scrape)| (key(&scrape.target), *id)).collect();
         for target in targets {
             if old.remove(&key(&target)).is_none() {

@@ -1,10 +1,9 @@
 //! A server among pods and nodes, driven as the cluster drives it.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sim::{Action, Agenda, Component, Instant, Outbox, Streams};
+use sim::{Action, Agenda, Component, Instant, Outbox, SortedMap, Streams};
 
 use super::*;
 use crate::api::{Container, DaemonSet, Labels as Metadata, Node, Owner, Phase, Pod, PodSpec, PodTemplate};
@@ -24,7 +23,7 @@ struct World {
     broken: Vec<PodId>,
     /// Whether pods expose `errors_total`.
     errors: bool,
-    scrapes: BTreeMap<TargetId, Vec<Instant>>,
+    scrapes: SortedMap<TargetId, Vec<Instant>>,
 }
 
 impl World {
@@ -49,7 +48,7 @@ impl World {
             profile,
             broken: Vec::new(),
             errors: true,
-            scrapes: BTreeMap::new(),
+            scrapes: SortedMap::new(),
         }
     }
 
@@ -67,7 +66,7 @@ impl World {
             allocatable: Default::default(),
             ready: true,
             ready_since: Instant::ZERO,
-            images: BTreeMap::new(),
+            images: SortedMap::new(),
             claim: None,
             instance: None,
         })

@@ -1,7 +1,8 @@
 //! What machines there are for pods, and pods that none can hold.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
+
+use sim::SortedMap;
 
 use super::{Facts, advise};
 use crate::api::{DaemonSet, PodSpec, TaintEffect};
@@ -110,7 +111,7 @@ fn find_offered(facts: &Facts<'_>) -> Vec<Offered> {
         .flat_map(|objects| &objects.node_classes)
         .collect();
     let mut ids: Table<NodePoolId, &NodePool> = Table::new();
-    let mut of_pool: Classes = BTreeMap::new();
+    let mut of_pool: Classes = SortedMap::new();
     for pool in pools {
         if let Some(class) = classes.iter().find(|class| class.name == pool.node_class) {
             of_pool.insert(ids.insert(pool), Arc::new((*class).clone()));

@@ -1,6 +1,6 @@
 //! Advice about a service that computes on GPUs.
 
-use std::collections::BTreeSet;
+use sim::SortedSet;
 
 use super::{Facts, advise, capacity};
 use crate::api::DaemonSet;
@@ -85,7 +85,7 @@ fn unknown_models(facts: &Facts<'_>) {
     };
     let machines = capacity::machines_for(facts, &server.object.template.spec);
     let gpus = machines.into_iter().filter_map(|spec| spec.gpu);
-    let unknown: BTreeSet<String> = gpus
+    let unknown: SortedSet<String> = gpus
         .map(|gpu| gpu.label())
         .filter(|model| !gpu.time.contains_key(model))
         .collect();

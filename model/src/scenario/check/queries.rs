@@ -1,7 +1,8 @@
 //! Advice about what Prometheus scrapes and what queries look at.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
+
+use sim::SortedSet;
 
 use super::{Facts, advise};
 use crate::api::{Labels, PodTemplate};
@@ -47,7 +48,7 @@ pub(super) fn exposed(facts: &Facts<'_>, context: &Context<'_>, at: &Cursor<'_>,
         context.report(Severity::Warning, "W005", at, message, hint);
     }
     let known = || exporters::metrics().chain(traefik::metrics(facts.scenario.stack.traefik));
-    let selected: BTreeSet<&str> = query.metrics().collect();
+    let selected: SortedSet<&str> = query.metrics().collect();
     for &metric in &selected {
         if known().any(|name| name == metric) {
             continue;
@@ -148,7 +149,7 @@ fn annotated_service<'a>(facts: &'a Facts<'_>, template: &PodTemplate) -> Option
 }
 
 /// The metrics that triggers and rules select, and what of the dashboard the scenario itself asks for.
-fn metrics(facts: &Facts<'_>) -> BTreeSet<String> {
+fn metrics(facts: &Facts<'_>) -> SortedSet<String> {
     let written = facts.root.get("dashboard");
     let panels = facts.scenario.dashboard.panels().into_iter();
     let panels = panels.filter(|(panel, _)| written.get(panel).is_given());

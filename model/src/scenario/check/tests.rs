@@ -9,7 +9,7 @@ mod settled;
 mod times;
 mod workloads;
 
-use std::collections::BTreeSet;
+use sim::SortedSet;
 
 use crate::document::{Report, Severity, Source};
 use crate::scenario::{Files, Scenario, load};
@@ -142,12 +142,12 @@ spec:
 "#;
 
 /// The codes that are reported, with an HPA instead of the ScaledObject if its file is asked for.
-fn codes(scaler: &str, sets: &[&str]) -> BTreeSet<&'static str> {
+fn codes(scaler: &str, sets: &[&str]) -> SortedSet<&'static str> {
     codes_of(SCENARIO, scaler, sets)
 }
 
 /// Where a field begins with a dot it is one of this object's spec.
-fn codes_of_spec(scaler: &str, object: &str, sets: &[&str]) -> BTreeSet<&'static str> {
+fn codes_of_spec(scaler: &str, object: &str, sets: &[&str]) -> SortedSet<&'static str> {
     let whole = |set: &&str| match set.starts_with('.') {
         true => format!("{object}: spec{set}"),
         false => (*set).to_owned(),
@@ -156,7 +156,7 @@ fn codes_of_spec(scaler: &str, object: &str, sets: &[&str]) -> BTreeSet<&'static
     codes(scaler, &sets.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
-fn codes_of(scenario: &str, scaler: &str, sets: &[&str]) -> BTreeSet<&'static str> {
+fn codes_of(scenario: &str, scaler: &str, sets: &[&str]) -> SortedSet<&'static str> {
     let report = report(scenario, scaler, sets);
     let errors = report.problems.iter().filter(|p| p.severity == Severity::Error);
     let wrong: Vec<_> = errors.filter(|p| !matches!(p.code, "E013" | "E014")).collect();
@@ -198,8 +198,8 @@ fn loaded(
 
 #[test]
 fn nothing_is_said_about_what_is_plain() {
-    assert_eq!(codes(SCALED_OBJECT, &[]), BTreeSet::new());
-    assert_eq!(codes(HPA, &[]), BTreeSet::new());
+    assert_eq!(codes(SCALED_OBJECT, &[]), SortedSet::new());
+    assert_eq!(codes(HPA, &[]), SortedSet::new());
 }
 
 /// What the advice of a code says, and its hint.

@@ -1,6 +1,6 @@
 //! Advice about Deployments and PodDisruptionBudgets.
 
-use std::collections::BTreeSet;
+use sim::SortedSet;
 
 use super::timeline::{self, Step};
 use super::{Deployment, Facts, advise};
@@ -221,7 +221,7 @@ pub(super) fn check_budget(facts: &Facts<'_>, document: &Document, root: &Cursor
     let at = root.get("spec");
     // Of several versions of a Deployment the one that the budget meets.
     let deployments = facts.objects.iter().flat_map(|objects| &objects.deployments);
-    let names: BTreeSet<ObjectName> = deployments.map(Deployment::name).collect();
+    let names: SortedSet<ObjectName> = deployments.map(Deployment::name).collect();
     let selected: Vec<&Deployment> = names
         .iter()
         .filter_map(|name| facts.deployment_met(document, name))

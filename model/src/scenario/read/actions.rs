@@ -1,10 +1,9 @@
 //! `[[action]]`: what happens in the course of the run.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use sim::Instant;
+use sim::{Instant, SortedMap, SortedSet};
 
 use super::super::action::{Act, Action, CapacityPool, Deletable, Part, Victim};
 use super::super::{ObjectName, Objects};
@@ -34,7 +33,7 @@ const VERBS: [&str; 7] = [
 ];
 
 /// The files that actions apply: they are not applied at the start.
-pub(super) fn applied_files(at: &Cursor<'_>) -> BTreeSet<String> {
+pub(super) fn applied_files(at: &Cursor<'_>) -> SortedSet<String> {
     let file = |action: &Cursor<'_>| {
         let apply = action.get("apply");
         apply.written().map(str::to_owned)
@@ -49,7 +48,7 @@ pub(super) fn actions(
     at: &Cursor<'_>,
     epoch: jiff::Timestamp,
     end: Instant,
-    applied: &BTreeMap<String, Objects>,
+    applied: &SortedMap<String, Objects>,
 ) -> (Vec<Action>, Vec<Shortage>) {
     let mut read = Read {
         epoch,
@@ -69,7 +68,7 @@ pub(super) fn actions(
 struct Read<'a> {
     epoch: jiff::Timestamp,
     end: Instant,
-    applied: &'a BTreeMap<String, Objects>,
+    applied: &'a SortedMap<String, Objects>,
     actions: Vec<Action>,
     shortages: Vec<Shortage>,
 }

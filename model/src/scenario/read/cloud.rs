@@ -1,7 +1,8 @@
 //! `[cloud]` and `[[node_group]]`: what EC2 has, and which machines are there from the start.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
+
+use sim::SortedSet;
 
 use super::values::Values;
 use crate::api::{Labels, Taint, TaintEffect};
@@ -157,7 +158,7 @@ pub(super) const CAPACITY_TYPES: &[(&str, CapacityType)] = &[
 
 /// Two node groups of one name, which EKS refuses.
 pub(super) fn report_twins(at: &Cursor<'_>) {
-    let mut seen = BTreeSet::new();
+    let mut seen = SortedSet::new();
     for group in at.items() {
         let name = group.get("name");
         let text = name.written();

@@ -8,11 +8,10 @@ mod traffic;
 mod values;
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use sim::Instant;
+use sim::{Instant, SortedMap};
 
 use super::fields::SCENARIO;
 use super::{
@@ -189,7 +188,7 @@ fn objects(
     files: &Files,
     documents: &[Document],
     problems: &RefCell<Vec<Diagnostic>>,
-) -> (Objects, BTreeMap<String, Objects>) {
+) -> (Objects, SortedMap<String, Objects>) {
     let later = actions::applied_files(&root.get("action"));
     let (applied, at_start): (Vec<&Document>, Vec<&Document>) = documents
         .iter()
@@ -238,7 +237,7 @@ fn duration(at: &Cursor<'_>) -> Option<Duration> {
 }
 
 fn start(at: &Cursor<'_>) -> Start {
-    let mut replicas = BTreeMap::new();
+    let mut replicas = SortedMap::new();
     for (name, own) in at.get("replicas").entries() {
         let (namespace, name) = name.split_once('/').unwrap_or(("default", name));
         if let Some(count) = own.count(0) {
@@ -267,7 +266,7 @@ fn dashboard(at: &Cursor<'_>) -> Dashboard {
     }
 }
 
-fn metric_rules(at: &Cursor<'_>) -> BTreeMap<String, String> {
+fn metric_rules(at: &Cursor<'_>) -> SortedMap<String, String> {
     let rule = |(name, at): (&str, Cursor<'_>)| Some((name.to_owned(), at.name()?.to_owned()));
     at.entries().into_iter().filter_map(rule).collect()
 }

@@ -1,7 +1,8 @@
 //! `[timing]`, `[image]`, `[application]`: the parts' own configurations.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
+
+use sim::SortedMap;
 
 use super::super::{ObjectName, Parts, Stack};
 use super::values::Values;
@@ -86,7 +87,7 @@ const DEFAULT_IMAGE: &str = "default";
 
 fn kubelet(root: &Cursor<'_>, at: &Cursor<'_>, stack: &Stack) -> workload::kubelet::Config {
     let default = workload::kubelet::Config::default();
-    let mut images: BTreeMap<String, ImageSize> = BTreeMap::new();
+    let mut images: SortedMap<String, ImageSize> = SortedMap::new();
     for (name, at) in root.get("image").entries() {
         let compressed = at.get("compressed").required().bytes();
         let unpacked = at
@@ -143,8 +144,8 @@ fn kubelet(root: &Cursor<'_>, at: &Cursor<'_>, stack: &Stack) -> workload::kubel
 /// What `shutdown` says of an application that has no handler for SIGTERM.
 const IGNORES: &str = "ignores SIGTERM";
 
-fn lifecycles(at: &Cursor<'_>) -> BTreeMap<ObjectName, Lifecycle> {
-    let mut found = BTreeMap::new();
+fn lifecycles(at: &Cursor<'_>) -> SortedMap<ObjectName, Lifecycle> {
+    let mut found = SortedMap::new();
     for (name, own) in at.entries() {
         let Some((namespace, name)) = name.split_once('/') else {
             own.error("E003", format!("expected namespace/name, found {name:?}"), "");
@@ -359,8 +360,8 @@ fn prometheus(at: &Cursor<'_>, stack: &Stack, epoch: jiff::Timestamp) -> prometh
     }
 }
 
-fn jobs(at: &Cursor<'_>) -> BTreeMap<Job, JobConfig> {
-    let mut found = BTreeMap::new();
+fn jobs(at: &Cursor<'_>) -> SortedMap<Job, JobConfig> {
+    let mut found = SortedMap::new();
     for (name, own) in at.entries() {
         match Job::ALL.into_iter().find(|job| job.name() == name) {
             Some(job) => {

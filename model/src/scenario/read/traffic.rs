@@ -1,8 +1,8 @@
 //! Load, service, proxy and CPU speeds.
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::time::Duration;
+
+use sim::{Entry, SortedMap};
 
 use super::super::{Files, Roles};
 use super::values::Values;
@@ -131,9 +131,9 @@ fn read_gpu(at: &Cursor<'_>) -> Option<Gpu> {
 }
 
 /// Times by GPU model. AWS writes `T4`, the label `t4`, and both are understood.
-fn gpu_times(at: &Cursor<'_>) -> BTreeMap<String, Distribution> {
+fn gpu_times(at: &Cursor<'_>) -> SortedMap<String, Distribution> {
     let known = crate::catalog::gpu_models();
-    let mut times = BTreeMap::new();
+    let mut times = SortedMap::new();
     for (name, at) in at.entries() {
         let model = crate::catalog::label_value(name);
         if !known.contains(&model) {
@@ -207,7 +207,7 @@ fn proxy(at: &Cursor<'_>, version: Release) -> Traefik {
 fn cpu(at: &Cursor<'_>) -> Cpu {
     let default = Cpu::default();
     let speed = |(name, at): (&str, Cursor<'_>)| Some((name.to_owned(), at.number(1e-3..=1e3)?));
-    let speeds: BTreeMap<String, f64> = at.get("speeds").entries().into_iter().filter_map(speed).collect();
+    let speeds: SortedMap<String, f64> = at.get("speeds").entries().into_iter().filter_map(speed).collect();
     Cpu {
         smt_gain: at.get("smt_gain").number(0.0..=1.0).unwrap_or(default.smt_gain),
         system_cpu: at

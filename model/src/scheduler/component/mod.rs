@@ -9,11 +9,10 @@ mod hear;
 #[cfg(test)]
 pub(super) mod tests;
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rand::RngExt;
-use sim::{Component, Instant, Outbox, Stream, Streams};
+use sim::{Component, Instant, Outbox, SortedMap, Stream, Streams};
 
 use super::cache::Cache;
 use super::cycle::{Found, Sampling};
@@ -46,13 +45,13 @@ pub struct Scheduler {
     /// Pods on their way to a node.
     assumed: ById<PodId, Binding>,
     /// Bound pods whose node is not known.
-    strays: BTreeMap<PodId, KindId>,
+    strays: SortedMap<PodId, KindId>,
     /// What a pod's condition said last.
     messages: ById<PodId, String>,
     /// status.nominatedNodeName of pods that wait, as it was heard last.
-    heard_nominations: BTreeMap<PodId, NodeId>,
+    heard_nominations: SortedMap<PodId, NodeId>,
     /// Victims by preemptor, until they are deleted.
-    preemptions: BTreeMap<PodId, Candidate>,
+    preemptions: SortedMap<PodId, Candidate>,
     flush_backoff_due: Option<Instant>,
     flush_unschedulable_due: Option<Instant>,
     /// When in its second the backoff ticker ticks, and in its half-minute the other one.
@@ -147,10 +146,10 @@ impl Scheduler {
             moved: false,
             helped: PluginSet::EMPTY,
             assumed: ById::default(),
-            strays: BTreeMap::new(),
+            strays: SortedMap::new(),
             messages: ById::default(),
-            heard_nominations: BTreeMap::new(),
-            preemptions: BTreeMap::new(),
+            heard_nominations: SortedMap::new(),
+            preemptions: SortedMap::new(),
             flush_backoff_due: None,
             flush_unschedulable_due: None,
             phases: [backoff, within(FLUSH_UNSCHEDULABLE)],

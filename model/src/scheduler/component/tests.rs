@@ -1,10 +1,9 @@
 //! The scheduler in a small world: an API server with a watch delay, and nobody else.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sim::{Action, Agenda, Component, Instant, Outbox, Streams};
+use sim::{Action, Agenda, Component, Instant, Outbox, SortedMap, Streams};
 
 use super::super::*;
 use crate::api::{
@@ -30,7 +29,7 @@ struct World {
     scheduler: Scheduler,
     agenda: Agenda<Happens>,
     /// When each pod was bound, and to which node.
-    bound: BTreeMap<PodId, (Instant, NodeId)>,
+    bound: SortedMap<PodId, (Instant, NodeId)>,
     failures: Vec<(Instant, PodId, String)>,
     preempted: Vec<(Instant, PodId)>,
     grace: Duration,
@@ -46,7 +45,7 @@ impl World {
             api: Api::default(),
             scheduler: Scheduler::new(config, &Streams::new(1)),
             agenda: Agenda::new(),
-            bound: BTreeMap::new(),
+            bound: SortedMap::new(),
             failures: Vec::new(),
             preempted: Vec::new(),
             grace: Duration::from_secs(2),
@@ -100,7 +99,7 @@ impl World {
 
     fn hear(&mut self, now: Instant, input: Input) {
         let mut out = Outbox::new();
-        let namespaces = BTreeMap::new();
+        let namespaces = SortedMap::new();
         let view = View {
             api: &self.api,
             namespaces: &namespaces,
@@ -185,7 +184,7 @@ pub(in crate::scheduler) fn node(number: usize, allocatable: Resources, taints: 
         allocatable,
         ready: true,
         ready_since: Instant::ZERO,
-        images: BTreeMap::new(),
+        images: SortedMap::new(),
         claim: None,
         instance: None,
     }

@@ -21,11 +21,10 @@ mod solutions;
 mod solve;
 mod tails;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sim::{Instant, Streams};
+use sim::{Instant, SortedMap, Streams};
 
 use self::line::{Line, Order};
 use self::open::Server;
@@ -159,9 +158,9 @@ pub(super) struct Flow {
     config: Config,
     pool: Pool,
     now: Instant,
-    nodes: BTreeMap<NodeId, Machine>,
-    pods: BTreeMap<PodId, Pod>,
-    ended: BTreeMap<PodId, Ended>,
+    nodes: SortedMap<NodeId, Machine>,
+    pods: SortedMap<PodId, Pod>,
+    ended: SortedMap<PodId, Ended>,
     sources: Vec<Source>,
     /// Requests a second from outside: those to be expected, those that come, and until when.
     arrivals: f64,
@@ -234,9 +233,9 @@ impl Flow {
             patience: Arc::new(Patience::of(&sources, patience_of_proxy(&config))),
             pool: Pool::new(&config.traefik, streams),
             now: Instant::ZERO,
-            nodes: BTreeMap::new(),
-            pods: BTreeMap::new(),
-            ended: BTreeMap::new(),
+            nodes: SortedMap::new(),
+            pods: SortedMap::new(),
+            ended: SortedMap::new(),
             arrivals: 0.0,
             coming: 0.0,
             arrivals_until: if sources.is_empty() { f64::INFINITY } else { 0.0 },

@@ -6,8 +6,9 @@
 //! are a line before all others. When a line is longer than a sender's patience, senders leave but their work
 //! stays: a server that does not watch its connections goes on with it.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
+
+use sim::SortedMap;
 
 use super::line::{Came, Line, Order, Step};
 use super::patience::{Level, Patience};
@@ -94,7 +95,7 @@ impl Flow {
             return;
         }
         let before = std::mem::take(&mut self.servers).into_iter();
-        let mut lines: BTreeMap<PodId, (Line, f64)> = before
+        let mut lines: SortedMap<PodId, (Line, f64)> = before
             .map(|server| (server.pod, (server.line, server.response)))
             .collect();
         let is_server = |(_, pod): &(&PodId, &Pod)| pod.role == Role::Server;

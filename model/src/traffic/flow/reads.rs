@@ -1,7 +1,8 @@
 //! What can be read: CPU use, expositions, totals, response times.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
+
+use sim::SortedMap;
 
 use super::{Flow, Mark, Pod, Stretch};
 use crate::id::PodId;
@@ -18,11 +19,11 @@ impl Flow {
         }
     }
 
-    pub(in crate::traffic) fn held(&self) -> BTreeMap<PodId, f64> {
+    pub(in crate::traffic) fn held(&self) -> SortedMap<PodId, f64> {
         let servers = |(_, pod): &(&PodId, &Pod)| pod.role == Role::Server;
         let all = self.pods.iter().filter(servers).count() as f64;
         let of_pod = |(&id, _): (&PodId, &Pod)| (id, self.flying / all);
-        let mut held: BTreeMap<PodId, f64> = self.pods.iter().filter(servers).map(of_pod).collect();
+        let mut held: SortedMap<PodId, f64> = self.pods.iter().filter(servers).map(of_pod).collect();
         for server in &self.servers {
             *held.entry(server.pod).or_default() += server.line.held();
         }
@@ -79,7 +80,7 @@ impl Flow {
             return;
         }
         self.timed = self.stretches.len();
-        let mut place_of: BTreeMap<Vec<u64>, usize> = BTreeMap::new();
+        let mut place_of: SortedMap<Vec<u64>, usize> = SortedMap::new();
         let mut met: Vec<Met> = Vec::new();
         let mut met_in = Vec::new();
         for (number, stretch) in self.stretches.iter().enumerate() {

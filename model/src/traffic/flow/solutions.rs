@@ -1,8 +1,9 @@
 //! Solutions of states that were solved before: with the same seed the configurations of a sweep begin alike, and
 //! clients come one by one.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+
+use sim::SortedMap;
 
 use super::plant::Solution;
 use crate::traffic::probe::{locked, mixed};
@@ -20,7 +21,7 @@ pub(in crate::traffic) struct Solutions {
 #[derive(Debug, Default)]
 struct Found {
     /// By a number of the state's numbers: states share most of them, so that telling two apart takes long.
-    solutions: BTreeMap<u64, Vec<Solved>>,
+    solutions: SortedMap<u64, Vec<Solved>>,
     count: usize,
 }
 

@@ -15,11 +15,11 @@ mod flight;
 mod node;
 mod quota;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use rand::RngExt;
-use sim::{Agenda, Instant, Stream, Streams};
+use sim::{Agenda, Instant, SortedMap, Stream, Streams};
 
 use self::due::Due;
 use self::flight::Request;
@@ -93,7 +93,7 @@ pub(super) struct Requests {
     due: Due,
     pool: Pool,
     nodes: Vec<Option<Node>>,
-    node_places: BTreeMap<NodeId, u32>,
+    node_places: SortedMap<NodeId, u32>,
     pods: Vec<PodSlot>,
     /// Slot by pod id.
     slots: Vec<u32>,
@@ -122,7 +122,7 @@ impl Requests {
             agenda: Agenda::new(),
             due: Due::new(),
             nodes: Vec::new(),
-            node_places: BTreeMap::new(),
+            node_places: SortedMap::new(),
             pods: Vec::new(),
             slots: Vec::new(),
             loops: Vec::new(),
@@ -411,7 +411,7 @@ impl Requests {
         pod.cpu + node.map_or(0.0, |node| node.used_by(pod.group, slot))
     }
 
-    pub(super) fn held(&self) -> BTreeMap<PodId, f64> {
+    pub(super) fn held(&self) -> SortedMap<PodId, f64> {
         let of_pod = |(id, &slot): (usize, &u32)| {
             let pod = self
                 .pods

@@ -5,10 +5,9 @@
 //! (EKS AMIs pull in parallel: awslabs/amazon-eks-ami nodeadm/internal/kubelet/config.go). The rates are
 //! the scenario's; their defaults are estimates.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use sim::Instant;
+use sim::{Instant, SortedMap};
 
 use crate::id::PodId;
 
@@ -51,7 +50,7 @@ pub const PULL_FIXED: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone, Default)]
 pub(super) struct Images {
     present: Vec<String>,
-    pulls: BTreeMap<String, Pull>,
+    pulls: SortedMap<String, Pull>,
     updated: Instant,
 }
 

@@ -14,11 +14,10 @@ mod sidecar;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rand::RngExt;
-use sim::{Component, Instant, Outbox, Stream, Streams};
+use sim::{Component, Instant, Outbox, SortedMap, Stream, Streams};
 
 use crate::api::{Api, Deletion, Owner, Pod};
 use crate::distribution::Distribution;
@@ -44,7 +43,7 @@ pub struct Config {
     /// How fast nodes pull.
     pub pull_rate: PullRate,
     /// Sizes by image name.
-    pub images: BTreeMap<String, ImageSize>,
+    pub images: SortedMap<String, ImageSize>,
     /// The size of an image that the scenario does not name.
     pub default_image: ImageSize,
     /// From the containers' end to the pod object's removal, seconds.
@@ -71,7 +70,7 @@ impl Default for Config {
                 download: 80e6,
                 unpack: 80e6,
             },
-            images: BTreeMap::new(),
+            images: SortedMap::new(),
             default_image: ImageSize {
                 compressed: 50_000_000,
                 uncompressed: 150_000_000,
@@ -105,9 +104,9 @@ pub struct Lifecycle {
 #[derive(Debug, Clone, Default)]
 pub struct Lifecycles {
     /// By Deployment.
-    pub deployments: BTreeMap<DeploymentId, Lifecycle>,
+    pub deployments: SortedMap<DeploymentId, Lifecycle>,
     /// By DaemonSet.
-    pub daemon_sets: BTreeMap<DaemonSetId, Lifecycle>,
+    pub daemon_sets: SortedMap<DaemonSetId, Lifecycle>,
 }
 
 impl Lifecycles {
@@ -189,7 +188,7 @@ pub struct View<'a> {
 #[derive(Debug)]
 pub struct Kubelets {
     config: Config,
-    nodes: BTreeMap<NodeId, NodeState>,
+    nodes: SortedMap<NodeId, NodeState>,
     pods: ById<PodId, PodState>,
     streams: Streams,
 }
@@ -281,7 +280,7 @@ impl Kubelets {
     pub fn new(config: Config, streams: Streams) -> Self {
         Kubelets {
             config,
-            nodes: BTreeMap::new(),
+            nodes: SortedMap::new(),
             pods: ById::default(),
             streams,
         }

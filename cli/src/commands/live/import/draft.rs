@@ -3,7 +3,7 @@
 //! Whether a field or an object can be simulated, the model's reader knows best: the draft is read as any
 //! scenario is, what is refused is taken out and listed, and so on until nothing is refused.
 
-use std::collections::{BTreeMap, BTreeSet};
+use sim::{SortedMap, SortedSet};
 
 use live::heard::text;
 use model::document::{Diagnostic, Source};
@@ -21,9 +21,9 @@ pub(super) struct Draft {
     /// scenario.toml
     pub(super) scenario: String,
     /// Objects by file.
-    pub(super) manifests: BTreeMap<String, Value>,
+    pub(super) manifests: SortedMap<String, Value>,
     /// Traces by file.
-    pub(super) traces: BTreeMap<String, String>,
+    pub(super) traces: SortedMap<String, String>,
     /// What could not be represented.
     pub(super) left_out: Vec<String>,
 }
@@ -56,7 +56,7 @@ impl Draft {
     }
 
     /// The images of all containers.
-    pub(super) fn images(&self) -> BTreeSet<String> {
+    pub(super) fn images(&self) -> SortedSet<String> {
         let containers = |object: &Value| -> Vec<String> {
             ["containers", "initContainers"]
                 .iter()

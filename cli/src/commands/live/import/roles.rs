@@ -1,6 +1,6 @@
 //! Who plays which role: named by the user, or guessed from what the objects say.
 
-use std::collections::BTreeSet;
+use sim::SortedSet;
 
 use serde_json::Value;
 
@@ -19,7 +19,7 @@ pub(super) struct Roles {
 
 impl Roles {
     pub(super) fn of(args: &ImportArgs, draft: &Draft) -> Result<Self, Failure> {
-        let deployments: BTreeSet<String> = draft.of_kind("Deployment").map(full_name).collect();
+        let deployments: SortedSet<String> = draft.of_kind("Deployment").map(full_name).collect();
         let own: Vec<&String> = deployments
             .iter()
             .filter(|name| name.starts_with(&format!("{}/", args.namespace)))

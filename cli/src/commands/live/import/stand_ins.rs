@@ -1,6 +1,6 @@
 //! What a scenario cannot do without, in place of what a cluster has by other means. Each is told.
 
-use std::collections::{BTreeMap, BTreeSet};
+use sim::{SortedMap, SortedSet};
 
 use serde_json::{Value, json};
 
@@ -109,7 +109,7 @@ fn mentions(value: &Value, text: &Value) -> bool {
 
 /// NodePools whose NodeClass is not there, or of a kind that is not simulated, get an EC2NodeClass instead.
 pub(super) fn node_classes(draft: &mut Draft) {
-    let known: BTreeSet<(String, String)> = ["EC2NodeClass", "KWOKNodeClass"]
+    let known: SortedSet<(String, String)> = ["EC2NodeClass", "KWOKNodeClass"]
         .into_iter()
         .flat_map(|kind| draft.of_kind(kind))
         .filter_map(|class| {
@@ -117,7 +117,7 @@ pub(super) fn node_classes(draft: &mut Draft) {
             Some((text(&class["kind"])?, text(&class["metadata"]["name"])?))
         })
         .collect();
-    let mut missing = BTreeMap::new();
+    let mut missing = SortedMap::new();
     for pool in draft.of_kind_mut("NodePool") {
         let api_version = match pool["apiVersion"].as_str() {
             Some("karpenter.sh/v1beta1") => "karpenter.k8s.aws/v1beta1",

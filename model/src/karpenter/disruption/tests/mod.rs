@@ -5,11 +5,10 @@ mod commands;
 mod moves;
 mod timing;
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sim::{Agenda, Component, Instant, Outbox, Streams};
+use sim::{Agenda, Component, Instant, Outbox, SortedSet, Streams};
 
 use super::*;
 use crate::api::{self, Deletion, Owner};

@@ -106,8 +106,8 @@ fn the_loop_waits_for_launches() {
     run.until(40);
     assert_eq!(run.deleted(), []);
     run.world.claims.get_mut(starting).unwrap().instance = Some(crate::id::InstanceId(9));
-    let deleted: BTreeSet<_> = run.until(57).deleted().into_iter().collect();
-    assert_eq!(deleted, BTreeSet::from([(56, idle), (56, starting)]));
+    let deleted: SortedSet<_> = run.until(57).deleted().into_iter().collect();
+    assert_eq!(deleted, SortedSet::from([(56, idle), (56, starting)]));
 }
 
 // A search takes time, and so does the second simulation: 2 s for both nodes and for one of them, 15 s to stand, 1 s

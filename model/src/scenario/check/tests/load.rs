@@ -1,6 +1,6 @@
 //! Load.
 
-use std::collections::BTreeSet;
+use sim::SortedSet;
 
 use super::{HPA, SCENARIO, WORKLOADS, codes_of, loaded, said_of};
 use crate::document::Report;
@@ -14,7 +14,7 @@ fn what_a_request_costs_is_asked_for() {
         "cycle_delay = \"10ms\"\n",
     ] {
         let without = SCENARIO.replace(line, "");
-        assert_eq!(codes_of(&without, HPA, &[]), BTreeSet::from(["S004"]), "{line}");
+        assert_eq!(codes_of(&without, HPA, &[]), SortedSet::from(["S004"]), "{line}");
     }
 }
 

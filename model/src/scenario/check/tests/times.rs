@@ -1,6 +1,6 @@
 //! Objects of which there are several versions, or that need not meet.
 
-use std::collections::BTreeSet;
+use sim::SortedSet;
 
 use super::{HPA, NODE_POOL, SCALED_OBJECT, SCENARIO, WORKLOADS, loaded, said_of};
 use crate::document::{Report, Severity};
@@ -115,7 +115,7 @@ spec:
 
 #[test]
 fn a_later_version_is_judged_by_itself() {
-    let codes = |files: &[(&str, &str)], actions: &str| -> BTreeSet<&'static str> {
+    let codes = |files: &[(&str, &str)], actions: &str| -> SortedSet<&'static str> {
         let report = said("2.20", files, actions);
         report.problems.iter().map(|problem| problem.code).collect()
     };
