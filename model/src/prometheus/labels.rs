@@ -37,7 +37,11 @@ impl Labels {
     /// assert_eq!(labels.to_string(), r#"up{pod="web-1"}"#);
     /// ```
     pub fn new<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
-        let mut pairs: Vec<(&str, &str)> = pairs.into_iter().collect();
+        Labels::of_pairs(pairs.into_iter().collect())
+    }
+
+    /// The same, compiled once for all iterators.
+    fn of_pairs(mut pairs: Vec<(&str, &str)>) -> Self {
         pairs.sort_by_key(|&(name, _)| name);
         let last_of_name = |i: usize| pairs.get(i + 1).is_none_or(|next| next.0 != pairs[i].0);
         let kept = (0..pairs.len()).filter(|&i| last_of_name(i)).map(|i| pairs[i]);
