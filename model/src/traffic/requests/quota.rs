@@ -11,6 +11,8 @@ pub(super) struct Quota {
     budget: f64,
     /// Nanoseconds.
     period: u64,
+    /// vCPU that it lets run for good.
+    rate: f64,
     /// When the budget is full again, nanoseconds.
     refill: u64,
     used: f64,
@@ -23,6 +25,7 @@ impl Quota {
         Quota {
             budget,
             period,
+            rate: budget / (period as f64 * 1e-9),
             refill,
             used: 0.0,
             used_up: false,
@@ -43,7 +46,7 @@ impl Quota {
 
     /// The vCPU that it lets run for good.
     pub(super) fn rate(&self) -> f64 {
-        self.budget / (self.period as f64 * 1e-9)
+        self.rate
     }
 
     /// vCPU-seconds until it is used up.
