@@ -72,18 +72,22 @@ struct Clocks {
 }
 
 impl Clocks {
+    #[inline]
     fn of(&self, pace: Pace) -> (f64, f64) {
         (self.cpu[pace as usize], self.work[pace as usize])
     }
 
+    #[inline]
     fn work(&self) -> f64 {
         self.work[Pace::Full as usize]
     }
 
+    #[inline]
     fn limited_cpu(&self) -> f64 {
         self.cpu[Pace::Limited as usize]
     }
 
+    #[inline]
     fn limited_work(&self) -> f64 {
         self.work[Pace::Limited as usize]
     }
@@ -155,6 +159,7 @@ impl Active {
         self.coming = coming;
     }
 
+    #[inline]
     fn pace_in(&self, division: Division) -> Pace {
         match division {
             _ if self.throttled => Pace::Held,
@@ -429,6 +434,7 @@ impl Node {
     }
 
     /// The tasks of a group that has caught up are others.
+    #[inline]
     fn recount(&mut self, place: usize) {
         let active = &mut self.active[place];
         let tasks = self.groups[active.group].tasks.len() as f64;
@@ -440,6 +446,7 @@ impl Node {
     }
 
     /// Goes on to `now` and puts tasks that are done into `done`, with the vCPU-seconds each used.
+    #[inline]
     pub(super) fn advance(&mut self, now: Instant, done: &mut Vec<(Task, f64)>) {
         let to = now.as_nanos();
         if to == self.at {
@@ -580,15 +587,20 @@ impl Node {
     }
 
     /// Lets a group run as the division says; most run so already.
+    #[inline]
     fn set_pace(&mut self, place: usize) {
         let pace = self.active[place].pace_in(self.division);
         if self.active[place].pace != pace {
-            self.catch_up(place);
-            let active = &mut self.active[place];
-            active.pace = pace;
-            active.is_stale = true;
-            self.groups[active.group].seen = self.clocks.of(pace);
+            self.change_pace(place, pace);
         }
+    }
+
+    fn change_pace(&mut self, place: usize, pace: Pace) {
+        self.catch_up(place);
+        let active = &mut self.active[place];
+        active.pace = pace;
+        active.is_stale = true;
+        self.groups[active.group].seen = self.clocks.of(pace);
     }
 
     /// Says anew what is next in the groups that have changed, and what is next in all.
@@ -608,6 +620,7 @@ impl Node {
     }
 
     /// When the first of what is next is due.
+    #[inline]
     fn next(&self) -> Instant {
         let mut soonest = f64::INFINITY;
         let mut reach = |kind: usize, clock: f64, pace: f64| {
@@ -636,6 +649,7 @@ impl Node {
 }
 
 /// The lesser of two numbers: `f64::min` also looks whether they are any.
+#[inline]
 fn least(a: f64, b: f64) -> f64 {
     if a < b { a } else { b }
 }
