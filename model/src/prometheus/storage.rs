@@ -82,6 +82,8 @@ struct Series {
 #[derive(Debug, Clone)]
 struct Standing {
     selector: Selector,
+    /// The metric name that it fixes.
+    metric: Option<String>,
     series: Vec<SeriesId>,
 }
 
@@ -125,6 +127,7 @@ impl Storage {
         for selector in queries.iter().flat_map(Query::selectors) {
             let standing = Standing {
                 selector: selector.clone(),
+                metric: selector.metric().map(str::to_owned),
                 series: Vec::new(),
             };
             storage.standing.entry(selector.key().clone()).or_insert(standing);
@@ -147,8 +150,10 @@ impl Storage {
             nameless: labels.filter(|name| name != METRIC_NAME),
             samples: Vec::new(),
         });
+        let metric = labels.metric();
+        let named = |own: &Option<String>| own.as_ref().is_none_or(|own| own == metric);
         for standing in self.standing.values_mut() {
-            if standing.selector.matches(labels) {
+            if named(&standing.metric) && standing.selector.matches(labels) {
                 let at = if self.profile.creation_order {
                     standing.series.len()
                 } else {

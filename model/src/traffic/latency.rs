@@ -64,6 +64,15 @@ impl Histogram {
         let first = other.first as i64 + (libm::log2(factor) * PER_DOUBLING).round() as i64;
         let bucket = |place: usize| (first + place as i64).clamp(0, BUCKETS as i64 - 1) as usize;
         self.reach(bucket(from), bucket(to));
+        if bucket(to) - bucket(from) == to - from {
+            let own = &mut self.counts[bucket(from) - self.first..];
+            for (own, &count) in own.iter_mut().zip(&other.counts[from..=to]) {
+                *own += count * share;
+                self.total += count * share;
+            }
+            return;
+        }
+        // Some are beyond the ends.
         for (place, &count) in other.counts.iter().enumerate().filter(|(_, count)| some(count)) {
             self.counts[bucket(place) - self.first] += count * share;
             self.total += count * share;

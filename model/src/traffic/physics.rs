@@ -8,6 +8,7 @@ use super::config::{Machine, PodCpu};
 /// Between whole numbers of cores this is the average over the busy vCPU. An idle machine gives the speed
 /// of its first.
 #[must_use]
+#[inline]
 pub fn sigma(machine: &Machine, smt_gain: f64, busy: f64) -> f64 {
     if busy <= machine.cores {
         return machine.speed;

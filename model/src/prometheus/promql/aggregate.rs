@@ -39,11 +39,59 @@ pub(super) fn aggregate(
         }
         (Aggregation::CountValues, Param::Text(label)) => count_values(grouping, label, vector, profile),
         _ => {
-            let one = |(labels, group): (Labels, Vector)| (labels, reduce(op, param, &group, profile));
-            Ok(grouped(grouping, vector).into_iter().map(one).collect())
+            let mut elements = vector.iter().map(|(labels, value)| (labels, *value));
+            Ok(reduced(op, grouping, param, &mut elements, profile))
         }
     }
 }
+
+/// Whether an aggregation makes one number of a group, whatever the labels of its elements.
+pub(super) fn reduces(op: Aggregation) -> bool {
+    !matches!(
+        op,
+        Aggregation::Topk | Aggregation::Bottomk | Aggregation::CountValues
+    )
+}
+
+/// One number of each group, in order of their first elements.
+pub(super) fn reduced<'l>(
+    op: Aggregation,
+    grouping: &Grouping,
+    param: &Param,
+    elements: &mut dyn Iterator<Item = (&'l Labels, f64)>,
+    profile: &Profile,
+) -> Vector {
+    if grouping.is_one() {
+        let values: Vec<f64> = elements.map(|(_, value)| value).collect();
+        let first = (!values.is_empty()).then(|| (Labels::empty(), reduce(op, param, &values, profile)));
+        return first.into_iter().collect();
+    }
+    let mut groups: Vec<(Labels, Vec<f64>)> = Vec::new();
+    let mut places: BTreeMap<Labels, usize> = BTreeMap::new();
+    for (labels, value) in elements {
+        // Of few groups the right one is found sooner than its labels are made.
+        let known = match grouping {
+            Grouping::By(names) if groups.len() <= FEW => {
+                let alike = |group: &Labels| names.iter().all(|name| group.get(name) == labels.get(name));
+                groups.iter().position(|(group, _)| alike(group))
+            }
+            _ => None,
+        };
+        let place = known.unwrap_or_else(|| {
+            let key = group_labels(grouping, labels);
+            *places.entry(key).or_insert_with_key(|key| {
+                groups.push((key.clone(), Vec::new()));
+                groups.len() - 1
+            })
+        });
+        groups[place].1.push(value);
+    }
+    let one = |(labels, values): (Labels, Vec<f64>)| (labels, reduce(op, param, &values, profile));
+    groups.into_iter().map(one).collect()
+}
+
+/// So many groups are looked through.
+const FEW: usize = 8;
 
 /// Elements by group, in their order.
 fn grouped(grouping: &Grouping, vector: Vector) -> Vec<(Labels, Vector)> {
@@ -76,9 +124,9 @@ fn group_labels(grouping: &Grouping, labels: &Labels) -> Labels {
     }
 }
 
-fn reduce(op: Aggregation, param: &Param, group: &Vector, profile: &Profile) -> f64 {
-    let values = || group.iter().map(|&(_, value)| value);
-    let first = group[0].1;
+fn reduce(op: Aggregation, param: &Param, group: &[f64], profile: &Profile) -> f64 {
+    let values = || group.iter().copied();
+    let first = group[0];
     let choose = |better: fn(f64, f64) -> bool| {
         let choose = |best: f64, value: f64| {
             if better(value, best) || best.is_nan() {

@@ -275,6 +275,20 @@ impl<'a> Evaluation<'a> {
             Some(Expr::Text(text)) => Param::Text(text.clone()),
             Some(expr) => Param::Number(self.scalar(expr, now)?),
         };
+        if let Expr::Instant(selector, when) = &aggregate.expr
+            && aggregate::reduces(aggregate.op)
+        {
+            let samples = self.last_samples(*selector, *when, now);
+            let mut elements = samples.map(|(labels, (_, value))| (labels, value));
+            let grouping = &aggregate.grouping;
+            return Ok(aggregate::reduced(
+                aggregate.op,
+                grouping,
+                &param,
+                &mut elements,
+                self.profile,
+            ));
+        }
         let vector = self.vector(&aggregate.expr, now)?;
         aggregate::aggregate(aggregate.op, &aggregate.grouping, &param, vector, self.profile)
     }

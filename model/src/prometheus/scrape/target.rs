@@ -178,6 +178,15 @@ impl ScrapeLoop {
     /// Expositions mostly list the same series in the same order as before, so that the list is walked beside
     /// the last one, and only what is out of step is looked up.
     fn append(&mut self, at: i64, samples: &[Sample], interest: &Interest, storage: &mut Storage) -> usize {
+        let in_step = |(old, sample): (&Known, &Sample)| old.exposed.same(&sample.labels);
+        if self.known.len() == samples.len() && self.known.iter().zip(samples).all(in_step) {
+            for (known, sample) in self.known.iter().zip(samples) {
+                if let Some(series) = known.series {
+                    storage.append(series, at, sample.value);
+                }
+            }
+            return 0;
+        }
         let before = std::mem::take(&mut self.known);
         let mut known: Vec<Option<Known>> = Vec::with_capacity(samples.len());
         let mut skipped: Vec<Known> = Vec::new();
@@ -192,7 +201,9 @@ impl ScrapeLoop {
             known.push(rest.next());
         }
         skipped.extend(rest);
-        skipped.sort_by(|a, b| a.exposed.cmp(&b.exposed));
+        if known.iter().any(Option::is_none) {
+            skipped.sort_by(|a, b| a.exposed.cmp(&b.exposed));
+        }
         let mut found = vec![false; skipped.len()];
         let mut added = 0;
         for (sample, slot) in samples.iter().zip(&mut known) {

@@ -453,41 +453,28 @@ impl Plant {
         let total = rate + open;
         solution.client_rates.clear();
         let mut sum = 0.0;
-        for (group, &sigma) in self.groups.iter().zip(&solution.sigmas) {
-            let clients = group.clients * active;
-            let left = (group.full - total * group.fixed_work).max(1e-9);
-            // Those that wait for their quota's next period then all run at once.
-            let machine = &group.machine;
-            let bursting = (machine.system_cpu + group.clients * active).min(machine.vcpus);
-            let by_quota =
-                group.client_limit * physics::sigma(machine, self.gain, bursting) / self.client_work;
-            let own = self.client_own(
-                clients,
-                common + self.client_work / sigma,
-                left,
-                others,
-                group.client_wait,
-            );
-            let own = own.min(by_quota);
-            solution.client_rates.push(own);
-            sum += own * group.times;
+        let groups = self.groups.chunks(TOGETHER);
+        for (groups, sigmas) in groups.zip(solution.sigmas.chunks(TOGETHER)) {
+            let mut own = [OwnRate::default(); TOGETHER];
+            for ((own, group), &sigma) in own.iter_mut().zip(groups).zip(sigmas) {
+                let left = (group.full - total * group.fixed_work).max(1e-9);
+                let cycle = common + self.client_work / sigma;
+                let load = self.client_work / left * others;
+                *own = OwnRate::new(group.clients * active, cycle, load, group.client_wait);
+            }
+            while own.iter_mut().fold(false, |open, own| own.look() || open) {}
+            for (own, group) in own.iter().zip(groups) {
+                // Those that wait for their quota's next period then all run at once.
+                let machine = &group.machine;
+                let bursting = (machine.system_cpu + group.clients * active).min(machine.vcpus);
+                let by_quota =
+                    group.client_limit * physics::sigma(machine, self.gain, bursting) / self.client_work;
+                let own = own.search.low().min(by_quota);
+                solution.client_rates.push(own);
+                sum += own * group.times;
+            }
         }
         sum
-    }
-
-    /// The rate of the clients on one node, with a cycle of `cycle` seconds besides waiting for the CPU that
-    /// is `left`.
-    fn client_own(&self, clients: f64, cycle: f64, left: f64, others: f64, wait: f64) -> f64 {
-        if clients <= 0.0 {
-            return 0.0;
-        }
-        let load = self.client_work / left * others;
-        let most = (clients / cycle).min(1.0 / load);
-        // Clients at rest, in line and on their way; times what the node has left, so that no side is endless.
-        root::falling(0.0, most, 1e-7 * most, |rate| {
-            let full = (rate * load).min(1.0);
-            (clients - rate * cycle) * (1.0 - full) - wait * full * libm::sqrt(full)
-        })
     }
 
     /// Mean times with servers and proxies if clients made `rate` and others `open`. Endless where that is
@@ -547,6 +534,56 @@ impl Plant {
         times
     }
 }
+
+/// The search for the rate of the clients on one node, which have a cycle besides waiting for the CPU that is left to them.
+#[derive(Debug, Clone, Copy, Default)]
+struct OwnRate {
+    clients: f64,
+    /// Seconds.
+    cycle: f64,
+    /// What a request a second takes of the CPU that is left.
+    load: f64,
+    wait: f64,
+    search: root::Search,
+}
+
+impl OwnRate {
+    fn new(clients: f64, cycle: f64, load: f64, wait: f64) -> Self {
+        let mut own = OwnRate {
+            clients,
+            cycle,
+            load,
+            wait,
+            search: root::Search::default(),
+        };
+        if clients > 0.0 {
+            let most = (clients / cycle).min(1.0 / load);
+            own.search = root::Search::begin(0.0, most, 1e-7 * most, |rate| own.excess(rate));
+        }
+        own
+    }
+
+    /// Clients at rest, in line and on their way; times what the node has left, so that no side is endless.
+    #[inline]
+    fn excess(&self, rate: f64) -> f64 {
+        let full = (rate * self.load).min(1.0);
+        (self.clients - rate * self.cycle) * (1.0 - full) - self.wait * full * libm::sqrt(full)
+    }
+
+    /// Goes on with the search; false if it is over.
+    #[inline]
+    fn look(&mut self) -> bool {
+        let open = self.search.is_open();
+        if open {
+            let own = *self;
+            self.search.step(|rate| own.excess(rate));
+        }
+        open
+    }
+}
+
+/// Nodes whose clients' rates are looked for at a time.
+const TOGETHER: usize = 8;
 
 /// Round robin makes what comes to a node more even than what comes to the proxies: what is left of the crowding of
 /// Poisson arrivals for requests of equal work, to the fit of request-level runs at 20 to 90 % of a node.

@@ -179,13 +179,13 @@ impl Requests {
     }
 
     /// Brings a node to the present; it will be planned anew.
-    fn touch(&mut self, place: u32) {
-        if let Some(node) = &mut self.nodes[place as usize] {
-            node.advance(self.now, &mut self.done);
-            if !self.stale.contains(&place) {
-                self.stale.push(place);
-            }
+    fn touch(&mut self, place: u32) -> Option<&mut Node> {
+        let node = self.nodes[place as usize].as_mut()?;
+        node.advance(self.now, &mut self.done);
+        if !std::mem::replace(&mut node.is_stale, true) {
+            self.stale.push(place);
         }
+        Some(node)
     }
 
     /// Follows what is done until nothing more follows, then plans the nodes it touched.
@@ -198,9 +198,8 @@ impl Requests {
         }
         self.done.clear();
         while let Some(place) = self.stale.pop() {
-            let due = self.nodes[place as usize]
-                .as_mut()
-                .map_or(Instant::MAX, Node::plan);
+            let node = self.nodes[place as usize].as_mut();
+            let due = node.map_or(Instant::MAX, Node::plan);
             self.due.set(place as usize, due);
         }
     }
@@ -210,8 +209,7 @@ impl Requests {
             let pod = &self.pods[task.pod as usize];
             (pod.node, pod.group)
         };
-        self.touch(place);
-        if let Some(node) = &mut self.nodes[place as usize] {
+        if let Some(node) = self.touch(place) {
             node.add_task(group, task, work);
         }
     }

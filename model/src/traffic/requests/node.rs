@@ -52,7 +52,7 @@ struct Running {
     cpu_begin: f64,
 }
 
-/// How a group fares at present.
+/// How a group fares at present: the place of its readings among the clocks'.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum Pace {
     /// It gets nothing: it has just come, or its quota is used up.
@@ -64,23 +64,32 @@ enum Pace {
     Limited,
 }
 
-/// What a thread would have used and done by now that always ran, and a group of weight 1 that always was
-/// limited: vCPU-seconds and core-seconds.
+/// What a group of weight 1 would have used and done by now that always went at one pace: vCPU-seconds and core-seconds.
 #[derive(Debug, Clone, Copy, Default)]
 struct Clocks {
-    cpu: f64,
-    work: f64,
-    limited_cpu: f64,
-    limited_work: f64,
+    cpu: [f64; 3],
+    work: [f64; 3],
 }
 
 impl Clocks {
+    #[inline]
     fn of(&self, pace: Pace) -> (f64, f64) {
-        match pace {
-            Pace::Held => (0.0, 0.0),
-            Pace::Full => (self.cpu, self.work),
-            Pace::Limited => (self.limited_cpu, self.limited_work),
-        }
+        (self.cpu[pace as usize], self.work[pace as usize])
+    }
+
+    #[inline]
+    fn work(&self) -> f64 {
+        self.work[Pace::Full as usize]
+    }
+
+    #[inline]
+    fn limited_cpu(&self) -> f64 {
+        self.cpu[Pace::Limited as usize]
+    }
+
+    #[inline]
+    fn limited_work(&self) -> f64 {
+        self.work[Pace::Limited as usize]
     }
 }
 
@@ -111,6 +120,10 @@ struct Active {
     content: bool,
     tasks: f64,
     weight: f64,
+    /// All of it is written down at this time, nanoseconds.
+    caught_up: u64,
+    /// What follows is out of date: it is said anew when the node is planned.
+    is_stale: bool,
     /// What part of its pace's clocks each task gets.
     share: f64,
     /// What is next in it.
@@ -118,6 +131,35 @@ struct Active {
 }
 
 impl Active {
+    /// Says anew what is next in a group that has caught up.
+    fn expect(&mut self, group: &Group, now: u64) {
+        self.is_stale = false;
+        let mut coming = NEVER;
+        let soonest = group.tasks.front().map_or(f64::INFINITY, |running| running.end);
+        let rest = soonest - group.clock;
+        let quota = group.quota.as_ref();
+        match self.pace {
+            Pace::Held => {
+                self.share = 0.0;
+                coming[next::TURN] = quota.map_or(f64::INFINITY, |quota| quota.refill() as f64);
+            }
+            Pace::Full => {
+                self.share = 1.0;
+                coming[next::DONE] = group.seen.1 + rest;
+                coming[next::TURN] = quota.map_or(f64::INFINITY, |quota| quota.used_up_at(now, self.tasks));
+            }
+            Pace::Limited => {
+                self.share = self.weight / self.tasks;
+                coming[next::LIMITED_DONE] = group.seen.1 + rest / self.share;
+                if let Some(quota) = quota.filter(|quota| self.tasks > quota.rate()) {
+                    coming[next::SPENT] = group.seen.0 + quota.rest() / self.weight;
+                }
+            }
+        }
+        self.coming = coming;
+    }
+
+    #[inline]
     fn pace_in(&self, division: Division) -> Pace {
         match division {
             _ if self.throttled => Pace::Held,
@@ -163,6 +205,8 @@ enum Division {
 pub(super) struct Node {
     machine: Machine,
     smt_gain: f64,
+    /// vCPU for pods.
+    free: f64,
     groups: Vec<Group>,
     free_groups: Vec<usize>,
     active: Vec<Active>,
@@ -177,11 +221,14 @@ pub(super) struct Node {
     heaviest: f64,
     division: Division,
     clocks: Clocks,
-    /// Work of one busy vCPU a second at present.
+    /// vCPU that are busy at present, and the work of one of them a second.
+    busy: f64,
     sigma: f64,
     /// vCPU of a limited group for each unit of its weight at present.
     level: f64,
     history: History,
+    /// Something has happened since it was planned.
+    pub(super) is_stale: bool,
     /// All of the above is true at this time, nanoseconds.
     at: u64,
 }
@@ -195,6 +242,7 @@ impl Node {
         Node {
             machine,
             smt_gain,
+            free: (machine.vcpus - machine.system_cpu).max(0.0),
             groups: vec![best_effort],
             free_groups: Vec::new(),
             active: Vec::new(),
@@ -205,9 +253,11 @@ impl Node {
             heaviest: BEST_EFFORT_WEIGHT,
             division: Division::Plenty,
             clocks: Clocks::default(),
+            busy: 0.0,
             sigma: machine.speed,
             level: 0.0,
             history: History::default(),
+            is_stale: false,
             at: now.as_nanos(),
         }
     }
@@ -263,7 +313,7 @@ impl Node {
         if known.tasks.is_empty() {
             self.deactivate(group);
         } else {
-            self.expect(place);
+            self.recount(place);
         }
         used
     }
@@ -283,9 +333,13 @@ impl Node {
             end: known.clock + work,
             cpu_begin: known.cpu_clock,
         };
-        let position = known.tasks.partition_point(|other| other.end <= running.end);
-        known.tasks.insert(position, running);
-        self.expect(place);
+        if known.tasks.back().is_none_or(|last| last.end <= running.end) {
+            known.tasks.push_back(running);
+        } else {
+            let position = known.tasks.partition_point(|other| other.end <= running.end);
+            known.tasks.insert(position, running);
+        }
+        self.recount(place);
     }
 
     /// vCPU-seconds that a pod's unfinished tasks in a group have used.
@@ -327,6 +381,8 @@ impl Node {
             content: false,
             tasks: 0.0,
             weight: known.weight,
+            caught_up: self.at,
+            is_stale: true,
             share: 0.0,
             coming: NEVER,
         });
@@ -350,6 +406,10 @@ impl Node {
     /// Writes down what a group has done by now.
     fn catch_up(&mut self, place: usize) {
         let active = &mut self.active[place];
+        if active.caught_up == self.at {
+            return;
+        }
+        active.caught_up = self.at;
         let group = &mut self.groups[active.group];
         let (cpu, work) = self.clocks.of(active.pace);
         let used = cpu - group.seen.0;
@@ -358,7 +418,7 @@ impl Node {
         group.seen = (cpu, work);
         let Some(quota) = &mut group.quota else { return };
         let whole = active.share * active.tasks;
-        let (at, limited) = (self.at, self.clocks.limited_cpu);
+        let (at, limited) = (self.at, self.clocks.limited_cpu());
         quota.advance(at, whole * used, |refill| match active.pace {
             Pace::Held => 0.0,
             Pace::Full => whole * (at - refill) as f64 * 1e-9,
@@ -373,40 +433,20 @@ impl Node {
         }
     }
 
-    /// Says anew what is next in a group that has caught up.
-    fn expect(&mut self, place: usize) {
+    /// The tasks of a group that has caught up are others.
+    #[inline]
+    fn recount(&mut self, place: usize) {
         let active = &mut self.active[place];
-        let group = &self.groups[active.group];
-        let tasks = group.tasks.len() as f64;
+        let tasks = self.groups[active.group].tasks.len() as f64;
         if !active.throttled {
             self.wanted += tasks - active.tasks;
         }
         active.tasks = tasks;
-        active.share = match active.pace {
-            Pace::Held => 0.0,
-            Pace::Full => 1.0,
-            Pace::Limited => active.weight / tasks,
-        };
-        let mut coming = NEVER;
-        let soonest = group.tasks.front().map_or(f64::INFINITY, |running| running.end);
-        let rest = soonest - group.clock;
-        match active.pace {
-            Pace::Held => {}
-            Pace::Full => coming[next::DONE] = group.seen.1 + rest,
-            Pace::Limited => coming[next::LIMITED_DONE] = group.seen.1 + rest / active.share,
-        }
-        if let Some(quota) = &group.quota {
-            match active.pace {
-                Pace::Limited if tasks <= quota.rate() => {}
-                Pace::Limited => coming[next::SPENT] = group.seen.0 + quota.rest() / active.weight,
-                Pace::Held => coming[next::TURN] = quota.refill() as f64,
-                Pace::Full => coming[next::TURN] = quota.used_up_at(self.at, tasks),
-            }
-        }
-        active.coming = coming;
+        active.is_stale = true;
     }
 
     /// Goes on to `now` and puts tasks that are done into `done`, with the vCPU-seconds each used.
+    #[inline]
     pub(super) fn advance(&mut self, now: Instant, done: &mut Vec<(Task, f64)>) {
         let to = now.as_nanos();
         if to == self.at {
@@ -414,21 +454,21 @@ impl Node {
         }
         let seconds = (to - self.at) as f64 * 1e-9;
         self.at = to;
-        let clocks = &mut self.clocks;
-        clocks.cpu += seconds;
-        clocks.work += self.sigma * seconds;
-        clocks.limited_cpu += self.level * seconds;
-        clocks.limited_work += self.level * self.sigma * seconds;
+        let Clocks { cpu, work } = &mut self.clocks;
+        cpu[Pace::Full as usize] += seconds;
+        work[Pace::Full as usize] += self.sigma * seconds;
+        cpu[Pace::Limited as usize] += self.level * seconds;
+        work[Pace::Limited as usize] += self.level * self.sigma * seconds;
         // What is left of a limited group is less than a reading's difference by its weight.
-        let ripe = clocks.work + NOTHING >= self.first[next::DONE];
-        let limited = clocks.limited_work + NOTHING >= self.first[next::LIMITED_DONE];
+        let ripe = self.clocks.work() + NOTHING >= self.first[next::DONE];
+        let limited = self.clocks.limited_work() + NOTHING >= self.first[next::LIMITED_DONE];
         if ripe || limited {
             self.take_done(done);
         }
     }
 
     fn take_done(&mut self, done: &mut Vec<(Task, f64)>) {
-        let (ripe, limited) = (self.clocks.work + NOTHING, self.clocks.limited_work);
+        let (ripe, limited) = (self.clocks.work() + NOTHING, self.clocks.limited_work());
         let mut place = 0;
         while let Some(active) = self.active.get(place) {
             if active.coming[next::DONE] > ripe
@@ -448,7 +488,7 @@ impl Node {
             if group.tasks.is_empty() {
                 self.deactivate(number);
             } else {
-                self.expect(place);
+                self.recount(place);
                 place += 1;
             }
         }
@@ -456,13 +496,13 @@ impl Node {
 
     /// Divides the CPUs anew and says when something happens here next.
     pub(super) fn plan(&mut self) -> Instant {
-        self.first = self.soonest();
-        let spent = (self.first[next::SPENT] - self.clocks.limited_cpu) * BEST_EFFORT_WEIGHT <= NOTHING;
-        let turns = self.first[next::TURN] <= self.at as f64 || spent;
-        if turns {
+        self.is_stale = false;
+        // What was first when all was planned last: no group whose turn it is has changed since.
+        let spent = (self.first[next::SPENT] - self.clocks.limited_cpu()) * BEST_EFFORT_WEIGHT <= NOTHING;
+        if spent || self.first[next::TURN] <= self.at as f64 {
             self.turn_quotas();
         }
-        let free = (self.machine.vcpus - self.machine.system_cpu).max(0.0);
+        let free = self.free;
         let level = if self.wanted <= free {
             0.0
         } else {
@@ -482,27 +522,30 @@ impl Node {
         };
         if level != self.level {
             self.level = level;
-            self.history.note(self.at, self.clocks.limited_cpu, level);
+            self.history.note(self.at, self.clocks.limited_cpu(), level);
         }
-        let busy = (self.machine.system_cpu + self.wanted.min(free)).min(self.machine.vcpus);
-        self.sigma = physics::sigma(&self.machine, self.smt_gain, busy);
-        let mut other = turns;
+        let busy = least(
+            self.machine.system_cpu + least(self.wanted, free),
+            self.machine.vcpus,
+        );
+        if busy != self.busy {
+            self.busy = busy;
+            self.sigma = physics::sigma(&self.machine, self.smt_gain, busy);
+        }
         if division == self.division && division != Division::Mixed {
             while let Some(group) = self.turned.pop() {
                 if let Some(place) = self.groups[group].place {
-                    other |= self.set_pace(place);
+                    self.set_pace(place);
                 }
             }
         } else {
             self.turned.clear();
             self.division = division;
             for place in 0..self.active.len() {
-                other |= self.set_pace(place);
+                self.set_pace(place);
             }
         }
-        if other {
-            self.first = self.soonest();
-        }
+        self.look_ahead();
         self.next()
     }
 
@@ -510,10 +553,10 @@ impl Node {
     fn turn_quotas(&mut self) {
         for place in 0..self.active.len() {
             let active = &self.active[place];
-            let left = (active.coming[next::SPENT] - self.clocks.limited_cpu) * active.weight;
+            let left = (active.coming[next::SPENT] - self.clocks.limited_cpu()) * active.weight;
             if active.coming[next::TURN] <= self.at as f64 || left <= NOTHING {
                 self.catch_up(place);
-                self.expect(place);
+                self.active[place].is_stale = true;
             }
         }
     }
@@ -544,44 +587,55 @@ impl Node {
     }
 
     /// Lets a group run as the division says; most run so already.
-    fn set_pace(&mut self, place: usize) -> bool {
+    #[inline]
+    fn set_pace(&mut self, place: usize) {
         let pace = self.active[place].pace_in(self.division);
-        let other = self.active[place].pace != pace;
-        if other {
-            self.catch_up(place);
-            self.active[place].pace = pace;
-            self.groups[self.active[place].group].seen = self.clocks.of(pace);
-            self.expect(place);
+        if self.active[place].pace != pace {
+            self.change_pace(place, pace);
         }
-        other
     }
 
-    /// The least reading of each kind.
-    fn soonest(&self) -> Readings {
-        let mut first = NEVER;
-        for active in &self.active {
-            for (least, reading) in first.iter_mut().zip(active.coming) {
-                *least = if reading < *least { reading } else { *least };
+    fn change_pace(&mut self, place: usize, pace: Pace) {
+        self.catch_up(place);
+        let active = &mut self.active[place];
+        active.pace = pace;
+        active.is_stale = true;
+        self.groups[active.group].seen = self.clocks.of(pace);
+    }
+
+    /// Says anew what is next in the groups that have changed, and what is next in all.
+    fn look_ahead(&mut self) {
+        let [mut done, mut limited_done, mut spent, mut turn] = NEVER;
+        for active in &mut self.active {
+            if active.is_stale {
+                active.expect(&self.groups[active.group], self.at);
             }
+            let coming = &active.coming;
+            done = least(coming[next::DONE], done);
+            limited_done = least(coming[next::LIMITED_DONE], limited_done);
+            spent = least(coming[next::SPENT], spent);
+            turn = least(coming[next::TURN], turn);
         }
-        first
+        self.first = [done, limited_done, spent, turn];
     }
 
     /// When the first of what is next is due.
+    #[inline]
     fn next(&self) -> Instant {
         let mut soonest = f64::INFINITY;
         let mut reach = |kind: usize, clock: f64, pace: f64| {
+            let rest = self.first[kind] - clock;
             if self.first[kind] < f64::INFINITY && pace > 0.0 {
-                soonest = soonest.min((self.first[kind] - clock).max(0.0) / pace);
+                soonest = least(if rest > 0.0 { rest } else { 0.0 } / pace, soonest);
             }
         };
-        reach(next::DONE, self.clocks.work, self.sigma);
+        reach(next::DONE, self.clocks.work(), self.sigma);
         reach(
             next::LIMITED_DONE,
-            self.clocks.limited_work,
+            self.clocks.limited_work(),
             self.level * self.sigma,
         );
-        reach(next::SPENT, self.clocks.limited_cpu, self.level);
+        reach(next::SPENT, self.clocks.limited_cpu(), self.level);
         let mut due = u64::MAX;
         if soonest < f64::INFINITY {
             due = self.at.saturating_add(nanos(soonest).max(1));
@@ -592,6 +646,12 @@ impl Node {
         }
         Instant::from_nanos(due)
     }
+}
+
+/// The lesser of two numbers: `f64::min` also looks whether they are any.
+#[inline]
+fn least(a: f64, b: f64) -> f64 {
+    if a < b { a } else { b }
 }
 
 #[cfg(test)]

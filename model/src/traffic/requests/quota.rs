@@ -11,6 +11,8 @@ pub(super) struct Quota {
     budget: f64,
     /// Nanoseconds.
     period: u64,
+    /// vCPU that it lets run for good.
+    rate: f64,
     /// When the budget is full again, nanoseconds.
     refill: u64,
     used: f64,
@@ -23,6 +25,7 @@ impl Quota {
         Quota {
             budget,
             period,
+            rate: budget / (period as f64 * 1e-9),
             refill,
             used: 0.0,
             used_up: false,
@@ -33,20 +36,24 @@ impl Quota {
         self.period
     }
 
+    #[inline]
     pub(super) fn refill(&self) -> u64 {
         self.refill
     }
 
+    #[inline]
     pub(super) fn is_used_up(&self) -> bool {
         self.used_up
     }
 
     /// The vCPU that it lets run for good.
+    #[inline]
     pub(super) fn rate(&self) -> f64 {
-        self.budget / (self.period as f64 * 1e-9)
+        self.rate
     }
 
     /// vCPU-seconds until it is used up.
+    #[inline]
     pub(super) fn rest(&self) -> f64 {
         self.budget - self.used
     }
@@ -62,6 +69,7 @@ impl Quota {
 
     /// Goes on to `now`: `used` vCPU-seconds since the last look, or `since` the last refill if there was one.
     /// It was never used up in between: that would have been an event.
+    #[inline]
     pub(super) fn advance(&mut self, now: u64, used: f64, since: impl Fn(u64) -> f64) {
         if now >= self.refill {
             let last = now - (now - self.refill) % self.period;
@@ -77,6 +85,7 @@ impl Quota {
     }
 
     /// When a group that uses `pace` vCPU from `now` on has used it up, nanoseconds; endless is never.
+    #[inline]
     pub(super) fn used_up_at(&self, now: u64, pace: f64) -> f64 {
         let end = now + nanos((self.budget - self.used) / pace).max(1);
         if end < self.refill {
@@ -107,6 +116,7 @@ impl History {
     }
 
     /// The clock's pace changes.
+    #[inline]
     pub(super) fn note(&mut self, now: u64, reading: f64, pace: f64) {
         while self
             .pieces
@@ -129,6 +139,7 @@ impl History {
 }
 
 /// Seconds in nanoseconds, rounded up. Conversions are cheaper here than a call of `ceil`, and as exact.
+#[inline]
 pub(super) fn nanos(seconds: f64) -> u64 {
     let exact = seconds * 1e9;
     let whole = exact as u64;
