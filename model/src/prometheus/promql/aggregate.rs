@@ -67,7 +67,7 @@ pub(super) fn reduced<'l>(
         return first.into_iter().collect();
     }
     let mut groups: Vec<(Labels, Vec<f64>)> = Vec::new();
-    let mut places: BTreeMap<Labels, usize> = BTreeMap::new();
+    let mut places: SortedMap<Labels, usize> = SortedMap::new();
     for (labels, value) in elements {
         // Of few groups the right one is found sooner than its labels are made.
         let known = match grouping {
