@@ -54,11 +54,11 @@ pub(super) fn reduces(op: Aggregation) -> bool {
 }
 
 /// One number of each group, in order of their first elements.
-pub(super) fn reduced<'l>(
+pub(super) fn reduced(
     op: Aggregation,
     grouping: &Grouping,
     param: &Param,
-    elements: &mut dyn Iterator<Item = (&'l Labels, f64)>,
+    elements: &mut dyn Iterator<Item = (&Labels, f64)>,
     profile: &Profile,
 ) -> Vector {
     if grouping.is_one() {

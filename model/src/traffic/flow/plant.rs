@@ -455,21 +455,35 @@ impl Plant {
         let mut sum = 0.0;
         let groups = self.groups.chunks(TOGETHER);
         for (groups, sigmas) in groups.zip(solution.sigmas.chunks(TOGETHER)) {
-            let mut own = [OwnRate::default(); TOGETHER];
-            for ((own, group), &sigma) in own.iter_mut().zip(groups).zip(sigmas) {
+            let mut waiting = [Waiting::default(); TOGETHER];
+            let mut searches = [root::Search::default(); TOGETHER];
+            let (waiting, searches) = (&mut waiting[..groups.len()], &mut searches[..groups.len()]);
+            for (place, (group, &sigma)) in groups.iter().zip(sigmas).enumerate() {
                 let left = (group.full - total * group.fixed_work).max(1e-9);
-                let cycle = common + self.client_work / sigma;
-                let load = self.client_work / left * others;
-                *own = OwnRate::new(group.clients * active, cycle, load, group.client_wait);
+                waiting[place] = Waiting {
+                    clients: group.clients * active,
+                    cycle: common + self.client_work / sigma,
+                    load: self.client_work / left * others,
+                    wait: group.client_wait,
+                };
+                searches[place] = waiting[place].search();
             }
-            while own.iter_mut().fold(false, |open, own| own.look() || open) {}
-            for (own, group) in own.iter().zip(groups) {
+            let mut is_open = true;
+            while std::mem::take(&mut is_open) {
+                for (waiting, search) in waiting.iter().zip(&mut *searches) {
+                    if search.is_open() {
+                        search.step(|rate| waiting.excess(rate));
+                        is_open = true;
+                    }
+                }
+            }
+            for (search, group) in searches.iter().zip(groups) {
                 // Those that wait for their quota's next period then all run at once.
                 let machine = &group.machine;
                 let bursting = (machine.system_cpu + group.clients * active).min(machine.vcpus);
                 let by_quota =
                     group.client_limit * physics::sigma(machine, self.gain, bursting) / self.client_work;
-                let own = own.search.low().min(by_quota);
+                let own = search.low().min(by_quota);
                 solution.client_rates.push(own);
                 sum += own * group.times;
             }
@@ -535,32 +549,25 @@ impl Plant {
     }
 }
 
-/// The search for the rate of the clients on one node, which have a cycle besides waiting for the CPU that is left to them.
+/// The clients on one node.
 #[derive(Debug, Clone, Copy, Default)]
-struct OwnRate {
+struct Waiting {
     clients: f64,
-    /// Seconds.
+    /// Seconds of a cycle besides waiting for the CPU that is left to them.
     cycle: f64,
-    /// What a request a second takes of the CPU that is left.
+    /// What a request a second takes of that CPU.
     load: f64,
     wait: f64,
-    search: root::Search,
 }
 
-impl OwnRate {
-    fn new(clients: f64, cycle: f64, load: f64, wait: f64) -> Self {
-        let mut own = OwnRate {
-            clients,
-            cycle,
-            load,
-            wait,
-            search: root::Search::default(),
-        };
-        if clients > 0.0 {
-            let most = (clients / cycle).min(1.0 / load);
-            own.search = root::Search::begin(0.0, most, 1e-7 * most, |rate| own.excess(rate));
+impl Waiting {
+    /// The search for their rate.
+    fn search(&self) -> root::Search {
+        if self.clients <= 0.0 {
+            return root::Search::default();
         }
-        own
+        let most = (self.clients / self.cycle).min(1.0 / self.load);
+        root::Search::begin(0.0, most, 1e-7 * most, |rate| self.excess(rate))
     }
 
     /// Clients at rest, in line and on their way; times what the node has left, so that no side is endless.
@@ -568,17 +575,6 @@ impl OwnRate {
     fn excess(&self, rate: f64) -> f64 {
         let full = (rate * self.load).min(1.0);
         (self.clients - rate * self.cycle) * (1.0 - full) - self.wait * full * libm::sqrt(full)
-    }
-
-    /// Goes on with the search; false if it is over.
-    #[inline]
-    fn look(&mut self) -> bool {
-        let open = self.search.is_open();
-        if open {
-            let own = *self;
-            self.search.step(|rate| own.excess(rate));
-        }
-        open
     }
 }
 

@@ -24,14 +24,13 @@ impl Due {
         }
         let mut node = self.size + place;
         let mut least = due;
-        let tree = self.tree.as_mut_slice();
-        // The first node of the tree has no parent; what is before it is nothing.
-        while node > 0
-            && let Some(known) = tree.get_mut(node)
-            && *known != least
-        {
-            *known = least;
-            least = least.min(tree[node ^ 1]);
+        // The first node of the tree has no parent.
+        while self.tree[node] != least {
+            self.tree[node] = least;
+            if node == 1 {
+                break;
+            }
+            least = least.min(self.tree[node ^ 1]);
             node /= 2;
         }
     }

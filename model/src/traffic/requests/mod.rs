@@ -261,11 +261,11 @@ impl Requests {
         self.touch(place);
         self.settle();
         let period = self.config.cpu.quota_period.as_secs_f64();
-        let phase: f64 = self
-            .streams
-            .stream("traffic/quota-phase", u64::from(id.0))
-            .random();
-        let quota = physics::quota(cpu, period).map(|budget| (budget, period, phase * period));
+        let quota = physics::quota(cpu, period).map(|budget| {
+            let mut phases = self.streams.stream("traffic/quota-phase", u64::from(id.0));
+            let phase: f64 = phases.random();
+            (budget, period, phase * period)
+        });
         let Some(machine) = &mut self.nodes[place as usize] else {
             return;
         };
