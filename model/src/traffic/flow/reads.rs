@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use rayon::prelude::*;
 use sim::SortedMap;
 
 use super::{Flow, Mark, Pod, Stretch};
@@ -91,7 +92,7 @@ impl Flow {
                     met.push(Met {
                         served: 0.0,
                         stretch: number,
-                        times: None,
+                        times: (0, 1.0),
                     });
                     met.len() - 1
                 }),
@@ -107,7 +108,7 @@ impl Flow {
         order.sort_by(|&a, &b| met[b].served.total_cmp(&met[a].served));
         let mut left: f64 = met.iter().map(|met| met.served).sum();
         let few = left * FEW;
-        let mut probed: Vec<(usize, Arc<Finding>)> = Vec::new();
+        let mut probed: Vec<usize> = Vec::new();
         for place in order {
             let own = &self.stretches[met[place].stretch];
             let distance = |other: usize| {
@@ -118,28 +119,33 @@ impl Flow {
                     f64::INFINITY
                 }
             };
-            let nearest = probed
-                .iter()
-                .min_by(|(a, _), (b, _)| distance(*a).total_cmp(&distance(*b)));
-            let times = match nearest {
-                Some((other, finding)) if left <= few || distance(*other) <= ALIKE => {
-                    let factor = own.mark.response / self.stretches[*other].mark.response;
+            let others = probed.iter().copied().enumerate();
+            let nearest = others.min_by(|&(_, a), &(_, b)| distance(a).total_cmp(&distance(b)));
+            met[place].times = match nearest {
+                Some((probe, other)) if left <= few || distance(other) <= ALIKE => {
+                    let factor = own.mark.response / self.stretches[other].mark.response;
                     let plain = factor.is_finite() && factor > 0.0;
-                    (Arc::clone(finding), if plain { factor } else { 1.0 })
+                    (probe, if plain { factor } else { 1.0 })
                 }
                 _ => {
-                    let lasting = self.lasting(met[place].stretch);
-                    let aspect = Aspect::Times { lasting };
-                    let finding = self.probes.look(&self.config, &own.state, aspect);
-                    probed.push((met[place].stretch, Arc::clone(&finding)));
-                    (finding, 1.0)
+                    probed.push(met[place].stretch);
+                    (probed.len() - 1, 1.0)
                 }
             };
             left -= met[place].served;
-            met[place].times = Some(times);
         }
+        // What a probe finds depends on its state alone, not on who else looks meanwhile.
+        let look = |&number: &usize| {
+            let aspect = Aspect::Times {
+                lasting: self.lasting(number),
+            };
+            self.probes
+                .look(&self.config, &self.stretches[number].state, aspect)
+        };
+        let findings: Vec<Arc<Finding>> = probed.par_iter().map(look).collect();
         for (stretch, place) in self.stretches.iter_mut().zip(met_in) {
-            stretch.times.clone_from(&met[place].times);
+            let (probe, factor) = met[place].times;
+            stretch.times = Some((Arc::clone(&findings[probe]), factor));
         }
     }
 
@@ -179,7 +185,8 @@ struct Met {
     served: f64,
     /// The stretch of it in which most were served.
     stretch: usize,
-    times: Option<(Arc<Finding>, f64)>,
+    /// Which probe has its response times, and in what proportion.
+    times: (usize, f64),
 }
 
 /// How unlike two states are in closed form.
