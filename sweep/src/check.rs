@@ -156,7 +156,7 @@ fn about_axis(axis: &Axis, level: &Level, problem: &Diagnostic, base: &Base, fil
         ),
     };
     let hint = match problem.hint.as_str() {
-        "" => fields_hint(axis, base).unwrap_or_default(),
+        "" => fields_hint(axis, problem, base).unwrap_or_default(),
         own => own.to_owned(),
     };
     Diagnostic {
@@ -178,8 +178,11 @@ fn at_axis(axis: &Axis, problem: &Diagnostic, file: &str) -> Diagnostic {
 }
 
 /// Which fields there are, for a field that is none.
-fn fields_hint(axis: &Axis, base: &Base) -> Option<String> {
-    let field = axis.fields.first()?;
+fn fields_hint(axis: &Axis, problem: &Diagnostic, base: &Base) -> Option<String> {
+    // An override is told whole, and of a field perhaps a part.
+    let told = problem.field.split('=').next().unwrap_or_default().trim();
+    let is_told = |field: &&String| field::overlap(field, told);
+    let field = axis.fields.iter().find(is_told).or(axis.fields.first())?;
     let (object, _) = parse_field(field)?;
     let Some(object) = object else {
         return Some("`scaletwin check --fields scenario` lists the scenario's fields".to_owned());

@@ -24,7 +24,7 @@ pub fn superfluous<M: Model>(
     let mut without = Vec::new();
     for &axis in axes {
         let more: Vec<usize> = without.iter().copied().chain([axis]).collect();
-        let Ok(prepared) = model.prepare(&sets_without(plan, point, &more)) else {
+        let Ok(prepared) = model.prepare(&plan.sets_without(point, &more)) else {
             continue;
         };
         let is_same =
@@ -46,18 +46,12 @@ pub fn without<M: Model>(
     axes: &[usize],
 ) -> Option<Configuration> {
     let point = chosen.point.as_ref()?;
-    let prepared = model.prepare(&sets_without(plan, point, axes)).ok()?;
+    let prepared = model.prepare(&plan.sets_without(point, axes)).ok()?;
     let run = |seed: usize| model.run(&prepared, fresh(first_seed, seed as u64));
     Some(Configuration {
         runs: (0..chosen.runs.len()).into_par_iter().map(run).collect(),
         ..chosen.clone()
     })
-}
-
-/// The overrides of a configuration without those of some axes.
-fn sets_without(plan: &Plan, point: &[u32], axes: &[usize]) -> Vec<String> {
-    let kept = (0..plan.axes.len()).filter(|axis| !axes.contains(axis));
-    plan.sets_with(kept.flat_map(|axis| plan.axes[axis].levels[point[axis] as usize].sets.iter().cloned()))
 }
 
 /// From a sweep's first seed to the first fresh one: farther than any sweep has replications.

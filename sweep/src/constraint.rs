@@ -1,4 +1,7 @@
 //! What a configuration must keep to: `latency_p95 <= 300ms`, and `latency_p95 <= 300ms for 99%` of the time.
+//!
+//! Time is looked at every 15 s. Stretches in which no request ends have no response time and do not count; where requests end
+//! and all of them fail, it is beyond any limit.
 
 use std::fmt;
 use std::str::FromStr;

@@ -65,6 +65,11 @@ pub(crate) fn overlap(one: &str, other: &str) -> bool {
     in_one_object(one, other).is_some_and(|[one, other]| one.starts_with(&other) || other.starts_with(&one))
 }
 
+/// Whether the first is the second or a part of it.
+pub(crate) fn is_in(one: &str, other: &str) -> bool {
+    in_one_object(one, other).is_some_and(|[one, other]| one.starts_with(&other))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

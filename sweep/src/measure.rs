@@ -276,7 +276,7 @@ pub fn significant(value: f64, digits: usize) -> String {
 /// What is looked at over time, every 15 s.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Series {
-    /// 95th percentile of the response time, seconds.
+    /// 95th percentile of the response time, seconds; infinite while all that ends fails.
     LatencyP95,
     /// Requests that failed, of all that ended since the row before.
     FailedShare,
@@ -304,6 +304,8 @@ impl Series {
 
     fn of(self, record: &Record, row: &Row) -> f64 {
         match self {
+            // Whoever asked and was not served waits for ever.
+            Series::LatencyP95 if row.rps_served == 0.0 && row.rps_failed > 0.0 => f64::INFINITY,
             Series::LatencyP95 => row.latency_p95,
             Series::FailedShare => row.rps_failed / (row.rps_served + row.rps_failed),
             Series::PendingPods => {
@@ -313,7 +315,8 @@ impl Series {
         }
     }
 
-    /// The share of the rows that have a value in which it is within the limit; NaN if no row has one.
+    /// The share of the rows that have a value in which it is within the limit; NaN if no row has one. Rows without
+    /// load have none. Where requests fail and none is served, the response time is beyond any limit.
     #[must_use]
     pub fn share_within(self, record: &Record, within: impl Fn(f64) -> bool) -> f64 {
         let values = record
@@ -379,6 +382,29 @@ mod tests {
         assert_eq!(Measure::PendingAll.of(&record), 300.0);
         assert!(Measure::Pending.is_harm() && !Measure::PendingAll.is_harm());
         assert_eq!(Series::PendingPods.share_within(&record, |pods| pods < 1.0), 0.75);
+    }
+
+    #[test]
+    fn a_service_that_is_down_is_not_quick() {
+        let row = |rps_served, rps_failed, latency_p95| Row {
+            rps_served,
+            rps_failed,
+            latency_p95,
+            ..Row::default()
+        };
+        let (good, down, idle) = (
+            row(9.0, 1.0, 0.1),
+            row(0.0, 5.0, f64::NAN),
+            row(0.0, 0.0, f64::NAN),
+        );
+        let record = Record {
+            rows: vec![idle.clone(), good, down, idle],
+            ..Record::default()
+        };
+        assert_eq!(
+            Series::LatencyP95.share_within(&record, |value| value <= 0.3),
+            0.5
+        );
     }
 
     #[test]

@@ -5,14 +5,16 @@ use model::scenario::{Base, Segment, Written, parse_field};
 use serde_json::{Map, json};
 use similar::TextDiff;
 
+use crate::axis::Axis;
+use crate::field;
 use crate::plan::Plan;
 use crate::yaml;
 
 /// A field that a configuration sets to something else than what is written.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Change {
-    /// The axis.
-    pub axis: usize,
+    /// The axis; `None` of what the sweep sets for all configurations.
+    pub axis: Option<usize>,
     /// The field, as `--set` names it.
     pub target: String,
     /// Where it stands.
@@ -41,43 +43,81 @@ pub enum Home {
     },
 }
 
-/// The fields that a configuration changes, axis by axis, each once.
+/// The fields in which a configuration differs from the current one, axis by axis, each once. What the sweep sets for
+/// all of them is in both.
 #[must_use]
 pub fn changes(plan: &Plan, base: &Base, point: &[u32]) -> Vec<Change> {
-    let before = base.written(&plan.sets);
-    let after = with(plan, base, &plan.overrides(point));
+    let (before, after) = (base.written(&plan.sets), with(plan, base, &plan.overrides(point)));
+    let targets = plan.axes.iter().enumerate().flat_map(targets_of);
+    between(&before, &after, targets)
+}
+
+/// What is to be written for a configuration to be as it was simulated, axis by axis and then what the sweep sets for
+/// all: the fields in which it differs from the files. The axes that are `left` stay as they are for all.
+#[must_use]
+pub fn to_write(plan: &Plan, base: &Base, point: &[u32], left: &[usize]) -> Vec<Change> {
+    let (before, after) = (base.written(&[]), base.written(&plan.sets_without(point, left)));
+    let axes = plan.axes.iter().enumerate();
+    let own = axes.filter(|(axis, _)| !left.contains(axis)).flat_map(targets_of);
+    let set = plan
+        .sets
+        .iter()
+        .filter_map(|set| Some((None, set.split_once('=')?.0.trim())));
+    let all: Vec<(Option<usize>, &str)> = own.chain(set).collect();
+    // Of a field and a part of it the field has all.
+    let is_part = |target: &str| {
+        let mut others = all.iter();
+        others.any(|(_, other)| !field::same(other, target) && field::is_in(target, other))
+    };
+    between(
+        &before,
+        &after,
+        all.iter().copied().filter(|(_, target)| !is_part(target)),
+    )
+}
+
+/// The fields of an axis.
+fn targets_of((index, axis): (usize, &Axis)) -> impl Iterator<Item = (Option<usize>, &str)> {
+    axis.fields
+        .iter()
+        .map(move |target| (Some(index), target.as_str()))
+}
+
+/// Of fields those that differ, each once.
+fn between<'t>(
+    before: &Written,
+    after: &Written,
+    targets: impl Iterator<Item = (Option<usize>, &'t str)>,
+) -> Vec<Change> {
     let mut found: Vec<Change> = Vec::new();
-    for (index, axis) in plan.axes.iter().enumerate() {
-        for target in &axis.fields {
-            let Some((value, document)) = after.field(target) else {
-                continue;
-            };
-            let old = before.field(target).map(|(value, _)| value);
-            let same = old.is_some_and(|old| json_of(old) == json_of(value));
-            if same || found.iter().any(|change| change.target == *target) {
-                continue;
-            }
-            let home = document.map_or(Home::Scenario, |document| Home::Manifest {
-                kind: document.kind.name.to_owned(),
-                namespace: document.namespace.clone(),
-                name: document.name.clone(),
-                file: document.file.clone(),
-            });
-            found.push(Change {
-                axis: index,
-                target: target.clone(),
-                home,
-                before: old.cloned(),
-                after: value.clone(),
-            });
+    for (axis, target) in targets {
+        let Some((value, document)) = after.field(target) else {
+            continue;
+        };
+        let old = before.field(target).map(|(value, _)| value);
+        let same = old.is_some_and(|old| json_of(old) == json_of(value));
+        if same || found.iter().any(|change| field::same(&change.target, target)) {
+            continue;
         }
+        let home = document.map_or(Home::Scenario, |document| Home::Manifest {
+            kind: document.kind.name.to_owned(),
+            namespace: document.namespace.clone(),
+            name: document.name.clone(),
+            file: document.file.clone(),
+        });
+        found.push(Change {
+            axis,
+            target: target.to_owned(),
+            home,
+            before: old.cloned(),
+            after: value.clone(),
+        });
     }
     found
 }
 
 fn with(plan: &Plan, base: &Base, overrides: &[String]) -> Written {
-    let sets: Vec<String> = plan.sets.iter().chain(overrides).cloned().collect();
-    base.written(&sets)
+    base.written(&plan.sets_with(overrides.iter().cloned()))
 }
 
 /// What an axis is set to now: the label of the level that is written, or what is written in its fields; `None` if nothing
@@ -130,8 +170,8 @@ pub fn json_of(value: &Value) -> serde_json::Value {
 
 /// A `kubectl patch` for each object that changes: JSON patches (RFC 6902), which leave the rest of lists alone.
 #[must_use]
-pub fn kubectl(base: &Base, plan: &Plan, changes: &[Change]) -> Vec<String> {
-    let before = base.written(&plan.sets);
+pub fn kubectl(base: &Base, changes: &[Change]) -> Vec<String> {
+    let before = base.written(&[]);
     let mut objects: Vec<(&Home, Vec<&Change>)> = Vec::new();
     for change in changes.iter().filter(|change| change.home != Home::Scenario) {
         match objects.iter_mut().find(|(home, _)| **home == change.home) {
@@ -344,9 +384,9 @@ spec:
         ]);
         let base = base();
         let changes = changes(&plan, &base, &[0, 0, 0, 0]);
-        let axes: Vec<usize> = changes.iter().map(|change| change.axis).collect();
-        assert_eq!(axes, [0, 2, 3], "the cooldown is what it was");
-        let commands = kubectl(&base, &plan, &changes);
+        let axes: Vec<Option<usize>> = changes.iter().map(|change| change.axis).collect();
+        assert_eq!(axes, [0, 2, 3].map(Some), "the cooldown is what it was");
+        let commands = kubectl(&base, &changes);
         assert_eq!(
             commands,
             [
@@ -373,6 +413,75 @@ spec:
                 "+          stabilizationWindowSeconds: 60",
             ]
         );
+    }
+
+    /// A patch leads from the files to what was simulated, with what the sweep sets for all.
+    #[test]
+    fn a_patch_holds_what_the_sweep_sets() {
+        let plan = plan(
+            "set = [\"ScaledObject/web: spec.triggers[0].metadata.threshold='0.5'\", 'ScaledObject/shop/web: spec.cooldownPeriod=60', 'duration=1h']
+[[axis]]
+name = 'cooldown'
+field = 'ScaledObject/web: spec.cooldownPeriod'
+values = [30, 60, 90]
+[[axis]]
+name = 'max'
+field = 'ScaledObject/web: spec.maxReplicaCount'
+values = [40]
+",
+        );
+        let base = base();
+        let check = |point: &[u32], left: &[usize], expected: &[(Option<usize>, &str)]| {
+            let written = to_write(&plan, &base, point, left);
+            let of = |change: &Change| {
+                let (_, field) = change
+                    .target
+                    .rsplit_once(['.', ' '])
+                    .unwrap_or(("", &change.target));
+                (change.axis, format!("{field} {}", json_of(&change.after)))
+            };
+            let found: Vec<(Option<usize>, String)> = written.iter().map(of).collect();
+            let expected: Vec<(Option<usize>, String)> = expected
+                .iter()
+                .map(|(axis, text)| (*axis, (*text).to_owned()))
+                .collect();
+            assert_eq!(found, expected, "{point:?}");
+        };
+        let (threshold, duration) = ((None, "threshold \"0.5\""), (None, "duration \"1h\""));
+        let max = (Some(1), "maxReplicaCount 40");
+        // The files say 30.
+        check(&[0, 0], &[], &[max, threshold, duration]);
+        check(
+            &[1, 0],
+            &[],
+            &[(Some(0), "cooldownPeriod 60"), max, threshold, duration],
+        );
+        check(
+            &[2, 0],
+            &[1],
+            &[(Some(0), "cooldownPeriod 90"), threshold, duration],
+        );
+        check(
+            &[2, 0],
+            &[0],
+            &[max, threshold, (None, "cooldownPeriod 60"), duration],
+        );
+        let commands = kubectl(&base, &to_write(&plan, &base, &[0, 0], &[]));
+        assert_eq!(
+            commands,
+            [
+                r#"kubectl patch scaledobject web --namespace shop --type=json --patch='[{"op":"add","path":"/spec/maxReplicaCount","value":40},{"op":"replace","path":"/spec/triggers/0/metadata/threshold","value":"0.5"}]'"#
+            ]
+        );
+        // Against the current one, which has all that is set.
+        let changing = |point: &[u32]| {
+            changes(&plan, &base, point)
+                .iter()
+                .map(|own| own.axis)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(changing(&[1, 0]), [Some(1)]);
+        assert_eq!(changing(&[0, 0]), [Some(0), Some(1)]);
     }
 
     #[test]

@@ -103,7 +103,7 @@ const FILE: &[Field] = &[
     noted("heatmap[].of", "a measure"),
     noted(
         "recommend.by",
-        "the objective that decides, or \"balance\" (default without constraints)",
+        "the objective that decides, of what cannot be told apart in it the balance; or \"balance\" (default without constraints)",
     ),
     noted(
         "recommend.confirm",
@@ -485,6 +485,15 @@ impl Plan {
     /// The overrides of all configurations, and these.
     pub(crate) fn sets_with(&self, more: impl IntoIterator<Item = String>) -> Vec<String> {
         self.sets.iter().cloned().chain(more).collect()
+    }
+
+    /// The overrides of a configuration without those of some axes, which are as they are for all then.
+    #[must_use]
+    pub fn sets_without(&self, point: &[u32], axes: &[usize]) -> Vec<String> {
+        let kept = (0..self.axes.len()).filter(|axis| !axes.contains(axis));
+        self.sets_with(
+            kept.flat_map(|axis| self.axes[axis].levels[point[axis] as usize].sets.iter().cloned()),
+        )
     }
 
     /// The labels of a configuration, axis by axis.

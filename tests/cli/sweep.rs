@@ -297,6 +297,18 @@ fn axes_that_are_none_are_told_with_their_place() {
         &[],
         &["small.toml:3:", "there is no object \"ScaledObject/keda\""],
     );
+    // The second of two fields.
+    check(
+        "second",
+        &format!(
+            "[[axis]]\nname = 'a'\nfield = ['Deployment/php-apache: spec.template.spec.containers[0].resources.limits.cpu', '{scaled}.cooldownPeriod']\nvalues = [2.5]\n"
+        ),
+        &[],
+        &[
+            "expected a whole number",
+            "`scaletwin check --fields ScaledObject` lists",
+        ],
+    );
     check(
         "scenario-field",
         &axis("stak.keda", "['2.12']"),

@@ -48,6 +48,78 @@ values = [300]
     );
 }
 
+/// A patch leads from the files to what was simulated: what the sweep sets for all is in it, and both sides have it.
+#[test]
+fn a_patch_brings_what_the_sweep_sets() {
+    let file = file(
+        "sweep-set",
+        "replications = 2
+objectives = ['cost', 'served']
+set = ['duration = \"12m\"', \"ScaledObject/keda-prometheus-hpa: spec.triggers[0].metadata.threshold='0.5'\"]
+[[axis]]
+name = 'max'
+field = 'ScaledObject/keda-prometheus-hpa: spec.maxReplicaCount'
+values = [40]
+",
+    );
+    let out = file.parent().expect("a directory").join("out");
+    assert_eq!(sweep(&file, &out, &["--no-plots"]).status, 0);
+    let recommend = |format: &str| {
+        let mut args = vec!["recommend", path(&file), "--results", path(&out)];
+        args.extend(["--configuration", "1", "--seeds", "2", "--format", format]);
+        let said = scaletwin(&args);
+        assert_eq!(said.status, 0, "{}", said.stderr);
+        said.stdout
+    };
+    let text = recommend("text");
+    for expected in [
+        "spec.triggers[0].metadata.threshold, set by the sweep on both sides of the comparison",
+        r#"{"op":"add","path":"/spec/maxReplicaCount","value":40},{"op":"replace","path":"/spec/triggers/0/metadata/threshold","value":"0.5"}"#,
+        "+        threshold: '0.5'",
+        "# not in a manifest: duration from ",
+    ] {
+        assert!(text.contains(expected), "expected {expected:?} in\n{text}");
+    }
+    assert!(
+        !text.contains("W004"),
+        "the shorter run is the sweep's, not the patch's:\n{text}"
+    );
+    let json: serde_json::Value = serde_json::from_str(&recommend("json")).expect("is JSON");
+    let changes = json["data"]["changes"].as_array().expect("a list");
+    let axes: Vec<Option<&str>> = changes.iter().map(|change| change["axis"].as_str()).collect();
+    assert_eq!(axes, [Some("max"), None, None]);
+}
+
+/// What `check` says of the result and not of the files is said, and which change moves no objective for sure.
+#[test]
+fn a_recommendation_tells_what_check_says_of_it() {
+    let file = file(
+        "sweep-advice",
+        "replications = 2
+objectives = ['cost']
+set = ['duration = \"30m\"']
+[[axis]]
+name = 'window'
+field = 'ScaledObject/keda-prometheus-hpa: spec.advanced.horizontalPodAutoscalerConfig.behavior.scaleDown.stabilizationWindowSeconds'
+values = [0]
+",
+    );
+    let out = file.parent().expect("a directory").join("out");
+    assert_eq!(sweep(&file, &out, &["--no-plots"]).status, 0);
+    let recommend = |format: &str| {
+        let mut args = vec!["recommend", path(&file), "--results", path(&out)];
+        args.extend(["--configuration", "1", "--seeds", "3", "--format", format]);
+        let said = scaletwin(&args);
+        assert_eq!(said.status, 0, "{}", said.stderr);
+        said.stdout
+    };
+    let text = recommend("text");
+    assert!(text.contains("check says         [H004] "), "{text}");
+    let json: serde_json::Value = serde_json::from_str(&recommend("json")).expect("is JSON");
+    let said = json["data"]["check_says"].as_array().expect("a list");
+    assert!(said.iter().any(|own| own["code"] == "H004"), "{said:?}");
+}
+
 /// `check` calls polls without effect; in twenty minutes they change a few requests in a hundred thousand. So the
 /// sweep does not call them so, and the patch holds what was compared.
 #[test]
@@ -141,7 +213,7 @@ values = ['2.12', '2.20']
     }
     assert!(
         said.stdout
-            .contains("no effect          keda: the same results to the last digit in "),
+            .contains("no effect seen     keda: the same results to the last digit in "),
         "{}",
         said.stdout
     );

@@ -649,6 +649,15 @@ fn node_pools_and_classes_that_are_refused() {
             volume("{volumeSize: 20Gi, throughput: 800}"),
             "0.25 MiB/s for each of its iops",
         ),
+        (role, volume("{volumeSize: 1Mi}"), "expected 1Gi to 59000Gi"),
+        (role, volume("{volumeSize: 100M}"), "found 100M"),
+        (
+            role,
+            volume("{volumeSize: 2.5Gi}"),
+            "whole numbers of these units",
+        ),
+        (role, volume("{volumeSize: 65000Gi}"), "found 65000Gi"),
+        (role, volume("{volumeSize: 18Ti}"), "write Gi"),
         (
             role,
             format!("{role}  blockDeviceMappings: [{root}, {root}]\n"),

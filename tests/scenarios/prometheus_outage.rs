@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use super::readme::{counted, says};
 use super::{Run, SEEDS, way_to_capacity, within};
 
 const NAME: &str = "prometheus-outage";
@@ -38,6 +39,37 @@ fn with_fallback_its_replicas_are_there_before_the_load() {
             0.0..=60.0,
         );
     }
+}
+
+/// The README's table is what its commands show with the scenario's seed.
+#[test]
+fn the_readme_has_the_numbers_of_its_commands() {
+    let of = |sets: &[&str]| {
+        let run = Run::with(NAME, 1, sets);
+        let (down, up) = (run.minute(15.0), run.minute(21.0));
+        let first = |from: f64, replicas: f64| {
+            let at = run.first("replicas_desired", from, |n| n == replicas);
+            at.expect("they come") - from
+        };
+        let fallen_back = sets.is_empty().then(|| first(down, 20.0));
+        // To ten seconds.
+        let grown = (first(up, 25.0) / 10.0).round() * 10.0;
+        (fallen_back, grown, run.record.served, run.record.failed)
+    };
+    let (fallen_back, _, _, lost) = of(&[]);
+    let from = fallen_back.expect("asked for");
+    says(
+        NAME,
+        &format!("| 20 from {from:.0} s on | 20, then 25 | {} |", counted(lost)),
+    );
+    let (_, grown, served, lost) = of(&[WITHOUT]);
+    let (lost, all) = (counted(lost), counted(served + lost));
+    says(
+        NAME,
+        &format!("| 8 | 2 at once, 25 after {grown} s | {lost} of {all} |"),
+    );
+    let (_, grown, _, lost) = of(&[WITHOUT, STRICT]);
+    says(NAME, &format!("| 8 | 25 after {grown} s | {} |", counted(lost)));
 }
 
 #[test]

@@ -3,6 +3,35 @@
 use super::{directory, files};
 use model::scenario::load;
 
+/// Asserts that a scenario's README says something, wherever it breaks its lines.
+#[track_caller]
+pub(super) fn says(name: &str, expected: &str) {
+    let readme = std::fs::read_to_string(directory(name).join("README.md")).expect("a README");
+    let unwrapped = readme.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(
+        unwrapped.contains(expected),
+        "scenarios/{name}/README.md does not say what its command shows: {expected}"
+    );
+}
+
+/// A count as people write it: `135,494`.
+pub(super) fn counted(value: f64) -> String {
+    let digits = format!("{value:.0}");
+    let groups = digits.as_bytes().rchunks(3).rev();
+    let groups: Vec<&str> = groups
+        .map(|group| std::str::from_utf8(group).expect("digits"))
+        .collect();
+    groups.join(",")
+}
+
+#[test]
+fn counts_have_their_thousands_apart() {
+    assert_eq!(
+        [0.0, 999.4, 1000.0, 135_494.0, 1_234_567.0].map(counted),
+        ["0", "999", "1,000", "135,494", "1,234,567"]
+    );
+}
+
 #[test]
 fn every_readme_asks_the_scenarios_question_and_says_how_to_run_it() {
     let entries = std::fs::read_dir(directory("")).expect("scenarios");

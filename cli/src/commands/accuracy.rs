@@ -61,7 +61,7 @@ pub(crate) fn accuracy(args: &AccuracyArgs) -> Result<Answer, Failure> {
                 .try_for_each(|line| print_json("measure", measures::as_json(line)))?;
             print_json(
                 "result",
-                json!({ "met": comparison.met(), "seeds": seeds, "fidelity": scope.fidelity }),
+                json!({ "met": measures::met(&comparison.lines), "seeds": seeds, "fidelity": scope.fidelity }),
             )?;
         }
     }

@@ -515,7 +515,7 @@ impl Report<'_> {
             "from_s": from.as_secs_f64(),
             "to_s": to.as_secs_f64(),
             "gaps": gaps.map(gap).collect::<Vec<_>>(),
-            "met": self.comparison.met(),
+            "met": measures::met(&self.comparison.lines),
             "shadows": self.agreements.iter().map(|own| self.shadow(own)).collect::<Vec<_>>(),
             "measures": self.comparison.lines.iter().map(measures::as_json).collect::<Vec<_>>(),
         })
@@ -559,7 +559,7 @@ impl Report<'_> {
                 }
                 print_json(
                     "result",
-                    json!({ "met": self.comparison.met(), "against": self.rec.what }),
+                    json!({ "met": measures::met(&self.comparison.lines), "against": self.rec.what }),
                 )?;
                 print_json("files", json!(written))
             }

@@ -2,13 +2,15 @@
 
 use std::fmt::Write as _;
 
+use model::document::Diagnostic;
+use model::scenario::parse_field;
 use serde_json::{Value, json};
 use sweep::answer::Keeping;
 use sweep::check::Reason;
 use sweep::confirm::{confirm, superfluous, without};
 use sweep::engine::CURRENT;
 use sweep::journal::JOURNAL;
-use sweep::patch::{Change, Home, changes, diff, kubectl};
+use sweep::patch::{Change, Home, changes, diff, json_of, kubectl, to_write};
 use sweep::statistics::{CONFIDENCE, Estimate, mean, same};
 use sweep::{Configuration, Measure, Shard, Simulator};
 
@@ -69,46 +71,45 @@ pub(crate) fn recommend(args: &RecommendArgs) -> Result<Answer, Failure> {
             }
         },
     };
-    if chosen.point.is_none() {
-        return keep(args.format);
-    }
+    let Some(point) = &chosen.point else {
+        return keep(&sweep, args.format);
+    };
     let seeds = sweep.plan.recommend.confirm;
     talk::say(&format!(
         "comparing configuration {} with the current one on {seeds} fresh seeds",
         chosen.number
     ));
     let both = confirm(&sweep.plan, &model, chosen, sweep.seed).map_err(Failure::new)?;
-    let point = chosen.point.as_deref().unwrap_or_default();
     let changes = changes(&sweep.plan, &sweep.base, point);
-    let mut changing: Vec<usize> = changes.iter().map(|change| change.axis).collect();
+    let mut changing: Vec<usize> = changes.iter().filter_map(|change| change.axis).collect();
     changing.dedup();
     // Only what was left out on the fresh seeds, and made no difference there, is left out of the patch: so what is
     // compared is what the patch makes.
     let superfluous = superfluous(&sweep.plan, &model, &both[1], sweep.seed, &changing);
-    let doubts = changing
+    let alone = changing
         .iter()
         .filter(|axis| !superfluous.contains(axis))
         .filter_map(|axis| {
-            let reason = reasons[*axis].as_ref()?;
             let left: Vec<usize> = superfluous.iter().copied().chain([*axis]).collect();
             let without = without(&sweep.plan, &model, &both[1], sweep.seed, &left)?;
-            Some(Doubt {
+            Some(Alone {
                 axis: *axis,
-                reason,
+                reason: reasons[*axis].as_ref(),
                 without,
             })
         })
         .collect();
-    let (kept, changed) = changes
-        .into_iter()
-        .partition(|change| superfluous.contains(&change.axis));
     let advice = Advice {
         answer: &answer,
         chosen,
         fresh: &both,
-        changed,
-        kept,
-        doubts,
+        changed: to_write(&sweep.plan, &sweep.base, point, &superfluous),
+        kept: changing
+            .into_iter()
+            .filter(|axis| superfluous.contains(axis))
+            .collect(),
+        alone,
+        fresh_advice: fresh_advice(&sweep, &sweep.plan.sets_without(point, &superfluous)),
     };
     match args.format {
         Format::Text => print(&advice.text())?,
@@ -117,10 +118,41 @@ pub(crate) fn recommend(args: &RecommendArgs) -> Result<Answer, Failure> {
     Ok(Answer::Done)
 }
 
-fn keep(format: Format) -> Result<Answer, Failure> {
+/// What `check` says of the scenario that a patch leads to, and not of what is in the manifests now. What the sweep sets in
+/// the scenario itself is in both.
+fn fresh_advice(sweep: &Sweep, sets: &[String]) -> Vec<Diagnostic> {
+    let said = |sets: &[String]| match sweep.base.with(sets) {
+        Ok((_, report)) | Err(report) => report.problems,
+    };
+    let is_scenarios = |set: &&String| {
+        let target = set.split('=').next().and_then(parse_field);
+        target.is_some_and(|(object, _)| object.is_none())
+    };
+    let own: Vec<String> = sweep.plan.sets.iter().filter(is_scenarios).cloned().collect();
+    let now = said(&own);
+    let is_known = |own: &Diagnostic| {
+        now.iter()
+            .any(|old| (old.code, &old.field) == (own.code, &own.field))
+    };
+    said(sets).into_iter().filter(|own| !is_known(own)).collect()
+}
+
+fn keep(sweep: &Sweep, format: Format) -> Result<Answer, Failure> {
+    let all: Vec<usize> = (0..sweep.plan.axes.len()).collect();
+    let set = to_write(&sweep.plan, &sweep.base, &[], &all);
+    let set: Vec<&str> = set.iter().map(|change| change.target.as_str()).collect();
     match format {
-        Format::Text => print("keep what you have: no configuration of the sweep is better\n")?,
-        Format::Json => print_json("recommendation", json!({ "configuration": 0, "changes": [] }))?,
+        Format::Text if set.is_empty() => {
+            print("keep what you have: no configuration of the sweep is better\n")?;
+        }
+        Format::Text => print(&format!(
+            "no configuration of the sweep is better than what you have with what it sets: {}\n",
+            set.join(", ")
+        ))?,
+        Format::Json => {
+            let value = json!({ "configuration": 0, "changes": [], "set": set });
+            print_json("recommendation", value)?;
+        }
     }
     Ok(Answer::Done)
 }
@@ -131,19 +163,22 @@ struct Advice<'a> {
     chosen: &'a Configuration,
     /// The current and the chosen configuration on fresh seeds.
     fresh: &'a [Configuration; 2],
-    /// Fields that change.
+    /// Fields to write: what changes, and what the sweep sets for all.
     changed: Vec<Change>,
-    /// Fields that may stay as they are: the chosen configuration has the same results on fresh seeds without the
+    /// Axes that may stay as they are: the chosen configuration has the same results on fresh seeds without the
     /// change, to the last digit.
-    kept: Vec<Change>,
-    /// Changes that `check` calls without effect, and that are not.
-    doubts: Vec<Doubt<'a>>,
+    kept: Vec<usize>,
+    /// The other axes that change.
+    alone: Vec<Alone<'a>>,
+    /// What `check` says of the result and not of the current files.
+    fresh_advice: Vec<Diagnostic>,
 }
 
-/// A change of which `check` says that it has no effect, though results are others without it.
-struct Doubt<'a> {
+/// What a change does by itself.
+struct Alone<'a> {
     axis: usize,
-    reason: &'a Reason,
+    /// Why `check` says that it has no effect, if it does.
+    reason: Option<&'a Reason>,
     /// The chosen configuration on fresh seeds without the change.
     without: Configuration,
 }
@@ -157,27 +192,41 @@ impl Advice<'_> {
     /// The axes of what may stay as it is.
     fn idle(&self) -> Vec<&str> {
         let axes = &self.answer.sweep.plan.axes;
-        let mut names: Vec<&str> = self
-            .kept
+        self.kept.iter().map(|axis| axes[*axis].name.as_str()).collect()
+    }
+
+    /// Changes that `check` calls without effect, and that are not.
+    fn doubts(&self) -> impl Iterator<Item = (&Alone<'_>, &Reason)> {
+        self.alone.iter().filter_map(|own| Some((own, own.reason?)))
+    }
+
+    /// Changes of which no objective tells that they do anything.
+    fn unsure(&self) -> impl Iterator<Item = &Alone<'_>> {
+        let told = |own: &Alone<'_>| self.differences(own).iter().any(|(_, by)| by.is_told_apart());
+        self.alone
             .iter()
-            .map(|change| axes[change.axis].name.as_str())
-            .collect();
-        names.dedup();
-        names
+            .filter(move |own| own.reason.is_none() && !told(own))
+    }
+
+    /// What the sweep sets for all configurations, as far as the files say otherwise.
+    fn set(&self) -> Vec<&str> {
+        let set = self.changed.iter().filter(|change| change.axis.is_none());
+        set.map(|change| change.target.as_str()).collect()
     }
 
     /// What a change does by itself to the objectives that it touches.
-    fn alone(&self, doubt: &Doubt<'_>) -> Vec<(Measure, Estimate)> {
+    fn differences(&self, alone: &Alone<'_>) -> Vec<(Measure, Estimate)> {
         let objectives = self.answer.sweep.plan.objectives.iter();
         let of = |measure: &Measure| {
-            let (with, without) = (self.fresh[1].values(*measure), doubt.without.values(*measure));
+            let (with, without) = (self.fresh[1].values(*measure), alone.without.values(*measure));
             (!same(&with, &without)).then(|| (*measure, Estimate::difference(&with, &without, CONFIDENCE)))
         };
         objectives.filter_map(of).collect()
     }
 
-    fn doubted(&self, doubt: &Doubt<'_>) -> String {
-        let differences = self.alone(doubt).into_iter().map(|(measure, difference)| {
+    /// The same in words.
+    fn by_itself(&self, alone: &Alone<'_>) -> String {
+        let differences = self.differences(alone).into_iter().map(|(measure, difference)| {
             let unit = measure.display().1;
             let space = if unit.is_empty() { "" } else { " " };
             format!(
@@ -187,15 +236,55 @@ impl Advice<'_> {
             )
         });
         let differences: Vec<String> = differences.collect();
-        let seen = match differences.as_slice() {
+        match differences.as_slice() {
             [] => "no objective differs, other results do".to_owned(),
             some => some.join(", "),
+        }
+    }
+
+    /// What is to be known of the changes, each with a word for it.
+    fn remarks(&self) -> Vec<(&'static str, String)> {
+        let name = |own: &Alone<'_>| &self.answer.sweep.plan.axes[own.axis].name;
+        let mut remarks = Vec::new();
+        let (set, idle) = (self.set(), self.idle());
+        if !set.is_empty() {
+            let both = "set by the sweep on both sides of the comparison, and part of what follows";
+            remarks.push(("with", format!("{}, {both}", set.join(", "))));
+        }
+        if !idle.is_empty() {
+            let same = "the same results to the last digit without the change, on the fresh seeds";
+            remarks.push(("left as it is", format!("{}: {same}", idle.join(", "))));
+        }
+        remarks.extend(self.unsure().map(|own| {
+            let seen = self.by_itself(own);
+            let why = "by itself it moves no objective for sure, on the fresh seeds";
+            ("unsure", format!("{}: {why}: {seen}", name(own)))
+        }));
+        remarks.extend(self.doubts().map(|(own, reason)| {
+            let (code, message, seen) = (reason.code, &reason.message, self.by_itself(own));
+            let said = format!(
+                "{} [{code}]: {message}; by itself, on the fresh seeds: {seen}",
+                name(own)
+            );
+            ("check says", said)
+        }));
+        remarks.extend(self.new_advice().map(|own| {
+            let said = format!(
+                "[{}] {}: {}, which it does not say of what is there now",
+                own.code, own.field, own.message
+            );
+            ("check says", said)
+        }));
+        remarks
+    }
+
+    /// What `check` says of the result, and is not said as a doubt.
+    fn new_advice(&self) -> impl Iterator<Item = &Diagnostic> {
+        let is_told = |own: &Diagnostic| {
+            let mut doubts = self.doubts();
+            doubts.any(|(_, reason)| (reason.code, &reason.message) == (own.code, &own.message))
         };
-        let name = &self.answer.sweep.plan.axes[doubt.axis].name;
-        format!(
-            "{name} [{}]: {}; by itself, on the fresh seeds: {seen}",
-            doubt.reason.code, doubt.reason.message
-        )
+        self.fresh_advice.iter().filter(move |own| !is_told(own))
     }
 
     fn text(&self) -> String {
@@ -251,38 +340,22 @@ impl Advice<'_> {
                 ),
             );
         }
-        let idle = self.idle();
-        if !idle.is_empty() {
-            line(
-                "left as it is",
-                format!(
-                    "{}: the same results to the last digit without the change, on the fresh seeds",
-                    idle.join(", ")
-                ),
-            );
-        }
-        for doubt in &self.doubts {
-            line("check says", self.doubted(doubt));
-        }
+        self.remarks()
+            .into_iter()
+            .for_each(|(word, said)| line(word, said));
         self.answer
             .as_good(self.chosen)
             .into_iter()
             .for_each(|value| line("as good", value));
         let _ = writeln!(text);
-        for command in kubectl(&sweep.base, plan, &self.changed) {
+        for command in kubectl(&sweep.base, &self.changed) {
             let _ = writeln!(text, "{command}");
         }
         for change in self.changed.iter().filter(|change| change.home == Home::Scenario) {
-            let _ = writeln!(
-                text,
-                "# not in a manifest: {} from {} to {}",
-                change.target,
-                change.before.as_ref().map_or_else(
-                    || "its default".to_owned(),
-                    |value| sweep::patch::json_of(value).to_string()
-                ),
-                sweep::patch::json_of(&change.after)
-            );
+            let before = change.before.as_ref().map(|value| json_of(value).to_string());
+            let before = before.unwrap_or_else(|| "its default".to_owned());
+            let (target, after) = (&change.target, json_of(&change.after));
+            let _ = writeln!(text, "# not in a manifest: {target} from {before} to {after}");
         }
         let (unified, left) = diff(&sweep.base, &self.changed);
         if !unified.is_empty() {
@@ -385,39 +458,42 @@ impl Advice<'_> {
             .map(|change| {
                 json!({
                     "field": change.target,
-                    "before": change.before.as_ref().map(sweep::patch::json_of),
-                    "after": sweep::patch::json_of(&change.after),
+                    "axis": change.axis.map(|axis| &sweep.plan.axes[axis].name),
+                    "before": change.before.as_ref().map(json_of),
+                    "after": json_of(&change.after),
                 })
             })
             .collect();
-        let doubts: Vec<Value> = self
-            .doubts
-            .iter()
-            .map(|doubt| {
-                let differences: serde_json::Map<String, Value> = self
-                    .alone(doubt)
-                    .into_iter()
-                    .map(|(measure, own)| {
-                        let value = json!({ "difference": own.mean, "low": own.low(), "high": own.high() });
-                        (measure.name().to_owned(), value)
-                    })
-                    .collect();
-                json!({
-                    "axis": sweep.plan.axes[doubt.axis].name,
-                    "code": doubt.reason.code,
-                    "reason": doubt.reason.message,
-                    "differences": differences,
-                })
+        let alone = |own: &Alone<'_>| -> serde_json::Map<String, Value> {
+            let of = |(measure, own): (Measure, Estimate)| {
+                let value = json!({ "difference": own.mean, "low": own.low(), "high": own.high() });
+                (measure.name().to_owned(), value)
+            };
+            self.differences(own).into_iter().map(of).collect()
+        };
+        let doubts = self.doubts().map(|(own, reason)| {
+            json!({
+                "axis": sweep.plan.axes[own.axis].name,
+                "code": reason.code,
+                "reason": reason.message,
+                "differences": alone(own),
             })
-            .collect();
+        });
+        let new_advice = self.new_advice().map(|own| {
+            json!({ "axis": null, "code": own.code, "field": own.field, "reason": own.message, "hint": own.hint })
+        });
+        let unsure = self
+            .unsure()
+            .map(|own| json!({ "axis": sweep.plan.axes[own.axis].name, "differences": alone(own) }));
         json!({
             "configuration": self.chosen.number,
             "seeds": sweep.plan.recommend.confirm,
             "changes": fields,
             "without_effect": self.idle(),
-            "check_says": doubts,
+            "unsure": unsure.collect::<Vec<_>>(),
+            "check_says": doubts.chain(new_advice).collect::<Vec<_>>(),
             "differences": differences,
-            "kubectl": kubectl(&sweep.base, &sweep.plan, &self.changed),
+            "kubectl": kubectl(&sweep.base, &self.changed),
             "diff": unified,
         })
     }

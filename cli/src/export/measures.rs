@@ -23,6 +23,15 @@ pub(crate) fn markdown(lines: &[Line]) -> String {
     text
 }
 
+/// Whether all objectives are met, if there are any.
+pub(crate) fn met(lines: &[Line]) -> Option<bool> {
+    let mut objectives = lines.iter().filter(|line| line.objective.is_some()).peekable();
+    objectives
+        .peek()
+        .is_some()
+        .then(|| objectives.all(|line| line.met))
+}
+
 /// How many objectives are met, if there are any.
 pub(crate) fn objectives(lines: &[Line]) -> Option<String> {
     let objectives = || lines.iter().filter(|line| line.objective.is_some());
@@ -91,13 +100,38 @@ pub(crate) fn as_json(line: &Line) -> Value {
         "p95": finite(line.band.1),
         "at_most": line.objective.as_ref().and_then(|objective| objective.at_most),
         "at_least": line.objective.as_ref().and_then(|objective| objective.at_least),
-        "met": line.met,
+        "met": line.objective.is_some().then_some(line.met),
     })
 }
 
 #[cfg(test)]
 mod tests {
+    use live::accuracy::Bound;
+
     use super::*;
+
+    #[test]
+    fn only_an_objective_can_be_met() {
+        let line = |objective| Line {
+            subject: "seen.rps".to_owned(),
+            measure: "nMAE".to_owned(),
+            unit: Unit::Share,
+            median: 0.02,
+            band: (0.01, 0.03),
+            together: false,
+            objective,
+            met: true,
+        };
+        let bound = Bound {
+            at_most: Some(0.05),
+            at_least: None,
+        };
+        assert_eq!(as_json(&line(Some(bound)))["met"], true);
+        let free = line(None);
+        assert_eq!(as_json(&free)["met"], Value::Null);
+        assert_eq!(met(std::slice::from_ref(&free)), None);
+        assert_eq!(met(&[free, line(Some(bound))]), Some(true));
+    }
 
     #[test]
     fn numbers_are_written_for_people() {

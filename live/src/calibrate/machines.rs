@@ -2,7 +2,7 @@
 
 use sim::SortedMap;
 
-use model::catalog;
+use model::catalog::{self, InstanceSpec};
 use model::distribution::Distribution;
 use model::scenario::Scenario;
 
@@ -81,12 +81,20 @@ pub(super) fn fit(
             ),
         }
     }
-    let why = match special.len() {
-        0 => "no such machine joined".to_owned(),
-        n => format!("{n} such machines joined: their boot is not separated from the others'"),
+    let joined = |is: fn(&InstanceSpec) -> bool| {
+        let of_type = |own: &&Times| catalog::find(&own.instance_type).is_some_and(is);
+        match special
+            .iter()
+            .filter(|own| own.joined.is_some())
+            .filter(of_type)
+            .count()
+        {
+            0 => "no such machine joined".to_owned(),
+            n => format!("{n} such machines joined: their boot is not separated from the others'"),
+        }
     };
-    into.leave("cloud.boot.accelerated", why.clone());
-    into.leave("cloud.boot.bare_metal", why);
+    into.leave("cloud.boot.accelerated", joined(|spec| spec.gpu.is_some()));
+    into.leave("cloud.boot.bare_metal", joined(|spec| spec.bare_metal));
 }
 
 fn is_plain(instance_type: &str) -> bool {

@@ -2,14 +2,15 @@
 //!
 //! Each constant is estimated from what the recording says of it alone: machines' and pods' own times, and the request
 //! rate where nothing changed for long. Intervals are 95 % and from a bootstrap. What a recording cannot fix is
-//! said, with the reason: that is as much of an answer as a number.
+//! said, with the reason: that is as much of an answer as a number. CPU and sandboxes whose interval spans more than a
+//! factor of ten are such.
 //!
 //! | constant | from |
 //! | --- | --- |
 //! | `cloud.boot.*` | claims: created, launched; machines: running; nodes: joined, Ready |
 //! | `timing.kubelet.sandbox` | pods whose images were there: bound to running, less what else that takes |
 //! | `timing.kubelet.download`, `unpack` | events `Pulled`, or pods whose images were not there; one factor for both |
-//! | `application.*.startup` | pods with a readiness probe: running to Ready, less half a probe's period |
+//! | `application.*.startup` | pods with a readiness probe: running to Ready, less half a probe's period; not where the scenario's value lies within such a period |
 //! | `service.cpu_per_request`, `load.clients.cpu_per_request` | plateaus of the request rate, by the model's own flow of traffic |
 
 mod bootstrap;
@@ -62,11 +63,41 @@ pub struct Calibration {
 }
 
 impl Calibration {
+    /// Takes a constant if the recording fixes it: if its interval ends and its ends are not too far from each other.
+    fn take(&mut self, fit: Fit) -> bool {
+        let Interval { low, high } = fit.interval;
+        let is_fixed = high.is_finite() && high <= APART * low;
+        if is_fixed {
+            self.fits.push(fit);
+        } else {
+            let why = format!(
+                "not fixed by the recording: {} observations go with anything from {} to {}",
+                fit.observations,
+                told(low),
+                told(high)
+            );
+            self.leave(&fit.field, why);
+        }
+        is_fixed
+    }
+
     fn leave(&mut self, field: &str, why: impl Into<String>) {
         self.unfixed.push(Unfixed {
             field: field.to_owned(),
             why: why.into(),
         });
+    }
+}
+
+/// An interval whose upper end is more than so many times the lower says nothing that one did not know.
+const APART: f64 = 10.0;
+
+/// An end of an interval that may be anything.
+fn told(value: f64) -> String {
+    match value {
+        _ if value < 1e-6 => "0".to_owned(),
+        _ if value > 1e6 => "any number".to_owned(),
+        _ => short(value),
     }
 }
 

@@ -153,14 +153,15 @@ fn sandbox(
     let mut there: SortedSet<(&str, &str)> = SortedSet::new();
     let mut sample = Vec::new();
     for own in pods {
-        // Later pods of a node wait for what an earlier one pulls.
+        // Pods of a node wait for what an earlier one pulls, or one that began with them.
         let all_there = images(own.pod)
             .iter()
             .all(|image| there.contains(&(own.node, *image)));
         let settled = || {
             pods.iter().all(|other| {
                 other.node != own.node
-                    || other.begun >= own.begun
+                    || other.pod.uid == own.pod.uid
+                    || other.begun > own.begun
                     || other.running.is_some_and(|at| at < own.begun)
             })
         };
@@ -174,6 +175,14 @@ fn sandbox(
         "timing.kubelet.container_start, image_check",
         "only their sum with the sandbox shows: they are left as they are",
     );
+    let known = middle(&kubelet.sandbox);
+    let known = (
+        known,
+        Interval {
+            low: known,
+            high: known,
+        },
+    );
     let Some((mean, interval)) = resampling.mean(FIELD, &sample) else {
         into.leave(
             FIELD,
@@ -182,18 +191,12 @@ fn sandbox(
                 sample.len()
             ),
         );
-        let known = middle(&kubelet.sandbox);
-        return (
-            known,
-            Interval {
-                low: known,
-                high: known,
-            },
-        );
+        return known;
     };
     let value = mean.max(0.0);
     let half = half_width(kubelet, value);
-    into.fits.push(Fit {
+    let interval = interval.map(|own| own.max(0.0));
+    let is_fixed = into.take(Fit {
         field: FIELD.to_owned(),
         toml: format!(
             "{{ min = {}, max = {} }}",
@@ -202,11 +205,11 @@ fn sandbox(
         ),
         of: "mean, s",
         estimate: value,
-        interval: interval.map(|own| own.max(0.0)),
-        before: middle(&kubelet.sandbox),
+        interval,
+        before: known.0,
         observations: sample.len(),
     });
-    (value, interval.map(|own| own.max(0.0)))
+    if is_fixed { (value, interval) } else { known }
 }
 
 /// A stretch in which a node pulls, and the seconds that the scenario's rates give it for that.
@@ -458,6 +461,16 @@ fn start_up(pods: &[Times<'_>], scenario: &Scenario, resampling: &Resampling, in
             .find(|(own, _)| own.to_string() == name)
             .map_or(0.0, |(_, own)| middle(&own.startup));
         // The application answered some time within the period before the attempt that saw it.
+        if (mean - period..=mean).contains(&before) {
+            let why = format!(
+                "hidden by the readinessProbe's period: anything from {} to {} s goes with it, the scenario's {} too",
+                short((mean - period).max(0.0)),
+                short(mean),
+                short(before)
+            );
+            into.leave(&field, why);
+            continue;
+        }
         let value = (mean - period / 2.0).max(0.0);
         into.fits.push(Fit {
             field,

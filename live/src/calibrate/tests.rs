@@ -1,5 +1,5 @@
 use super::*;
-use crate::testing::{php_apache, scenario};
+use crate::testing::{php_apache, recorded, scenario};
 
 fn fitted<'c>(calibration: &'c Calibration, field: &str) -> &'c Fit {
     let fit = calibration.fits.iter().find(|own| own.field == field);
@@ -77,6 +77,58 @@ fn what_a_recording_cannot_fix_is_said() {
             .iter()
             .any(|own| own.field == "service.cpu_per_request" && own.why.contains("plateaus"))
     );
+}
+
+fn why<'c>(calibration: &'c Calibration, field: &str) -> &'c str {
+    let left = calibration.unfixed.iter().find(|own| own.field == field);
+    let fits: Vec<&str> = calibration.fits.iter().map(|own| own.field.as_str()).collect();
+    &left
+        .unwrap_or_else(|| panic!("{field} is not left: {fits:?}"))
+        .why
+}
+
+/// An interval that holds everything fixes nothing, however many observations there are.
+#[test]
+fn what_may_be_anything_is_left() {
+    let check = |low: f64, high: f64, expected: bool| {
+        let mut calibration = Calibration::default();
+        let fit = Fit {
+            field: "x".to_owned(),
+            toml: "1".to_owned(),
+            of: "mean, s",
+            estimate: 1.0,
+            interval: Interval { low, high },
+            before: 1.0,
+            observations: 9,
+        };
+        assert_eq!(calibration.take(fit), expected, "{low} to {high}");
+        assert_eq!(calibration.fits.len(), usize::from(expected));
+        assert_eq!(calibration.unfixed.len(), usize::from(!expected));
+    };
+    check(0.2, 2.0, true);
+    check(0.2, 2.1, false);
+    check(0.0, 2.0, false);
+    check(1.0, f64::INFINITY, false);
+    check(f64::NAN, f64::NAN, false);
+    check(1.5e-77, 2.2e118, false);
+}
+
+/// A service that sleeps on GPUs: its pods pull 25 GiB together, its clients cost next to nothing, and its start-up ends
+/// between two probes.
+#[test]
+fn a_gpu_service_hides_its_sandbox_its_clients_and_its_start_up() {
+    let (recording, truth) = recorded("bert-gpu");
+    let calibration = calibrate(&recording, &truth, 1);
+    assert!(why(&calibration, "timing.kubelet.sandbox").contains("three are needed"));
+    assert!(why(&calibration, "load.clients.cpu_per_request").contains("not fixed by the recording"));
+    assert!(why(&calibration, "application.\"bert/bert\".startup").contains("hidden by the readinessProbe"));
+    assert!(why(&calibration, "cloud.boot.accelerated").contains("such machines joined"));
+    assert!(why(&calibration, "cloud.boot.bare_metal").contains("no such machine"));
+    // A start-up that is off by more than a period is found.
+    let (wrong, _) = scenario("bert-gpu", &["application.\"bert/bert\".startup=60"]);
+    let calibration = calibrate(&recording, &wrong, 1);
+    let fit = fitted(&calibration, "application.\"bert/bert\".startup");
+    assert!(fit.interval.holds(20.0), "{fit:?}");
 }
 
 #[test]

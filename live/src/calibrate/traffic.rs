@@ -84,7 +84,7 @@ pub(super) fn fit(
         };
         let estimate = found.logs[n].exp();
         let reach = student(plateaus.len() - 2) * found.errors[n];
-        into.fits.push(Fit {
+        into.take(Fit {
             field: field.to_owned(),
             toml: short(estimate),
             of: "core-seconds",

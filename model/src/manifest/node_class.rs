@@ -405,7 +405,7 @@ fn volumes(at: &Cursor<'_>) -> Vec<Volume> {
 fn volume(at: &Cursor<'_>) -> Volume {
     let ebs = at.get("ebs").required();
     let size_at = ebs.get("volumeSize");
-    let size = size_at.quantity().map(|quantity| Bytes(quantity.whole()));
+    let size = volume_size(&size_at);
     let kind = ebs.get("volumeType");
     let volume_type = volume_type(&kind);
     let number = |key: &str| {
@@ -431,4 +431,78 @@ fn volume(at: &Cursor<'_>) -> Volume {
         report_refusals(&volume, [&size_at, &kind, &iops, &throughput], hint);
     }
     volume
+}
+
+/// spec.blockDeviceMappings[].ebs.volumeSize, as far as the CRD takes it.
+fn volume_size(at: &Cursor<'_>) -> Option<Bytes> {
+    let size = at.quantity()?;
+    let text = at.value()?.text()?;
+    if is_volume_size(text) {
+        return Some(Bytes(size.whole()));
+    }
+    let hint = match text.strip_suffix("Ti") {
+        Some(_) => {
+            "the API server takes whole numbers only, and of Ti none that ends in 8 or 9 but 8, 9 and 58: write Gi"
+        }
+        None => "the API server takes whole numbers of these units only",
+    };
+    let message = format!("expected 1Gi to 59000Gi, 1G to 64000G, 1Ti to 58Ti or 1T to 64T, found {text}");
+    at.error("E004", message, hint);
+    None
+}
+
+/// Whether the pattern of the CRD takes a text (karpenter-provider-aws v1.14 pkg/apis/v1/ec2nodeclass.go BlockDevice; the
+/// same for v1beta1 in v0.32.4, where a number without a unit is taken too and is bytes: refused here).
+fn is_volume_size(text: &str) -> bool {
+    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let (number, unit) = text.split_at(digits);
+    let Ok(size) = number.parse::<u32>() else {
+        return false;
+    };
+    let is_in_range = match unit {
+        "Gi" => size <= 59_000,
+        "G" => size <= 64_000,
+        "Ti" => size == 58 || size <= 9 || (size < 58 && size % 10 < 8),
+        "T" => size <= 64,
+        _ => false,
+    };
+    is_in_range && !number.starts_with('0')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_volume_size;
+
+    #[test]
+    fn sizes_of_volumes_are_those_of_the_crd() {
+        for text in [
+            "1Gi", "9999Gi", "10000Gi", "59000Gi", "1G", "64000G", "1Ti", "9Ti", "10Ti", "17Ti", "57Ti",
+            "58Ti", "9T", "64T",
+        ] {
+            assert!(is_volume_size(text), "{text}");
+        }
+        for text in [
+            "",
+            "Gi",
+            "0Gi",
+            "010Gi",
+            "1Mi",
+            "100M",
+            "2.5Gi",
+            "+5Gi",
+            "59001Gi",
+            "65000Gi",
+            "64001G",
+            "18Ti",
+            "49Ti",
+            "59Ti",
+            "60Ti",
+            "65T",
+            "100",
+            "1e2G",
+            "99999999999Gi",
+        ] {
+            assert!(!is_volume_size(text), "{text}");
+        }
+    }
 }

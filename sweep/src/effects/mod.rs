@@ -12,7 +12,7 @@
 
 mod sampled;
 
-use sim::SortedMap;
+use sim::{SortedMap, SortedSet};
 
 use crate::axis::Axis;
 use crate::design::{Design, Point};
@@ -47,7 +47,7 @@ pub struct LevelEffect {
     pub count: usize,
     /// The mean with it, and its interval. NaN if nothing has it.
     pub value: Estimate,
-    /// The difference from the level before; `None` of the first.
+    /// The difference from the level before, in a whole grid from the last with which something ran; `None` of the first.
     pub step: Option<Estimate>,
 }
 
@@ -98,7 +98,7 @@ pub(crate) struct Looked<'a> {
     pub(crate) with: Vec<(&'a Point, &'a Configuration)>,
     /// Seeds that all of them have.
     pub(crate) seeds: usize,
-    /// Whether they are all combinations of levels that there are.
+    /// Whether they are all combinations of levels that there are; in a grid, of the levels with which something ran.
     pub(crate) is_complete: bool,
 }
 
@@ -113,7 +113,7 @@ impl<'a> Looked<'a> {
             .collect();
         Looked {
             seeds: with.iter().map(|(_, own)| own.runs.len()).min().unwrap_or(0),
-            is_complete: with.len() as u128 == plan.grid_size(),
+            is_complete: is_complete(plan, &with),
             with,
         }
     }
@@ -149,6 +149,19 @@ impl<'a> Looked<'a> {
         let by_seed = (0..self.seeds).map(|seed| runs.iter().map(|own| own[seed]).collect());
         (rows, by_seed.collect())
     }
+}
+
+/// A level of a grid that makes no scenario leaves no hole: it is as if it were not in the list.
+fn is_complete(plan: &Plan, with: &[(&Point, &Configuration)]) -> bool {
+    let levels = |axis: usize| -> u128 {
+        let there: SortedSet<u32> = with.iter().map(|(point, _)| point[axis]).collect();
+        there.len() as u128
+    };
+    let all = match plan.design {
+        Design::Grid => (0..plan.axes.len()).map(levels).product(),
+        _ => plan.grid_size(),
+    };
+    with.len() as u128 == all
 }
 
 /// By configuration, the mean over seeds.
@@ -249,6 +262,13 @@ pub fn effects(plan: &Plan, configurations: &[Configuration]) -> Vec<Effect> {
     effects
 }
 
+/// Of a level that no configuration has.
+const UNKNOWN: Estimate = Estimate {
+    mean: f64::NAN,
+    half: f64::INFINITY,
+    count: 0,
+};
+
 /// Means over all configurations with a level, where every combination ran.
 fn plain(plan: &Plan, looked: &Looked<'_>, measure: Measure) -> Vec<Effect> {
     let of_level = |axis: usize, wanted: usize| {
@@ -267,6 +287,14 @@ fn plain(plan: &Plan, looked: &Looked<'_>, measure: Measure) -> Vec<Effect> {
         let mut before: Option<Vec<f64>> = None;
         let level = |(wanted, label): (usize, String)| {
             let (count, by_seed) = of_level(axis, wanted);
+            if count == 0 {
+                return LevelEffect {
+                    label,
+                    count,
+                    value: UNKNOWN,
+                    step: before.as_ref().map(|_| UNKNOWN),
+                };
+            }
             let last = before.replace(by_seed.clone());
             LevelEffect {
                 label,
@@ -324,19 +352,27 @@ fn is_same(one: &Configuration, other: &Configuration) -> bool {
         .all(|(one, other)| same(one, other))
 }
 
-/// Levels beside each other of which nobody can say which is better: label, label, and the difference.
+/// Levels beside each other, of those with which something ran, of which nobody can say which is better: label, label,
+/// and the difference. Where there is no interval nothing is said: see [`is_unsure`].
 #[must_use]
 pub fn alike(effect: &Effect) -> Vec<(&str, &str, Estimate)> {
-    let pair = |two: &[LevelEffect]| {
-        two[1]
-            .step
-            .filter(|step| !step.is_told_apart() && step.mean.is_finite())
+    let there: Vec<&LevelEffect> = effect.levels.iter().filter(|level| level.count > 0).collect();
+    let pair = |two: &[&LevelEffect]| {
+        let is_alike =
+            |step: &Estimate| !step.is_told_apart() && step.mean.is_finite() && step.half.is_finite();
+        two[1].step.filter(is_alike)
     };
-    effect
-        .levels
+    there
         .windows(2)
         .filter_map(|two| Some((two[0].label.as_str(), two[1].label.as_str(), pair(two)?)))
         .collect()
+}
+
+/// Whether there are differences between levels, but too few configurations or seeds to say how sure they are.
+#[must_use]
+pub fn is_unsure(effect: &Effect) -> bool {
+    let mut steps = effect.levels.iter().filter_map(|level| level.step);
+    steps.any(|step| step.mean.is_finite() && !step.half.is_finite())
 }
 
 #[cfg(test)]
@@ -380,6 +416,71 @@ mod tests {
                 all: 3,
                 same: 0
             }
+        );
+    }
+
+    /// A level that makes no scenario is as if it were not there; one combination that makes none leaves a hole.
+    #[test]
+    fn a_refused_level_leaves_the_rest_of_a_grid_whole() {
+        let plan = plan(
+            "objectives = ['cost']\n[[axis]]\nname = 'x'\nfield = 'x'\nvalues = [1, 2, 3]\n[[axis]]\nname = 'y'\nfield = 'y'\nvalues = [1, 2]",
+        );
+        let refused = |is: &dyn Fn(&Point) -> bool| {
+            let mut found = configurations(&plan, |point, seed| {
+                f64::from(10 * point[0] * (point[1] + 1)) + seed as f64
+            });
+            for own in &mut found {
+                if own.point.as_ref().is_some_and(is) {
+                    own.fate = Fate::Refused("no scenario".to_owned());
+                    own.runs.clear();
+                }
+            }
+            found
+        };
+        let levels = |found: &[Configuration]| effects(&plan, found)[0].levels.clone();
+        for missing in [0, 1, 2] {
+            let found = refused(&|point| point[0] == missing as u32);
+            assert_eq!(basis(&plan, &found), Basis::All, "{missing}");
+            let levels = levels(&found);
+            assert!(levels[missing].count == 0 && levels[missing].value.mean.is_nan());
+            let steps: Vec<f64> = levels
+                .iter()
+                .filter_map(|own| own.step)
+                .map(|step| step.mean)
+                .collect();
+            let known: Vec<f64> = steps.into_iter().filter(|step| !step.is_nan()).collect();
+            assert_eq!(known, [[15.0], [30.0], [15.0]][missing], "{missing}");
+            assert!(alike(&effects(&plan, &found)[0]).is_empty(), "all steps are sure");
+        }
+        let hole = refused(&|point| point == &[1, 1]);
+        assert_ne!(basis(&plan, &hole), Basis::All);
+    }
+
+    /// A difference without an interval is not one that cannot be told from nothing.
+    #[test]
+    fn what_too_few_show_is_not_called_alike() {
+        let level = |step| LevelEffect {
+            label: "x".to_owned(),
+            count: 1,
+            value: UNKNOWN,
+            step,
+        };
+        let of = |half| Effect {
+            axis: 0,
+            measure: Measure::Cost,
+            levels: vec![
+                level(None),
+                level(Some(Estimate {
+                    mean: 3.0,
+                    half,
+                    count: 3,
+                })),
+            ],
+        };
+        assert_eq!((alike(&of(4.0)).len(), is_unsure(&of(4.0))), (1, false));
+        assert_eq!(
+            (alike(&of(f64::INFINITY)).len(), is_unsure(&of(f64::INFINITY))),
+            (0, true)
         );
     }
 

@@ -11,14 +11,7 @@ use crate::measure::Measure;
 use crate::plan::Plan;
 use crate::statistics::{CONFIDENCE, Estimate, two_sided};
 
-use super::{Effect, LevelEffect, Looked, bin, over_seeds, sizes};
-
-/// Of a level that no configuration has.
-const UNKNOWN: Estimate = Estimate {
-    mean: f64::NAN,
-    half: f64::INFINITY,
-    count: 0,
-};
+use super::{Effect, LevelEffect, Looked, UNKNOWN, bin, over_seeds, sizes};
 
 /// Means of an additive model, where combinations are missing. Configurations without a number are left out.
 pub(super) fn effects(plan: &Plan, looked: &Looked<'_>, measure: Measure) -> Vec<Effect> {

@@ -7,6 +7,7 @@ mod load;
 mod remote;
 mod run;
 mod text;
+mod words;
 
 use std::path::{Path, PathBuf};
 
@@ -20,7 +21,8 @@ use crate::output::OutputDir;
 use crate::talk;
 pub(super) use load::Sweep;
 pub(super) use run::{assembled, halted, read as read_journal};
-pub(super) use text::{Answered, chosen_by, spread};
+pub(super) use text::Answered;
+pub(super) use words::{chosen_by, spread};
 
 use run::{Bar, in_pool};
 

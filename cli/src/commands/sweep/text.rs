@@ -11,12 +11,12 @@ use sweep::measure::significant;
 use sweep::plan::counted;
 use sweep::sensitivity::{Sensitivity, sensitivity};
 use sweep::statistics::{CONFIDENCE, Estimate};
-use sweep::{Configuration, Fate, Measure, Plan};
+use sweep::{Configuration, Fate};
 
 use super::load::Sweep;
 use super::run::Pace;
+use super::words::{chosen_by, headed, indented, paced, spread};
 use crate::args::Format;
-use crate::columns::aligned;
 use crate::failure::Failure;
 use crate::output::{print, print_json};
 
@@ -388,7 +388,13 @@ impl<'a> Answered<'a> {
                 }
                 Some(_) => "says check, for every configuration asked about".to_owned(),
             };
-            let _ = writeln!(text, "{:<18} {name}: {seen}", "no effect");
+            // Where not every combination ran, it may do something where no pair was.
+            let word = match (self.basis, reason) {
+                (Basis::All, _) => "no effect",
+                _ if self.is_idle(axis) => "no effect seen",
+                _ => "no effect",
+            };
+            let _ = writeln!(text, "{word:<18} {name}: {seen}");
             match reason {
                 Some(reason) => {
                     let _ = writeln!(
@@ -436,6 +442,20 @@ impl<'a> Answered<'a> {
                 plan.axes[effect.axis].name,
                 effect.measure.name(),
                 pairs.join(", ")
+            );
+        }
+        let unsure: Vec<String> = self
+            .effects
+            .iter()
+            .filter(|effect| !self.is_idle(effect.axis) && sweep::effects::is_unsure(effect))
+            .map(|effect| format!("{} in {}", plan.axes[effect.axis].name, effect.measure.name()))
+            .collect();
+        if !unsure.is_empty() {
+            let _ = writeln!(
+                text,
+                "{:<18} to say how sure the effects are: {}",
+                "too few ran",
+                unsure.join(", ")
             );
         }
         let like = self.like();
@@ -591,92 +611,5 @@ impl<'a> Answered<'a> {
             })
             .collect();
         json!({ "configuration": own.number, "axes": axes, "objectives": objectives })
-    }
-}
-
-/// How one configuration of the front is chosen, in words.
-pub(crate) fn chosen_by(plan: &Plan) -> String {
-    match plan.recommend.by {
-        None => "nearest to the best of all objectives at once".to_owned(),
-        Some(by) => {
-            let best = if by.more_is_better() { "most" } else { "least" };
-            format!("the {best} {} of those that keep to the constraints", by.name())
-        }
-    }
-}
-
-fn paced(pace: Pace) -> String {
-    let known = match pace.known {
-        0 => String::new(),
-        known => format!("; {known} more were known"),
-    };
-    if pace.ran == 0 {
-        return format!("nothing: {} runs were known", pace.known);
-    }
-    format!(
-        "{} runs in {} s: {} a second, {} × real time{known}",
-        pace.ran,
-        significant(pace.seconds, 3),
-        significant(pace.ran as f64 / pace.seconds, 3),
-        sweep::plan::grouped(pace.real_time as u128)
-    )
-}
-
-fn headed(measure: Measure) -> String {
-    match measure.display().1 {
-        "" => measure.name().to_owned(),
-        unit => format!("{} {unit}", measure.name()),
-    }
-}
-
-/// A mean and half its interval, in the unit of tables.
-pub(crate) fn spread(measure: Measure, estimate: Estimate) -> String {
-    let (factor, _) = measure.display();
-    if !estimate.mean.is_finite() {
-        return "–".to_owned();
-    }
-    if !estimate.half.is_finite() {
-        return significant(estimate.mean * factor, 4);
-    }
-    if estimate.half == 0.0 {
-        return format!("{} ± 0", significant(estimate.mean * factor, 4));
-    }
-    // As many decimals as the interval has at two digits, and at most four significant ones of the mean.
-    let half = estimate.half * factor;
-    let mean = estimate.mean * factor;
-    let decimals = (1.0 - half.log10().floor()).clamp(0.0, 6.0) as usize;
-    format!("{mean:.decimals$} ± {half:.decimals$}")
-}
-
-/// A table below a line of the answer, numbered in its first column.
-pub(super) fn indented(rows: &[Vec<String>]) -> String {
-    let table = aligned(rows, &[0]);
-    table.lines().map(|line| format!("  {line}\n")).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn intervals_decide_how_many_digits_there_are() {
-        let check = |measure, mean, half, expected: &str| {
-            let estimate = Estimate { mean, half, count: 5 };
-            assert_eq!(spread(measure, estimate), expected);
-        };
-        check(Measure::Cost, 0.921_234, 0.011_2, "0.921 ± 0.011");
-        check(Measure::LatencyP95, 0.212_34, 0.012, "212 ± 12");
-        check(Measure::Cost, 0.5, 0.0, "0.5 ± 0");
-        check(Measure::Evictions, 12.0, f64::INFINITY, "12");
-        check(Measure::LatencyP95, f64::NAN, 1.0, "–");
-    }
-
-    #[test]
-    fn columns_are_aligned() {
-        let rows = [
-            vec!["".to_owned(), "cost".to_owned()],
-            vec!["12".to_owned(), "0.1 ± 0.2".to_owned()],
-        ];
-        assert_eq!(indented(&rows), "      cost\n  12  0.1 ± 0.2\n");
     }
 }
