@@ -131,6 +131,8 @@ pub(in crate::traffic) struct Solution {
     pub(super) sigmas: Vec<f64>,
     /// The same on average over all that is used, which is what CPU time is charged by.
     pub(super) used_sigmas: Vec<f64>,
+    /// Some server or proxy is sent more than it can serve: the times are no one's.
+    over: bool,
 }
 
 /// The mean times of a cycle at some rate.
@@ -139,6 +141,8 @@ struct Times {
     /// The mean of the squares of the servers' means.
     squares: f64,
     proxy: f64,
+    /// Some server or proxy is sent more than it can serve.
+    over: bool,
 }
 
 impl Plant {
@@ -433,11 +437,13 @@ impl Plant {
         }
     }
 
-    /// The same where arrivals from outside may be more than the closed form finds room for: then of as many as it does.
+    /// The same where arrivals from outside may be more than the closed form finds room for before every server: then of
+    /// as many as it does. One that is sent more than it can serve has a line, which is no one's usual time: round robin
+    /// sends the others theirs whatever stands there.
     pub(in crate::traffic) fn solve_open(&self, active: f64, open: f64) -> Solution {
         let mut found = self.solve(active, open);
         let mut less = open;
-        while found.response >= ENDLESS && less > LEAST_OPEN * open {
+        while found.over && less > LEAST_OPEN * open {
             less *= 0.95;
             found = self.solve(active, less);
         }
@@ -448,6 +454,7 @@ impl Plant {
     fn client_total(&self, rate: f64, open: f64, active: f64, others: f64, solution: &mut Solution) -> f64 {
         let times = self.times(rate, open, others, solution);
         solution.response = times.server + times.proxy;
+        solution.over = times.over;
         solution.uneven = libm::sqrt(times.squares) + times.proxy;
         let common = self.sleep + solution.response;
         let total = rate + open;
@@ -490,14 +497,15 @@ impl Plant {
         })
     }
 
-    /// Mean times with servers and proxies if clients made `rate` and others `open`. Endless where that is
-    /// more than can be served.
+    /// Mean times with servers and proxies if clients made `rate` and others `open`. Those of who is sent more than he can
+    /// serve are endless.
     fn times(&self, rate: f64, open: f64, others: f64, solution: &mut Solution) -> Times {
         let total = rate + open;
         let mut times = Times {
             server: 0.0,
             squares: 0.0,
             proxy: 0.0,
+            over: false,
         };
         solution.sigmas.clear();
         for group in &self.groups {
@@ -523,6 +531,7 @@ impl Plant {
                 + group.gpu * (1.0 + QUOTA * pow_32(gpu * others) / left_of(gpu * others));
             if quota >= 1.0 || gpu >= 1.0 || pod_rate * time >= self.concurrency {
                 time = ENDLESS;
+                times.over = true;
             }
             times.server += time * class.weight;
             times.squares += time * time * class.weight;
@@ -540,6 +549,7 @@ impl Plant {
                 time += self.proxy_work / sigma * QUOTA * pow_32(quota * others) / left_of(quota * others);
                 if total * group.fixed_work >= group.full || quota >= 1.0 {
                     time = ENDLESS;
+                    times.over = true;
                 }
                 times.proxy += group.share_of_proxies * time;
             }
