@@ -320,14 +320,14 @@ impl Plant {
     /// Requests a second from outside that can be served for good: round robin sends the slowest as many as the others.
     pub(super) fn open_most(&self) -> f64 {
         let slowest = self.classes.iter().map(|class| class.most * self.servers);
-        slowest.fold(self.proxy_most(), f64::min)
+        slowest.fold(self.proxy_most(false), f64::min)
     }
 
-    /// The same with lines before all pods. Where a pod then runs more threads than its node has cores, this is less:
-    /// short of it lines shrink, and between the two they grow once they are there.
+    /// The same with lines before all pods and proxies. Where one then runs more threads than its node has cores, this is
+    /// less: short of it lines shrink, and between the two they grow once they are there.
     pub(super) fn congested_most(&self) -> f64 {
         let slowest = self.classes.iter().map(|class| class.congested * self.servers);
-        slowest.fold(self.proxy_most(), f64::min)
+        slowest.fold(self.proxy_most(true), f64::min)
     }
 
     /// Requests a second that clients make at most if all that they wait for stands before one pod, as it tends to where
@@ -352,12 +352,13 @@ impl Plant {
         2.0 * self.servers / most * scatter / (slack * slack)
     }
 
-    /// Requests a second that the proxies can pass on at most: their nodes serve first, and quotas bind.
-    pub(super) fn proxy_most(&self) -> f64 {
+    /// Requests a second that the proxies can pass on at most, with requests `waiting` for them or without: their nodes
+    /// serve first, and quotas bind.
+    pub(super) fn proxy_most(&self, waiting: bool) -> f64 {
         let most = |group: &Group| {
             let work = self.service_work * group.servers / self.servers
                 + self.proxy_work * group.proxies / self.proxies;
-            (group.full / work).min(self.proxy_quota_most(group, false) * self.proxies)
+            (group.full / work).min(self.proxy_quota_most(group, waiting) * self.proxies)
         };
         let with_proxy = self.groups.iter().filter(|group| group.proxies > 0.0);
         with_proxy.map(most).fold(f64::INFINITY, f64::min)

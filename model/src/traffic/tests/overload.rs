@@ -157,6 +157,29 @@ fn both_go_alike_where_some_servers_are_over_and_others_not() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// A proxy that could pass on all as long as none waits for it does not once some do: they keep more threads busy than the
+/// node has cores, and its quota buys less.
+#[test]
+fn a_limited_proxy_collapses_beyond_what_it_can_do_with_a_line() {
+    const LIMITED: PodCpu = PodCpu {
+        request: MilliCpu(100),
+        limit: Some(MilliCpu(400)),
+    };
+    let served = BOTH.map(|fidelity| {
+        let mut config = open(170.0, None);
+        config.service.cpu_per_request = Distribution::Constant(0.005);
+        config.traefik.proxy_cpu = 0.002;
+        config.cpu.system_cpu = 0.3;
+        let mut bench = Bench::behind(LIMITED, config, fidelity, 2);
+        bench.servers(1..7, 1);
+        bench.pass(60);
+        bench.pass(120)
+    });
+    println!("{served:.1?} a second");
+    let apart = (served[0] / served[1] - 1.0).abs();
+    assert!(served[1] < 130.0 && apart < 0.06, "{served:.1?} a second");
+}
+
 /// A proxy with too little CPU beside busy servers passes on what nobody waits for any more; the servers then run out of
 /// work, and it gets their CPU.
 #[test]
