@@ -112,8 +112,10 @@ pub(in crate::traffic) struct Plant {
     gpu_slots: f64,
     concurrency: f64,
     starvation: f64,
-    /// How much of the crowding of Poisson arrivals there is on a node.
+    /// How much of the crowding of such arrivals there is on a node.
     clumping: f64,
+    /// Nobody who sends waits for another's answer.
+    from_outside: bool,
 }
 
 /// What a state does.
@@ -178,6 +180,7 @@ impl Plant {
             concurrency: config.service.concurrency.map_or(f64::INFINITY, f64::from),
             starvation: 0.0,
             clumping: clumping(config),
+            from_outside: clients.is_none(),
         };
         plant.starvation = PROXY * libm::pow(loops.max(1.0), 0.65);
         let loops_per_client = loops / f64::from(state.clients().max(1));
@@ -432,7 +435,15 @@ impl Plant {
                 (machine.system_cpu + group.thread).min(machine.vcpus),
             );
             let even = physics::busy(machine, self.gain, work) - machine.system_cpu;
-            let busy = even + (crowded(machine, self.gain, work) - even) * self.clumping * others;
+            // What clients send next hangs on what they have got; and a proxy by itself gets all that comes.
+            let in_turn = self.from_outside && group.servers > 0.0;
+            let round = Round {
+                here: group.servers,
+                all: if in_turn { self.servers } else { group.servers },
+                proxies: self.proxies,
+            };
+            let crowded = crowded(machine, self.gain, work, even, round);
+            let busy = even + (crowded - even) * self.clumping * others;
             let used = if busy > 1e-9 { work / busy } else { alone };
             solution.used_sigmas.push(used.min(alone));
         }
@@ -559,14 +570,12 @@ impl Plant {
     }
 }
 
-/// Round robin makes what comes to a node more even than what comes to the proxies: what is left of the crowding of
-/// Poisson arrivals for requests of equal work, to the fit of request-level runs at 20 to 90 % of a node.
-const CLUMPS: f64 = 0.93;
-/// The same of clients, who wait for one another's answers, and where all comes evenly spaced.
+/// How much of the crowding there is that Poisson arrivals behind a round robin make: of clients, who wait for one
+/// another's answers, and where all comes evenly spaced, to the fit of request-level runs at 20 to 90 % of a node.
 const CLIENT_CLUMPS: f64 = 0.8;
 const EVEN_CLUMPS: f64 = 0.52;
 
-/// How much of the crowding of Poisson arrivals there is on a node. Works that differ add theirs.
+/// How much of that crowding there is on a node. Works that differ add theirs.
 fn clumping(config: &Config) -> f64 {
     let even = |source: &Arrivals| source.process == Process::Deterministic;
     let outside = &config.arrivals;
@@ -575,15 +584,42 @@ fn clumping(config: &Config) -> f64 {
     } else if outside.iter().all(even) {
         EVEN_CLUMPS
     } else {
-        CLUMPS
+        1.0
     };
     let scatter = config.service.cpu_per_request.scatter();
     (clumps + scatter) / (1.0 + scatter)
 }
 
-/// How many vCPU of a machine are busy for pods on average, that work on `work` core-seconds a second which come as
-/// Poisson arrivals and share the threads: a birth-death process, whatever the distribution of works.
-fn crowded(machine: &Machine, gain: f64, work: f64) -> f64 {
+/// What a node's servers get of each round of the proxies.
+#[derive(Debug, Clone, Copy)]
+struct Round {
+    /// Servers on the node, and all that stand in the round.
+    here: f64,
+    all: f64,
+    /// Proxies, each with rounds of its own.
+    proxies: f64,
+}
+
+impl Round {
+    /// The share of what the proxies send next that comes to the node while it works on so many requests, where a server
+    /// has `each` on average: who has one has had his turn.
+    fn share(&self, requests: f64, each: f64) -> f64 {
+        if self.here >= self.all {
+            return 1.0;
+        }
+        let left = (self.here - requests / self.proxies).max(NEXT_ROUND * self.here);
+        let left_elsewhere = (self.all - self.here) * (1.0 - each / self.proxies).max(NEXT_ROUND);
+        left / (left + left_elsewhere)
+    }
+}
+
+/// When all have had their turns the next round begins: no fewer servers than this share have theirs before them.
+const NEXT_ROUND: f64 = 0.25;
+
+/// How many vCPU of a machine are busy for pods on average, that work on `work` core-seconds a second and share the
+/// threads, `even` if all comes evenly: a birth-death process, whatever the distribution of works. What the proxies get
+/// are Poisson arrivals; of what they send a node gets the less the more of a round it has got.
+fn crowded(machine: &Machine, gain: f64, work: f64, even: f64, round: Round) -> f64 {
     let free = (machine.vcpus - machine.system_cpu).max(1e-3);
     let done = |threads: f64| {
         let threads = threads.min(free);
@@ -593,15 +629,23 @@ fn crowded(machine: &Machine, gain: f64, work: f64) -> f64 {
     if work >= full * FULLEST {
         return free;
     }
-    let (mut likely, mut all, mut busy, mut threads) = (1.0, 1.0, 0.0, 0.0);
-    while threads < free {
-        threads += 1.0;
-        likely *= work / done(threads);
-        all += likely;
-        busy += likely * threads.min(free);
+    if work <= 0.0 {
+        return 0.0;
     }
-    let more = likely * (work / full) / (1.0 - work / full);
-    (busy + more * free) / (all + more)
+    let each = even / round.here;
+    let usual = round.share(even, each);
+    let coming = |threads: f64| work * round.share(threads, each) / usual;
+    let (mut likely, mut busy, mut doing, mut threads) = (1.0, 0.0, 0.0, 0.0);
+    while threads < free {
+        likely *= coming(threads) / done(threads + 1.0);
+        threads += 1.0;
+        busy += likely * threads.min(free);
+        doing += likely * done(threads);
+    }
+    let still = (coming(threads) / full).min(FULLEST);
+    let more = likely * still / (1.0 - still);
+    // What comes is `work` only where the node has as many as on average: what a busy vCPU does is what counts.
+    work * (busy + more * free) / (doing + more * full)
 }
 
 /// A node that works on this share of what it can is full.
