@@ -350,7 +350,7 @@ fn measure_overload(overload: &Overload, fidelity: Fidelity, seed: u64) -> (Vec<
     let [c5, m5, _] = machines();
     let other = if overload.uneven { c5 } else { m5 };
     // One of three lies on the second of two nodes, or one of two.
-    let second = |pod: u32| u32::from(pod % if overload.uneven { 3 } else { 2 } == 1);
+    let on_second = |pod: u32| u32::from(pod % if overload.uneven { 3 } else { 2 } == 1);
     for (node, machine) in [c5, m5, other, m5, other].into_iter().enumerate() {
         let node = NodeId(node as u32);
         traffic.handle(Instant::ZERO, Input::NodeUp { node, machine });
@@ -368,7 +368,7 @@ fn measure_overload(overload: &Overload, fidelity: Fidelity, seed: u64) -> (Vec<
             0,
             1 + pod,
             Role::Server,
-            1 + second(pod),
+            1 + on_second(pod),
             overload.server,
         );
     }
@@ -382,7 +382,7 @@ fn measure_overload(overload: &Overload, fidelity: Fidelity, seed: u64) -> (Vec<
                     second,
                     1 + pod,
                     Role::Server,
-                    3 + second(pod),
+                    3 + on_second(pod),
                     overload.server,
                 );
             }
