@@ -5,8 +5,9 @@
 //! Each scenario is told to both fidelities through the same inputs: 1–60 clients on two c5.xlarge with
 //! 1–17 servers each, up to six m5.large and an m3.medium; every fourth has Poisson arrivals from outside in
 //! place of clients. The judge is several request-level runs together, all their requests as one, since one run
-//! alone may settle several per cent beside another. Arrivals beyond what can be served are not steady: 48 random
-//! spikes on a few pods, with more pods joining later, are compared by time, by what the service's settings are.
+//! alone may settle several per cent beside another. Arrivals beyond what can be served are not steady: 72 random
+//! spikes on a few pods, with more pods joining later, are compared by time, by what the service's settings are; in 24
+//! of them the pods lie unevenly on machines of two types, so that some are sent too much and others not.
 //!
 //! How far the judge itself can be trusted, and what a request-level run is worth, stands below flow's errors: as many
 //! other runs together against the judge, and one other run against it.
@@ -281,6 +282,8 @@ struct Overload {
     proxy: PodCpu,
     /// Seconds from which as many servers again are there, on nodes of their own.
     joined: u64,
+    /// Every second node is of another type, and has half as many servers as the others.
+    uneven: bool,
 }
 
 const SPIKE: u64 = 30;
@@ -288,9 +291,11 @@ const OVERLOAD_END: u64 = 240;
 const WINDOW: u64 = 15;
 const OVERLOAD_SEEDS: u64 = 3;
 
-fn overload(stream: &mut Stream, timeout: Option<u64>, concurrency: Option<u32>) -> Overload {
+/// Of spikes on servers that lie unevenly all have limits.
+fn overload(stream: &mut Stream, timeout: Option<u64>, concurrency: Option<u32>, uneven: bool) -> Overload {
     let mean = stream.random_range(0.01..0.06);
-    let limit = [Some(MilliCpu(500)), Some(MilliCpu(1000)), None][stream.random_range(0..3)];
+    let limits = [Some(MilliCpu(500)), Some(MilliCpu(1000)), None];
+    let limit = limits[stream.random_range(0..if uneven { 2 } else { 3 })];
     let servers = stream.random_range(1..=3);
     let [_, m5, _] = machines();
     let node = model::traffic::physics::capacity(&m5, 0.25);
@@ -333,6 +338,7 @@ fn overload(stream: &mut Stream, timeout: Option<u64>, concurrency: Option<u32>)
         },
         proxy: PodCpu { request, limit: None },
         joined: stream.random_range(40..120),
+        uneven,
     }
 }
 
@@ -342,7 +348,10 @@ fn measure_overload(overload: &Overload, fidelity: Fidelity, seed: u64) -> (Vec<
     let streams = Streams::new(seed);
     let mut traffic = Traffic::new(overload.config.clone(), fidelity, streams, &Probes::default());
     let [c5, m5, _] = machines();
-    for (node, machine) in [c5, m5, m5, m5, m5].into_iter().enumerate() {
+    let other = if overload.uneven { c5 } else { m5 };
+    // One of three lies on the second of two nodes, or one of two.
+    let on_second = |pod: u32| u32::from(pod % if overload.uneven { 3 } else { 2 } == 1);
+    for (node, machine) in [c5, m5, other, m5, other].into_iter().enumerate() {
         let node = NodeId(node as u32);
         traffic.handle(Instant::ZERO, Input::NodeUp { node, machine });
     }
@@ -359,7 +368,7 @@ fn measure_overload(overload: &Overload, fidelity: Fidelity, seed: u64) -> (Vec<
             0,
             1 + pod,
             Role::Server,
-            1 + pod % 2,
+            1 + on_second(pod),
             overload.server,
         );
     }
@@ -373,7 +382,7 @@ fn measure_overload(overload: &Overload, fidelity: Fidelity, seed: u64) -> (Vec<
                     second,
                     1 + pod,
                     Role::Server,
-                    3 + pod % 2,
+                    3 + on_second(pod),
                     overload.server,
                 );
             }
@@ -411,19 +420,21 @@ fn overloads(
     (windows, times)
 }
 
-/// Both fidelities in 48 spikes: how far they are apart in each window's requests and CPU, as shares of the whole.
+/// Both fidelities in 72 spikes: how far they are apart in each window's requests and CPU, as shares of the whole.
 fn compare_overloads() {
     let mut stream = Streams::new(2027).stream("example/overloads", 0);
     println!("overloads: mean difference in served, failed and CPU of windows of {WINDOW} s; p50, p95");
-    for (timeout, concurrency) in [
-        (None, None),
-        (None, Some(8)),
-        (Some(10), None),
-        (Some(10), Some(8)),
+    for (timeout, concurrency, uneven) in [
+        (None, None, false),
+        (None, Some(8), false),
+        (Some(10), None, false),
+        (Some(10), Some(8), false),
+        (None, None, true),
+        (Some(1), None, true),
     ] {
         let mut apart: [Vec<f64>; 5] = Default::default();
         for number in 0..12 {
-            let overload = overload(&mut stream, timeout, concurrency);
+            let overload = overload(&mut stream, timeout, concurrency, uneven);
             let seeds = number * OVERLOAD_SEEDS..(number + 1) * OVERLOAD_SEEDS;
             let (flow, times) = overloads(&overload, Fidelity::Flow, seeds.clone());
             let (judge, judge_times) = overloads(&overload, Fidelity::Requests, seeds);
@@ -458,8 +469,8 @@ fn compare_overloads() {
         }
         let mean = apart.map(|values| values.iter().sum::<f64>() / values.len() as f64);
         println!(
-            "timeout {timeout:?} s, concurrency {concurrency:?}: served {:.1} %, failed {:.1} %, CPU {:.1} %, p50 {:.0} %, \
-             p95 {:.0} %",
+            "timeout {timeout:?} s, concurrency {concurrency:?}, uneven {uneven}: served {:.1} %, failed {:.1} %, \
+             CPU {:.1} %, p50 {:.0} %, p95 {:.0} %",
             mean[0], mean[1], mean[2], mean[3], mean[4]
         );
     }

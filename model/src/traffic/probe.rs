@@ -102,8 +102,13 @@ impl Aspect {
 /// Requests that a look at response times counts, all draws together: the 99th percentile is the sixth longest of
 /// these, which is off by some 7 % (one deviation). A request-level run of a minute is off by 9 %: it is one draw.
 const REQUESTS: f64 = 600.0;
+/// The same behind several proxies: what comes to a pod from several rounds comes in clusters, some of which use up its
+/// quota, and it is their number that counts.
+const OF_SEVERAL: f64 = 3600.0;
 /// Where requests are rare, a draw does not wait longer for its share of them, seconds. Idle seconds cost little.
 const LONGEST: f64 = 30.0;
+/// Loops that rest for longer start within so many seconds, and are counted for no longer.
+const LONGEST_ROUND: f64 = 600.0;
 /// Requests from outside within which each draw of a look at rates shows whether lines form that stay.
 const CROWDING_REQUESTS: f64 = 3000.0;
 /// Requests from outside that a look at those answered too late counts: of 3 % it sees 600. They come in clusters, and
@@ -134,15 +139,34 @@ const THOROUGH: Effort = Effort {
 const PATIENCES: f64 = 15.0;
 
 impl Effort {
-    fn for_rates(config: &Config, state: &State, crowded: bool) -> Effort {
-        let mut effort = THOROUGH;
-        if state.arrivals > 0.0 {
-            effort.seconds = (CROWDING_REQUESTS / state.arrivals).clamp(effort.seconds, LONGEST);
+    /// The same for loops whose rounds last for so many seconds, answers among them. Those that start spread over a whole
+    /// round send as many as ever from the first second on: what is left to be forgotten is that nobody was under way.
+    /// And in whole rounds each loop is counted as often as the next.
+    fn with_rounds_of(self, round: f64, response: f64) -> Effort {
+        if round <= self.starting {
+            return self;
         }
-        let response = Plant::new(config, state).solve_open(1.0, state.arrivals).response;
-        let timeout = may_time_out(config, response).filter(|_| clients(config, state) > 0.0);
+        let round = round.min(LONGEST_ROUND);
+        Effort {
+            starting: round,
+            settling: (BEGIN + ROUNDS * 3.0 * response).clamp(self.settling, LONGEST),
+            seconds: libm::ceil(self.seconds / round) * round,
+            ..self
+        }
+    }
+
+    fn for_rates(config: &Config, state: &State, crowded: bool) -> Effort {
+        let solution = Plant::new(config, state).solve_open(1.0, state.arrivals);
+        let loops = clients(config, state);
+        let round = loops / (solution.rate + state.arrivals).max(1e-3);
+        let mut effort = THOROUGH.with_rounds_of(round, solution.response);
+        if state.arrivals > 0.0 {
+            effort.seconds =
+                (CROWDING_REQUESTS / state.arrivals).clamp(effort.seconds, LONGEST.max(effort.seconds));
+        }
+        let timeout = may_time_out(config, solution.response).filter(|_| loops > 0.0);
         if let Some(timeout) = timeout {
-            effort.settling = (PATIENCES * timeout).clamp(effort.settling, LONGEST);
+            effort.settling = (PATIENCES * timeout).clamp(effort.settling, LONGEST.max(effort.settling));
             effort.crowded = if crowded { 2.0 * timeout.min(LONGEST) } else { 0.0 };
         }
         effort
@@ -161,25 +185,29 @@ impl Effort {
         let solution = plant.solve_open(1.0, state.arrivals);
         let rate = (solution.rate + state.arrivals).max(1e-3);
         let loops = clients(config, state);
+        let proxies: u32 = state.sites.iter().map(|site| count(&site.proxies)).sum();
+        let requests = if proxies > 1 { OF_SEVERAL } else { REQUESTS };
         if plant.convoys(&solution) {
-            return Effort {
+            let longer = Effort {
                 settling: LONGEST / 3.0,
                 seconds: LONGEST / 2.0,
                 ..THOROUGH
             };
+            return longer.with_rounds_of(loops / rate, solution.response);
         }
         if loops > 0.0 {
             let round = loops / rate;
-            return Effort {
+            let effort = Effort {
                 draws: DRAWS,
                 starting: round.min(THOROUGH.starting),
                 settling: (BEGIN + ROUNDS * round).clamp(SOONEST, THOROUGH.settling),
-                seconds: (REQUESTS / f64::from(DRAWS) / rate).clamp(0.5, LONGEST),
+                seconds: (requests / f64::from(DRAWS) / rate).clamp(0.5, LONGEST),
                 crowded: 0.0,
             };
+            return effort.with_rounds_of(round, solution.response);
         }
         if let Some(seconds) = passing {
-            let draws = libm::ceil(REQUESTS / rate / seconds) as u32;
+            let draws = libm::ceil(requests / rate / seconds) as u32;
             return Effort {
                 draws: draws.clamp(DRAWS, MOST_DRAWS),
                 starting: 0.0,
@@ -190,7 +218,7 @@ impl Effort {
         }
         let memory = plant.memory(config, state.arrivals);
         let most = (MOST_REQUESTS / rate).max(LONGEST);
-        let all = (REQUESTS / rate).max(COUNTED_MEMORIES * memory).min(most);
+        let all = (requests / rate).max(COUNTED_MEMORIES * memory).min(most);
         Effort {
             draws: DRAWS,
             starting: 0.0,

@@ -187,6 +187,28 @@ fn the_counter_counts_what_was_served() {
     }
 }
 
+/// Loops that rest for long, out of step, send no burst into a probe either.
+#[test]
+fn loops_that_rest_for_long_hardly_ever_meet() {
+    let p95 = BOTH.map(|fidelity| {
+        let mut config = closed();
+        config.service.cpu_per_request = Distribution::Constant(0.02);
+        if let Some(clients) = &mut config.clients {
+            clients.think_time = Distribution::Uniform { min: 10.0, max: 30.0 };
+            clients.client_cpu = 0.0005;
+            clients.connections = 60;
+        }
+        let mut bench = Bench::new(config, fidelity, 2);
+        bench.servers(1..5, 1);
+        bench.clients(100..108, 0);
+        bench.pass(300);
+        let (from, to) = (Instant::from_secs(200), bench.now);
+        bench.traffic.latency(from, to, &[0.95])[0]
+    });
+    println!("{p95:.4?} s");
+    assert!((p95[0] / p95[1] - 1.0).abs() < 0.25, "{p95:.4?} s");
+}
+
 #[test]
 fn without_servers_only_the_entry_point_counts() {
     for fidelity in BOTH {

@@ -192,7 +192,7 @@ impl Flow {
         if self.jam.waits() {
             most
         } else {
-            most.max(self.plant.proxy_most())
+            most.max(self.plant.proxy_most(self.present.congests))
         }
     }
 

@@ -112,8 +112,10 @@ pub(in crate::traffic) struct Plant {
     gpu_slots: f64,
     concurrency: f64,
     starvation: f64,
-    /// How much of the crowding of Poisson arrivals there is on a node.
+    /// How much of the crowding of such arrivals there is on a node.
     clumping: f64,
+    /// Nobody who sends waits for another's answer.
+    from_outside: bool,
 }
 
 /// What a state does.
@@ -131,6 +133,8 @@ pub(in crate::traffic) struct Solution {
     pub(super) sigmas: Vec<f64>,
     /// The same on average over all that is used, which is what CPU time is charged by.
     pub(super) used_sigmas: Vec<f64>,
+    /// Some server or proxy is sent more than it can serve: the times are no one's.
+    over: bool,
 }
 
 /// The mean times of a cycle at some rate.
@@ -139,6 +143,8 @@ struct Times {
     /// The mean of the squares of the servers' means.
     squares: f64,
     proxy: f64,
+    /// Some server or proxy is sent more than it can serve.
+    over: bool,
 }
 
 impl Plant {
@@ -174,6 +180,7 @@ impl Plant {
             concurrency: config.service.concurrency.map_or(f64::INFINITY, f64::from),
             starvation: 0.0,
             clumping: clumping(config),
+            from_outside: clients.is_none(),
         };
         plant.starvation = PROXY * libm::pow(loops.max(1.0), 0.65);
         let loops_per_client = loops / f64::from(state.clients().max(1));
@@ -316,14 +323,14 @@ impl Plant {
     /// Requests a second from outside that can be served for good: round robin sends the slowest as many as the others.
     pub(super) fn open_most(&self) -> f64 {
         let slowest = self.classes.iter().map(|class| class.most * self.servers);
-        slowest.fold(self.proxy_most(), f64::min)
+        slowest.fold(self.proxy_most(false), f64::min)
     }
 
-    /// The same with lines before all pods. Where a pod then runs more threads than its node has cores, this is less:
-    /// short of it lines shrink, and between the two they grow once they are there.
+    /// The same with lines before all pods and proxies. Where one then runs more threads than its node has cores, this is
+    /// less: short of it lines shrink, and between the two they grow once they are there.
     pub(super) fn congested_most(&self) -> f64 {
         let slowest = self.classes.iter().map(|class| class.congested * self.servers);
-        slowest.fold(self.proxy_most(), f64::min)
+        slowest.fold(self.proxy_most(true), f64::min)
     }
 
     /// Requests a second that clients make at most if all that they wait for stands before one pod, as it tends to where
@@ -348,12 +355,13 @@ impl Plant {
         2.0 * self.servers / most * scatter / (slack * slack)
     }
 
-    /// Requests a second that the proxies can pass on at most: their nodes serve first, and quotas bind.
-    pub(super) fn proxy_most(&self) -> f64 {
+    /// Requests a second that the proxies can pass on at most, with requests `waiting` for them or without: their nodes
+    /// serve first, and quotas bind.
+    pub(super) fn proxy_most(&self, waiting: bool) -> f64 {
         let most = |group: &Group| {
             let work = self.service_work * group.servers / self.servers
                 + self.proxy_work * group.proxies / self.proxies;
-            (group.full / work).min(self.proxy_quota_most(group, false) * self.proxies)
+            (group.full / work).min(self.proxy_quota_most(group, waiting) * self.proxies)
         };
         let with_proxy = self.groups.iter().filter(|group| group.proxies > 0.0);
         with_proxy.map(most).fold(f64::INFINITY, f64::min)
@@ -427,17 +435,27 @@ impl Plant {
                 (machine.system_cpu + group.thread).min(machine.vcpus),
             );
             let even = physics::busy(machine, self.gain, work) - machine.system_cpu;
-            let busy = even + (crowded(machine, self.gain, work) - even) * self.clumping * others;
+            // What clients send next hangs on what they have got; and a proxy by itself gets all that comes.
+            let in_turn = self.from_outside && group.servers > 0.0;
+            let round = Round {
+                here: group.servers,
+                all: if in_turn { self.servers } else { group.servers },
+                proxies: self.proxies,
+            };
+            let crowded = crowded(machine, self.gain, work, even, round);
+            let busy = even + (crowded - even) * self.clumping * others;
             let used = if busy > 1e-9 { work / busy } else { alone };
             solution.used_sigmas.push(used.min(alone));
         }
     }
 
-    /// The same where arrivals from outside may be more than the closed form finds room for: then of as many as it does.
+    /// The same where arrivals from outside may be more than the closed form finds room for before every server: then of
+    /// as many as it does. One that is sent more than it can serve has a line, which is no one's usual time: round robin
+    /// sends the others theirs whatever stands there.
     pub(in crate::traffic) fn solve_open(&self, active: f64, open: f64) -> Solution {
         let mut found = self.solve(active, open);
         let mut less = open;
-        while found.response >= ENDLESS && less > LEAST_OPEN * open {
+        while found.over && less > LEAST_OPEN * open {
             less *= 0.95;
             found = self.solve(active, less);
         }
@@ -448,6 +466,7 @@ impl Plant {
     fn client_total(&self, rate: f64, open: f64, active: f64, others: f64, solution: &mut Solution) -> f64 {
         let times = self.times(rate, open, others, solution);
         solution.response = times.server + times.proxy;
+        solution.over = times.over;
         solution.uneven = libm::sqrt(times.squares) + times.proxy;
         let common = self.sleep + solution.response;
         let total = rate + open;
@@ -491,14 +510,15 @@ impl Plant {
         sum
     }
 
-    /// Mean times with servers and proxies if clients made `rate` and others `open`. Endless where that is
-    /// more than can be served.
+    /// Mean times with servers and proxies if clients made `rate` and others `open`. Those of who is sent more than he can
+    /// serve are endless.
     fn times(&self, rate: f64, open: f64, others: f64, solution: &mut Solution) -> Times {
         let total = rate + open;
         let mut times = Times {
             server: 0.0,
             squares: 0.0,
             proxy: 0.0,
+            over: false,
         };
         solution.sigmas.clear();
         for group in &self.groups {
@@ -524,6 +544,7 @@ impl Plant {
                 + group.gpu * (1.0 + QUOTA * pow_32(gpu * others) / left_of(gpu * others));
             if quota >= 1.0 || gpu >= 1.0 || pod_rate * time >= self.concurrency {
                 time = ENDLESS;
+                times.over = true;
             }
             times.server += time * class.weight;
             times.squares += time * time * class.weight;
@@ -541,6 +562,7 @@ impl Plant {
                 time += self.proxy_work / sigma * QUOTA * pow_32(quota * others) / left_of(quota * others);
                 if total * group.fixed_work >= group.full || quota >= 1.0 {
                     time = ENDLESS;
+                    times.over = true;
                 }
                 times.proxy += group.share_of_proxies * time;
             }
@@ -581,14 +603,12 @@ impl Waiting {
 /// Nodes whose clients' rates are looked for at a time.
 const TOGETHER: usize = 8;
 
-/// Round robin makes what comes to a node more even than what comes to the proxies: what is left of the crowding of
-/// Poisson arrivals for requests of equal work, to the fit of request-level runs at 20 to 90 % of a node.
-const CLUMPS: f64 = 0.93;
-/// The same of clients, who wait for one another's answers, and where all comes evenly spaced.
+/// How much of the crowding there is that Poisson arrivals behind a round robin make: of clients, who wait for one
+/// another's answers, and where all comes evenly spaced, to the fit of request-level runs at 20 to 90 % of a node.
 const CLIENT_CLUMPS: f64 = 0.8;
 const EVEN_CLUMPS: f64 = 0.52;
 
-/// How much of the crowding of Poisson arrivals there is on a node. Works that differ add theirs.
+/// How much of that crowding there is on a node. Works that differ add theirs.
 fn clumping(config: &Config) -> f64 {
     let even = |source: &Arrivals| source.process == Process::Deterministic;
     let outside = &config.arrivals;
@@ -597,15 +617,42 @@ fn clumping(config: &Config) -> f64 {
     } else if outside.iter().all(even) {
         EVEN_CLUMPS
     } else {
-        CLUMPS
+        1.0
     };
     let scatter = config.service.cpu_per_request.scatter();
     (clumps + scatter) / (1.0 + scatter)
 }
 
-/// How many vCPU of a machine are busy for pods on average, that work on `work` core-seconds a second which come as
-/// Poisson arrivals and share the threads: a birth-death process, whatever the distribution of works.
-fn crowded(machine: &Machine, gain: f64, work: f64) -> f64 {
+/// What a node's servers get of each round of the proxies.
+#[derive(Debug, Clone, Copy)]
+struct Round {
+    /// Servers on the node, and all that stand in the round.
+    here: f64,
+    all: f64,
+    /// Proxies, each with rounds of its own.
+    proxies: f64,
+}
+
+impl Round {
+    /// The share of what the proxies send next that comes to the node while it works on so many requests, where a server
+    /// has `each` on average: who has one has had his turn.
+    fn share(&self, requests: f64, each: f64) -> f64 {
+        if self.here >= self.all {
+            return 1.0;
+        }
+        let left = (self.here - requests / self.proxies).max(NEXT_ROUND * self.here);
+        let left_elsewhere = (self.all - self.here) * (1.0 - each / self.proxies).max(NEXT_ROUND);
+        left / (left + left_elsewhere)
+    }
+}
+
+/// When all have had their turns the next round begins: no fewer servers than this share have theirs before them.
+const NEXT_ROUND: f64 = 0.25;
+
+/// How many vCPU of a machine are busy for pods on average, that work on `work` core-seconds a second and share the
+/// threads, `even` if all comes evenly: a birth-death process, whatever the distribution of works. What the proxies get
+/// are Poisson arrivals; of what they send a node gets the less the more of a round it has got.
+fn crowded(machine: &Machine, gain: f64, work: f64, even: f64, round: Round) -> f64 {
     let free = (machine.vcpus - machine.system_cpu).max(1e-3);
     let done = |threads: f64| {
         let threads = threads.min(free);
@@ -615,15 +662,23 @@ fn crowded(machine: &Machine, gain: f64, work: f64) -> f64 {
     if work >= full * FULLEST {
         return free;
     }
-    let (mut likely, mut all, mut busy, mut threads) = (1.0, 1.0, 0.0, 0.0);
-    while threads < free {
-        threads += 1.0;
-        likely *= work / done(threads);
-        all += likely;
-        busy += likely * threads.min(free);
+    if work <= 0.0 {
+        return 0.0;
     }
-    let more = likely * (work / full) / (1.0 - work / full);
-    (busy + more * free) / (all + more)
+    let each = even / round.here;
+    let usual = round.share(even, each);
+    let coming = |threads: f64| work * round.share(threads, each) / usual;
+    let (mut likely, mut busy, mut doing, mut threads) = (1.0, 0.0, 0.0, 0.0);
+    while threads < free {
+        likely *= coming(threads) / done(threads + 1.0);
+        threads += 1.0;
+        busy += likely * threads.min(free);
+        doing += likely * done(threads);
+    }
+    let still = (coming(threads) / full).min(FULLEST);
+    let more = likely * still / (1.0 - still);
+    // What comes is `work` only where the node has as many as on average: what a busy vCPU does is what counts.
+    work * (busy + more * free) / (doing + more * full)
 }
 
 /// A node that works on this share of what it can is full.

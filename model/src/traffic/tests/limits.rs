@@ -82,3 +82,33 @@ fn cpu_use_is_that_of_requests_however_they_come() {
         }
     }
 }
+
+/// A pod that has a request has had its turn: the fewer of them lie on a node, the fewer share its cores.
+#[test]
+fn cpu_use_is_that_of_requests_on_nodes_of_few_servers() {
+    for rate in [40.0, 80.0] {
+        let used = BOTH.map(|fidelity| {
+            let mut config = open(rate, None);
+            config.service.cpu_per_request = Distribution::Constant(0.05);
+            config.cpu.system_cpu = 0.3;
+            let mut bench = Bench::new(config, fidelity, 5);
+            for id in 1..11 {
+                bench.run(PodId(id), Role::Server, 1 + id % 4, NO_REQUEST);
+                bench.tell(Input::PodReady {
+                    pod: PodId(id),
+                    ready: true,
+                });
+            }
+            bench.pass(10);
+            let total = |bench: &mut Bench| -> f64 {
+                let used = (1..11).map(|id| bench.traffic.cpu_seconds(bench.now, PodId(id)));
+                used.sum()
+            };
+            let before = total(&mut bench);
+            bench.pass(300);
+            (total(&mut bench) - before) / 300.0
+        });
+        println!("{rate}: {used:.3?} vCPU");
+        assert!(apart(used) < 0.02, "{rate}: {used:.3?} vCPU");
+    }
+}

@@ -60,6 +60,37 @@ fn spike(fidelity: Fidelity, timeout: Option<u64>, concurrency: Option<u32>) -> 
     bench
 }
 
+/// Requests served and failed, and CPU seconds of the servers with these ids, up to each tenth second of 150; `then` is
+/// told when each has passed.
+fn totals(mut bench: Bench, servers: std::ops::Range<u32>, then: impl Fn(&mut Bench, u64)) -> Vec<[f64; 3]> {
+    let mut totals = vec![[0.0; 3]];
+    for tenth in 1..=15 {
+        bench.pass(10 * tenth - bench.now.as_secs());
+        then(&mut bench, tenth);
+        let stats = bench.stats();
+        let used = servers.clone();
+        let used = used.map(|id| bench.traffic.cpu_seconds(bench.now, PodId(id)));
+        totals.push([stats.served, stats.failed, used.sum()]);
+    }
+    totals
+}
+
+/// In what flow's totals differ from those of requests by more than a share of the whole.
+fn differences(name: &str, [flow, requests]: [Vec<[f64; 3]>; 2]) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let all = requests[15][0] + requests[15][1];
+    let parts = [("served", all), ("failed", all), ("CPU", requests[15][2])];
+    for (i, (part, all)) in parts.into_iter().enumerate() {
+        let apart = |(flow, requests): (&[f64; 3], &[f64; 3])| (flow[i] - requests[i]).abs() / all;
+        let most = flow.iter().zip(&requests).map(apart).fold(0.0, f64::max);
+        println!("{name}: {part} {:.1} % apart", most * 100.0);
+        if most > 0.06 {
+            wrong.push(format!("{name}: {part}: {flow:.0?} {requests:.0?}"));
+        }
+    }
+    wrong
+}
+
 #[test]
 fn both_go_alike_through_a_spike() {
     let mut wrong = Vec::new();
@@ -72,34 +103,81 @@ fn both_go_alike_through_a_spike() {
         (Some(5), Some(64)),
     ] {
         let run = |fidelity| {
-            let mut bench = spike(fidelity, timeout, concurrency);
-            let mut totals = vec![[0.0; 3]];
-            for tenth in 1..=15 {
-                bench.pass(10 * tenth - bench.now.as_secs());
+            let bench = spike(fidelity, timeout, concurrency);
+            totals(bench, 1..9, |bench, tenth| {
                 if tenth == 4 {
                     bench.servers(5..9, 2);
                 }
-                let stats = bench.stats();
-                let used = (1..9).map(|id| bench.traffic.cpu_seconds(bench.now, PodId(id)));
-                totals.push([stats.served, stats.failed, used.sum()]);
-            }
-            totals
+            })
         };
-        let [flow, requests] = BOTH.map(run);
-        let all = requests[15][0] + requests[15][1];
-        let parts = [("served", all), ("failed", all), ("CPU", requests[15][2])];
-        for (i, (name, all)) in parts.into_iter().enumerate() {
-            // Totals, at every tenth second.
-            let apart = |(flow, requests): (&[f64; 3], &[f64; 3])| (flow[i] - requests[i]).abs() / all;
-            let most = flow.iter().zip(&requests).map(apart).fold(0.0, f64::max);
-            let name = format!("timeout {timeout:?}, concurrency {concurrency:?}: {name}");
-            println!("{name} {:.1} % apart", most * 100.0);
-            if most > 0.06 {
-                wrong.push(format!("{name}: {flow:.0?} {requests:.0?}"));
-            }
+        let name = format!("timeout {timeout:?}, concurrency {concurrency:?}");
+        wrong.extend(differences(&name, BOTH.map(run)));
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Servers that have a node for themselves, or a faster one, still answer when the others have been sent too much.
+#[test]
+fn both_go_alike_where_some_servers_are_over_and_others_not() {
+    const WHOLE: PodCpu = PodCpu {
+        request: MilliCpu(500),
+        limit: Some(MilliCpu(1000)),
+    };
+    let small = measured().machine("m5.large", 3100.0, 2, 1, NodeKind::Worker, None);
+    let mut wrong = Vec::new();
+    for timeout in [None, Some(1)] {
+        for nodes in [&[1, 1, 2][..], &[1, 2, 3]] {
+            let run = |fidelity| {
+                let mut config = open(0.0, timeout.map(Duration::from_secs));
+                config.arrivals[0].shape = Shape::Spike {
+                    base: 12.0,
+                    peak: 150.0,
+                    at: Duration::from_secs(20),
+                    duration: Duration::from_secs(20),
+                };
+                config.service.cpu_per_request = Distribution::Constant(0.05);
+                let mut bench = Bench::new(config, fidelity, 3);
+                bench.tell(Input::NodeUp {
+                    node: NodeId(3),
+                    machine: small,
+                });
+                for (id, &node) in (1..).zip(nodes) {
+                    bench.run(PodId(id), Role::Server, node, WHOLE);
+                    bench.tell(Input::PodReady {
+                        pod: PodId(id),
+                        ready: true,
+                    });
+                }
+                totals(bench, 1..4, |_, _| {})
+            };
+            let name = format!("timeout {timeout:?}, on {nodes:?}");
+            wrong.extend(differences(&name, BOTH.map(run)));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// A proxy that could pass on all as long as none waits for it does not once some do: they keep more threads busy than the
+/// node has cores, and its quota buys less.
+#[test]
+fn a_limited_proxy_collapses_beyond_what_it_can_do_with_a_line() {
+    const LIMITED: PodCpu = PodCpu {
+        request: MilliCpu(100),
+        limit: Some(MilliCpu(400)),
+    };
+    let served = BOTH.map(|fidelity| {
+        let mut config = open(170.0, None);
+        config.service.cpu_per_request = Distribution::Constant(0.005);
+        config.traefik.proxy_cpu = 0.002;
+        config.cpu.system_cpu = 0.3;
+        let mut bench = Bench::behind(LIMITED, config, fidelity, 2);
+        bench.servers(1..7, 1);
+        bench.pass(60);
+        bench.pass(120)
+    });
+    println!("{served:.1?} a second");
+    let apart = (served[0] / served[1] - 1.0).abs();
+    assert!(served[1] < 130.0 && apart < 0.06, "{served:.1?} a second");
 }
 
 /// A proxy with too little CPU beside busy servers passes on what nobody waits for any more; the servers then run out of
