@@ -118,8 +118,15 @@ impl Watcher for Loss {
 // `finalize`).
 #[test]
 fn a_lost_node_goes_with_its_machine_and_takes_its_claim_along() {
-    for (release, seconds) in [("1.14", 100.0), ("1.14", 5.0), ("0.37", 100.0)] {
+    let silent = 49.9..=50.1;
+    for (kubernetes, release, seconds, silence) in [
+        ("1.33", "1.14", 100.0, silent.clone()),
+        ("1.33", "1.14", 5.0, silent.clone()),
+        ("1.33", "1.1", 100.0, silent),
+        ("1.35", "1.14", 100.0, 0.0..=0.1),
+    ] {
         let sets = [
+            &*format!("stack.kubernetes='{kubernetes}'"),
             &*format!("stack.karpenter='{release}'"),
             &*format!("cloud.boot.shutting_down={seconds:?}"),
             "timing.karpenter.interruption_queue=false",
@@ -133,12 +140,12 @@ fn a_lost_node_goes_with_its_machine_and_takes_its_claim_along() {
             let (at, from) = (at.expect("it happens"), from.expect("it happens"));
             at.as_secs_f64() - from.as_secs_f64()
         };
-        within("silence", after(loss.not_ready, loss.ended), 40.0..=50.1);
+        within("silence", after(loss.not_ready, loss.ended), silence);
         let last = loss.gone.max(loss.not_ready);
-        within(
-            "seconds to the claim's deletion",
-            after(loss.deleted, last),
-            0.0..=5.5,
+        // Karpenter's collector may have come first.
+        assert!(
+            after(loss.deleted, last) <= 5.5,
+            "the finalizer deletes the claim"
         );
         within("seconds to the Node's end", after(loss.no_node, last), 0.0..=7.0);
     }
