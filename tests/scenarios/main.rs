@@ -6,6 +6,7 @@
 mod bert_gpu;
 mod capacity_shortage;
 mod consolidation_churn;
+mod machines;
 mod memory;
 mod php_apache;
 mod php_apache_gpu;

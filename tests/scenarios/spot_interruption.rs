@@ -49,15 +49,15 @@ fn one_machine_costs_no_requests_and_four_cost_thousands() {
         within(
             "lost with four machines",
             run.failed(four, run.end()),
-            6_000.0..=60_000.0,
+            4_000.0..=60_000.0,
         );
     }
 }
 
-/// A budget of a tenth lets pods go as others come, within the notice; one at a time does not get them off the machines
-/// before EC2 takes these.
+/// A budget lets pods go as others come, within the notice. Those that are left when EC2 takes the machines end in
+/// order, and find the new ones ready.
 #[test]
-fn a_disruption_budget_helps_unless_it_is_too_small() {
+fn a_disruption_budget_helps() {
     for seed in SEEDS {
         let lost = |most: &str| {
             let budget = format!(
@@ -67,27 +67,39 @@ fn a_disruption_budget_helps_unless_it_is_too_small() {
             let run = Run::beside(NAME, seed, &budget);
             run.failed(run.minute(30.0), run.end())
         };
-        within("lost with a tenth", lost("10%"), 1_000.0..=5_000.0);
-        within("lost with one at a time", lost("1"), 15_000.0..=30_000.0);
+        within("lost with a tenth", lost("10%"), 0.0..=200.0);
+        within("lost with one at a time", lost("1"), 0.0..=200.0);
     }
 }
 
-/// Without the queue nobody hears the notice: the pods work until the machine is gone, and it is replaced only
-/// when the Node's silence has been noticed and the claim without an instance was collected.
+/// Without the queue nobody hears the notice: the pods work until the machine goes down. Kubelets of 1.34 and later end
+/// them in order then, and they are replaced at once; older ones end with the machine, and that is noticed when the
+/// node is silent for too long.
 #[test]
-fn without_the_queue_one_machine_costs_time_and_requests() {
+fn without_the_queue_older_kubelets_cost_time_and_requests() {
     for seed in SEEDS {
-        let run = Run::with(NAME, seed, &["timing.karpenter.interruption_queue=false"]);
-        let one = run.minute(20.0);
-        assert_eq!(run.log("InterruptionMessage", 0.0, run.end()).count(), 0);
-        let evicted = run.log("PodEvicted", one, one + 110.0).count();
-        assert_eq!(evicted, 0, "seed {seed}: nobody drains");
-        // The two minutes' notice pass unused.
-        let deaf = short(&run, one) - 120.0;
-        let heard = short(&Run::new(NAME, seed), one);
-        assert!(deaf > 1.5 * heard, "seed {seed}: {deaf} against {heard}");
-        // Until the silence is noticed Traefik goes on sending there.
-        let lost = run.failed(one, run.minute(30.0) - 15.0);
-        within("requests lost with one machine", lost, 500.0..=20_000.0);
+        let heard = Run::new(NAME, seed);
+        let heard = short(&heard, heard.minute(20.0));
+        for (kubernetes, longer, lost) in [
+            ("1.35", 0.8..=1.2, 0.0..=400.0),
+            ("1.33", 1.5..=3.0, 500.0..=20_000.0),
+        ] {
+            let release = format!("stack.kubernetes='{kubernetes}'");
+            let deaf = ["timing.karpenter.interruption_queue=false", &release];
+            let run = Run::with(NAME, seed, &deaf);
+            let one = run.minute(20.0);
+            assert_eq!(run.log("InterruptionMessage", 0.0, run.end()).count(), 0);
+            let evicted = run.log("PodEvicted", one, one + 110.0).count();
+            assert_eq!(evicted, 0, "seed {seed}: nobody drains");
+            // The two minutes' notice pass unused.
+            let deaf = short(&run, one) - 120.0;
+            within("times as long", deaf / heard, longer);
+            // Until the silence is noticed Traefik goes on sending there.
+            within(
+                "requests lost with one machine",
+                run.failed(one, run.minute(30.0) - 15.0),
+                lost,
+            );
+        }
     }
 }

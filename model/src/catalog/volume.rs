@@ -235,6 +235,11 @@ pub struct VolumePrices {
     pub standard: f64,
 }
 
+impl VolumePrices {
+    /// The regions whose list the default is.
+    pub const REGIONS: [&'static str; 3] = ["us-east-1", "us-east-2", "us-west-2"];
+}
+
 impl Default for VolumePrices {
     fn default() -> Self {
         VolumePrices {

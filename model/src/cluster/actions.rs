@@ -194,8 +194,8 @@ impl Cluster<'_> {
         let heard: Vec<lifecycle::Input> = of_claims
             .filter_map(
                 |(id, instance)| match (claimed.contains(&id), instance.is_alive()) {
-                    (false, true) => Some(lifecycle::Input::Unclaimed(id)),
-                    (true, _) if instance.gone.is_some() => Some(lifecycle::Input::InstanceGone(id)),
+                    (false, true) => Some(lifecycle::Input::Unclaimed(id, instance.launched)),
+                    (true, false) => Some(lifecycle::Input::InstanceGone(id)),
                     _ => None,
                 },
             )

@@ -12,6 +12,7 @@ use crate::id::{
     DaemonSetId, DeploymentId, HpaId, Id, NodePoolId, PodId, ReplicaSetId, ScaledObjectId, ServiceId, Table,
 };
 use crate::karpenter::NodePool;
+use crate::karpenter::provider::NodeClass;
 use crate::keda;
 use crate::manifest::{HorizontalPodAutoscaler, ScaledObject};
 use crate::scenario::{Deletable, Deployment, ObjectName, Objects, Part, Route, RouteProvider};
@@ -211,7 +212,14 @@ impl Cluster<'_> {
                 .get(&pool.node_class)
                 .filter(|class| !class.lacks_image(minor))
         };
-        let class_of = |(id, pool): (NodePoolId, &NodePool)| Some((id, ready(pool)?.clone()));
+        let class_of = |(id, pool): (NodePoolId, &NodePool)| {
+            let class = ready(pool)?;
+            let of_pool = pool.kubelet.clone().map(|kubelet| {
+                let class = NodeClass::clone(class);
+                Arc::new(NodeClass { kubelet, ..class })
+            });
+            Some((id, of_pool.unwrap_or_else(|| class.clone())))
+        };
         self.objects.classes = self.objects.pools.iter().filter_map(class_of).collect();
         self.notify(Notice::Pools);
     }

@@ -195,9 +195,12 @@ impl Auditor {
 
     fn machines_have_nodes_and_claims(&mut self, now: Instant, cluster: &Cluster<'_>) {
         let instances = cluster.parts.ec2.instances();
-        let ended = |id: InstanceId| instances.get(id).is_some_and(|own| own.shutting_down.is_some());
+        let karpenter_runs = !cluster.stopped.contains(&Part::Karpenter);
+        let gone = |id: InstanceId| instances.get(id).is_some_and(|own| own.gone.is_some());
         let nodes = cluster.api.nodes.iter();
-        let dead = nodes.filter(|(_, node)| node.instance.is_some_and(ended));
+        // Karpenter's finalizer holds a node for as long as nobody takes it off.
+        let dead = nodes
+            .filter(|(_, node)| node.instance.is_some_and(gone) && (karpenter_runs || node.claim.is_none()));
         let dead = dead.map(|(id, _)| id).collect();
         self.dead.check(now, "has had no machine", UNNOTICED, &dead);
         let claims = &cluster.objects.claims;
@@ -211,7 +214,6 @@ impl Auditor {
                 claim.name
             );
         }
-        let karpenter_runs = !cluster.stopped.contains(&Part::Karpenter);
         let claimed: SortedSet<InstanceId> = claims.iter().filter_map(|(_, claim)| claim.instance).collect();
         let unclaimed = instances.iter().filter(|(id, own)| {
             karpenter_runs && own.claim().is_some() && own.is_alive() && !claimed.contains(id)
@@ -244,7 +246,7 @@ impl Auditor {
     }
 }
 
-/// The kubelet ends with the machine; that the API server believes the pod to be ready lasts until the node
+/// No container starts on a machine that has ended, or is about to; that the API server believes the pod to be ready lasts until the node
 /// controller has noticed, or, if the Node is removed before that, until the pod is collected.
 fn runs_only_while_its_machine_does(now: Instant, pod: &Pod, instance: &Instance, has_node: bool) {
     let ended = instance.shutting_down.unwrap_or(Instant::MAX);

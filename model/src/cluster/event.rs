@@ -28,6 +28,8 @@ pub(super) enum Event {
     MetricsServer,
     /// The node controller finds that a node has not reported for too long.
     NodeSilent(NodeId),
+    /// The cloud controller looks whether a node that is not ready still has a machine.
+    CloudLook(NodeId),
     /// The pod garbage collector looks for pods of nodes that are gone.
     CollectPods,
     /// The scenario's action of that number is due.
@@ -58,6 +60,7 @@ impl Event {
             | Event::Ec2(_)
             | Event::MetricsServer
             | Event::NodeSilent(_)
+            | Event::CloudLook(_)
             | Event::CollectPods
             | Event::Act(_)
             | Event::Row => false,

@@ -7,6 +7,7 @@ use sim::Instant;
 
 use super::Cluster;
 use super::record::{LogEntry, Value};
+use crate::ec2::QuotaGroup;
 use crate::id::{DeploymentId, InstanceId, NodeClaimId, NodeId, NodePoolId, PodId};
 use crate::karpenter::provisioner::{self, Target};
 use crate::karpenter::{NodeClass, claim_status, lifecycle};
@@ -248,12 +249,14 @@ impl Cluster<'_> {
             ),
             Event::Unavailable(claim, offers) => {
                 let offers = offers.iter().map(|(offer, code)| {
+                    let group = QuotaGroup::of(&offer.instance_type).filter(|_| code.is_quota());
                     format!(
-                        "{} {} {} {}",
+                        "{} {} {} {}{}",
                         offer.instance_type,
                         offer.zone,
                         offer.capacity_type,
-                        code.as_str()
+                        code.as_str(),
+                        group.map_or_else(String::new, |group| format!(" ({group})"))
                     )
                 });
                 let offers: Vec<String> = offers.collect();

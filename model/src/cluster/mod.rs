@@ -24,6 +24,7 @@ mod deliver;
 mod event;
 mod explain;
 mod hear;
+mod lost;
 mod metrics;
 mod nodes;
 pub mod notice;
@@ -43,7 +44,9 @@ use sim::{Agenda, Instant, SortedMap, SortedSet, Stream, Streams};
 use crate::api::{Api, Labels, PodTemplate};
 use crate::few::Few;
 use crate::hpa::Hpa;
-use crate::id::{DeploymentId, HpaId, NodeClaimId, NodePoolId, PodId, ScaledObjectId, Table};
+use crate::id::{
+    DeploymentId, HpaId, InstanceId, NodeClaimId, NodeId, NodePoolId, PodId, ScaledObjectId, Table,
+};
 use crate::karpenter::provider::{Classes, NodeClass};
 use crate::karpenter::requirement::Name;
 use crate::karpenter::{ClusterState, NodeClaim, NodePool, lifecycle};
@@ -154,6 +157,8 @@ pub(crate) struct Cluster<'s> {
     restarts: u64,
     /// What came into Karpenter's interruption queue while nobody read it.
     interruptions: Vec<(Instant, lifecycle::Input)>,
+    /// The machines of nodes that go down in order.
+    going_down: SortedMap<NodeId, InstanceId>,
     /// Whether anybody asks metrics-server.
     usage_is_read: bool,
     /// The metric that each HPA's sync waits for.
@@ -231,6 +236,7 @@ impl Cluster<'_> {
             Event::Ec2(input) => self.hear_ec2(now, input),
             Event::MetricsServer => self.scrape_kubelets(now),
             Event::NodeSilent(node) => self.node_silent(now, node),
+            Event::CloudLook(node) => self.cloud_look(now, node),
             Event::CollectPods => self.collect_pods(now),
             Event::Act(number) => self.act(now, number),
             Event::Row => self.row(now),

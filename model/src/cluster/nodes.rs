@@ -1,9 +1,8 @@
 //! Writes to the API server: nodes and NodeClaims; and what watches over nodes.
 //!
 //! A machine joins as a Node that is not ready; when its network is up it becomes ready, and the node
-//! controller takes the taint away. A machine that is gone without its Node having been removed is noticed
-//! when it has not reported for a while; the cloud controller then removes the Node, and the pod garbage
-//! collector the pods that were on it.
+//! controller takes the taint away. What happens to the Node of a machine that ends is in `lost`; when a Node is
+//! gone, the pod garbage collector removes the pods that were on it.
 
 use std::time::Duration;
 
@@ -13,7 +12,7 @@ use sim::Instant;
 use super::Cluster;
 use super::event::Event;
 use super::notice::Notice;
-use crate::api::{Node, Owner, Taint, TaintEffect};
+use crate::api::{Node, Owner, Taint};
 use crate::catalog::{self, InstanceSpec};
 use crate::ec2::node::{self, Bootstrap};
 use crate::ec2::{self, Origin};
@@ -26,9 +25,6 @@ use crate::quantity::Bytes;
 use crate::traffic;
 use crate::workload::kubelet;
 
-/// `--node-monitor-grace-period`: 40 s, from 1.32 on 50 s (kubernetes
-/// pkg/controller/nodelifecycle/config/v1alpha1/defaults.go).
-const MONITOR_GRACE: [Duration; 2] = [Duration::from_secs(40), Duration::from_secs(50)];
 /// How often the pod garbage collector looks, and how long a node must be gone before it deletes the
 /// node's pods (kubernetes 1.35 pkg/controller/podgc/gc_controller.go `gcCheckPeriod`, `quarantineTime`).
 const POD_GC: Duration = Duration::from_secs(20);
@@ -103,6 +99,9 @@ impl Cluster<'_> {
             }
             Output::InstanceGone(instance) => {
                 self.hear_lifecycle(now, lifecycle::Input::InstanceGone(instance));
+                if let Some(node) = self.node_of(instance) {
+                    self.await_cloud_look(now, node);
+                }
             }
         }
     }
@@ -207,7 +206,7 @@ impl Cluster<'_> {
         let bootstrap = Bootstrap {
             ami_family: class.ami_family,
             kubelet: &class.kubelet,
-            ephemeral_storage: instance.storage.unwrap_or(Bytes::from_gib(20)),
+            ephemeral_storage: class.ephemeral_storage(instance.spec.instance_store_gb),
             labels: &labels,
             taints: &taints,
             claim: Some(claim_id),
@@ -340,40 +339,6 @@ impl Cluster<'_> {
         for pod in orphans {
             self.remove_pod(pod);
         }
-    }
-
-    /// A machine shuts down: kubelet and containers end at once. Nobody has told the API server yet.
-    fn machine_stops(&mut self, now: Instant, instance: InstanceId) {
-        let Some(id) = self.node_of(instance) else {
-            return;
-        };
-        self.hear_kubelets(now, kubelet::Input::NodeDown(id));
-        self.parts.traffic.handle(now, traffic::Input::NodeGone(id));
-        let grace = MONITOR_GRACE[usize::from(self.scenario.stack.kubernetes >= 32)];
-        self.agenda.after(grace, Event::NodeSilent(id));
-    }
-
-    /// A node has not reported for too long: it and its pods are not ready, and the cloud controller, which
-    /// finds no machine, removes the Node (kubernetes cloud-provider
-    /// controllers/nodelifecycle/node_lifecycle_controller.go `MonitorNodes`).
-    pub(super) fn node_silent(&mut self, now: Instant, id: NodeId) {
-        if self.api.nodes.get(id).is_none() {
-            return;
-        }
-        self.change_node(id, |node| {
-            node.ready = false;
-            node.ready_since = now;
-            node.taints.push(Taint::new(
-                "node.kubernetes.io/unreachable",
-                TaintEffect::NoSchedule,
-            ));
-        });
-        for pod in self.api.pods_on(id).to_vec() {
-            if self.api.pods.get(pod).is_some_and(|pod| pod.is_ready()) {
-                self.set_pod_ready(now, pod, false);
-            }
-        }
-        self.remove_node(id);
     }
 }
 

@@ -242,10 +242,14 @@ impl Cluster<'_> {
         }
     }
 
-    /// The containers have ended: the node's resources are free from here on.
+    /// The containers have ended: the node's resources are free from here on. A pod that nobody has deleted ended with
+    /// its machine.
     pub(super) fn set_pod_ended(&mut self, now: Instant, id: PodId) {
         if let Some(pod) = self.api.pods.get_mut(id) {
-            pod.phase = Phase::Succeeded;
+            pod.phase = match pod.deletion {
+                Some(_) => Phase::Succeeded,
+                None => Phase::Failed,
+            };
             pod.ready = Some(Condition {
                 status: false,
                 since: now,

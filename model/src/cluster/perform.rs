@@ -56,6 +56,7 @@ impl Cluster<'_> {
             Output::ImagesThere(pod, since) => self.recorder.notes.has_images(pod, since, now),
             Output::ImagePresent(node, image) => self.image_present(node, image),
             Output::DevicesReported(node) => self.devices_reported(node),
+            Output::NodeStopped(node) => self.node_stopped(now, node),
         }
     }
 

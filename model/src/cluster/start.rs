@@ -56,6 +56,7 @@ impl<'s> Cluster<'s> {
             stopped: SortedSet::new(),
             restarts: 0,
             interruptions: Vec::new(),
+            going_down: SortedMap::new(),
             usage_is_read,
             asked: Few::default(),
             auditor: Auditor::default(),

@@ -13,6 +13,7 @@ use sim::Instant;
 use super::config::Config;
 use super::fleet::{ErrorCode, FleetError, FleetRequest, Override};
 use super::instance::Instance;
+use super::quota::Group;
 use crate::catalog::{Catalog, Entry};
 use crate::id::{InstanceId, Table};
 use crate::karpenter::CapacityType;
@@ -123,12 +124,14 @@ impl Market<'_> {
             });
         }
         let (quota, code) = match capacity_type {
-            CapacityType::Spot => (self.config.spot_vcpus, ErrorCode::MaxSpotInstanceCountExceeded),
-            _ => (self.config.on_demand_vcpus, ErrorCode::VcpuLimitExceeded),
+            CapacityType::Spot => (&self.config.spot_vcpus, ErrorCode::MaxSpotInstanceCountExceeded),
+            _ => (&self.config.on_demand_vcpus, ErrorCode::VcpuLimitExceeded),
         };
-        let quota = quota?;
+        let group = Group::of(entry.spec.name)?;
+        let quota = quota.as_ref()?.of(group)?;
         let same = |own: &&Instance| {
             (own.capacity_type == CapacityType::Spot) == (capacity_type == CapacityType::Spot)
+                && Group::of(own.spec.name) == Some(group)
         };
         let used: u32 = self.alive().filter(same).map(|own| own.spec.vcpus).sum();
         (used + entry.spec.vcpus > quota).then_some(code)

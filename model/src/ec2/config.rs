@@ -6,6 +6,7 @@ use std::time::Duration;
 use sim::SortedMap;
 
 use super::allocation::{Shortage, TypePattern};
+use super::quota::Quota;
 use crate::api::{Labels, Taint};
 use crate::catalog::kubelet::{AmiFamily, Kubelet};
 use crate::catalog::volume::{Volume, VolumePrices};
@@ -27,9 +28,9 @@ pub struct Config {
     /// pools are deep is EC2's secret, so this is where a scenario says what it assumes.
     pub deep_pools: Vec<TypePattern>,
     /// The account's quota of on-demand virtual CPUs.
-    pub on_demand_vcpus: Option<u32>,
+    pub on_demand_vcpus: Option<Quota>,
     /// The account's quota of spot virtual CPUs.
-    pub spot_vcpus: Option<u32>,
+    pub spot_vcpus: Option<Quota>,
     /// How many instances each capacity reservation is for.
     pub reservations: SortedMap<Arc<str>, u32>,
     /// How often spot instances are interrupted.

@@ -53,6 +53,15 @@ pub enum ErrorCode {
 }
 
 impl ErrorCode {
+    /// Whether a quota of virtual CPUs is used up.
+    #[must_use]
+    pub fn is_quota(self) -> bool {
+        matches!(
+            self,
+            ErrorCode::VcpuLimitExceeded | ErrorCode::MaxSpotInstanceCountExceeded
+        )
+    }
+
     /// As EC2 spells it.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -9,7 +9,7 @@ use sim::{Instant, Stream};
 use crate::catalog::InstanceSpec;
 use crate::id::NodeClaimId;
 use crate::karpenter::CapacityType;
-use crate::quantity::{Bytes, Price};
+use crate::quantity::Price;
 
 /// The state of an instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,14 +63,16 @@ pub struct Instance {
     pub price: Price,
     /// What its volumes cost an hour.
     pub volume_price: Price,
-    /// The size of its root volume.
-    pub storage: Option<Bytes>,
     /// When the fleet made it; its volumes are billed from here.
     pub launched: Instant,
     /// When it entered the state running; it is billed from here.
     pub running: Option<Instant>,
     /// When it entered the state shutting-down; nothing is billed from here.
     pub shutting_down: Option<Instant>,
+    /// Its operating system waits for something before it goes down.
+    pub inhibited: bool,
+    /// When it is gone at the earliest.
+    pub due: Instant,
     /// When it was terminated.
     pub gone: Option<Instant>,
     /// Its state.

@@ -17,6 +17,7 @@ mod config;
 pub mod fleet;
 mod instance;
 pub mod node;
+mod quota;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,6 +29,7 @@ pub use allocation::{Shortage, TypePattern};
 pub use billing::{Bill, TypeBill};
 pub use config::{BootTimes, Config, Interruption, NodeGroup};
 pub use instance::{End, Instance, Origin, State};
+pub use quota::{Group as QuotaGroup, Quota};
 
 use crate::catalog::{Catalog, InstanceSpec};
 use crate::distribution::Distribution;
@@ -48,6 +50,11 @@ pub enum Input {
     Terminate(InstanceId),
     /// EC2 wants this spot instance back: an action of the scenario.
     Interrupt(InstanceId),
+    /// The operating system of an instance that shuts down holds that up. EC2 waits for some minutes, which is more than
+    /// kubelets take (EC2 user guide, how instance termination works).
+    Inhibit(InstanceId),
+    /// It goes on.
+    Release(InstanceId),
     /// A call is due to be answered.
     Answer(u32),
     /// The next step in an instance's life is due.
@@ -198,11 +205,6 @@ impl Ec2 {
             origin,
             price: price.unwrap_or_default() + monitoring,
             volume_price: volumes.iter().map(hourly).sum(),
-            storage: volumes
-                .iter()
-                .find(|v| v.root)
-                .or(volumes.first())
-                .map(|volume| volume.size),
             spec: entry.spec,
             zone: choice.zone.clone(),
             capacity_type,
@@ -212,6 +214,8 @@ impl Ec2 {
             launched: now,
             running: None,
             shutting_down: None,
+            inhibited: false,
+            due: Instant::MAX,
             gone: None,
             state: State::Pending,
             end: None,
@@ -331,7 +335,7 @@ impl Ec2 {
             Step::Rebalance if alive && instance.end.is_none() => out.emit(Output::RebalanceRecommended(id)),
             Step::Notice if alive && instance.end.is_none() => self.notice(now, id, out),
             Step::Reclaim if alive => self.shut_down(now, id, End::Interrupted, out),
-            Step::Gone if instance.state == State::ShuttingDown => {
+            Step::Gone if instance.state == State::ShuttingDown && !instance.inhibited => {
                 instance.state = State::Terminated;
                 instance.gone = Some(now);
                 out.emit(Output::InstanceGone(id));
@@ -386,7 +390,14 @@ impl Ec2 {
         if instance.registration_delay.is_some() {
             length = Duration::ZERO;
         }
-        out.wake_at(now + length, Input::Step(id, Step::Gone));
+        instance.due = now + length;
+        out.wake_at(instance.due, Input::Step(id, Step::Gone));
+    }
+
+    fn inhibit(&mut self, id: InstanceId, inhibited: bool) {
+        if let Some(instance) = self.instances.get_mut(id) {
+            instance.inhibited = inhibited;
+        }
     }
 
     /// What all machines and all their volumes cost an hour at this moment.
@@ -418,6 +429,13 @@ impl Component for Ec2 {
             Input::CreateFleet(claim, request) => self.call(now, claim, request, out),
             Input::Terminate(id) => self.shut_down(now, id, End::Terminated, out),
             Input::Interrupt(id) => self.step(now, id, Step::Notice, out),
+            Input::Inhibit(id) => self.inhibit(id, true),
+            Input::Release(id) => {
+                self.inhibit(id, false);
+                if self.instances.get(id).is_some_and(|own| own.due <= now) {
+                    self.step(now, id, Step::Gone, out);
+                }
+            }
             Input::Answer(call) => self.answer(now, call, out),
             Input::Step(id, step) => self.step(now, id, step, out),
         }

@@ -52,7 +52,7 @@ pub fn joining(
     let overhead = bootstrap
         .kubelet
         .overhead(spec, bootstrap.ami_family, &capacity, false);
-    let name = format!("{}.{}.compute.internal", instance.address, catalog.region());
+    let name = format!("{}.{}", instance.address, private_domain(catalog.region()));
     let mut taints = bootstrap.taints.to_vec();
     taints.push(Taint::new(NOT_READY, TaintEffect::NoSchedule));
     Node {
@@ -73,6 +73,14 @@ pub fn joining(
     }
 }
 
+/// The domain of private names (Amazon VPC user guide, DNS attributes of a VPC: the first region has another).
+fn private_domain(region: &str) -> String {
+    match region {
+        "us-east-1" => "ec2.internal".to_owned(),
+        _ => format!("{region}.compute.internal"),
+    }
+}
+
 /// The Node object of a member of a node group, which has been there for long: ready, with its devices.
 #[must_use]
 pub fn of_group(id: InstanceId, instance: &Instance, catalog: &Catalog, group: &NodeGroup) -> Node {
@@ -87,10 +95,11 @@ pub fn of_group(id: InstanceId, instance: &Instance, catalog: &Catalog, group: &
         "eks.amazonaws.com/capacityType".to_owned(),
         capacity_type.to_owned(),
     );
+    let storage = group.volumes.iter().find(|volume| volume.root);
     let bootstrap = Bootstrap {
         ami_family: group.ami_family,
         kubelet: &group.kubelet,
-        ephemeral_storage: instance.storage.unwrap_or(Bytes::from_gib(20)),
+        ephemeral_storage: storage.map_or(Bytes::from_gib(20), |volume| volume.size),
         labels: &labels,
         taints: &group.taints,
         claim: None,

@@ -170,6 +170,32 @@ fn spot_goes_by_depth_and_then_by_price() {
     assert_eq!(first(deep).as_deref(), Some("m5.large a"));
 }
 
+// (EC2 user guide, On-Demand Instance quotas)
+#[test]
+fn each_group_of_families_has_a_quota_of_its_own() {
+    let check = |quota: Quota, expected: [bool; 4]| {
+        let limited = Config {
+            on_demand_vcpus: Some(quota),
+            ..config()
+        };
+        let mut ec2 = Ec2::new(limited, catalog(), &[], &Streams::new(1));
+        let fleet = |name| Input::CreateFleet(CLAIM, request(CapacityType::OnDemand, &[name], &["a"]));
+        let names = ["m5.large", "c5.large", "g4dn.xlarge", "g4dn.xlarge"];
+        let inputs = (0..).zip(names).map(|(at, name)| (10 * at, fleet(name)));
+        let told = run(&mut ec2, inputs.collect(), 60);
+        let made: Vec<bool> = launched(&told).iter().map(Option::is_some).collect();
+        assert_eq!(made, expected);
+    };
+    check(Quota::Each(4), [true, true, true, false]);
+    check(Quota::Each(2), [true, false, false, false]);
+    let groups = |groups: &[(QuotaGroup, u32)]| Quota::Groups(groups.iter().copied().collect());
+    check(groups(&[(QuotaGroup::Standard, 2)]), [true, false, true, true]);
+    check(
+        groups(&[(QuotaGroup::Standard, 64), (QuotaGroup::G, 0)]),
+        [true, true, false, false],
+    );
+}
+
 #[test]
 fn what_is_short_fails_and_is_named() {
     let shortage = Shortage {
@@ -181,7 +207,7 @@ fn what_is_short_fails_and_is_named() {
     };
     let limited = Config {
         shortages: vec![shortage],
-        on_demand_vcpus: Some(6),
+        on_demand_vcpus: Some(Quota::Each(6)),
         ..config()
     };
     let mut ec2 = Ec2::new(limited, catalog(), &[], &Streams::new(1));
@@ -204,11 +230,11 @@ fn what_is_short_fails_and_is_named() {
         })
         .collect();
     use fleet::ErrorCode::{
-        self, InsufficientInstanceCapacity as Short, Unsupported, VcpuLimitExceeded as Quota,
+        self, InsufficientInstanceCapacity as Short, Unsupported, VcpuLimitExceeded as Limit,
     };
     assert_eq!(
         errors,
-        [vec![], vec![Short], vec![Short], vec![], vec![Quota, Unsupported]]
+        [vec![], vec![Short], vec![Short], vec![], vec![Limit, Unsupported]]
     );
 }
 
@@ -349,6 +375,14 @@ fn a_node_joins_unready_and_without_devices() {
     };
     let mut node = node::joining(Instant::from_secs(47), FIRST, instance, ec2.catalog(), &bootstrap);
     assert!(!node.ready && node.taints.len() == 1 && node.capacity.extended.is_empty());
+    assert!(
+        node.name.ends_with(".us-west-2.compute.internal"),
+        "{}",
+        node.name
+    );
+    let first = Catalog::new("us-east-1", None).expect("a region");
+    let there = node::joining(Instant::ZERO, FIRST, instance, &first, &bootstrap);
+    assert_eq!(there.name, format!("{}.ec2.internal", instance.address));
     node::set_ready(&mut node, Instant::from_secs(62));
     node::add_devices(&mut node, instance.spec);
     assert!(node.ready && node.taints.is_empty());

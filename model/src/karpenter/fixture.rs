@@ -90,6 +90,8 @@ pub(crate) fn pool(name: &str) -> NodePool {
         taints: Vec::new(),
         startup_taints: Vec::new(),
         node_class: "default".into(),
+        kubelet: None,
+        hashed_kubelet: String::new(),
         expire_after: None,
         termination_grace_period: None,
         limits: Limits::default(),

@@ -9,6 +9,7 @@ use super::labels;
 use super::requirement::{Name, Requirement};
 use super::requirements::Requirements;
 use crate::api::{Labels, Taint};
+use crate::catalog::kubelet::Kubelet;
 use crate::quantity::{Bytes, MilliCpu, ResourceName, Resources};
 
 /// A NodePool.
@@ -30,6 +31,10 @@ pub struct NodePool {
     pub startup_taints: Vec<Taint>,
     /// spec.template.spec.nodeClassRef.name
     pub node_class: Name,
+    /// spec.template.spec.kubelet of v1beta1: takes the place of the node class's.
+    pub kubelet: Option<Kubelet>,
+    /// The same as written, whatever its order: part of the hash by which nodes drift.
+    pub hashed_kubelet: String,
     /// spec.template.spec.expireAfter (v1beta1: spec.disruption.expireAfter); `None` is Never.
     pub expire_after: Option<Duration>,
     /// spec.template.spec.terminationGracePeriod

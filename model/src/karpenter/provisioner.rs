@@ -243,7 +243,9 @@ impl Provisioner {
         match trigger {
             Trigger::Pod(id) => view.api.pods.get(id).is_some_and(pod::is_provisionable),
             Trigger::Node(id) => {
-                self.profile.disrupted_taint && view.api.nodes.get(id).is_some_and(is_disrupted)
+                let (taint, _) = labels::disrupted(&self.profile);
+                let goes = |node: &Node| node.taints.iter().any(|own| own.key == taint);
+                self.profile.going_nodes_trigger && view.api.nodes.get(id).is_some_and(goes)
             }
         }
     }
@@ -447,10 +449,6 @@ impl Pending {
             out.emit(Output::Publish(Event::Ignored(*pod, rejection.clone())));
         }
     }
-}
-
-fn is_disrupted(node: &Node) -> bool {
-    node.taints.iter().any(|taint| taint.key == labels::DISRUPTED)
 }
 
 impl Component for Provisioner {

@@ -150,6 +150,8 @@ pub struct Profile {
     /// New nodes of one NodePool share their host ports within a pass, so that only one of them takes a pod
     /// with a given port: a defect (v1.4 to v1.12).
     pub host_ports_shared: bool,
+    /// A node that goes opens a window, so that its pods need not wait to be evicted (v0.34).
+    pub going_nodes_trigger: bool,
     /// An event of a pending pod restarts its 10 s retry; before, the earlier due time stays
     /// (v1.13, with the priority queue of controller-runtime 0.23).
     pub event_restarts_retry: bool,
@@ -230,6 +232,9 @@ pub struct Profile {
     pub disrupted_taint: bool,
     /// NodePools have `terminationGracePeriod` (v1.0).
     pub termination_grace_period: bool,
+    /// A kubelet that says that it is ready is trusted more than EC2, which has no machine: such a node is neither
+    /// removed undrained nor its claim collected, nor is one that never registered (v0.36).
+    pub ready_nodes_live: bool,
     /// A drain group starts when the former is gone; before, when it is being deleted (v1.1).
     pub drain_groups_strict: bool,
     /// A drain waits for pods that may not be disrupted; before, it evicts them.
@@ -289,6 +294,7 @@ impl Profile {
             node_inclusion_policies: v(3),
             daemon_host_ports: v(4),
             host_ports_shared: v(4) && !v(13),
+            going_nodes_trigger: beta(34),
             event_restarts_retry: v(13),
             do_not_disrupt_duration: v(12),
             memory_discovered: v(1),
@@ -342,6 +348,7 @@ impl Profile {
             },
             disrupted_taint: v(0),
             termination_grace_period: v(0),
+            ready_nodes_live: beta(36),
             drain_groups_strict: v(1),
             do_not_disrupt_awaited: v(0),
             forced_again: v(6),

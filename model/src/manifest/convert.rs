@@ -8,6 +8,7 @@ use sim::SortedMap;
 use super::pod::PriorityClasses;
 use super::{Document, Reading, network, node_class, node_pool, policy, scaling, workload};
 use crate::document::{Context, Cursor, Diagnostic, Severity};
+use crate::karpenter::NodePool;
 use crate::scenario::{ObjectName, Objects, PriorityClass};
 
 /// Converts documents. What they refer to in each other is resolved among them and `before`, the objects that
@@ -106,10 +107,11 @@ impl Document {
 /// In `karpenter.sh/v1beta1` the kubelet's settings are the NodePool's; here they are always the class's.
 fn pass_kubelet_on(root: &Cursor<'_>, objects: &mut Objects) {
     let at = root.at("spec.template.spec.kubelet");
-    if !at.is_given() {
+    let named = |pool: &&NodePool| root.at("metadata.name").written() == Some(&*pool.name);
+    let own = objects.node_pools.iter().find(named);
+    let Some(kubelet) = own.and_then(|pool| pool.kubelet.clone()) else {
         return;
-    }
-    let kubelet = node_class::kubelet(&at);
+    };
     let name = root.at("spec.template.spec.nodeClassRef.name");
     let shared = objects
         .node_pools

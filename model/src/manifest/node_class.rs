@@ -1,6 +1,6 @@
 //! EC2NodeClasses, `karpenter.k8s.aws/v1` and `v1beta1`, and KWOKNodeClasses, `karpenter.kwok.sh/v1alpha1`.
 
-mod hash;
+pub(super) mod hash;
 
 use super::Reading;
 use super::pod_fields::{METADATA, TOP};

@@ -120,6 +120,7 @@ pub(crate) fn read_node_pool(reading: &Reading<'_>, v1: bool) -> NodePool {
     } else {
         spec.at("disruption.expireAfter")
     };
+    let kubelet = template.get("kubelet");
     let labels_at = spec.at("template.metadata.labels");
     for (key, at) in labels_at.entries() {
         check_label(&at, key);
@@ -142,6 +143,8 @@ pub(crate) fn read_node_pool(reading: &Reading<'_>, v1: bool) -> NodePool {
             .filter_map(taint)
             .collect(),
         node_class: class.into(),
+        kubelet: kubelet.is_given().then(|| super::node_class::kubelet(&kubelet)),
+        hashed_kubelet: super::node_class::hash::text(&kubelet),
         expire_after: nillable(&expiry).unwrap_or(Some(EXPIRE_AFTER)),
         termination_grace_period: duration(&template.get("terminationGracePeriod")),
         limits: limits(&spec.get("limits")),

@@ -247,6 +247,15 @@ A wave whose amplitude is above its mean is cut at zero, which makes its mean hi
 goes on with its last value. A spike of no length brings nothing.",
     ),
     code(
+        "S008",
+        "volumes at another region's prices",
+        "\
+The catalog has no prices of EBS. Where the scenario gives none, volumes cost what they do in us-west-2, us-east-1 and \
+us-east-2; elsewhere they cost up to 90 % more. Bills and the cost of configurations with more or larger machines are then \
+too low by that share of their volumes. [cloud.price.volume] takes the prices of the region, in USD a month as \
+aws.amazon.com/ebs/pricing lists them: gp3 = 0.0952.",
+    ),
+    code(
         "S006",
         "a probe that ends a start",
         "\

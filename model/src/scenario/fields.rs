@@ -92,8 +92,11 @@ const CLOUD: &[Field] = &[
         "deep_pools",
         "instance types or families of which spot capacity is assumed ample",
     ),
-    noted("on_demand_vcpus", "the account's quota"),
-    noted("spot_vcpus", "the account's quota"),
+    noted(
+        "on_demand_vcpus",
+        "the account's quota in vCPUs: a number for each group of families by itself, or a table of groups (standard, f, g, hpc, high_memory, inf, p, trn, dl, x), those not named unlimited",
+    ),
+    noted("spot_vcpus", "the same for spot instances"),
     noted(
         "price.on_demand.*",
         "USD an hour of an instance type, in place of the catalog's",
@@ -102,6 +105,24 @@ const CLOUD: &[Field] = &[
         "price.spot.*",
         "USD an hour of an instance type, in all zones, in place of the catalog's",
     ),
+    noted(
+        "price.volume.gp2",
+        "USD a GiB and month of EBS, in place of us-west-2's",
+    ),
+    noted("price.volume.gp3", "the same"),
+    noted(
+        "price.volume.gp3_iops",
+        "USD a month of an operation a second beyond 3,000",
+    ),
+    noted("price.volume.gp3_throughput", "USD a month of a MiB/s beyond 125"),
+    noted("price.volume.io", "USD a GiB and month of io1 and io2"),
+    noted(
+        "price.volume.io_iops",
+        "USD a month of an operation a second of io1 and io2; io2 costs less of it from 32,000 on, in AWS's proportions",
+    ),
+    noted("price.volume.st1", "USD a GiB and month"),
+    noted("price.volume.sc1", "USD a GiB and month"),
+    noted("price.volume.standard", "USD a GiB and month"),
     noted("boot.fleet_call", "CreateFleet, distribution, seconds"),
     noted("boot.pending", "until the state running, distribution, seconds"),
     noted("boot.boot", "until the kubelet registers, distribution, seconds"),

@@ -27,7 +27,7 @@ const TYPE_CHECK_PERIOD: Duration = Duration::from_secs(1800);
 const NOMINATED: Duration = Duration::from_secs(30);
 
 /// What of a NodePool a node must have from the start: the fields of its hash
-/// (karpenter v1.14 pkg/apis/v1/nodepool.go `Hash`).
+/// (karpenter v1.14 pkg/apis/v1/nodepool.go `Hash`; v0.37.0 pkg/apis/v1beta1/nodepool.go `Hash`).
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Template {
     labels: Labels,
@@ -35,6 +35,7 @@ pub(super) struct Template {
     taints: Vec<Taint>,
     startup_taints: Vec<Taint>,
     node_class: Name,
+    kubelet: String,
     expire_after: Option<Duration>,
     termination_grace_period: Option<Duration>,
 }
@@ -47,6 +48,11 @@ impl Template {
             taints: pool.taints.clone(),
             startup_taints: pool.startup_taints.clone(),
             node_class: pool.node_class.clone(),
+            // Of v1beta1; later it is the class's.
+            kubelet: match profile.api_v1 {
+                true => String::new(),
+                false => pool.hashed_kubelet.clone(),
+            },
             // It was no part of the template before.
             expire_after: pool.expire_after.filter(|_| profile.api_v1),
             termination_grace_period: pool.termination_grace_period,

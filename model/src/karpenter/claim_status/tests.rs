@@ -261,6 +261,23 @@ fn claims_drift() {
 
 // karpenter-provider-aws v1.14 pkg/cloudprovider/drift.go `isNodeClassDrifted`.
 #[test]
+fn another_kubelet_of_the_pool_is_drift_until_it_is_the_classs() {
+    for (version, expected) in [("0.37", Some(Drift::NodePool)), (C, None)] {
+        let (world, claim) = world();
+        let mut run = Run::new(version, world);
+        run.tell(0, Input::ClaimChanged(claim));
+        let pool = run.world.pools.get_mut(NodePoolId(0)).unwrap();
+        pool.hashed_kubelet = "[maxPods=\"40\"]".to_owned();
+        run.tell(10, Input::PoolsChanged);
+        let told = run.outputs.iter().find_map(|(_, output)| match output {
+            Output::Publish(Event::Drifted(_, drift)) => Some(*drift),
+            _ => None,
+        });
+        assert_eq!(told, expected, "{version}");
+    }
+}
+
+#[test]
 fn a_machine_of_another_node_class_has_drifted() {
     let class = |hashed: &str, image: &str| {
         Arc::new(NodeClass {

@@ -40,11 +40,17 @@ use crate::id::{InstanceId, NodeClaimId, NodeId, Table};
 pub const REGISTRATION_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 /// How long a worker sleeps after it has changed a claim.
 const AFTER_WRITE: Duration = Duration::from_secs(1);
-/// How often claims without an instance are looked for.
+/// How often claims without an instance are looked for, and instances without a claim
+/// (karpenter v1.14.1 pkg/controllers/nodeclaim/garbagecollection/controller.go `Reconcile`).
 const GARBAGE_COLLECTION: Duration = Duration::from_secs(120);
+/// A process looks for instances without a claim so often and so many times first (karpenter-provider-aws v0.32.4 to
+/// v1.14.1 pkg/controllers/nodeclaim/garbagecollection/controller.go `Reconcile`).
+const FIRST_COLLECTIONS: (Duration, u32) = (Duration::from_secs(10), 20);
 /// How old an instance without a claim must be to be terminated
 /// (karpenter-provider-aws pkg/controllers/nodeclaim/garbagecollection).
 const ORPHAN_AGE: Duration = Duration::from_secs(30);
+/// How long ago a claim must have been launched to be collected (until v0.35).
+const COLLECTED_AFTER: Duration = Duration::from_secs(10);
 /// How long a CreateFleet call waits for others like it (karpenter-provider-aws pkg/batcher/createfleet.go).
 const BATCH_IDLE: Duration = Duration::from_millis(35);
 
@@ -94,10 +100,12 @@ pub struct Lifecycle {
     requeue: SortedMap<NodeClaimId, Instant>,
     nodes: SortedMap<NodeClaimId, NodeId>,
     instances: SortedMap<InstanceId, NodeClaimId>,
-    /// Claims whose instance is gone.
+    /// Claims whose instance is shutting down or gone.
     gone: SortedSet<NodeClaimId>,
     sweep: Option<Instant>,
     collection: Option<Instant>,
+    /// When this process began: its collectors count from there.
+    begun: Option<Instant>,
 }
 
 /// A CreateFleet call, and the instance types from which it was made.
@@ -125,6 +133,7 @@ impl Lifecycle {
             gone: SortedSet::new(),
             sweep: None,
             collection: None,
+            begun: None,
         }
     }
 
@@ -264,7 +273,7 @@ impl Lifecycle {
         let Some(Call { request, types }) = self.calls.remove(&id) else {
             // A former process made the call.
             if let Some(launched) = answer.launched {
-                orphan(now, launched.instance, out);
+                self.orphan(now, launched.instance, now, out);
             }
             return;
         };
@@ -280,7 +289,7 @@ impl Lifecycle {
             self.provider.reserve(reservation.clone(), launched.instance);
         }
         let Some(claim) = claim else {
-            return orphan(now, launched.instance, out);
+            return self.orphan(now, launched.instance, now, out);
         };
         self.instances.insert(launched.instance, id);
         // The pool may be gone by now, or changed.
@@ -388,30 +397,51 @@ impl Lifecycle {
         }
     }
 
-    fn instance_gone(&mut self, now: Instant, id: InstanceId, out: &mut Out) {
-        self.provider.release(id);
+    /// The collector counts what is shutting down as gone
+    /// (karpenter-provider-aws v1.14.1 pkg/cloudprovider/cloudprovider.go `instanceToNodeClaim`).
+    fn instance_ends(&mut self, now: Instant, id: InstanceId, out: &mut Out) {
         if let Some(claim) = self.instances.get(&id) {
             self.gone.insert(*claim);
             self.set_collection(now, out);
         }
     }
 
-    fn set_collection(&mut self, now: Instant, out: &mut Out) {
-        let due = (now + Duration::from_nanos(1)).round_up_to(GARBAGE_COLLECTION);
-        if self.collection.is_none_or(|known| known <= now) {
-            self.collection = Some(due);
-            out.wake_at(due, Input::CollectGarbage);
-        }
+    fn begun(&self) -> Instant {
+        self.begun.unwrap_or(Instant::ZERO)
     }
 
-    /// Deletes claims whose instance is gone and whose node does not say that it is ready.
+    /// A process collects when it begins, and then periodically.
+    fn set_collection(&mut self, now: Instant, out: &mut Out) {
+        if self.collection.is_some_and(|known| known > now) {
+            return;
+        }
+        let begun = self.begun();
+        let due = match self.collection {
+            None if now == begun => now,
+            _ => next_beat(begun, now + Duration::from_nanos(1), GARBAGE_COLLECTION),
+        };
+        self.collection = Some(due);
+        out.wake_at(due, Input::CollectGarbage);
+    }
+
+    /// Deletes claims whose instance is gone. Those that have not registered are left to the timeout, and those whose
+    /// node says that it is ready stay; before v0.36 neither mattered, but no claim was collected in its first ten
+    /// seconds (karpenter v1.14.1, v0.36.0 and v0.35.0 pkg/controllers/nodeclaim/garbagecollection/controller.go
+    /// `Reconcile`).
     fn collect_garbage(&mut self, now: Instant, view: &View<'_>, out: &mut Out) {
         for id in std::mem::take(&mut self.gone) {
             let Some(claim) = view.claims.get(id).filter(|claim| claim.deleting.is_none()) else {
                 continue;
             };
             let node = claim.node.and_then(|node| view.api.nodes.get(node));
-            if node.is_some_and(|node| node.ready) {
+            let stays = match self.profile.ready_nodes_live {
+                true => !state::is_true(claim.conditions.registered) || node.is_some_and(|node| node.ready),
+                false => claim
+                    .conditions
+                    .launched
+                    .is_some_and(|own| now.since(own.since) <= COLLECTED_AFTER),
+            };
+            if stays {
                 self.gone.insert(id);
             } else {
                 out.emit(Output::DeleteClaim(id, Reason::GarbageCollected));
@@ -420,6 +450,21 @@ impl Lifecycle {
         if !self.gone.is_empty() {
             self.set_collection(now, out);
         }
+    }
+
+    /// Nobody knows of this instance, which was made at `made`: it is found and terminated when it is old enough.
+    fn orphan(&self, now: Instant, instance: InstanceId, made: Instant, out: &mut Out) {
+        let begun = self.begun();
+        let old = (made + ORPHAN_AGE + Duration::from_nanos(1)).max(now);
+        let (period, times) = FIRST_COLLECTIONS;
+        let first = begun + period * times;
+        let look = match next_beat(begun, old, period) {
+            // Of the process that ran before the run began nobody knows when it began.
+            _ if begun == Instant::ZERO => next_beat(begun, old, GARBAGE_COLLECTION),
+            early if early <= first => early,
+            _ => next_beat(first, old, GARBAGE_COLLECTION),
+        };
+        out.wake_at(look, Input::Orphan(instance));
     }
 
     fn node_changed(&mut self, now: Instant, id: NodeId, view: &View<'_>, out: &mut Out) {
@@ -463,10 +508,10 @@ impl Lifecycle {
     }
 }
 
-/// Nobody knows of this instance: it is found and terminated.
-fn orphan(now: Instant, instance: InstanceId, out: &mut Out) {
-    let due = (now + ORPHAN_AGE).round_up_to(GARBAGE_COLLECTION);
-    out.wake_at(due, Input::Orphan(instance));
+/// The first of the times a period apart from `begun` on that is not before `at`.
+fn next_beat(begun: Instant, at: Instant, period: Duration) -> Instant {
+    let age = Instant::ZERO + at.since(begun);
+    begun + age.round_up_to(period).since(Instant::ZERO)
 }
 
 type Out = Outbox<Input, Output>;
@@ -477,14 +522,21 @@ impl Component for Lifecycle {
     type View<'a> = View<'a>;
 
     fn handle(&mut self, now: Instant, input: Input, view: View<'_>, out: &mut Out) {
+        self.begun.get_or_insert(now);
         match input {
             Input::ClaimChanged(id) => self.reconcile(now, id, &view, out),
             Input::NodeChanged(id) => self.node_changed(now, id, &view, out),
             Input::PoolsChanged => self.list(&view),
             Input::FleetAnswered(id, answer) => self.answered(now, id, *answer, &view, out),
             Input::InterruptionNotice(id) => self.enqueue(now, id, Message::Interruption, out),
-            Input::ShuttingDown(id) => self.enqueue(now, id, Message::StateChange, out),
-            Input::InstanceGone(id) => self.instance_gone(now, id, out),
+            Input::ShuttingDown(id) => {
+                self.enqueue(now, id, Message::StateChange, out);
+                self.instance_ends(now, id, out);
+            }
+            Input::InstanceGone(id) => {
+                self.provider.release(id);
+                self.instance_ends(now, id, out);
+            }
             Input::Call(id) => {
                 if let Some(call) = self.calls.get(&id) {
                     out.emit(Output::CreateFleet(id, call.request.clone()));
@@ -499,7 +551,7 @@ impl Component for Lifecycle {
             Input::Message(id, message) => self.receive(now, id, message, &view, out),
             Input::Sweep => self.swept(now, out),
             Input::CollectGarbage => self.collect_garbage(now, &view, out),
-            Input::Unclaimed(id) => orphan(now, id, out),
+            Input::Unclaimed(id, made) => self.orphan(now, id, made, out),
             Input::Orphan(id) => {
                 let claims = &mut view.claims.iter();
                 if !claims.any(|(_, claim)| claim.instance == Some(id)) {

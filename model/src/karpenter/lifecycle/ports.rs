@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use sim::Instant;
+
 use crate::api::{Labels, Taint};
 use crate::ec2::fleet::{ErrorCode, FleetAnswer, FleetRequest, Launched};
 use crate::id::{InstanceId, NodeClaimId, NodeId};
@@ -37,8 +39,8 @@ pub enum Input {
     Sweep,
     /// Claims without an instance are due to be looked for.
     CollectGarbage,
-    /// A new process finds an instance that no claim has.
-    Unclaimed(InstanceId),
+    /// A new process finds an instance that no claim has, made at this time.
+    Unclaimed(InstanceId, Instant),
     /// An instance without a claim is old enough.
     Orphan(InstanceId),
 }

@@ -434,8 +434,28 @@ fn without_a_queue_the_loss_is_found_later() {
     world.run(221);
     // The node lifecycle controller says so.
     world.api.nodes.get_mut(NodeId(0)).expect("a node").ready = false;
-    // Gone at 260 s, looked for every two minutes.
-    check(&world.run(1000), &[(360_000, "delete garbage_collected")]);
+    // Shutting down since 220 s, looked for every two minutes.
+    check(&world.run(1000), &[(240_000, "delete garbage_collected")]);
+}
+
+// (karpenter v0.36.0 and v0.35.0 pkg/controllers/nodeclaim/garbagecollection/controller.go `Reconcile`)
+#[test]
+fn a_claim_that_never_registered_is_left_to_its_timeout() {
+    for (version, deleted) in [
+        ("0.35", (120_000, "delete garbage_collected")),
+        ("0.36", (901_000, "delete registration_timeout")),
+        ("1.14", (901_000, "delete registration_timeout")),
+    ] {
+        let mut world = world(version, config());
+        world.boots = false;
+        world.life.config.interruption_queue = false;
+        world.add(1, claim(&["m5.large"], &["on-demand"]));
+        let terminate = ec2::Input::Terminate(InstanceId(0));
+        world.agenda.at(Instant::from_secs(30), Event::Ec2(terminate));
+        let said = world.run(1000);
+        let (at, what) = said.last().expect("the claim is deleted");
+        assert_eq!((*at, what.as_str()), deleted, "{version}");
+    }
 }
 
 #[test]
@@ -495,9 +515,10 @@ fn a_new_process_takes_over_what_it_finds() {
             (43_070, "fleet on-demand 2"),
             (45_035, "launched c5.large on-demand"),
             (58_035, "initialized"),
+            // Its collector begins with it at 43.035 s and looks every ten seconds: this one is older than thirty.
+            (83_035, "terminate"),
             (85_035, "registered"),
             (100_035, "initialized"),
-            (120_000, "terminate"),
         ],
     );
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sim::{Agenda, Component, Instant, Outbox, Streams};
 
 use super::*;
-use crate::api::{LabelSelector, Phase, PodAffinityTerm, Taint, TaintEffect};
+use crate::api::{LabelSelector, Phase, PodAffinityTerm};
 use crate::karpenter::Requirement;
 use crate::karpenter::fixture::{World, owned, template};
 use crate::karpenter::version::LATEST;
@@ -20,7 +20,10 @@ struct Run {
 
 impl Run {
     fn new(world: World) -> Self {
-        let profile = Profile::of(LATEST);
+        Run::of(Profile::of(LATEST), world)
+    }
+
+    fn of(profile: Profile, world: World) -> Self {
         let settings = Settings::of(&profile);
         Run {
             world,
@@ -70,20 +73,27 @@ fn goes_on_a_node(world: World, pod: PodId) -> bool {
         .any(|(_, event)| matches!(event, Event::Nominated(own, Target::Node(_)) if *own == pod))
 }
 
-// A node triggers when it has the taint of those that go
-// (karpenter v1.14 pkg/controllers/provisioning/controller.go `NodeController.Reconcile`).
+// A node triggers when it has the taint of those that go (karpenter v1.14, v0.37.0 and v0.34.0
+// pkg/controllers/provisioning/controller.go `NodeController.Reconcile`; there is none in v0.33.0).
 #[test]
 fn only_a_node_that_is_disrupted_keeps_the_window_open() {
-    for (disrupted, started) in [(false, 1000), (true, 1500)] {
+    for (release, disrupted, started) in [
+        ("1.14", false, 1000),
+        ("1.14", true, 1500),
+        ("0.37", true, 1500),
+        ("0.34", true, 1500),
+        ("0.33", true, 1000),
+    ] {
+        let profile = Profile::of(release.parse().expect("a release"));
         let mut world = World::new(&[4]);
         let claim = world.add_node(4, "on-demand");
         let node = world.node_of(claim);
         if disrupted {
-            let taint = Taint::new(labels::DISRUPTED, TaintEffect::NoSchedule);
+            let taint = crate::karpenter::disruption::disrupted_taint(&profile);
             world.api.nodes.get_mut(node).unwrap().taints.push(taint);
         }
         let pod = world.add_pod_like(None, Arc::new(template(100, "web")), owned());
-        let mut run = Run::new(world);
+        let mut run = Run::of(profile, world);
         run.at(0, Input::PodChanged(pod));
         run.at(500, Input::NodeChanged(node));
         run.run();
@@ -92,7 +102,7 @@ fn only_a_node_that_is_disrupted_keeps_the_window_open() {
             .filter(|(_, event)| matches!(event, Event::Started(_)))
             .map(|(at, _)| at)
             .collect();
-        assert_eq!(passes, [started], "disrupted: {disrupted}");
+        assert_eq!(passes, [started], "{release}, disrupted: {disrupted}");
     }
 }
 

@@ -250,7 +250,7 @@ impl Terminator {
             out.emit(Output::DeleteNodeClaim(claim_id));
         }
         // A kubelet that says that it is ready was trusted more, later, than the provider.
-        let lost = (!node.ready || !self.profile.api_v1) && is_gone(node, claim, view);
+        let lost = (!node.ready || !self.profile.ready_nodes_live) && is_gone(node, claim, view);
         if lost && self.profile.machine_checked_first {
             return out.emit(Output::RemoveNode(id));
         }

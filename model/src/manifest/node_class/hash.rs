@@ -37,8 +37,12 @@ pub(super) fn hashed(spec: &Cursor<'_>, family: AmiFamily, v1: bool) -> String {
 
 /// The text of amiSelectorTerms.
 pub(super) fn image_terms(spec: &Cursor<'_>) -> String {
-    let terms = spec.get("amiSelectorTerms");
-    terms.value().and_then(canonical).unwrap_or_default()
+    text(&spec.get("amiSelectorTerms"))
+}
+
+/// The text of a value, whatever its order; empty if the value is.
+pub(in crate::manifest) fn text(at: &Cursor<'_>) -> String {
+    at.value().and_then(canonical).unwrap_or_default()
 }
 
 /// With the API server's defaults (karpenter-provider-aws v1.14 pkg/apis/v1/ec2nodeclass.go `MetadataOptions`; two hops

@@ -2,18 +2,20 @@
 
 use std::sync::Arc;
 
-use sim::SortedMap;
+use sim::{SortedMap, Streams};
 
 use super::{Facts, advise};
-use crate::api::{DaemonSet, PodSpec, TaintEffect};
-use crate::catalog::{self, Entry, InstanceSpec};
+use crate::api::{DaemonSet, Node, NodeSelectorTerm, PodSpec, TaintEffect};
+use crate::catalog::{self, InstanceSpec};
 use crate::document::Context;
-use crate::ec2::NodeGroup;
+use crate::ec2::{self, Ec2, NodeGroup, Origin};
 use crate::id::{NodePoolId, Table};
 use crate::karpenter::provider::{Classes, Provider};
 use crate::karpenter::requirement::Name;
 use crate::karpenter::{InstanceType, NodePool, Profile, Requirement, Requirements, Wanted};
 use crate::quantity::Resources;
+
+const HOSTNAME: &str = "kubernetes.io/hostname";
 
 /// A NodePool and what can be launched for it.
 pub(super) type Offered = (NodePool, Vec<Arc<InstanceType>>);
@@ -191,8 +193,36 @@ pub(super) fn refusal(pool: &NodePool, spec: &PodSpec) -> Option<String> {
 /// The node groups whose machines a pod fits on.
 fn groups_for<'f>(facts: &'f Facts<'_>, spec: &PodSpec) -> impl Iterator<Item = &'f NodeGroup> {
     let requests = spec.requests();
-    let groups = facts.scenario.node_groups.iter();
-    groups.filter(move |group| fits(facts, group, spec, &requests))
+    let groups = facts.scenario.node_groups.iter().enumerate();
+    groups
+        .filter(move |(at, _)| {
+            let mut nodes = group_nodes(facts).iter().filter(|(group, _)| group == at);
+            nodes.any(|(_, node)| fits(node, spec, &requests))
+        })
+        .map(|(_, group)| group)
+}
+
+/// What the run begins with: one Node of each group and zone is enough.
+fn group_nodes<'f>(facts: &'f Facts<'_>) -> &'f [(usize, Node)] {
+    facts.group_nodes.get_or_init(|| {
+        let (scenario, catalog) = (facts.scenario, &facts.scenario.catalog);
+        let of_catalog = |group: &&NodeGroup| catalog.get(&group.instance_type).is_some();
+        let mut groups: Vec<NodeGroup> = scenario.node_groups.iter().filter(of_catalog).cloned().collect();
+        for group in &mut groups {
+            group.size = group.size.min(catalog.zones().len() as u32);
+        }
+        let streams = Streams::new(scenario.seed);
+        let ec2 = Ec2::new(ec2::Config::default(), catalog.clone(), &groups, &streams);
+        let nodes = ec2.instances().iter().filter_map(|(id, instance)| {
+            let Origin::Group(group) = instance.origin else {
+                return None;
+            };
+            let node = ec2::node::of_group(id, instance, catalog, &groups[group]);
+            let named = |own: &NodeGroup| own.name == groups[group].name;
+            Some((scenario.node_groups.iter().position(named)?, node))
+        });
+        nodes.collect()
+    })
 }
 
 /// How many machines of node groups a pod fits on.
@@ -231,35 +261,20 @@ fn daemon_requests(facts: &Facts<'_>) -> Resources {
     sum
 }
 
-fn fits(facts: &Facts<'_>, group: &NodeGroup, spec: &PodSpec, requests: &Resources) -> bool {
-    let tolerated = group.taints.iter().all(|taint| spec.tolerates(taint));
-    let Some(entry) = facts.scenario.catalog.get(&group.instance_type) else {
-        return false;
+/// Whether a pod fits on a node that is empty. Which name the node has is not known yet: selectors of it are taken as met.
+fn fits(node: &Node, spec: &PodSpec, requests: &Resources) -> bool {
+    let mut selector = spec.node_selector.iter();
+    let selected = selector.all(|(key, value)| *key == HOSTNAME || node.labels.get(key) == Some(value));
+    let named = |term: &NodeSelectorTerm| {
+        !term.fields.is_empty() || term.expressions.iter().any(|own| own.key == HOSTNAME)
     };
-    tolerated && group.size > 0 && selected(spec, &group.labels) && requests.fits(&rough_capacity(entry))
-}
-
-/// Whether a node group's own labels answer the pod's selector; labels that every node has are taken as met.
-fn selected(spec: &PodSpec, labels: &crate::api::Labels) -> bool {
-    spec.node_selector
-        .iter()
-        .all(|(key, value)| labels.get(key).is_none_or(|own| own == value))
-}
-
-/// All that a machine has. That some of it is kept from pods only makes this rule speak less.
-fn rough_capacity(entry: &Entry) -> Resources {
-    let spec = entry.spec;
-    let mut capacity = Resources {
-        cpu: crate::quantity::MilliCpu(i64::from(spec.vcpus) * 1000),
-        memory: spec.memory,
-        ephemeral_storage: crate::quantity::Bytes(i64::MAX / 4),
-        pods: i64::MAX / 4,
-        ..Resources::default()
-    };
-    if let Some(gpu) = spec.gpu {
-        capacity
-            .extended
-            .insert("nvidia.com/gpu".into(), i64::from(gpu.count));
-    }
-    capacity
+    let affine = spec.affinity.node_required.as_ref().is_none_or(|terms| {
+        terms
+            .iter()
+            .any(|term| named(term) || term.matches(&node.name, &node.labels))
+    });
+    let prefers = |effect| effect == TaintEffect::PreferNoSchedule;
+    let mut taints = node.taints.iter();
+    let tolerated = taints.all(|taint| prefers(taint.effect) || spec.tolerates(taint));
+    tolerated && selected && affine && requests.fits(&node.allocatable)
 }

@@ -4,7 +4,9 @@ use sim::SortedSet;
 
 use super::{Facts, advise, capacity};
 use crate::api::DaemonSet;
+use crate::catalog::kubelet::AmiFamily;
 use crate::document::Context;
+use crate::karpenter::NodePool;
 use crate::scenario::ObjectName;
 
 pub(super) fn check(facts: &Facts<'_>) {
@@ -71,8 +73,20 @@ fn without_plugin(facts: &Facts<'_>) {
         let message = format!("pods of this never start: nothing makes {device} allocatable");
         let hint = "the device plugin's DaemonSet must be there and be named in the scenario: [application.\"NAMESPACE/NAME\"] \
                     device_plugin = true";
-        advise(&context, "N014", &at, message, hint);
+        let mut pools = capacity::pools_for(facts, &own.object.template.spec).into_iter();
+        let hint = match pools.any(|pool| is_bottlerocket(facts, pool)) {
+            true => format!(
+                "{hint}; in place of the plugin in Bottlerocket's images stand one that asks for nothing"
+            ),
+            false => hint.to_owned(),
+        };
+        advise(&context, "N014", &at, message, &hint);
     }
+}
+
+fn is_bottlerocket(facts: &Facts<'_>, pool: &NodePool) -> bool {
+    let mut classes = facts.objects.iter().flat_map(|objects| &objects.node_classes);
+    classes.any(|class| class.name == pool.node_class && class.ami_family == AmiFamily::Bottlerocket)
 }
 
 /// GPU models that the service's pods may get and that the scenario has no time for.

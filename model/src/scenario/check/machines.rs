@@ -1,6 +1,7 @@
 //! Advice about what a NodePool's machines are and what keeps pods off them.
 
 use super::{Facts, advise, capacity, gpu};
+use crate::catalog::volume::VolumePrices;
 use crate::catalog::{self, Arch};
 use crate::document::{Context, Cursor};
 use crate::karpenter::NodePool;
@@ -19,6 +20,19 @@ pub(super) fn check(facts: &Facts<'_>, context: &Context<'_>, at: &Cursor<'_>, p
         let hint = "cloud.price.on_demand of the scenario takes prices of one's own";
         advise(context, "N020", &requirements, message, hint);
     }
+}
+
+/// Volumes that are billed at the prices of another region.
+pub(super) fn volume_prices(facts: &Facts<'_>) {
+    let region = facts.scenario.catalog.region();
+    let at = facts.root.get("cloud");
+    if VolumePrices::REGIONS.contains(&region) || at.at("price.volume").is_given() {
+        return;
+    }
+    let context = Context::new(facts.root.file(), String::new(), facts.problems);
+    let message = format!("volumes cost here what they do in us-west-2, and this is {region}");
+    let hint = "cloud.price.volume takes the region's prices, as gp3 = 0.0952";
+    advise(&context, "S008", &at.get("region"), message, hint);
 }
 
 /// Startup taints that no agent takes away.

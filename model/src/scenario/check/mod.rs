@@ -27,6 +27,7 @@ mod workload;
 use std::cell::{OnceCell, RefCell};
 
 use super::{Act, Deployment, ObjectName, Objects, Scenario, resolve};
+use crate::api::Node;
 use crate::document::{Context, Cursor, Diagnostic, Severity};
 use crate::keda::spec::DEFAULT_MAX_REPLICAS;
 use crate::manifest::Document;
@@ -40,6 +41,8 @@ struct Facts<'a> {
     objects: Vec<&'a Objects>,
     /// What Karpenter could launch for each NodePool. Made when a rule asks: most pods fit a node group.
     offered: OnceCell<Vec<capacity::Offered>>,
+    /// A Node of each node group and zone.
+    group_nodes: OnceCell<Vec<(usize, Node)>>,
     problems: &'a RefCell<Vec<Diagnostic>>,
 }
 
@@ -57,6 +60,7 @@ pub(super) fn check(
         documents,
         objects,
         offered: OnceCell::new(),
+        group_nodes: OnceCell::new(),
         problems,
     };
     for document in documents {
@@ -78,6 +82,7 @@ pub(super) fn check(
     }
     capacity::check(&facts);
     gpu::check(&facts);
+    machines::volume_prices(&facts);
     burstable::check(&facts);
     queries::check(&facts);
     load::check(&facts);

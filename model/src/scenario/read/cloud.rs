@@ -7,10 +7,10 @@ use sim::SortedSet;
 use super::values::Values;
 use crate::api::{Labels, Taint, TaintEffect};
 use crate::catalog::kubelet::{AmiFamily, Kubelet};
-use crate::catalog::volume::{Volume, VolumeType};
+use crate::catalog::volume::{Volume, VolumePrices, VolumeType};
 use crate::catalog::{Catalog, stocked_regions};
 use crate::document::{Cursor, Scalar, Shape, closest};
-use crate::ec2::{BootTimes, Config, Interruption, NodeGroup, TypePattern};
+use crate::ec2::{BootTimes, Config, Interruption, NodeGroup, Quota, QuotaGroup, TypePattern};
 use crate::karpenter::CapacityType;
 use crate::manifest::volume::{report_refusals, volume_type};
 use crate::quantity::{Bytes, Price};
@@ -110,17 +110,59 @@ pub(super) fn zones(at: &Cursor<'_>, catalog: &Catalog) -> Vec<Arc<str>> {
 /// How EC2 behaves. Shortages come from the actions.
 pub(super) fn config(at: &Cursor<'_>) -> Config {
     let default = Config::default();
-    let quota = |key: &str| at.get(key).count(0).and_then(|count| u32::try_from(count).ok());
     let pool = |at: &Cursor<'_>| at.name().map(|name| TypePattern(name.to_owned()));
     Config {
         times: boot(&at.get("boot")),
         deep_pools: at.get("deep_pools").items().iter().filter_map(pool).collect(),
-        on_demand_vcpus: quota("on_demand_vcpus"),
-        spot_vcpus: quota("spot_vcpus"),
+        on_demand_vcpus: quota(&at.get("on_demand_vcpus")),
+        spot_vcpus: quota(&at.get("spot_vcpus")),
         interruption: interruption(&at.get("interruption")).unwrap_or(default.interruption),
         rebalance_lead: at.get("rebalance_lead").duration(),
+        volume_prices: volume_prices(&at.at("price.volume")),
         ..default
     }
+}
+
+/// What is not given costs what it does in us-west-2.
+fn volume_prices(at: &Cursor<'_>) -> VolumePrices {
+    let default = VolumePrices::default();
+    let usd = |key: &str, default: f64| at.get(key).number(0.0..=100.0).unwrap_or(default);
+    let [first, ..] = default.io_iops;
+    let io_iops = usd("io_iops", first);
+    VolumePrices {
+        gp2: usd("gp2", default.gp2),
+        gp3: usd("gp3", default.gp3),
+        gp3_iops: usd("gp3_iops", default.gp3_iops),
+        gp3_throughput: usd("gp3_throughput", default.gp3_throughput),
+        io: usd("io", default.io),
+        io_iops: default.io_iops.map(|tier| tier / first * io_iops),
+        st1: usd("st1", default.st1),
+        sc1: usd("sc1", default.sc1),
+        standard: usd("standard", default.standard),
+    }
+}
+
+/// One number for each group of families, or a table of them.
+fn quota(at: &Cursor<'_>) -> Option<Quota> {
+    let count = |at: &Cursor<'_>| at.count(0).and_then(|count| u32::try_from(count).ok());
+    if !matches!(at.value()?.shape, Shape::Map(_)) {
+        return count(at).map(Quota::Each);
+    }
+    let group = |(key, at): (&str, Cursor<'_>)| {
+        let known = QuotaGroup::NAMES.iter().find(|(name, _)| *name == key);
+        if known.is_none() {
+            let names = QuotaGroup::NAMES.map(|(name, _)| name).join(", ");
+            at.error(
+                "E002",
+                format!("EC2 has no quota for {key:?}"),
+                &format!("it has {names}"),
+            );
+        }
+        Some((known?.1, count(&at)?))
+    };
+    Some(Quota::Groups(
+        at.entries().into_iter().filter_map(group).collect(),
+    ))
 }
 
 fn boot(at: &Cursor<'_>) -> BootTimes {

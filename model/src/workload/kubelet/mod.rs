@@ -10,6 +10,7 @@
 
 mod images;
 mod probe;
+mod shutdown;
 mod sidecar;
 #[cfg(test)]
 mod tests;
@@ -26,6 +27,7 @@ use crate::id::{ById, DaemonSetId, DeploymentId, NodeId, PodId};
 use images::Images;
 pub use images::{ImageSize, PULL_FIXED, PullRate};
 use probe::Start;
+use shutdown::Shutdown;
 
 /// The delays of a kubelet. Those in the reference marked as estimates are parameters.
 #[derive(Debug, Clone)]
@@ -132,6 +134,8 @@ pub enum Input {
     Bound(PodId),
     /// A pod has a deletion timestamp.
     Deleted(PodId),
+    /// The machine is told to go down, and its kubelet ends the pods first.
+    ShutDown(NodeId),
     /// The machine is gone, and its kubelet with it.
     NodeDown(NodeId),
     /// Alarm: a pod's sandbox is up.
@@ -173,6 +177,8 @@ pub enum Output {
     ImagePresent(NodeId, String),
     /// The node's accelerators are allocatable.
     DevicesReported(NodeId),
+    /// All pods of a node that goes down have ended.
+    NodeStopped(NodeId),
 }
 
 /// What the kubelets see.
@@ -201,6 +207,8 @@ struct NodeState {
     /// The pull alarm that counts; any other is moot.
     pull_alarm: Option<Instant>,
     waiting_for_network: Vec<PodId>,
+    /// The machine goes down.
+    shutdown: Option<Shutdown>,
 }
 
 #[derive(Debug)]
@@ -228,6 +236,12 @@ type Out = Outbox<Input, Output>;
 const LEAST_GRACE: Duration = Duration::from_secs(2);
 
 impl PodState {
+    /// Nothing is left to do but to remove the object.
+    fn clean_up(&mut self, now: Instant, pod: PodId, config: &Config, out: &mut Out) {
+        let cleanup = config.cleanup.sample_duration(&mut self.stream);
+        out.wake_at(now + cleanup, Input::Removed(pod));
+    }
+
     /// A second deletion can only shorten what is left of the grace period (kubernetes 1.35
     /// pkg/kubelet/pod_workers.go `calculateEffectiveGracePeriod`).
     fn hurry(&mut self, now: Instant, pod: PodId, deletion: Deletion, out: &mut Out) {
@@ -248,6 +262,7 @@ impl Component for Kubelets {
         match input {
             Input::NodeUp(node) => self.node_up(now, node),
             Input::NetworkReady(node) => self.network_ready(now, node, out),
+            Input::ShutDown(node) => self.shut_down(now, node, view, out),
             Input::NodeDown(node) => self.node_down(node),
             Input::Bound(pod) => self.bound(now, pod, view, out),
             Input::Deleted(pod) => self.deleted(now, pod, view, out),
@@ -259,7 +274,7 @@ impl Component for Kubelets {
             Input::Exited(pod) if self.pods.get(pod).is_some_and(|state| state.stopping) => {
                 out.emit(Output::AppExited(pod));
             }
-            Input::Stopped(pod) if self.is_stopping(now, pod) => self.stopped(now, pod, out),
+            Input::Stopped(pod) if self.is_stopping(now, pod) => self.stopped(now, pod, view, out),
             Input::Removed(pod) => self.removed(pod, out),
             Input::Devices(node) if self.nodes.contains_key(&node) => out.emit(Output::DevicesReported(node)),
             // Alarms of pods that were deleted or re-armed meanwhile.
@@ -330,6 +345,7 @@ impl Kubelets {
             images: Images::default(),
             pull_alarm: None,
             waiting_for_network: Vec::new(),
+            shutdown: None,
         };
         self.nodes.insert(node, state);
     }
@@ -358,7 +374,8 @@ impl Kubelets {
         else {
             return;
         };
-        let Some(node_state) = self.nodes.get_mut(&node) else {
+        let admits = |state: &&mut NodeState| state.shutdown.is_none();
+        let Some(node_state) = self.nodes.get_mut(&node).filter(admits) else {
             return;
         };
         let stream = self.streams.stream("kubelet/pod", u64::from(pod.0));
@@ -545,6 +562,18 @@ impl Kubelets {
         else {
             return;
         };
+        if !object.is_terminal() {
+            self.stop(now, pod, deletion, view, out);
+        } else if let Some(state) = self.pods.get_mut(pod).filter(|state| state.due <= now) {
+            state.clean_up(now, pod, &self.config, out);
+        }
+    }
+
+    /// Ends a pod's containers. A second time can only shorten what is left.
+    fn stop(&mut self, now: Instant, pod: PodId, deletion: Deletion, view: View<'_>, out: &mut Out) {
+        let Some(object) = view.api.pods.get(pod) else {
+            return;
+        };
         let Some(state) = self.pods.get_mut(pod) else {
             return;
         };
@@ -576,13 +605,17 @@ impl Kubelets {
         out.wake_at(state.due, Input::Stopped(pod));
     }
 
-    fn stopped(&mut self, now: Instant, pod: PodId, out: &mut Out) {
+    fn stopped(&mut self, now: Instant, pod: PodId, view: View<'_>, out: &mut Out) {
         let Some(state) = self.pods.get_mut(pod) else {
             return;
         };
         out.emit(Output::PodStopped(pod));
-        let cleanup = self.config.cleanup.sample_duration(&mut state.stream);
-        out.wake_at(now + cleanup, Input::Removed(pod));
+        let node = state.node;
+        // One that ended with its machine stays, for its controller to see.
+        if view.api.pods.get(pod).is_none_or(|pod| pod.deletion.is_some()) {
+            state.clean_up(now, pod, &self.config, out);
+        }
+        self.ended(now, pod, node, view, out);
     }
 
     fn removed(&mut self, pod: PodId, out: &mut Out) {

@@ -129,3 +129,57 @@ fn a_sidecar_outlasts_the_application() {
         300
     );
 }
+
+// (kubernetes 1.35 pkg/kubelet/nodeshutdown/nodeshutdown_manager.go `killPods`; awslabs/amazon-eks-ami v20250920
+// nodeadm/internal/kubelet/config.go `withVersionToggles`)
+#[test]
+fn a_machine_that_goes_down_waits_for_its_pods_and_then_for_critical_ones() {
+    let mut world = World::new(&[4]);
+    let claim = world.add_node(4, "spot");
+    let node = world.node_of(claim);
+    let mut add = |grace: u64, priority: i32| {
+        let mut template = template(100, "web");
+        template.spec.termination_grace = Duration::from_secs(grace);
+        template.spec.priority = priority;
+        // It is busy for as long as it may.
+        template.spec.containers[0].pre_stop_sleep = Duration::from_secs(1000);
+        world.add_pod_like(Some(claim), Arc::new(template), Owner::None)
+    };
+    let pods = [add(40, 0), add(600, 1000), add(600, 2_000_000_000)];
+    let mut kubelets = Kubelets::new(Config::default(), Streams::new(1));
+    let mut agenda = Agenda::new();
+    for input in [Input::NodeUp(node), Input::NetworkReady(node)] {
+        agenda.now_at(input);
+    }
+    for pod in pods {
+        agenda.at(Instant::from_secs(100), Input::Bound(pod));
+    }
+    agenda.at(Instant::from_secs(300), Input::ShutDown(node));
+    let mut heard = Vec::new();
+    while let Some((now, input)) = agenda.pop() {
+        let mut out = Outbox::new();
+        let lifecycles = Lifecycles::default();
+        let view = View {
+            api: &world.api,
+            lifecycles: &lifecycles,
+        };
+        kubelets.handle(now, input, view, &mut out);
+        for action in out.drain() {
+            match action {
+                Action::WakeAt(at, input) => agenda.at(at, input),
+                Action::Emit(output) if now >= Instant::from_secs(300) => heard.push((now.as_secs(), output)),
+                Action::Emit(_) => {}
+            }
+        }
+    }
+    // Two seconds are left between SIGTERM and SIGKILL; these need a tenth.
+    assert_eq!(
+        heard,
+        [
+            (340, Output::PodStopped(pods[0])),
+            (420, Output::PodStopped(pods[1])),
+            (450, Output::PodStopped(pods[2])),
+            (450, Output::NodeStopped(node)),
+        ]
+    );
+}

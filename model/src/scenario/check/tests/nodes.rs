@@ -1,7 +1,8 @@
 //! NodePools and EC2NodeClasses.
 
-use super::{HPA, NODE_POOL, SCENARIO, codes, codes_of_spec, report, told};
+use super::{HPA, NODE_POOL, SCENARIO, WORKLOADS, codes, codes_of_spec, loaded, report, told};
 use crate::document::Severity;
+use crate::ec2::{Quota, QuotaGroup};
 
 #[test]
 fn rules_about_node_pools() {
@@ -32,6 +33,12 @@ fn rules_about_node_pools() {
         ],
         &["node_group[0].taints=['only=system:NoSchedule']"],
     );
+    // Labels that the group's nodes do not have, and more disk than its volume.
+    let generation =
+        "Deployment/web: spec.template.spec.nodeSelector[karpenter.k8s.aws/instance-generation]='0'";
+    check("N001", &[generation], &[&generation.replace("'0'", "'6'")]);
+    let disk = "Deployment/web: spec.template.spec.containers[0].resources.requests.ephemeral-storage='60Gi'";
+    check("N001", &[disk], &[disk, "node_group[0].volume.size='80Gi'"]);
     check(
         "N004",
         &[".disruption.budgets[0].nodes='0'"],
@@ -54,6 +61,15 @@ fn rules_about_node_pools() {
     check("N006", &[low], &[".limits.cpu=1"]);
     let plugin = "application[kube-system/plugin]={device_plugin=true}";
     check("N014", &[gpu, categories], &[categories]);
+    let hint = |family: &[&str]| {
+        let pool = format!("NodePool/default: spec{categories}");
+        super::told(HPA, "N014", &[family, &[gpu, &pool]].concat())
+    };
+    let bottlerocket = [
+        "EC2NodeClass/default: spec.amiFamily='Bottlerocket'",
+        "EC2NodeClass/default: spec.amiSelectorTerms=[{alias='bottlerocket@latest'}]",
+    ];
+    assert!(hint(&bottlerocket).contains("Bottlerocket") && !hint(&[]).contains("Bottlerocket"));
     let daemon = "apiVersion: apps/v1
 kind: DaemonSet
 metadata: {name: plugin, namespace: kube-system}
@@ -227,4 +243,42 @@ fn releases_of_karpenter_refuse_what_they_do_not_take() {
     assert!(!refused(&[&format!(
         "{soft},evictionSoftGracePeriod={{'memory.available'='1m'}}}}"
     )]));
+}
+
+#[test]
+fn volumes_cost_what_they_do_in_us_west_2_unless_it_is_said() {
+    let given = "cloud.price.volume={gp3=0.0952}";
+    let speaks = |sets: &[&str]| codes_of_spec(HPA, "NodePool/default", sets).contains("S008");
+    assert!(!speaks(&[]) && !speaks(&["cloud.region='us-east-1'"]));
+    let elsewhere = "cloud.region='eu-central-1'";
+    assert!(speaks(&[elsewhere]) && !speaks(&[elsewhere, given]));
+    let (scenario, _) = loaded(
+        SCENARIO,
+        &[("web", WORKLOADS), ("b", HPA), ("c", NODE_POOL)],
+        "",
+        &[given],
+    )
+    .unwrap_or_else(|report| panic!("{report}"));
+    let prices = &scenario.config.ec2.volume_prices;
+    assert_eq!((prices.gp3, prices.gp2), (0.0952, 0.10));
+}
+
+#[test]
+fn quotas_are_numbers_or_tables_of_groups() {
+    let quota = |text: &str| {
+        let set = format!("cloud.on_demand_vcpus={text}");
+        loaded(
+            SCENARIO,
+            &[("web", WORKLOADS), ("b", HPA), ("c", NODE_POOL)],
+            "",
+            &[&set],
+        )
+        .map(|(scenario, _)| scenario.config.ec2.on_demand_vcpus)
+        .map_err(|report| report.to_string())
+    };
+    assert_eq!(quota("64"), Ok(Some(Quota::Each(64))));
+    let groups = [(QuotaGroup::Standard, 64), (QuotaGroup::G, 8)];
+    assert_eq!(quota("{standard=64,g=8}"), Ok(Some(Quota::Groups(groups.into()))));
+    let error = quota("{m=64}").expect_err("there is no such group");
+    assert!(error.contains("E002") && error.contains("standard"), "{error}");
 }
