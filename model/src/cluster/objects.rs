@@ -11,7 +11,9 @@ use super::Cluster;
 use super::event::Event;
 use super::notice::Notice;
 use super::tally;
-use crate::api::{Condition, Deletion, Owner, Phase, Pod, PodTemplate, ReplicaSet, Restarts, Taint};
+use crate::api::{
+    Condition, Deletion, Owner, POD_TEMPLATE_HASH, Phase, Pod, PodTemplate, ReplicaSet, Restarts, Taint,
+};
 use crate::hpa::Hpa;
 use crate::id::{DaemonSetId, DeploymentId, HpaId, NodeId, PodId, ReplicaSetId};
 use crate::scenario::Part;
@@ -52,18 +54,25 @@ impl Cluster<'_> {
         }
     }
 
-    /// Makes the ReplicaSet of a Deployment's current template.
+    /// Makes the ReplicaSet of a Deployment's current template. Its pods carry a label with the hash of the template,
+    /// for which the number of the set stands in (kubernetes 1.35 pkg/controller/deployment/sync.go
+    /// `getNewReplicaSet`).
     pub(super) fn create_replica_set(&mut self, now: Instant, deployment: DeploymentId, replicas: i32) {
         let Some(object) = self.api.deployments.get(deployment) else {
             return;
         };
+        let made_of = object.template.clone();
+        let mut template = (*made_of).clone();
+        let hash = self.api.replica_sets.next_id().0.to_string();
+        template.labels.insert(POD_TEMPLATE_HASH.to_owned(), hash);
         let revision = self.api.replica_sets_of(deployment).count() + 1;
         let set = ReplicaSet {
             name: format!("{}-{revision}", object.name),
             deployment,
             replicas,
             desired: object.replicas,
-            template: object.template.clone(),
+            template: Arc::new(template),
+            made_of,
             created: now,
         };
         let id = self.api.replica_sets.insert(set);

@@ -54,6 +54,7 @@ impl World {
             replicas,
             desired: replicas,
             template: template.clone(),
+            made_of: template.clone(),
             created: Instant::ZERO,
         });
         for number in 0..replicas {
