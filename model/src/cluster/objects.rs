@@ -37,20 +37,27 @@ impl Cluster<'_> {
                 true => counts.scale_ups += 1,
                 false => counts.scale_downs += 1,
             });
-            let now = self.agenda.now();
-            self.recorder.notes.resized(now, current, replicas, by);
         }
-        self.scale_deployment(id, replicas);
+        self.scale_deployment(id, replicas, Some(by));
     }
 
-    /// Writes spec.replicas of a Deployment.
-    pub(super) fn scale_deployment(&mut self, id: DeploymentId, replicas: i32) {
+    /// Writes spec.replicas of a Deployment, for an autoscaler or for an action.
+    pub(super) fn scale_deployment(&mut self, id: DeploymentId, replicas: i32, by: Option<Part>) {
         let Some(deployment) = self.api.deployments.get_mut(id) else {
             return;
         };
-        if deployment.replicas != replicas {
-            deployment.replicas = replicas;
+        let former = std::mem::replace(&mut deployment.replicas, replicas);
+        if former != replicas {
+            self.note_size(id, former, replicas, by);
             self.notify(Notice::Deployment(id));
+        }
+    }
+
+    /// Takes down that a Deployment has another size, if it is the service's.
+    pub(super) fn note_size(&mut self, id: DeploymentId, before: i32, after: i32, by: Option<Part>) {
+        if self.objects.roles.server == Some(id) && before != after {
+            let now = self.agenda.now();
+            self.recorder.notes.resized(now, before, after, by);
         }
     }
 
