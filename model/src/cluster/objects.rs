@@ -17,6 +17,7 @@ use crate::api::{
 use crate::hpa::Hpa;
 use crate::id::{DaemonSetId, DeploymentId, HpaId, NodeId, PodId, ReplicaSetId};
 use crate::scenario::Part;
+use crate::workload::kubelet;
 
 impl Cluster<'_> {
     /// Tells the watchers, after the watch delay.
@@ -175,13 +176,24 @@ impl Cluster<'_> {
 
     /// Deletes a pod: gracefully if a kubelet has it, at once otherwise. A second deletion can only shorten
     /// the grace period (kubernetes 1.35 pkg/registry/core/pod/strategy.go `CheckGracefulDelete`,
-    /// staging/src/k8s.io/apiserver/pkg/registry/rest/delete.go `BeforeDelete`).
+    /// staging/src/k8s.io/apiserver/pkg/registry/rest/delete.go `BeforeDelete`). Without any the object goes at once
+    /// (kubernetes 1.35 staging/src/k8s.io/apiserver/pkg/registry/generic/registry/store.go
+    /// `updateForGracefulDeletionAndFinalizers`), and the kubelet, which hears of it here without delay, ends the containers of a pod that nobody sees any more.
     pub(super) fn delete_pod(&mut self, now: Instant, id: PodId, grace: Option<Duration>) {
         let Some(pod) = self.api.pods.get_mut(id) else {
             return;
         };
         let grace = grace.unwrap_or(pod.spec().termination_grace);
         if pod.node.is_none() || pod.is_terminal() {
+            return self.remove_pod(id);
+        }
+        if grace.is_zero() {
+            let at = pod.deletion.map_or(now, |deletion| deletion.at);
+            let until_now = now - at;
+            pod.deletion = Some(Deletion { at, grace: until_now });
+            self.hear_kubelets(now, kubelet::Input::Deleted(id));
+            // The endpoint goes as well.
+            self.notify(Notice::PodDeleting(id));
             return self.remove_pod(id);
         }
         match &mut pod.deletion {
@@ -207,14 +219,22 @@ impl Cluster<'_> {
         }
     }
 
-    pub(super) fn set_pod_running(&mut self, now: Instant, id: PodId) {
+    /// A kubelet takes a pod: the first status that it writes has a start time, and the pod is not Ready since then
+    /// (kubernetes 1.35 pkg/kubelet/status/status_manager.go `updateStatusInternal`). Nobody waits for that write.
+    pub(super) fn set_pod_accepted(&mut self, now: Instant, id: PodId) {
         if let Some(pod) = self.api.pods.get_mut(id) {
-            pod.phase = Phase::Running;
             pod.started.get_or_insert(now);
-            pod.ready = Some(Condition {
+            pod.ready.get_or_insert(Condition {
                 status: false,
                 since: now,
             });
+        }
+    }
+
+    pub(super) fn set_pod_running(&mut self, now: Instant, id: PodId) {
+        self.set_pod_accepted(now, id);
+        if let Some(pod) = self.api.pods.get_mut(id) {
+            pod.phase = Phase::Running;
             self.recorder.tally.change(id);
             self.notify(Notice::PodStatus(id));
         }
