@@ -116,6 +116,7 @@ impl World {
             replicas: 0,
             desired: 0,
             template: template(None),
+            made_of: template(None),
             created: Instant::ZERO,
         });
         let ids = pods.iter().map(|pod| self.pod(set, pod)).collect();

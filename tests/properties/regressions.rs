@@ -87,10 +87,17 @@ pub(crate) fn node_class() -> &'static str {
 
 /// A run of the small shop, with more of `scenario.toml` and more manifests, or others in the place of its own.
 pub(crate) fn run(more: &str, manifests: &[(&str, &str)]) -> Record {
+    run_at(35, more, manifests)
+}
+
+/// On another minor release of Kubernetes.
+pub(crate) fn run_at(minor: u32, more: &str, manifests: &[(&str, &str)]) -> Record {
     let own = [("manifests/web.yaml", WEB), ("manifests/pool.yaml", POOL)];
     let replaced = |(path, _): &&(&str, &str)| manifests.iter().any(|(other, _)| other == path);
     let manifests = own.iter().filter(|own| !replaced(own)).chain(manifests);
-    run_on(&format!("{HEAD}{more}"), manifests)
+    let (known, wanted) = ("kubernetes = \"1.35\"", format!("kubernetes = \"1.{minor}\""));
+    assert!(HEAD.contains(known));
+    run_on(&format!("{}{more}", HEAD.replace(known, &wanted)), manifests)
 }
 
 fn run_on<'m>(toml: &str, manifests: impl Iterator<Item = &'m (&'m str, &'m str)>) -> Record {

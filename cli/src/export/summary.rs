@@ -35,9 +35,14 @@ pub(crate) struct Summary {
     pub(crate) instance_usd: f64,
     pub(crate) volume_usd: f64,
     pub(crate) by_type: SortedMap<String, TypeSummary>,
+    /// Of the service's spec.replicas: how many were wanted.
     pub(crate) replicas_peak: f64,
-    /// Weighted by time.
+    /// The same, weighted by time.
     pub(crate) replicas_mean: f64,
+    /// Of its pods that were Ready and not about to go.
+    pub(crate) ready_peak: f64,
+    /// The same, weighted by time.
+    pub(crate) ready_mean: f64,
     pub(crate) nodes_peak: f64,
     pub(crate) nodes_mean: f64,
     pub(crate) requests_served: f64,
@@ -65,6 +70,10 @@ pub(crate) struct Summary {
     /// HPA syncs that found the target exceeded and held, since that was within the tolerance.
     pub(crate) tolerated: f64,
     pub(crate) time_to_capacity: Vec<StageSummary>,
+    /// The load steps, in seconds, that an autoscaler answered by replicas which did not all become Ready while they were
+    /// wanted; in whichever of the seeds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) capacity_not_reached_s: Vec<f64>,
     /// What the scenario did, and when; of several seeds, what the first saw.
     pub(crate) marks: Vec<Mark>,
     /// Actions that could not be carried out, in whichever of the seeds.
@@ -157,7 +166,7 @@ pub(crate) struct About {
 pub(crate) fn summarize(record: &Record, about: &About) -> Summary {
     let (start, end) = (Instant::ZERO, record.end);
     let desired = record.curve("replicas_desired");
-    let nodes = record.curve("nodes");
+    let (nodes, ready) = (record.curve("nodes"), record.curve("replicas_ready"));
     let finite = |value: f64| value.is_finite().then_some(value);
     let by_type = record.costs.iter().map(|(name, cost)| {
         let part = TypeSummary {
@@ -187,6 +196,8 @@ pub(crate) fn summarize(record: &Record, about: &About) -> Summary {
         by_type: by_type.collect(),
         replicas_peak: desired.max(start, end),
         replicas_mean: desired.mean(start, end),
+        ready_peak: ready.max(start, end),
+        ready_mean: ready.mean(start, end),
         nodes_peak: nodes.max(start, end),
         nodes_mean: nodes.mean(start, end),
         requests_served: record.served,
@@ -208,6 +219,7 @@ pub(crate) fn summarize(record: &Record, about: &About) -> Summary {
         could_tip: f64::from(counts.could_tip),
         tolerated: f64::from(counts.tolerated),
         time_to_capacity: record.time_to_capacity.iter().map(StageSummary::from).collect(),
+        capacity_not_reached_s: record.unreached.iter().map(|step| step.as_secs_f64()).collect(),
         marks: marks
             .map(|(at, label)| Mark {
                 t_s: at.as_secs_f64(),
@@ -246,6 +258,7 @@ impl Summary {
             .map(|run| {
                 let run = Summary {
                     failed_actions: Vec::new(),
+                    capacity_not_reached_s: Vec::new(),
                     ..run.clone()
                 };
                 serde_json::to_value(run).expect("a summary has text keys")
@@ -257,6 +270,12 @@ impl Summary {
                 failed_actions.push(failed.clone());
             }
         }
+        let unreached = runs
+            .iter()
+            .flat_map(|run| run.capacity_not_reached_s.iter().copied());
+        let mut capacity_not_reached_s: Vec<f64> = unreached.collect();
+        capacity_not_reached_s.sort_by(f64::total_cmp);
+        capacity_not_reached_s.dedup();
         let mut bands = SortedMap::new();
         let value = median(&values.iter().collect::<Vec<_>>(), "", &mut bands);
         let merged: Summary = serde_json::from_value(value).expect("medians have the shape of their runs");
@@ -266,6 +285,7 @@ impl Summary {
             end_s: first.end_s,
             marks: first.marks.clone(),
             failed_actions,
+            capacity_not_reached_s,
             bands,
             ..merged
         }
@@ -340,14 +360,14 @@ impl Summary {
                 ),
             );
         }
-        let (peak, mean) = (self.band("replicas_peak", 0), self.band("replicas_mean", 1));
-        line(
-            "replicas",
-            format!(
-                "peak {:.0}{peak}, mean {:.1}{mean}",
-                self.replicas_peak, self.replicas_mean
-            ),
-        );
+        let replicas = |peak: f64, mean: f64, sort: &str| {
+            let [at_peak, at_mean] =
+                [("peak", 0), ("mean", 1)].map(|(what, digits)| self.band(&format!("{sort}_{what}"), digits));
+            format!("peak {peak:.0}{at_peak}, mean {mean:.1}{at_mean}")
+        };
+        let desired = replicas(self.replicas_peak, self.replicas_mean, "replicas");
+        let ready = replicas(self.ready_peak, self.ready_mean, "ready");
+        line("replicas", format!("desired {desired}; ready {ready}"));
         let (peak, mean) = (self.band("nodes_peak", 0), self.band("nodes_mean", 1));
         let nodes = format!(
             "peak {:.0}{peak}, mean {:.1}{mean}",
@@ -431,6 +451,13 @@ impl Summary {
         for stages in &self.time_to_capacity {
             line("time to capacity", self.stages(stages));
         }
+        for step in &self.capacity_not_reached_s {
+            let others = self.time_to_capacity.iter().any(|way| way.step_s == *step);
+            if !others {
+                let at = self.at(*step);
+                line("time to capacity", format!("not reached after the step at {at}"));
+            }
+        }
         for failed in &self.failed_actions {
             line("not done", failed.text());
         }
@@ -450,11 +477,16 @@ impl Summary {
         parts.map(part).join(", ")
     }
 
+    /// A second of the run, by the clock if there is one.
+    fn at(&self, second: f64) -> String {
+        match self.clock_s() {
+            Some(clock) => time_of_day(clock + second),
+            None => length(second),
+        }
+    }
+
     fn stages(&self, stages: &StageSummary) -> String {
-        let at = match self.clock_s() {
-            Some(clock) => time_of_day(clock + stages.step_s),
-            None => length(stages.step_s),
-        };
+        let at = self.at(stages.step_s);
         let parts = [
             ("scrape", stages.scrape_s),
             ("rate window", stages.rate_window_s),

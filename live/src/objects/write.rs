@@ -162,9 +162,10 @@ fn pod_status(pod: &Pod, nominated: Option<Value>, clock: Clock) -> Value {
     }
     let mut status = json!({ "phase": phase, "conditions": conditions });
     if let Some(started) = pod.started {
-        let started = clock.stamp(started);
-        status["startTime"] = json!(started);
-        let state = json!({ "running": { "startedAt": started } });
+        status["startTime"] = json!(clock.stamp(started));
+    }
+    if pod.phase != Phase::Pending {
+        let state = json!({ "running": {} });
         let container =
             |container: &api::Container| json!({ "name": container.name, "state": state, "restartCount": 0 });
         let containers = pod.spec().containers.iter().map(container);

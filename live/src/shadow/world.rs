@@ -369,6 +369,7 @@ fn workloads(
                         replicas,
                         desired: replicas,
                         template: template.clone(),
+                        made_of: template.clone(),
                         created: Instant::ZERO,
                     });
                     (set, deployment)

@@ -486,13 +486,18 @@ impl DataPlane {
     fn perform(&mut self, now: Instant, output: &kubelet::Output) {
         use kubelet::Output;
         match *output {
+            Output::PodAccepted(id) => {
+                if let Some(pod) = self.api.pods.get_mut(id) {
+                    pod.started = Some(now);
+                }
+            }
             Output::PodRunning(id, listens) => {
                 if let Some(known) = self.pods.values_mut().find(|known| known.id == id) {
                     known.listens = listens;
                 }
                 if let Some(pod) = self.api.pods.get_mut(id) {
                     pod.phase = Phase::Running;
-                    pod.started = Some(now);
+                    pod.started.get_or_insert(now);
                     pod.ready = Some(Condition {
                         status: false,
                         since: now,

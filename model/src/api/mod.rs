@@ -26,4 +26,4 @@ pub use pod_spec::{
 };
 pub use served::Gated;
 pub use store::Api;
-pub use workload::{DaemonSet, Deployment, IntOrPercent, ReplicaSet, Service, Strategy};
+pub use workload::{DaemonSet, Deployment, IntOrPercent, POD_TEMPLATE_HASH, ReplicaSet, Service, Strategy};

@@ -83,6 +83,8 @@ pub struct Container {
     pub restartable: bool,
     /// lifecycle.preStop.sleep, or a preStop `sleep N` command
     pub pre_stop_sleep: Duration,
+    /// It is the sleep action, which not every release keeps.
+    pub pre_stop_is_action: bool,
 }
 
 /// A toleration of a pod.

@@ -4,6 +4,7 @@
 //! kubelets never see it (kubernetes 1.33 pkg/api/pod/util.go `DropDisabledTemplateFields`).
 
 use std::fmt;
+use std::time::Duration;
 
 use super::PodSpec;
 
@@ -18,6 +19,9 @@ pub enum Gated {
     AffinityLabelKeys,
     /// spec.resources (kubernetes 1.33 pkg/api/pod/util.go `dropDisabledPodLevelResources`).
     PodLevelResources,
+    /// lifecycle.preStop.sleep: without it the container has no preStop
+    /// (kubernetes 1.29 pkg/api/pod/util.go `dropPodLifecycleSleepAction`).
+    SleepAction,
 }
 
 impl Gated {
@@ -26,10 +30,11 @@ impl Gated {
         Gated::ALL.into_iter().filter(move |field| minor < field.since())
     }
 
-    const ALL: [Gated; 3] = [
+    const ALL: [Gated; 4] = [
         Gated::Sidecars,
         Gated::AffinityLabelKeys,
         Gated::PodLevelResources,
+        Gated::SleepAction,
     ];
 
     /// The first minor release of Kubernetes 1 that keeps the field unless told otherwise
@@ -40,6 +45,7 @@ impl Gated {
             Gated::Sidecars => 29,
             Gated::AffinityLabelKeys => 31,
             Gated::PodLevelResources => 34,
+            Gated::SleepAction => 30,
         }
     }
 
@@ -65,6 +71,16 @@ impl Gated {
                 any(keys.map(|keys| !std::mem::take(keys).is_empty()))
             }
             Gated::PodLevelResources => spec.pod_requests.take().is_some(),
+            Gated::SleepAction => {
+                let containers = spec.containers.iter_mut().chain(&mut spec.init_containers);
+                any(containers.map(|own| {
+                    let has = std::mem::take(&mut own.pre_stop_is_action);
+                    if has {
+                        own.pre_stop_sleep = Duration::ZERO;
+                    }
+                    has
+                }))
+            }
         }
     }
 }
@@ -80,6 +96,7 @@ impl fmt::Display for Gated {
             Gated::Sidecars => "restartPolicy of init containers",
             Gated::AffinityLabelKeys => "matchLabelKeys and mismatchLabelKeys of pod affinity",
             Gated::PodLevelResources => "spec.resources of pods",
+            Gated::SleepAction => "lifecycle.preStop.sleep of containers",
         })
     }
 }

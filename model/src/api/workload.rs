@@ -9,6 +9,10 @@ use super::meta::{LabelSelector, Labels};
 use super::pod::PodTemplate;
 use crate::id::DeploymentId;
 
+/// The label that tells the pods of a Deployment's ReplicaSets apart
+/// (kubernetes 1.35 staging/src/k8s.io/api/apps/v1/types.go `DefaultDeploymentUniqueLabelKey`).
+pub const POD_TEMPLATE_HASH: &str = "pod-template-hash";
+
 /// A number or a percentage of the desired replicas.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IntOrPercent {
@@ -71,10 +75,21 @@ pub struct ReplicaSet {
     /// The Deployment's desired replicas when this one was last scaled (an annotation): how the
     /// Deployment controller notices that it was scaled.
     pub desired: i32,
-    /// spec.template
+    /// spec.template, with the label [`POD_TEMPLATE_HASH`]
     pub template: Arc<PodTemplate>,
+    /// The template of the Deployment of which it was made: the same without that label.
+    pub made_of: Arc<PodTemplate>,
     /// metadata.creationTimestamp
     pub created: Instant,
+}
+
+impl ReplicaSet {
+    /// Whether its template is a Deployment's own, but for the label that it adds
+    /// (kubernetes 1.35 pkg/controller/deployment/util/deployment_util.go `EqualIgnoreHash`).
+    #[must_use]
+    pub fn is_of_template(&self, template: &Arc<PodTemplate>) -> bool {
+        Arc::ptr_eq(&self.made_of, template) || self.made_of == *template
+    }
 }
 
 /// A DaemonSet object.

@@ -37,7 +37,7 @@ impl Cluster<'_> {
         match &action.act {
             Act::Scale { deployment, replicas } => {
                 if let Some(id) = self.deployment(deployment) {
-                    self.scale_deployment(id, *replicas);
+                    self.scale_deployment(id, *replicas, None);
                 }
             }
             Act::Apply(objects) => self.apply(now, objects),

@@ -115,10 +115,12 @@ impl Cluster<'_> {
                 } else {
                     old.replicas
                 };
+                let former = old.replicas;
                 *old = api::Deployment {
                     replicas,
                     ..object.clone()
                 };
+                self.note_size(id, former, replicas, None);
                 id
             }
         };

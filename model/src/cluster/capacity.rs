@@ -83,14 +83,26 @@ struct Sync {
     path: Path,
 }
 
-/// An autoscaler's write of the server's spec.replicas.
+/// A write of the server's spec.replicas.
 #[derive(Debug, Clone, Copy)]
 struct Resize {
     at: Instant,
     before: i32,
     after: i32,
+    /// Which autoscaler did it; `None` where an action did.
+    by: Option<Part>,
+}
+
+impl Resize {
+    /// An autoscaler asks for more.
+    fn is_raise(&self) -> bool {
+        self.after > self.before && self.by.is_some()
+    }
+
     /// A poll of KEDA's did it, not the HPA.
-    by_poll: bool,
+    fn is_by_poll(&self) -> bool {
+        self.by == Some(Part::Keda)
+    }
 }
 
 /// How a pod of the server came into being.
@@ -149,13 +161,15 @@ impl Notes {
         });
     }
 
-    pub(super) fn resized(&mut self, at: Instant, before: i32, after: i32, by: Part) {
-        self.resizes.push(Resize {
+    /// The server has another size: an autoscaler wrote it, or an action.
+    pub(super) fn resized(&mut self, at: Instant, before: i32, after: i32, by: Option<Part>) {
+        let resize = Resize {
             at,
             before,
             after,
-            by_poll: by == Part::Keda,
-        });
+            by,
+        };
+        self.resizes.push(resize);
     }
 
     pub(super) fn stopped(&mut self, part: Part, from: Instant) {
@@ -194,14 +208,19 @@ impl Notes {
         }
     }
 
-    /// The way of a step, if replicas were asked for before `until`, and all of them came while they were wanted.
-    fn way(&self, step: Instant, until: Instant, ready: &StepSeries) -> Option<TimeToCapacity> {
-        let is_raise = |resize: &Resize| resize.after > resize.before;
+    /// The raises that answer a step before `until`, and when they are answered no more: from the first other write of
+    /// the size on. What an action writes is none of the answer.
+    fn answer(&self, step: Instant, until: Instant) -> (Vec<Resize>, Instant) {
         let resizes = self.resizes.iter().copied();
         let resizes = resizes.filter(|resize| (step..until).contains(&resize.at));
-        let mut resizes = resizes.skip_while(|resize| !is_raise(resize)).peekable();
-        let raises: Vec<Resize> = std::iter::from_fn(|| resizes.next_if(is_raise)).collect();
-        let until = resizes.next().map_or(until, |lowered| lowered.at);
+        let mut resizes = resizes.skip_while(|resize| !resize.is_raise()).peekable();
+        let raises = std::iter::from_fn(|| resizes.next_if(Resize::is_raise)).collect();
+        (raises, resizes.next().map_or(until, |other| other.at))
+    }
+
+    /// The way of a step, if replicas were asked for before `until`, and all of them came while they were wanted.
+    fn way(&self, step: Instant, until: Instant, ready: &StepSeries) -> Option<TimeToCapacity> {
+        let (raises, until) = self.answer(step, until);
         let reached = |raise: &Resize| {
             let mut stretches = ready.stretches(raise.at, until);
             let enough = stretches.find(|(_, _, ready)| *ready >= f64::from(raise.after));
@@ -280,7 +299,7 @@ impl Notes {
         };
         let showing = syncs().find(|sync| sync.wanted > sync.current);
         let (shown, path) = match showing {
-            _ if raise.by_poll => (raise.at, Path::Poll),
+            _ if raise.is_by_poll() => (raise.at, Path::Poll),
             Some(sync) => (sync.asked, sync.path),
             None => (raise.at, Path::Rule),
         };
@@ -297,7 +316,7 @@ impl Notes {
         let asked = syncs().map(|sync| sync.asked).filter(learns);
         let before = asked.take_while(|asked| *asked < shown).last().unwrap_or(from);
         // Between which instants the reading was taken that showed it.
-        let (after, until) = match (path, raise.by_poll) {
+        let (after, until) = match (path, raise.is_by_poll()) {
             (Path::Poll, true) => (polls().take_while(|at| *at < shown).last(), Some(shown)),
             (Path::Poll, false) => (polls().take_while(|at| *at <= before).last(), polls().next_back()),
             _ => (Some(before), Some(shown)),
@@ -313,7 +332,7 @@ impl Notes {
         };
         let seen = first(from).unwrap_or(from);
         let unread = first(after).unwrap_or(after);
-        let polled = match (path, raise.by_poll) {
+        let polled = match (path, raise.is_by_poll()) {
             (_, true) => raise.at,
             (Path::Poll, _) => polls().find(|at| *at > after && *at >= unread).unwrap_or(unread),
             _ => unread,
@@ -363,8 +382,9 @@ impl Notes {
 }
 
 impl Cluster<'_> {
-    /// The way to capacity of each load step that an autoscaler answered by more replicas.
-    pub(super) fn time_to_capacity(&self, end: Instant) -> Vec<TimeToCapacity> {
+    /// The way to capacity of each load step that an autoscaler answered by more replicas, and the steps whose answer
+    /// did not come to its end.
+    pub(super) fn time_to_capacity(&self, end: Instant) -> (Vec<TimeToCapacity>, Vec<Instant>) {
         let start = self.recorder.start();
         let notes = &self.recorder.notes;
         let mut steps: Vec<Instant> = notes.steps.iter().copied().chain(self.arrival_steps()).collect();
@@ -373,12 +393,17 @@ impl Cluster<'_> {
         steps.dedup();
         let ends = steps.iter().skip(1).copied().chain([end]);
         let ready = &self.recorder.curves().ready;
-        let of = |(step, until): (&Instant, Instant)| notes.way(*step, until.min(end), ready);
-        let shifted = |way: TimeToCapacity| TimeToCapacity {
-            step: self.recorder.shift(way.step),
-            ..way
-        };
-        steps.iter().zip(ends).filter_map(of).map(shifted).collect()
+        let (mut ways, mut unreached) = (Vec::new(), Vec::new());
+        for (step, until) in steps.iter().zip(ends) {
+            let until = until.min(end);
+            let shifted = self.recorder.shift(*step);
+            match notes.way(*step, until, ready) {
+                Some(way) => ways.push(TimeToCapacity { step: shifted, ..way }),
+                None if notes.answer(*step, until).0.is_empty() => {}
+                None => unreached.push(shifted),
+            }
+        }
+        (ways, unreached)
     }
 
     /// When a stream of arrivals begins to rise.

@@ -42,7 +42,7 @@ impl Cluster<'_> {
                 self.pod_changed(now, pod);
             }
             Notice::PodEnded(pod) => {
-                self.tell_owner(now, self.owner(pod));
+                self.tell_of_end(now, self.owner(pod));
                 self.pod_changed(now, pod);
             }
             Notice::PodGone { pod, owner } => {
@@ -146,6 +146,20 @@ impl Cluster<'_> {
     fn tell_deletion(&mut self, now: Instant, owner: Owner, pod: PodId) {
         if let Owner::ReplicaSet(set, _) = owner {
             self.hear_controllers(now, controllers::Input::PodDeleted(set, pod));
+        }
+    }
+
+    /// A pod that is being deleted has ended. Its Deployment's controller hears of that by the ReplicaSet's
+    /// status.terminatingReplicas, from 1.35 on; before, no sooner than the object is gone
+    /// (kubernetes 1.35 pkg/features/kube_features.go `DeploymentReplicaSetTerminatingReplicas`,
+    /// pkg/controller/replicaset/replica_set_utils.go `calculateStatus`,
+    /// pkg/controller/deployment/deployment_controller.go `deletePod`).
+    fn tell_of_end(&mut self, now: Instant, owner: Owner) {
+        match owner {
+            Owner::ReplicaSet(set, _) if self.scenario.stack.kubernetes < 35 => {
+                self.hear_controllers(now, controllers::Input::ReplicaSet(set));
+            }
+            owner => self.tell_owner(now, owner),
         }
     }
 

@@ -10,7 +10,7 @@ use sim::{Instant, SortedMap};
 
 use super::Cluster;
 use super::event::Event;
-use crate::api::Pod;
+use crate::api::{Phase, Pod};
 use crate::hpa::{self, Failure, Reading, Resource, Sample, Source};
 use crate::id::{HpaId, PodId};
 use crate::keda::spec::TriggerKind;
@@ -289,8 +289,11 @@ impl Cluster<'_> {
         if self.stopped.contains(&Part::MetricsServer) {
             return;
         }
-        let running = |pod: &Pod| pod.started.is_some() && !pod.is_terminal();
-        let mut pods = self.api.pods.iter().filter(|(_, pod)| running(pod));
+        let mut pods = self
+            .api
+            .pods
+            .iter()
+            .filter(|(_, pod)| pod.phase == Phase::Running);
         if !self.usage_is_read {
             // Traffic goes on in steps, and this is the end of one.
             if pods.next().is_some() || self.scenario.traffic.service.memory.is_some() {
@@ -299,17 +302,21 @@ impl Cluster<'_> {
             return;
         }
         self.recorder.notes.usage.push(now);
-        let pods: Vec<PodId> = pods.map(|(id, _)| id).collect();
+        // What is on a machine that does not answer is missing (metrics-server 0.7 pkg/scraper/scraper.go `Scrape`).
+        let reached = |pod: &Pod| pod.node.is_some_and(|node| self.reach(node).is_ok());
+        let pods: Vec<PodId> = pods.filter(|(_, pod)| reached(pod)).map(|(id, _)| id).collect();
         let working_sets = self.working_sets(now);
-        let traffic = &mut self.parts.traffic;
+        let (traffic, kubelets) = (&mut self.parts.traffic, &self.parts.kubelets);
         let found = |pod| {
             let found = Found {
+                started: kubelets.running_since(pod).unwrap_or(Instant::ZERO),
                 cpu_seconds: traffic.cpu_seconds(now, pod),
                 memory: working_sets.get(&pod).copied(),
             };
             (pod, found)
         };
-        self.parts.metrics_server.scrape(now, pods.into_iter().map(found));
+        let pods = pods.into_iter().map(found);
+        self.parts.metrics_server.scrape(now, every, pods);
     }
 
     /// The working sets of those pods whose memory the scenario knows, bytes: the service's.

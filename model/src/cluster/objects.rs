@@ -11,10 +11,13 @@ use super::Cluster;
 use super::event::Event;
 use super::notice::Notice;
 use super::tally;
-use crate::api::{Condition, Deletion, Owner, Phase, Pod, PodTemplate, ReplicaSet, Restarts, Taint};
+use crate::api::{
+    Condition, Deletion, Owner, POD_TEMPLATE_HASH, Phase, Pod, PodTemplate, ReplicaSet, Restarts, Taint,
+};
 use crate::hpa::Hpa;
 use crate::id::{DaemonSetId, DeploymentId, HpaId, NodeId, PodId, ReplicaSetId};
 use crate::scenario::Part;
+use crate::workload::kubelet;
 
 impl Cluster<'_> {
     /// Tells the watchers, after the watch delay.
@@ -35,35 +38,49 @@ impl Cluster<'_> {
                 true => counts.scale_ups += 1,
                 false => counts.scale_downs += 1,
             });
-            let now = self.agenda.now();
-            self.recorder.notes.resized(now, current, replicas, by);
         }
-        self.scale_deployment(id, replicas);
+        self.scale_deployment(id, replicas, Some(by));
     }
 
-    /// Writes spec.replicas of a Deployment.
-    pub(super) fn scale_deployment(&mut self, id: DeploymentId, replicas: i32) {
+    /// Writes spec.replicas of a Deployment, for an autoscaler or for an action.
+    pub(super) fn scale_deployment(&mut self, id: DeploymentId, replicas: i32, by: Option<Part>) {
         let Some(deployment) = self.api.deployments.get_mut(id) else {
             return;
         };
-        if deployment.replicas != replicas {
-            deployment.replicas = replicas;
+        let former = std::mem::replace(&mut deployment.replicas, replicas);
+        if former != replicas {
+            self.note_size(id, former, replicas, by);
             self.notify(Notice::Deployment(id));
         }
     }
 
-    /// Makes the ReplicaSet of a Deployment's current template.
+    /// Takes down that a Deployment has another size, if it is the service's.
+    pub(super) fn note_size(&mut self, id: DeploymentId, before: i32, after: i32, by: Option<Part>) {
+        if self.objects.roles.server == Some(id) && before != after {
+            let now = self.agenda.now();
+            self.recorder.notes.resized(now, before, after, by);
+        }
+    }
+
+    /// Makes the ReplicaSet of a Deployment's current template. Its pods carry a label with the hash of the template,
+    /// for which the number of the set stands in (kubernetes 1.35 pkg/controller/deployment/sync.go
+    /// `getNewReplicaSet`).
     pub(super) fn create_replica_set(&mut self, now: Instant, deployment: DeploymentId, replicas: i32) {
         let Some(object) = self.api.deployments.get(deployment) else {
             return;
         };
+        let made_of = object.template.clone();
+        let mut template = (*made_of).clone();
+        let hash = self.api.replica_sets.next_id().0.to_string();
+        template.labels.insert(POD_TEMPLATE_HASH.to_owned(), hash);
         let revision = self.api.replica_sets_of(deployment).count() + 1;
         let set = ReplicaSet {
             name: format!("{}-{revision}", object.name),
             deployment,
             replicas,
             desired: object.replicas,
-            template: object.template.clone(),
+            template: Arc::new(template),
+            made_of,
             created: now,
         };
         let id = self.api.replica_sets.insert(set);
@@ -159,13 +176,24 @@ impl Cluster<'_> {
 
     /// Deletes a pod: gracefully if a kubelet has it, at once otherwise. A second deletion can only shorten
     /// the grace period (kubernetes 1.35 pkg/registry/core/pod/strategy.go `CheckGracefulDelete`,
-    /// staging/src/k8s.io/apiserver/pkg/registry/rest/delete.go `BeforeDelete`).
+    /// staging/src/k8s.io/apiserver/pkg/registry/rest/delete.go `BeforeDelete`). Without any the object goes at once
+    /// (kubernetes 1.35 staging/src/k8s.io/apiserver/pkg/registry/generic/registry/store.go
+    /// `updateForGracefulDeletionAndFinalizers`), and the kubelet, which hears of it here without delay, ends the containers of a pod that nobody sees any more.
     pub(super) fn delete_pod(&mut self, now: Instant, id: PodId, grace: Option<Duration>) {
         let Some(pod) = self.api.pods.get_mut(id) else {
             return;
         };
         let grace = grace.unwrap_or(pod.spec().termination_grace);
         if pod.node.is_none() || pod.is_terminal() {
+            return self.remove_pod(id);
+        }
+        if grace.is_zero() {
+            let at = pod.deletion.map_or(now, |deletion| deletion.at);
+            let until_now = now - at;
+            pod.deletion = Some(Deletion { at, grace: until_now });
+            self.hear_kubelets(now, kubelet::Input::Deleted(id));
+            // The endpoint goes as well.
+            self.notify(Notice::PodDeleting(id));
             return self.remove_pod(id);
         }
         match &mut pod.deletion {
@@ -191,14 +219,22 @@ impl Cluster<'_> {
         }
     }
 
-    pub(super) fn set_pod_running(&mut self, now: Instant, id: PodId) {
+    /// A kubelet takes a pod: the first status that it writes has a start time, and the pod is not Ready since then
+    /// (kubernetes 1.35 pkg/kubelet/status/status_manager.go `updateStatusInternal`). Nobody waits for that write.
+    pub(super) fn set_pod_accepted(&mut self, now: Instant, id: PodId) {
         if let Some(pod) = self.api.pods.get_mut(id) {
-            pod.phase = Phase::Running;
             pod.started.get_or_insert(now);
-            pod.ready = Some(Condition {
+            pod.ready.get_or_insert(Condition {
                 status: false,
                 since: now,
             });
+        }
+    }
+
+    pub(super) fn set_pod_running(&mut self, now: Instant, id: PodId) {
+        self.set_pod_accepted(now, id);
+        if let Some(pod) = self.api.pods.get_mut(id) {
+            pod.phase = Phase::Running;
             self.recorder.tally.change(id);
             self.notify(Notice::PodStatus(id));
         }

@@ -38,6 +38,7 @@ impl Cluster<'_> {
     pub(super) fn perform_kubelets(&mut self, now: Instant, output: kubelet::Output) {
         use kubelet::Output;
         match output {
+            Output::PodAccepted(pod) => self.set_pod_accepted(now, pod),
             Output::PodRunning(pod, listens) => {
                 self.set_pod_running(now, pod);
                 self.start_traffic(now, pod);

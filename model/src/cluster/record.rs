@@ -202,6 +202,8 @@ pub struct Record {
     pub service_pending_seconds: f64,
     /// Each load step's way to capacity.
     pub time_to_capacity: Vec<TimeToCapacity>,
+    /// Load steps that an autoscaler answered by more replicas which did not all become Ready while they were wanted.
+    pub unreached: Vec<Instant>,
     /// The end of the run.
     pub end: Instant,
 }

@@ -274,7 +274,7 @@ impl Cluster<'_> {
     pub(super) fn finish(mut self, end: Instant) -> Record {
         self.recorder.look(&self.api, &self.objects);
         let stats = self.parts.traffic.stats(end);
-        let time_to_capacity = self.time_to_capacity(end);
+        let (time_to_capacity, unreached) = self.time_to_capacity(end);
         let mut rows = std::mem::take(&mut self.recorder.record.rows);
         let mut types = std::mem::take(&mut self.recorder.record.instance_types);
         if self.options.dashboard {
@@ -285,7 +285,7 @@ impl Cluster<'_> {
         let mut record = recorder.record;
         (record.rows, record.instance_types) = (rows, types);
         record.end = Instant::ZERO + end.since(start);
-        record.time_to_capacity = time_to_capacity;
+        (record.time_to_capacity, record.unreached) = (time_to_capacity, unreached);
         record.served = stats.served - recorder.base.served;
         record.failed = stats.failed - recorder.base.failed;
         record.in_flight = stats.in_flight;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use sim::Instant;
 
 use super::Cluster;
-use crate::api::Owner;
+use crate::api::{Owner, Phase, Pod};
 use crate::hpa::Hpa;
 use crate::id::{HpaId, NodeId, PodId};
 use crate::prometheus::exporters::{HpaState, PodUsage};
@@ -23,7 +23,10 @@ impl Cluster<'_> {
     fn expose(&mut self, now: Instant, source: Source) -> Result<Vec<Sample>, Failure> {
         match source {
             Source::Pod(pod, port) => self.expose_pod(now, pod, port),
-            Source::KubeStateMetrics => {
+            Source::KubeStateMetrics(exporter) => {
+                if let Some(pod) = exporter {
+                    self.reach_pod(pod)?;
+                }
                 let hpas: Vec<HpaState> = self.objects.hpas.iter().map(hpa_state).collect();
                 Ok(self.exporters.kube_state(&self.api, &hpas))
             }
@@ -45,10 +48,10 @@ impl Cluster<'_> {
     }
 
     /// Only Traefik's pods have an exposition, at one port and path; a pod whose container does not run refuses the
-    /// connection.
+    /// connection, and one whose machine is gone leaves it without an answer.
     fn expose_pod(&mut self, now: Instant, id: PodId, port: u16) -> Result<Vec<Sample>, Failure> {
-        let pod = self.api.pods.get(id).ok_or(Failure::TimedOut)?;
-        let running = pod.started.is_some() && !pod.is_terminal();
+        let pod = self.reach_pod(id)?;
+        let running = pod.phase == Phase::Running;
         let is_proxy = match pod.owner {
             Owner::ReplicaSet(_, deployment) => self.objects.roles.proxy == Some(deployment),
             _ => false,
@@ -68,8 +71,17 @@ impl Cluster<'_> {
         Ok(self.exposed.entry(id).or_default().label(samples))
     }
 
+    /// A pod that is there, on a machine that runs.
+    fn reach_pod(&self, id: PodId) -> Result<&Pod, Failure> {
+        let pod = self.api.pods.get(id).ok_or(Failure::TimedOut)?;
+        if let Some(node) = pod.node {
+            self.reach(node)?;
+        }
+        Ok(pod)
+    }
+
     /// A kubelet answers while its machine runs.
-    fn reach(&self, node: NodeId) -> Result<(), Failure> {
+    pub(super) fn reach(&self, node: NodeId) -> Result<(), Failure> {
         let node = self.api.nodes.get(node).ok_or(Failure::TimedOut)?;
         let instance = node.instance.and_then(|id| self.parts.ec2.instances().get(id));
         let alive = instance.is_some_and(|instance| instance.is_alive());

@@ -149,13 +149,16 @@ pub struct Controller {
     queue: Queue,
     /// Workers with nothing to do.
     idle: usize,
-    /// What is remembered of each HPA.
-    known: SortedMap<HpaId, History>,
+    /// What is remembered of each HPA, and its namespace and name: upstream's keys.
+    known: SortedMap<HpaId, (Key, History)>,
     running: Few<HpaId, Run>,
     active: Active,
     /// The [`Input::Due`] that is set; any other is moot.
     alarm: Option<Instant>,
 }
+
+/// Namespace and name.
+type Key = (String, String);
 
 /// A worker's sync of one HPA.
 #[derive(Debug)]
@@ -196,7 +199,7 @@ impl Component for Controller {
             Input::Changed(id) => self.changed(now, id, view),
             Input::Metric(id, reading) => self.read(now, id, &reading, view, out),
             Input::Resync => {
-                for id in self.known.keys() {
+                for id in self.known.keys().filter(|id| view.hpas.get(**id).is_some()) {
                     self.queue.add_rate_limited(now, *id);
                 }
                 out.wake_at(now + self.config.sync_period, Input::Resync);
@@ -236,15 +239,31 @@ impl Controller {
         out.wake_at(Instant::ZERO + self.config.resync_phase, Input::Resync);
     }
 
-    /// A new HPA is first looked at one period after it came; one that is gone is forgotten.
+    /// A new HPA is first looked at one period after it came. One that is gone is forgotten when its turn comes: until
+    /// then one of the same name takes its turn, and what is remembered with it
+    /// (kubernetes 1.35 pkg/controller/podautoscaler/horizontal.go `deleteHPA`, `reconcileKey`).
     fn changed(&mut self, now: Instant, id: HpaId, view: View<'_>) {
-        if view.hpas.get(id).is_some() {
-            self.known.entry(id).or_default();
-            self.queue.add_rate_limited(now, id);
-        } else {
-            self.known.remove(&id);
-            self.queue.remove(id);
+        let Some(hpa) = view.hpas.get(id) else { return };
+        if !self.known.contains_key(&id) {
+            let key = (hpa.namespace.clone(), hpa.name.clone());
+            let mut gone = self
+                .known
+                .iter()
+                .filter(|(old, _)| view.hpas.get(**old).is_none());
+            let former = gone.find(|(_, (other, _))| *other == key).map(|(old, _)| *old);
+            let history = match former {
+                None => History::default(),
+                Some(old) => {
+                    self.queue.rename(old, id);
+                    self.known
+                        .remove(&old)
+                        .map(|(_, history)| history)
+                        .unwrap_or_default()
+                }
+            };
+            self.known.insert(id, (key, history));
         }
+        self.queue.add_rate_limited(now, id);
     }
 
     /// Hands keys to idle workers.
@@ -334,7 +353,7 @@ impl Controller {
             selection::check(view, id, object)
         });
         run.scale = scale.unwrap_or(run.scale);
-        let (history, profile) = (self.known.entry(id).or_default(), &self.config.profile);
+        let (history, profile) = (history(&mut self.known, id), &self.config.profile);
         let (sync, next) = Sync::begin(
             now,
             &run.spec,
@@ -373,7 +392,7 @@ impl Controller {
             scale: run.scale,
             pods: &pods,
         };
-        let history = self.known.entry(id).or_default();
+        let history = history(&mut self.known, id);
         let window = config.downscale_stabilization;
         let next = sync.reading(&around, &run.spec, reading, window, history, &mut run.status);
         self.proceed(now, id, next, view, out);
@@ -418,7 +437,7 @@ impl Controller {
             return;
         };
         let success = replicas.is_some() && !conflict;
-        let history = self.known.entry(id).or_default();
+        let history = history(&mut self.known, id);
         let window = self.config.downscale_stabilization;
         sync.written(now, success, &run.spec, window, history, &mut run.status);
         let wanted = sync.desired();
@@ -478,6 +497,11 @@ impl Active {
         debug_assert_eq!(counted.1, count().1, "pods of {target:?}");
         counted.1
     }
+}
+
+/// What is remembered of an HPA.
+fn history(known: &mut SortedMap<HpaId, (Key, History)>, id: HpaId) -> &mut History {
+    &mut known.entry(id).or_default().1
 }
 
 /// A sync has come to its decision.

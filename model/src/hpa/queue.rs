@@ -86,8 +86,13 @@ impl Queue {
         }
     }
 
-    /// Forgets a key that waits; one that is being worked on runs to its end.
-    pub(super) fn remove(&mut self, key: HpaId) {
-        self.waiting.retain(|&(_, _, waiting)| waiting != key);
+    /// A key has another number now.
+    pub(super) fn rename(&mut self, old: HpaId, new: HpaId) {
+        let waiting = self.waiting.iter_mut().map(|(_, _, key)| key);
+        for key in waiting.chain(&mut self.ready).chain(&mut self.dirty) {
+            if *key == old {
+                *key = new;
+            }
+        }
     }
 }

@@ -54,6 +54,7 @@ impl World {
             replicas,
             desired: replicas,
             template: template.clone(),
+            made_of: template.clone(),
             created: Instant::ZERO,
         });
         for number in 0..replicas {
@@ -235,4 +236,32 @@ fn a_hold_at_the_edge_of_the_tolerance_could_tip() {
     assert!(!could_tip(1050));
     assert!(could_tip(910));
     assert!(!could_tip(1200));
+}
+
+// (kubernetes 1.35 pkg/controller/podautoscaler/horizontal.go `deleteHPA`, `reconcileKey`)
+#[test]
+fn an_hpa_made_anew_before_its_turn_goes_on_where_the_old_one_was() {
+    let replicas = |again: u64| {
+        let mut world = World::new(35, 10, 2000);
+        world.start();
+        world.run(100);
+        assert_eq!(world.replicas(), 20);
+        world.value = Ok(vec![Quantity::from_whole(1000)]);
+        world.api.deployments.get_mut(DeploymentId(0)).unwrap().replicas = 10;
+        let old = world.hpas.remove(HpaId(0)).unwrap();
+        world.agenda.at(Instant::from_secs(100), Input::Changed(HpaId(0)));
+        world.run(again);
+        let new = world.hpas.insert(Hpa {
+            status: Status::default(),
+            ..old
+        });
+        world.agenda.at(Instant::from_secs(again), Input::Changed(new));
+        world.run(again + 60);
+        assert!(world.decisions.last().unwrap().0 > again * 1000);
+        world.replicas()
+    };
+    // What it recommended before holds for five minutes.
+    assert_eq!(replicas(101), 20);
+    // Its turn came, and that was forgotten.
+    assert_eq!(replicas(130), 10);
 }

@@ -1,6 +1,8 @@
 //! The HPA that a ScaledObject asks for (kedacore/keda 2.20 controllers/keda/hpa.go
 //! `newHPAForScaledObject`, `getScaledObjectMetricSpecs`).
 
+use std::time::Duration;
+
 use sim::Instant;
 
 use super::annotation;
@@ -8,7 +10,7 @@ use super::scaler;
 use super::spec::{DEFAULT_MAX_REPLICAS, MetricType, ScaledObject, Spec, Trigger, TriggerKind};
 use super::version::Profile;
 use crate::api::{Expression, LabelSelector, Operator};
-use crate::hpa::spec::SelectPolicy;
+use crate::hpa::spec::{Rules, ScalingRules, SelectPolicy};
 use crate::hpa::{self, Behavior, Hpa, Metric, Source, Target};
 use crate::id::ScaledObjectId;
 use crate::quantity::Quantity;
@@ -61,6 +63,44 @@ pub fn hpa_spec(object: &ScaledObject, profile: &Profile) -> hpa::Spec {
         metrics: metrics(object, profile),
         behavior: behavior(object, profile),
     }
+}
+
+/// Whether an HPA has all that is wanted of it, and maybe more (kedacore/keda 2.12 controllers/keda/hpa.go
+/// `updateHPAIfNeeded`; kubernetes 1.27 staging/src/k8s.io/apimachinery/third_party/forked/golang/reflect/deep_equal.go
+/// `DeepDerivative`). What the HPA does not say the API server has filled in.
+#[must_use]
+pub fn has_all(found: &hpa::Spec, wanted: &hpa::Spec) -> bool {
+    let replicas = (found.min_replicas, found.max_replicas) == (wanted.min_replicas, wanted.max_replicas);
+    let behavior = has_behavior(found.behavior.as_ref(), wanted.behavior.as_ref());
+    behavior && replicas && found.metrics == wanted.metrics
+}
+
+/// The same of the behavior alone.
+#[must_use]
+pub fn has_behavior(found: Option<&Behavior>, wanted: Option<&Behavior>) -> bool {
+    let (Some(found), Some(wanted)) = (found, wanted) else {
+        return wanted.is_none();
+    };
+    let (up, down) = found.rules(Duration::ZERO);
+    // The API server knows no window of scaleDown: that is the controller's flag.
+    let up_window = Some(up.stabilization_window);
+    let down_window = found.scale_down.stabilization_window;
+    has_rules(up, up_window, &found.scale_up, &wanted.scale_up)
+        && has_rules(down, down_window, &found.scale_down, &wanted.scale_down)
+}
+
+/// The same of a direction.
+fn has_rules(
+    filled: Rules<'_>,
+    window: Option<Duration>,
+    found: &ScalingRules,
+    wanted: &ScalingRules,
+) -> bool {
+    let policies = wanted.policies.as_deref().unwrap_or_default();
+    wanted.stabilization_window.is_none_or(|own| Some(own) == window)
+        && wanted.select_policy.is_none_or(|own| own == filled.select_policy)
+        && wanted.tolerance.is_none_or(|own| Some(own) == found.tolerance)
+        && filled.policies.starts_with(policies)
 }
 
 /// The behavior as far as the release has its fields, with a direction disabled by annotation.
@@ -167,5 +207,42 @@ fn type_name(source: &Source) -> &'static str {
         Source::Object { .. } => "Object",
         Source::Pods { .. } => "Pods",
         Source::Resource(_) => "Resource",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hpa::spec::{Policy, PolicyKind};
+
+    fn down(window: Option<u64>, policies: &[i32]) -> Option<Behavior> {
+        let policy = |value: &i32| Policy {
+            kind: PolicyKind::Pods,
+            value: *value,
+            period: Duration::from_secs(60),
+        };
+        let mut behavior = Behavior::default();
+        behavior.scale_down.stabilization_window = window.map(Duration::from_secs);
+        behavior.scale_down.policies = Some(policies.iter().map(policy).collect());
+        Some(behavior)
+    }
+
+    #[test]
+    fn what_is_not_wanted_counts_as_equal() {
+        let has = |wanted: Option<Behavior>| has_behavior(down(Some(600), &[2, 4]).as_ref(), wanted.as_ref());
+        assert!(has(None));
+        assert!(has(down(None, &[2, 4])));
+        assert!(has(down(Some(600), &[2])));
+        assert!(has(down(Some(600), &[])));
+        assert!(!has(down(Some(0), &[2, 4])));
+        assert!(!has(down(None, &[4])));
+        assert!(!has(down(None, &[2, 4, 6])));
+        assert!(!has_behavior(None, Some(&Behavior::default())));
+        // What nobody wrote the API server has filled in.
+        let mut wanted = Behavior::default();
+        wanted.scale_up.stabilization_window = Some(Duration::ZERO);
+        assert!(has_behavior(Some(&Behavior::default()), Some(&wanted)));
+        wanted.scale_down.stabilization_window = Some(Duration::from_secs(300));
+        assert!(!has_behavior(Some(&Behavior::default()), Some(&wanted)));
     }
 }

@@ -161,7 +161,11 @@ impl Operator {
             Some((_, old)) if old.name == wanted.name => {
                 let (hpa, old) = hpa.expect("matched above");
                 let changed = state.generation != object.generation;
-                if old.spec != wanted.spec || old.owner.is_none() {
+                let differs = match profile.removals_reach_hpa {
+                    true => old.spec != wanted.spec,
+                    false => !generated::has_all(&old.spec, &wanted.spec),
+                };
+                if differs || old.owner.is_none() {
                     let reason = match changed {
                         true => "the ScaledObject has changed",
                         false => "it was not as the ScaledObject has it",

@@ -683,3 +683,18 @@ fn before_2_14_the_hpa_adds_up_what_has_fallen_back() {
     assert_eq!(composite(13, "rps + queue", at_once), Some(60_000));
     assert_eq!(composite(14, "rps + queue", at_once), Some(6_000));
 }
+
+#[test]
+fn before_2_13_a_behavior_that_is_taken_away_stays_in_the_hpa() {
+    let stays = |minor| {
+        let mut own = object(vec![prometheus(10.0)]);
+        own.spec.advanced.behavior = Some(Default::default());
+        let mut world = World::new(minor, 4, own);
+        world.run(10);
+        *world.scaled_objects.get_mut(ScaledObjectId(0)).unwrap() = object(vec![prometheus(10.0)]);
+        world.agenda.now_at(Input::Changed(ScaledObjectId(0)));
+        world.run(20);
+        world.hpas.iter().all(|(_, hpa)| hpa.spec.behavior.is_some())
+    };
+    assert!(stays(12) && !stays(13));
+}

@@ -19,6 +19,10 @@ pub struct Profile {
     pub pause_by_reconciler: bool,
     /// Annotations `paused-scale-in`, `paused-scale-out` and `force-activation` exist (2.18).
     pub partial_pause: bool,
+    /// What is taken out of a ScaledObject's `behavior` reaches an HPA that is there (2.13, controllers/keda/hpa.go
+    /// `updateHPAIfNeeded`): `kubectl apply` changes an annotation too, and the HPA's are compared; before, the spec
+    /// alone is, and what it does not say counts as equal.
+    pub removals_reach_hpa: bool,
     /// A behavior's `tolerance` exists (2.18, config/crd/bases/keda.sh_scaledobjects.yaml); before, the API server does
     /// not keep it.
     pub behavior_tolerance: bool,
@@ -88,6 +92,7 @@ impl Profile {
             pause_deletes_hpa: minor >= 11,
             pause_by_reconciler: minor >= 20,
             partial_pause: minor >= 18,
+            removals_reach_hpa: minor >= 13,
             behavior_tolerance: minor >= 18,
             scaling_modifiers: minor >= 12,
             resource_triggers_activate: minor <= 10,

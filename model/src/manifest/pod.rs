@@ -152,6 +152,7 @@ fn container(at: &Cursor<'_>) -> Container {
             .one_of(&[("Always", true)])
             .unwrap_or(false),
         pre_stop_sleep: pre_stop(&at.at("lifecycle.preStop")),
+        pre_stop_is_action: at.at("lifecycle.preStop.sleep.seconds").seconds(0).is_some(),
     }
 }
 

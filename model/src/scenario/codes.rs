@@ -404,6 +404,16 @@ KEDA reads a query's answer as a list of elements. A scalar, which scalar(…) o
 each question fails, and the HPA stays where it is. (kedacore/keda pkg/scalers/prometheus_scaler.go)",
     ),
     code(
+        "K016",
+        "what is taken away stays",
+        "\
+Until 2.12 KEDA compares its HPA's spec with the one that the ScaledObject asks for by what the latter says: a field that is \
+not there counts as equal, and so does a shorter list of policies that begins alike. A behavior, a direction, a window or the \
+last policies that a new version of the ScaledObject leaves out go on in the HPA, until something else of its spec changes and all \
+of it is written. From 2.13 on the annotations are compared as well, of which `kubectl apply` changes one. \
+(kedacore/keda controllers/keda/hpa.go, updateHPAIfNeeded)",
+    ),
+    code(
         "P001",
         "a range shorter than two scrapes",
         "\

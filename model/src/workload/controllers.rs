@@ -8,7 +8,6 @@
 //! no new decision for that ReplicaSet (kubernetes 1.35 pkg/controller/controller_utils.go
 //! `UIDTrackingControllerExpectations`).
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use sim::{Component, Entry, Instant, Outbox, SortedMap, SortedSet, Stream, Streams};
@@ -17,7 +16,7 @@ use super::daemon_set::{node_should_keep, node_should_run};
 use super::deployment::{self, SetView, Step};
 use super::taint_eviction::{Stay, stay};
 use super::victims;
-use crate::api::{Api, Deployment, Owner, Pod, ReplicaSet};
+use crate::api::{Api, Deployment, Owner, Pod};
 use crate::id::{ById, DaemonSetId, DeploymentId, NodeId, PodId, ReplicaSetId};
 use crate::token_bucket::TokenBucket;
 
@@ -220,7 +219,7 @@ fn sync_deployment(id: DeploymentId, now: Instant, api: &Api, out: &mut Out) {
             pods,
             desired: set.desired,
             created: set.created,
-            is_new: is_new(set, object),
+            is_new: set.is_of_template(&object.template),
         }
     };
     let sets: Vec<SetView> = ids.iter().map(&mut view).collect();
@@ -247,10 +246,6 @@ fn sync_deployment(id: DeploymentId, now: Instant, api: &Api, out: &mut Out) {
     }
 }
 
-fn is_new(set: &ReplicaSet, object: &Deployment) -> bool {
-    Arc::ptr_eq(&set.template, &object.template) || set.template == object.template
-}
-
 /// Whether a Deployment's only set is what it should be: whichever of its pods are available, there is nothing to
 /// do then, and without spec.minReadySeconds nothing to wait for.
 fn is_settled(id: DeploymentId, object: &Deployment, api: &Api) -> bool {
@@ -259,7 +254,7 @@ fn is_settled(id: DeploymentId, object: &Deployment, api: &Api) -> bool {
         return false;
     };
     let sized = only.replicas == object.replicas && only.desired == object.replicas;
-    sized && object.min_ready.is_zero() && is_new(only, object)
+    sized && object.min_ready.is_zero() && only.is_of_template(&object.template)
 }
 
 impl Controllers {

@@ -64,6 +64,7 @@ fn add_set(
         deployment,
         replicas,
         desired: replicas,
+        made_of: template.clone(),
         template,
         created: Instant::ZERO,
     })

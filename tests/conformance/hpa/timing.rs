@@ -90,7 +90,8 @@ impl World<'_> {
             deployment: target,
             replicas: 0,
             desired: 0,
-            template,
+            template: template.clone(),
+            made_of: template,
             created: now,
         });
         self.scale(target, 2, now);

@@ -92,6 +92,7 @@ impl World {
             replicas: 0,
             desired: 0,
             template: template.clone(),
+            made_of: template.clone(),
             created: Instant::ZERO,
         });
         let mut scaled_objects = Table::new();

@@ -127,3 +127,37 @@ fn the_epoch_gives_the_axis_its_clock() {
     assert_eq!(summary.clock_s(), Some(49_230.0));
     assert_eq!(Summary::default().clock_s(), None);
 }
+
+#[test]
+fn replicas_are_what_was_wanted_and_what_was_ready() {
+    let summary = Summary {
+        replicas_peak: 10.0,
+        replicas_mean: 6.5,
+        ready_peak: 9.0,
+        ready_mean: 5.25,
+        ..Summary::default()
+    };
+    let line = "replicas           desired peak 10, mean 6.5; ready peak 9, mean 5.2\n";
+    assert!(summary.text().contains(line), "{}", summary.text());
+}
+
+#[test]
+fn a_step_whose_capacity_never_came_is_said_once() {
+    let run = |unreached: &[f64], ways: &[f64]| Summary {
+        capacity_not_reached_s: unreached.to_vec(),
+        time_to_capacity: ways
+            .iter()
+            .map(|step_s| StageSummary {
+                step_s: *step_s,
+                seeds: 1,
+                ..StageSummary::default()
+            })
+            .collect(),
+        ..run(1.0, &[], None)
+    };
+    let merged = Summary::merged(&[run(&[60.0, 600.0], &[]), run(&[60.0], &[600.0])]);
+    assert_eq!(merged.capacity_not_reached_s, [60.0, 600.0]);
+    let text = merged.text();
+    let said: Vec<&str> = text.lines().filter(|line| line.contains("not reached")).collect();
+    assert_eq!(said, ["time to capacity   not reached after the step at 1 min"]);
+}

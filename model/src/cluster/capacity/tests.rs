@@ -40,7 +40,7 @@ impl World {
             path: self.path,
         });
         if after != current {
-            self.notes.resized(at(second), current, after, Part::Hpa);
+            self.notes.resized(at(second), current, after, Some(Part::Hpa));
         }
         self
     }
@@ -218,7 +218,7 @@ fn a_metric_of_use_is_read_by_metrics_server() {
 fn kedas_raise_from_zero_waits_for_its_poll() {
     let raised = || {
         let mut world = World::new().pod([131, 131, 140], 2.0);
-        world.notes.resized(at(130), 0, 2, Part::Keda);
+        world.notes.resized(at(130), 0, 2, Some(Part::Keda));
         world
     };
     assert_eq!(raised().all_stages(), [10, 0, 20, 0, 0, 0, 0, 10]);
@@ -319,4 +319,20 @@ fn what_comes_after_a_step_down_is_not_of_the_step() {
         .sync(700, 1, 2, 2)
         .pod([701, 701, 710], 2.0);
     assert_eq!(world.stages(), [10, 0, 5, 0, 5]);
+}
+
+#[test]
+fn what_an_action_writes_ends_the_answer_and_is_none_of_it() {
+    let answered = |second, after: i32| {
+        let mut world = World::new().sync(134, 1, 3, 3).pod([134, 135, 150], 3.0);
+        world.notes.resized(at(second), 3, after, None);
+        world.sync(334, after, 3, 3).pod([334, 335, 350], 3.0)
+    };
+    let total = |world: World| world.way().map(|way| way.total.as_secs());
+    assert_eq!(total(answered(300, 1)), Some(50));
+    assert_eq!(total(answered(300, 6)), Some(50));
+    assert_eq!(total(answered(140, 1)), None, "it came before the replicas did");
+    let mut by_hand = World::new();
+    by_hand.notes.resized(at(120), 1, 3, None);
+    assert_eq!(total(by_hand.pod([120, 121, 150], 3.0)), None, "nobody answered");
 }

@@ -156,7 +156,11 @@ fn never(_: &Context<'_>, _: Object<'_, Pod>) -> u64 {
 /// Where the pod is bound, and whether it runs, that is, has an address.
 fn place(_: &Context<'_>, (_, pod): Object<'_, Pod>) -> u64 {
     let node = pod.node.map_or(0, |node| u64::from(node.0) + 1);
-    node << 1 | u64::from(pod.started.is_some())
+    node << 1 | u64::from(has_address(pod))
+}
+
+fn has_address(pod: &Pod) -> bool {
+    pod.phase != Phase::Pending
 }
 
 fn identity(pod: &Pod) -> Pairs {
@@ -222,14 +226,14 @@ fn info(context: &Context<'_>, (id, pod): Object<'_, Pod>) -> Vec<Pairs> {
     let (kind, name) = owner(context, pod);
     let host = pod
         .node
-        .filter(|_| pod.started.is_some())
+        .filter(|_| has_address(pod))
         .map(node_ip)
         .unwrap_or_default();
     let host_network = pod.spec().host_network;
-    let ip = match pod.started {
-        None => String::new(),
-        Some(_) if host_network => host.clone(),
-        Some(_) => pod_ip(PodId(id)),
+    let ip = match has_address(pod) {
+        false => String::new(),
+        true if host_network => host.clone(),
+        true => pod_ip(PodId(id)),
     };
     let own = [
         ("host_ip", host),

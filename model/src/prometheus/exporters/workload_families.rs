@@ -3,7 +3,7 @@
 
 use super::HpaState;
 use super::families::{Context, Family, Object, Pairs};
-use crate::api::{Deployment, Pod};
+use crate::api::{Deployment, Owner, Pod};
 use crate::id::DeploymentId;
 
 /// The families of Deployments.
@@ -47,7 +47,14 @@ pub(super) static DEPLOYMENTS: &[Family<Deployment>] = &[
         stamp: never,
         labels: |_, object| vec![deployment(object)],
         values: |context, object, push| {
-            let updated = |pod: &Pod| pod.is_active() && pod.template == object.1.template;
+            let is_new = |owner: Owner| {
+                let Owner::ReplicaSet(set, _) = owner else {
+                    return false;
+                };
+                let set = context.api.replica_sets.get(set);
+                set.is_some_and(|set| set.is_of_template(&object.1.template))
+            };
+            let updated = |pod: &Pod| pod.is_active() && is_new(pod.owner);
             push(count(context, object, updated));
         },
     },

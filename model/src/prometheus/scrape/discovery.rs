@@ -145,7 +145,7 @@ impl Discovery {
                 pod_targets(id, pod, node, config, &mut targets);
             }
             if kube_state {
-                exporter = Some((pod, exporters::pod_ip(id), node.name.as_str()));
+                exporter = Some((id, pod, node.name.as_str()));
             }
         }
         if self.wanted.kubelet || self.wanted.cadvisor {
@@ -269,7 +269,7 @@ fn port_addresses(pod: &Pod, ip: &str, config: &Config) -> Vec<(String, u16)> {
 /// Job `kubernetes-service-endpoints`: the service of kube-state-metrics with the chart's labels
 /// (helm-charts kube-state-metrics-5.15 templates/service.yaml). Where no manifest has it, there is one all the same, on
 /// the oldest node, as there is a Prometheus.
-fn kube_state_target(exporter: Option<(&Pod, String, &str)>, view: &View<'_>) -> Target {
+fn kube_state_target(exporter: Option<(PodId, &Pod, &str)>, view: &View<'_>) -> Target {
     let first_node = || {
         view.api
             .nodes
@@ -277,9 +277,9 @@ fn kube_state_target(exporter: Option<(&Pod, String, &str)>, view: &View<'_>) ->
             .next()
             .map_or("", |(_, node)| node.name.as_str())
     };
-    let (namespace, ip, node) = match &exporter {
-        Some((pod, ip, node)) => (pod.namespace(), ip.as_str(), *node),
-        None => ("prometheus", "10.0.0.10", first_node()),
+    let (namespace, ip, node) = match exporter {
+        Some((id, pod, node)) => (pod.namespace(), exporters::pod_ip(id), node),
+        None => ("prometheus", "10.0.0.10".to_owned(), first_node()),
     };
     let instance = format!("{ip}:8080");
     let job = Job::KubernetesServiceEndpoints;
@@ -297,7 +297,7 @@ fn kube_state_target(exporter: Option<(&Pod, String, &str)>, view: &View<'_>) ->
     ];
     Target {
         job,
-        source: Source::KubeStateMetrics,
+        source: Source::KubeStateMetrics(exporter.map(|(id, ..)| id)),
         labels: Labels::new(own),
     }
 }

@@ -20,8 +20,8 @@ pub enum Source {
     Kubelet(NodeId),
     /// The cAdvisor in a node's kubelet.
     Cadvisor(NodeId),
-    /// kube-state-metrics.
-    KubeStateMetrics,
+    /// kube-state-metrics, and the pod that it is, if a manifest has it.
+    KubeStateMetrics(Option<PodId>),
 }
 
 /// Why a scrape brought nothing.
@@ -265,7 +265,7 @@ mod tests {
     fn target(job: Job, labels: &[(&str, &str)]) -> Target {
         Target {
             job,
-            source: Source::KubeStateMetrics,
+            source: Source::KubeStateMetrics(None),
             labels: Labels::new(labels.iter().copied()),
         }
     }

@@ -143,7 +143,7 @@ impl World {
             }
             Source::Kubelet(id) => self.exporters.kubelet(&self.api, id),
             Source::Cadvisor(id) => self.exporters.cadvisor(&self.api, id, &|_| Default::default()),
-            Source::KubeStateMetrics => self.exporters.kube_state(&self.api, &[]),
+            Source::KubeStateMetrics(_) => self.exporters.kube_state(&self.api, &[]),
         })
     }
 
@@ -225,7 +225,7 @@ fn kube_state_metrics_is_one_target_even_before_its_pod_runs() {
     let set = world.api.daemon_sets.insert(set);
     world.tell(Input::Running);
     let targets = |world: &World| {
-        let of = |source: &Source| *source == Source::KubeStateMetrics;
+        let of = |source: &Source| matches!(source, Source::KubeStateMetrics(_));
         let known = world.scrapes.keys().filter_map(|id| world.prometheus.target(*id));
         known.filter(|target| of(&target.source)).count()
     };

@@ -7,6 +7,7 @@ use crate::hpa::spec::SelectPolicy;
 use crate::keda::spec::{
     DEFAULT_MAX_REPLICAS, FallbackBehavior, MetricType, ScalingModifiers, Spec, TriggerKind,
 };
+use crate::keda::{Profile, generated};
 use crate::manifest::{Document, ScaledObject};
 use crate::scenario::{Act, Part};
 
@@ -30,6 +31,7 @@ pub(super) fn check(facts: &Facts<'_>, document: &Document, root: &Cursor<'_>) {
     rules.fallback();
     rules.outage();
     rules.releases();
+    rules.removals(document, object);
     rules.annotations(&root.at("metadata.annotations"));
     rules.several_triggers();
     rules.modifiers();
@@ -336,6 +338,30 @@ impl Rules<'_> {
             if trigger.at("metadata.timeout").is_given() {
                 self.too_new(&trigger.at("metadata.timeout"), "timeout of a trigger", 17);
             }
+        }
+    }
+
+    /// What is taken out of the behavior and does not leave the HPA, unless something else of its spec changes
+    /// (kedacore/keda 2.12 controllers/keda/hpa.go `updateHPAIfNeeded`).
+    fn removals(&self, document: &Document, object: &ScaledObject) {
+        let release = self.facts.scenario.stack.keda;
+        if Profile::of(release.into()).removals_reach_hpa {
+            return;
+        }
+        let Some(old) = timeline::scaled_object_before(self.facts, document, &object.name) else {
+            return;
+        };
+        let of = |object: &ScaledObject| (object.spec.min_replica_count, object.spec.max_replica_count);
+        let rest = of(old) == of(object) && old.spec.triggers == object.spec.triggers;
+        let (found, wanted) = (&old.spec.advanced.behavior, &object.spec.advanced.behavior);
+        if rest && found != wanted && generated::has_behavior(found.as_ref(), wanted.as_ref()) {
+            advise(
+                &self.context,
+                "K016",
+                &self.behavior(),
+                format!("KEDA 2.{release} leaves in the HPA what this takes out of the behavior"),
+                "write the values that are to hold, or delete the HPA: KEDA makes it anew",
+            );
         }
     }
 

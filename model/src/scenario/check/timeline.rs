@@ -88,6 +88,28 @@ pub(super) fn selector(facts: &Facts<'_>, document: &Document, root: &Cursor<'_>
     }
 }
 
+/// The version of a ScaledObject that is there when a document's is applied.
+pub(super) fn scaled_object_before<'a>(
+    facts: &Facts<'a>,
+    document: &Document,
+    name: &ObjectName,
+) -> Option<&'a ScaledObject> {
+    let own = facts.beside(document);
+    let mut there: Option<&ScaledObject> = None;
+    for step in steps(facts.scenario) {
+        match step {
+            Step::Apply(objects) if std::ptr::eq(objects, own) => break,
+            Step::Apply(objects) => {
+                let mut all = objects.scaled_objects.iter();
+                there = all.find(|object| object.name == *name).or(there);
+            }
+            Step::Delete(Deletable::ScaledObject, other) if other == name => there = None,
+            Step::Delete(..) => {}
+        }
+    }
+    there
+}
+
 /// An autoscaler of a target.
 #[derive(Clone, Copy)]
 enum Autoscaler<'a> {

@@ -1,7 +1,5 @@
 //! What the scheduler hears: the cache is brought up to date, and the queue told what happened.
 
-use std::sync::Arc;
-
 use sim::Instant;
 
 use super::{Busy, Scheduler};
@@ -14,9 +12,6 @@ use crate::scheduler::node_info::{PlacedPod, PodRef};
 use crate::scheduler::plugin::PluginSet;
 use crate::scheduler::pod_info::{KindId, default_selector};
 use crate::scheduler::queue::Queue;
-
-/// The label that tells the pods of a Deployment's ReplicaSets apart.
-const TEMPLATE_HASH: &str = "pod-template-hash";
 
 impl Scheduler {
     pub(super) fn pod_changed(&mut self, now: Instant, id: PodId, view: View<'_>) {
@@ -162,26 +157,15 @@ impl Scheduler {
         self.helped = self.helped.union(helped);
     }
 
-    /// The kind of a pod, made known if its template is new.
-    ///
-    /// A ReplicaSet's pods carry a label with the hash of their template, and its selector asks for it. Where a
-    /// template has none, the number of the kind stands in.
+    /// The kind of a pod, made known if its template is new. What selects a ReplicaSet's pods are their labels, the
+    /// hash of the template among them.
     fn kind_of(&mut self, pod: &Pod, view: View<'_>) -> KindId {
         let owned = matches!(pod.owner, Owner::ReplicaSet(..));
         if let Some(kind) = self.kinds[usize::from(owned)].get(&pod.template) {
             return *kind;
         }
-        let mut template = pod.template.clone();
-        let mut owner = None;
-        if owned {
-            if !template.labels.contains_key(TEMPLATE_HASH) {
-                let hash = self.cache.kinds().len().to_string();
-                Arc::make_mut(&mut template)
-                    .labels
-                    .insert(TEMPLATE_HASH.to_owned(), hash);
-            }
-            owner = Some(LabelSelector::from_labels(&template.labels));
-        }
+        let template = pod.template.clone();
+        let owner = owned.then(|| LabelSelector::from_labels(&template.labels));
         let services = view.api.services.iter().map(|(_, service)| service);
         let services = services.filter(|service| service.namespace == template.namespace);
         let selector = default_selector(

@@ -161,6 +161,8 @@ pub enum Input {
 /// What the kubelets tell the API server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Output {
+    /// A pod is the kubelet's from now on.
+    PodAccepted(PodId),
     /// All images of a pod are there; it has waited for them, or for them to be checked, since then.
     ImagesThere(PodId, Instant),
     /// The pod runs, and what runs in it listens from then on.
@@ -220,6 +222,8 @@ struct PodState {
     missing: usize,
     /// Since when it has waited for its images.
     pulling: Instant,
+    /// When the last of its containers started.
+    started: Instant,
     /// What runs in it listens from then on.
     listens: Instant,
     ready: Instant,
@@ -317,6 +321,7 @@ impl Kubelets {
             accepted: Instant::ZERO,
             missing: 0,
             pulling: Instant::ZERO,
+            started: Instant::ZERO,
             listens: Instant::ZERO,
             ready: Instant::ZERO,
             running: true,
@@ -324,6 +329,13 @@ impl Kubelets {
             due: Instant::MAX,
         };
         self.pods.insert(pod, state);
+    }
+
+    /// Since when all containers of a pod run, as the kubelet of its node says to who asks it.
+    #[must_use]
+    pub fn running_since(&self, pod: PodId) -> Option<Instant> {
+        let state = self.pods.get(pod).filter(|state| state.running)?;
+        Some(state.started)
     }
 
     fn is_due(&self, now: Instant, pod: PodId) -> bool {
@@ -385,6 +397,7 @@ impl Kubelets {
             accepted: now,
             missing: 0,
             pulling: now,
+            started: Instant::MAX,
             listens: Instant::MAX,
             ready: Instant::MAX,
             running: false,
@@ -392,6 +405,7 @@ impl Kubelets {
             due: Instant::MAX,
         };
         self.pods.insert(pod, state);
+        out.emit(Output::PodAccepted(pod));
         if node_state.network || object.spec().host_network {
             self.make_sandbox(now, pod, out);
         } else {
@@ -530,7 +544,7 @@ impl Kubelets {
             ready(container, start, &mut state.stream);
         }
         state.ready = all_ready.max(observed) + config.status_latency;
-        state.listens = start.answers;
+        (state.started, state.listens) = (start.started, start.answers);
         state.due = observed + config.status_latency;
         out.wake_at(state.due, Input::Running(pod));
     }

@@ -57,6 +57,17 @@ fn life(edit: impl FnOnce(&mut crate::api::PodSpec)) -> Vec<(u64, Output)> {
     heard
 }
 
+// (kubernetes 1.35 pkg/kubelet/status/status_manager.go `updateStatusInternal`)
+#[test]
+fn the_kubelet_takes_a_pod_before_anything_of_it_runs() {
+    let heard = life(|_| {});
+    assert_eq!(
+        second(&heard, |output| matches!(output, Output::PodAccepted(_))),
+        100
+    );
+    assert!(second(&heard, |output| matches!(output, Output::PodRunning(..))) > 101);
+}
+
 fn second(heard: &[(u64, Output)], is: impl Fn(&Output) -> bool) -> u64 {
     heard.iter().find(|(_, output)| is(output)).unwrap().0
 }

@@ -312,6 +312,19 @@ fn rules_about_scaled_objects() {
         &["stack.kubernetes=1.28", sidecar],
         &["stack.kubernetes=1.29", sidecar],
     );
+    let sleep =
+        "Deployment/web: spec.template.spec.containers[0].lifecycle={preStop = {sleep = {seconds = 5}}}";
+    let command = "Deployment/web: spec.template.spec.containers[0].lifecycle={preStop = {exec = {command = ['sleep', '5']}}}";
+    check(
+        "W006",
+        &["stack.kubernetes=1.29", sleep],
+        &["stack.kubernetes=1.30", sleep],
+    );
+    check(
+        "W006",
+        &["stack.kubernetes=1.28", sleep],
+        &["stack.kubernetes=1.29", command],
+    );
     check("W007", &["stack.karpenter=1.15"], &["stack.karpenter=1.14.7"]);
     check("S002", &["warm_up=30s"], &[]);
 }

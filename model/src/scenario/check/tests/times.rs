@@ -137,3 +137,20 @@ fn a_later_version_is_judged_by_itself() {
     assert!(codes(&[("b", HPA), ("c", &big)], &apply("c", 10)).contains("N001"));
     assert!(!codes(&[("b", HPA)], "").contains("N001"));
 }
+
+#[test]
+fn what_a_later_version_takes_out_of_a_behavior_may_stay() {
+    let check = |keda: &str, edit: (&str, &str), expected: bool| {
+        let later = SCALED_OBJECT.replace(edit.0, edit.1);
+        assert_ne!(later, SCALED_OBJECT);
+        let files = [("a", SCALED_OBJECT), ("b", later.as_str())];
+        let report = said(keda, &files, &apply("b", 16));
+        let found = report.problems.iter().any(|own| own.code == "K016");
+        assert_eq!(found, expected, "{keda} {edit:?}\n{report}");
+    };
+    let window = "stabilizationWindowSeconds: 300";
+    check("2.12", (window, ""), true);
+    check("2.13", (window, ""), false);
+    check("2.12", (window, "stabilizationWindowSeconds: 60"), false);
+    check("2.12", ("maxReplicaCount: 20", "maxReplicaCount: 30"), false);
+}
