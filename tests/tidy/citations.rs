@@ -18,9 +18,10 @@ use super::{ends_with, report, root, texts};
 const LIST: &str = "tests/tidy/citations.txt";
 
 /// What is cited by its name and a version.
-const PROJECTS: [&str; 12] = [
+const PROJECTS: [&str; 13] = [
     "cadvisor",
     "client-go",
+    "cloud-provider-aws",
     "containerd",
     "karpenter",
     "karpenter-provider-aws",

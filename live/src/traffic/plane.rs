@@ -516,7 +516,10 @@ impl DataPlane {
             }
             Output::RemovePod(id) => self.write(id, Mark::Removed),
             // A made-up node shows its accelerators from the start, and images are not in its status.
-            Output::ImagesThere(..) | Output::ImagePresent(..) | Output::DevicesReported(_) => {}
+            Output::ImagesThere(..)
+            | Output::ImagePresent(..)
+            | Output::DevicesReported(_)
+            | Output::NodeStopped(_) => {}
         }
     }
 

@@ -51,7 +51,7 @@ impl Cluster<'_> {
     }
 
     /// EKS's images of Amazon Linux 2023 configure it from 1.34 on; those of Amazon Linux 2 and Bottlerocket do not
-    /// (awslabs/amazon-eks-ami v20250920 nodeadm/internal/kubelet/config.go `withVersionToggles`).
+    /// (amazon-eks-ami v20250920 nodeadm/internal/kubelet/config.go `withVersionToggles`).
     fn shuts_down_gracefully(&self, id: NodeId) -> bool {
         let node = self.api.nodes.get(id);
         let machine = node.and_then(|node| self.parts.ec2.instances().get(node.instance?));
@@ -112,9 +112,9 @@ impl Cluster<'_> {
     }
 
     /// The cloud controller deletes a node that is not ready and whose machine is terminated; one that is shutting
-    /// down still exists (kubernetes 1.35 staging/src/k8s.io/cloud-provider/controllers/nodelifecycle/
-    /// node_lifecycle_controller.go `MonitorNodes`; cloud-provider-aws v1.35.0 pkg/providers/v1/aws.go
-    /// `InstanceExistsByProviderID`).
+    /// down still exists (kubernetes 1.35
+    /// staging/src/k8s.io/cloud-provider/controllers/nodelifecycle/node_lifecycle_controller.go `MonitorNodes`;
+    /// cloud-provider-aws v1.35.0 pkg/providers/v1/aws.go `InstanceExistsByProviderID`).
     pub(super) fn cloud_look(&mut self, now: Instant, id: NodeId) {
         let Some(node) = self.api.nodes.get(id).filter(|node| !node.ready) else {
             return;

@@ -95,7 +95,8 @@ pub enum Output {
     RebalanceRecommended(InstanceId),
     /// A spot interruption notice, delivered by event: two minutes are left.
     InterruptionNotice(InstanceId),
-    /// The instance shuts down: kubelet and containers stop at once, billing ends.
+    /// The instance shuts down, and billing ends. Kubelet and containers stop at once unless that is held up
+    /// ([`Input::Inhibit`]).
     ShuttingDown(InstanceId),
     /// The instance is terminated: EC2 no longer knows it.
     InstanceGone(InstanceId),

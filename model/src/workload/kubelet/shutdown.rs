@@ -18,7 +18,7 @@ use crate::id::{NodeId, PodId};
 const CRITICAL: i32 = 2_000_000_000;
 
 /// For how long pods may go on that are not critical, and critical ones: all but the last 30 of 150 seconds, in EKS's
-/// images of Amazon Linux 2023 for 1.34 and later (awslabs/amazon-eks-ami v20250920 nodeadm/internal/kubelet/config.go
+/// images of Amazon Linux 2023 for 1.34 and later (amazon-eks-ami v20250920 nodeadm/internal/kubelet/config.go
 /// `withVersionToggles`).
 const PERIODS: [Duration; 2] = [Duration::from_secs(120), Duration::from_secs(30)];
 

@@ -141,8 +141,7 @@ fn a_sidecar_outlasts_the_application() {
     );
 }
 
-// (kubernetes 1.35 pkg/kubelet/nodeshutdown/nodeshutdown_manager.go `killPods`; awslabs/amazon-eks-ami v20250920
-// nodeadm/internal/kubelet/config.go `withVersionToggles`)
+// (kubernetes 1.35 pkg/kubelet/nodeshutdown/nodeshutdown_manager.go `killPods`)
 #[test]
 fn a_machine_that_goes_down_waits_for_its_pods_and_then_for_critical_ones() {
     let mut world = World::new(&[4]);
