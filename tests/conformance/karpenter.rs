@@ -360,6 +360,8 @@ fn node_pool(pool: &vectors::Pool) -> NodePool {
         requirements,
         taints: pool.taints.iter().map(vectors::Taint::to_model).collect(),
         startup_taints: Vec::new(),
+        kubelet: None,
+        hashed_kubelet: String::new(),
         node_class: "default".into(),
         expire_after: None,
         termination_grace_period: None,
