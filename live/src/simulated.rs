@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use model::api::PodTemplate;
+use model::api::{Owner, Pod, PodTemplate};
 use model::cluster::record::{LogEntry, Record, Value as Logged};
 use model::cluster::{self, Notice, Options, Seen, Watcher};
 use model::ec2;
@@ -201,16 +201,22 @@ impl Recorder {
         Some(&known.said)
     }
 
-    /// spec of pods of a template, as its workload's manifest has it.
-    fn template_spec(&mut self, template: &Arc<PodTemplate>) -> Value {
+    /// spec of a pod, as its workload's manifest has it. A ReplicaSet's template has one label more than that.
+    fn template_spec(&mut self, pod: &Pod, seen: Seen<'_>) -> Value {
+        let template = &pod.template;
         let key = Arc::as_ptr(template);
         if let Some((_, spec)) = self.specs.get(&key) {
             return spec.clone();
         }
+        let set = match pod.owner {
+            Owner::ReplicaSet(set, _) => seen.api.replica_sets.get(set),
+            _ => None,
+        };
+        let written = set.map_or(template, |set| &set.made_of);
         let is = |objects: &Objects| {
             let deployments = objects.deployments.iter().map(|own| &own.object.template);
             let daemons = objects.daemon_sets.iter().map(|own| &own.template);
-            deployments.chain(daemons).any(|own| **own == **template)
+            deployments.chain(daemons).any(|own| **own == **written)
         };
         let known = self.known.iter().find(|known| is(&known.objects));
         let spec = known.and_then(|known| known.said.pointer("/spec/template/spec"));
@@ -221,7 +227,7 @@ impl Recorder {
 
     fn pod(&mut self, now: Instant, id: PodId, seen: Seen<'_>) {
         if let Some(pod) = seen.api.pods.get(id) {
-            let spec = self.template_spec(&pod.template);
+            let spec = self.template_spec(pod, seen);
             let object = write::pod(pod, seen.api, spec, self.clock);
             self.object(now, "Pod", format!("{id:?}"), object);
         }

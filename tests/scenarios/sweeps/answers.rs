@@ -61,7 +61,7 @@ pub(super) fn gpu_families(swept: &Swept) {
     within(
         "g5 against g6, to capacity",
         against("g5", "g6", TimeToCapacity),
-        0.5..=0.8,
+        0.5..=0.9,
     );
     within(
         "g6 against g4dn, served",
@@ -79,8 +79,14 @@ pub(super) fn gpu_families(swept: &Swept) {
     within("all against g4dn, cost", against(all, "g4dn", Cost), 1.0..=1.3);
     within("all against g5, served", against(all, "g5", Served), 0.65..=0.85);
 
-    // The recommended one buys more at once than it needs, and serves the burst sooner.
-    assert_eq!(swept.recommended()[..2], ["g4dn", "only"]);
+    // Chance decides between the fast family and the machine that is larger than it need be: either serves the burst sooner.
+    let recommended = &swept.recommended()[..2];
+    assert!(
+        [["g5", "if there is"], ["g4dn", "only"]]
+            .iter()
+            .any(|own| recommended == own),
+        "{recommended:?}"
+    );
     within(
         "served against now",
         swept.then(Served) / swept.now(Served),
@@ -115,12 +121,12 @@ pub(super) fn consolidation_churn(swept: &Swept) {
         0.0..=1e-9,
     );
 
-    // Balanced, half a minute later: cheaper than now, with half the evictions.
-    assert_eq!(swept.recommended(), ["30s", "Balanced", "60"]);
+    // Balanced, a minute later: cheaper than now, with two fifths of the evictions.
+    assert_eq!(swept.recommended(), ["1m", "Balanced", "60"]);
     within("cost against now", swept.then(Cost) / swept.now(Cost), 0.9..=0.98);
     within(
         "evictions against now",
         swept.then(Evictions) / swept.now(Evictions),
-        0.4..=0.7,
+        0.3..=0.6,
     );
 }
