@@ -227,8 +227,7 @@ fn a_release_is_no_part_of_the_way_to_capacity() {
     assert!(way.total.as_secs() < 300, "{way:?}");
     assert_eq!(record.unreached, []);
     // The release comes before the replicas are there, which it sends away.
-    let slow = "[image]\n\"web:1\" = { compressed = \"4G\", unpacked = \"8G\" }\n";
-    let more = load.to_owned() + slow + &action(400, "apply = \"later/web.yaml\"");
+    let more = load.to_owned() + &action(378, "apply = \"later/web.yaml\"");
     let record = run(&more, &manifests);
     assert_eq!(record.time_to_capacity, []);
     assert_eq!(record.unreached.len(), 1);

@@ -42,13 +42,16 @@ pub struct Found {
     pub memory: Option<f64>,
 }
 
+/// An instant, and the CPU seconds until then.
+type Point = (Instant, f64);
+
 /// The readings of each pod.
 #[derive(Debug, Clone, Default)]
 pub struct MetricsServer {
     /// When the last scrape was.
     last: Instant,
-    /// What the last scrape found, and the point before it, by pod: an instant and the CPU seconds until then.
-    readings: Vec<(PodId, Found, Option<(Instant, f64)>)>,
+    /// What the last scrape found, and the point before it, by pod.
+    readings: Vec<(PodId, Found, Option<Point>)>,
 }
 
 impl MetricsServer {
