@@ -155,10 +155,19 @@ fn the_measured_run_lies_within_the_simulated_one() {
     );
 }
 
-/// The GPU part has the constants of the CPU part.
+/// The GPU part has the constants of the CPU part, and the speed of one more processor.
 #[test]
 fn the_gpu_part_is_not_fitted() {
-    let (cpu, gpu) = (scenario("php-apache"), scenario("php-apache-gpu"));
+    let (cpu, mut gpu) = (scenario("php-apache"), scenario("php-apache-gpu"));
+    let m5n = gpu.catalog.get("m5n.large").expect("it is in the catalog");
+    let clock = f64::from(m5n.spec.sustained_mhz.expect("its clock is known"));
+    for (name, speed) in std::mem::take(&mut gpu.traffic.cpu.speeds) {
+        assert!(name.starts_with("g4dn."), "{name}");
+        assert!(
+            (speed - clock / gpu.traffic.cpu.reference_mhz).abs() < 0.001,
+            "{name}: {speed}"
+        );
+    }
     assert_eq!(cpu.traffic, gpu.traffic);
     assert_eq!(cpu.config.ec2.times, gpu.config.ec2.times);
     assert_eq!(cpu.config.kubelet.pull_rate, gpu.config.kubelet.pull_rate);

@@ -20,6 +20,7 @@ mod root;
 mod solutions;
 mod solve;
 mod tails;
+mod waiting;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -15,6 +15,7 @@
 //! (up to 6.8 servers per free vCPU). The measured run had no part in it.
 
 use super::root;
+use super::waiting::Waiting;
 use crate::traffic::arrivals::{Arrivals, Process};
 use crate::traffic::config::{Config, Machine, PodCpu};
 use crate::traffic::physics::{self, capacity, sigma};
@@ -568,35 +569,6 @@ impl Plant {
             }
         }
         times
-    }
-}
-
-/// The clients on one node.
-#[derive(Debug, Clone, Copy, Default)]
-struct Waiting {
-    clients: f64,
-    /// Seconds of a cycle besides waiting for the CPU that is left to them.
-    cycle: f64,
-    /// What a request a second takes of that CPU.
-    load: f64,
-    wait: f64,
-}
-
-impl Waiting {
-    /// The search for their rate.
-    fn search(&self) -> root::Search {
-        if self.clients <= 0.0 {
-            return root::Search::default();
-        }
-        let most = (self.clients / self.cycle).min(1.0 / self.load);
-        root::Search::begin(0.0, most, 1e-7 * most, |rate| self.excess(rate))
-    }
-
-    /// Clients at rest, in line and on their way; times what the node has left, so that no side is endless.
-    #[inline]
-    fn excess(&self, rate: f64) -> f64 {
-        let full = (rate * self.load).min(1.0);
-        (self.clients - rate * self.cycle) * (1.0 - full) - self.wait * full * libm::sqrt(full)
     }
 }
 
