@@ -73,7 +73,8 @@ pub(crate) fn rehearsed() -> &'static (Recording, Scenario) {
 
 /// A shipped scenario, run and recorded.
 pub(crate) fn recorded(name: &str) -> (Recording, Scenario) {
-    let (scenario, files) = scenario(name, &[]);
+    // With php-apache's own seed the HPA's status once says 148m for what may be 8 or 9 pods.
+    let (scenario, files) = scenario(name, &["seed=4"]);
     let dir = directory(name);
     simulated::record(&scenario, &files, &[], Options::of(&scenario), &dir)
         .expect("a new directory can be written");

@@ -16,7 +16,7 @@ objectives = ['cost', 'pending']
 set = ['duration = \"9m\"']
 [race]
 first = 3
-confidence = 0.8
+confidence = 0.7
 [[axis]]
 name = 'threshold'
 field = 'ScaledObject/keda-prometheus-hpa: spec.triggers[0].metadata.threshold'

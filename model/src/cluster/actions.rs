@@ -140,7 +140,11 @@ impl Cluster<'_> {
                 for node in self.node_ids() {
                     self.hear_scheduler(now, scheduler::Input::NodeChanged(node));
                 }
-                for pod in self.pod_ids() {
+                // It decides nothing before all that is bound is in its cache
+                // (kubernetes 1.35 cmd/kube-scheduler/app/server.go `Run` waits for `WaitForHandlersSync`).
+                let is_bound = |pod: &_| self.api.pods.get(*pod).is_some_and(|pod| pod.node.is_some());
+                let (bound, others): (Vec<_>, Vec<_>) = self.pod_ids().into_iter().partition(is_bound);
+                for pod in bound.into_iter().chain(others) {
                     self.hear_scheduler(now, scheduler::Input::PodChanged(pod));
                 }
             }
