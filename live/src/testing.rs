@@ -73,10 +73,15 @@ pub(crate) fn rehearsed() -> &'static (Recording, Scenario) {
 
 /// A shipped scenario, run and recorded.
 pub(crate) fn recorded(name: &str) -> (Recording, Scenario) {
-    // With php-apache's own seed the HPA's status once says 148m for what may be 8 or 9 pods.
-    let (scenario, files) = scenario(name, &["seed=4"]);
+    recorded_with(name, &[])
+}
+
+/// The same with other settings.
+pub(crate) fn recorded_with(name: &str, sets: &[&str]) -> (Recording, Scenario) {
+    let (scenario, files) = scenario(name, sets);
     let dir = directory(name);
-    simulated::record(&scenario, &files, &[], Options::of(&scenario), &dir)
+    let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
+    simulated::record(&scenario, &files, &sets, Options::of(&scenario), &dir)
         .expect("a new directory can be written");
     let recording = Recording::read(&dir).expect("what was written can be read");
     fs::remove_dir_all(&dir).expect("it can be removed");

@@ -2,7 +2,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::recording::{Change, Entry, Object};
-use crate::testing::{php_apache, recorded, rehearsed, scale_to_zero};
+use crate::testing::{php_apache, recorded, recorded_with, rehearsed, scale_to_zero};
 
 #[track_caller]
 fn agrees(part: Part, of: &(Recording, Scenario), least: usize) {
@@ -14,7 +14,8 @@ fn agrees(part: Part, of: &(Recording, Scenario), least: usize) {
 
 #[test]
 fn every_part_agrees_with_a_run_of_itself() {
-    agrees(Part::Hpa, php_apache(), 20);
+    // With seed 1 the HPA's status says 113m for 7.98 of 71 pods, which is 8 pods or 9.
+    agrees(Part::Hpa, &recorded_with("php-apache", &["seed=4"]), 20);
     agrees(Part::Keda, php_apache(), 50);
     agrees(Part::Provisioning, php_apache(), 5);
     agrees(Part::Consolidation, php_apache(), 1);
@@ -159,10 +160,13 @@ fn a_claim_for_other_machines_is_found() {
 #[test]
 fn claims_that_are_never_made_are_found() {
     let (recording, scenario) = php_apache();
+    // Nor do their nodes come.
+    let launched = |own: &Object| own.label("karpenter.sh/nodepool").is_some();
+    let is = |own: &Object| own.kind == "NodeClaim" || own.kind == "Node" && launched(own);
     let mut wrong = recording.clone();
     wrong
         .lines
-        .retain(|line| !matches!(&line.entry, Entry::Object(own) if own.kind == "NodeClaim"));
+        .retain(|line| !matches!(&line.entry, Entry::Object(own) if is(own)));
     let agreement = shadow(Part::Provisioning, &wrong, scenario);
     assert_eq!(agreement.divergences[0].actual, "no claim");
 }
