@@ -115,9 +115,10 @@ fn nobody_answers_a_scrape_from_a_machine_that_is_gone() {
     );
     assert_ne!(traefik, WEB);
     // From 1.34 on the kubelet of a machine that goes ends its pods before.
-    let often = "[stack]\nkubernetes = \"1.33\"\n[timing.prometheus]\nscrape_interval = \"15s\"\n";
+    let often = "[timing.prometheus]\nscrape_interval = \"15s\"\n";
     for job in ["kubernetes-pods", "kubernetes-service-endpoints"] {
-        let record = run(
+        let record = run_at(
+            33,
             &(often.to_owned() + &deaths() + &dashboard(&format!("sum(up{{job=\"{job}\"}})"))),
             &[
                 ("manifests/web.yaml", &traefik),
