@@ -141,7 +141,7 @@ impl Cluster<'_> {
                     self.hear_scheduler(now, scheduler::Input::NodeChanged(node));
                 }
                 // It decides nothing before all that is bound is in its cache
-                // (kubernetes 1.35 cmd/kube-scheduler/app/server.go `Run` waits for `WaitForHandlersSync`).
+                // (kubernetes 1.35 cmd/kube-scheduler/app/server.go `Run` waits until the handlers are synced).
                 let is_bound = |pod: &_| self.api.pods.get(*pod).is_some_and(|pod| pod.node.is_some());
                 let (bound, others): (Vec<_>, Vec<_>) = self.pod_ids().into_iter().partition(is_bound);
                 for pod in bound.into_iter().chain(others) {
