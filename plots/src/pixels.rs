@@ -81,7 +81,7 @@ fn edges(middle: i32, width: u32) -> (i32, i32) {
 /// The rectangles of a polyline that only goes up, down and sideways, as step curves do, each with its corners; `None`
 /// for any other. In plotters' polygon of the whole, what two close edges both cover is left out: a spike is hollow.
 fn stairs(path: &[BackendCoord], width: u32) -> Option<Vec<(BackendCoord, BackendCoord)>> {
-    let last = path.len() - 1;
+    let last = path.len().checked_sub(1)?;
     // Corners are filled; the ends are not longer than the line.
     let reach = |at: usize, middle: i32| match at {
         0 => (middle, middle),

@@ -102,7 +102,7 @@ fn node_seen(node: &core::Node) -> Seen {
         .map(|cpu| cpu.0.as_str());
     Seen::Node(NodeSeen {
         name: node.name_any(),
-        labels: node.labels().clone(),
+        labels: node.labels().clone().into_iter().collect(),
         ready: conditions
             .into_iter()
             .flatten()

@@ -260,6 +260,7 @@ impl<'a, K, V> IntoIterator for &'a mut SortedMap<K, V> {
 macro_rules! iterator {
     ($(#[$doc:meta])* $name:ident over $inner:ident, $item:ty, $pair:ident => $shown:expr) => {
         $(#[$doc])*
+        #[derive(Debug)]
         pub struct $name<'a, K, V>(slice::$inner<'a, (K, V)>);
 
         impl<'a, K, V> Iterator for $name<'a, K, V> {
