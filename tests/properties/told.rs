@@ -1,9 +1,7 @@
 //! What the log and the counters tell of small runs, under the auditor.
 
-use sim::SortedMap;
-
 use model::cluster::record::{LogEntry, Value};
-use sim::Instant;
+use sim::{Instant, SortedMap};
 
 use crate::regressions::{SCALED, WEB, run, told};
 

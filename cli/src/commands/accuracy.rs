@@ -1,11 +1,9 @@
 //! `scaletwin accuracy`
 
-use sim::SortedMap;
-
 use live::accuracy::{Comparison, Scope, compare, quantile};
 use live::measured::Measured;
 use serde_json::json;
-use sim::Instant;
+use sim::{Instant, SortedMap};
 
 use super::Answer;
 use crate::args::{AccuracyArgs, Format};

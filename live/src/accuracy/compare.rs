@@ -1,8 +1,6 @@
 //! Many seeds against one measured run: a table of measures, objectives first.
 
-use sim::{SortedMap, SortedSet};
-
-use sim::{Instant, StepSeries};
+use sim::{Instant, SortedMap, SortedSet, StepSeries};
 
 use super::{
     Window, coverage, first_fall, first_rise, lag, nmae, quantile, relative, return_to, shape, within,

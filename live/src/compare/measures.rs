@@ -1,8 +1,6 @@
 //! Every measure of every curve.
 
-use sim::SortedSet;
-
-use sim::{Instant, StepSeries};
+use sim::{Instant, SortedSet, StepSeries};
 
 use super::gaps::{concerns, joined, moved, without};
 use super::run::{Gap, Kind, Life, Run, milliseconds, names};

@@ -1,12 +1,10 @@
 //! A simulated run, watched while it runs.
 
-use sim::SortedMap;
-
 use model::cluster::record::Record;
 use model::cluster::{self, Notice, Options, Seen, Watcher};
 use model::id::{NodeClaimId, NodeId, PodId};
 use model::scenario::Scenario;
-use sim::{Instant, StepSeries};
+use sim::{Instant, SortedMap, StepSeries};
 
 use super::run::{Kind, Life, Run, names};
 use crate::curves::step_curve;

@@ -1,8 +1,6 @@
 //! One run: what happened, on the simulated run's clock.
 
-use sim::SortedMap;
-
-use sim::{Instant, StepSeries};
+use sim::{Instant, SortedMap, StepSeries};
 
 /// Names of curves, as `series.csv` has them, and those that only comparisons have.
 pub mod names {

@@ -3,8 +3,6 @@
 //! A poll is a `trigger` sample: the values that KEDA's triggers gave, or would have given at that moment. A recorder
 //! polls at other moments than KEDA, so a step is explained by any sample of the polling interval before it.
 
-use sim::{SortedMap, SortedSet};
-
 use jiff::Timestamp;
 use model::api::Labels;
 use model::hpa::spec::Rules;
@@ -14,7 +12,7 @@ use model::keda::executor::{Situation, request_scale};
 use model::keda::spec::{Trigger, TriggerKind};
 use model::keda::{Answer, Profile, ScaledObject, generated, scaler};
 use model::scenario::Scenario;
-use sim::Instant;
+use sim::{Instant, SortedMap, SortedSet};
 
 use super::{Agreement, Divergence, Part};
 use crate::heard::Heard;

@@ -246,8 +246,8 @@ impl Auditor {
     }
 }
 
-/// No container starts on a machine that has ended, or is about to; that the API server believes the pod to be ready lasts until the node
-/// controller has noticed, or, if the Node is removed before that, until the pod is collected.
+/// No container starts on a machine that has ended, or is about to; that the API server believes the pod to be ready lasts
+/// until the node controller has noticed, or, if the Node is removed before that, until the pod is collected.
 fn runs_only_while_its_machine_does(now: Instant, pod: &Pod, instance: &Instance, has_node: bool) {
     let ended = instance.shutting_down.unwrap_or(Instant::MAX);
     assert!(

@@ -2,9 +2,9 @@
 //!
 //! A kubelet of a recent Amazon Linux 2023 is told by its machine that it goes down, reports that it is not ready, and ends
 //! its pods in order. Of others nobody tells the API server: the node controller finds that the kubelet has not reported
-//! for a while, and that the node is not ready, nor are its pods. The cloud controller, which looks at nodes that are not ready every few seconds, deletes
-//! the Node once EC2 calls its machine terminated. Karpenter's finalizer holds a Node that it has registered until
-//! Karpenter has deleted the claim as well.
+//! for a while, and that the node is not ready, nor are its pods. The cloud controller, which looks at nodes that are not
+//! ready every few seconds, deletes the Node once EC2 calls its machine terminated. Karpenter's finalizer holds a Node that
+//! it has registered until Karpenter has deleted the claim as well.
 //!
 //! Left out: eviction of the pods of a node that stays unreachable for five minutes.
 

@@ -178,7 +178,8 @@ impl Cluster<'_> {
     /// the grace period (kubernetes 1.35 pkg/registry/core/pod/strategy.go `CheckGracefulDelete`,
     /// staging/src/k8s.io/apiserver/pkg/registry/rest/delete.go `BeforeDelete`). Without any the object goes at once
     /// (kubernetes 1.35 staging/src/k8s.io/apiserver/pkg/registry/generic/registry/store.go
-    /// `updateForGracefulDeletionAndFinalizers`), and the kubelet, which hears of it here without delay, ends the containers of a pod that nobody sees any more.
+    /// `updateForGracefulDeletionAndFinalizers`), and the kubelet, which hears of it here without delay, ends the
+    /// containers of a pod that nobody sees any more.
     pub(super) fn delete_pod(&mut self, now: Instant, id: PodId, grace: Option<Duration>) {
         let Some(pod) = self.api.pods.get_mut(id) else {
             return;

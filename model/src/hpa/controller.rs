@@ -251,16 +251,11 @@ impl Controller {
                 .iter()
                 .filter(|(old, _)| view.hpas.get(**old).is_none());
             let former = gone.find(|(_, (other, _))| *other == key).map(|(old, _)| *old);
-            let history = match former {
-                None => History::default(),
-                Some(old) => {
-                    self.queue.rename(old, id);
-                    self.known
-                        .remove(&old)
-                        .map(|(_, history)| history)
-                        .unwrap_or_default()
-                }
-            };
+            let former = former.and_then(|old| {
+                self.queue.rename(old, id);
+                self.known.remove(&old)
+            });
+            let (_, history) = former.unwrap_or_default();
             self.known.insert(id, (key, history));
         }
         self.queue.add_rate_limited(now, id);

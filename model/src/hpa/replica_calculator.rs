@@ -5,9 +5,7 @@
 //! order of operations, utilization is truncated to whole per cent before it is compared. Conversions
 //! out of range give what amd64 gives.
 
-use sim::SortedMap;
-
-use sim::Instant;
+use sim::{Instant, SortedMap};
 
 use super::pods::{self, Counts, Groups, Initialization, PodView};
 use super::reading::Sample;

@@ -4,9 +4,7 @@
 //! pulls its metrics whenever it likes. Both run evaluations of triggers, which wait for Prometheus, so
 //! each is a [`Task`] that goes on when an answer comes.
 
-use sim::SortedMap;
-
-use sim::{Component, Instant, Outbox};
+use sim::{Component, Instant, Outbox, SortedMap};
 
 use super::annotation;
 use super::executor::{self, Situation, Verdict};

@@ -3,10 +3,8 @@
 //! A point of the unit cube becomes the levels it falls into. On axes of few levels several points fall into the
 //! same cell; each is taken once, and the sequence goes on until there are as many as asked for, or all.
 
-use sim::SortedSet;
-
 use rand::RngExt;
-use sim::{Stream, Streams};
+use sim::{SortedSet, Stream, Streams};
 
 use super::Point;
 use crate::axis::Axis;

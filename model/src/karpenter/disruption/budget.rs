@@ -2,9 +2,7 @@
 //! (karpenter v1.14 pkg/apis/v1/nodepool.go `GetAllowedDisruptionsByReason`, `IsActive`,
 //! pkg/controllers/disruption/helpers.go `BuildDisruptionBudgetMapping`).
 
-use sim::SortedMap;
-
-use sim::Instant;
+use sim::{Instant, SortedMap};
 
 use super::event::Reason;
 use crate::cron::Schedule;

@@ -2,9 +2,7 @@
 //! (karpenter v1.14 pkg/controllers/disruption/validation.go; v0.32.4 validation.go and
 //! emptynodeconsolidation.go).
 
-use sim::SortedSet;
-
-use sim::Instant;
+use sim::{Instant, SortedSet};
 
 use super::candidate::Candidate;
 use super::command::Plan;

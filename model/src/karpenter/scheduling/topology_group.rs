@@ -1,10 +1,8 @@
 //! One topology constraint and the pods that count for it, by domain
 //! (karpenter v1.14 pkg/controllers/provisioning/scheduling/{topologygroup,topologynodefilter}.go).
 
-use sim::{SortedMap, SortedSet};
-
 use rand::RngExt;
-use sim::Stream;
+use sim::{SortedMap, SortedSet, Stream};
 
 use crate::api::{LabelSelector, Labels, PodSpec, PodTemplate, Taint, Toleration};
 use crate::karpenter::labels;

@@ -66,32 +66,13 @@ pub(super) fn reduced(
         let first = (!values.is_empty()).then(|| (Labels::empty(), reduce(op, param, &values, profile)));
         return first.into_iter().collect();
     }
-    let mut groups: Vec<(Labels, Vec<f64>)> = Vec::new();
-    let mut places: SortedMap<Labels, usize> = SortedMap::new();
+    let mut groups = Groups::new(grouping);
     for (labels, value) in elements {
-        // Of few groups the right one is found sooner than its labels are made.
-        let known = match grouping {
-            Grouping::By(names) if groups.len() <= FEW => {
-                let alike = |group: &Labels| names.iter().all(|name| group.get(name) == labels.get(name));
-                groups.iter().position(|(group, _)| alike(group))
-            }
-            _ => None,
-        };
-        let place = known.unwrap_or_else(|| {
-            let key = group_labels(grouping, labels);
-            *places.entry(key).or_insert_with_key(|key| {
-                groups.push((key.clone(), Vec::new()));
-                groups.len() - 1
-            })
-        });
-        groups[place].1.push(value);
+        groups.of(labels).push(value);
     }
     let one = |(labels, values): (Labels, Vec<f64>)| (labels, reduce(op, param, &values, profile));
-    groups.into_iter().map(one).collect()
+    groups.found.into_iter().map(one).collect()
 }
-
-/// So many groups are looked through.
-const FEW: usize = 8;
 
 /// Elements by group, in their order.
 fn grouped(grouping: &Grouping, vector: Vector) -> Vec<(Labels, Vector)> {
@@ -101,17 +82,51 @@ fn grouped(grouping: &Grouping, vector: Vector) -> Vec<(Labels, Vector)> {
     if grouping.is_one() {
         return vec![(Labels::empty(), vector)];
     }
-    let mut groups: Vec<(Labels, Vector)> = Vec::new();
-    let mut places: SortedMap<Labels, usize> = SortedMap::new();
+    let mut groups = Groups::new(grouping);
     for (labels, value) in vector {
-        let key = group_labels(grouping, &labels);
-        let place = *places.entry(key).or_insert_with_key(|key| {
-            groups.push((key.clone(), Vector::new()));
-            groups.len() - 1
-        });
-        groups[place].1.push((labels, value));
+        groups.of(&labels).push((labels.clone(), value));
     }
-    groups
+    groups.found
+}
+
+/// So many groups are looked through.
+const FEW: usize = 8;
+
+/// What belongs together, in order of the first of each group.
+struct Groups<'g, T> {
+    grouping: &'g Grouping,
+    found: Vec<(Labels, Vec<T>)>,
+    places: SortedMap<Labels, usize>,
+}
+
+impl<'g, T> Groups<'g, T> {
+    fn new(grouping: &'g Grouping) -> Self {
+        Groups {
+            grouping,
+            found: Vec::new(),
+            places: SortedMap::new(),
+        }
+    }
+
+    /// The group of these labels.
+    fn of(&mut self, labels: &Labels) -> &mut Vec<T> {
+        // Of few groups the right one is found sooner than its labels are made.
+        let known = match self.grouping {
+            Grouping::By(names) if self.found.len() <= FEW => {
+                let alike = |group: &Labels| names.iter().all(|name| group.get(name) == labels.get(name));
+                self.found.iter().position(|(group, _)| alike(group))
+            }
+            _ => None,
+        };
+        let place = known.unwrap_or_else(|| {
+            let key = group_labels(self.grouping, labels);
+            *self.places.entry(key).or_insert_with_key(|key| {
+                self.found.push((key.clone(), Vec::new()));
+                self.found.len() - 1
+            })
+        });
+        &mut self.found[place].1
+    }
 }
 
 fn group_labels(grouping: &Grouping, labels: &Labels) -> Labels {

@@ -10,12 +10,11 @@ use crate::catalog::{self, InstanceSpec};
 use crate::document::Context;
 use crate::ec2::{self, Ec2, NodeGroup, Origin};
 use crate::id::{NodePoolId, Table};
+use crate::karpenter::labels::HOSTNAME;
 use crate::karpenter::provider::{Classes, Provider};
 use crate::karpenter::requirement::Name;
 use crate::karpenter::{InstanceType, NodePool, Profile, Requirement, Requirements, Wanted};
 use crate::quantity::Resources;
-
-const HOSTNAME: &str = "kubernetes.io/hostname";
 
 /// A NodePool and what can be launched for it.
 pub(super) type Offered = (NodePool, Vec<Arc<InstanceType>>);

@@ -66,20 +66,13 @@ fn named<'a>(objects: &'a Objects, name: &ObjectName) -> Option<&'a Deployment> 
 /// A Deployment's selector is immutable in apps/v1: an update that changes it is refused (kubernetes 1.35
 /// pkg/registry/apps/deployment/strategy.go `ValidateUpdate`).
 pub(super) fn selector(facts: &Facts<'_>, document: &Document, root: &Cursor<'_>) {
-    let own = facts.beside(document);
     let Some(new) = facts.own_deployment(document) else {
         return;
     };
     let name = new.name();
-    let mut there: Option<&Deployment> = None;
-    for step in steps(facts.scenario) {
-        match step {
-            Step::Apply(objects) if std::ptr::eq(objects, own) => break,
-            Step::Apply(objects) => there = named(objects, &name).or(there),
-            Step::Delete(Deletable::Deployment, other) if *other == name => there = None,
-            Step::Delete(..) => {}
-        }
-    }
+    let there = before(facts, document, Deletable::Deployment, &name, |objects| {
+        named(objects, &name)
+    });
     if there.is_some_and(|old| old.object.selector != new.object.selector) {
         let message =
             format!("{name} is there with another selector, which cannot be changed: `kubectl apply` fails");
@@ -94,16 +87,27 @@ pub(super) fn scaled_object_before<'a>(
     document: &Document,
     name: &ObjectName,
 ) -> Option<&'a ScaledObject> {
+    before(facts, document, Deletable::ScaledObject, name, |objects| {
+        let mut all = objects.scaled_objects.iter();
+        all.find(|object| object.name == *name)
+    })
+}
+
+/// What there is of an object when a document's are applied.
+fn before<'a, T>(
+    facts: &Facts<'a>,
+    document: &Document,
+    kind: Deletable,
+    name: &ObjectName,
+    find: impl Fn(&'a Objects) -> Option<&'a T>,
+) -> Option<&'a T> {
     let own = facts.beside(document);
-    let mut there: Option<&ScaledObject> = None;
+    let mut there = None;
     for step in steps(facts.scenario) {
         match step {
             Step::Apply(objects) if std::ptr::eq(objects, own) => break,
-            Step::Apply(objects) => {
-                let mut all = objects.scaled_objects.iter();
-                there = all.find(|object| object.name == *name).or(there);
-            }
-            Step::Delete(Deletable::ScaledObject, other) if other == name => there = None,
+            Step::Apply(objects) => there = find(objects).or(there),
+            Step::Delete(deleted, other) if deleted == kind && other == name => there = None,
             Step::Delete(..) => {}
         }
     }
