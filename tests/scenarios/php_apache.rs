@@ -18,7 +18,7 @@ fn forty_clients_fill_the_cluster_and_one_empties_it_after_five_minutes() {
             let warm_up = run.scenario.warm_up.as_secs_f64();
             f64::from((hour - 13) * 3600 + (minute - 35) * 60 + second) - warm_up
         };
-        let pool = clock(13, 47, 50);
+        let pool = clock(13, 47, 35);
         assert!(
             run.log("NodeClaimLaunched", 0.0, pool).next().is_none(),
             "seed {seed}: no NodePool"
