@@ -19,9 +19,7 @@ pub(super) struct Histogram {
 impl Histogram {
     /// Adds `count` requests that took `seconds`.
     pub(super) fn add(&mut self, seconds: f64, count: f64) {
-        let doublings = libm::log2(seconds.max(LEAST) / LEAST);
-        let bucket = ((doublings * PER_DOUBLING) as usize).min(BUCKETS - 1);
-        self.add_to(bucket, count);
+        self.add_to(bucket_of(seconds), count);
     }
 
     fn add_to(&mut self, bucket: usize, count: f64) {
@@ -47,11 +45,11 @@ impl Histogram {
 
     /// Adds another distribution, scaled to `requests` requests.
     pub(super) fn add_scaled(&mut self, other: &Histogram, requests: f64) {
-        self.add_stretched(other, requests, 1.0);
+        self.add_stretched(other, requests, 1.0, f64::INFINITY);
     }
 
-    /// The same with each time `factor` times as long, to a bucket.
-    pub(super) fn add_stretched(&mut self, other: &Histogram, requests: f64, factor: f64) {
+    /// The same with each time `factor` times as long, to a bucket, and at most so many seconds.
+    pub(super) fn add_stretched(&mut self, other: &Histogram, requests: f64, factor: f64, most: f64) {
         let some = |&count: &f64| count > 0.0;
         let ends = (
             other.counts.iter().position(some),
@@ -62,7 +60,8 @@ impl Histogram {
         };
         let share = requests / other.total;
         let first = other.first as i64 + (libm::log2(factor) * PER_DOUBLING).round() as i64;
-        let bucket = |place: usize| (first + place as i64).clamp(0, BUCKETS as i64 - 1) as usize;
+        let last = bucket_of(most) as i64;
+        let bucket = |place: usize| (first + place as i64).clamp(0, last) as usize;
         self.reach(bucket(from), bucket(to));
         if bucket(to) - bucket(from) == to - from {
             let own = &mut self.counts[bucket(from) - self.first..];
@@ -120,6 +119,11 @@ impl Histogram {
     }
 }
 
+fn bucket_of(seconds: f64) -> usize {
+    let doublings = libm::log2(seconds.max(LEAST) / LEAST);
+    ((doublings * PER_DOUBLING) as usize).min(BUCKETS - 1)
+}
+
 fn lower_edge(bucket: f64) -> f64 {
     LEAST * libm::exp2(bucket / PER_DOUBLING)
 }
@@ -127,6 +131,21 @@ fn lower_edge(bucket: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn stretched_times_end_where_the_longest_wait_does() {
+        let mut short = Histogram::default();
+        (1..=100).for_each(|i| short.add(f64::from(i) / 50.0, 1.0));
+        let mut long = Histogram::default();
+        long.add_stretched(&short, 100.0, 4.0, 3.0);
+        assert!(
+            (long.quantile(0.2) / 1.6 - 1.0).abs() < 0.02,
+            "{}",
+            long.quantile(0.2)
+        );
+        assert!(long.quantile(1.0) < 3.0 * 1.02, "{}", long.quantile(1.0));
+        assert!((long.total() - 100.0).abs() < 1e-9);
+    }
 
     #[test]
     fn quantiles_are_right_to_a_bucket() {

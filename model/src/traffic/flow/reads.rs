@@ -1,11 +1,12 @@
 //! What can be read: CPU use, expositions, totals, response times.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rayon::prelude::*;
 use sim::SortedMap;
 
-use super::{Flow, Mark, Pod, Stretch};
+use super::{Flow, Mark, Pod, Stretch, patience_of_proxy};
 use crate::id::PodId;
 use crate::traffic::latency::Histogram;
 use crate::traffic::probe::{Aspect, Finding};
@@ -58,19 +59,29 @@ impl Flow {
     /// The response times of requests answered between two times (seconds).
     pub(in crate::traffic) fn latencies(&mut self, from: f64, to: f64) -> Histogram {
         self.find_times();
+        let most = self.longest_wait();
         let mut sum = Histogram::default();
         for stretch in overlapping(&self.stretches, from, to) {
             let inside = stretch.to.min(to) - stretch.from.max(from);
             let share = inside / (stretch.to - stretch.from);
             let (served, late) = (stretch.served * share, stretch.late.total() * share);
             if let Some((finding, factor)) = stretch.times.as_ref().filter(|_| served > 0.0) {
-                sum.add_stretched(&finding.latency, served, *factor);
+                sum.add_stretched(&finding.latency, served, *factor, most);
             }
             if late > 0.0 {
                 sum.add_scaled(&stretch.late, late);
             }
         }
         sum
+    }
+
+    /// The longest that anybody waits for an answer, seconds.
+    fn longest_wait(&self) -> f64 {
+        let clients = self.config.clients.iter().map(|clients| clients.timeout);
+        let senders = self.sources.iter().map(|source| source.arrivals.timeout);
+        let own = |timeout: Option<Duration>| timeout.map_or(f64::INFINITY, |timeout| timeout.as_secs_f64());
+        let longest = clients.chain(senders).map(own).fold(0.0, f64::max);
+        longest.min(patience_of_proxy(&self.config))
     }
 
     /// Finds the response times of every stretch. The states in which most requests were served are probed;
