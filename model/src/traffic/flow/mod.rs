@@ -11,6 +11,7 @@
 
 mod changes;
 mod hanging;
+mod left_behind;
 mod line;
 mod open;
 mod patience;
@@ -27,6 +28,7 @@ use std::time::Duration;
 
 use sim::{Instant, SortedMap, Streams};
 
+use self::left_behind::LeftBehind;
 use self::line::{Line, Order};
 use self::open::Server;
 use self::patience::Patience;
@@ -135,6 +137,8 @@ struct Present {
     server_cpu: Option<f64>,
     /// Clients' requests under way at a time, where a probe has found that some fail.
     under_way: Option<f64>,
+    /// Clients' requests a second that come to pods which cannot answer them in time.
+    stuck: f64,
     /// Requests a second that a loop sends, for hanging.
     sends: f64,
     /// Share of the configured servers that have gone, and of those that do not listen yet.
@@ -200,6 +204,7 @@ pub(super) struct Flow {
     /// Requests from outside that no proxy gets to.
     jam: Line,
     hanging: Vec<Lump>,
+    left_behind: LeftBehind,
     /// The middle of each fifth of the hanging times.
     hang_times: [f64; LUMPS],
     stats: Stats,
@@ -259,6 +264,7 @@ impl Flow {
             sizes: open::sizes(&config),
             jam: Line::new(Order::Together(f64::INFINITY), &[1.0]),
             hanging: Vec::new(),
+            left_behind: LeftBehind::default(),
             hang_times: std::array::from_fn(|i| drawn[50 * i + 25]),
             stats: Stats::default(),
             stretches: Vec::new(),
@@ -441,6 +447,7 @@ impl Flow {
             self.look_at_times();
         }
         self.fill(start, seconds);
+        self.left_behind.pass(self.present.stuck, seconds);
         let (served, failed) = (self.present.served * seconds, self.present.failed * seconds);
         if served > 0.0 {
             self.stats.sent += served;

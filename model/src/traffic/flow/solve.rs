@@ -102,6 +102,9 @@ impl Flow {
         if needs_probe && lasts {
             self.take_from_probe(&mut present, active);
         }
+        if present.stuck == 0.0 {
+            self.waits_behind(&mut present, active);
+        }
         self.present = present;
         self.set_cpu_rates();
     }
@@ -116,7 +119,7 @@ impl Flow {
     }
 
     /// Takes what so many loops make from a probe, where no closed form says it.
-    fn take_from_probe(&self, present: &mut Present, active: f64) {
+    fn take_from_probe(&mut self, present: &mut Present, active: f64) {
         let look = |crowded| {
             self.probes
                 .look(&self.config, &self.state, Aspect::Rates { crowded })
@@ -154,20 +157,17 @@ impl Flow {
         // What comes from outside is charged as it is worked on; the rest is the clients', answered or not.
         let outside = finding.throughput.min(self.state.arrivals) * self.service_cpu(solution);
         present.server_cpu = Some((finding.server_cpu - outside).max(0.0) * share);
-        let clients = self.config.clients.as_ref();
-        let proxys = self.config.service.request_timeout;
-        let own = clients.and_then(|clients| clients.timeout);
-        let patient = own.is_none_or(|own| proxys.is_some_and(|proxys| proxys < own));
-        present.failure = if patient {
-            traefik::GATEWAY_TIMEOUT
-        } else {
-            traefik::CLIENT_CLOSED
-        };
+        present.failure = self
+            .giving_up()
+            .map_or(traefik::GATEWAY_TIMEOUT, |(code, _)| code);
         present.at_server = true;
+        if present.failed > COLLAPSED * present.served {
+            self.collapses(present, finding.server_cpu * share);
+        }
     }
 
     /// What a request from outside uses of a server's CPU where nobody waits in line, vCPU-seconds on average.
-    fn service_cpu(&self, solution: &Solution) -> f64 {
+    pub(super) fn service_cpu(&self, solution: &Solution) -> f64 {
         let of_site = |(site, &group): (&Site, &usize)| {
             let sigma = solution.used_sigmas.get(group).copied().unwrap_or(f64::INFINITY);
             f64::from(count(&site.servers)) * self.plant.service_work / sigma

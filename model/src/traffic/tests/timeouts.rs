@@ -63,3 +63,29 @@ fn long_requests_time_out_however_short_the_mean_is() {
         );
     }
 }
+
+/// What clients left behind when they gave up is worked off before those that stay are answered.
+#[test]
+fn a_collapse_outlasts_the_clients_that_brought_it() {
+    let recovered = BOTH.map(|fidelity| {
+        let mut config = closed();
+        config.service.concurrency = Some(8);
+        if let Some(clients) = &mut config.clients {
+            clients.timeout = Some(Duration::from_secs(2));
+            clients.client_cpu = 0.0005;
+        }
+        let mut bench = Bench::new(config, fidelity, 3);
+        bench.servers(1..3, 1);
+        bench.clients(10..13, 0);
+        bench.clients(13..80, 2);
+        bench.pass(100);
+        (13..80).for_each(|id| bench.tell(Input::PodStopped(PodId(id))));
+        (0..900).find(|_| bench.pass(1) > 5.0)
+    });
+    println!("{recovered:?} s");
+    let [Some(flow), Some(requests)] = recovered else {
+        panic!("{recovered:?}");
+    };
+    let ratio = flow as f64 / requests as f64;
+    assert!(requests > 60 && (0.7..1.4).contains(&ratio), "{recovered:?} s");
+}
