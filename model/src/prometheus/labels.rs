@@ -75,6 +75,21 @@ impl Labels {
         Labels(Arc::new(set))
     }
 
+    /// The labels of both; of a name that both have, the other's value.
+    pub(super) fn under(&self, other: &Labels) -> Labels {
+        let mut pairs: Vec<(&str, &str)> = Vec::with_capacity(self.len() + other.len());
+        let mut own = self.iter().peekable();
+        for theirs in other.iter() {
+            while let Some(pair) = own.next_if(|(name, _)| *name < theirs.0) {
+                pairs.push(pair);
+            }
+            own.next_if(|(name, _)| *name == theirs.0);
+            pairs.push(theirs);
+        }
+        pairs.extend(own);
+        Labels::from_sorted(pairs.iter().copied())
+    }
+
     /// The value of a label, or the empty text.
     #[must_use]
     pub fn get(&self, name: &str) -> &str {
@@ -185,10 +200,13 @@ impl Ord for Labels {
 
 /// How many bytes at the beginning are the same.
 fn common_prefix(one: &[u8], other: &[u8]) -> usize {
+    let blocks = one.as_chunks::<64>().0.iter().zip(other.as_chunks::<64>().0);
+    let blocks = blocks.take_while(|(own, others)| own == others).count() * 64;
+    let (one, other) = (&one[blocks..], &other[blocks..]);
     let words = one.as_chunks::<8>().0.iter().zip(other.as_chunks::<8>().0);
     let words = words.take_while(|(own, others)| own == others).count() * 8;
     let rest = one[words..].iter().zip(&other[words..]);
-    words + rest.take_while(|(own, others)| own == others).count()
+    blocks + words + rest.take_while(|(own, others)| own == others).count()
 }
 
 impl fmt::Display for Labels {

@@ -279,13 +279,13 @@ impl<'a> Evaluation<'a> {
             && aggregate::reduces(aggregate.op)
         {
             let samples = self.last_samples(*selector, *when, now);
-            let mut elements = samples.map(|(labels, (_, value))| (labels, value));
+            let elements: Vec<(&Labels, f64)> = samples.map(|(labels, (_, value))| (labels, value)).collect();
             let grouping = &aggregate.grouping;
             return Ok(aggregate::reduced(
                 aggregate.op,
                 grouping,
                 &param,
-                &mut elements,
+                &elements,
                 self.profile,
             ));
         }
