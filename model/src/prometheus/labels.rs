@@ -192,21 +192,18 @@ impl Ord for Labels {
         if self.same(other) {
             return Ordering::Equal;
         }
-        // Sets of one metric begin alike.
+        // Sets of one metric begin alike; the first pair that is not shared decides.
         let shared = self.shared_with(other);
-        self.iter_from(shared).cmp(other.iter_from(shared))
+        self.iter_from(shared).next().cmp(&other.iter_from(shared).next())
     }
 }
 
 /// How many bytes at the beginning are the same.
 fn common_prefix(one: &[u8], other: &[u8]) -> usize {
-    let blocks = one.as_chunks::<64>().0.iter().zip(other.as_chunks::<64>().0);
-    let blocks = blocks.take_while(|(own, others)| own == others).count() * 64;
-    let (one, other) = (&one[blocks..], &other[blocks..]);
     let words = one.as_chunks::<8>().0.iter().zip(other.as_chunks::<8>().0);
     let words = words.take_while(|(own, others)| own == others).count() * 8;
     let rest = one[words..].iter().zip(&other[words..]);
-    blocks + words + rest.take_while(|(own, others)| own == others).count()
+    words + rest.take_while(|(own, others)| own == others).count()
 }
 
 impl fmt::Display for Labels {

@@ -179,6 +179,19 @@ impl Query {
         self.evaluation(storage, settings, at, at).value(&self.expr, at)
     }
 
+    /// The answers at times in Unix milliseconds that rise: each as [`Query::instant`] gives it, or nothing where it fails.
+    #[must_use]
+    pub fn instants(&self, storage: &Storage, times: &[i64]) -> Vec<Option<Value>> {
+        let settings = Settings::default();
+        let reduced = self
+            .evaluation(storage, &settings, 0, 0)
+            .reduced(&self.expr, times);
+        match reduced {
+            Some(answers) => answers.into_iter().map(Value::Vector).map(Some).collect(),
+            None => times.iter().map(|&at| self.instant(storage, at).ok()).collect(),
+        }
+    }
+
     /// The answers from `start` to `end`, both in Unix milliseconds, every `step`.
     ///
     /// # Errors
