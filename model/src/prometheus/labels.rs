@@ -125,9 +125,10 @@ impl Labels {
     /// How many labels at the beginning both have, name and value.
     fn shared_with(&self, other: &Labels) -> usize {
         let alike = common_prefix(self.0.text.as_bytes(), other.0.text.as_bytes());
-        let ends = self.0.ends.iter().zip(&other.0.ends);
-        ends.take_while(|(own, others)| own == others && own.1 as usize <= alike)
-            .count()
+        let (own, others) = (&self.0.ends, &other.0.ends);
+        let most = own.len().min(others.len());
+        let parts = |&at: &usize| own[at] != others[at] || own[at].1 as usize > alike;
+        (0..most).find(parts).unwrap_or(most)
     }
 
     /// How many labels there are.
@@ -200,10 +201,11 @@ impl Ord for Labels {
 
 /// How many bytes at the beginning are the same.
 fn common_prefix(one: &[u8], other: &[u8]) -> usize {
-    let words = one.as_chunks::<8>().0.iter().zip(other.as_chunks::<8>().0);
-    let words = words.take_while(|(own, others)| own == others).count() * 8;
-    let rest = one[words..].iter().zip(&other[words..]);
-    words + rest.take_while(|(own, others)| own == others).count()
+    let (own, others) = (one.as_chunks::<8>().0, other.as_chunks::<8>().0);
+    let most = own.len().min(others.len());
+    let words = (0..most).find(|&at| own[at] != others[at]).unwrap_or(most) * 8;
+    let most = one.len().min(other.len());
+    (words..most).find(|&at| one[at] != other[at]).unwrap_or(most)
 }
 
 impl fmt::Display for Labels {
