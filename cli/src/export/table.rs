@@ -3,7 +3,7 @@
 //! With replications each column holds the median of the seeds at that moment, and two more, `NAME.p05` and
 //! `NAME.p95`, the edges of the band that holds nine seeds of ten.
 
-use live::accuracy::quantile;
+use live::accuracy::quantile_of_sorted;
 use live::compare::names::{self, NODES_OF, SEEN_NODES_OF};
 use live::curves::push_number;
 use model::cluster::record::{Record, Row};
@@ -87,16 +87,22 @@ impl Table {
                 continue;
             }
             let columns: Vec<Option<&[f64]>> = tables.iter().map(|table| table.column(&name)).collect();
-            let at = |row: usize| -> Vec<f64> {
+            let mut edges = [0.05, 0.95, 0.5].map(|q| (q, Vec::new()));
+            let mut values = Vec::new();
+            for row in 0..first.times().len() {
                 let value =
                     |column: &Option<&[f64]>| column.map_or(Some(0.0), |column| column.get(row).copied());
-                columns.iter().filter_map(value).collect()
-            };
-            let rows: Vec<Vec<f64>> = (0..first.times().len()).map(at).collect();
-            let edge = |q| rows.iter().map(|values| quantile(values, q)).collect();
-            bands.push(format!("{name}{LOW}"), edge(0.05));
-            bands.push(format!("{name}{HIGH}"), edge(0.95));
-            merged.push(name, edge(0.5));
+                values.clear();
+                values.extend(columns.iter().filter_map(value).filter(|value| !value.is_nan()));
+                values.sort_unstable_by(f64::total_cmp);
+                for (q, edge) in &mut edges {
+                    edge.push(quantile_of_sorted(&values, *q));
+                }
+            }
+            let [(_, low), (_, high), (_, median)] = edges;
+            bands.push(format!("{name}{LOW}"), low);
+            bands.push(format!("{name}{HIGH}"), high);
+            merged.push(name, median);
         }
         merged.names.append(&mut bands.names);
         merged.columns.append(&mut bands.columns);

@@ -28,7 +28,7 @@ mod warp;
 pub use compare::{Bound, Comparison, Line, Scope, Simulated, Unit, compare};
 pub use curve::{coverage, nmae, within};
 pub use moments::{first_fall, first_rise, return_to, time_to};
-pub use samples::{kendall_tau, kolmogorov_smirnov, quantile, relative, wasserstein};
+pub use samples::{kendall_tau, kolmogorov_smirnov, quantile, quantile_of_sorted, relative, wasserstein};
 pub use warp::{lag, shape};
 
 use sim::Instant;

@@ -43,10 +43,16 @@ pub fn kolmogorov_smirnov(a: &[f64], b: &[f64]) -> f64 {
 #[must_use]
 pub fn quantile(sample: &[f64], q: f64) -> f64 {
     let mut sorted: Vec<f64> = sample.iter().copied().filter(|value| !value.is_nan()).collect();
+    sorted.sort_by(f64::total_cmp);
+    quantile_of_sorted(&sorted, q)
+}
+
+/// The same of values in order, all of them numbers; NaN of none.
+#[must_use]
+pub fn quantile_of_sorted(sorted: &[f64], q: f64) -> f64 {
     if sorted.is_empty() {
         return f64::NAN;
     }
-    sorted.sort_by(f64::total_cmp);
     let position = q * (sorted.len() - 1) as f64;
     let (below, share) = (position.floor() as usize, position.fract());
     if share == 0.0 || sorted[below] == sorted[below + 1] {

@@ -17,6 +17,9 @@ use crate::traffic::{Stats, Traffic};
 /// How often a row is kept: the step of the walkthrough's dashboard.
 pub(super) const STEP: Duration = Duration::from_secs(15);
 
+/// So many rows' questions to the dashboard are answered together.
+const AT_ONCE: usize = 256;
+
 /// Keeps rows, exact curves, counters and the log. What happens before the end of the warm-up moves the
 /// curves and nothing else.
 #[derive(Debug)]
@@ -253,18 +256,25 @@ impl Cluster<'_> {
     fn look_at_dashboard(&self, rows: &mut [Row], types: &mut Vec<String>) {
         let dashboard = &self.scenario.dashboard;
         let storage = self.parts.prometheus.storage();
-        let ask = |text: &String, at_ms| self.queries.get(text)?.instant(storage, at_ms).ok();
-        for row in rows {
-            let at = self.recorder.start + row.at.since(Instant::ZERO);
-            let at_ms = self.parts.prometheus.unix_millis(at);
-            row.seen_rps = ask(&dashboard.rps, at_ms).map_or(f64::NAN, |value| total(&value));
-            row.seen_pods = ask(&dashboard.pods, at_ms).map_or(f64::NAN, |value| total(&value));
-            let Some(Value::Vector(elements)) = ask(&dashboard.nodes, at_ms) else {
-                continue;
+        for rows in rows.chunks_mut(AT_ONCE) {
+            let at = |row: &Row| self.recorder.start + row.at.since(Instant::ZERO);
+            let unix_millis = |row: &Row| self.parts.prometheus.unix_millis(at(row));
+            let times: Vec<i64> = rows.iter().map(unix_millis).collect();
+            let ask = |text: &String| match self.queries.get(text) {
+                Some(query) => query.instants(storage, &times),
+                None => times.iter().map(|_| None).collect(),
             };
-            for (labels, value) in &elements {
-                if let Some((_, name)) = labels.iter().next() {
-                    count_type(types, &mut row.seen_nodes, name, *value);
+            let total = |value: &Option<Value>| value.as_ref().map_or(f64::NAN, total);
+            let answers = ask(&dashboard.rps).into_iter().zip(ask(&dashboard.pods));
+            for (row, ((rps, pods), nodes)) in rows.iter_mut().zip(answers.zip(ask(&dashboard.nodes))) {
+                (row.seen_rps, row.seen_pods) = (total(&rps), total(&pods));
+                let Some(Value::Vector(elements)) = nodes else {
+                    continue;
+                };
+                for (labels, value) in &elements {
+                    if let Some((_, name)) = labels.iter().next() {
+                        count_type(types, &mut row.seen_nodes, name, *value);
+                    }
                 }
             }
         }

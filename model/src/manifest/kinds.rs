@@ -1,6 +1,6 @@
 //! Which kinds of objects there are, and what becomes of each.
 
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
 use sim::SortedMap;
 
@@ -8,8 +8,9 @@ use super::{network, node_class, node_pool, policy, scaling, workload};
 use crate::document::closest;
 use crate::document::fields::{Class, Field, Schema};
 
-static SCHEMAS: LazyLock<SortedMap<(&str, &str), Schema>> = LazyLock::new(|| {
-    let one = |kind: &Kind| ((kind.name, kind.version()), Schema::new(kind.fields));
+/// A table becomes a tree when the first object of its kind is read.
+static SCHEMAS: LazyLock<SortedMap<(&str, &str), OnceLock<Schema>>> = LazyLock::new(|| {
+    let one = |kind: &Kind| ((kind.name, kind.version()), OnceLock::new());
     KINDS.iter().map(one).collect()
 });
 
@@ -77,7 +78,7 @@ impl Kind {
     /// The table as a tree; made once, because a sweep asks for it with each configuration.
     #[must_use]
     pub fn schema(&self) -> &'static Schema {
-        &SCHEMAS[&(self.name, self.version())]
+        SCHEMAS[&(self.name, self.version())].get_or_init(|| Schema::new(self.fields))
     }
 
     /// The kind in its group, so that manifests of several versions can be told apart: `karpenter.sh/v1`.

@@ -75,6 +75,21 @@ impl Labels {
         Labels(Arc::new(set))
     }
 
+    /// The labels of both; of a name that both have, the other's value.
+    pub(super) fn under(&self, other: &Labels) -> Labels {
+        let mut pairs: Vec<(&str, &str)> = Vec::with_capacity(self.len() + other.len());
+        let mut own = self.iter().peekable();
+        for theirs in other.iter() {
+            while let Some(pair) = own.next_if(|(name, _)| *name < theirs.0) {
+                pairs.push(pair);
+            }
+            own.next_if(|(name, _)| *name == theirs.0);
+            pairs.push(theirs);
+        }
+        pairs.extend(own);
+        Labels::from_sorted(pairs.iter().copied())
+    }
+
     /// The value of a label, or the empty text.
     #[must_use]
     pub fn get(&self, name: &str) -> &str {
@@ -110,9 +125,10 @@ impl Labels {
     /// How many labels at the beginning both have, name and value.
     fn shared_with(&self, other: &Labels) -> usize {
         let alike = common_prefix(self.0.text.as_bytes(), other.0.text.as_bytes());
-        let ends = self.0.ends.iter().zip(&other.0.ends);
-        ends.take_while(|(own, others)| own == others && own.1 as usize <= alike)
-            .count()
+        let (own, others) = (&self.0.ends, &other.0.ends);
+        let most = own.len().min(others.len());
+        let parts = |&at: &usize| own[at] != others[at] || own[at].1 as usize > alike;
+        (0..most).find(parts).unwrap_or(most)
     }
 
     /// How many labels there are.
@@ -177,18 +193,19 @@ impl Ord for Labels {
         if self.same(other) {
             return Ordering::Equal;
         }
-        // Sets of one metric begin alike.
+        // Sets of one metric begin alike; the first pair that is not shared decides.
         let shared = self.shared_with(other);
-        self.iter_from(shared).cmp(other.iter_from(shared))
+        self.iter_from(shared).next().cmp(&other.iter_from(shared).next())
     }
 }
 
 /// How many bytes at the beginning are the same.
 fn common_prefix(one: &[u8], other: &[u8]) -> usize {
-    let words = one.as_chunks::<8>().0.iter().zip(other.as_chunks::<8>().0);
-    let words = words.take_while(|(own, others)| own == others).count() * 8;
-    let rest = one[words..].iter().zip(&other[words..]);
-    words + rest.take_while(|(own, others)| own == others).count()
+    let (own, others) = (one.as_chunks::<8>().0, other.as_chunks::<8>().0);
+    let most = own.len().min(others.len());
+    let words = (0..most).find(|&at| own[at] != others[at]).unwrap_or(most) * 8;
+    let most = one.len().min(other.len());
+    (words..most).find(|&at| one[at] != other[at]).unwrap_or(most)
 }
 
 impl fmt::Display for Labels {

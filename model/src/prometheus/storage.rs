@@ -4,7 +4,7 @@
 //! the head refuses them (prometheus 3.5 tsdb/head_append.go `appendable`, without an out-of-order window).
 
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use sim::{SortedMap, SortedSet};
 
@@ -73,8 +73,8 @@ impl Interest {
 #[derive(Debug, Clone)]
 struct Series {
     labels: Labels,
-    /// The labels without the metric name, which is what most functions return.
-    nameless: Labels,
+    /// The labels without the metric name, which is what most functions return; made when one first does.
+    nameless: OnceLock<Labels>,
     samples: Vec<Point>,
 }
 
@@ -147,7 +147,7 @@ impl Storage {
         known.push(id);
         self.series.push(Series {
             labels: labels.clone(),
-            nameless: labels.filter(|name| name != METRIC_NAME),
+            nameless: OnceLock::new(),
             samples: Vec::new(),
         });
         let metric = labels.metric();
@@ -195,7 +195,9 @@ impl Storage {
 
     /// The labels of a series without the metric name.
     pub(crate) fn nameless(&self, id: SeriesId) -> &Labels {
-        &self.series[id.0 as usize].nameless
+        let series = &self.series[id.0 as usize];
+        let made = || series.labels.filter(|name| name != METRIC_NAME);
+        series.nameless.get_or_init(made)
     }
 
     /// The samples of a series, oldest first, stale markers among them.

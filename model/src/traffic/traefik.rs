@@ -150,6 +150,9 @@ impl Counters {
             let tally = family.of(code, config.buckets.len());
             tally.requests += 1.0;
             tally.sum += seconds;
+            if tally.within.is_empty() {
+                continue;
+            }
             for (within, &bound) in tally.within.iter_mut().zip(&config.buckets) {
                 if seconds <= bound {
                     *within += 1.0;

@@ -19,6 +19,9 @@ use crate::quantity::{Bytes, MilliCpu, Price, Resources};
 /// A reserved offering is as good as free: what its type costs on demand, divided by this.
 const RESERVED_DISCOUNT: i64 = 10_000_000;
 
+/// How many labels have one value, or none.
+const SINGLE: usize = 23;
+
 /// The value of a label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Value {
@@ -44,6 +47,8 @@ pub struct Builder<'a> {
     zones: Vec<&'a Zone>,
     keys: Vec<Name>,
     single: SortedMap<Value, Requirement>,
+    /// What the last type has of each label with one value: types of one family follow one another.
+    last: [Option<(Value, Requirement)>; SINGLE],
     /// Zone names and zone ids, by which of the zones.
     of_zones: SortedMap<u64, (Requirement, Requirement)>,
     /// Capacity types, by which of the three.
@@ -73,6 +78,7 @@ impl<'a> Builder<'a> {
                 .map(|key| Name::from(*key))
                 .collect(),
             single: SortedMap::new(),
+            last: [const { None }; SINGLE],
             of_zones: SortedMap::new(),
             bought: SortedMap::new(),
             tenancy: Requirement::any_of(["default", "dedicated"]),
@@ -226,7 +232,7 @@ impl<'a> Builder<'a> {
         let reservations: Vec<Name> = self.reservations(spec).map(|own| own.id.clone()).collect();
         let reserved = !reservations.is_empty();
         let text = |value: &'static str| (!value.is_empty()).then_some(Value::Text(value));
-        let values: [Option<Value>; 23] = [
+        let values: [Option<Value>; SINGLE] = [
             reserved.then_some(Value::Text("false")),
             reserved.then_some(Value::Text("default")),
             accelerator.map(|own| number(own.count)),
@@ -257,9 +263,16 @@ impl<'a> Builder<'a> {
         } else {
             self.none.clone()
         });
-        for value in values {
-            let requirement = value.map(|value| self.only(value));
-            listed.push(requirement.unwrap_or_else(|| self.none.clone()));
+        for (place, value) in values.into_iter().enumerate() {
+            listed.push(match (value, &self.last[place]) {
+                (None, _) => self.none.clone(),
+                (Some(value), Some((last, requirement))) if value == *last => requirement.clone(),
+                (Some(value), _) => {
+                    let requirement = self.only(value);
+                    self.last[place] = Some((value, requirement.clone()));
+                    requirement
+                }
+            });
         }
         let (zone_names, zone_ids) = self.of_zones(zones);
         listed.push(self.tenancy.clone());

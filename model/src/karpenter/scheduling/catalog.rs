@@ -6,7 +6,7 @@
 //! is the same (karpenter v1.14 pkg/controllers/provisioning/scheduling/nodeclaim.go
 //! `filterInstanceTypesByRequirements`, `compatible`, `fits`).
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use sim::SortedMap;
 
@@ -17,9 +17,11 @@ use crate::karpenter::requirement::{Name, Requirement};
 use crate::karpenter::requirements::Requirements;
 use crate::quantity::{Price, ResourceName, Resources};
 
-/// The types that have each value of one label.
-#[derive(Debug, Default)]
+/// Which types have what of one label.
+#[derive(Debug)]
 struct Key {
+    /// Types without the label.
+    undefined: TypeSet,
     /// By value; a type may have several.
     values: SortedMap<Name, Vec<u16>>,
     /// Types that must not have the label.
@@ -40,7 +42,8 @@ struct Available {
 #[derive(Debug)]
 pub(crate) struct Catalog {
     pub(crate) types: Arc<[Arc<InstanceType>]>,
-    keys: Arc<SortedMap<Name, (Key, TypeSet)>>,
+    /// Of hardly any label is it ever asked who has what: each is indexed when somebody first does.
+    keys: Arc<SortedMap<Name, OnceLock<Key>>>,
     available: Arc<[Available]>,
     /// cpu, memory, ephemeral storage and pods that each type has for pods.
     rows: Vec<[i64; 4]>,
@@ -69,7 +72,7 @@ impl Catalog {
             alike(|a, b| a.offerings == b.offerings).map(|former| former.available.clone()),
         );
         let mut catalog = Catalog {
-            keys: keys.unwrap_or_else(|| index_keys(&types).into()),
+            keys: keys.unwrap_or_else(|| keys_of(&types).into()),
             available: available.unwrap_or_else(|| index_offerings(&types).into()),
             rows: types.iter().map(|t| row(t.allocatable())).collect(),
             extended: SortedMap::new(),
@@ -102,9 +105,14 @@ impl Catalog {
 
     /// Where a type is in the list.
     pub(crate) fn named(&self, name: &str) -> Option<usize> {
-        let (index, _) = self.keys.get(labels::INSTANCE_TYPE)?;
-        let first = index.values.get(name)?.first()?;
+        let first = self.key(labels::INSTANCE_TYPE)?.values.get(name)?.first()?;
         Some(usize::from(*first))
+    }
+
+    /// Who has what of a label; nothing if none of the types has it.
+    fn key(&self, key: &str) -> Option<&Key> {
+        let index = self.keys.get(key)?;
+        Some(index.get_or_init(|| index_key(&self.types, key)))
     }
 
     /// The types of a set, cheapest available offering first that requirements admit, and in the order of the
@@ -128,10 +136,10 @@ impl Catalog {
 
     /// Keeps the types that meet one requirement. Types without the label do.
     pub(crate) fn filter_key(&self, set: &mut TypeSet, key: &str, requirement: &Requirement) {
-        let Some((index, undefined)) = self.keys.get(key) else {
+        let Some(index) = self.key(key) else {
             return;
         };
-        let mut passing = undefined.clone();
+        let mut passing = index.undefined.clone();
         let mut pass = |types: &[u16]| types.iter().for_each(|at| passing.insert(usize::from(*at)));
         if requirement.is_complement() {
             let allowed = index.values.iter().filter(|(value, _)| requirement.has(value));
@@ -167,8 +175,8 @@ impl Catalog {
         let mut set = self.all();
         self.filter_requirements(&mut set, requirements);
         let undefined = |key: &&Name| !labels::is_well_known(key) && requirements.get(key).is_none();
-        for key in self.keys.keys().filter(undefined) {
-            let (index, _) = &self.keys[key];
+        let keys = self.keys.keys().filter(undefined);
+        for index in keys.filter_map(|key| self.key(key)) {
             let valued = index.values.values().flatten();
             let open = index.open.iter().filter(|(_, own)| !own.allows_absence());
             for at in valued.chain(open.map(|(at, _)| at)) {
@@ -211,7 +219,7 @@ impl Catalog {
 
     /// How many distinct values of a label the types of a set span (`SatisfiesMinValues`).
     pub(crate) fn distinct_values(&self, set: &TypeSet, key: &str) -> usize {
-        let Some((index, _)) = self.keys.get(key) else {
+        let Some(index) = self.key(key) else {
             return 0;
         };
         let spanned = |types: &[u16]| types.iter().any(|at| set.contains(usize::from(*at)));
@@ -220,8 +228,7 @@ impl Catalog {
 
     /// The values that any type has for a label.
     pub(crate) fn values(&self, key: &str) -> impl Iterator<Item = &Name> + '_ {
-        let index = self.keys.get(key).map(|(index, _)| index);
-        index.into_iter().flat_map(|index| index.values.keys())
+        self.key(key).into_iter().flat_map(|index| index.values.keys())
     }
 
     /// The reserved offerings that are available and that requirements admit, of the types of a set.
@@ -246,29 +253,49 @@ fn row(resources: &Resources) -> [i64; 4] {
     [cpu.0, memory.0, ephemeral_storage.0, *pods]
 }
 
-fn index_keys(types: &[Arc<InstanceType>]) -> SortedMap<Name, (Key, TypeSet)> {
-    let mut keys: SortedMap<Name, (Key, TypeSet)> = SortedMap::new();
-    for (at, instance_type) in types.iter().enumerate() {
-        for (key, requirement) in instance_type.requirements.iter() {
-            let entry = keys.entry(key.clone());
-            let (index, undefined) = entry.or_insert_with(|| (Key::default(), TypeSet::all(types.len())));
-            undefined.remove(at);
-            let at = at as u16;
-            if requirement.is_complement() {
-                index.open.push((at, requirement.clone()));
-            } else if requirement.values().is_empty() {
-                index.valueless.push(at);
-            }
-            for value in requirement
-                .values()
-                .iter()
-                .filter(|_| !requirement.is_complement())
-            {
-                index.values.entry(value.clone()).or_default().push(at);
-            }
+/// The labels of all types. Most have theirs from one list.
+fn keys_of(types: &[Arc<InstanceType>]) -> SortedMap<Name, OnceLock<Key>> {
+    let mut keys = SortedMap::new();
+    let mut last: Option<&Requirements> = None;
+    for instance_type in types {
+        let own = &instance_type.requirements;
+        let alike = |last: &Requirements| {
+            let mut both = last.iter().zip(own.iter());
+            last.len() == own.len() && both.all(|((a, _), (b, _))| Arc::ptr_eq(a, b))
+        };
+        if !last.is_some_and(alike) {
+            keys.extend(own.iter().map(|(key, _)| (key.clone(), OnceLock::new())));
+            last = Some(own);
         }
     }
     keys
+}
+
+fn index_key(types: &[Arc<InstanceType>], key: &str) -> Key {
+    let mut index = Key {
+        undefined: TypeSet::all(types.len()),
+        values: SortedMap::new(),
+        valueless: Vec::new(),
+        open: Vec::new(),
+    };
+    for (place, instance_type) in types.iter().enumerate() {
+        let Some(requirement) = instance_type.requirements.get(key) else {
+            continue;
+        };
+        index.undefined.remove(place);
+        let at = place as u16;
+        if requirement.is_complement() {
+            index.open.push((at, requirement.clone()));
+            continue;
+        }
+        if requirement.values().is_empty() {
+            index.valueless.push(at);
+        }
+        for value in requirement.values() {
+            index.values.entry(value.clone()).or_default().push(at);
+        }
+    }
+    index
 }
 
 /// What offerings are told apart by.

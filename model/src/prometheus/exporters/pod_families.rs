@@ -164,18 +164,12 @@ fn has_address(pod: &Pod) -> bool {
 }
 
 fn identity(pod: &Pod) -> Pairs {
-    let uid = pod.uid;
-    let [a, b, c, d] = [
-        uid >> 96,
-        uid >> 80 & 0xffff,
-        uid >> 64 & 0xffff,
-        uid >> 48 & 0xffff,
-    ];
-    let e = uid & 0xffff_ffff_ffff;
+    let uid = format!("{:032x}", pod.uid);
+    let parts = [&uid[..8], &uid[8..12], &uid[12..16], &uid[16..20], &uid[20..]];
     vec![
         ("namespace", pod.namespace().to_owned()),
         ("pod", pod.name.clone()),
-        ("uid", format!("{a:08x}-{b:04x}-{c:04x}-{d:04x}-{e:012x}")),
+        ("uid", parts.join("-")),
     ]
 }
 

@@ -39,8 +39,9 @@ pub(super) fn aggregate(
         }
         (Aggregation::CountValues, Param::Text(label)) => count_values(grouping, label, vector, profile),
         _ => {
-            let mut elements = vector.iter().map(|(labels, value)| (labels, *value));
-            Ok(reduced(op, grouping, param, &mut elements, profile))
+            let elements: Vec<(&Labels, f64)> =
+                vector.iter().map(|(labels, value)| (labels, *value)).collect();
+            Ok(reduced(op, grouping, param, &elements, profile))
         }
     }
 }
@@ -58,16 +59,16 @@ pub(super) fn reduced(
     op: Aggregation,
     grouping: &Grouping,
     param: &Param,
-    elements: &mut dyn Iterator<Item = (&Labels, f64)>,
+    elements: &[(&Labels, f64)],
     profile: &Profile,
 ) -> Vector {
     if grouping.is_one() {
-        let values: Vec<f64> = elements.map(|(_, value)| value).collect();
+        let values: Vec<f64> = elements.iter().map(|(_, value)| *value).collect();
         let first = (!values.is_empty()).then(|| (Labels::empty(), reduce(op, param, &values, profile)));
         return first.into_iter().collect();
     }
     let mut groups = Groups::new(grouping);
-    for (labels, value) in elements {
+    for &(labels, value) in elements {
         groups.of(labels).push(value);
     }
     let one = |(labels, values): (Labels, Vec<f64>)| (labels, reduce(op, param, &values, profile));

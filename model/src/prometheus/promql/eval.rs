@@ -148,6 +148,46 @@ impl<'a> Evaluation<'a> {
         (0..ids.len()).filter_map(move |i| last(ids[i]))
     }
 
+    /// What an aggregation of a selector's samples is at times that rise; nothing if the expression is no such. Each
+    /// series is walked along the times, not looked through at each.
+    pub(super) fn reduced(&self, expr: &Expr, times: &[i64]) -> Option<Vec<Vector>> {
+        let Expr::Aggregate(aggregate) = expr else {
+            return None;
+        };
+        let Expr::Instant(selector, When { at: None, offset }) = aggregate.expr else {
+            return None;
+        };
+        if aggregate.param.is_some() || !aggregate::reduces(aggregate.op) {
+            return None;
+        }
+        let storage = self.storage;
+        let look_back = self.settings.lookback_delta - i64::from(self.profile.left_open);
+        let mut elements: Vec<Vec<(&Labels, f64)>> = vec![Vec::new(); times.len()];
+        for &id in storage.select(&self.selectors[selector]).iter() {
+            let samples = storage.samples(id);
+            let born = samples.first().map_or(i64::MAX, |&(first, _)| first);
+            let unborn = times.partition_point(|time| time - offset < born);
+            let mut known = times.get(unborn).map_or(0, |time| after(samples, time - offset));
+            for (time, elements) in times.iter().zip(&mut elements).skip(unborn) {
+                let reference = time - offset;
+                while samples.get(known).is_some_and(|&(at, _)| at <= reference) {
+                    known += 1;
+                }
+                let (at, value) = samples[known - 1];
+                if at >= reference - look_back && !is_stale(value) {
+                    elements.push((storage.labels(id), value));
+                } else if known == samples.len() {
+                    break;
+                }
+            }
+        }
+        let reduce = |elements: Vec<(&Labels, f64)>| {
+            let (op, grouping) = (aggregate.op, &aggregate.grouping);
+            aggregate::reduced(op, grouping, &Param::None, &elements, self.profile)
+        };
+        Some(elements.into_iter().map(reduce).collect())
+    }
+
     /// The samples in the window of a range selector or subquery, by series, and the window.
     fn matrix(&self, expr: &Expr, now: i64) -> Result<Vec<RangeSeries>, EvalError> {
         let (samples, _, _) = self.range(expr, now)?;
@@ -279,13 +319,13 @@ impl<'a> Evaluation<'a> {
             && aggregate::reduces(aggregate.op)
         {
             let samples = self.last_samples(*selector, *when, now);
-            let mut elements = samples.map(|(labels, (_, value))| (labels, value));
+            let elements: Vec<(&Labels, f64)> = samples.map(|(labels, (_, value))| (labels, value)).collect();
             let grouping = &aggregate.grouping;
             return Ok(aggregate::reduced(
                 aggregate.op,
                 grouping,
                 &param,
-                &mut elements,
+                &elements,
                 self.profile,
             ));
         }

@@ -179,6 +179,19 @@ impl Query {
         self.evaluation(storage, settings, at, at).value(&self.expr, at)
     }
 
+    /// The answers at times in Unix milliseconds that rise: each as [`Query::instant`] gives it, or nothing where it fails.
+    #[must_use]
+    pub fn instants(&self, storage: &Storage, times: &[i64]) -> Vec<Option<Value>> {
+        let settings = Settings::default();
+        let reduced = self
+            .evaluation(storage, &settings, 0, 0)
+            .reduced(&self.expr, times);
+        match reduced {
+            Some(answers) => answers.into_iter().map(Value::Vector).map(Some).collect(),
+            None => times.iter().map(|&at| self.instant(storage, at).ok()).collect(),
+        }
+    }
+
     /// The answers from `start` to `end`, both in Unix milliseconds, every `step`.
     ///
     /// # Errors
@@ -248,5 +261,47 @@ impl Parsed {
         let parsed = Query::parse(text, profile).map(Arc::new);
         known.insert(text.to_owned(), parsed.clone());
         parsed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::prometheus::{LATEST, Labels};
+
+    #[test]
+    fn answers_at_many_times_are_those_at_each() {
+        let profile = Profile::of(LATEST);
+        let mut storage = Storage::new(profile);
+        // One pod is there all the time, one comes later and ends, one falls silent, one comes back.
+        for (pod, node, samples) in [
+            ("a", "x", vec![0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]),
+            ("b", "y", vec![3, 4, 5]),
+            ("c", "x", vec![1, 2]),
+            ("d", "y", vec![0, 1, 9, 10]),
+        ] {
+            let labels = Labels::of_metric("kube_pod_info", [("pod", pod), ("node", node)]);
+            let series = storage.series(&labels);
+            for minute in samples {
+                storage.append(series, minute * 60_000 + 7_000, minute as f64);
+            }
+            if pod == "b" {
+                storage.mark_stale(series, 6 * 60_000 + 7_000);
+            }
+        }
+        let times: Vec<i64> = (-2..80).map(|step| step * 15_000 + 7_000).collect();
+        for text in [
+            "count(kube_pod_info)",
+            "sum(kube_pod_info) by (node)",
+            "max(kube_pod_info offset 90s)",
+            "count(kube_pod_info @ 300)",
+            "count(rate(kube_pod_info[3m]))",
+            "topk(1, kube_pod_info)",
+            "absent(kube_pod_info)",
+        ] {
+            let query = Query::parse(text, &profile).unwrap();
+            let each: Vec<Option<Value>> = times.iter().map(|&at| query.instant(&storage, at).ok()).collect();
+            assert_eq!(query.instants(&storage, &times), each, "{text}");
+        }
     }
 }

@@ -50,9 +50,8 @@ impl Target {
     /// (prometheus 3.5 scrape/scrape.go `mutateSampleLabels`, `resolveConflictingExposedLabels`).
     #[must_use]
     pub fn series_labels(&self, exposed: &Labels) -> Labels {
-        let own = || self.labels.iter();
         if self.job.honor_labels() {
-            return Labels::new(own().chain(exposed.iter()));
+            return self.labels.under(exposed);
         }
         let mut names: Vec<String> = Vec::new();
         for (name, _) in exposed.iter() {
@@ -69,7 +68,7 @@ impl Target {
             .iter()
             .map(String::as_str)
             .zip(exposed.iter().map(|(_, value)| value));
-        Labels::new(exposed.chain(own()))
+        Labels::new(exposed.chain(self.labels.iter()))
     }
 }
 

@@ -475,29 +475,28 @@ impl Plant {
         let mut sum = 0.0;
         let groups = self.groups.chunks(TOGETHER);
         for (groups, sigmas) in groups.zip(solution.sigmas.chunks(TOGETHER)) {
-            let mut waiting = [Waiting::default(); TOGETHER];
-            let mut searches = [root::Search::default(); TOGETHER];
-            let (waiting, searches) = (&mut waiting[..groups.len()], &mut searches[..groups.len()]);
-            for (place, (group, &sigma)) in groups.iter().zip(sigmas).enumerate() {
+            let mut searches = [(Waiting::default(), root::Search::default()); TOGETHER];
+            let searches = &mut searches[..groups.len()];
+            for ((group, &sigma), (waiting, search)) in groups.iter().zip(sigmas).zip(&mut *searches) {
                 let left = (group.full - total * group.fixed_work).max(1e-9);
-                waiting[place] = Waiting {
+                *waiting = Waiting {
                     clients: group.clients * active,
                     cycle: common + self.client_work / sigma,
                     load: self.client_work / left * others,
                     wait: group.client_wait,
                 };
-                searches[place] = waiting[place].search();
+                *search = waiting.search();
             }
             let mut is_open = true;
             while std::mem::take(&mut is_open) {
-                for (waiting, search) in waiting.iter().zip(&mut *searches) {
+                for (waiting, search) in &mut *searches {
                     if search.is_open() {
                         search.step(|rate| waiting.excess(rate));
                         is_open = true;
                     }
                 }
             }
-            for (search, group) in searches.iter().zip(groups) {
+            for ((_, search), group) in searches.iter().zip(groups) {
                 // Those that wait for their quota's next period then all run at once.
                 let machine = &group.machine;
                 let bursting = (machine.system_cpu + group.clients * active).min(machine.vcpus);

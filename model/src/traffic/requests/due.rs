@@ -35,6 +35,8 @@ impl Due {
         }
     }
 
+    #[cold]
+    #[inline(never)]
     fn grow(&mut self, place: usize) {
         let leaves = self.tree.split_off(self.size);
         self.size = (place + 1).next_power_of_two();

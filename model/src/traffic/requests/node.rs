@@ -13,7 +13,7 @@ use std::collections::VecDeque;
 
 use sim::Instant;
 
-use super::quota::{History, Quota, nanos};
+use super::quota::{History, Quota, nanos, reading};
 use crate::traffic::config::Machine;
 use crate::traffic::physics::{self, BEST_EFFORT_WEIGHT};
 
@@ -141,7 +141,7 @@ impl Active {
         match self.pace {
             Pace::Held => {
                 self.share = 0.0;
-                coming[next::TURN] = quota.map_or(f64::INFINITY, |quota| quota.refill() as f64);
+                coming[next::TURN] = quota.map_or(f64::INFINITY, |quota| reading(quota.refill()));
             }
             Pace::Full => {
                 self.share = 1.0;
@@ -421,7 +421,7 @@ impl Node {
         let (at, limited) = (self.at, self.clocks.limited_cpu());
         quota.advance(at, whole * used, |refill| match active.pace {
             Pace::Held => 0.0,
-            Pace::Full => whole * (at - refill) as f64 * 1e-9,
+            Pace::Full => whole * reading(at - refill) * 1e-9,
             Pace::Limited => whole * (limited - self.history.at(refill)),
         });
         if active.throttled != quota.is_used_up() {
@@ -452,7 +452,7 @@ impl Node {
         if to == self.at {
             return;
         }
-        let seconds = (to - self.at) as f64 * 1e-9;
+        let seconds = reading(to - self.at) * 1e-9;
         self.at = to;
         let Clocks { cpu, work } = &mut self.clocks;
         cpu[Pace::Full as usize] += seconds;
@@ -499,7 +499,7 @@ impl Node {
         self.is_stale = false;
         // What was first when all was planned last: no group whose turn it is has changed since.
         let spent = (self.first[next::SPENT] - self.clocks.limited_cpu()) * BEST_EFFORT_WEIGHT <= NOTHING;
-        if spent || self.first[next::TURN] <= self.at as f64 {
+        if spent || self.first[next::TURN] <= reading(self.at) {
             self.turn_quotas();
         }
         let free = self.free;
@@ -554,7 +554,7 @@ impl Node {
         for place in 0..self.active.len() {
             let active = &self.active[place];
             let left = (active.coming[next::SPENT] - self.clocks.limited_cpu()) * active.weight;
-            if active.coming[next::TURN] <= self.at as f64 || left <= NOTHING {
+            if active.coming[next::TURN] <= reading(self.at) || left <= NOTHING {
                 self.catch_up(place);
                 self.active[place].is_stale = true;
             }
@@ -642,7 +642,7 @@ impl Node {
         }
         let turn = self.first[next::TURN];
         if turn < f64::INFINITY {
-            due = due.min(turn as u64);
+            due = due.min(turn as i64 as u64);
         }
         Instant::from_nanos(due)
     }

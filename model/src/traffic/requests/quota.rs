@@ -89,11 +89,11 @@ impl Quota {
     pub(super) fn used_up_at(&self, now: u64, pace: f64) -> f64 {
         let end = now + nanos((self.budget - self.used) / pace).max(1);
         if end < self.refill {
-            return end as f64;
+            return reading(end);
         }
         let whole = nanos(self.budget / pace);
         if whole < self.period {
-            (self.refill + whole.max(1)) as f64
+            reading(self.refill + whole.max(1))
         } else {
             f64::INFINITY
         }
@@ -132,16 +132,23 @@ impl History {
     pub(super) fn at(&self, time: u64) -> f64 {
         let later = self.pieces.partition_point(|&(since, ..)| since <= time);
         match later.checked_sub(1).and_then(|place| self.pieces.get(place)) {
-            Some(&(since, reading, pace)) => reading + pace * (time - since) as f64 * 1e-9,
+            Some(&(since, said, pace)) => said + pace * reading(time - since) * 1e-9,
             None => 0.0,
         }
     }
 }
 
-/// Seconds in nanoseconds, rounded up. Conversions are cheaper here than a call of `ceil`, and as exact.
+/// Seconds in nanoseconds, rounded up. Conversions are cheaper here than a call of `ceil`, and as exact; those of signed
+/// numbers are the cheapest, and reach for three hundred years.
 #[inline]
 pub(super) fn nanos(seconds: f64) -> u64 {
     let exact = seconds * 1e9;
-    let whole = exact as u64;
-    whole.saturating_add(u64::from((whole as f64) < exact))
+    let whole = exact as i64;
+    whole.saturating_add(i64::from((whole as f64) < exact)).max(0) as u64
+}
+
+/// Nanoseconds as a reading.
+#[inline]
+pub(super) fn reading(nanos: u64) -> f64 {
+    nanos as i64 as f64
 }
