@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use jiff::civil::{DateTime, Time};
-use jiff::tz::{AmbiguousOffset, TimeZone};
+use jiff::tz::{Offset, TimeZone};
 use jiff::{Timestamp, ToSpan};
 
 /// When something happens: at each minute whose five fields are all set.
@@ -114,28 +114,60 @@ impl Schedule {
         self.next_in(seconds, &TimeZone::UTC)
     }
 
-    /// The same by the clocks of a time zone. What falls into an hour that is left out in spring does not
-    /// fire that day.
+    /// The same by the clocks of a time zone. The search walks from instant to instant, so that a time which the clocks show
+    /// twice in autumn fires twice, and what falls into an hour that is left out in spring does not fire that day
+    /// (robfig/cron v3.0.1 spec.go `SpecSchedule.Next`).
     #[must_use]
     pub fn next_in(&self, seconds: i64, zone: &TimeZone) -> Option<i64> {
-        let start = Timestamp::from_second(seconds.div_euclid(60) * 60 + 60).ok()?;
-        let mut at: DateTime = zone.to_datetime(start);
-        let last_year = at.year() + 5;
-        while at.year() <= last_year {
-            at = if !has(self.months, at.month()) {
-                let first = at.date().first_of_month().checked_add(1.month()).ok()?;
-                first.to_datetime(Time::midnight())
-            } else if !self.has_day(at) {
-                at.date().tomorrow().ok()?.to_datetime(Time::midnight())
-            } else if !has(self.hours, at.hour()) {
-                at.checked_add(1.hour()).ok()?.with().minute(0).build().ok()?
-            } else if !has(self.minutes, at.minute()) {
-                at.checked_add(1.minute()).ok()?
-            } else if let Some(fires) = first_of(zone, at) {
-                return Some(fires.as_second());
-            } else {
-                at.checked_add(1.minute()).ok()?
-            };
+        let mut clock = Clock::at(zone, seconds.div_euclid(60) * 60 + 60)?;
+        // Whether the fields below the first one that moved have been set back.
+        let mut cut = false;
+        let last_year = clock.shows.year() + 5;
+        'fields: while clock.shows.year() <= last_year {
+            while !has(self.months, clock.shows.month()) {
+                if !cut {
+                    clock = clock.set(clock.shows.date().first_of_month().to_datetime(Time::midnight()))?;
+                }
+                cut = true;
+                clock = clock.set(clock.shows.checked_add(1.month()).ok()?)?;
+                if clock.shows.month() == 1 {
+                    continue 'fields;
+                }
+            }
+            while !self.has_day(clock.shows) {
+                if !cut {
+                    clock = clock.set(clock.shows.date().to_datetime(Time::midnight()))?;
+                }
+                cut = true;
+                clock = clock.set(clock.shows.checked_add(1.day()).ok()?)?;
+                // A midnight that is left out.
+                let hour = i64::from(clock.shows.hour());
+                if hour != 0 {
+                    let to_midnight = if hour > 12 { 24 - hour } else { -hour };
+                    clock = clock.later(to_midnight * 3600)?;
+                }
+                if clock.shows.day() == 1 {
+                    continue 'fields;
+                }
+            }
+            while !has(self.hours, clock.shows.hour()) {
+                if !cut {
+                    clock = clock.set(clock.shows.with().minute(0).build().ok()?)?;
+                }
+                cut = true;
+                clock = clock.later(3600)?;
+                if clock.shows.hour() == 0 {
+                    continue 'fields;
+                }
+            }
+            while !has(self.minutes, clock.shows.minute()) {
+                cut = true;
+                clock = clock.later(60)?;
+                if clock.shows.minute() == 0 {
+                    continue 'fields;
+                }
+            }
+            return Some(clock.seconds);
         }
         None
     }
@@ -151,12 +183,35 @@ impl Schedule {
     }
 }
 
-/// The instant at which the clocks of a zone show a time, the earlier one if there are two.
-fn first_of(zone: &TimeZone, at: DateTime) -> Option<Timestamp> {
-    let ambiguous = zone.to_ambiguous_timestamp(at);
-    match ambiguous.offset() {
-        AmbiguousOffset::Gap { .. } => None,
-        _ => ambiguous.earlier().ok(),
+/// An instant, and what the clocks of a zone show then.
+#[derive(Clone, Copy)]
+struct Clock<'z> {
+    zone: &'z TimeZone,
+    /// Since 1970 began.
+    seconds: i64,
+    shows: DateTime,
+}
+
+impl<'z> Clock<'z> {
+    fn at(zone: &'z TimeZone, seconds: i64) -> Option<Self> {
+        let shows = zone.to_datetime(Timestamp::from_second(seconds).ok()?);
+        Some(Clock { zone, seconds, shows })
+    }
+
+    fn later(self, seconds: i64) -> Option<Self> {
+        Clock::at(self.zone, self.seconds + seconds)
+    }
+
+    /// When the clocks show a time. Of two such instants, and for a time that they never show, it is the one that Go's
+    /// `time.Date` takes: by the offset that holds where the offset of that time in UTC leads.
+    fn set(self, shows: DateTime) -> Option<Self> {
+        let offset = |seconds: i64| {
+            let at = Timestamp::from_second(seconds).ok()?;
+            Some(i64::from(self.zone.to_offset(at).seconds()))
+        };
+        let local = Offset::UTC.to_timestamp(shows).ok()?.as_second();
+        let first = local - offset(local)?;
+        Clock::at(self.zone, local - offset(first)?)
     }
 }
 
@@ -183,6 +238,137 @@ mod tests {
         check("0 6 * * *", "2026-07-10T00:00:00Z", "2026-07-10T04:00:00Z");
         // On 2026-03-29 the clocks go from 2 to 3.
         check("30 2 * * *", "2026-03-28T12:00:00Z", "2026-03-30T00:30:00Z");
+    }
+
+    // Facts of robfig/cron v3.0.1 spec_test.go `TestNext`, and for Europe what the same code answers.
+    #[test]
+    fn clocks_go_forth_and_back() {
+        let check = |zone: &str, schedule: &str, after: &str, next: &str| {
+            let zone = TimeZoneDatabase::bundled().get(zone).unwrap();
+            let parsed: Schedule = schedule.parse().unwrap();
+            let second = |text: &str| text.parse::<Timestamp>().unwrap().as_second();
+            let found = parsed.next_in(second(after), &zone);
+            assert_eq!(found, Some(second(next)), "{schedule} after {after}");
+        };
+        let new_york = |schedule, after, next| check("America/New_York", schedule, after, next);
+        for (schedule, after, next) in [
+            (
+                "30 2 11 Mar ?",
+                "2012-03-11T00:00:00-05:00",
+                "2013-03-11T02:30:00-04:00",
+            ),
+            (
+                "0 * * * ?",
+                "2012-03-11T00:00:00-05:00",
+                "2012-03-11T01:00:00-05:00",
+            ),
+            (
+                "0 * * * ?",
+                "2012-03-11T01:00:00-05:00",
+                "2012-03-11T03:00:00-04:00",
+            ),
+            (
+                "0 1 * * ?",
+                "2012-03-11T01:00:00-05:00",
+                "2012-03-12T01:00:00-04:00",
+            ),
+            (
+                "0 2 * * ?",
+                "2012-03-11T00:00:00-05:00",
+                "2012-03-12T02:00:00-04:00",
+            ),
+            (
+                "30 2 04 Nov ?",
+                "2012-11-04T00:00:00-04:00",
+                "2012-11-04T02:30:00-05:00",
+            ),
+            (
+                "30 1 04 Nov ?",
+                "2012-11-04T01:45:00-04:00",
+                "2012-11-04T01:30:00-05:00",
+            ),
+            (
+                "0 * * * ?",
+                "2012-11-04T00:00:00-04:00",
+                "2012-11-04T01:00:00-04:00",
+            ),
+            (
+                "0 * * * ?",
+                "2012-11-04T01:00:00-04:00",
+                "2012-11-04T01:00:00-05:00",
+            ),
+            (
+                "0 * * * ?",
+                "2012-11-04T01:00:00-05:00",
+                "2012-11-04T02:00:00-05:00",
+            ),
+            (
+                "0 1 * * ?",
+                "2012-11-04T00:00:00-04:00",
+                "2012-11-04T01:00:00-04:00",
+            ),
+            (
+                "0 1 * * ?",
+                "2012-11-04T01:00:00-04:00",
+                "2012-11-04T01:00:00-05:00",
+            ),
+            (
+                "0 1 * * ?",
+                "2012-11-04T01:00:00-05:00",
+                "2012-11-05T01:00:00-05:00",
+            ),
+            (
+                "0 2 * * ?",
+                "2012-11-04T00:00:00-04:00",
+                "2012-11-04T02:00:00-05:00",
+            ),
+            (
+                "0 3 3 * ?",
+                "2012-11-04T00:00:00-04:00",
+                "2012-12-03T03:00:00-05:00",
+            ),
+        ] {
+            new_york(schedule, after, next);
+        }
+        // Midnight is left out.
+        let sao_paulo = "America/Sao_Paulo";
+        check(
+            sao_paulo,
+            "0 9 10 * ?",
+            "2018-10-17T05:00:00-04:00",
+            "2018-11-10T06:00:00-05:00",
+        );
+        check(
+            sao_paulo,
+            "0 9 22 * ?",
+            "2018-02-14T05:00:00-05:00",
+            "2018-02-22T07:00:00-05:00",
+        );
+        let berlin = "Europe/Berlin";
+        check(
+            berlin,
+            "30 2 * * *",
+            "2026-10-25T00:00:00Z",
+            "2026-10-25T00:30:00Z",
+        );
+        check(
+            berlin,
+            "30 2 * * *",
+            "2026-10-25T00:30:00Z",
+            "2026-10-25T01:30:00Z",
+        );
+        check(
+            berlin,
+            "15 3 * * *",
+            "2026-10-25T00:20:00Z",
+            "2026-10-25T02:15:00Z",
+        );
+        check(
+            berlin,
+            "45 3 * * *",
+            "2026-03-29T00:10:00Z",
+            "2026-03-29T01:45:00Z",
+        );
     }
 
     fn check(schedule: &str, after: &str, next: &str) {

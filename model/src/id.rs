@@ -103,6 +103,13 @@ impl<K: Id, V> Table<K, V> {
         id
     }
 
+    /// An id for an object that is spoken of and not there: none is ever found under it.
+    pub fn reserve(&mut self) -> K {
+        let id = self.next_id();
+        self.slots.push(None);
+        id
+    }
+
     /// The object, unless it is gone.
     #[must_use]
     pub fn get(&self, id: K) -> Option<&V> {

@@ -217,6 +217,103 @@ fn an_autoscaler_finds_a_deployment_that_was_made_again() {
 }
 
 #[test]
+fn an_autoscaler_that_comes_before_its_deployment_waits_for_it() {
+    let documents: Vec<&str> = WEB.split("---\n").collect();
+    let later = "[[action]]\nat = \"100s\"\napply = \"later/web.yaml\"\n";
+    let rest = documents[1..].join("---\n");
+    let with = |scaler: &str| {
+        let manifests = [
+            ("manifests/web.yaml", rest.as_str()),
+            ("manifests/scaled.yaml", scaler),
+            ("later/web.yaml", documents[0]),
+        ];
+        run(later, &manifests)
+    };
+    let record = with(SCALED);
+    assert_eq!(record.curve("replicas_desired").last(), 5.0);
+    // It looks again after 5 ms, twice that and so on: 82 s after the start, when the warm-up is over, and 164 s after it.
+    let failed: Vec<&LogEntry> = told(&record, "ScaledObjectCheckFailed").collect();
+    let [failed] = failed[..] else {
+        panic!("{failed:?}");
+    };
+    let Some(Value::Number(retry)) = detail(&failed.details, "retry") else {
+        panic!("{failed:?}");
+    };
+    assert_eq!(
+        (*retry, text(failed, "reason")),
+        (81.92, "there is no Deployment web")
+    );
+    let made = told(&record, "HpaCreated").next();
+    let made = made.expect("the Deployment came");
+    let after = made.at.as_secs_f64() + 60.0;
+    assert!((163.0..=165.0).contains(&after), "{after}");
+
+    let hpa = "apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata: {name: web, namespace: shop}
+spec:
+  scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: web}
+  minReplicas: 3
+  maxReplicas: 9
+  metrics: [{type: Resource, resource: {name: cpu, target: {type: Utilization, averageUtilization: 50}}}]
+";
+    let record = with(hpa);
+    let first = told(&record, "Held").next().expect("a sync");
+    assert_eq!(text(first, "able_to_scale"), "FailedGetScale");
+    assert_eq!(record.curve("replicas_desired").last(), 3.0);
+}
+
+#[test]
+fn a_change_while_the_deployment_is_away_is_a_change() {
+    let changed = SCALED.replacen("minReplicaCount: 1", "minReplicaCount: 8", 1);
+    let more = "[[action]]\nat = \"200s\"\ndelete = \"Deployment/shop/web\"\n\
+        [[action]]\nat = \"300s\"\napply = \"later/scaled.yaml\"\n\
+        [[action]]\nat = \"400s\"\napply = \"later/web.yaml\"\n";
+    let web = WEB.split("---\n").next().expect("the first document");
+    let record = run(
+        more,
+        &[
+            ("manifests/scaled.yaml", SCALED),
+            ("later/scaled.yaml", &changed),
+            ("later/web.yaml", web),
+        ],
+    );
+    assert_eq!(record.curve("replicas_desired").last(), 8.0);
+    assert_eq!(told(&record, "ScaledObjectCheckFailed").count(), 0, "it is known");
+}
+
+#[test]
+fn another_target_of_a_scaled_object_is_its_hpas_too() {
+    let web = WEB.split("---\n").next().expect("the first document");
+    let other = web.replace("web", "other");
+    let moved = SCALED.replacen("{name: web}", "{name: other}", 1);
+    assert_ne!(moved, SCALED);
+    let record = run(
+        "[[action]]\nat = \"400s\"\napply = \"later/scaled.yaml\"\n",
+        &[
+            ("manifests/other.yaml", &other),
+            ("manifests/scaled.yaml", SCALED),
+            ("later/scaled.yaml", &moved),
+        ],
+    );
+    let updated = told(&record, "HpaUpdated").next().expect("it has changed");
+    let changes = Value::List(vec!["scaleTargetRef to other".into()]);
+    assert_eq!(detail(&updated.details, "changes"), Some(&changes));
+    let late = |entry: &&LogEntry| entry.part == "hpa" && entry.at > updated.at;
+    let objects: Vec<&str> = record
+        .log
+        .iter()
+        .filter(late)
+        .map(|entry| entry.object.as_str())
+        .collect();
+    let mut after = objects.iter().skip(2);
+    assert!(
+        after.len() > 10 && after.all(|name| *name == "other"),
+        "{objects:?}"
+    );
+}
+
+#[test]
 fn what_an_action_does_not_find_is_said() {
     let more = "[[action]]\nat = \"120s\"\ndelete = \"Deployment/shop/web\"\n\
         [[action]]\nat = \"180s\"\nscale = \"shop/web\"\nreplicas = 4\n\

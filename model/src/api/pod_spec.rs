@@ -81,6 +81,8 @@ pub struct Container {
     pub liveness_probe: Option<HttpProbe>,
     /// An init container with restartPolicy: Always, that is, a sidecar.
     pub restartable: bool,
+    /// How long an init container takes, as far as its manifest tells: its command is `sleep N`
+    pub sleeps: Option<Duration>,
     /// lifecycle.preStop.sleep, or a preStop `sleep N` command
     pub pre_stop_sleep: Duration,
     /// It is the sleep action, which not every release keeps.

@@ -99,6 +99,8 @@ pub struct DaemonSet {
     pub name: String,
     /// spec.template, with the tolerations the controller adds by itself
     pub template: Arc<PodTemplate>,
+    /// spec.updateStrategy.rollingUpdate.maxUnavailable; `None` is OnDelete: a pod is replaced when somebody deletes it
+    pub max_unavailable: Option<IntOrPercent>,
 }
 
 /// A Service object, as far as it selects pods.

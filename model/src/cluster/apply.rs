@@ -135,20 +135,32 @@ impl Cluster<'_> {
         self.notify(Notice::Deployment(id));
     }
 
-    /// Autoscalers know their target by its name: those of one that was deleted find the new one.
+    /// Autoscalers know their target by its name: those of one that was not there find the new one.
     fn make_deployment(&mut self, name: &ObjectName, object: &api::Deployment) -> DeploymentId {
         let id = self.api.deployments.insert(object.clone());
         let objects = &mut self.objects;
-        let deleted = &objects.deleted;
+        let absent = &objects.absent;
         let scaled = objects.scaled_objects.iter_mut().map(|(_, own)| &mut own.target);
         let hpas = objects.hpas.iter_mut().map(|(_, own)| &mut own.target);
         for target in scaled
             .chain(hpas)
-            .filter(|target| deleted.get(target) == Some(name))
+            .filter(|target| absent.get(target) == Some(name))
         {
             *target = id;
         }
         id
+    }
+
+    /// The API server keeps an autoscaler whatever its target: that of one which is not there has an id too.
+    fn target(&mut self, name: &ObjectName) -> DeploymentId {
+        let present = self.deployment(name);
+        let mut absent = self.objects.absent.iter().rev();
+        let known = present.or_else(|| absent.find(|(_, own)| *own == name).map(|(id, _)| *id));
+        known.unwrap_or_else(|| {
+            let id = self.api.deployments.reserve();
+            self.objects.absent.insert(id, name.clone());
+            id
+        })
     }
 
     fn apply_daemon_set(&mut self, object: &api::DaemonSet) {
@@ -227,9 +239,7 @@ impl Cluster<'_> {
     }
 
     fn apply_scaled_object(&mut self, now: Instant, applied: &ScaledObject) {
-        let Some(target) = self.deployment(&applied.target) else {
-            return;
-        };
+        let target = self.target(&applied.target);
         let known = self.scaled_object(&applied.name);
         let generation = known
             .and_then(|id| self.objects.scaled_objects.get(id))
@@ -277,9 +287,7 @@ impl Cluster<'_> {
     }
 
     fn apply_hpa(&mut self, now: Instant, applied: &HorizontalPodAutoscaler) {
-        let Some(target) = self.deployment(&applied.target) else {
-            return;
-        };
+        let target = self.target(&applied.target);
         match self.hpa(&applied.name) {
             Some(id) => self.change_hpa(id, |hpa| {
                 hpa.target = target;
@@ -398,7 +406,7 @@ impl Cluster<'_> {
                 namespace: object.template.namespace.clone(),
                 name: object.name,
             };
-            self.objects.deleted.insert(id, name);
+            self.objects.absent.insert(id, name);
         }
         for set in sets {
             self.api.replica_sets.remove(set);

@@ -368,7 +368,7 @@ impl Cluster<'_> {
 
     pub(super) fn deployment_name(&self, id: DeploymentId) -> String {
         let present = self.api.deployments.get(id).map(|object| &object.name);
-        let name = present.or_else(|| self.objects.deleted.get(&id).map(|name| &name.name));
+        let name = present.or_else(|| self.objects.absent.get(&id).map(|name| &name.name));
         name.map_or_else(|| format!("{id:?}"), String::clone)
     }
 }

@@ -83,8 +83,9 @@ impl Cluster<'_> {
                 }
             }
             Output::CreateHpa(_, hpa) => self.create_hpa(*hpa),
-            Output::UpdateHpa(id, owner, spec) => self.change_hpa(id, |hpa| {
+            Output::UpdateHpa(id, owner, target, spec) => self.change_hpa(id, |hpa| {
                 hpa.owner = Some(owner);
+                hpa.target = target;
                 hpa.spec = spec;
             }),
             Output::DeleteHpa(id) => self.delete_hpa(id),

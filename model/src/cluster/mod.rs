@@ -195,8 +195,8 @@ pub(crate) struct Objects {
     pub(crate) routes: Vec<Route>,
     /// Nothing leads to the service.
     pub(crate) unrouted: bool,
-    /// Names of Deployments that were deleted: their autoscalers still speak of them.
-    pub(crate) deleted: SortedMap<DeploymentId, ObjectName>,
+    /// Names of Deployments that were deleted or never there: their autoscalers speak of them.
+    pub(crate) absent: SortedMap<DeploymentId, ObjectName>,
     /// Who plays which role in the traffic.
     pub(crate) roles: Roles,
 }

@@ -28,7 +28,7 @@ impl Cluster<'_> {
                     self.reach_pod(pod)?;
                 }
                 let hpas: Vec<HpaState> = self.objects.hpas.iter().map(hpa_state).collect();
-                Ok(self.exporters.kube_state(&self.api, &hpas))
+                Ok(self.exporters.kube_state(now, &self.api, &hpas))
             }
             Source::Kubelet(node) => {
                 self.reach(node)?;

@@ -115,8 +115,8 @@ pub enum Output {
     },
     /// Make an HPA, with this ScaledObject as its owner.
     CreateHpa(ScaledObjectId, Box<Hpa>),
-    /// Replace an HPA's spec, with this ScaledObject as its owner.
-    UpdateHpa(HpaId, ScaledObjectId, Arc<HpaSpec>),
+    /// Replace an HPA's spec, its target included, with this ScaledObject as its owner.
+    UpdateHpa(HpaId, ScaledObjectId, DeploymentId, Arc<HpaSpec>),
     /// Delete an HPA.
     DeleteHpa(HpaId),
     /// Take `finalizer.keda.sh` off an object that is being deleted: it goes.
@@ -171,6 +171,13 @@ pub enum Event {
         /// Why.
         reason: &'static str,
     },
+    /// A reconcile failed: the target of the object is not there.
+    TargetMissing {
+        /// Of which object.
+        scaled_object: ScaledObjectId,
+        /// After how long the next one looks again, unless the object changes before.
+        retry: Duration,
+    },
     /// An HPA is made.
     HpaCreated {
         /// metadata.name
@@ -184,6 +191,8 @@ pub enum Event {
     HpaUpdated {
         /// Which; it still has its former spec.
         hpa: HpaId,
+        /// Its target from now on.
+        target: DeploymentId,
         /// Its spec from now on.
         spec: Arc<HpaSpec>,
         /// Why.

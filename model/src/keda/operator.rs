@@ -104,10 +104,11 @@ impl Operator {
             let profile = &self.config.profile;
             self.objects
                 .entry(id)
-                .or_insert_with(|| State::new(object, replicas(view, object.target), profile));
+                .or_insert_with(|| State::new(object, profile));
         }
+        // One that waits for its target does not keep a change waiting.
         if let Some(state) = self.objects.get_mut(&id)
-            && state.reconcile.is_none()
+            && state.reconcile.is_none_or(|at| at > now + delay)
         {
             state.reconcile = Some(now + delay);
             out.wake_at(now + delay, Input::Reconcile(id));
@@ -154,6 +155,20 @@ impl Operator {
             return delete(hpa.map(|(id, _)| id), executor::PAUSED, out);
         }
         state.paused_replicas_set &= annotation::paused_replicas(object).is_some();
+        match view.api.deployments.get(object.target) {
+            Some(target) => state.found(target.replicas),
+            None if state.original.is_none() => {
+                let retry = state.back_off();
+                state.reconcile = Some(now + retry);
+                out.wake_at(now + retry, Input::Reconcile(id));
+                let scaled_object = id;
+                return out.emit(Output::Publish(Box::new(Event::TargetMissing {
+                    scaled_object,
+                    retry,
+                })));
+            }
+            None => {}
+        }
         let wanted = generated::hpa(id, object, profile, now);
         let restart = match hpa {
             Some((_, old)) if old.name == wanted.name => {
@@ -163,7 +178,8 @@ impl Operator {
                     true => old.spec != wanted.spec,
                     false => !generated::has_all(&old.spec, &wanted.spec),
                 };
-                if differs || old.owner.is_none() {
+                let target = wanted.target;
+                if differs || old.target != target || old.owner.is_none() {
                     let reason = match changed {
                         true => "the ScaledObject has changed",
                         false => "it was not as the ScaledObject has it",
@@ -171,10 +187,11 @@ impl Operator {
                     let spec = wanted.spec;
                     out.emit(Output::Publish(Box::new(Event::HpaUpdated {
                         hpa,
+                        target,
                         spec: spec.clone(),
                         reason,
                     })));
-                    out.emit(Output::UpdateHpa(hpa, id, spec));
+                    out.emit(Output::UpdateHpa(hpa, id, target, spec));
                 }
                 changed || !state.looping
             }
@@ -532,9 +549,12 @@ fn scale_to(
     view: View<'_>,
     out: &mut Out,
 ) {
+    let Some(object) = view.api.deployments.get(target) else {
+        return;
+    };
     out.emit(Output::Publish(Box::new(Event::Scaled {
         target,
-        current: replicas(view, target),
+        current: object.replicas,
         replicas: wanted,
         reason,
     })));

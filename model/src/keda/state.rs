@@ -1,6 +1,7 @@
 //! What KEDA remembers of a ScaledObject.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use sim::{Instant, SortedMap};
 
@@ -12,6 +13,9 @@ use super::task::Outcome;
 use super::version::Profile;
 use crate::id::DeploymentId;
 
+const FIRST_RETRY: Duration = Duration::from_millis(5);
+const LAST_RETRY: Duration = Duration::from_secs(1000);
+
 /// One ScaledObject's scale loop and status.
 #[derive(Debug)]
 pub(super) struct State {
@@ -21,8 +25,10 @@ pub(super) struct State {
     pub(super) target: DeploymentId,
     /// The replicas to restore when the object is gone, if that is wanted.
     pub(super) restore: Option<i32>,
-    /// status.originalReplicaCount
-    original: i32,
+    /// status.originalReplicaCount: written by the first reconcile that finds the target, which is not looked for again.
+    pub(super) original: Option<i32>,
+    /// Reconciles in a row that did not find it.
+    failures: u32,
     pub(super) looping: bool,
     /// When the loop's timer is due; any other alarm is moot.
     pub(super) timer: Instant,
@@ -52,12 +58,13 @@ pub(super) struct State {
 type Name = Option<Arc<str>>;
 
 impl State {
-    pub(super) fn new(object: &ScaledObject, replicas: i32, profile: &Profile) -> Self {
+    pub(super) fn new(object: &ScaledObject, profile: &Profile) -> Self {
         let mut state = State {
             generation: object.generation,
             target: object.target,
             restore: None,
-            original: replicas,
+            original: None,
+            failures: 0,
             looping: false,
             timer: Instant::MAX,
             overdue: false,
@@ -99,7 +106,23 @@ impl State {
         self.overdue = false;
         self.checking = None;
         self.reconcile = None;
+        self.failures = 0;
         self.cached.clear();
+    }
+
+    /// How long until a reconcile that failed is tried again: the default of controller-runtime, from which KEDA does not
+    /// differ, is 5 ms at first and doubles up to 1,000 s
+    /// (client-go util/workqueue/default_rate_limiters.go `DefaultControllerRateLimiter`).
+    pub(super) fn back_off(&mut self) -> Duration {
+        let delay = FIRST_RETRY.saturating_mul(1 << self.failures.min(24));
+        self.failures += 1;
+        delay.min(LAST_RETRY)
+    }
+
+    /// A reconcile finds the target (controllers/keda/scaledobject_controller.go `checkTargetResourceIsScalable`).
+    pub(super) fn found(&mut self, replicas: i32) {
+        self.failures = 0;
+        self.original.get_or_insert(replicas);
     }
 
     /// Takes the object as it is now.
@@ -107,9 +130,8 @@ impl State {
         let advanced = &object.spec.advanced;
         self.generation = object.generation;
         self.target = object.target;
-        self.restore = advanced
-            .restore_to_original_replica_count
-            .then_some(self.original);
+        let restores = advanced.restore_to_original_replica_count;
+        self.restore = self.original.filter(|_| restores);
         let modifiers = advanced.scaling_modifiers.as_ref();
         let modifiers = modifiers.filter(|it| profile.scaling_modifiers && it.target > 0.0);
         let compile = |own: &ScalingModifiers| Formula::compile(&own.formula, object.spec.formula_names());

@@ -365,9 +365,9 @@ impl World {
             Action::Emit(Output::CreateHpa(_, hpa)) => {
                 self.hpas.insert(*hpa);
             }
-            Action::Emit(Output::UpdateHpa(id, owner, spec)) => {
+            Action::Emit(Output::UpdateHpa(id, owner, target, spec)) => {
                 let hpa = self.hpas.get_mut(id).unwrap();
-                (hpa.owner, hpa.spec) = (Some(owner), spec);
+                (hpa.owner, hpa.target, hpa.spec) = (Some(owner), target, spec);
             }
             Action::Emit(Output::Release(id)) => {
                 self.scaled_objects.remove(id);

@@ -151,6 +151,7 @@ fn container(at: &Cursor<'_>) -> Container {
             .get("restartPolicy")
             .one_of(&[("Always", true)])
             .unwrap_or(false),
+        sleeps: sleeps(at),
         pre_stop_sleep: pre_stop(&at.at("lifecycle.preStop")),
         pre_stop_is_action: at.at("lifecycle.preStop.sleep.seconds").seconds(0).is_some(),
     }
@@ -321,13 +322,42 @@ fn pre_stop(at: &Cursor<'_>) -> Duration {
         return sleep;
     }
     let command = texts(&at.at("exec.command")).join(" ");
-    let mut words = command.split(|c: char| c.is_whitespace() || matches!(c, ';' | '&' | '|' | '"' | '\''));
+    let mut words = words(&command);
     let after_sleep = words
-        .find(|word| word.rsplit('/').next() == Some("sleep"))
-        .and_then(|_| words.next());
-    let seconds = after_sleep.and_then(|text| text.trim_end_matches('s').parse::<f64>().ok());
+        .find(|word| is_sleep(word))
+        .and_then(|_| words.next())
+        .and_then(seconds);
+    after_sleep.unwrap_or(Duration::ZERO)
+}
+
+/// How long a container runs whose command, or else its arguments, are `sleep N`, perhaps by a shell, and nothing else.
+fn sleeps(at: &Cursor<'_>) -> Option<Duration> {
+    let own = [texts(&at.get("command")), texts(&at.get("args"))]
+        .concat()
+        .join(" ");
+    let is_shell = |word: &&str| {
+        let name = word.rsplit('/').next().unwrap_or(word);
+        matches!(name, "sh" | "bash" | "ash" | "exec") || word.starts_with('-')
+    };
+    let mut words = words(&own).filter(|word| !word.is_empty()).skip_while(is_shell);
+    words.next().filter(|word| is_sleep(word))?;
+    let time = seconds(words.next()?);
+    time.filter(|_| words.next().is_none())
+}
+
+fn words(command: &str) -> impl Iterator<Item = &str> {
+    command.split(|c: char| c.is_whitespace() || matches!(c, ';' | '&' | '|' | '"' | '\''))
+}
+
+fn is_sleep(word: &str) -> bool {
+    word.rsplit('/').next() == Some("sleep")
+}
+
+/// What is given to `sleep`.
+fn seconds(text: &str) -> Option<Duration> {
+    let seconds = text.trim_end_matches('s').parse::<f64>().ok();
     let seconds = seconds.filter(|seconds| (0.0..86_400.0).contains(seconds));
-    Duration::from_secs_f64(seconds.unwrap_or(0.0))
+    seconds.map(Duration::from_secs_f64)
 }
 
 pub(super) const EFFECTS: &[(&str, TaintEffect)] = &[

@@ -158,7 +158,10 @@ const CONTAINER: &[Field] = &[
     ignored("resizePolicy", "pods are not resized in place"),
     quiet("restartPolicyRules", "containers do not fail here"),
     quiet("lifecycle.stopSignal", OUTSIDE),
-    quiet("command", OUTSIDE),
+    noted(
+        "command",
+        "an init container's `sleep N` is waited for; else what runs inside is the scenario's matter",
+    ),
     noted(
         "args",
         "Traefik's --entryPoints.metrics.address says where its metrics are; else what runs inside is the scenario's matter",

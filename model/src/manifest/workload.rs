@@ -39,10 +39,13 @@ pub(super) const DAEMON_SET: &[Field] = &[
     table("spec.selector", SELECTOR),
     table("spec.template", TEMPLATE),
     quiet("spec.revisionHistoryLimit", "old revisions have no pods"),
-    quiet(
-        "spec.updateStrategy",
-        "DaemonSets are not rolled out here: one applied again changes only pods of new nodes",
-    ),
+    simulated("spec.updateStrategy.type"),
+    simulated("spec.updateStrategy.rollingUpdate.maxUnavailable"),
+    ignored(
+        "spec.updateStrategy.rollingUpdate.maxSurge",
+        "an old pod goes before the new one comes here",
+    )
+    .unless("0"),
     ignored("spec.minReadySeconds", "nothing here waits for a DaemonSet"),
 ];
 
@@ -82,7 +85,16 @@ pub(crate) fn read_daemon_set(reading: &Reading<'_>, classes: &PriorityClasses) 
     DaemonSet {
         name: reading.name.to_owned(),
         template: Arc::new(with_tolerations(template)),
+        max_unavailable: max_unavailable(&reading.root.at("spec.updateStrategy")),
     }
+}
+
+/// (kubernetes 1.35 pkg/apis/apps/v1/defaults.go `SetDefaults_DaemonSet`)
+fn max_unavailable(at: &Cursor<'_>) -> Option<IntOrPercent> {
+    let kinds = [("RollingUpdate", true), ("OnDelete", false)];
+    let rolls = at.get("type").one_of(&kinds).unwrap_or(true);
+    let share = int_or_percent(&at.at("rollingUpdate.maxUnavailable"), 100);
+    rolls.then(|| share.unwrap_or(IntOrPercent::Int(1)))
 }
 
 fn strategy(at: &Cursor<'_>) -> Strategy {

@@ -72,6 +72,9 @@ pub struct Profile {
     /// `.` of a regular expression matches a newline, `stddev` of a single NaN is NaN, any text is a label
     /// name, durations are numbers, `holt_winters` is gone (3.0).
     pub v3: bool,
+    /// `le` of a classic histogram is written as a float: `5` becomes `5.0` (3.0, model/textparse/openmetricsparse.go
+    /// `normalizeFloatsInLabelValues`).
+    pub normalized_bounds: bool,
     /// `{"name", …}` selects by metric name, `{"label"="value"}` by any label (2.51).
     pub quoted_names: bool,
 }
@@ -104,6 +107,7 @@ impl Profile {
             atan2_drops_name: v(2, 47),
             discovery_backoff: v(3, 12),
             v3: v(3, 0),
+            normalized_bounds: v(3, 0),
             quoted_names: v(2, 51),
         }
     }

@@ -160,6 +160,16 @@ A memory metric has values where the scenario says what the service's pods use: 
 scaling in as long as it is there, and never scales it out.",
     ),
     code(
+        "W010",
+        "CPU of which nobody knows",
+        "\
+What pods use of CPU comes from the requests that they serve: of the service's pods, of the proxy's, and of the clients'. Of other \
+Deployments (workers, consumers of a queue), and of containers beside the main one, the first with a port, nobody knows: \
+their use is 0 in container_cpu_usage_seconds_total and in what metrics-server says. An autoscaler that goes by it takes them down to \
+its minimum and never scales out. What the run says of their replicas, and of the machines for them, means nothing; a Deployment without an autoscaler, of the size that it has \
+in your cluster, is nearer.",
+    ),
+    code(
         "W006",
         "a field that this release drops",
         "\
@@ -238,6 +248,16 @@ shrinks within the warm-up. With minReplicaCount 0 the first poll finds no activ
 initialCooldownPeriod (from KEDA 2.14 on) holds it. Results begin after warm_up: then they begin with what this left. To begin \
 with the replicas of the start, choose a longer window, let an action apply the autoscaler when there are samples, or let \
 warm_up last until the size has come back.",
+    ),
+    code(
+        "S009",
+        "an init container that takes no time",
+        "\
+Init containers run one after another, after the images are there and before the application starts: a migration, a download of a \
+model, a wait for a database. A new pod serves later by all they take, and that is not to be read from a manifest, unless a command is \
+nothing but `sleep N`: else they end at once here. State what they take together, as measured: [application.\"NAMESPACE/NAME\"] init, a \
+number of seconds or a distribution. status.initContainerStatuses of a running pod has when each started and finished. startup comes \
+after it. Sidecars (restartPolicy: Always) do not count.",
     ),
     code(
         "S007",
@@ -414,6 +434,15 @@ of it is written. From 2.13 on the annotations are compared as well, of which `k
 (kedacore/keda controllers/keda/hpa.go, updateHPAIfNeeded)",
     ),
     code(
+        "K017",
+        "CPU and memory keep nobody awake",
+        "\
+cpu and memory triggers belong to the HPA alone. Whether a ScaledObject is active is decided by its other triggers, also while its pods \
+are busy: when none of them is active for the cooldownPeriod, KEDA scales to minReplicaCount 0 or to idleReplicaCount, however high \
+the CPU is. Between one and the maximum the HPA takes the greatest proposal, of CPU too. Without any other trigger an object with a cpu or \
+memory trigger is always active. (kedacore/keda 2.20 pkg/scaling/scale_handler.go, where the scale loop skips resource metrics)",
+    ),
+    code(
         "P001",
         "a range shorter than two scrapes",
         "\
@@ -434,6 +463,15 @@ itself answers whether or not it has a manifest, and nothing takes room on a nod
 node-exporter and metrics of other exporters: there are Traefik's requests, durations and open connections; of \
 kube-state-metrics what pods, nodes, Deployments and HPAs have; of kubelets and cAdvisor running pods, CPU and memory; \
 and up. For a service's requests take Traefik's.",
+    ),
+    code(
+        "P003",
+        "a bucket that no histogram has",
+        "\
+The label le of a bucket is a text, and a selector compares it as one. Until 2.55 Prometheus keeps it as it was exposed, and Traefik \
+exposes whole seconds without a decimal: le=\"5\". From 3.0 on Prometheus writes it as a float when it reads it: le=\"5.0\". A query \
+from before the upgrade then selects nothing, and nothing counts as 0; le=~\"5(\\\\.0)?\" selects both. Bounds that are no bucket's, \
+metrics.prometheus.buckets in Traefik's settings, select nothing either. histogram_quantile reads numbers, and both alike.",
     ),
     code(
         "H001",

@@ -23,6 +23,10 @@ pub(crate) const SCENARIO: &[Field] = &[
     table("cpu", CPU),
     table("image.*", IMAGE),
     noted(
+        "application.*.init",
+        "what init containers but for sidecars take together, before the application starts, distribution, seconds",
+    ),
+    noted(
         "application.*.startup",
         "by Deployment or DaemonSet, `namespace/name`: from start to first answer, distribution, seconds",
     ),

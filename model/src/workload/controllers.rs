@@ -8,6 +8,7 @@
 //! no new decision for that ReplicaSet (kubernetes 1.35 pkg/controller/controller_utils.go
 //! `UIDTrackingControllerExpectations`).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sim::{Component, Entry, Instant, Outbox, SortedMap, SortedSet, Stream, Streams};
@@ -16,7 +17,7 @@ use super::daemon_set::{node_should_keep, node_should_run};
 use super::deployment::{self, SetView, Step};
 use super::taint_eviction::{Stay, stay};
 use super::victims;
-use crate::api::{Api, Deployment, Owner, Pod};
+use crate::api::{Api, Deployment, IntOrPercent, Node, Owner, Pod};
 use crate::id::{ById, DaemonSetId, DeploymentId, NodeId, PodId, ReplicaSetId};
 use crate::token_bucket::TokenBucket;
 
@@ -113,6 +114,8 @@ pub struct Controllers {
     sets: ById<ReplicaSetId, SetState>,
     /// DaemonSet pods asked for and not yet made.
     daemon_pods: SortedSet<(DaemonSetId, NodeId)>,
+    /// Old DaemonSet pods to be deleted and not yet deleted.
+    rolled: SortedSet<PodId>,
     /// When pods that tolerate their node's taints for a while have to go.
     evictions: SortedMap<PodId, Instant>,
     ties: Stream,
@@ -170,6 +173,7 @@ impl Component for Controllers {
                 for (node, _) in api.nodes.iter() {
                     self.sync_daemon_set(now, id, node, api, out);
                 }
+                self.roll_daemon_set(now, id, api, out);
             }
             Input::Create(id) if api.replica_sets.get(id).is_some() => out.emit(Output::CreatePod(id)),
             Input::Create(_) => {}
@@ -180,6 +184,7 @@ impl Component for Controllers {
                 }
             }
             Input::Delete(pod) => {
+                self.rolled.remove(&pod);
                 if api.pods.get(pod).is_some_and(|pod| pod.deletion.is_none()) {
                     out.emit(Output::DeletePod(pod));
                 }
@@ -266,6 +271,7 @@ impl Controllers {
             daemon_set_budget: TokenBucket::new(config.qps, config.burst),
             sets: ById::default(),
             daemon_pods: SortedSet::new(),
+            rolled: SortedSet::new(),
             evictions: SortedMap::new(),
             ties: streams.stream("replica-set/ties", 0),
             config,
@@ -376,6 +382,51 @@ impl Controllers {
                     out.wake_at(at, Input::CreateDaemonPod(id, node));
                 }
             }
+        }
+    }
+
+    /// Deletes pods of an earlier template, as many as may be away at once; those that are not Ready in any case. Nodes
+    /// that wait for what was asked for before come first
+    /// (kubernetes 1.35 pkg/controller/daemon/update.go `rollingUpdate`).
+    fn roll_daemon_set(&mut self, now: Instant, id: DaemonSetId, api: &Api, out: &mut Out) {
+        let Some((set, most)) = api
+            .daemon_sets
+            .get(id)
+            .and_then(|set| Some((set, set.max_unavailable?)))
+        else {
+            return;
+        };
+        let pods = || {
+            let all = api.pods_of(Owner::DaemonSet(id)).iter();
+            all.filter_map(|&pod| Some((pod, api.pods.get(pod)?)))
+        };
+        let is_old = |pod: &Pod| !Arc::ptr_eq(&pod.template, &set.template) && pod.template != set.template;
+        let mut old: Vec<(PodId, bool)> = pods()
+            .filter(|(_, pod)| pod.deletion.is_none() && is_old(pod))
+            .map(|(id, pod)| (id, pod.is_ready()))
+            .collect();
+        let asked = self.daemon_pods.iter().any(|(own, _)| *own == id);
+        if old.is_empty() || asked || pods().any(|(pod, _)| self.rolled.contains(&pod)) {
+            return;
+        }
+        let runs = |node: &Node| node_should_run(&set.template, node);
+        let nodes = api.nodes.iter().filter(|(_, node)| runs(node)).count();
+        let most = match most {
+            IntOrPercent::Int(pods) => usize::try_from(pods).unwrap_or(0),
+            IntOrPercent::Percent(percent) => (usize::try_from(percent).unwrap_or(0) * nodes).div_ceil(100),
+        };
+        let away = |pod: &Pod| pod.deletion.is_some() || !is_old(pod) && !pod.is_ready();
+        let away = pods().filter(|(_, pod)| away(pod)).count();
+        let mut left = most.max(1).saturating_sub(away);
+        old.retain(|(_, ready)| {
+            let goes = !ready || left > 0;
+            left -= usize::from(*ready && goes);
+            goes
+        });
+        for (pod, _) in old {
+            self.rolled.insert(pod);
+            let at = self.daemon_set_budget.take(now) + self.config.write;
+            out.wake_at(at, Input::Delete(pod));
         }
     }
 }

@@ -7,10 +7,10 @@ use sim::{Action, Component, Instant, Outbox, Streams};
 
 use super::controllers::{Config, Controllers, Input, Output};
 use crate::api::{
-    Api, Condition, DaemonSet, Deletion, Deployment, IntOrPercent, LabelSelector, Owner, PodTemplate,
+    Api, Condition, DaemonSet, Deletion, Deployment, IntOrPercent, LabelSelector, Owner, Phase, PodTemplate,
     ReplicaSet, Strategy, Taint, TaintEffect,
 };
-use crate::id::{DaemonSetId, DeploymentId, NodeId, ReplicaSetId};
+use crate::id::{DaemonSetId, DeploymentId, NodeId, PodId, ReplicaSetId};
 use crate::karpenter::fixture::{World, template};
 
 /// What the controllers write on an input, and when they want to be woken.
@@ -179,6 +179,7 @@ fn daemon_set() -> (World, DaemonSetId, [NodeId; 2]) {
     let set = world.api.daemon_sets.insert(DaemonSet {
         name: "agent".to_owned(),
         template: Arc::new(template(100, "agent")),
+        max_unavailable: Some(IntOrPercent::Int(1)),
     });
     let nodes = [(); 2].map(|()| {
         let claim = world.add_node(4, "on-demand");
@@ -187,6 +188,64 @@ fn daemon_set() -> (World, DaemonSetId, [NodeId; 2]) {
     let taint = Taint::new("example.com/reserved", TaintEffect::NoSchedule);
     world.api.nodes.get_mut(nodes[1]).unwrap().taints.push(taint);
     (world, set, nodes)
+}
+
+// (kubernetes 1.35 pkg/controller/daemon/update.go `rollingUpdate`)
+#[test]
+fn a_changed_daemon_set_replaces_its_pods_one_by_one() {
+    let (mut world, set, [good, other]) = daemon_set();
+    world.api.nodes.get_mut(other).unwrap().taints.clear();
+    let owner = Owner::DaemonSet(set);
+    let old = world.api.daemon_sets.get(set).unwrap().template.clone();
+    let ready = Condition {
+        status: true,
+        since: Instant::ZERO,
+    };
+    let mut pods = [good, other].map(|node| {
+        let pod = world.add_pod_like(None, old.clone(), owner);
+        let object = world.api.pods.get_mut(pod).unwrap();
+        (object.only_node, object.ready) = (Some(node), Some(ready));
+        (object.phase, object.node) = (Phase::Running, Some(node));
+        pod
+    });
+    let mut controllers = controllers();
+    let deletions = |controllers: &mut Controllers, world: &World| {
+        let asked = hear(controllers, 0, Input::DaemonSet(set), &world.api).1;
+        let deleted = asked.into_iter().filter_map(|(_, input)| match input {
+            Input::Delete(pod) => Some(pod),
+            _ => None,
+        });
+        let deleted: Vec<PodId> = deleted.collect();
+        for pod in &deleted {
+            hear(controllers, 0, Input::Delete(*pod), &world.api);
+        }
+        deleted
+    };
+    assert_eq!(deletions(&mut controllers, &world), [], "as they should be");
+    let edit = |world: &mut World, most| {
+        let object = world.api.daemon_sets.get_mut(set).unwrap();
+        object.template = Arc::new(template(200, "agent"));
+        object.max_unavailable = most;
+    };
+    edit(&mut world, None);
+    assert_eq!(deletions(&mut controllers, &world), [], "OnDelete");
+    edit(&mut world, Some(IntOrPercent::Int(1)));
+    assert_eq!(deletions(&mut controllers, &world), [pods[0]]);
+    let deletion = Deletion {
+        at: Instant::ZERO,
+        grace: Duration::ZERO,
+    };
+    world.api.pods.get_mut(pods[0]).unwrap().deletion = Some(deletion);
+    assert_eq!(deletions(&mut controllers, &world), [], "one is away");
+    // It is replaced, and the new one is not Ready at once.
+    world.api.remove_pod(pods[0]);
+    let new = world.api.daemon_sets.get(set).unwrap().template.clone();
+    pods[0] = world.add_pod_like(None, new, owner);
+    world.api.pods.get_mut(pods[0]).unwrap().only_node = Some(good);
+    assert_eq!(deletions(&mut controllers, &world), [], "not Ready yet");
+    let object = world.api.pods.get_mut(pods[0]).unwrap();
+    (object.phase, object.ready) = (Phase::Running, Some(ready));
+    assert_eq!(deletions(&mut controllers, &world), [pods[1]]);
 }
 
 #[test]

@@ -159,7 +159,7 @@ impl World {
             Action::Emit(Output::CreateHpa(_, hpa)) => {
                 self.hpas.insert(*hpa);
             }
-            Action::Emit(Output::UpdateHpa(id, _, spec)) => {
+            Action::Emit(Output::UpdateHpa(id, _, _, spec)) => {
                 self.hpas.get_mut(id).expect("an HPA").spec = spec
             }
             Action::Emit(Output::Release(_)) => {

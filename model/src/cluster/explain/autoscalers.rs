@@ -140,9 +140,30 @@ impl Cluster<'_> {
                 ];
                 (name.clone(), "HpaCreated", details)
             }
-            Event::HpaUpdated { hpa, spec, reason } => {
+            Event::TargetMissing { scaled_object, retry } => {
+                let target = self.objects.scaled_objects.get(*scaled_object);
+                let target = target.map_or_else(String::new, |own| self.deployment_name(own.target));
+                let details = vec![
+                    ("reason", format!("there is no Deployment {target}").into()),
+                    ("retry", retry.as_secs_f64().into()),
+                ];
+                (
+                    self.scaled_object_name(*scaled_object),
+                    "ScaledObjectCheckFailed",
+                    details,
+                )
+            }
+            Event::HpaUpdated {
+                hpa,
+                target,
+                spec,
+                reason,
+            } => {
                 let old = self.objects.hpas.get(*hpa);
-                let changes = old.map_or_else(Vec::new, |old| changes(&old.spec, spec));
+                let mut changes = old.map_or_else(Vec::new, |old| changes(&old.spec, spec));
+                if old.is_some_and(|old| old.target != *target) {
+                    changes.insert(0, format!("scaleTargetRef to {}", self.deployment_name(*target)));
+                }
                 let details = vec![("changes", changes.into()), ("reason", (*reason).into())];
                 (self.hpa_name(*hpa), "HpaUpdated", details)
             }

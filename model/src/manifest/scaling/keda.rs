@@ -433,15 +433,17 @@ fn timeout(at: &Cursor<'_>) -> Option<Duration> {
 fn cron(at: &Cursor<'_>) -> Option<Cron> {
     let zone_at = at.get("timezone").required();
     let zone = zone_at.name().filter(|zone| {
-        let known = TimeZoneDatabase::bundled().get(zone).is_ok();
-        if !known {
-            zone_at.error(
-                "E009",
-                format!("there is no time zone {zone:?}"),
-                "an IANA name such as Europe/Berlin",
-            );
+        // Go's time.LoadLocation opens a file of that very name: on Linux its case counts.
+        let found = TimeZoneDatabase::bundled().get(zone).ok();
+        let name = found.as_ref().and_then(|found| found.iana_name());
+        if name != Some(*zone) {
+            let hint = match name {
+                Some(name) => format!("did you mean {name}? KEDA tells capital letters from small ones"),
+                None => "an IANA name such as Europe/Berlin".to_owned(),
+            };
+            zone_at.error("E009", format!("there is no time zone {zone:?}"), &hint);
         }
-        known
+        name == Some(*zone)
     });
     let expression = |key: &str| {
         let at = at.get(key).required();

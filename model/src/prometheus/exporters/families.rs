@@ -8,6 +8,7 @@ use crate::prometheus::storage::Interest;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Context<'a> {
     pub(super) api: &'a Api,
+    pub(super) now: sim::Instant,
     /// The wall-clock label of the start of the run in Unix milliseconds.
     pub(super) epoch: i64,
 }

@@ -5,13 +5,17 @@
 //! object are made once and handed out again as long as the object is the same: a scrape costs little more than
 //! the values.
 //!
-//! Left out: what nothing in the model knows (images' ids, kernel versions, file systems, network).
+//! Left out: what nothing in the model knows (images' ids, kernel versions, file systems, network), and kube_pod_labels and
+//! kube_node_labels, which have no series by default: `--metric-labels-allowlist` is empty (2.10 internal/store/pod.go
+//! `createPodLabelsGenerator`).
 
 mod families;
 mod kubelet;
 mod node_families;
 mod pod_families;
 mod workload_families;
+
+use sim::Instant;
 
 use crate::api::Api;
 use crate::id::{NodeId, PodId};
@@ -116,9 +120,10 @@ impl Exporters {
     }
 
     /// What kube-state-metrics exposes of the API's objects and of these HorizontalPodAutoscalers.
-    pub fn kube_state(&mut self, api: &Api, hpas: &[HpaState]) -> Vec<Sample> {
+    pub fn kube_state(&mut self, now: Instant, api: &Api, hpas: &[HpaState]) -> Vec<Sample> {
         let context = families::Context {
             api,
+            now,
             epoch: self.epoch,
         };
         let mut samples = Vec::new();

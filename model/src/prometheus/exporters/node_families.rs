@@ -21,13 +21,6 @@ pub(super) static ALL: &[Family<Node>] = &[
         values: |_, _, push| push(1.0),
     },
     Family {
-        // The chart allows no labels to be exposed.
-        name: "kube_node_labels",
-        stamp: never,
-        labels: |_, (_, node)| vec![with(node, [])],
-        values: |_, _, push| push(1.0),
-    },
-    Family {
         name: "kube_node_created",
         stamp: never,
         labels: |_, (_, node)| vec![with(node, [])],

@@ -37,8 +37,11 @@ pub(super) static ALL: &[Family<Pod>] = &[
         stamp: never,
         labels: |_, (_, pod)| each_value(pod, "condition", &["true", "false", "unknown"]),
         values: |_, (_, pod), push| {
-            let ready = pod.is_ready();
-            [ready, !ready, false].map(flag).into_iter().for_each(push);
+            // The condition is the kubelet's: a pod that none has taken has none.
+            if has_status(pod) {
+                let ready = pod.is_ready();
+                [ready, !ready, false].map(flag).into_iter().for_each(push);
+            }
         },
     },
     Family {
@@ -93,12 +96,6 @@ pub(super) static ALL: &[Family<Pod>] = &[
         values: |_, _, push| push(1.0),
     },
     Family {
-        name: "kube_pod_labels",
-        stamp: never,
-        labels: |_, (_, pod)| vec![identity(pod)],
-        values: |_, _, push| push(1.0),
-    },
-    Family {
         name: "kube_pod_container_info",
         stamp: never,
         labels: |_, (_, pod)| {
@@ -108,7 +105,7 @@ pub(super) static ALL: &[Family<Pod>] = &[
             };
             pod.spec().containers.iter().map(set).collect()
         },
-        values: |_, object, push| each_container(object.1, |_| 1.0, push),
+        values: |_, object, push| each_status(object.1, |_| 1.0, push),
     },
     Family {
         name: "kube_pod_container_status_restarts_total",
@@ -117,20 +114,20 @@ pub(super) static ALL: &[Family<Pod>] = &[
         // The API keeps one number for all regular containers: it is given as the first one's.
         values: |_, (_, pod), push| {
             let mut left = Some(f64::from(pod.restarts.containers));
-            each_container(pod, |_| left.take().unwrap_or(0.0), push);
+            each_status(pod, |_| left.take().unwrap_or(0.0), push);
         },
     },
     Family {
         name: "kube_pod_container_status_ready",
         stamp: never,
         labels: |_, (_, pod)| containers(pod),
-        values: |_, (_, pod), push| each_container(pod, |_| flag(pod.is_ready()), push),
+        values: |_, (_, pod), push| each_status(pod, |_| flag(pod.is_ready()), push),
     },
     Family {
         name: "kube_pod_container_status_running",
         stamp: never,
         labels: |_, (_, pod)| containers(pod),
-        values: |_, (_, pod), push| each_container(pod, |_| flag(pod.phase == Phase::Running), push),
+        values: |_, (_, pod), push| each_status(pod, |_| flag(pod.phase == Phase::Running), push),
     },
     Family {
         name: "kube_pod_container_resource_requests",
@@ -188,11 +185,15 @@ fn containers(pod: &Pod) -> Vec<Pairs> {
     pod.spec().containers.iter().map(set).collect()
 }
 
-fn each_container(pod: &Pod, mut value: impl FnMut(&Container) -> f64, push: &mut dyn FnMut(f64)) {
-    pod.spec()
-        .containers
-        .iter()
-        .for_each(|container| push(value(container)));
+/// Whether a kubelet has written the pod's status: conditions and containerStatuses.
+fn has_status(pod: &Pod) -> bool {
+    pod.ready.is_some()
+}
+
+/// What status.containerStatuses says, once they are there.
+fn each_status(pod: &Pod, mut value: impl FnMut(&Container) -> f64, push: &mut dyn FnMut(f64)) {
+    let containers = pod.spec().containers.iter().filter(|_| has_status(pod));
+    containers.for_each(|container| push(value(container)));
 }
 
 fn owner(context: &Context<'_>, pod: &Pod) -> (&'static str, String) {

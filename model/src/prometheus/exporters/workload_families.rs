@@ -27,19 +27,21 @@ pub(super) static DEPLOYMENTS: &[Family<Deployment>] = &[
         values: |context, object, push| push(count(context, object, is_ready)),
     },
     Family {
-        // Ready for minReadySeconds, which the Deployment's status counts; without them the same as ready.
         name: "kube_deployment_status_replicas_available",
         stamp: never,
         labels: |_, object| vec![deployment(object)],
-        values: |context, object, push| push(count(context, object, is_ready)),
+        values: |context, object, push| push(available(context, object)),
     },
     Family {
         name: "kube_deployment_status_replicas_unavailable",
         stamp: never,
         labels: |_, object| vec![deployment(object)],
         values: |context, object, push| {
-            let missing = f64::from(object.1.replicas) - count(context, object, is_ready);
-            push(missing.max(0.0));
+            // Of what all its ReplicaSets are to have, old ones too (kubernetes 1.35 pkg/controller/deployment/sync.go
+            // `calculateStatus`).
+            let sets = context.api.replica_sets_of(DeploymentId(object.0));
+            let wanted: i32 = sets.map(|(_, set)| set.replicas).sum();
+            push((f64::from(wanted) - available(context, object)).max(0.0));
         },
     },
     Family {
@@ -101,6 +103,13 @@ fn deployment((_, object): Object<'_, Deployment>) -> Pairs {
 
 fn is_ready(pod: &Pod) -> bool {
     pod.is_active() && pod.is_ready()
+}
+
+/// Ready for spec.minReadySeconds.
+fn available(context: &Context<'_>, object: Object<'_, Deployment>) -> f64 {
+    let since = |pod: &Pod| pod.ready.filter(|ready| ready.status).map(|ready| ready.since);
+    let lasts = |pod: &Pod| since(pod).is_some_and(|since| since + object.1.min_ready <= context.now);
+    count(context, object, |pod| is_ready(pod) && lasts(pod))
 }
 
 fn count(context: &Context<'_>, object: Object<'_, Deployment>, counts: impl Fn(&Pod) -> bool) -> f64 {

@@ -9,7 +9,8 @@
 //! A series that a scrape does not bring ends with a stale marker; a failed scrape ends all of its target's
 //! and gives `up` 0. The series of a target that is gone end 1.1 intervals after the tick that would have been
 //! its next, at that tick's time: until then instant queries see the old and, if the target came back with
-//! other labels, the new ones beside them. A server that goes down ends nothing.
+//! other labels, the new ones beside them. A server that goes down ends nothing, and nothing ends the series of samples that
+//! carry a time of their own: cAdvisor's.
 
 mod config;
 mod discovery;
@@ -25,8 +26,8 @@ use sim::{Component, Instant, Outbox, SortedMap, Stream, Streams};
 
 pub use config::{Config, Job, JobConfig};
 pub(crate) use discovery::{is_kube_state_metrics, label_name};
-pub(crate) use target::REPORTS;
 pub use target::{Failure, Source, Target, TargetId};
+pub(crate) use target::{REPORTS, normalized_bound};
 
 use self::discovery::Discovery;
 use self::pace::Pace;
@@ -256,7 +257,10 @@ impl Prometheus {
         let id = TargetId(self.next_target);
         self.next_target += 1;
         let next = self.next_slot(now, &target);
-        self.loops.insert(id, ScrapeLoop::new(target, next));
+        self.loops.insert(
+            id,
+            ScrapeLoop::new(target, next, &Profile::of(self.config.version)),
+        );
         out.wake_at(next, Input::Tick(id));
     }
 

@@ -6,6 +6,7 @@ use super::config::Job;
 use crate::id::{NodeId, PodId};
 use crate::prometheus::labels::{Labels, Sample};
 use crate::prometheus::storage::{Interest, SeriesId, Storage};
+use crate::prometheus::version::Profile;
 
 /// A target, from its discovery to its removal. Never reused within a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -105,6 +106,8 @@ pub(super) struct ScrapeLoop {
     known: Vec<Known>,
     /// The server's own series of the target, by name.
     reports: Vec<(&'static str, SeriesId)>,
+    /// Whether the release writes bounds of buckets its own way.
+    normalized_bounds: bool,
 }
 
 /// The series that the server adds for each target (prometheus 3.5 scrape/scrape.go `report`).
@@ -120,7 +123,7 @@ pub(crate) const REPORTS: [&str; 5] = [
 pub(super) type Reports = [bool; REPORTS.len()];
 
 impl ScrapeLoop {
-    pub(super) fn new(target: Target, next: Instant) -> Self {
+    pub(super) fn new(target: Target, next: Instant, profile: &Profile) -> Self {
         ScrapeLoop {
             target,
             next,
@@ -129,6 +132,7 @@ impl ScrapeLoop {
             ends: None,
             known: Vec::new(),
             reports: Vec::new(),
+            normalized_bounds: profile.normalized_bounds,
         }
     }
 
@@ -219,7 +223,11 @@ impl ScrapeLoop {
                     Err(_) => {
                         added += 1;
                         let wanted = interest.wants(exposed.metric());
-                        let series = wanted.then(|| storage.series(&self.target.series_labels(&exposed)));
+                        let read = match self.normalized_bounds {
+                            true => normalized(&exposed),
+                            false => exposed.clone(),
+                        };
+                        let series = wanted.then(|| storage.series(&self.target.series_labels(&read)));
                         Known { exposed, series }
                     }
                 }
@@ -228,7 +236,9 @@ impl ScrapeLoop {
                 storage.append(series, at, sample.value);
             }
         }
-        for (old, _) in skipped.iter().zip(found).filter(|(_, found)| !found) {
+        let marked = !self.stamps();
+        let missing = skipped.iter().zip(found).filter(|(_, found)| marked && !found);
+        for (old, _) in missing {
             if let Some(series) = old.series {
                 storage.mark_stale(series, at);
             }
@@ -238,11 +248,19 @@ impl ScrapeLoop {
     }
 
     fn end_series(&mut self, at: i64, storage: &mut Storage) {
-        for known in self.known.drain(..) {
+        let marked = !self.stamps();
+        for known in self.known.drain(..).filter(|_| marked) {
             if let Some(series) = known.series {
                 storage.mark_stale(series, at);
             }
         }
+    }
+
+    /// Whether the exposition says of when its samples are, as cAdvisor's does. Their series never end with a marker, unless
+    /// the job sets `track_timestamps_staleness`: instant queries find them for the look-back after their last sample
+    /// (prometheus 3.5 scrape/scrape.go `append`; google/cadvisor metrics/prometheus.go `collectContainersInfo`).
+    fn stamps(&self) -> bool {
+        matches!(self.target.source, Source::Cadvisor(_))
     }
 
     /// Ends all series of a target that is gone, the server's own too
@@ -257,8 +275,61 @@ impl ScrapeLoop {
     }
 }
 
+/// The labels of a series as a server reads them that writes bounds of buckets its own way.
+fn normalized(exposed: &Labels) -> Labels {
+    match exposed.get("le") {
+        bound if !bound.is_empty() && exposed.metric().ends_with("_bucket") => {
+            exposed.with("le", &normalized_bound(bound))
+        }
+        _ => exposed.clone(),
+    }
+}
+
+/// A bound as OpenMetrics writes it: the shortest decimal, with a point or an exponent
+/// (prometheus 3.5 model/textparse/protobufparse.go `formatOpenMetricsFloat`).
+pub(crate) fn normalized_bound(text: &str) -> String {
+    let Ok(bound) = text.parse::<f64>() else {
+        return text.to_owned();
+    };
+    if !bound.is_finite() {
+        return match bound {
+            f64::INFINITY => "+Inf",
+            f64::NEG_INFINITY => "-Inf",
+            _ => "NaN",
+        }
+        .to_owned();
+    }
+    let scientific = format!("{bound:e}");
+    let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    if bound != 0.0 && !(-4..6).contains(&exponent) {
+        let sign = if exponent < 0 { '-' } else { '+' };
+        return format!("{digits}e{sign}{:02}", exponent.abs());
+    }
+    let plain = bound.to_string();
+    if plain.contains('.') { plain } else { plain + ".0" }
+}
+
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn bounds_are_floats() {
+        for (text, expected) in [
+            ("5", "5.0"),
+            ("0", "0.0"),
+            ("0.1", "0.1"),
+            ("1.20", "1.2"),
+            ("250", "250.0"),
+            ("1e-05", "1e-05"),
+            ("100000", "100000.0"),
+            ("1000000", "1e+06"),
+            ("+Inf", "+Inf"),
+            ("x", "x"),
+        ] {
+            assert_eq!(normalized_bound(text), expected);
+        }
+    }
+
     use super::*;
 
     fn target(job: Job, labels: &[(&str, &str)]) -> Target {

@@ -6,7 +6,10 @@ use std::time::Duration;
 use sim::{Action, Agenda, Component, Instant, Outbox, SortedMap, Streams};
 
 use super::*;
-use crate::api::{Container, DaemonSet, Labels as Metadata, Node, Owner, Phase, Pod, PodSpec, PodTemplate};
+use crate::api::{
+    Condition, Container, DaemonSet, Deployment, Labels as Metadata, Node, Owner, Phase, Pod, PodSpec,
+    PodTemplate, ReplicaSet,
+};
 use crate::distribution::Distribution;
 use crate::prometheus::exporters::Exporters;
 use crate::prometheus::{EvalError, Profile, Value};
@@ -139,11 +142,13 @@ impl World {
                 } else {
                     &["requests_total"]
                 };
-                names.iter().map(|name| sample(name)).collect()
+                let bucket = |le| Sample::new(Labels::of_metric("latency_bucket", [("le", le)]), value);
+                let buckets = ["0.1", "1", "+Inf"].map(bucket);
+                names.iter().map(|name| sample(name)).chain(buckets).collect()
             }
             Source::Kubelet(id) => self.exporters.kubelet(&self.api, id),
             Source::Cadvisor(id) => self.exporters.cadvisor(&self.api, id, &|_| Default::default()),
-            Source::KubeStateMetrics(_) => self.exporters.kube_state(&self.api, &[]),
+            Source::KubeStateMetrics(_) => self.exporters.kube_state(now, &self.api, &[]),
         })
     }
 
@@ -221,6 +226,7 @@ fn kube_state_metrics_is_one_target_even_before_its_pod_runs() {
     let set = DaemonSet {
         name: "state".into(),
         template,
+        max_unavailable: None,
     };
     let set = world.api.daemon_sets.insert(set);
     world.tell(Input::Running);
@@ -300,6 +306,103 @@ fn a_series_that_is_not_exposed_any_more_ends_with_that_scrape() {
     world.errors = true;
     world.run_until(world.slot(0) + 3 * MINUTE + SECOND);
     assert_eq!(world.ask("errors_total").len(), 1);
+}
+
+#[test]
+fn what_a_cadvisor_no_longer_exposes_is_found_for_the_look_back() {
+    let (used, kubelets) = ("count(container_cpu_usage_seconds_total)", "kubelet_node_name");
+    let mut world = World::new("3.5", &[used, kubelets, "up"]);
+    let node = world.add_node("a", "m5.large");
+    let pods = [0, 1].map(|place| world.add_pod(&format!("p{place}"), node));
+    world.tell(Input::Running);
+    world.run_until(Instant::ZERO + 2 * MINUTE);
+    // The pod and its container, of each.
+    assert_eq!(world.ask(used), [4.0]);
+    world.api.remove_pod(pods[0]);
+    world.run_until(Instant::ZERO + 6 * MINUTE);
+    assert_eq!(world.ask(used), [4.0], "no marker");
+    world.run_until(Instant::ZERO + 8 * MINUTE);
+    assert_eq!(world.ask(used), [2.0]);
+    // The machine goes. What the kubelet says of itself, and `up`, end in time.
+    world.api.remove_pod(pods[1]);
+    world.api.nodes.remove(node);
+    world.tell(Input::NodeChanged(node));
+    world.run_until(Instant::ZERO + 11 * MINUTE);
+    assert_eq!(world.ask(used), [2.0]);
+    assert!(world.ask(kubelets).is_empty() && world.ask("up{job=~\"kubernetes-nodes.*\"}").is_empty());
+    world.run_until(Instant::ZERO + 15 * MINUTE);
+    assert!(world.ask(used).is_empty());
+}
+
+// (kube-state-metrics 2.10 internal/store/pod.go, deployment.go; kubernetes 1.35 pkg/controller/deployment/sync.go
+// `calculateStatus`)
+#[test]
+fn kube_state_metrics_says_what_the_status_has() {
+    let of_pod =
+        ["ready", "running", "restarts_total"].map(|name| format!("kube_pod_container_status_{name}"));
+    let of_pod = of_pod.iter().map(String::as_str);
+    let of_pod: Vec<&str> = of_pod
+        .chain(["kube_pod_status_ready", "kube_pod_container_info"])
+        .collect();
+    let of_deployment =
+        ["available", "unavailable", "ready"].map(|name| format!("kube_deployment_status_replicas_{name}"));
+    let mut queries = of_pod.clone();
+    queries.extend(of_deployment.iter().map(String::as_str));
+    let mut world = World::new("3.5", &queries);
+    let node = world.add_node("a", "m5.large");
+    let pod = world.add_pod("p", node);
+    let template = world.api.pods.get(pod).unwrap().template.clone();
+    let deployment = world.api.deployments.insert(Deployment {
+        name: "web".into(),
+        replicas: 3,
+        selector: Default::default(),
+        strategy: Default::default(),
+        min_ready: 4 * MINUTE,
+        template: template.clone(),
+    });
+    let set = world.api.replica_sets.insert(ReplicaSet {
+        name: "web-1".into(),
+        deployment,
+        replicas: 2,
+        desired: 3,
+        template: template.clone(),
+        made_of: template,
+        created: Instant::ZERO,
+    });
+    let mut object = world.api.remove_pod(pod).unwrap();
+    object.owner = Owner::ReplicaSet(set, deployment);
+    let pod = world.api.add_pod(object);
+    world.tell(Input::Running);
+    world.run_until(Instant::ZERO + 2 * MINUTE);
+    for query in &of_pod {
+        assert_eq!(world.ask(query), [0.0; 0], "{query} of a pod without a kubelet");
+    }
+    let since = Instant::ZERO + MINUTE;
+    world.api.pods.get_mut(pod).unwrap().ready = Some(Condition { status: true, since });
+    world.run_until(Instant::ZERO + 4 * MINUTE);
+    for query in &of_pod {
+        assert!(!world.ask(query).is_empty(), "{query}");
+    }
+    let now = |world: &World| of_deployment.each_ref().map(|query| world.ask(query)[0]);
+    // What its ReplicaSets are to have, less what has been Ready for long enough.
+    assert_eq!(now(&world), [0.0, 2.0, 1.0]);
+    world.run_until(Instant::ZERO + 7 * MINUTE);
+    assert_eq!(now(&world), [1.0, 1.0, 1.0]);
+}
+
+#[test]
+fn the_bounds_of_buckets_are_written_as_the_release_has_them() {
+    for (version, known, unknown) in [("2.55", "1", "1.0"), ("3.0", "1.0", "1")] {
+        let query = |le: &str| format!("latency_bucket{{le=\"{le}\"}}");
+        let texts = [known, unknown, "+Inf", "0.1"].map(query);
+        let mut world = World::new(version, &texts.each_ref().map(String::as_str));
+        let node = world.add_node("a", "m5.large");
+        world.add_pod("p", node);
+        world.tell(Input::Running);
+        world.run_until(Instant::ZERO + MINUTE + SECOND);
+        let found = texts.each_ref().map(|text| world.ask(text).len());
+        assert_eq!(found, [1, 0, 1, 1], "{version}");
+    }
 }
 
 #[test]

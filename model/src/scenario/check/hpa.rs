@@ -42,6 +42,7 @@ pub(super) fn check(facts: &Facts<'_>, document: &Document, root: &Cursor<'_>) {
                 resource,
                 container,
             };
+            utilization::known(facts, &context, &at, &measured);
             utilization::requests(facts, &context, &at, &measured, &metric.target);
             utilization::check(facts, &context, &at, &measured, &metric.target);
         }

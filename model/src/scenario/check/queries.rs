@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use sim::SortedSet;
 
-use super::{Facts, advise};
+use super::{Facts, advise, utilization};
 use crate::api::{Labels, PodTemplate};
 use crate::document::{Context, Cursor, Severity, closest};
-use crate::prometheus::scrape::is_kube_state_metrics;
-use crate::prometheus::{Query, exporters};
+use crate::prometheus::scrape::{is_kube_state_metrics, normalized_bound};
+use crate::prometheus::{Profile, Query, Selector, exporters};
 use crate::scenario::resolve;
 use crate::traffic::traefik;
 
@@ -47,6 +47,12 @@ pub(super) fn exposed(facts: &Facts<'_>, context: &Context<'_>, at: &Cursor<'_>,
         let hint = "state service.memory.idle and service.memory.per_request: they are the service's pods'";
         context.report(Severity::Warning, "W005", at, message, hint);
     }
+    for selector in query.selectors() {
+        if selector.metric() == Some("container_cpu_usage_seconds_total") && !finds_traffic(facts, selector) {
+            let message = "nothing says what the pods that this query selects use of CPU: it reads as 0";
+            context.report(Severity::Warning, "W010", at, message, utilization::UNKNOWN_CPU);
+        }
+    }
     let known = || exporters::metrics().chain(traefik::metrics(facts.scenario.stack.traefik));
     let selected: SortedSet<&str> = query.metrics().collect();
     for &metric in &selected {
@@ -61,6 +67,7 @@ pub(super) fn exposed(facts: &Facts<'_>, context: &Context<'_>, at: &Cursor<'_>,
         };
         advise(context, "P002", at, message, &hint);
     }
+    bounds(facts, context, at, query);
     let workloads = || facts.objects.iter().flat_map(|objects| objects.templates());
     if exporters::kube_state_families().any(|name| selected.contains(name))
         && !workloads().any(|template| is_kube_state_metrics(&template.labels))
@@ -68,6 +75,55 @@ pub(super) fn exposed(facts: &Facts<'_>, context: &Context<'_>, at: &Cursor<'_>,
         let message = "kube_ metrics are asked for, and no manifest has kube-state-metrics: it is taken to run all the same";
         let hint = "add its Deployment, pods labelled app.kubernetes.io/name: kube-state-metrics: it takes room on a node";
         advise(context, "P002", at, message, hint);
+    }
+}
+
+/// Whether a selector of containers may find some that have a part in the traffic.
+fn finds_traffic(facts: &Facts<'_>, selector: &Selector) -> bool {
+    let deployments = facts.objects.iter().flat_map(|objects| &objects.deployments);
+    let mut of_traffic = deployments.filter(|own| utilization::has_traffic(facts, &own.name()));
+    of_traffic.any(|own| {
+        let (name, spec) = (own.name(), &own.object.template.spec);
+        let pod = format!("{}-1-1", name.name);
+        let main = spec.containers.get(spec.main_container());
+        selector
+            .matchers
+            .iter()
+            .all(|matcher| match matcher.name.as_str() {
+                "namespace" => matcher.matches(&name.namespace),
+                "pod" => matcher.matches(&pod),
+                "container" => matcher.matches("") || main.is_some_and(|own| matcher.matches(&own.name)),
+                _ => true,
+            })
+    })
+}
+
+/// Buckets of Traefik's that are asked for by another text than Prometheus has for their bound.
+fn bounds(facts: &Facts<'_>, context: &Context<'_>, at: &Cursor<'_>, query: &Query) {
+    let profile = Profile::of(facts.scenario.config.prometheus.version);
+    let text = |bound: &f64| match profile.normalized_bounds {
+        true => normalized_bound(&bound.to_string()),
+        false => bound.to_string(),
+    };
+    let buckets = facts.scenario.traffic.traefik.buckets.iter().map(text);
+    let known: Vec<String> = buckets.chain(["+Inf".to_owned()]).collect();
+    for selector in query.selectors() {
+        let metric = selector.metric().unwrap_or_default();
+        if !metric.starts_with("traefik_") || !metric.ends_with("_bucket") {
+            continue;
+        }
+        let mut bounds = selector.matchers.iter().filter(|matcher| matcher.name == "le");
+        if let Some(matcher) = bounds.find(|matcher| !known.iter().any(|bound| matcher.matches(bound))) {
+            let message = format!(
+                "no bucket of {metric} has {matcher}: there is {}",
+                known.join(", ")
+            );
+            let hint = match profile.normalized_bounds {
+                true => "from Prometheus 3.0 on whole bounds have a decimal: le=\"5.0\"",
+                false => "before Prometheus 3.0 whole bounds have no decimal: le=\"5\"",
+            };
+            advise(context, "P003", at, message, hint);
+        }
     }
 }
 

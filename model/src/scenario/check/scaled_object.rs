@@ -5,7 +5,7 @@ use crate::document::{Context, Cursor};
 use crate::hpa::Behavior;
 use crate::hpa::spec::SelectPolicy;
 use crate::keda::spec::{
-    DEFAULT_MAX_REPLICAS, FallbackBehavior, MetricType, ScalingModifiers, Spec, TriggerKind,
+    DEFAULT_MAX_REPLICAS, FallbackBehavior, MetricType, ScalingModifiers, Spec, Trigger, TriggerKind,
 };
 use crate::keda::{Profile, generated};
 use crate::manifest::{Document, ScaledObject};
@@ -77,6 +77,7 @@ pub(super) fn check(facts: &Facts<'_>, document: &Document, root: &Cursor<'_>) {
                             resource: *resource,
                             container: container.as_deref(),
                         };
+                        utilization::known(facts, &rules.context, at, &measured);
                         utilization::check(facts, &rules.context, at, &measured, target);
                         // KEDA's webhook does not look at sidecars, and the HPA does.
                         let containers = deployment.object.template.spec.containers.iter();
@@ -393,7 +394,18 @@ impl Rules<'_> {
     }
 
     fn several_triggers(&self) {
-        if self.spec.triggers.len() > 1 && self.spec.advanced.scaling_modifiers.is_none() {
+        let by_usage = |own: &&Trigger| matches!(own.kind, TriggerKind::Resource { .. });
+        let usage = self.spec.triggers.iter().filter(by_usage).count();
+        if self.deactivates() && usage > 0 && usage < self.spec.triggers.len() {
+            let message = format!(
+                "cpu and memory triggers do not keep it from {} replicas: when the others are inactive for {} s it goes there, \
+                 however busy its pods are",
+                self.spec.idle_replica_count.unwrap_or(0),
+                self.spec.cooldown_period.as_secs()
+            );
+            let hint = "above that the trigger that asks for most replicas decides, these included";
+            advise(&self.context, "K017", &self.at.get("triggers"), message, hint);
+        } else if self.spec.triggers.len() > 1 && self.spec.advanced.scaling_modifiers.is_none() {
             let message = format!(
                 "of {} triggers the one that asks for most replicas decides",
                 self.spec.triggers.len()

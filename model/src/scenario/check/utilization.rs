@@ -2,9 +2,10 @@
 
 use super::{Deployment, Facts, advise};
 use crate::api::Container;
-use crate::document::{Context, Cursor};
+use crate::document::{Context, Cursor, Severity};
 use crate::hpa::{Profile, Resource, Target};
 use crate::quantity::{Bytes, MilliCpu};
+use crate::scenario::ObjectName;
 
 /// What a resource metric looks at.
 pub(super) struct Measured<'a> {
@@ -33,6 +34,37 @@ impl<'a> Measured<'a> {
         let names = |own: &crate::quantity::Resources| own.cpu != MilliCpu(0) || own.memory != Bytes(0);
         heeded && self.container.is_none() && own.as_ref().is_some_and(names)
     }
+}
+
+/// Of what has no traffic nobody knows what CPU it uses.
+pub(super) fn known(facts: &Facts<'_>, context: &Context<'_>, at: &Cursor<'_>, measured: &Measured<'_>) {
+    let name = measured.deployment.name();
+    let spec = &measured.deployment.object.template.spec;
+    let main = spec
+        .containers
+        .get(spec.main_container())
+        .map(|own| own.name.as_str());
+    let message = if measured.resource != Resource::Cpu {
+        return;
+    } else if !has_traffic(facts, &name) {
+        format!("nothing says what pods of {name} use of CPU: it reads as 0, and they shrink to the minimum")
+    } else if let Some(other) = measured.container.filter(|own| Some(*own) != main) {
+        format!(
+            "nothing says what the container {other:?} uses of CPU: it reads as 0, and pods of {name} shrink to the minimum"
+        )
+    } else {
+        return;
+    };
+    context.report(Severity::Warning, "W010", at, message, UNKNOWN_CPU);
+}
+
+pub(super) const UNKNOWN_CPU: &str =
+    "known is what requests cost: of the service, of the proxy and of clients, in the main container";
+
+/// Whether pods of a Deployment have a part in the traffic.
+pub(super) fn has_traffic(facts: &Facts<'_>, name: &ObjectName) -> bool {
+    let roles = &facts.scenario.roles;
+    roles.server == *name || roles.proxy == *name || roles.client.as_ref() == Some(name)
 }
 
 /// Utilization is a share of requests: a container without one has none.

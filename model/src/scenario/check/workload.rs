@@ -72,6 +72,7 @@ pub(super) fn check(facts: &Facts<'_>, document: &Document, root: &Cursor<'_>) {
     }
     timeline::selector(facts, document, root);
     probes(facts, document, &context, root);
+    init_containers(facts, document, &context, root);
     topology(&context, root, facts, &name);
     controller(&context, root, facts, document);
     super::placement::check(&context, root, facts, document);
@@ -180,6 +181,32 @@ fn probes(facts: &Facts<'_>, document: &Document, context: &Context<'_>, root: &
             let hint = "raise failureThreshold of a startupProbe above the start-up time";
             advise(context, "S006", &at.get(name), message, hint);
         }
+    }
+}
+
+/// Init containers of which nobody knows how long they take.
+fn init_containers(facts: &Facts<'_>, document: &Document, context: &Context<'_>, root: &Cursor<'_>) {
+    let Some(own) = facts.own_deployment(document) else {
+        return;
+    };
+    let lifecycle = facts.scenario.config.lifecycles.get(&name_of(document));
+    if lifecycle.is_some_and(|own| own.init.is_some()) {
+        return;
+    }
+    let containers = &own.object.template.spec.init_containers;
+    let mut unknown = containers
+        .iter()
+        .zip(root.at("spec.template.spec.initContainers").items());
+    if let Some((container, at)) = unknown.find(|(own, _)| !own.restartable && own.sleeps.is_none()) {
+        let message = format!(
+            "nothing says how long the init container {:?} takes: here it ends at once",
+            container.name
+        );
+        let hint = format!(
+            "state [application.\"{}\"] init, what all of them take together in seconds",
+            name_of(document)
+        );
+        advise(context, "S009", &at, message, &hint);
     }
 }
 

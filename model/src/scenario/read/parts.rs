@@ -155,6 +155,7 @@ fn lifecycles(at: &Cursor<'_>) -> SortedMap<ObjectName, Lifecycle> {
         let ignores = shutdown_at.written() == Some(IGNORES);
         let shutdown = if ignores { None } else { shutdown_at.distribution() };
         let lifecycle = Lifecycle {
+            init: own.get("init").distribution(),
             startup: own
                 .get("startup")
                 .distribution()

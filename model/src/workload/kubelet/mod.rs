@@ -91,6 +91,8 @@ impl Default for Config {
 /// How an application of one controller starts and stops.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Lifecycle {
+    /// How long a pod's init containers but for sidecars take together, seconds; `None` goes by what their manifests tell.
+    pub init: Option<Distribution>,
     /// From the container's start to its first answer, seconds.
     pub startup: Distribution,
     /// From SIGTERM to its end, seconds; `None` ignores SIGTERM and is killed when its grace is over.
@@ -494,9 +496,9 @@ impl Kubelets {
         self.arm_pull(node, out);
     }
 
-    /// Starts the containers and works out when the kubelet will report Running and Ready. Each sidecar has to have
-    /// started before the next container does, and its readiness is part of the pod's (kubernetes 1.35
-    /// pkg/kubelet/kuberuntime/kuberuntime_container.go `computeInitContainerActions`, pkg/kubelet/status/generate.go
+    /// Starts the containers and works out when the kubelet will report Running and Ready. Each init container has to have
+    /// ended, and each sidecar to have started, before the next container does; a sidecar's readiness is part of the
+    /// pod's (kubernetes 1.35 pkg/kubelet/kuberuntime/kuberuntime_container.go `computeInitContainerActions`, pkg/kubelet/status/generate.go
     /// `GenerateContainersReadyCondition`). A sidecar is not the application: it answers as soon as it runs.
     fn start(&mut self, now: Instant, pod: PodId, view: View<'_>, out: &mut Out) {
         let Some(object) = view.api.pods.get(pod) else {
@@ -525,6 +527,11 @@ impl Kubelets {
             all_ready = all_ready.max(probe::ready_at(container, Start { observed, ..start }, stream));
             observed
         };
+        let mut init = lifecycle(view, object)
+            .init
+            .as_ref()
+            .map(|own| own.sample_duration(&mut state.stream));
+        let told = init.is_some();
         for container in &spec.init_containers {
             start.started += config.container_start.sample_duration(&mut state.stream);
             if container.restartable {
@@ -532,6 +539,12 @@ impl Kubelets {
                 start.observed = start.started + config.relist.mul_f64(state.stream.random::<f64>());
                 start.answers = start.started;
                 start.started = ready(container, start, &mut state.stream);
+            } else {
+                // What all of them take is told as one, and taken for the first one's.
+                let own = container.sleeps.filter(|_| !told).or(init.take());
+                // That it has ended is seen at the next relist.
+                let seen = config.relist.mul_f64(state.stream.random::<f64>());
+                start.started += own.unwrap_or_default() + seen;
             }
         }
         for _ in &spec.containers {
@@ -642,6 +655,7 @@ impl Kubelets {
 /// How the application of a pod behaves.
 fn lifecycle<'a>(view: View<'a>, pod: &Pod) -> &'a Lifecycle {
     static DEFAULT: Lifecycle = Lifecycle {
+        init: None,
         startup: Distribution::Constant(0.0),
         shutdown: Some(Distribution::Constant(0.1)),
         device_plugin: false,

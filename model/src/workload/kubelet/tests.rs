@@ -10,13 +10,19 @@ use crate::karpenter::fixture::{World, template};
 
 /// What the API server hears of a pod that is deleted at second 300, and in which second.
 fn life(edit: impl FnOnce(&mut crate::api::PodSpec)) -> Vec<(u64, Output)> {
+    life_as(edit, None)
+}
+
+/// The same of a pod whose controller's lifecycle is told.
+fn life_as(edit: impl FnOnce(&mut crate::api::PodSpec), lifecycle: Option<Lifecycle>) -> Vec<(u64, Output)> {
     let mut world = World::new(&[4]);
     let claim = world.add_node(4, "spot");
     let node = world.node_of(claim);
     let mut template = template(100, "web");
     template.spec.termination_grace = Duration::from_secs(30);
     edit(&mut template.spec);
-    let pod = world.add_pod_like(Some(claim), Arc::new(template), Owner::None);
+    let owner = Owner::DaemonSet(DaemonSetId(0));
+    let pod = world.add_pod_like(Some(claim), Arc::new(template), owner);
     let config = Config {
         sandbox: Distribution::Constant(1.0),
         container_start: Distribution::Constant(0.1),
@@ -40,7 +46,10 @@ fn life(edit: impl FnOnce(&mut crate::api::PodSpec)) -> Vec<(u64, Output)> {
             world.api.pods.get_mut(pod).unwrap().deletion = Some(at);
         }
         let mut out = Outbox::new();
-        let lifecycles = Lifecycles::default();
+        let mut lifecycles = Lifecycles::default();
+        if let Some(own) = &lifecycle {
+            lifecycles.daemon_sets.insert(DaemonSetId(0), own.clone());
+        }
         let view = View {
             api: &world.api,
             lifecycles: &lifecycles,
@@ -66,6 +75,33 @@ fn the_kubelet_takes_a_pod_before_anything_of_it_runs() {
         100
     );
     assert!(second(&heard, |output| matches!(output, Output::PodRunning(..))) > 101);
+}
+
+#[test]
+fn init_containers_run_one_after_another_before_the_application() {
+    let init = |seconds: u64| Container {
+        sleeps: Some(Duration::from_secs(seconds)),
+        ..Container::default()
+    };
+    let running = |of: &dyn Fn(&mut crate::api::PodSpec), told: Option<f64>| {
+        let lifecycles = told.map(|seconds| Lifecycle {
+            init: Some(Distribution::Constant(seconds)),
+            startup: Distribution::Constant(0.0),
+            shutdown: None,
+            device_plugin: false,
+            startup_taint: None,
+        });
+        second(&life_as(of, lifecycles), |output| {
+            matches!(output, Output::PodRunning(..))
+        })
+    };
+    let none = running(&|_| {}, None);
+    // Each end is seen within a second.
+    let both = running(&|spec| spec.init_containers = vec![init(30), init(20)], None);
+    assert!((none + 50..=none + 53).contains(&both), "{both} after {none}");
+    let told = running(&|spec| spec.init_containers = vec![init(30), init(20)], Some(7.0));
+    assert!((none + 7..=none + 10).contains(&told), "{told} after {none}");
+    assert_eq!(running(&|_| {}, Some(7.0)), none, "it has none");
 }
 
 fn second(heard: &[(u64, Output)], is: impl Fn(&Output) -> bool) -> u64 {

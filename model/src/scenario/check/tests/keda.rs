@@ -1,6 +1,6 @@
 //! ScaledObjects.
 
-use super::{SCALED_OBJECT, SCENARIO, codes, codes_of_spec, report, told};
+use super::{HPA, SCALED_OBJECT, SCENARIO, WORKLOADS, codes, codes_of_spec, report, told};
 use crate::document::Severity;
 
 /// A change that makes a rule speak, and one like it that does not.
@@ -72,6 +72,68 @@ fn rules_about_scaled_objects() {
     check("H005", &[tolerance, "stack.kubernetes=1.34"], &[tolerance]);
     let cpu = ".triggers[1]={type='cpu',metricType='Utilization',metadata={value='50'}}";
     check("K009", &[cpu], &[]);
+    let from_zero_by_cpu = [cpu, from_zero];
+    check("K017", &from_zero_by_cpu, &[cpu]);
+    assert!(!codes_of_spec(SCALED_OBJECT, "ScaledObject/web", &from_zero_by_cpu).contains("K009"));
+    let side = "Deployment/web: spec.template.spec.containers[1]={name='side',image='s:1',resources={requests={cpu='1'}}}";
+    let of = |name: &str| {
+        format!(
+            ".triggers[1]={{type='cpu',metricType='Utilization',metadata={{value='50',containerName='{name}'}}}}"
+        )
+    };
+    check("W010", &[side, &of("side")], &[side, &of("web")]);
+    let used = |pods: &str| {
+        query(&format!(
+            "sum(rate(container_cpu_usage_seconds_total{{{pods}}}[2m]))"
+        ))
+    };
+    check(
+        "W010",
+        &[&used("pod=~\"worker-.*\"")],
+        &[&used("pod=~\"web-.*\"")],
+    );
+    check(
+        "W010",
+        &[&used("namespace=\"other\"")],
+        &[&used("namespace=\"shop\"")],
+    );
+    let init = |more: &str| {
+        format!("Deployment/web: spec.template.spec.initContainers=[{{name='init',image='init:1'{more}}}]")
+    };
+    check("S009", &[&init("")], &[&init(",command=['sh','-c','sleep 90']")]);
+    check(
+        "S009",
+        &[&init(",args=['until','ready;','do','sleep','2;']")],
+        &[&init(",restartPolicy='Always'")],
+    );
+    check(
+        "S009",
+        &[&init("")],
+        &[&init(""), "application[shop/web]={init=30}"],
+    );
+    let buckets = |le: &str| {
+        query(&format!(
+            "sum(rate(traefik_service_request_duration_seconds_bucket{{le=\"{le}\"}}[2m]))"
+        ))
+    };
+    check("P003", &[&buckets("5")], &[&buckets("5.0")]);
+    check(
+        "P003",
+        &[&buckets("5.0"), "stack.prometheus=2.55.1"],
+        &[&buckets("5"), "stack.prometheus=2.55.1"],
+    );
+    check("P003", &[&buckets("2.5")], &[&buckets("+Inf")]);
+    let exporter =
+        "Deployment/load: spec.template.metadata.labels[app.kubernetes.io/name]='kube-state-metrics'";
+    check(
+        "P002",
+        &[&query("count(kube_pod_labels)"), exporter],
+        &[&query("count(kube_pod_info)"), exporter],
+    );
+    let worker = HPA.replace("name: web}", "name: worker}")
+        + "---\n"
+        + &WORKLOADS.split("---\n").next().unwrap().replace("web", "worker");
+    assert!(codes(&worker, &[]).contains("W010") && !codes(HPA, &[]).contains("W010"));
     let bare = "Deployment/web: spec.template.spec.initContainers=[{name='log',image='log:1',restartPolicy='Always'}]";
     check("H003", &[cpu, bare], &[cpu]);
     check(
