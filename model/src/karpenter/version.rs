@@ -159,6 +159,11 @@ pub struct Profile {
     /// The annotation `karpenter.sh/do-not-disrupt` may hold a duration (v1.12).
     pub do_not_disrupt_duration: bool,
 
+    /// EC2NodeClasses have instanceStorePolicy (v0.34).
+    pub instance_store_policy: bool,
+    /// Hashes of NodePools and EC2NodeClasses see the values of quantities; before, their formats alone (v0.36).
+    pub quantities_hashed: bool,
+
     // Launch
     /// Memory reported by earlier nodes of a type replaces the estimate (v1.1).
     pub memory_discovered: bool,
@@ -302,6 +307,8 @@ impl Profile {
             going_nodes_trigger: beta(34),
             event_restarts_retry: v(13),
             do_not_disrupt_duration: v(12),
+            instance_store_policy: beta(34),
+            quantities_hashed: beta(36),
             memory_discovered: v(1),
             spot_filter_per_offering: v(9),
             soft_eviction_reserved: !v(9),
@@ -408,13 +415,13 @@ fn since_patch(version: Release, first: &[u16]) -> bool {
 }
 
 /// From core 1.0.9, 1.1.5, 1.2.5, 1.3.5, 1.4.2, 1.5.5, 1.6.4, 1.7.2, 1.8.3, 1.9.1, 1.10.1, 1.11.2, 1.12.1 and 1.13
-/// (pkg/controllers/node/termination/terminator/terminator.go `DeleteExpiringPods`).
+/// (karpenter v1.14 pkg/controllers/node/termination/terminator/terminator.go `DeleteExpiringPods`).
 fn forced_grace_is_bounded(version: Release) -> bool {
     since_patch(version, &[14, 10, 8, 8, 4, 8, 8, 6, 8, 2, 2, 3, 2])
 }
 
 /// Together until core 1.4; left to emptiness in 1.5.0 to 1.5.3, 1.6.0 and 1.6.1
-/// (pkg/controllers/disruption/drift.go `ComputeCommand`, at each tag).
+/// (karpenter v1.5.3 pkg/controllers/disruption/drift.go `ComputeCommand`).
 fn drifted_empty(version: Release) -> DriftedEmpty {
     if !version.since(1, 5) {
         DriftedEmpty::Together
@@ -455,7 +462,10 @@ mod tests {
         );
         let shrinks = |text| profile(text).emptiness_shrinks;
         assert_eq!(
-            ["0.37.8", "1.0.10", "1.0.11", "1.3.4", "1.3.5", "1.4.0", "1.4.1", "1.5.0"].map(shrinks),
+            [
+                "0.37.8", "1.0.10", "1.0.11", "1.3.4", "1.3.5", "1.4.0", "1.4.1", "1.5.0"
+            ]
+            .map(shrinks),
             [false, false, true, false, true, false, true, true]
         );
         let leave = |text| profile(text).terminating_leave_budgets;

@@ -122,7 +122,8 @@ impl Disruption {
     }
 
     /// Those that are still empty and within budgets are kept (`EmptinessValidator.validateCandidates`).
-    /// Before `Profile::emptiness_shrinks` all must remain (core v1.3.3 emptiness.go `ComputeCommand`); before v0.34 it
+    /// Before `Profile::emptiness_shrinks` all must remain (karpenter v1.3.3
+    /// pkg/controllers/disruption/emptiness.go `ComputeCommand`); before v0.34 it
     /// is enough that none of those that remain has got pods.
     fn check_empty(
         &mut self,

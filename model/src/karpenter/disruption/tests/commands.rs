@@ -30,7 +30,8 @@ fn what_emptiness_found_shrinks_in_later_patches() {
         run.until(16);
         let price = |wanted: fn(&Event) -> Option<&Decision>| {
             let told: Vec<_> = run.events().filter_map(wanted).collect();
-            told.first().map(|decision| (decision.candidates.len(), decision.price))
+            told.first()
+                .map(|decision| (decision.candidates.len(), decision.price))
         };
         let proposed = price(|event| match event {
             Event::Proposed(decision) => Some(decision),
