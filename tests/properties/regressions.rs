@@ -249,6 +249,53 @@ fn a_new_process_of_karpenter_goes_on_where_the_old_one_was() {
     assert_eq!(record.curve("replicas_ready").last(), 16.0);
 }
 
+/// A class that changes while a machine is on its way changes nothing about that machine: it holds what it was bought for,
+/// and is found to have drifted.
+#[test]
+fn a_machine_is_set_up_as_it_was_launched() {
+    let still = "spec:\n  disruption: {consolidateAfter: 5m, budgets: [{nodes: '0'}]}\n  template:";
+    let pool = POOL.replacen("spec:\n  template:", still, 1);
+    let class = node_class().replace("  role: node", "  kubelet: {maxPods: 3}\n  role: node");
+    assert!(pool != POOL && class != node_class());
+    let manifests = [
+        ("manifests/web.yaml", WEB),
+        ("manifests/pool.yaml", &pool),
+        ("later.yaml", &class),
+    ];
+    // During the call, and while it boots.
+    for second in [132, 140] {
+        let more = format!(
+            "[[action]]\nat = \"120s\"\nscale = \"shop/web\"\nreplicas = 6\n\
+             [[action]]\nat = \"{second}s\"\napply = \"later.yaml\"\n"
+        );
+        let record = run_on(&format!("{HEAD}{more}"), manifests.iter());
+        assert_eq!(record.curve("replicas_ready").last(), 6.0, "{second}");
+        assert_eq!(record.counts.launches, 1, "{second}");
+        let drifted: Vec<_> = told(&record, "Drifted").collect();
+        assert_eq!(drifted.len(), 1, "{second}: {drifted:?}");
+    }
+}
+
+/// What has its notice is not wanted back again: each action takes other machines, until there are none.
+#[test]
+fn two_interruptions_take_two_machines() {
+    let more = "[[action]]\nat = \"60s\"\nscale = \"shop/web\"\nreplicas = 12\n\
+        [[action]]\nat = \"400s\"\ninterrupt = { count = 1 }\n[[action]]\nat = \"430s\"\ninterrupt = { count = 1 }\n";
+    let pool = POOL.replace(
+        "values: [m]}",
+        "values: [m]}\n        - {key: node.kubernetes.io/instance-type, operator: In, values: [m5.xlarge]}",
+    );
+    let manifests = [("manifests/web.yaml", WEB), ("manifests/pool.yaml", &pool)];
+    let record = run_on(&format!("{HEAD}{more}"), manifests.iter());
+    let noticed: Vec<(f64, &str)> = told(&record, "InterruptionNotice")
+        .map(|entry| (entry.at.as_secs_f64(), entry.object.as_str()))
+        .collect();
+    assert_eq!(noticed.len(), 2, "{noticed:?}");
+    // After a minute of warm-up.
+    assert_eq!([noticed[0].0, noticed[1].0], [340.0, 370.0]);
+    assert_ne!(noticed[0].1, noticed[1].1);
+}
+
 #[test]
 fn evicted_pods_are_replaced_once() {
     // All replicas are on one machine, and all replacements wait for the next.

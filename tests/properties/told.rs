@@ -3,7 +3,7 @@
 use model::cluster::record::{LogEntry, Value};
 use sim::{Instant, SortedMap};
 
-use crate::regressions::{SCALED, WEB, run, told};
+use crate::regressions::{POOL, SCALED, WEB, run, told};
 
 fn detail<'e>(details: &'e [(&'static str, Value)], name: &str) -> Option<&'e Value> {
     let found = details.iter().find(|(own, _)| *own == name);
@@ -126,6 +126,30 @@ spec:
     metadata: {labels: {app: agent}}
     spec: {containers: [{name: agent, image: \"agent:1\", resources: {requests: {cpu: 50m, memory: 32Mi}}}]}
 ";
+
+/// Pods that may not be disrupted are never evicted: when the node's time is over they are deleted, each once.
+#[test]
+fn deletions_by_a_grace_period_are_counted() {
+    let web = WEB.replacen(
+        "metadata: {labels: {app: web}}",
+        "metadata: {labels: {app: web}, annotations: {karpenter.sh/do-not-disrupt: \"true\"}}",
+        1,
+    );
+    let pool = POOL.replace(
+        "      requirements:",
+        "      expireAfter: 9m\n      terminationGracePeriod: 2m\n      requirements:",
+    );
+    assert!(web != WEB && pool != POOL);
+    let more = "[[action]]\nat = \"60s\"\nscale = \"shop/web\"\nreplicas = 6\n";
+    let record = run(
+        more,
+        &[("manifests/web.yaml", &web), ("manifests/pool.yaml", &pool)],
+    );
+    let counts = record.counts;
+    assert!(counts.launches >= 2 && counts.evictions == 0, "{counts:?}");
+    // Two of the six run on the node group's machines.
+    assert_eq!(counts.forced_deletions, 4, "{counts:?}");
+}
 
 #[test]
 fn evictions_are_of_workloads_and_those_of_daemon_sets_are_counted_apart() {

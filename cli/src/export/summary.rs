@@ -65,6 +65,8 @@ pub(crate) struct Summary {
     pub(crate) evictions: f64,
     /// Of DaemonSets' pods, which go with their nodes.
     pub(crate) daemon_evictions: f64,
+    /// Of workloads' pods, by their node's terminationGracePeriod.
+    pub(crate) forced_deletions: f64,
     pub(crate) interruptions: f64,
     pub(crate) could_tip: f64,
     /// HPA syncs that found the target exceeded and held, since that was within the tolerance.
@@ -215,6 +217,7 @@ pub(crate) fn summarize(record: &Record, about: &About) -> Summary {
         launch_failures: f64::from(counts.launch_failures),
         evictions: f64::from(counts.evictions),
         daemon_evictions: f64::from(counts.daemon_evictions),
+        forced_deletions: f64::from(counts.forced_deletions),
         interruptions: f64::from(counts.interruptions),
         could_tip: f64::from(counts.could_tip),
         tolerated: f64::from(counts.tolerated),
@@ -444,6 +447,10 @@ impl Summary {
                 " and {} of DaemonSets",
                 count(self.daemon_evictions, "pod", "pods")
             );
+        }
+        if self.forced_deletions > 0.0 {
+            let forced = count(self.forced_deletions, "forced deletion", "forced deletions");
+            let _ = write!(evictions, ", {forced}");
         }
         let interruptions = count(self.interruptions, "interruption", "interruptions");
         let refused = count(self.launch_failures, "launch refused", "launches refused");

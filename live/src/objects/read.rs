@@ -339,6 +339,7 @@ pub fn claim(
         expire_after: duration("/spec/expireAfter"),
         termination_grace_period: duration("/spec/terminationGracePeriod"),
         instance,
+        made_by: None,
         node,
         capacity: resources(object.object.pointer("/status/capacity")),
         allocatable: resources(object.object.pointer("/status/allocatable")),

@@ -226,11 +226,12 @@ impl Cluster<'_> {
         self.api.pods.iter().map(|(id, _)| id).collect()
     }
 
-    /// The machines that EC2 wants back: the oldest that match.
+    /// The machines that EC2 wants back: the oldest that match and that it has not asked for yet.
     fn victims(&self, victim: &Victim) -> Vec<InstanceId> {
         let matches = |instance: &ec2::Instance| {
             let wanted = victim.instance_type.as_ref();
             matches!(instance.state, ec2::State::Running)
+                && instance.end.is_none()
                 && wanted.is_none_or(|wanted| wanted.matches(instance.spec.name))
                 && victim
                     .zone

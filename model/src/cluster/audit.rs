@@ -14,6 +14,7 @@ use super::tally::PodCounts;
 use crate::api::{Owner, Phase, Pod};
 use crate::ec2::{End, Instance};
 use crate::id::{DaemonSetId, InstanceId, NodeClaimId, NodeId, PodId, ReplicaSetId};
+use crate::karpenter::CapacityType;
 use crate::quantity::{Price, Resources};
 use crate::scenario::Part;
 
@@ -280,7 +281,9 @@ fn dollars_are_seconds_times_prices(now: Instant, cluster: &Cluster<'_>) {
             continue;
         };
         let end = instance.shutting_down.unwrap_or(now);
-        let reclaimed = instance.end == Some(End::Interrupted) && instance.shutting_down.is_some();
+        let reclaimed = instance.capacity_type == CapacityType::Spot
+            && instance.end == Some(End::Interrupted)
+            && instance.shutting_down.is_some();
         let first_hour = end < running + Duration::from_secs(3600);
         let free = cluster.scenario.config.ec2.free_first_hour && reclaimed && first_hour;
         machines += if free {

@@ -58,10 +58,7 @@ impl Cluster<'_> {
         let family = machine.and_then(|machine| match machine.origin {
             _ if machine.registration_delay.is_some() => None,
             Origin::Group(group) => Some(self.scenario.node_groups[group].ami_family),
-            Origin::Claim(claim) => {
-                let claim = self.objects.claims.get(claim)?;
-                Some(self.objects.classes.get(&claim.pool)?.ami_family)
-            }
+            Origin::Claim(claim) => Some(self.objects.claims.get(claim)?.made_by.as_ref()?.ami_family),
         });
         self.scenario.stack.kubernetes >= GRACEFUL && family == Some(AmiFamily::Al2023)
     }

@@ -187,7 +187,7 @@ impl Cluster<'_> {
         self.parts.kubelets.preload(node, image);
     }
 
-    /// The machine of a NodeClaim joins, as its node class has set it up.
+    /// The machine of a NodeClaim joins, set up as its node class was when it was launched.
     fn join_claimed(&mut self, now: Instant, id: InstanceId) {
         let Some(instance) = self.parts.ec2.instances().get(id) else {
             return;
@@ -198,7 +198,7 @@ impl Cluster<'_> {
         let Some((claim_id, claim)) = claimed else {
             return;
         };
-        let Some(class) = self.objects.classes.get(&claim.pool) else {
+        let Some(class) = &claim.made_by else {
             return;
         };
         let labels = conditions::bootstrap_labels(claim);

@@ -178,7 +178,14 @@ impl Cluster<'_> {
                 });
                 self.delete_pod(now, pod, None);
             }
-            Output::DeletePod(pod, grace) => self.delete_pod(now, pod, Some(grace)),
+            Output::DeletePod(pod, grace) => {
+                // One that is being deleted already only gets less time.
+                let own = self.api.pods.get(pod).filter(|pod| pod.deletion.is_none());
+                let forced = own.is_some_and(|pod| !matches!(pod.owner, Owner::DaemonSet(_)));
+                self.recorder
+                    .count(|counts| counts.forced_deletions += u32::from(forced));
+                self.delete_pod(now, pod, Some(grace));
+            }
             Output::SetCondition(claim, condition, status) => {
                 self.set_condition(now, claim, condition, status);
             }

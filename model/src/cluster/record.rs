@@ -144,6 +144,9 @@ pub struct Counts {
     pub evictions: u32,
     /// Pods of DaemonSets evicted by it: they go with their node, and nobody misses them.
     pub daemon_evictions: u32,
+    /// Pods deleted, whatever protects them, because their node's terminationGracePeriod runs out, those of DaemonSets
+    /// left out, and those that were going already.
+    pub forced_deletions: u32,
     /// Spot interruptions.
     pub interruptions: u32,
     /// Syncs of the HPA that held within 0.02 of the tolerance: a slightly different load would have scaled. A hold

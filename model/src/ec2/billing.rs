@@ -2,8 +2,9 @@
 //!
 //! An instance is billed by the second, for at least sixty, from running to shutting-down, for Linux (EC2
 //! user guide, instance lifecycle; per-second billing since October 2017). Its volumes are billed by the
-//! second from their creation to their deletion with it, for at least sixty too. An instance that EC2
-//! interrupts in its first hour is free, its volumes are not.
+//! second from their creation to their deletion with it, for at least sixty too. A spot
+//! instance that EC2 interrupts in its first hour is free, its volumes are not (EC2 user guide, billing for
+//! interrupted Spot Instances); one on demand is billed however it ends.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use sim::{Instant, SortedMap};
 
 use super::instance::{End, Instance, State};
 use crate::id::{InstanceId, Table};
+use crate::karpenter::CapacityType;
 use crate::quantity::Price;
 
 /// The least that is billed.
@@ -64,7 +66,9 @@ pub(super) fn add(bill: &mut Bill, instance: &Instance, from: Instant, to: Insta
     own.volume_usd += existed.usd(instance.volume_price);
     if let Some(running) = instance.running {
         let ran = Span::new(running, instance.shutting_down, from, to);
-        let reclaimed = instance.end == Some(End::Interrupted) && instance.shutting_down.is_some();
+        let reclaimed = instance.capacity_type == CapacityType::Spot
+            && instance.end == Some(End::Interrupted)
+            && instance.shutting_down.is_some();
         let first_hour = ran.until_end < Some(Duration::from_secs(3600));
         if !(free_first_hour && reclaimed && first_hour) {
             own.instance_usd += ran.usd(instance.price);

@@ -278,6 +278,18 @@ fn an_interrupted_instance_has_two_minutes() {
 }
 
 #[test]
+fn only_spot_has_a_free_hour() {
+    for (bought, free) in [(CapacityType::Spot, true), (CapacityType::OnDemand, false)] {
+        let mut ec2 = Ec2::new(config(), catalog(), &[], &Streams::new(3));
+        let fleet = Input::CreateFleet(CLAIM, request(bought, &["m5.large"], &["a"]));
+        let told = run(&mut ec2, vec![(0, fleet), (600, Input::Interrupt(FIRST))], 2000);
+        assert!(told.contains(&(720, Output::ShuttingDown(FIRST))), "{told:?}");
+        let bill = ec2.bill(Instant::ZERO, Instant::from_secs(2000));
+        assert_eq!(bill["m5.large"].instance_usd == 0.0, free, "{bought:?}");
+    }
+}
+
+#[test]
 fn two_bills_in_a_row_are_one() {
     let mut ec2 = Ec2::new(config(), catalog(), &[], &Streams::new(1));
     let fleet = Input::CreateFleet(CLAIM, request(CapacityType::OnDemand, &["m5.large"], &["a"]));

@@ -35,6 +35,8 @@ pub struct NodePool {
     pub kubelet: Option<Kubelet>,
     /// The same as written, whatever its order: part of the hash by which nodes drift.
     pub hashed_kubelet: String,
+    /// The same where hashes see of quantities but how they are written.
+    pub hashed_kubelet_by_format: String,
     /// spec.template.spec.expireAfter (v1beta1: spec.disruption.expireAfter); `None` is Never.
     pub expire_after: Option<Duration>,
     /// spec.template.spec.terminationGracePeriod

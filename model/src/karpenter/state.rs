@@ -12,6 +12,7 @@ use std::time::Duration;
 use sim::{Instant, SortedMap, SortedSet};
 
 use super::labels;
+use super::provider::NodeClass;
 use super::requirement::Name;
 use super::requirements::Requirements;
 use super::version::Profile;
@@ -136,6 +137,9 @@ pub struct NodeClaim {
     pub termination_grace_period: Option<Duration>,
     /// status.providerID
     pub instance: Option<InstanceId>,
+    /// The node class as it was when the machine was asked for: upstream keeps a hash of it in an annotation, and
+    /// status.imageID.
+    pub made_by: Option<Arc<NodeClass>>,
     /// status.nodeName
     pub node: Option<NodeId>,
     /// status.capacity

@@ -3,7 +3,8 @@
 //! Each difference that a simulation can show is one named switch of [`Profile`], so that a rule reads
 //! `if profile.batch_dedupe` and not `if version >= 1.2`. Where a change came in between the three
 //! releases that were read whole (v0.32.4, v1.5.0, v1.14), the minor release that first has it was found
-//! by looking at each release's tag.
+//! by looking at each release's tag. A release here is one of karpenter-provider-aws, whose minor releases are those
+//! of Karpenter's core and whose patches are not: "core" says which of the two is meant.
 
 use std::time::Duration;
 
@@ -158,6 +159,11 @@ pub struct Profile {
     /// The annotation `karpenter.sh/do-not-disrupt` may hold a duration (v1.12).
     pub do_not_disrupt_duration: bool,
 
+    /// EC2NodeClasses have instanceStorePolicy (v0.34).
+    pub instance_store_policy: bool,
+    /// Hashes of NodePools and EC2NodeClasses see the values of quantities; before, their formats alone (v0.36).
+    pub quantities_hashed: bool,
+
     // Launch
     /// Memory reported by earlier nodes of a type replaces the estimate (v1.1).
     pub memory_discovered: bool,
@@ -203,8 +209,12 @@ pub struct Profile {
     pub disruption_queue: bool,
     /// NodePools have disruption budgets (v0.34).
     pub budgets: bool,
-    /// Nodes that are not ready use up budget.
-    pub not_ready_uses_budget: bool,
+    /// Nodes that are ready to go are in no budget's count any more: their instances are being terminated (core
+    /// 1.0.4).
+    pub terminating_leave_budgets: bool,
+    /// What is no longer empty, or over budget, falls out of emptiness's command; before, the whole command does
+    /// (core 1.0.8, 1.1.4, 1.2.4, 1.3.4, 1.4.1, 1.5.0).
+    pub emptiness_shrinks: bool,
     /// Nodes must be Consolidatable for `consolidate_after` under every policy (v1.0).
     pub consolidatable: bool,
     /// Nodes within `consolidate_after` are no destination for candidates' pods (v1.14).
@@ -297,6 +307,8 @@ impl Profile {
             going_nodes_trigger: beta(34),
             event_restarts_retry: v(13),
             do_not_disrupt_duration: v(12),
+            instance_store_policy: beta(34),
+            quantities_hashed: beta(36),
             memory_discovered: v(1),
             spot_filter_per_offering: v(9),
             soft_eviction_reserved: !v(9),
@@ -317,7 +329,8 @@ impl Profile {
             command_timeout_scales: v(7),
             disruption_queue: beta(33),
             budgets: beta(34),
-            not_ready_uses_budget: v(0),
+            terminating_leave_budgets: since_patch(version, &[6]),
+            emptiness_shrinks: since_patch(version, &[11, 7, 5, 5, 1]),
             consolidatable: v(0),
             settled_destinations: v(14),
             price_by_offering: v(14),
@@ -391,25 +404,31 @@ fn reserved_capacity(version: Release) -> ReservedCapacity {
     }
 }
 
-/// The bound came to each minor release with a patch of its own, to v1.13 and later with the first.
-fn forced_grace_is_bounded(version: Release) -> bool {
-    let patch = match version.minor {
-        0 => 9,
-        1 | 2 | 3 | 5 => 5,
-        4 | 7 | 11 => 2,
-        6 => 4,
-        8 => 3,
-        9 | 10 | 12 => 1,
-        _ => 0,
-    };
+/// Whether a release has what came to each minor release with a patch of its own: the first such patches of 1.0,
+/// 1.1 and so on; later minor releases have it from the start.
+///
+/// Patches are those of the provider, whose releases people run: each takes in some patch of Karpenter's core
+/// (karpenter-provider-aws go.mod), and the two are counted apart.
+fn since_patch(version: Release, first: &[u16]) -> bool {
+    let patch = first.get(usize::from(version.minor)).copied().unwrap_or(0);
     version.since(1, 0) && (version.major > 1 || version.patch >= patch)
 }
 
+/// From core 1.0.9, 1.1.5, 1.2.5, 1.3.5, 1.4.2, 1.5.5, 1.6.4, 1.7.2, 1.8.3, 1.9.1, 1.10.1, 1.11.2, 1.12.1 and 1.13
+/// (karpenter v1.14 pkg/controllers/node/termination/terminator/terminator.go `DeleteExpiringPods`).
+fn forced_grace_is_bounded(version: Release) -> bool {
+    since_patch(version, &[14, 10, 8, 8, 4, 8, 8, 6, 8, 2, 2, 3, 2])
+}
+
+/// Together until core 1.4; left to emptiness in 1.5.0 to 1.5.3, 1.6.0 and 1.6.1
+/// (karpenter v1.5.3 pkg/controllers/disruption/drift.go `ComputeCommand`).
 fn drifted_empty(version: Release) -> DriftedEmpty {
-    match (version.major, version.minor, version.patch) {
-        (1, 5, 0) => DriftedEmpty::Skipped,
-        _ if version.since(1, 0) => DriftedEmpty::First,
-        _ => DriftedEmpty::Together,
+    if !version.since(1, 5) {
+        DriftedEmpty::Together
+    } else if since_patch(version, &[0, 0, 0, 0, 0, 4, 3]) {
+        DriftedEmpty::First
+    } else {
+        DriftedEmpty::Skipped
     }
 }
 
@@ -441,11 +460,30 @@ mod tests {
             ["0.32.4", "0.33", "0.37", "1.0"].map(drift),
             [DriftGate::Off, DriftGate::On, DriftGate::On, DriftGate::Gone]
         );
+        let shrinks = |text| profile(text).emptiness_shrinks;
+        assert_eq!(
+            [
+                "0.37.8", "1.0.10", "1.0.11", "1.3.4", "1.3.5", "1.4.0", "1.4.1", "1.5.0"
+            ]
+            .map(shrinks),
+            [false, false, true, false, true, false, true, true]
+        );
+        let leave = |text| profile(text).terminating_leave_budgets;
+        assert_eq!(
+            ["0.37.8", "1.0.5", "1.0.6", "1.1.0"].map(leave),
+            [false, false, true, true]
+        );
+        let drifted = |text| profile(text).drifted_empty;
+        use DriftedEmpty::{First, Skipped, Together};
+        assert_eq!(
+            ["1.4.4", "1.5.3", "1.5.4", "1.6.2", "1.6.3", "1.7"].map(drifted),
+            [Together, Skipped, First, Skipped, First, First]
+        );
         assert_eq!(b.minimum_drain, Duration::ZERO);
         let least = |text| profile(text).forced_grace_least;
         assert_eq!(
-            ["1.5.4", "1.5.5", "1.7.1", "1.7.2", "1.13"].map(least),
-            [0, 1, 0, 1, 1].map(Duration::from_secs)
+            ["1.0.13", "1.0.14", "1.5.7", "1.5.8", "1.7.5", "1.7.6", "1.13"].map(least),
+            [0, 1, 0, 1, 0, 1, 1].map(Duration::from_secs)
         );
     }
 }

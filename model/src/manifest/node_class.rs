@@ -2,6 +2,7 @@
 
 pub(super) mod hash;
 
+use self::hash::Quantities;
 use super::Reading;
 use super::pod_fields::{METADATA, TOP};
 use super::volume::{report_refusals, volume_type};
@@ -163,7 +164,8 @@ pub(crate) fn read_node_class(reading: &Reading<'_>, v1: bool) -> NodeClass {
         volumes: volumes(&spec.get("blockDeviceMappings")),
         instance_store_raid0: raid,
         detailed_monitoring: spec.get("detailedMonitoring").bool().unwrap_or(false),
-        hashed: hash::hashed(&spec, family, v1),
+        hashed: hash::hashed(&spec, family, v1, Quantities::Values),
+        hashed_by_format: hash::hashed(&spec, family, v1, Quantities::Formats),
         image_terms: hash::image_terms(&spec),
         ..NodeClass::new(reading.name, family)
     }

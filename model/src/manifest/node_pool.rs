@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Reading;
+use super::node_class::hash::{self, Quantities};
 use super::pod::taint;
 use super::pod_fields::{METADATA, TOP};
 use super::selector::{LABEL_WORD, is_label_key, is_label_word, labels, texts};
@@ -144,7 +145,8 @@ pub(crate) fn read_node_pool(reading: &Reading<'_>, v1: bool) -> NodePool {
             .collect(),
         node_class: class.into(),
         kubelet: kubelet.is_given().then(|| super::node_class::kubelet(&kubelet)),
-        hashed_kubelet: super::node_class::hash::text(&kubelet),
+        hashed_kubelet: hash::text(&kubelet, Quantities::Values),
+        hashed_kubelet_by_format: hash::text(&kubelet, Quantities::Formats),
         expire_after: nillable(&expiry).unwrap_or(Some(EXPIRE_AFTER)),
         termination_grace_period: duration(&template.get("terminationGracePeriod")),
         limits: limits(&spec.get("limits")),

@@ -582,9 +582,8 @@ pauses of your load and shorter than your patience with idle nodes. (karpenter#7
         "N006",
         "no limits, or too low ones",
         "\
-spec.limits cap what all nodes of a NodePool have together. Without them the only bounds are the sum of the \
-autoscalers' maxima and the account's quota. Below what the smallest allowed machine has, they keep the NodePool from \
-launching any.",
+spec.limits cap what all nodes of a NodePool have together. Without them autoscalers' maxima and the account's quota are the only \
+bounds; below the smallest allowed machine they let none be launched. limits.nodes stops a pass only from Karpenter 1.11 on.",
     ),
     code(
         "N007",
@@ -698,6 +697,13 @@ may be meant, as a brake.",
         "\
 An instance of dedicated tenancy costs more than the price list of shared ones says, which is the one that is simulated, and each \
 region with one of them costs a fee of its own by the hour. Bills come out too low. (aws.amazon.com/ec2/pricing/dedicated-instances)",
+    ),
+    code(
+        "N022",
+        "a NodePool of no use",
+        "\
+No instance type on offer meets all requirements (reserved capacity needs a reservation), or none has room for any pod that \
+tolerates the NodePool's taints. It launches nothing; others may hold these pods, so that nobody notices.",
     ),
     code(
         "N015",

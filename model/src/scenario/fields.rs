@@ -74,7 +74,10 @@ const STACK: &[Field] = &[
     noted("keda", "2.10 to 2.20"),
     noted("prometheus", "2.42 or later"),
     noted("traefik", "2.10 or later"),
-    noted("karpenter", "0.32 or later"),
+    noted(
+        "karpenter",
+        "0.32 or later: the version of the AWS provider's chart",
+    ),
 ];
 
 const CLOUD: &[Field] = &[

@@ -247,6 +247,9 @@ fn unserved_fields(scenario: &mut Scenario) {
         for pool in &mut objects.node_pools {
             pool.drop_unserved(&profile);
         }
+        for class in &mut objects.node_classes {
+            class.drop_unserved(&profile);
+        }
     }
 }
 

@@ -13,6 +13,6 @@ pub struct Stack {
     pub prometheus: Release,
     /// Traefik.
     pub traefik: Release,
-    /// Karpenter.
+    /// Karpenter: the release of the AWS provider and its chart, whose patches are not those of the core.
     pub karpenter: Release,
 }

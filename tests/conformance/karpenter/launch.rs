@@ -74,6 +74,7 @@ fn answer(case: &Case, catalog: &SortedMap<&str, &Type>) -> Option<Fleet> {
         expire_after: None,
         termination_grace_period: None,
         instance: None,
+        made_by: None,
         node: None,
         capacity: Resources::default(),
         allocatable: Resources::default(),

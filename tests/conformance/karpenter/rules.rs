@@ -216,6 +216,7 @@ impl Watch {
             expire_after: None,
             termination_grace_period: None,
             instance: Some(InstanceId(0)),
+            made_by: None,
             node: None,
             capacity: Resources::default(),
             allocatable: Resources::default(),

@@ -42,16 +42,24 @@ pub(super) struct Template {
 
 impl Template {
     pub(super) fn new(pool: &NodePool, profile: &Profile) -> Self {
+        // Upstream hashes lists as sets.
+        let set = |taints: &[Taint]| {
+            let mut taints = taints.to_vec();
+            taints.sort();
+            taints.dedup();
+            taints
+        };
         Template {
             labels: pool.labels.clone(),
             annotations: pool.annotations.clone(),
-            taints: pool.taints.clone(),
-            startup_taints: pool.startup_taints.clone(),
+            taints: set(&pool.taints),
+            startup_taints: set(&pool.startup_taints),
             node_class: pool.node_class.clone(),
             // Of v1beta1; later it is the class's.
-            kubelet: match profile.api_v1 {
-                true => String::new(),
-                false => pool.hashed_kubelet.clone(),
+            kubelet: match (profile.api_v1, profile.quantities_hashed) {
+                (true, _) => String::new(),
+                (false, true) => pool.hashed_kubelet.clone(),
+                (false, false) => pool.hashed_kubelet_by_format.clone(),
             },
             // It was no part of the template before.
             expire_after: pool.expire_after.filter(|_| profile.api_v1),
@@ -88,8 +96,12 @@ pub(super) fn drift(
 
 /// How a claim's machine differs from what its node class would make now
 /// (karpenter-provider-aws v1.14 pkg/cloudprovider/drift.go `isNodeClassDrifted`).
-pub(super) fn class_drift(origin: &NodeClass, class: &NodeClass) -> Option<Drift> {
-    if origin.hashed != class.hashed {
+pub(super) fn class_drift(origin: &NodeClass, class: &NodeClass, profile: &Profile) -> Option<Drift> {
+    let hashed = |of: &NodeClass| match profile.quantities_hashed {
+        true => of.hashed.clone(),
+        false => of.hashed_by_format.clone(),
+    };
+    if hashed(origin) != hashed(class) {
         return Some(Drift::NodeClass);
     }
     (origin.image_terms != class.image_terms).then_some(Drift::Ami)

@@ -24,7 +24,7 @@ use self::pod_events::PodEvents;
 use super::disruption::Reason;
 use super::instance_type::InstanceTypes;
 use super::node_pool::NodePool;
-use super::provider::{Classes, NodeClass};
+use super::provider::Classes;
 use super::state::{ClusterState, ConditionType, NodeClaim, is_true};
 use super::version::{Expiration, Profile};
 use crate::api::Api;
@@ -110,8 +110,6 @@ pub struct ClaimStatus {
     templates: SortedMap<NodePoolId, Arc<Template>>,
     /// What a claim was made from: upstream keeps a hash of it in an annotation.
     made_from: SortedMap<NodeClaimId, Arc<Template>>,
-    /// The node class by which a claim's machine was made: a hash in another annotation, and status.imageID.
-    made_by: SortedMap<NodeClaimId, Arc<NodeClass>>,
     /// When each claim is looked at next.
     due: SortedMap<NodeClaimId, Instant>,
 }
@@ -128,7 +126,6 @@ impl ClaimStatus {
             pod_events: PodEvents::default(),
             templates: SortedMap::new(),
             made_from: SortedMap::new(),
-            made_by: SortedMap::new(),
             due: SortedMap::new(),
         }
     }
@@ -136,10 +133,8 @@ impl ClaimStatus {
     /// A new process begins: it has seen nothing and set no alarms. What claims were made from they say themselves.
     pub fn restart(&mut self) {
         let made_from = std::mem::take(&mut self.made_from);
-        let made_by = std::mem::take(&mut self.made_by);
         *self = ClaimStatus {
             made_from,
-            made_by,
             ..ClaimStatus::new(self.profile, self.drift)
         };
     }
@@ -154,7 +149,6 @@ impl ClaimStatus {
     fn reconcile(&mut self, now: Instant, id: NodeClaimId, view: &View<'_>, out: &mut Out) {
         let Some(claim) = view.claims.get(id) else {
             self.made_from.remove(&id);
-            self.made_by.remove(&id);
             self.due.remove(&id);
             return;
         };
@@ -176,12 +170,9 @@ impl ClaimStatus {
             .clone();
         let launched = is_true(claim.conditions.launched);
         let class = view.classes.get(&claim.pool);
-        if let Some(class) = class.filter(|_| launched) {
-            self.made_by.entry(id).or_insert_with(|| class.clone());
-        }
         if self.drift {
             let drift = conditions::drift(&origin, &template, claim, pool, view, now, &mut next);
-            let of_class = || conditions::class_drift(self.made_by.get(&id)?, class?);
+            let of_class = || conditions::class_drift(claim.made_by.as_ref()?, class?, &self.profile);
             let drift = drift.or_else(of_class).filter(|_| launched);
             if let Some(drift) = drift.filter(|_| !is_true(claim.conditions.drifted)) {
                 out.emit(Output::Publish(Event::Drifted(id, drift)));

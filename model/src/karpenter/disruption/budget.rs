@@ -41,13 +41,14 @@ impl Allowances {
             let (Some((_, claim)), Some((_, node))) = (state.claim, state.node) else {
                 continue;
             };
-            if !state.initialized() || is_true(claim.conditions.instance_terminating) {
+            let terminating =
+                profile.terminating_leave_budgets && is_true(claim.conditions.instance_terminating);
+            if !state.initialized() || terminating {
                 continue;
             }
             let (total, going) = nodes.entry(claim.pool).or_default();
             *total += 1;
-            let not_ready = profile.not_ready_uses_budget && !node.ready;
-            *going += u32::from(not_ready || state.marked_for_deletion());
+            *going += u32::from(!node.ready || state.marked_for_deletion());
         }
         for (id, pool) in pools.iter() {
             let (total, going) = nodes.get(&id).copied().unwrap_or_default();

@@ -39,6 +39,10 @@ impl Disruption {
         match checked {
             Err(why) => self.abandon(now, &plan, next, why, view, out),
             Ok((valid, seen)) => {
+                if valid.len() < plan.found.candidates.len() {
+                    let kept = all.iter().filter(|own| valid.contains(&own.claim_id));
+                    plan.found.price = kept.filter_map(Candidate::price).sum();
+                }
                 plan.found.candidates = valid;
                 if seen > now {
                     self.phase = Phase::Deciding(plan, next, seen);
@@ -118,7 +122,9 @@ impl Disruption {
     }
 
     /// Those that are still empty and within budgets are kept (`EmptinessValidator.validateCandidates`).
-    /// Before v1.0 all must remain; before v0.34 it is enough that none of those that remain has got pods.
+    /// Before `Profile::emptiness_shrinks` all must remain (karpenter v1.3.3
+    /// pkg/controllers/disruption/emptiness.go `ComputeCommand`); before v0.34 it
+    /// is enough that none of those that remain has got pods.
     fn check_empty(
         &mut self,
         plan: &Plan,
@@ -126,7 +132,7 @@ impl Disruption {
         all: &[Candidate<'_>],
         out: &mut Out,
     ) -> Result<Vec<NodeClaimId>, Abandoned> {
-        if !self.profile.consolidatable {
+        if !self.profile.emptiness_shrinks {
             let remaining = if self.profile.budgets {
                 self.check(plan, scene, all, out)?
             } else {

@@ -151,6 +151,7 @@ pub fn launched(claim: &mut NodeClaim, now: Instant, instance: InstanceId, detai
     claim.capacity = details.capacity;
     claim.allocatable = details.allocatable;
     claim.instance = Some(instance);
+    claim.made_by = Some(details.made_by);
     claim.conditions.launched = met(now);
 }
 

@@ -27,7 +27,7 @@ pub use ports::{Event, Input, Message, Output, Reason, Registration};
 use super::instance_type::{CapacityType, InstanceTypes};
 use super::provider::launch;
 use super::provider::unavailable::Offer;
-use super::provider::{self, Classes, Provider};
+use super::provider::{self, Classes, NodeClass, Provider};
 use super::state::{self, NodeClaim};
 use super::version::Profile;
 use crate::api::{Api, Node};
@@ -113,6 +113,7 @@ pub struct Lifecycle {
 struct Call {
     request: Arc<FleetRequest>,
     types: InstanceTypes,
+    class: Arc<NodeClass>,
 }
 
 impl Lifecycle {
@@ -241,9 +242,9 @@ impl Lifecycle {
             .ok_or(launch::InsufficientCapacity)
             .and_then(|(class, types)| {
                 let request = launch::fleet_request(claim, types, class, &self.profile)?;
-                Ok((request, types.clone()))
+                Ok((request, types.clone(), class.clone()))
             });
-        let Ok((request, of_pool)) = request else {
+        let Ok((request, of_pool, class)) = request else {
             return out.emit(Output::DeleteClaim(id, Reason::InsufficientCapacity));
         };
         let mut types: Vec<&str> = request.overrides.iter().map(|own| &*own.instance_type).collect();
@@ -257,6 +258,7 @@ impl Lifecycle {
         let call = Call {
             request: Arc::new(request),
             types: of_pool,
+            class,
         };
         self.calls.insert(id, call);
         out.wake_at(now + BATCH_IDLE, Input::Call(id));
@@ -270,7 +272,12 @@ impl Lifecycle {
         view: &View<'_>,
         out: &mut Out,
     ) {
-        let Some(Call { request, types }) = self.calls.remove(&id) else {
+        let Some(Call {
+            request,
+            types,
+            class,
+        }) = self.calls.remove(&id)
+        else {
             // A former process made the call.
             if let Some(launched) = answer.launched {
                 self.orphan(now, launched.instance, now, out);
@@ -299,8 +306,8 @@ impl Lifecycle {
             .zones()
             .iter()
             .find(|zone| zone.name == launched.choice.zone);
-        let details =
-            made.map(|made| launch::details(claim, made, &launched, zone.map_or("", |zone| zone.id)));
+        let zone = zone.map_or("", |zone| zone.id);
+        let details = made.map(|made| launch::details(claim, made, &launched, zone, class));
         let details = details.expect("EC2 makes one of the types that it was asked for");
         out.emit(Output::SetLaunched(id, launched.instance, Box::new(details)));
         out.emit(Output::Publish(Event::Launched(id, launched)));

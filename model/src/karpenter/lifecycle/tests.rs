@@ -105,6 +105,7 @@ fn claim(types: &[&str], capacity_types: &[&str]) -> NodeClaim {
         expire_after: None,
         termination_grace_period: None,
         instance: None,
+        made_by: None,
         node: None,
         capacity: Resources::default(),
         allocatable: Resources::default(),

@@ -266,6 +266,8 @@ pub struct Details {
     pub capacity: Resources,
     /// status.allocatable
     pub allocatable: Resources,
+    /// The node class by which the machine was made, whatever has become of it since.
+    pub made_by: Arc<NodeClass>,
 }
 
 /// What a launch puts on the claim (`instanceToNodeClaim`; karpenter v1.14
@@ -276,6 +278,7 @@ pub fn details(
     instance_type: &InstanceType,
     launched: &Launched,
     zone_id: &str,
+    made_by: Arc<NodeClass>,
 ) -> Details {
     let mut found = instance_type.requirements.labels();
     found.remove(labels::CAPACITY_RESERVATION_ID);
@@ -316,5 +319,6 @@ pub fn details(
         labels: found,
         capacity: present(&instance_type.capacity),
         allocatable: present(instance_type.allocatable()),
+        made_by,
     }
 }

@@ -45,6 +45,8 @@ pub struct NodeClass {
     /// What of the manifest the class's hash is made of, as written: a machine that was made by another one has
     /// drifted. Empty where nothing is known, as of a KWOKNodeClass.
     pub hashed: String,
+    /// The same where hashes see of quantities but how they are written.
+    pub hashed_by_format: String,
     /// amiSelectorTerms as written: other terms are taken to find another image.
     pub image_terms: String,
 }
@@ -78,6 +80,7 @@ impl NodeClass {
             reservations: Vec::new(),
             registration_delay: None,
             hashed: String::new(),
+            hashed_by_format: String::new(),
             image_terms: String::new(),
         }
     }

@@ -1,3 +1,4 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::launch::{InsufficientCapacity, details, fleet_request};
@@ -60,6 +61,7 @@ fn claim(requirements: Requirements, requests: Resources) -> NodeClaim {
         expire_after: None,
         termination_grace_period: None,
         instance: None,
+        made_by: None,
         node: None,
         capacity: Resources::default(),
         allocatable: Resources::default(),
@@ -462,7 +464,9 @@ fn only_a_claim_that_asks_for_the_fabric_has_it() {
         if wanted > 0 {
             requests.extended.insert(EFA.into(), wanted);
         }
-        let found = details(&claim(Requirements::new(), requests), made, &launched, "usw2-az1");
+        let class = Arc::new(NodeClass::new("default", AmiFamily::Al2023));
+        let claim = claim(Requirements::new(), requests);
+        let found = details(&claim, made, &launched, "usw2-az1", class);
         let amounts = [found.capacity, found.allocatable].map(|own| own.extended(EFA));
         assert_eq!(amounts, [wanted; 2]);
     }

@@ -508,6 +508,7 @@ impl NewClaim {
             expire_after: pool.expire_after,
             termination_grace_period: pool.termination_grace_period,
             instance: None,
+            made_by: None,
             node: None,
             capacity: Resources::default(),
             allocatable: Resources::default(),

@@ -159,6 +159,17 @@ fn holding<'o>(
     })
 }
 
+/// Whether a pod may run on nodes of a NodePool, whatever it asks for.
+pub(super) fn may_run(pool: &NodePool, spec: &PodSpec) -> bool {
+    pool.taints.iter().all(|taint| spec.tolerates(taint)) && refusal(pool, spec).is_none()
+}
+
+/// Whether a NodePool could launch a machine for a pod.
+pub(super) fn is_held(facts: &Facts<'_>, pool: &NodePool, spec: &PodSpec) -> bool {
+    let pools = pools_for(facts, spec);
+    pools.iter().any(|own| own.name == pool.name)
+}
+
 /// The NodePools that could launch a machine for a pod.
 pub(super) fn pools_for<'f>(facts: &'f Facts<'_>, spec: &PodSpec) -> Vec<&'f NodePool> {
     let requests = spec.requests();

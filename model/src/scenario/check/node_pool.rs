@@ -30,6 +30,8 @@ pub(super) fn check(facts: &Facts<'_>, document: &Document, root: &Cursor<'_>) {
     rules.do_not_disrupt();
     rules.consolidation();
     rules.limits();
+    rules.node_limits();
+    rules.uses();
     rules.capacity_types();
     super::values::of_pool(facts, &rules.context, &rules.at, pool);
     super::machines::check(facts, &rules.context, &rules.at, pool);
@@ -44,13 +46,31 @@ struct Rules<'a> {
     at: Cursor<'a>,
 }
 
-/// An EC2NodeClass has no more to it than its version.
+/// An EC2NodeClass has no more to it than its version, and a field that was not always there.
 pub(super) fn check_class(facts: &Facts<'_>, document: &Document, root: &Cursor<'_>) {
-    api_version(
-        facts,
-        &Context::new(&document.file, document.title(), facts.problems),
-        root,
-    );
+    let context = Context::new(&document.file, document.title(), facts.problems);
+    api_version(facts, &context, root);
+    let at = root.at("spec.instanceStorePolicy");
+    if at.is_given() {
+        let release = facts.scenario.stack.karpenter;
+        too_new(
+            &context,
+            release,
+            &at,
+            "instanceStorePolicy",
+            Release::new(0, 34, 0),
+        );
+    }
+}
+
+fn too_new(context: &Context<'_>, release: Release, at: &Cursor<'_>, field: &str, since: Release) {
+    if release < since {
+        let message = format!(
+            "Karpenter {release} does not know {field}: it came with {}.{}",
+            since.major, since.minor
+        );
+        advise(context, "N007", at, message, super::UNKNOWN_FIELD);
+    }
 }
 
 /// v1 came with 1.0, and v1beta1 left with 1.1.
@@ -80,14 +100,7 @@ impl Rules<'_> {
     }
 
     fn too_new(&self, at: &Cursor<'_>, field: &str, since: Release) {
-        let release = self.release();
-        if release < since {
-            let message = format!(
-                "Karpenter {release} does not know {field}: it came with {}.{}",
-                since.major, since.minor
-            );
-            advise(&self.context, "N007", at, message, super::UNKNOWN_FIELD);
-        }
+        too_new(&self.context, self.release(), at, field, since);
     }
 
     fn releases(&self) {
@@ -226,6 +239,55 @@ impl Rules<'_> {
                 "every machine that this NodePool may launch has more than its limits: it never launches any";
             let hint = "raise the limits, or allow smaller types";
             advise(&self.context, "N006", &self.at.get("limits"), message, hint);
+        }
+    }
+
+    /// (karpenter v1.10.0 pkg/controllers/provisioning/provisioner.go `Create`; v1.11.0
+    /// pkg/controllers/provisioning/scheduling/scheduler.go `addToNewNodeClaim`; v1.0.0
+    /// pkg/controllers/nodepool/counter/controller.go `BaseResources`)
+    fn node_limits(&self) {
+        let at = self.at.at("limits.nodes");
+        let release = self.release();
+        if !at.is_given() || Profile::of(release).node_limits {
+            return;
+        }
+        let message = match release.since(1, 0) {
+            true => format!(
+                "Karpenter {release} heeds limits.nodes once there are more nodes than that: one pass may launch any number of them"
+            ),
+            false => format!("Karpenter {release} does not count nodes: this limits nothing"),
+        };
+        let hint = "from 1.11 on no pass goes beyond it; limits.cpu holds in all releases";
+        advise(&self.context, "N006", &at, message, hint);
+    }
+
+    /// Whether the NodePool can launch anything, and anything for the pods that may run there.
+    fn uses(&self) {
+        let at = self.at.at("template.spec.requirements");
+        let of_class = capacity::of_pool(self.facts, &self.pool.name).next();
+        // A NodePool without its class launches nothing, which is an error of its own.
+        if of_class.is_none() || self.context.has_error(&at) {
+            return;
+        }
+        let wanted = self.pool.template_requirements();
+        if capacity::launchable(self.facts, &self.pool.name, &wanted)
+            .next()
+            .is_none()
+        {
+            let message = "no machine meets the requirements of this NodePool: it never launches any";
+            let hint = "each alone may be met, and all together not; `scaletwin catalog` lists machines";
+            advise(&self.context, "N022", &at, message, hint);
+            return;
+        }
+        let mut held = self.facts.written_deployments().filter_map(|(_, own)| {
+            let spec = &own.object.template.spec;
+            capacity::may_run(self.pool, spec).then(|| capacity::is_held(self.facts, self.pool, spec))
+        });
+        // Where no pods may run, they are kept away on purpose.
+        if held.next().is_some_and(|held| !held) && held.all(|held| !held) {
+            let message = "no machine of this NodePool has room for any of the pods that may run there";
+            let hint = "compare the pods' requests, and those of DaemonSets, with the machines that the requirements leave and with kubelet.maxPods";
+            advise(&self.context, "N022", &at, message, hint);
         }
     }
 

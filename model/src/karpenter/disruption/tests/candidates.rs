@@ -103,7 +103,7 @@ fn candidates_come_in_the_releases_order() {
 // D9: allowed = least of the budgets, percentages rounded up, less what is going or not ready.
 #[test]
 fn budgets_limit_how_many_go_at_a_time() {
-    let check = |share: Nodes, not_ready: usize, expected: usize| {
+    let on = |version, share: Nodes, not_ready: usize, expected: usize| {
         let mut world = World::new(&[4]);
         world.pools.get_mut(NodePoolId(0)).unwrap().disruption.budgets = vec![budget(share)];
         for at in 0..10 {
@@ -115,19 +115,42 @@ fn budgets_limit_how_many_go_at_a_time() {
                 world.api.nodes.get_mut(node).unwrap().ready = false;
             }
         }
-        let mut run = Run::new(C, world);
+        let mut run = Run::new(version, world);
         assert_eq!(
             run.until(16).deleted().len(),
             expected,
-            "{share:?}, {not_ready} not ready"
+            "{version}: {share:?}, {not_ready} not ready"
         );
     };
+    for version in ["0.34", "0.37.7"] {
+        on(version, Nodes::Percent(25), 2, 1);
+    }
+    let check = |share, not_ready, expected| on(C, share, not_ready, expected);
     check(Nodes::Percent(10), 0, 1);
     check(Nodes::Percent(25), 0, 3);
     check(Nodes::Percent(25), 2, 1);
     check(Nodes::Percent(100), 0, 10);
     check(Nodes::Count(4), 0, 4);
     check(Nodes::Count(0), 0, 0);
+}
+
+// A node whose machine is being terminated is in no count; before core 1.0.4 it was in both.
+#[test]
+fn terminating_nodes_leave_the_budget() {
+    for (version, expected) in [("1.0.5", 0), ("1.0.6", 1)] {
+        let mut world = World::new(&[4]);
+        world.pools.get_mut(NodePoolId(0)).unwrap().disruption.budgets = vec![budget(Nodes::Percent(50))];
+        for at in 0..4 {
+            let id = world.add_node(4, "on-demand");
+            let claim = world.claims.get_mut(id).unwrap();
+            if at < 2 {
+                claim.deleting = Some(Instant::ZERO);
+                claim.conditions.instance_terminating = claim.conditions.initialized;
+            }
+        }
+        let mut run = Run::new(version, world);
+        assert_eq!(run.until(16).deleted().len(), expected, "{version}");
+    }
 }
 
 // D9: a budget with a schedule holds while its window lasts, by the run's own calendar.

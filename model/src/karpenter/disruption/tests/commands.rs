@@ -17,6 +17,37 @@ fn a_command_must_stand() {
     assert_eq!(run.deleted(), []);
 }
 
+// D14: a node that is no longer empty takes the others with it, or falls out of the command, and so does its price.
+#[test]
+fn what_emptiness_found_shrinks_in_later_patches() {
+    for (version, left) in [("1.0.10", 0), ("1.3.4", 0), ("1.3.5", 2), (C, 2)] {
+        let mut world = World::on_demand(&[4]);
+        let nodes: Vec<NodeClaimId> = (0..3).map(|_| world.add_node(4, "on-demand")).collect();
+        let mut run = Run::new(version, world);
+        run.until(10);
+        let pod = run.world.add_pod(nodes[0], 3500);
+        run.tell(10, Input::PodChanged(pod));
+        run.until(16);
+        let price = |wanted: fn(&Event) -> Option<&Decision>| {
+            let told: Vec<_> = run.events().filter_map(wanted).collect();
+            told.first()
+                .map(|decision| (decision.candidates.len(), decision.price))
+        };
+        let proposed = price(|event| match event {
+            Event::Proposed(decision) => Some(decision),
+            _ => None,
+        });
+        let started = price(|event| match event {
+            Event::Started(decision) => Some(decision),
+            _ => None,
+        });
+        let (all, whole) = proposed.expect("all three are empty");
+        assert_eq!((all, run.deleted().len()), (3, left), "{version}");
+        let rest = (left > 0).then(|| (left, Price(whole.0 / 3 * left as i64)));
+        assert_eq!(started, rest, "{version}");
+    }
+}
+
 // D14: the second simulation must come to the same.
 #[test]
 fn a_command_must_still_be_right() {

@@ -59,6 +59,20 @@ fn rules_about_node_pools() {
         told("N006", low)
     );
     check("N006", &[low], &[".limits.cpu=1"]);
+    let nodes = ".limits.nodes='3'";
+    check(
+        "N006",
+        &[nodes, "stack.karpenter=1.10"],
+        &[nodes, "stack.karpenter=1.11"],
+    );
+    let impossible = ".template.spec.requirements[1]={key='karpenter.k8s.aws/instance-generation',operator='Gt',values=['99']}";
+    check("N022", &[impossible], &[&impossible.replace("99", "4")]);
+    let bought = ".template.spec.requirements[0].values=['reserved']";
+    check("N022", &[bought], &[&bought.replace("reserved", "spot")]);
+    let full = "EC2NodeClass/default: spec.kubelet={maxPods=0}";
+    check("N022", &[full], &[&full.replace('0', "4")]);
+    let taint = ".template.spec.taints[0]={key='only',effect='NoSchedule'}";
+    check("N022", &[full], &[full, taint]);
     let plugin = "application[kube-system/plugin]={device_plugin=true}";
     check("N014", &[gpu, categories], &[categories]);
     let hint = |family: &[&str]| {

@@ -66,6 +66,21 @@ fn fields_are_dropped_where_the_custom_resource_lacks_them() {
         found.next()
     };
     assert_eq!(["0.34", "0.35", "1.0"].map(least), [None, Some(2), Some(2)]);
+    let nodes = ["NodePool/default: spec.limits.nodes='3'"];
+    let counted = |release| pool(release, &nodes).limits.nodes;
+    assert_eq!(["0.37", "1.0"].map(counted), [None, Some(3)]);
+    let raid = ["EC2NodeClass/default: spec.instanceStorePolicy='RAID0'"];
+    let local = |release| {
+        let (scenario, report) =
+            try_load(release, &raid).unwrap_or_else(|report| panic!("{release}: {report}"));
+        let mut problems = report.problems.iter();
+        let told = problems.any(|problem| problem.message.contains("instanceStorePolicy"));
+        (scenario.objects.node_classes[0].instance_store_raid0, told)
+    };
+    assert_eq!(
+        ["0.33", "0.34", "1.0"].map(local),
+        [(false, true), (true, false), (true, false)]
+    );
     let reasons = |release| pool(release, &[]).disruption.budgets[0].reasons.len();
     assert_eq!(
         ["0.37", "1.0"].map(reasons),
@@ -134,4 +149,31 @@ fn the_policy_balanced_is_refused_before_1_14() {
         errors,
         [("E004", "NodePool/default: spec.disruption.consolidationPolicy")]
     );
+}
+
+/// See [`crate::karpenter::provider::NodeClass::hashed_by_format`].
+#[test]
+fn hashes_see_of_quantities_what_the_release_sees() {
+    let class = |size: &str| {
+        let volumes = "EC2NodeClass/default: spec.blockDeviceMappings";
+        let set = format!("{volumes}=[{{deviceName='/dev/xvda',ebs={{volumeSize='{size}'}}}}]");
+        let mut scenario = loaded("0.35", &[&set]).0;
+        let class = scenario.objects.node_classes.remove(0);
+        (class.hashed, class.hashed_by_format)
+    };
+    let [forty, eighty, decimal] = ["40Gi", "80Gi", "40G"].map(class);
+    assert!(forty.0 != eighty.0 && forty.1 == eighty.1 && forty.1 != decimal.1);
+    assert_eq!(class("1024Gi"), class("1Ti"));
+    assert_ne!(class("1000Gi").0, class("1Ti").0);
+    assert_eq!(class("1000G"), class("1T"));
+    let kubelet = |cpu: &str| {
+        let set = format!(
+            "NodePool/default: spec.template.spec.kubelet={{maxPods=20,kubeReserved={{cpu='{cpu}'}}}}"
+        );
+        let mut scenario = loaded("0.35", &[&set]).0;
+        let pool = scenario.objects.node_pools.remove(0);
+        (pool.hashed_kubelet, pool.hashed_kubelet_by_format)
+    };
+    let (a, b) = (kubelet("100m"), kubelet("200m"));
+    assert!(a.0 != b.0 && a.1 == b.1 && a.1.contains("maxPods"), "{a:?}");
 }
