@@ -61,6 +61,12 @@ pub enum Error {
         /// What is wrong, with line and column.
         message: String,
     },
+    /// What was named is no directory, nor does a run of the directory above begin so.
+    #[error("{path} does not exist, nor does {path}-pods.csv, -rps.csv or -nodes.csv", path = path.display())]
+    Missing {
+        /// What was named.
+        path: PathBuf,
+    },
     /// There is nothing in the directory.
     #[error("{path} holds no *-rps.csv, *-pods.csv or *-nodes.csv", path = path.display())]
     Nothing {
@@ -187,8 +193,14 @@ impl Measured {
             }
             _ => (path, None),
         };
+        let is_named = wanted.is_some();
         let file = read_objectives(dir)?;
-        let prefix = prefix(dir, wanted.or_else(|| file.curves.clone()))?;
+        let prefix = prefix(dir, wanted.or_else(|| file.curves.clone())).map_err(|error| match error {
+            Error::Nothing { .. } if is_named => Error::Missing {
+                path: path.to_owned(),
+            },
+            error => error,
+        })?;
         let mut measured = Measured {
             name: prefix,
             source: file.source,
@@ -395,6 +407,14 @@ mod tests {
         let dir = directory("several", &[("a-pods.csv", PODS), ("b-pods.csv", PODS)]);
         assert!(Measured::read(&dir).unwrap_err().to_string().contains("a, b"));
         assert_eq!(Measured::read(&dir.join("b")).unwrap().name, "b");
+    }
+
+    #[test]
+    fn what_does_not_exist_is_named_as_it_was_given() {
+        let missing = directory("missing", &[]).join("curves");
+        let error = Measured::read(&missing).unwrap_err().to_string();
+        let expected = format!("{} does not exist", missing.display());
+        assert!(error.starts_with(&expected), "{error}");
     }
 
     #[test]

@@ -22,7 +22,8 @@ pub enum Measure {
     Pending,
     /// The same of all workloads: pods that only keep room for others wait by design.
     PendingAll,
-    /// The longest way from a load step to all replicas Ready, seconds; nothing if no step was answered.
+    /// The longest way from a load step to all replicas Ready, seconds; nothing if a step did not reach capacity, or
+    /// none was answered.
     TimeToCapacity,
     /// Times the replicas were raised or lowered.
     ScaleEvents,
@@ -203,6 +204,7 @@ impl Measure {
             Measure::Served => record.served,
             Measure::Pending => record.service_pending_seconds,
             Measure::PendingAll => record.pending_seconds,
+            Measure::TimeToCapacity if !record.unreached.is_empty() => f64::NAN,
             Measure::TimeToCapacity => record
                 .time_to_capacity
                 .iter()
@@ -335,9 +337,10 @@ impl Series {
 
 #[cfg(test)]
 mod tests {
-    use sim::SortedMap;
+    use std::time::Duration;
 
-    use sim::StepSeries;
+    use model::cluster::record::TimeToCapacity;
+    use sim::{SortedMap, StepSeries};
 
     use super::*;
 
@@ -382,6 +385,22 @@ mod tests {
         assert_eq!(Measure::PendingAll.of(&record), 300.0);
         assert!(Measure::Pending.is_harm() && !Measure::PendingAll.is_harm());
         assert_eq!(Series::PendingPods.share_within(&record, |pods| pods < 1.0), 0.75);
+    }
+
+    /// The step that was answered says nothing of the one that never got there.
+    #[test]
+    fn a_step_that_is_not_reached_has_no_time() {
+        let way = TimeToCapacity {
+            total: Duration::from_secs(90),
+            ..TimeToCapacity::default()
+        };
+        let mut record = Record {
+            time_to_capacity: vec![way],
+            ..Record::default()
+        };
+        assert_eq!(Measure::TimeToCapacity.of(&record), 90.0);
+        record.unreached.push(Instant::from_secs(600));
+        assert!(Measure::TimeToCapacity.of(&record).is_nan());
     }
 
     #[test]

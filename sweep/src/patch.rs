@@ -120,8 +120,8 @@ fn with(plan: &Plan, base: &Base, overrides: &[String]) -> Written {
     base.written(&plan.sets_with(overrides.iter().cloned()))
 }
 
-/// What an axis is set to now: the label of the level that is written, or what is written in its fields; `None` if nothing
-/// is.
+/// What an axis is set to now: the label of the level that is written, or what is written in its field; `None` if nothing
+/// is. What several fields hold that are no level has no name of its own.
 #[must_use]
 pub fn now(plan: &Plan, base: &Base, axis: usize) -> Option<String> {
     let axis = &plan.axes[axis];
@@ -137,6 +137,10 @@ pub fn now(plan: &Plan, base: &Base, axis: usize) -> Option<String> {
     let few = axis.levels.len() <= 64;
     if let Some(level) = few.then(|| axis.levels.iter().find(fits)).flatten() {
         return Some(level.label.clone());
+    }
+    let is_written = axis.fields.iter().any(|field| before.field(field).is_some());
+    if axis.fields.len() > 1 && !axis.numeric {
+        return is_written.then(|| "as in the scenario".to_owned());
     }
     let mut values: Vec<String> = Vec::new();
     for (value, _) in axis.fields.iter().filter_map(|field| before.field(field)) {
@@ -413,6 +417,26 @@ spec:
                 "+          stabilizationWindowSeconds: 60",
             ]
         );
+    }
+
+    /// A raw value of one of them would say nothing of the other.
+    #[test]
+    fn several_fields_go_by_the_name_of_their_category_or_by_none() {
+        let (cooldown, max) = (
+            "ScaledObject/web: spec.cooldownPeriod",
+            "ScaledObject/web: spec.maxReplicaCount",
+        );
+        let shown = |a: &str, b: &str| {
+            let plan = plan(&format!(
+                "[[axis]]\nname = 'waits'\n[axis.categories]\na = {{ {a} }}\nb = {{ {b} }}\n"
+            ));
+            now(&plan, &base(), 0)
+        };
+        let (ten, thirty) = (format!("'{cooldown}' = 10"), format!("'{cooldown}' = 30"));
+        let capped = format!("{ten}, '{max}' = 5");
+        assert_eq!(shown(&thirty, &capped).as_deref(), Some("a"));
+        assert_eq!(shown(&ten, &capped).as_deref(), Some("as in the scenario"));
+        assert_eq!(shown(&format!("'{max}' = 4"), &format!("'{max}' = 5")), None);
     }
 
     /// A patch leads from the files to what was simulated, with what the sweep sets for all.

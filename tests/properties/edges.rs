@@ -234,3 +234,16 @@ fn a_release_is_no_part_of_the_way_to_capacity() {
     assert_eq!(record.time_to_capacity, []);
     assert_eq!(record.unreached.len(), 1);
 }
+
+/// Nobody scales: that is no matter where the service does without, and no capacity where it does not.
+#[test]
+fn a_step_that_nobody_answers_is_not_reached_where_requests_fail() {
+    let step = |after: u32| {
+        let shape = "process = \"deterministic\"\nshape = \"step\"\nbefore = 0\nat = \"300s\"\n";
+        run(&format!("[[load.arrivals]]\n{shape}after = {after}\n"), &[])
+    };
+    let record = step(10);
+    assert_eq!((record.time_to_capacity.len(), record.unreached.len()), (0, 0));
+    let record = step(600);
+    assert_eq!((record.time_to_capacity.len(), record.unreached.len()), (0, 1));
+}

@@ -390,6 +390,16 @@ fn target(args: &CompareArgs, scenario: Option<&Scenario>, recording: &Recording
     })
 }
 
+/// A second of the run by a clock that shows `clock` seconds of the day at its second zero, and how many days on.
+fn on_day(clock: f64, seconds: f64) -> String {
+    let at = (clock + seconds).round();
+    let time = time_of_day(at);
+    match (at / 86_400.0).floor() {
+        0.0 => time,
+        days => format!("{time} {days:+} d"),
+    }
+}
+
 struct Report<'a> {
     sim: &'a Sim,
     rec: &'a Rec,
@@ -412,7 +422,7 @@ impl Report<'_> {
 
     fn of_day(&self, seconds: f64) -> String {
         match self.sim.summary.clock_s() {
-            Some(clock) => time_of_day(clock + seconds),
+            Some(clock) => on_day(clock, seconds),
             None => format!("{seconds:.0} s"),
         }
     }
@@ -582,4 +592,18 @@ fn pretty(value: &Value) -> Vec<u8> {
     let mut text = serde_json::to_vec_pretty(value).expect("a value can be written");
     text.push(b'\n');
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_of_another_day_says_so() {
+        let two = 7_200.0;
+        assert_eq!(on_day(two, 0.0), "02:00:00");
+        assert_eq!(on_day(two, 86_400.0), "02:00:00 +1 d");
+        assert_eq!(on_day(two, 79_199.6), "00:00:00 +1 d");
+        assert_eq!(on_day(two, -7_201.0), "23:59:59 -1 d");
+    }
 }

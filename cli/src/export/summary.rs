@@ -72,8 +72,9 @@ pub(crate) struct Summary {
     /// HPA syncs that found the target exceeded and held, since that was within the tolerance.
     pub(crate) tolerated: f64,
     pub(crate) time_to_capacity: Vec<StageSummary>,
-    /// The load steps, in seconds, that an autoscaler answered by replicas which did not all become Ready while they were
-    /// wanted; in whichever of the seeds.
+    /// The load steps, in seconds, that did not reach capacity, in whichever of the seeds: replicas asked for did not all
+    /// become Ready while they were wanted, or were not enough, or nobody asked and the service did not keep up
+    /// ([`Record::unreached`]).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) capacity_not_reached_s: Vec<f64>,
     /// What the scenario did, and when; of several seeds, what the first saw.

@@ -41,9 +41,12 @@ pub(super) fn fit(
     into: &mut Calibration,
 ) {
     let joined = joined(recording);
-    let pods = times(recording, scenario, &joined);
+    let mut pods = times(recording, scenario, &joined);
+    let there = images_there(&mut pods);
     let sandbox = sandbox(&pods, &joined, scenario, resampling, into);
-    pull(recording, &pods, &joined, sandbox, scenario, resampling, into);
+    pull(
+        recording, &pods, &there, &joined, sandbox, scenario, resampling, into,
+    );
     start_up(&pods, scenario, resampling, into);
 }
 
@@ -96,11 +99,26 @@ fn times<'r>(recording: &'r Recording, scenario: &Scenario, joined: &SortedMap<&
             own.ready.get_or_insert(line.t);
         }
     }
-    // A simulated run may begin with pods that have been running all along: they run as soon as they are bound.
-    let started = |own: &Times<'_>| own.running.is_none_or(|running| running - own.begun > AT_ONCE);
-    let mut all: Vec<Times<'_>> = all.into_values().filter(started).collect();
+    let mut all: Vec<Times<'_>> = all.into_values().collect();
     all.sort_by(|a, b| a.begun.total_cmp(&b.begun));
     all
+}
+
+/// Images by their nodes.
+type There<'r> = SortedSet<(&'r str, &'r str)>;
+
+/// A simulated run may begin with pods that have been running all along: they run as soon as they are bound. Nothing is
+/// learnt from them but that their images were there.
+fn images_there<'r>(pods: &mut Vec<Times<'r>>) -> There<'r> {
+    let mut there = There::new();
+    pods.retain(|own| {
+        let starts = own.running.is_none_or(|running| running - own.begun > AT_ONCE);
+        if !starts {
+            there.extend(images(own.pod).into_iter().map(|image| (own.node, image)));
+        }
+        starts
+    });
+    there
 }
 
 /// When the network of each node was up that joined in the recording: when it was Ready.
@@ -150,7 +168,7 @@ fn sandbox(
 ) -> (f64, Interval) {
     const FIELD: &str = "timing.kubelet.sandbox";
     let kubelet = &scenario.config.kubelet;
-    let mut there: SortedSet<(&str, &str)> = SortedSet::new();
+    let mut there: There<'_> = SortedSet::new();
     let mut sample = Vec::new();
     for own in pods {
         // Pods of a node wait for what an earlier one pulls, or one that began with them.
@@ -220,9 +238,14 @@ struct Pulling {
     bytes: f64,
 }
 
+#[expect(
+    clippy::too_many_arguments,
+    reason = "what is known of pods, and where it goes"
+)]
 fn pull(
     recording: &Recording,
     pods: &[Times<'_>],
+    there: &There<'_>,
     joined: &SortedMap<&str, f64>,
     sandbox: (f64, Interval),
     scenario: &Scenario,
@@ -250,7 +273,7 @@ fn pull(
     let mut seen = 0;
     for &sandbox in sandboxes {
         let pulls = if told.is_empty() {
-            waits(pods, joined, sandbox, kubelet)
+            waits(pods, there, joined, sandbox, kubelet)
         } else {
             told.clone()
         };
@@ -341,6 +364,7 @@ fn told_pulls(recording: &Recording) -> Vec<(String, String, f64, f64)> {
 /// Pulls that pods show by waiting: the first pods of an image on a node that joined in the recording.
 fn waits(
     pods: &[Times<'_>],
+    there: &There<'_>,
     joined: &SortedMap<&str, f64>,
     sandbox: f64,
     kubelet: &Config,
@@ -348,7 +372,8 @@ fn waits(
     let half = half_width(kubelet, sandbox);
     let mut groups: SortedMap<(&str, &str), Vec<&Times<'_>>> = SortedMap::new();
     for own in pods.iter().filter(|own| joined.contains_key(own.node)) {
-        for image in images(own.pod) {
+        let absent = |image: &&str| !there.contains(&(own.node, *image));
+        for image in images(own.pod).into_iter().filter(absent) {
             let group = groups.entry((own.node, image)).or_default();
             if group
                 .first()
@@ -491,5 +516,68 @@ fn start_up(pods: &[Times<'_>], scenario: &Scenario, resampling: &Resampling, in
             unprobed.join(", ")
         );
         into.leave("application.*.startup", why);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::recording::Line;
+    use crate::testing::php_apache;
+
+    fn line(t: f64, change: Change, kind: &str, name: &str, object: serde_json::Value) -> Line {
+        let entry = Entry::Object(Object {
+            change,
+            kind: kind.to_owned(),
+            namespace: "shop".to_owned(),
+            name: name.to_owned(),
+            uid: name.to_owned(),
+            object,
+        });
+        Line { t, entry }
+    }
+
+    /// Nodes of a simulated run join with the pods that run on them at once: a later pod of that image pulls nothing.
+    #[test]
+    fn what_runs_at_once_has_its_images_there() {
+        let (recording, scenario) = php_apache();
+        let pod = |name: &str, bound: f64, running: f64, image: &str| {
+            let object = |phase: &str| {
+                json!({
+                    "metadata": { "name": name, "namespace": "shop" },
+                    "spec": { "nodeName": "n", "containers": [{ "name": "web", "image": image }] },
+                    "status": { "phase": phase },
+                })
+            };
+            [
+                line(bound, Change::Added, "Pod", name, object("Pending")),
+                line(running, Change::Modified, "Pod", name, object("Running")),
+            ]
+        };
+        let node = line(
+            0.01,
+            Change::Added,
+            "Node",
+            "n",
+            json!({ "metadata": { "name": "n" } }),
+        );
+        let pods = [
+            pod("first", 0.01, 0.01, "web:1"),
+            pod("second", 100.0, 104.0, "web:1"),
+            pod("third", 200.0, 220.0, "other:1"),
+        ];
+        let recording = Recording {
+            lines: std::iter::once(node).chain(pods.into_iter().flatten()).collect(),
+            ..recording.clone()
+        };
+        let joined = joined(&recording);
+        let mut pods = times(&recording, scenario, &joined);
+        let there = images_there(&mut pods);
+        assert_eq!(pods.len(), 2);
+        let waits = waits(&pods, &there, &joined, 1.0, &scenario.config.kubelet);
+        let images: Vec<&str> = waits.iter().map(|own| own.0.as_str()).collect();
+        assert_eq!(images, ["other:1"]);
     }
 }

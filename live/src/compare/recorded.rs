@@ -124,7 +124,7 @@ pub fn recorded(recording: &Recording, target: &Target, zero: f64) -> Run {
         },
         lives: SortedMap::new(),
         prices: SortedMap::new(),
-        evicted: SortedSet::new(),
+        evicted: SortedMap::new(),
     };
     for line in &recording.lines {
         match &line.entry {
@@ -155,7 +155,8 @@ struct Replay<'r> {
     run: Run,
     lives: SortedMap<(Kind, &'r str), Life>,
     prices: SortedMap<(String, String, String), f64>,
-    evicted: SortedSet<&'r str>,
+    /// When each pod was first heard to be evicted, seconds of the run.
+    evicted: SortedMap<&'r str, f64>,
 }
 
 impl<'r> Replay<'r> {
@@ -173,7 +174,7 @@ impl<'r> Replay<'r> {
         match object.kind.as_str() {
             "Pod" => {
                 self.life(t, Kind::Pod, object);
-                self.eviction(object);
+                self.eviction(t, object);
                 self.pods(t);
             }
             "Node" => {
@@ -250,15 +251,15 @@ impl<'r> Replay<'r> {
     }
 
     /// A pod that is deleted while its node is being drained was evicted, unless it is a DaemonSet's.
-    fn eviction(&mut self, pod: &'r Object) {
+    fn eviction(&mut self, t: f64, pod: &'r Object) {
         let gone = pod.is_deleting() || pod.change == Change::Deleted;
         let of_daemons = matches!(pod.owner(), Some(("DaemonSet", _)));
-        if !gone || of_daemons || self.evicted.contains(pod.uid.as_str()) {
+        if !gone || of_daemons || self.evicted.contains_key(pod.uid.as_str()) {
             return;
         }
         let node = self.heard.named("Node", "", pod.text("/spec/nodeName"));
         if node.is_some_and(is_going) {
-            self.evicted.insert(&pod.uid);
+            self.evicted.insert(&pod.uid, t - self.zero);
         }
     }
 
@@ -338,9 +339,9 @@ impl<'r> Replay<'r> {
         let launched = |life: &&Life| life.kind == Kind::Claim && life.placed.is_some_and(|at| at >= 0.0);
         let launches = self.run.lives.iter().filter(launched).count();
         self.run.counts.insert("launches".into(), launches as f64);
-        self.run
-            .counts
-            .insert("evictions".into(), self.evicted.len() as f64);
+        // As a run counts: not what was before its second zero.
+        let evictions = self.evicted.values().filter(|at| **at >= 0.0).count();
+        self.run.counts.insert("evictions".into(), evictions as f64);
         self.run
     }
 }

@@ -81,6 +81,18 @@ fn a_rehearsal_on_a_real_control_plane_goes_as_simulated() {
     assert!(comparison.met(), "{objectives:#?}");
 }
 
+/// A run counts from its second zero on, the end of the warm-up.
+#[test]
+fn evictions_of_the_warm_up_are_not_counted() {
+    let (recording, scenario) = crate::testing::recorded_with("consolidation-churn", &[]);
+    let evictions = |zero: f64| {
+        let run = recorded(&recording, &(&scenario.roles.server).into(), zero);
+        run.counts["evictions"]
+    };
+    assert!(evictions(0.0) > 0.0);
+    assert_eq!(evictions(recording.end() + 1.0), 0.0);
+}
+
 #[test]
 fn a_run_that_is_a_minute_late_misses_its_objectives() {
     let (simulated, mut real) = sides();

@@ -296,14 +296,17 @@ fn requirements<'v>(all: impl Iterator<Item = &'v Value>) -> Requirements {
 /// The instance types that a NodeClaim allows, as it lists them.
 #[must_use]
 pub fn instance_types(claim: &Object) -> Vec<Arc<str>> {
-    let types = claim
-        .items("/spec/requirements")
-        .find(|own| own["key"] == labels::INSTANCE_TYPE);
-    let values = types
+    required(claim, labels::INSTANCE_TYPE).map(Arc::from).collect()
+}
+
+/// The values of a claim's requirement.
+pub fn required<'o>(claim: &'o Object, key: &str) -> impl Iterator<Item = &'o str> {
+    let requirement = claim.items("/spec/requirements").find(|own| own["key"] == key);
+    let values = requirement
         .and_then(|own| own["values"].as_array())
         .into_iter()
         .flatten();
-    values.filter_map(Value::as_str).map(Arc::from).collect()
+    values.filter_map(Value::as_str)
 }
 
 /// A NodeClaim.

@@ -24,6 +24,8 @@ use crate::recording::{Change, Entry, Object, Recording};
 const LATE: f64 = 12.0;
 /// Claims of one pass are made within this, seconds.
 const TOGETHER: f64 = 1.0;
+/// How often a pass is made where the first is another: three zones tie at most, a few pods or claims in a row.
+const DRAWS: u64 = 16;
 /// Pods that have waited so long, seconds, have been looked at.
 const PATIENCE: f64 = 20.0;
 
@@ -124,6 +126,17 @@ struct Wanted {
     cpu: i64,
     memory: i64,
     pods: i64,
+    /// The zones it may be launched in, if it says so: told, not judged, for the types that are left go by them.
+    zones: SortedSet<String>,
+}
+
+/// Whether claims ask for the same, wherever.
+fn are_alike(one: &[Wanted], other: &[Wanted]) -> bool {
+    let asked = |own: &Wanted| Wanted {
+        zones: SortedSet::new(),
+        ..own.clone()
+    };
+    one.iter().map(asked).eq(other.iter().map(asked))
 }
 
 impl<'r> Shadow<'r, '_> {
@@ -133,11 +146,11 @@ impl<'r> Shadow<'r, '_> {
         actual.sort();
         let mut nominal: Option<(Vec<Wanted>, usize)> = None;
         for (t, state) in batch.states.iter().rev().filter(|(t, _)| *t >= batch.t - LATE) {
-            let (expected, pods) = self.pass(*t, state);
+            let (expected, pods) = self.pass(*t, state, |expected| are_alike(expected, &actual));
             if pods == 0 {
                 continue;
             }
-            if expected == actual {
+            if are_alike(&expected, &actual) {
                 self.agreement.decisions += 1;
                 return;
             }
@@ -158,8 +171,14 @@ impl<'r> Shadow<'r, '_> {
         });
     }
 
-    /// A pass on a state: the claims that it makes, and how many pods waited.
-    fn pass(&mut self, t: f64, heard: &Heard<'r>) -> (Vec<Wanted>, usize) {
+    /// A pass on a state: the claims that it makes, and how many pods waited. Where domains tie Karpenter takes one by
+    /// chance: of what some draws make, the first that is fitting, or else the first.
+    fn pass(
+        &mut self,
+        t: f64,
+        heard: &Heard<'r>,
+        is_fitting: impl Fn(&[Wanted]) -> bool,
+    ) -> (Vec<Wanted>, usize) {
         let now = instant(t);
         let world = self.worlds.make(heard, now);
         let pods: Vec<_> = world
@@ -173,13 +192,20 @@ impl<'r> Shadow<'r, '_> {
             return (Vec::new(), 0);
         }
         let settings = self.worlds.scenario.config.karpenter;
-        let streams = Streams::new(0);
-        let mut provisioner = Provisioner::new(self.worlds.profile, settings, &streams);
-        let inputs = pods.iter().map(|pod| Input::PodChanged(*pod)).collect();
         // One window and one pass; the next retry would look at claims that are not there.
         let span = settings.batch_idle_duration + Duration::from_secs(8);
-        let asked = drive(&mut provisioner, now, inputs, world.view(), span);
-        (claims(asked, &world), pods.len())
+        let draw = |seed: u64| {
+            let mut provisioner = Provisioner::new(self.worlds.profile, settings, &Streams::new(seed));
+            let inputs = pods.iter().map(|pod| Input::PodChanged(*pod)).collect();
+            claims(drive(&mut provisioner, now, inputs, world.view(), span), &world)
+        };
+        let first = draw(0);
+        let fitting = if is_fitting(&first) {
+            None
+        } else {
+            (1..DRAWS).map(draw).find(|drawn| is_fitting(drawn))
+        };
+        (fitting.unwrap_or(first), pods.len())
     }
 
     /// Pods that wait although the model would make room for them.
@@ -211,7 +237,7 @@ impl<'r> Shadow<'r, '_> {
             return;
         }
         self.checked = t;
-        let (expected, pods) = self.pass(t, heard);
+        let (expected, pods) = self.pass(t, heard, |_| true);
         if !expected.is_empty() && self.told.insert(long) {
             self.agreement.decisions += 1;
             self.agreement.divergences.push(Divergence {
@@ -241,6 +267,11 @@ fn claims(asked: Vec<Output>, world: &World) -> Vec<Wanted> {
             cpu: claim.requests.cpu.0,
             memory: claim.requests.memory.0,
             pods: claim.requests.pods,
+            zones: claim
+                .requirements
+                .get(labels::ZONE)
+                .map(|own| own.values().iter().map(ToString::to_string).collect())
+                .unwrap_or_default(),
         })
         .collect();
     found.sort();
@@ -258,6 +289,7 @@ fn wanted(claim: &Object) -> Wanted {
         cpu: requests.cpu.0,
         memory: requests.memory.0,
         pods: requests.pods,
+        zones: read::required(claim, labels::ZONE).map(str::to_owned).collect(),
     }
 }
 
@@ -283,6 +315,10 @@ fn describe(claims: &[Wanted], others: &[Wanted]) -> String {
             own.memory >> 20,
             own.types.len()
         );
+        if !own.zones.is_empty() {
+            let zones: Vec<&str> = own.zones.iter().map(String::as_str).collect();
+            text.push_str(&format!(" in {}", zones.join(" or ")));
+        }
         if let Some(other) = others.get(n) {
             let only: Vec<&str> = own
                 .types

@@ -57,6 +57,16 @@ fn karpenter_agrees_where_it_rests() {
     agrees(Part::Consolidation, &run, 1);
 }
 
+/// Karpenter takes one of the zones that tie by chance, and so does its shadow: any of them is its answer.
+#[test]
+fn karpenter_agrees_where_zones_tie() {
+    let spread = "Deployment/hpa-example/php-apache: spec.template.spec.topologySpreadConstraints=[{ maxSkew = 1, \
+        topologyKey = 'topology.kubernetes.io/zone', whenUnsatisfiable = 'DoNotSchedule', \
+        labelSelector = { matchLabels = { run = 'php-apache' } } }]";
+    let run = recorded_with("php-apache", &[spread]);
+    agrees(Part::Provisioning, &run, 3);
+}
+
 /// What objects of a kind were, changed.
 fn changed(recording: &Recording, kind: &str, change: impl Fn(f64, &mut Object)) -> Recording {
     let mut changed = recording.clone();

@@ -33,6 +33,7 @@ impl Cluster<'_> {
                 self.tell(now, "scenario", label(), "ActionFailed", details);
             }
         }
+        self.recorder.notes.acted(now);
         let clients = desired(&self.api, self.objects.roles.client);
         match &action.act {
             Act::Scale { deployment, replicas } => {

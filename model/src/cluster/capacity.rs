@@ -7,6 +7,9 @@
 //! then, or, if it did not wait for them, since that raise itself. And so on to the step: the stages of all rounds add
 //! up to the whole.
 //!
+//! That is capacity only if the service keeps up from there on, which `after` judges; a step that nobody answers is no
+//! matter as long as it does.
+//!
 //! Between a reading and the raise stand KEDA and the HPA. Where the HPA is given what KEDA's last poll has kept, or a poll
 //! raises the size itself, the reading waits for that poll; elsewhere KEDA asks when it is asked. While an action has
 //! stopped one of them nothing is learnt, and the time is told apart.
@@ -42,6 +45,10 @@ pub(super) struct Notes {
     starts: SortedMap<PodId, Start>,
     /// What actions stopped, in their order.
     stops: Vec<Stop>,
+    /// What clients have had, every 15 s.
+    flow: Vec<after::Flow>,
+    /// When actions were done or the load changed, in order of time: what is judged of a step ends there.
+    breaks: Vec<Instant>,
 }
 
 /// How a metric comes to the HPA.
@@ -218,7 +225,8 @@ impl Notes {
         (raises, resizes.next().map_or(until, |other| other.at))
     }
 
-    /// The way of a step, if replicas were asked for before `until`, and all of them came while they were wanted.
+    /// The way of a step, if replicas were asked for before `until`, all of them came while they were wanted, and the
+    /// service keeps up with them.
     fn way(&self, step: Instant, until: Instant, ready: &StepSeries) -> Option<TimeToCapacity> {
         let (raises, until) = self.answer(step, until);
         let reached = |raise: &Resize| {
@@ -227,6 +235,9 @@ impl Notes {
             enough.map(|(at, ..)| at)
         };
         let end = reached(raises.last()?)?;
+        if self.falls_behind(end, until) || self.is_short(end, until) {
+            return None;
+        }
         let mut way = TimeToCapacity {
             step,
             total: end - step,
@@ -383,7 +394,7 @@ impl Notes {
 
 impl Cluster<'_> {
     /// The way to capacity of each load step that an autoscaler answered by more replicas, and the steps whose answer
-    /// did not come to its end.
+    /// did not come to its end, was not enough, or was missing where the service did not keep up without.
     pub(super) fn time_to_capacity(&self, end: Instant) -> (Vec<TimeToCapacity>, Vec<Instant>) {
         let start = self.recorder.start();
         let notes = &self.recorder.notes;
@@ -399,7 +410,7 @@ impl Cluster<'_> {
             let shifted = self.recorder.shift(*step);
             match notes.way(*step, until, ready) {
                 Some(way) => ways.push(TimeToCapacity { step: shifted, ..way }),
-                None if notes.answer(*step, until).0.is_empty() => {}
+                None if notes.answer(*step, until).0.is_empty() && !notes.falls_behind(*step, until) => {}
                 None => unreached.push(shifted),
             }
         }
@@ -418,7 +429,26 @@ impl Cluster<'_> {
         let rises = arrivals.filter_map(move |arrivals| rise(&arrivals.shape));
         rises.map(|at| Instant::ZERO + at)
     }
+
+    /// When a stream of arrivals begins to fall.
+    pub(super) fn arrival_falls(&self) -> impl Iterator<Item = Instant> {
+        let fall = |shape: &Shape| match *shape {
+            Shape::Step { before, after, at } => (after < before).then_some(at),
+            Shape::Spike {
+                base,
+                peak,
+                at,
+                duration,
+            } => (peak > base).then_some(at + duration),
+            Shape::Ramp { from, to, start, .. } => (to < from).then_some(start),
+            Shape::Constant { .. } | Shape::Sine { .. } | Shape::Trace { .. } => None,
+        };
+        let arrivals = self.scenario.traffic.arrivals.iter();
+        let falls = arrivals.filter_map(move |arrivals| fall(&arrivals.shape));
+        falls.map(|at| Instant::ZERO + at)
+    }
 }
 
+mod after;
 #[cfg(test)]
 mod tests;

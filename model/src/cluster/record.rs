@@ -203,9 +203,13 @@ pub struct Record {
     pub pending_seconds: f64,
     /// The scaled target's part of them: its pods that could not serve for want of a node.
     pub service_pending_seconds: f64,
-    /// Each load step's way to capacity.
+    /// The way to capacity of each load step that reached it.
     pub time_to_capacity: Vec<TimeToCapacity>,
-    /// Load steps that an autoscaler answered by more replicas which did not all become Ready while they were wanted.
+    /// Load steps that did not reach capacity: an autoscaler answered by more replicas which did not all become Ready
+    /// while they were wanted; or all did, and at the end of that load (the last five minutes before the next step, the
+    /// next action, another size or the end of the run) more than a twentieth of what was asked failed or stayed in line,
+    /// or the HPA asked for more most of the time and did not get it; or nobody answered, and requests failed or lines
+    /// grew so.
     pub unreached: Vec<Instant>,
     /// The end of the run.
     pub end: Instant,

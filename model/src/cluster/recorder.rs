@@ -203,6 +203,8 @@ impl Cluster<'_> {
         self.agenda.at(now + STEP, super::event::Event::Row);
         self.recorder.look(&self.api, &self.objects);
         let stats = self.parts.traffic.stats(now);
+        let flow = [stats.served, stats.failed, stats.in_flight];
+        self.recorder.notes.flows(now, flow);
         if now < self.recorder.start {
             self.recorder.last = stats;
             return;
@@ -284,6 +286,8 @@ impl Cluster<'_> {
     pub(super) fn finish(mut self, end: Instant) -> Record {
         self.recorder.look(&self.api, &self.objects);
         let stats = self.parts.traffic.stats(end);
+        let falls: Vec<Instant> = self.arrival_falls().collect();
+        self.recorder.notes.load_changes(falls);
         let (time_to_capacity, unreached) = self.time_to_capacity(end);
         let mut rows = std::mem::take(&mut self.recorder.record.rows);
         let mut types = std::mem::take(&mut self.recorder.record.instance_types);

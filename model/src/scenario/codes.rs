@@ -699,6 +699,16 @@ An instance of dedicated tenancy costs more than the price list of shared ones s
 region with one of them costs a fee of its own by the hour. Bills come out too low. (aws.amazon.com/ec2/pricing/dedicated-instances)",
     ),
     code(
+        "N021",
+        "an image larger than the disk",
+        "\
+An image of a Deployment's pods takes more on the disk, by `[image] unpacked` (three times `compressed` where that is not said), than \
+the volume has which a node keeps images and containers on: the root volume, of Bottlerocket the data volume, 20 GiB where nothing is \
+written, or local disks with instanceStorePolicy RAID0. On a real node the pull ends with \"no space left on device\" and the pod \
+never starts; here disks have no end, and it does. Neither the scheduler nor Karpenter counts the size of images: pods must ask for \
+ephemeral-storage to be kept off such nodes. The kubelet removes unused images and evicts pods earlier still, when a disk is 85 % full.",
+    ),
+    code(
         "N022",
         "a NodePool of no use",
         "\

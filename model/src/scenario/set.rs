@@ -56,7 +56,7 @@ fn apply_one(set: &str, scenario: &mut Value, documents: &mut [Document]) -> Res
                 let message = format!("{field} says which object this is, and cannot be set");
                 return Err(refuse(message, "change it in the manifest"));
             }
-            put(found, &path, value, true)
+            put(found, &path, value, !is_number_or_text(&path))
         }
     }
 }
@@ -177,13 +177,23 @@ pub(super) fn segments(path: &str) -> Option<Vec<Segment>> {
     sound.then_some(found)
 }
 
-/// Puts a value at a path, making the mappings on the way. In manifests a number in place of a text becomes
-/// a text: what is quoted in a file need not be quoted twice on a command line.
-fn put(at: &mut Value, path: &[Segment], value: Value, manifest: bool) -> Result<(), Refusal> {
+/// Whether a field of a manifest takes a number as well as a text: `IntOrString` of apimachinery, in what is read here.
+fn is_number_or_text(path: &[Segment]) -> bool {
+    const KEYS: [&str; 5] = ["maxSurge", "maxUnavailable", "minAvailable", "port", "targetPort"];
+    let is = |segment: &Segment, key: &str| matches!(segment, Segment::Key(own) if own == key);
+    let last = path.last();
+    // What stands in a trigger's metadata or in an annotation is a text whatever it is called.
+    last.is_some_and(|last| KEYS.iter().any(|key| is(last, key)))
+        && !path.iter().any(|segment| is(segment, "metadata"))
+}
+
+/// Puts a value at a path, making the mappings on the way. Where `quoted`, a number in place of a text becomes a text:
+/// what is quoted in a manifest need not be quoted twice on a command line.
+fn put(at: &mut Value, path: &[Segment], value: Value, quoted: bool) -> Result<(), Refusal> {
     let Some((first, rest)) = path.split_first() else {
         let was_text = matches!(at.shape, Shape::Scalar(Scalar::Text, _));
         at.shape = match value.shape {
-            Shape::Scalar(_, text) if manifest && was_text => Shape::Scalar(Scalar::Text, text),
+            Shape::Scalar(_, text) if quoted && was_text => Shape::Scalar(Scalar::Text, text),
             shape => shape,
         };
         at.place = Place::default();
@@ -212,7 +222,7 @@ fn put(at: &mut Value, path: &[Segment], value: Value, manifest: bool) -> Result
                     });
                     entries.len() - 1
                 });
-            put(&mut entries[place].value, rest, value, manifest)
+            put(&mut entries[place].value, rest, value, quoted)
         }
         (Segment::Index(index), Shape::List(items)) => {
             if *index == items.len() {
@@ -222,7 +232,7 @@ fn put(at: &mut Value, path: &[Segment], value: Value, manifest: bool) -> Result
             let item = items.get_mut(*index);
             let item =
                 item.ok_or_else(|| refuse(format!("there is no item {index}: the list has {length}"), ""))?;
-            put(item, rest, value, manifest)
+            put(item, rest, value, quoted)
         }
         (Segment::Key(key), _) => Err(refuse(
             format!("{key:?} cannot be set: what is above it is no mapping"),
@@ -286,6 +296,34 @@ mod tests {
             panic!("{tree:?}")
         };
         assert_eq!(items[0].get("x").and_then(Value::text), Some("5"));
+    }
+
+    #[test]
+    fn a_number_takes_the_place_of_a_percentage_and_of_no_other_text() {
+        let put = |field: &str, was: &str| {
+            let text = |text: &str| Value::from_text(text);
+            let mut tree = text("");
+            tree.shape = Shape::Map(Vec::new());
+            let path = segments(field).expect("a path");
+            super::put(&mut tree, &path, text(was), true).expect("put");
+            let seven = parse_value("7").expect("a number");
+            super::put(&mut tree, &path, seven, !is_number_or_text(&path)).expect("put");
+            let key = |segment: &Segment| match segment {
+                Segment::Key(key) => key.clone(),
+                Segment::Index(_) => String::new(),
+            };
+            let found = path.iter().try_fold(&tree, |at, segment| at.get(&key(segment)));
+            let Shape::Scalar(kind, text) = &found.expect("it is there").shape else {
+                panic!("{tree:?}");
+            };
+            assert_eq!(text, "7");
+            *kind == Scalar::Text
+        };
+        assert!(!put("spec.maxUnavailable", "10%"));
+        assert!(!put("spec.strategy.rollingUpdate.maxSurge", "25%"));
+        // A budget of a NodePool is a text, and what a trigger is told.
+        assert!(put("spec.disruption.budgets.nodes", "10%"));
+        assert!(put("spec.triggers.metadata.port", "9090"));
     }
 
     #[test]

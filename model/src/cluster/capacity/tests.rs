@@ -79,6 +79,19 @@ impl World {
         self
     }
 
+    /// So many requests a second are served, fail and come to stand in line from a second on until another.
+    fn flow(mut self, from: u64, until: u64, [served, failed, grown]: [f64; 3]) -> Self {
+        let (first, step) = (self.notes.flow.last().copied(), 15);
+        let mut sums = first.map_or([0.0; 3], |last| [last.served, last.failed, last.in_flight]);
+        for second in (from..=until).step_by(step as usize) {
+            self.notes.flows(at(second), sums);
+            for (sum, rate) in sums.iter_mut().zip([served, failed, grown]) {
+                *sum += rate * step as f64;
+            }
+        }
+        self
+    }
+
     fn way(mut self) -> Option<TimeToCapacity> {
         let mut ready = StepSeries::new();
         ready.set(at(0), 1.0);
@@ -335,4 +348,49 @@ fn what_an_action_writes_ends_the_answer_and_is_none_of_it() {
     let mut by_hand = World::new();
     by_hand.notes.resized(at(120), 1, 3, None);
     assert_eq!(total(by_hand.pod([120, 121, 150], 3.0)), None, "nobody answered");
+}
+
+/// Answered at once, two of two replicas Ready at 150; the step lasts until 900.
+fn answered() -> World {
+    World::new().sync(110, 1, 2, 2).pod([110, 115, 150], 2.0)
+}
+
+#[test]
+fn a_service_that_fails_with_all_its_replicas_has_no_capacity() {
+    assert!(answered().flow(0, 900, [95.0, 5.0, 0.0]).way().is_some());
+    assert_eq!(answered().flow(0, 900, [94.0, 6.0, 0.0]).way(), None);
+    // What had piled up is worked off: it is the end that counts.
+    let drained = answered()
+        .flow(0, 495, [10.0, 90.0, 0.0])
+        .flow(510, 900, [100.0, 0.0, 0.0]);
+    assert!(drained.way().is_some());
+    // The load falls by an action: what is served of it afterwards says nothing.
+    let mut fallen = answered()
+        .flow(0, 495, [10.0, 90.0, 0.0])
+        .flow(510, 900, [10.0, 0.0, 0.0]);
+    fallen.notes.acted(at(510));
+    assert_eq!(fallen.way(), None);
+}
+
+#[test]
+fn a_line_that_grows_is_no_capacity() {
+    assert_eq!(answered().flow(0, 900, [90.0, 0.0, 10.0]).way(), None);
+    assert!(answered().flow(0, 900, [100.0, 0.0, 1.0]).way().is_some());
+    // A few more in line than five minutes before are chance.
+    assert!(answered().flow(0, 900, [0.1, 0.0, 0.01]).way().is_some());
+}
+
+/// As at maxReplicas; one that is above its target within the tolerance asks for nothing.
+#[test]
+fn an_autoscaler_that_gets_no_more_is_not_done() {
+    let held = |wanted: fn(u64) -> i32| {
+        let syncs = (160..900).step_by(15);
+        syncs.fold(answered(), |world, second| {
+            world.sync(second, 2, wanted(second), 2)
+        })
+    };
+    assert_eq!(held(|_| 5).way(), None);
+    assert!(held(|_| 2).way().is_some());
+    // For the most part of the last five minutes.
+    assert!(held(|second| if second < 700 { 5 } else { 2 }).way().is_some());
 }

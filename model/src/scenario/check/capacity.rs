@@ -14,7 +14,7 @@ use crate::karpenter::labels::HOSTNAME;
 use crate::karpenter::provider::{Classes, Provider};
 use crate::karpenter::requirement::Name;
 use crate::karpenter::{InstanceType, NodePool, Profile, Requirement, Requirements, Wanted};
-use crate::quantity::Resources;
+use crate::quantity::{Bytes, Resources};
 
 /// A NodePool and what can be launched for it.
 pub(super) type Offered = (NodePool, Vec<Arc<InstanceType>>);
@@ -176,6 +176,24 @@ pub(super) fn pools_for<'f>(facts: &'f Facts<'_>, spec: &PodSpec) -> Vec<&'f Nod
     let offered = offered(facts).iter();
     let able = offered.filter(|own| can_hold(facts, own, spec, &requests));
     able.map(|(pool, _)| pool).collect()
+}
+
+/// The node groups and NodePools that a pod may come to, each with the smallest disk for images and containers there.
+pub(super) fn disks_for(facts: &Facts<'_>, spec: &PodSpec) -> Vec<(String, Bytes)> {
+    let requests = spec.requests();
+    let groups = groups_for(facts, spec).filter_map(|group| {
+        let is_own = |(at, _): &&(usize, Node)| facts.scenario.node_groups[*at].name == group.name;
+        let (_, node) = group_nodes(facts).iter().find(is_own)?;
+        Some((
+            format!("the node group {}", group.name),
+            node.capacity.ephemeral_storage,
+        ))
+    });
+    let pools = offered(facts).iter().filter_map(|own| {
+        let disks = holding(facts, own, spec, &requests).map(|own| own.capacity.ephemeral_storage);
+        Some((format!("machines of the NodePool {}", own.0.name), disks.min()?))
+    });
+    groups.chain(pools).collect()
 }
 
 /// Why a pod does not run on the nodes of a NodePool, whatever it asks for; `None` if it may.

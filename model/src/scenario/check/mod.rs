@@ -6,6 +6,7 @@
 
 mod burstable;
 mod capacity;
+mod disk;
 mod gpu;
 mod hpa;
 mod load;
@@ -82,6 +83,7 @@ pub(super) fn check(
     }
     capacity::check(&facts);
     gpu::check(&facts);
+    disk::check(&facts);
     machines::volume_prices(&facts);
     burstable::check(&facts);
     queries::check(&facts);

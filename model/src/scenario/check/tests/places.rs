@@ -147,3 +147,20 @@ fn a_controller_on_machines_of_karpenter() {
     assert!(!codes(HPA, &[&karpenter, apart, two, "node_group[0].nodes=2"]).contains("N012"));
     assert!(!codes(HPA, &[&karpenter, two]).contains("N012"));
 }
+
+// The node group has 20 GiB, as the NodePool's class where it writes none.
+#[test]
+fn an_image_needs_room_on_the_disk() {
+    let image = |gigabytes: u32| format!("image.\"web:1\"={{compressed='1G',unpacked='{gigabytes}G'}}");
+    let class =
+        "EC2NodeClass/default: spec.blockDeviceMappings=[{deviceName='/dev/xvda',ebs={volumeSize='60Gi'}}]";
+    assert!(!codes(HPA, &[&image(21)]).contains("N021"));
+    let said = told(HPA, "N021", &[&image(22)]);
+    assert!(
+        said.contains("web:1 takes 22.0 GB") && said.contains("the node group system (21.5 GB)"),
+        "{said}"
+    );
+    assert!(said.contains("the NodePool default (21.5 GB)"), "{said}");
+    let said = told(HPA, "N021", &[&image(22), class]);
+    assert!(!said.contains("NodePool"), "{said}");
+}
