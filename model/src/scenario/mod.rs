@@ -260,7 +260,7 @@ pub fn explain(code: &str) -> Option<&'static str> {
 /// Every code with its title.
 #[must_use]
 pub fn codes() -> Vec<(&'static str, &'static str)> {
-    codes::CODES.iter().map(|code| (code.code, code.title)).collect()
+    codes::all().map(|code| (code.code, code.title)).collect()
 }
 
 /// A table of fields and what becomes of each.

@@ -258,7 +258,7 @@ impl ScrapeLoop {
 
     /// Whether the exposition says of when its samples are, as cAdvisor's does. Their series never end with a marker, unless
     /// the job sets `track_timestamps_staleness`: instant queries find them for the look-back after their last sample
-    /// (prometheus 3.5 scrape/scrape.go `append`; google/cadvisor metrics/prometheus.go `collectContainersInfo`).
+    /// (prometheus 3.5 scrape/scrape.go `append`).
     fn stamps(&self) -> bool {
         matches!(self.target.source, Source::Cadvisor(_))
     }

@@ -34,6 +34,6 @@ pub(super) fn check(facts: &Facts<'_>) {
         );
         let hint = "give the nodes a larger volume (spec.blockDeviceMappings of the EC2NodeClass, volume of a node group), or let \
                     pods ask for ephemeral-storage";
-        advise(&context, "N021", &at, message, hint);
+        advise(&context, "N023", &at, message, hint);
     }
 }

@@ -154,13 +154,13 @@ fn an_image_needs_room_on_the_disk() {
     let image = |gigabytes: u32| format!("image.\"web:1\"={{compressed='1G',unpacked='{gigabytes}G'}}");
     let class =
         "EC2NodeClass/default: spec.blockDeviceMappings=[{deviceName='/dev/xvda',ebs={volumeSize='60Gi'}}]";
-    assert!(!codes(HPA, &[&image(21)]).contains("N021"));
-    let said = told(HPA, "N021", &[&image(22)]);
+    assert!(!codes(HPA, &[&image(21)]).contains("N023"));
+    let said = told(HPA, "N023", &[&image(22)]);
     assert!(
         said.contains("web:1 takes 22.0 GB") && said.contains("the node group system (21.5 GB)"),
         "{said}"
     );
     assert!(said.contains("the NodePool default (21.5 GB)"), "{said}");
-    let said = told(HPA, "N021", &[&image(22), class]);
+    let said = told(HPA, "N023", &[&image(22), class]);
     assert!(!said.contains("NodePool"), "{said}");
 }
