@@ -40,14 +40,29 @@ pub(super) fn fit(
     resampling: &Resampling,
     into: &mut Calibration,
 ) {
-    let joined = joined(recording);
-    let mut pods = times(recording, scenario, &joined);
-    let there = images_there(&mut pods);
-    let sandbox = sandbox(&pods, &joined, scenario, resampling, into);
-    pull(
-        recording, &pods, &there, &joined, sandbox, scenario, resampling, into,
-    );
-    start_up(&pods, scenario, resampling, into);
+    let seen = Seen::of(recording, scenario);
+    let sandbox = sandbox(&seen, scenario, resampling, into);
+    pull(recording, &seen, sandbox, scenario, resampling, into);
+    start_up(&seen.pods, scenario, resampling, into);
+}
+
+/// What a recording shows of pods.
+struct Seen<'r> {
+    /// When each node joined that did so in the recording.
+    joined: SortedMap<&'r str, f64>,
+    /// Pods that began in it.
+    pods: Vec<Times<'r>>,
+    /// Images of those that were running all along.
+    there: There<'r>,
+}
+
+impl<'r> Seen<'r> {
+    fn of(recording: &'r Recording, scenario: &Scenario) -> Self {
+        let joined = joined(recording);
+        let mut pods = times(recording, scenario, &joined);
+        let there = images_there(&mut pods);
+        Seen { joined, pods, there }
+    }
 }
 
 /// No container starts within this, seconds.
@@ -160,8 +175,7 @@ fn images(pod: &Object) -> Vec<&str> {
 
 /// How long a sandbox takes, by pods whose images were there; the scenario's if too few show it.
 fn sandbox(
-    pods: &[Times<'_>],
-    joined: &SortedMap<&str, f64>,
+    Seen { joined, pods, .. }: &Seen<'_>,
     scenario: &Scenario,
     resampling: &Resampling,
     into: &mut Calibration,
@@ -238,15 +252,9 @@ struct Pulling {
     bytes: f64,
 }
 
-#[expect(
-    clippy::too_many_arguments,
-    reason = "what is known of pods, and where it goes"
-)]
 fn pull(
     recording: &Recording,
-    pods: &[Times<'_>],
-    there: &There<'_>,
-    joined: &SortedMap<&str, f64>,
+    seen: &Seen<'_>,
     sandbox: (f64, Interval),
     scenario: &Scenario,
     resampling: &Resampling,
@@ -270,15 +278,15 @@ fn pull(
         &[middling]
     };
     let mut found: Option<(f64, Interval)> = None;
-    let mut seen = 0;
+    let mut pulled = 0;
     for &sandbox in sandboxes {
         let pulls = if told.is_empty() {
-            waits(pods, there, joined, sandbox, kubelet)
+            waits(seen, sandbox, kubelet)
         } else {
             told.clone()
         };
         let stretches = merged(pulls, |image| kubelet.pull_rate.alone(size(image)).as_secs_f64());
-        seen = seen.max(stretches.len());
+        pulled = pulled.max(stretches.len());
         let own = factor(&stretches, resampling);
         found = match (found, own) {
             (Some((estimate, whole)), Some((_, own))) => Some((
@@ -293,7 +301,7 @@ fn pull(
     }
     let Some((factor, interval)) = found else {
         for field in FIELDS {
-            into.leave(field, format!("nodes pulled {seen} times; three are needed"));
+            into.leave(field, format!("nodes pulled {pulled} times; three are needed"));
         }
         return;
     };
@@ -306,7 +314,7 @@ fn pull(
             estimate: rate * factor,
             interval: interval.map(|own| rate * own),
             before: rate,
-            observations: seen,
+            observations: pulled,
         });
     }
     into.leave(
@@ -363,9 +371,7 @@ fn told_pulls(recording: &Recording) -> Vec<(String, String, f64, f64)> {
 
 /// Pulls that pods show by waiting: the first pods of an image on a node that joined in the recording.
 fn waits(
-    pods: &[Times<'_>],
-    there: &There<'_>,
-    joined: &SortedMap<&str, f64>,
+    Seen { joined, pods, there }: &Seen<'_>,
     sandbox: f64,
     kubelet: &Config,
 ) -> Vec<(String, String, f64, f64)> {
@@ -572,11 +578,9 @@ mod tests {
             lines: std::iter::once(node).chain(pods.into_iter().flatten()).collect(),
             ..recording.clone()
         };
-        let joined = joined(&recording);
-        let mut pods = times(&recording, scenario, &joined);
-        let there = images_there(&mut pods);
-        assert_eq!(pods.len(), 2);
-        let waits = waits(&pods, &there, &joined, 1.0, &scenario.config.kubelet);
+        let seen = Seen::of(&recording, scenario);
+        assert_eq!(seen.pods.len(), 2);
+        let waits = waits(&seen, 1.0, &scenario.config.kubelet);
         let images: Vec<&str> = waits.iter().map(|own| own.0.as_str()).collect();
         assert_eq!(images, ["other:1"]);
     }

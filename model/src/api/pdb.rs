@@ -88,10 +88,10 @@ impl PodDisruptionBudget {
                 Some((as_i32(pods().count()), pods_wanted))
             }
             Budget::MinAvailable(share) => {
-                expected_scale(api, pods()).map(|scale| (scale, round_up(share, scale)))
+                expected_scale(api, pods()).map(|scale| (scale, share.rounded_up(scale)))
             }
             Budget::MaxUnavailable(share) => {
-                expected_scale(api, pods()).map(|scale| (scale, (scale - round_up(share, scale)).max(0)))
+                expected_scale(api, pods()).map(|scale| (scale, (scale - share.rounded_up(scale)).max(0)))
             }
         };
         let Some((expected_pods, desired_healthy)) = counts else {
@@ -169,13 +169,6 @@ fn expected_scale<'a>(api: &Api, pods: impl Iterator<Item = &'a Pod>) -> Option<
             .map_or(0, |deployment| deployment.replicas)
     };
     Some(deployments.into_iter().map(replicas).sum())
-}
-
-fn round_up(share: IntOrPercent, of: i32) -> i32 {
-    match share {
-        IntOrPercent::Int(pods) => pods,
-        IntOrPercent::Percent(percent) => (i64::from(of) * i64::from(percent) + 99).div_euclid(100) as i32,
-    }
 }
 
 fn as_i32(count: usize) -> i32 {

@@ -22,6 +22,19 @@ pub enum IntOrPercent {
     Percent(i32),
 }
 
+impl IntOrPercent {
+    /// So many of so many, a part counted as a whole.
+    #[must_use]
+    pub(crate) fn rounded_up(self, of: i32) -> i32 {
+        match self {
+            IntOrPercent::Int(pods) => pods,
+            IntOrPercent::Percent(percent) => {
+                (i64::from(of) * i64::from(percent) + 99).div_euclid(100) as i32
+            }
+        }
+    }
+}
+
 /// spec.strategy
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Strategy {

@@ -17,7 +17,7 @@ use super::daemon_set::{node_should_keep, node_should_run};
 use super::deployment::{self, SetView, Step};
 use super::taint_eviction::{Stay, stay};
 use super::victims;
-use crate::api::{Api, Deployment, IntOrPercent, Node, Owner, Pod};
+use crate::api::{Api, Deployment, Node, Owner, Pod};
 use crate::id::{ById, DaemonSetId, DeploymentId, NodeId, PodId, ReplicaSetId};
 use crate::token_bucket::TokenBucket;
 
@@ -411,10 +411,8 @@ impl Controllers {
         }
         let runs = |node: &Node| node_should_run(&set.template, node);
         let nodes = api.nodes.iter().filter(|(_, node)| runs(node)).count();
-        let most = match most {
-            IntOrPercent::Int(pods) => usize::try_from(pods).unwrap_or(0),
-            IntOrPercent::Percent(percent) => (usize::try_from(percent).unwrap_or(0) * nodes).div_ceil(100),
-        };
+        let most = most.rounded_up(i32::try_from(nodes).unwrap_or(i32::MAX));
+        let most = usize::try_from(most).unwrap_or(0);
         let away = |pod: &Pod| pod.deletion.is_some() || !is_old(pod) && !pod.is_ready();
         let away = pods().filter(|(_, pod)| away(pod)).count();
         let mut left = most.max(1).saturating_sub(away);

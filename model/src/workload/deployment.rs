@@ -47,10 +47,7 @@ pub fn fenceposts(strategy: Strategy, replicas: i32) -> (i32, i32) {
     else {
         return (0, 0);
     };
-    let surge = match max_surge {
-        IntOrPercent::Int(pods) => pods,
-        IntOrPercent::Percent(percent) => (percent * replicas + 99) / 100,
-    };
+    let surge = max_surge.rounded_up(replicas);
     let unavailable = match max_unavailable {
         IntOrPercent::Int(pods) => pods,
         IntOrPercent::Percent(percent) => percent * replicas / 100,

@@ -97,11 +97,11 @@ pub(super) fn drift(
 /// How a claim's machine differs from what its node class would make now
 /// (karpenter-provider-aws v1.14 pkg/cloudprovider/drift.go `isNodeClassDrifted`).
 pub(super) fn class_drift(origin: &NodeClass, class: &NodeClass, profile: &Profile) -> Option<Drift> {
-    let hashed = |of: &NodeClass| match profile.quantities_hashed {
-        true => of.hashed.clone(),
-        false => of.hashed_by_format.clone(),
+    let same = match profile.quantities_hashed {
+        true => origin.hashed == class.hashed,
+        false => origin.hashed_by_format == class.hashed_by_format,
     };
-    if hashed(origin) != hashed(class) {
+    if !same {
         return Some(Drift::NodeClass);
     }
     (origin.image_terms != class.image_terms).then_some(Drift::Ami)

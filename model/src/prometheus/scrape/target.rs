@@ -312,6 +312,8 @@ pub(crate) fn normalized_bound(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+
     #[test]
     fn bounds_are_floats() {
         for (text, expected) in [
@@ -329,8 +331,6 @@ mod tests {
             assert_eq!(normalized_bound(text), expected);
         }
     }
-
-    use super::*;
 
     fn target(job: Job, labels: &[(&str, &str)]) -> Target {
         Target {

@@ -166,8 +166,8 @@ pub(super) fn may_run(pool: &NodePool, spec: &PodSpec) -> bool {
 
 /// Whether a NodePool could launch a machine for a pod.
 pub(super) fn is_held(facts: &Facts<'_>, pool: &NodePool, spec: &PodSpec) -> bool {
-    let pools = pools_for(facts, spec);
-    pools.iter().any(|own| own.name == pool.name)
+    let mut own = offered(facts).iter().filter(|(own, _)| own.name == pool.name);
+    own.any(|own| can_hold(facts, own, spec, &spec.requests()))
 }
 
 /// The NodePools that could launch a machine for a pod.

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{Flow, Present};
+use super::{Flow, Present, tails};
 use crate::traffic::traefik::{self, Code};
 
 /// What a probe and a closed form say is told apart if it differs so many times.
@@ -35,16 +35,14 @@ impl LeftBehind {
 impl Flow {
     /// What clients' requests are that time out: the code, and after how many seconds; `None` if they wait for ever.
     pub(super) fn giving_up(&self) -> Option<(Code, f64)> {
-        let proxys = self.config.service.request_timeout;
+        let first = tails::first_to_give_up(&self.config)?;
         let own = self.config.clients.as_ref().and_then(|clients| clients.timeout);
-        let patient = own.is_none_or(|own| proxys.is_some_and(|proxys| proxys < own));
-        let code = if patient {
-            traefik::GATEWAY_TIMEOUT
-        } else {
+        let code = if own == Some(first) {
             traefik::CLIENT_CLOSED
+        } else {
+            traefik::GATEWAY_TIMEOUT
         };
-        let least = own.into_iter().chain(proxys).min()?;
-        Some((code, least.as_secs_f64()))
+        Some((code, first.as_secs_f64()))
     }
 
     /// Whoever comes to pods that cannot answer in time adds to what lies before them.

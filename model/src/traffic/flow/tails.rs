@@ -4,6 +4,7 @@
 //! late. Where that may be some, a probe says how many; where it is next to nobody, none is asked.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{Flow, Mark};
 use crate::distribution::Distribution;
@@ -52,12 +53,16 @@ fn may_exceed(config: &Config, response: f64, waiting: f64, seconds: f64) -> boo
     seconds < SLOWED * response + WAITS * waiting || share_beyond(config, SLOWED * response, seconds) > FEW
 }
 
+/// The time after which the first of a client and the proxy gives up, if either does.
+pub(super) fn first_to_give_up(config: &Config) -> Option<Duration> {
+    let own = config.clients.as_ref().and_then(|clients| clients.timeout);
+    own.into_iter().chain(config.service.request_timeout).min()
+}
+
 /// The time after which the first of a client and the proxy gives up, seconds, if some of the clients' requests may take
 /// so long. With all of them before one pod, most wait for longer than those from outside ever do.
 pub(in crate::traffic) fn may_time_out(config: &Config, response: f64) -> Option<f64> {
-    let own = config.clients.as_ref().and_then(|clients| clients.timeout);
-    let timeouts = own.into_iter().chain(config.service.request_timeout);
-    let least = timeouts.min()?.as_secs_f64();
+    let least = first_to_give_up(config)?.as_secs_f64();
     may_exceed(config, response, 2.0 * response, least).then_some(least)
 }
 
