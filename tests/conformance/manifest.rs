@@ -232,6 +232,16 @@ pub(crate) fn resources(amounts: &Amounts) -> Resources {
     resources
 }
 
+/// Quantities of a pod's own stanza.
+pub(crate) fn pod_level(amounts: &Amounts) -> api::PodLevelResources {
+    let Resources { cpu, memory, .. } = resources(amounts);
+    api::PodLevelResources {
+        cpu: amounts.contains_key("cpu").then_some(cpu),
+        memory: amounts.contains_key("memory").then_some(memory),
+        cpu_limit: None,
+    }
+}
+
 impl PodSpec {
     pub(crate) fn to_model(&self) -> api::PodSpec {
         let container = |container: &Container| container.to_model(self.host_network);
@@ -245,10 +255,11 @@ impl PodSpec {
             containers: self.containers.iter().map(container).collect(),
             init_containers: self.init_containers.iter().map(container).collect(),
             overhead: resources(&self.overhead),
-            pod_requests: self
+            pod_level: self
                 .resources
                 .as_ref()
-                .map(|own| resources(&own.requests_with_limits())),
+                .map(|own| pod_level(&own.requests_with_limits()))
+                .unwrap_or_default(),
             node_selector: self.node_selector.clone(),
             affinity: api::Affinity {
                 node_required: required

@@ -20,9 +20,9 @@ pub use node::{Node, Taint, TaintEffect};
 pub use pdb::{Budget, BudgetStatus, Eviction, PodDisruptionBudget, may_evict};
 pub use pod::{Condition, Deletion, Owner, Phase, Pod, PodTemplate, Restarts};
 pub use pod_spec::{
-    Affinity, Container, ContainerPort, HttpProbe, ImageRef, NodeSelectorTerm, PodAffinityTerm, PodSpec,
-    PreemptionPolicy, PreferredNodeTerm, Protocol, SpreadConstraint, Toleration, WeightedPodTerm,
-    WhenUnsatisfiable,
+    Affinity, Container, ContainerPort, HttpProbe, ImageRef, NodeSelectorTerm, PodAffinityTerm,
+    PodLevelResources, PodSpec, PreemptionPolicy, PreferredNodeTerm, Protocol, SpreadConstraint, Toleration,
+    WeightedPodTerm, WhenUnsatisfiable,
 };
 pub use served::Gated;
 pub use store::Api;

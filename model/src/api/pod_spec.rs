@@ -229,6 +229,26 @@ pub enum PreemptionPolicy {
     Never,
 }
 
+/// A pod's own stanza of resources, from Kubernetes 1.34 on.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct PodLevelResources {
+    /// requests.cpu, which replaces the containers' sum
+    pub cpu: Option<MilliCpu>,
+    /// requests.memory, which replaces the containers' sum
+    pub memory: Option<Bytes>,
+    /// limits.cpu, a quota beside the containers' own
+    pub cpu_limit: Option<MilliCpu>,
+}
+
+impl PodLevelResources {
+    /// Whether it requests anything (kubernetes 1.35 staging/src/k8s.io/component-helpers/resource/helpers.go
+    /// `IsPodLevelRequestsSet`).
+    #[must_use]
+    pub fn requests_something(&self) -> bool {
+        self.cpu.is_some() || self.memory.is_some()
+    }
+}
+
 /// A pod specification.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct PodSpec {
@@ -238,8 +258,8 @@ pub struct PodSpec {
     pub init_containers: Vec<Container>,
     /// overhead
     pub overhead: Resources,
-    /// spec.resources.requests, which replace the containers' sum from 1.34 on
-    pub pod_requests: Option<Resources>,
+    /// resources
+    pub pod_level: PodLevelResources,
     /// nodeSelector
     pub node_selector: Labels,
     /// affinity
@@ -287,23 +307,36 @@ impl PodSpec {
             }
         }
         let mut total = (running + &sidecars).max(&starting);
-        if let Some(own) = &self.pod_requests {
-            if own.cpu != MilliCpu(0) {
-                total.cpu = own.cpu;
-            }
-            if own.memory != Bytes(0) {
-                total.memory = own.memory;
-            }
-        }
+        total.cpu = self.pod_level.cpu.unwrap_or(total.cpu);
+        total.memory = self.pod_level.memory.unwrap_or(total.memory);
         total += &self.overhead;
         total.pods = 1;
         total
     }
 
+    /// Whether anything in it names CPU: what nothing names is missing from its requests, and that is not 0.
+    #[must_use]
+    pub fn names_cpu(&self) -> bool {
+        self.pod_level.cpu.is_some()
+            || self.overhead.cpu != MilliCpu(0)
+            || self.all_containers().any(|own| own.requests_cpu)
+    }
+
+    /// Whether anything in it names memory.
+    #[must_use]
+    pub fn names_memory(&self) -> bool {
+        self.pod_level.memory.is_some()
+            || self.overhead.memory != Bytes(0)
+            || self.all_containers().any(|own| own.requests_memory)
+    }
+
     /// The images of all its containers.
     pub fn images(&self) -> impl Iterator<Item = &str> {
-        let containers = self.containers.iter().chain(&self.init_containers);
-        containers.map(|container| container.image.as_str())
+        self.all_containers().map(|container| container.image.as_str())
+    }
+
+    fn all_containers(&self) -> impl Iterator<Item = &Container> {
+        self.containers.iter().chain(&self.init_containers)
     }
 
     /// The place of the container that does what the pod is for: the first with a port, or the first. An assumption of
@@ -330,10 +363,14 @@ impl PodSpec {
         written.or_else(|| named().or_else(known).map(|port| port.container_port))
     }
 
-    /// The CPU limit that the pod's work meets: a quota is a container's own.
+    /// The CPU limit that the pod's work meets: its container's own quota or the whole pod's, whichever is less.
     #[must_use]
     pub fn cpu_limit(&self) -> Option<MilliCpu> {
-        self.containers.get(self.main_container())?.cpu_limit
+        let own = self
+            .containers
+            .get(self.main_container())
+            .and_then(|own| own.cpu_limit);
+        own.into_iter().chain(self.pod_level.cpu_limit).min()
     }
 
     /// Whether the pod tolerates a taint.

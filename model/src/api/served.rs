@@ -6,7 +6,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::PodSpec;
+use super::{PodLevelResources, PodSpec};
 
 /// A field of pods that not every release keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -70,7 +70,7 @@ impl Gated {
                 let keys = terms.flat_map(|term| [&mut term.match_label_keys, &mut term.mismatch_label_keys]);
                 any(keys.map(|keys| !std::mem::take(keys).is_empty()))
             }
-            Gated::PodLevelResources => spec.pod_requests.take().is_some(),
+            Gated::PodLevelResources => std::mem::take(&mut spec.pod_level) != PodLevelResources::default(),
             Gated::SleepAction => {
                 let containers = spec.containers.iter_mut().chain(&mut spec.init_containers);
                 any(containers.map(|own| {
@@ -139,7 +139,10 @@ mod tests {
         };
         let mut whole = PodSpec {
             init_containers: vec![sidecar(100), sidecar(200)],
-            pod_requests: Some(Resources::default()),
+            pod_level: crate::api::PodLevelResources {
+                cpu: Some(MilliCpu(0)),
+                ..crate::api::PodLevelResources::default()
+            },
             ..PodSpec::default()
         };
         whole.affinity.anti_preferred = vec![WeightedPodTerm { weight: 1, term }];

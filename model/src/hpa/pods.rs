@@ -9,7 +9,7 @@ use super::spec::Resource;
 use super::version::Profile;
 use crate::api::{Container, Phase, Pod, PodSpec};
 use crate::id::PodId;
-use crate::quantity::{Bytes, MilliCpu, Resources};
+use crate::quantity::Resources;
 
 /// A condition's status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -172,7 +172,9 @@ pub(super) fn calculate_requests(
     container: Option<&str>,
 ) -> Option<SortedMap<PodId, i64>> {
     let of_pod = |pod: &PodView<'_>| {
-        let pod_level = profile.pod_level_requests && container.is_none() && has_pod_level(pod.spec);
+        // A pod whose own stanza names any resource is judged by its sums for all of them.
+        let heeded = profile.pod_level_requests && container.is_none();
+        let pod_level = heeded && pod.spec.pod_level.requests_something();
         let request = if pod_level {
             pod_level_request(pod.spec, resource)
         } else {
@@ -183,17 +185,11 @@ pub(super) fn calculate_requests(
     pods.iter().map(of_pod).collect()
 }
 
-/// A pod whose own stanza names any resource is judged by its sums for all of them.
-fn has_pod_level(spec: &PodSpec) -> bool {
-    spec.pod_requests
-        .as_ref()
-        .is_some_and(|own| own.cpu != MilliCpu(0) || own.memory != Bytes(0))
-}
-
 fn pod_level_request(spec: &PodSpec, resource: Resource) -> Option<i64> {
-    let named = spec.pod_requests.as_ref().map_or(0, |own| amount(own, resource)) != 0
-        || amount(&spec.overhead, resource) != 0
-        || all_containers(spec).any(|container| requests(container, resource).is_some());
+    let named = match resource {
+        Resource::Cpu => spec.names_cpu(),
+        Resource::Memory => spec.names_memory(),
+    };
     named.then(|| amount(&spec.requests(), resource))
 }
 
@@ -219,10 +215,6 @@ fn container_requests(
     }
     let unknown = container.is_some() && profile.unknown_container_fails;
     (!unknown).then_some(sum)
-}
-
-fn all_containers(spec: &PodSpec) -> impl Iterator<Item = &Container> {
-    spec.containers.iter().chain(&spec.init_containers)
 }
 
 /// A container's request, if it names the resource.

@@ -6,9 +6,9 @@ use sim::SortedMap;
 
 use super::selector::{labels, node_expressions, selector, texts};
 use crate::api::{
-    Affinity, Container, ContainerPort, HttpProbe, LabelSelector, NodeSelectorTerm, PodAffinityTerm, PodSpec,
-    PodTemplate, PreemptionPolicy, PreferredNodeTerm, Protocol, SpreadConstraint, Taint, TaintEffect,
-    Toleration, WeightedPodTerm, WhenUnsatisfiable,
+    Affinity, Container, ContainerPort, HttpProbe, LabelSelector, NodeSelectorTerm, PodAffinityTerm,
+    PodLevelResources, PodSpec, PodTemplate, PreemptionPolicy, PreferredNodeTerm, Protocol, SpreadConstraint,
+    Taint, TaintEffect, Toleration, WeightedPodTerm, WhenUnsatisfiable,
 };
 use crate::document::{Cursor, closest};
 use crate::quantity::{Bytes, MilliCpu, Quantity, Resources};
@@ -51,12 +51,10 @@ fn spec(at: &Cursor<'_>, classes: &PriorityClasses) -> PodSpec {
     // A controller would make its pods again whatever happens: the API server takes nothing else in a template.
     let _ = at.get("restartPolicy").one_of(&[("Always", ())]);
     let (overhead, _) = resources(&at.get("overhead"));
-    let pod_requests = at.at("resources.requests");
-    PodSpec {
+    let mut spec = PodSpec {
         containers,
         init_containers: self::containers(&at.get("initContainers")),
         overhead,
-        pod_requests: pod_requests.is_given().then(|| resources(&pod_requests).0),
         node_selector: labels(&at.get("nodeSelector")),
         affinity: affinity(&at.get("affinity")),
         tolerations: at
@@ -85,6 +83,29 @@ fn spec(at: &Cursor<'_>, classes: &PriorityClasses) -> PodSpec {
             .unwrap_or(TERMINATION_GRACE),
         host_network: at.get("hostNetwork").bool().unwrap_or(false),
         gated: !at.get("schedulingGates").items().is_empty(),
+        pod_level: PodLevelResources::default(),
+    };
+    spec.pod_level = pod_level(&at.get("resources"), &spec);
+    spec
+}
+
+/// A pod's own stanza, where a limit is the request of what neither the stanza's requests nor a container names
+/// (kubernetes 1.35 pkg/apis/core/v1/defaults.go `defaultPodRequests`).
+fn pod_level(at: &Cursor<'_>, spec: &PodSpec) -> PodLevelResources {
+    let (requests, requested) = resources(&at.get("requests"));
+    let (limits, limited) = resources(&at.get("limits"));
+    PodLevelResources {
+        cpu: if requested.cpu {
+            Some(requests.cpu)
+        } else {
+            (limited.cpu && !spec.names_cpu()).then_some(limits.cpu)
+        },
+        memory: if requested.memory {
+            Some(requests.memory)
+        } else {
+            (limited.memory && !spec.names_memory()).then_some(limits.memory)
+        },
+        cpu_limit: limited.cpu.then_some(limits.cpu),
     }
 }
 

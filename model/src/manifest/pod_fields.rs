@@ -77,7 +77,10 @@ const POD: &[Field] = &[
         "resources.requests",
         "pod-level requests, from Kubernetes 1.34 on",
     ),
-    ignored("resources.limits", "limits are simulated by container"),
+    noted(
+        "resources.limits",
+        "of the pod, from Kubernetes 1.34 on: a CPU quota beside its containers', and the requests of what nothing else names",
+    ),
     simulated("topologySpreadConstraints[].maxSkew"),
     simulated("topologySpreadConstraints[].topologyKey"),
     simulated("topologySpreadConstraints[].whenUnsatisfiable"),

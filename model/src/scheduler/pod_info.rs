@@ -7,8 +7,8 @@ use sim::{SortedMap, SortedSet};
 use super::profile::Profile;
 use crate::api::Expression;
 use crate::api::{
-    Container, LabelSelector, Labels, Operator, PodAffinityTerm, PodSpec, PodTemplate, Protocol,
-    SpreadConstraint, Taint, TaintEffect, WhenUnsatisfiable,
+    Container, LabelSelector, Labels, Operator, PodAffinityTerm, PodLevelResources, PodSpec, PodTemplate,
+    Protocol, SpreadConstraint, Taint, TaintEffect, WhenUnsatisfiable,
 };
 use crate::quantity::{Bytes, MilliCpu, Resources};
 
@@ -220,17 +220,19 @@ impl PodInfo {
         }
         let mut non_zero = counted.requests();
         let mut scored = non_zero.clone();
-        if counted.pod_requests.is_some() {
+        if counted.pod_level.requests_something() {
             scored = PodSpec {
-                pod_requests: None,
+                pod_level: PodLevelResources::default(),
                 ..counted
             }
             .requests();
-            // The API server fills what pod-level requests leave out with the containers' sum: only what neither
-            // asks for is missing (framework/types.go `getNonMissingContainerRequests`).
-            let asked = |real: i64, filled: i64| if real > 0 { real } else { filled };
-            non_zero.cpu.0 = asked(requests.cpu.0, non_zero.cpu.0);
-            non_zero.memory.0 = asked(requests.memory.0, non_zero.memory.0);
+            // Only what nothing in the pod names is missing (framework/types.go `getNonMissingContainerRequests`).
+            if spec.names_cpu() {
+                non_zero.cpu = requests.cpu;
+            }
+            if spec.names_memory() {
+                non_zero.memory = requests.memory;
+            }
         }
 
         let containers = spec.init_containers.iter().filter(|_| profile.init_images);

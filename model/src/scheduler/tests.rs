@@ -16,6 +16,7 @@ use super::*;
 use crate::api::{
     LabelSelector, Node, PodAffinityTerm, PodSpec, PodTemplate, SpreadConstraint, WhenUnsatisfiable,
 };
+use crate::quantity::Bytes;
 
 fn cache() -> Cache {
     Cache::new(Profile::of(LATEST), ScoringStrategy::default())
@@ -189,4 +190,25 @@ fn a_full_node_scores_most_where_nodes_are_filled_up() {
         "pods without requests count too"
     );
     assert_eq!(most_requested_score(100, 0), 0);
+}
+
+/// A pod with requests of its own counts as another when it is there already: what something in it names as 0 is 0.
+#[test]
+fn pod_level_requests_leave_missing_what_nothing_names() {
+    let counted = |names_cpu: bool| {
+        let mut cache = cache();
+        let kind = add_kind(
+            &mut cache,
+            small(|spec| {
+                let container = &mut spec.containers[0];
+                container.requests = resources(0, 0);
+                (container.requests_cpu, container.requests_memory) = (names_cpu, false);
+                spec.pod_level.memory = Some(Bytes(1 << 30));
+            }),
+        );
+        let info = cache.kind(kind);
+        (info.non_zero_cpu, info.non_zero_memory >> 20, info.scored)
+    };
+    assert_eq!(counted(true), (0, 1024, [0, 200 << 20]));
+    assert_eq!(counted(false), (100, 1024, [100, 200 << 20]));
 }

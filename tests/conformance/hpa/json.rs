@@ -284,7 +284,11 @@ impl PodJson {
         PodSpec {
             containers: self.containers.iter().map(ContainerJson::resolve).collect(),
             init_containers: self.init_containers.iter().map(ContainerJson::resolve).collect(),
-            pod_requests: self.pod_requests.as_ref().map(resources),
+            pod_level: self
+                .pod_requests
+                .as_ref()
+                .map(crate::manifest::pod_level)
+                .unwrap_or_default(),
             ..PodSpec::default()
         }
     }

@@ -30,9 +30,8 @@ impl<'a> Measured<'a> {
     /// pkg/controller/podautoscaler/replica_calculator.go `calculateRequests`).
     fn is_pod_level(&self, facts: &Facts<'_>) -> bool {
         let heeded = Profile::of(facts.scenario.stack.kubernetes.into()).pod_level_requests;
-        let own = &self.deployment.object.template.spec.pod_requests;
-        let names = |own: &crate::quantity::Resources| own.cpu != MilliCpu(0) || own.memory != Bytes(0);
-        heeded && self.container.is_none() && own.as_ref().is_some_and(names)
+        let own = &self.deployment.object.template.spec.pod_level;
+        heeded && self.container.is_none() && own.requests_something()
     }
 }
 
@@ -150,11 +149,17 @@ fn reach(
     let limits: Option<Vec<i64>> = containers()
         .map(|container| container.cpu_limit.map(|limit| limit.0))
         .collect();
-    let Some(most) = limits.map(|limits| limits.into_iter().sum::<i64>() as f64) else {
+    let spec = &measured.deployment.object.template.spec;
+    let whole = spec.pod_level.cpu_limit.map(|limit| limit.0);
+    let bounds = limits
+        .map(|limits| limits.into_iter().sum())
+        .into_iter()
+        .chain(whole);
+    let Some(most) = bounds.min().map(|most| most as f64) else {
         return;
     };
     let requests = match measured.is_pod_level(facts) {
-        true => measured.deployment.object.template.spec.requests().cpu.0,
+        true => spec.requests().cpu.0,
         false => containers().map(|container| container.requests.cpu.0).sum(),
     };
     let (most, target, unit) = match target {
