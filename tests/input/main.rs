@@ -4,6 +4,7 @@
 mod arbitrary;
 mod corpus;
 mod fields;
+mod pods;
 mod sample;
 mod shipped;
 mod users;

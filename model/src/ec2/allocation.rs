@@ -4,11 +4,13 @@
 //! (a pool is a type in a zone) with the most spare capacity and takes the cheapest of them. How much capacity
 //! a pool has is not published. The assumption here: pools named by the scenario have the most, and of the
 //! others those of AWS's advisor's lower interruption bands have more than those of higher ones, since what is
-//! seldom reclaimed is seldom short. Within the best class the lowest price wins.
+//! seldom reclaimed is seldom short. Within the best class the lowest price wins, and among equal prices (the zones of
+//! an on-demand type) chance: which of them EC2 takes is not published either.
 
 use std::sync::Arc;
 
-use sim::Instant;
+use rand::RngExt;
+use sim::{Instant, Stream};
 
 use super::config::Config;
 use super::fleet::{ErrorCode, FleetError, FleetRequest, Override};
@@ -70,8 +72,12 @@ pub(super) struct Market<'a> {
 }
 
 impl Market<'_> {
-    /// The choice that a fleet gets, and those that were tried before it.
-    pub(super) fn allocate(&self, request: &FleetRequest) -> (Option<Override>, Vec<FleetError>) {
+    /// The choice that a fleet gets, and those that were tried before it. `chance` draws among equals.
+    pub(super) fn allocate(
+        &self,
+        request: &FleetRequest,
+        chance: &mut Stream,
+    ) -> (Option<Override>, Vec<FleetError>) {
         let mut ranked: Vec<(Rank, &Override)> = Vec::with_capacity(request.overrides.len());
         // Those of one type are asked for together.
         for same in request
@@ -89,9 +95,9 @@ impl Market<'_> {
             ranked.extend(same.iter().map(rank));
         }
         let mut errors = Vec::new();
-        // The first of equal choices is the one that was asked for first.
-        while let Some(best) = (0..ranked.len()).min_by_key(|at| ranked[*at].0) {
-            let (_, choice) = ranked.remove(best);
+        while let Some(best) = ranked.iter().map(|(rank, _)| *rank).min() {
+            let equal: Vec<usize> = (0..ranked.len()).filter(|at| ranked[*at].0 == best).collect();
+            let (_, choice) = ranked.remove(equal[chance.random_range(..equal.len())]);
             match self.refusal(choice, request.capacity_type) {
                 None => return (Some(choice.clone()), errors),
                 Some(code) => errors.push(FleetError {

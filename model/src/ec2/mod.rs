@@ -251,7 +251,10 @@ impl Ec2 {
             instances: &self.instances,
             now,
         };
-        let (chosen, errors) = market.allocate(&request);
+        let (chosen, errors) = market.allocate(
+            &request,
+            &mut self.streams.stream("ec2/allocation", u64::from(call)),
+        );
         let launched = chosen.map(|choice| {
             let mut instance = self.make(
                 now,
