@@ -7,7 +7,7 @@
 //!
 //! A catalog can be of an earlier time ([`Catalog::new`]): types then not yet known are left out, and types
 //! since retired are offered. Prices are not historical: on-demand prices hardly ever change, spot prices
-//! come from the snapshot that is nearest and whole.
+//! and the advisor's bands come from the snapshot that is nearest and has the type.
 
 pub mod capacity;
 mod filter;
@@ -77,8 +77,8 @@ pub const SOURCES: &[Source] = &[
     },
     Source {
         facts: "interruption bands and savings",
-        origin: "alexei-led/spotinfo internal/spot/data/spot-advisor-data.json 5eedf20a",
-        dated: "2025-06-28",
+        origin: "alexei-led/spotinfo internal/spot/data/spot-advisor-data.json 5eedf20a; ETOgaosion/bamboo data 0faa479f",
+        dated: "2025-06-28; 2024-02",
     },
     Source {
         facts: "memory that Linux sees",
@@ -361,11 +361,9 @@ mod tests {
             let (prices, source) = catalog.get(name)?.spot.clone()?;
             Some((usd(prices[0]), source))
         };
-        assert_eq!(spot("m5.large"), Some((0.0343, SpotSource::Region2026)));
         assert_eq!(spot("g3.8xlarge"), Some((0.684, SpotSource::Zones2022)));
         // 2022: c and d are known; a and b get their mean.
-        let old = at("2022-07-01");
-        let m5 = old
+        let m5 = catalog
             .get("m5.large")
             .and_then(|entry| entry.spot.clone())
             .expect("a price");
@@ -378,6 +376,20 @@ mod tests {
             .and_then(|entry| entry.spot.clone())
             .expect("a price");
         assert_eq!((usd(c5.0[0]), c5.1), (0.03306, SpotSource::AdvisorSavings));
+    }
+
+    /// Each kind of fact is of the snapshot that is nearer to the day.
+    #[test]
+    fn spot_facts_are_of_the_nearest_day() {
+        let of = |day| {
+            let catalog = at(day);
+            let entry = catalog.get("g4dn.xlarge").expect("it was offered");
+            let (prices, source) = entry.spot.as_ref().expect("a price");
+            (prices[0].usd_per_hour(), *source, entry.interruption_band)
+        };
+        assert_eq!(of("2023-12-28"), (0.1578, SpotSource::Zones2022, Some(1)));
+        assert_eq!(of("2024-08-01"), (0.2286, SpotSource::Region2026, Some(1)));
+        assert_eq!(of("2025-01-01"), (0.2286, SpotSource::Region2026, Some(4)));
     }
 
     #[test]
@@ -397,7 +409,7 @@ mod tests {
 
     #[test]
     fn prices_can_be_set() {
-        let mut catalog = at("2024-02-01");
+        let mut catalog = at("2025-02-01");
         let price = Price::from_usd_per_hour(0.5);
         assert!(catalog.set_on_demand("m5.large", price) && !catalog.set_on_demand("m5.tiny", price));
         assert!(catalog.set_spot("m5.large", Some("us-west-2b"), price));

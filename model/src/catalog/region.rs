@@ -9,8 +9,10 @@ use super::spec::{InstanceSpec, types};
 use super::{Entry, SpotSource};
 use crate::quantity::Price;
 
-/// From this day on a catalog shows spot prices of 2026 first, before it those of 2022.
-const NEWER_SPOT_PRICES: &str = "2023-01-01";
+/// From this day on a catalog shows spot prices of 2026-08 first, before it those of 2022-05: half-way between the two.
+const NEWER_SPOT_PRICES: &str = "2024-07-01";
+/// From this day on a catalog shows the advisor's list of 2025-06 first, before it that of 2024-02.
+const NEWER_ADVICE: &str = "2024-10-29";
 /// The first day on which types were listed at all: what has it may be older.
 pub(super) const FIRST_LIST: &str = "2022-06-16";
 /// The day of the offerings; what was offered then still is.
@@ -91,6 +93,13 @@ pub(super) struct Row {
     spot: Option<Price>,
     /// By zone letter.
     spot_2022: &'static str,
+    advice: Advice,
+    advice_2024: Advice,
+}
+
+/// What the Spot Advisor says of a type.
+#[derive(Debug, Clone, Copy)]
+struct Advice {
     band: Option<u8>,
     savings: Option<u8>,
 }
@@ -166,8 +175,15 @@ fn parse(spec: &'static InstanceSpec, line: &'static str) -> Row {
         karpenter: usd(text()),
         spot: usd(text()),
         spot_2022: text(),
-        band: text().parse().ok(),
-        savings: text().parse().ok(),
+        advice: advice(text(), text()),
+        advice_2024: advice(text(), text()),
+    }
+}
+
+fn advice(band: &str, savings: &str) -> Advice {
+    Advice {
+        band: band.parse().ok(),
+        savings: savings.parse().ok(),
     }
 }
 
@@ -186,15 +202,25 @@ impl Row {
         let letter = |zone: &Zone| zone.name.chars().last().is_some_and(|c| self.zones.contains(c));
         let zones = region.zones.iter().filter(|zone| letter(zone));
         let zones: Vec<Arc<str>> = zones.map(|zone| zone.name.clone()).collect();
+        let advice = self.advice(day);
         Some(Entry {
             spec: self.spec,
             spot: self.spot_prices(&zones, day),
             zones,
             on_demand: self.on_demand,
             karpenter_on_demand: self.karpenter,
-            interruption_band: self.band,
-            savings: self.savings,
+            interruption_band: advice.band,
+            savings: advice.savings,
         })
+    }
+
+    /// Of the nearer list, if it has the type.
+    fn advice(&self, day: &str) -> Advice {
+        let (near, far) = match day < NEWER_ADVICE {
+            true => (self.advice_2024, self.advice),
+            false => (self.advice, self.advice_2024),
+        };
+        if near.band.is_some() { near } else { far }
     }
 
     fn spot_prices(&self, zones: &[Arc<str>], day: &str) -> Option<(Vec<Price>, SpotSource)> {
@@ -213,7 +239,7 @@ impl Row {
             region.or(zonal)
         };
         measured.or_else(|| {
-            let (on_demand, savings) = (self.on_demand?.0, self.savings?);
+            let (on_demand, savings) = (self.on_demand?.0, self.advice(day).savings?);
             let price = Price(on_demand.0 * i64::from(100 - savings.min(100)) / 100);
             Some((vec![price; zones.len()], SpotSource::AdvisorSavings))
         })

@@ -1,20 +1,21 @@
 #!/usr/bin/env python3
 """Packs the EC2 facts into the files beside this script.
 
-usage: pack.py FOLDER FIRST_SEEN
+usage: pack.py FOLDER FIRST_SEEN ADVISOR_2024
 
 FOLDER holds the CSV files that README.md names; FIRST_SEEN is a CSV of instance type and the date of the
-first release of Karpenter's documentation that lists it. Output: types.csv, zones.csv and
-regions/REGION.csv.gz, byte for byte the same for the same input.
+first release of Karpenter's documentation that lists it; ADVISOR_2024 is the Spot Advisor's file of February
+2024. Output: types.csv, zones.csv and regions/REGION.csv.gz, byte for byte the same for the same input.
 """
 
 import csv
 import gzip
+import json
 import sys
 from collections import defaultdict
 from pathlib import Path
 
-FOLDER, FIRST_SEEN = Path(sys.argv[1]), Path(sys.argv[2])
+FOLDER, FIRST_SEEN, ADVISOR_2024 = map(Path, sys.argv[1:])
 HERE = Path(__file__).parent
 
 TYPE_COLUMNS = """instance_type category generation arch cpu_manufacturer cpu_sustained_mhz hypervisor bare_metal
@@ -72,13 +73,19 @@ def write_regions():
     for row in rows("spot-advisor.csv"):
         key = row["region"], row["instance_type"]
         cells[key]["advice"] = [row["interruption_band"], row["savings_pct"]]
+    for region, systems in json.loads(ADVISOR_2024.read_text())["spot_advisor"].items():
+        for name, advice in systems.get("Linux", {}).items():
+            cells[region, name]["advice_2024"] = [str(advice["r"]), str(advice["s"])]
     files = defaultdict(list)
     for (region, name), cell in sorted(cells.items()):
-        parts = [("offered", 2), ("od", 4), ("spot", 1), ("zonal", 1), ("advice", 2)]
+        parts = [("offered", 2), ("od", 4), ("spot", 1), ("zonal", 1), ("advice", 2), ("advice_2024", 2)]
         fields = [field for part, width in parts for field in cell.get(part, [""] * width)]
         files[region].append(",".join([name, *fields]))
     (HERE / "regions").mkdir(exist_ok=True)
-    header = "instance_type,zones,offered_as_of,on_demand,price_date,source,karpenter,spot,spot_2022,band,savings_pct"
+    header = (
+        "instance_type,zones,offered_as_of,on_demand,price_date,source,karpenter,spot,spot_2022,band,savings_pct,"
+        "band_2024,savings_pct_2024"
+    )
     for region, lines in files.items():
         text = "\n".join([header, *lines, ""])
         (HERE / "regions" / f"{region}.csv.gz").write_bytes(gzip.compress(text.encode(), 9, mtime=0))

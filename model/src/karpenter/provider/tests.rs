@@ -141,7 +141,7 @@ fn a_type_has_its_labels_resources_and_offerings() {
         .iter()
         .map(|offering| offering.price.usd_per_hour())
         .collect();
-    assert_eq!(prices, [3.912, 1.4129, 3.912, 1.4129, 3.912, 1.4129]);
+    assert_eq!(prices, [3.912, 1.2532, 3.912, 1.2692, 3.912, 1.2612]);
 }
 
 #[test]
