@@ -286,18 +286,34 @@ impl Table<'_> {
             .collect();
         let mut lines = Vec::new();
         let simulated = |seed: &Simulated, name: &String| seed.nodes.get(name).map_or(0.0, hours);
-        for (&name, &real) in &real {
-            let values: Vec<f64> = self
+        let types: SortedSet<&String> = match real.is_empty() {
+            true => SortedSet::new(),
+            false => self
                 .seeds
                 .iter()
-                .map(|seed| relative(simulated(seed, name), real))
-                .collect();
-            lines.push(Line::of(
-                &format!("seen.nodes.{name}"),
-                "node-hours, error".to_owned(),
-                Unit::Share,
-                &values,
-            ));
+                .flat_map(|seed| seed.nodes.keys())
+                .chain(real.keys().copied())
+                .collect(),
+        };
+        for name in types {
+            // Of what was not there no error can be a share.
+            let (words, unit, real) = match real.get(name) {
+                Some(real) if *real > 0.0 => ("node-hours, error", Unit::Share, Some(*real)),
+                _ => ("node-hours, none measured", Unit::Hours, None),
+            };
+            let value = |seed: &Simulated| {
+                let simulated = simulated(seed, name);
+                real.map_or(simulated, |real| relative(simulated, real))
+            };
+            let values: Vec<f64> = self.seeds.iter().map(value).collect();
+            if real.is_some() || values.iter().any(|hours| *hours > 0.0) {
+                lines.push(Line::of(
+                    &format!("seen.nodes.{name}"),
+                    words.to_owned(),
+                    unit,
+                    &values,
+                ));
+            }
         }
         let price = |name: &String| self.scope.prices.get(name).copied();
         if !real.is_empty() && real.keys().all(|name| price(name).is_some()) {
@@ -552,5 +568,26 @@ mod tests {
         assert_eq!(find("dollars"), 0.0);
         assert_eq!(find("nMAE, seed against seed"), 0.1);
         assert_eq!(find("churn"), 0.0);
+    }
+
+    /// A run with the wrong machines does not look like one with the right ones.
+    #[test]
+    fn machines_that_nobody_measured_are_told() {
+        let mut other = seed(LATE);
+        other.nodes.insert("g5.xlarge".to_owned(), curve(&[(0, 3.0)]));
+        let comparison = compare(&[other], &measured(Vec::new()), &scope());
+        let lines = comparison.lines.iter();
+        let mut told = lines.filter(|line| line.measure == "node-hours, none measured");
+        let line = told.next().expect("a line");
+        assert_eq!(
+            (line.subject.as_str(), line.unit),
+            ("seen.nodes.g5.xlarge", Unit::Hours)
+        );
+        assert!(
+            (line.median - 3.0 * 200.0 / 3600.0).abs() < 1e-9,
+            "{}",
+            line.median
+        );
+        assert!(told.next().is_none());
     }
 }

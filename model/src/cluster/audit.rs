@@ -269,18 +269,18 @@ fn runs_only_while_its_machine_does(now: Instant, pod: &Pod, instance: &Instance
 /// The bill once more, by another way: whole seconds times micro-dollars. No part of one is ever negative.
 fn dollars_are_seconds_times_prices(now: Instant, cluster: &Cluster<'_>) {
     let ec2 = &cluster.parts.ec2;
-    let (mut machines, mut volumes, mut lived) = (0.0, 0.0, 0.0);
+    let (mut machines, mut volumes, mut ran) = (0.0, 0.0, 0.0);
     for (_, instance) in ec2.instances().iter() {
         if instance.launched == now {
             continue;
         }
         let gone = instance.gone.unwrap_or(now);
-        lived += gone.since(instance.launched).as_secs_f64();
         volumes += cost(instance.volume_price, instance.launched, gone);
         let Some(running) = instance.running.filter(|running| *running < now) else {
             continue;
         };
         let end = instance.shutting_down.unwrap_or(now);
+        ran += end.since(running).as_secs_f64();
         let reclaimed = instance.capacity_type == CapacityType::Spot
             && instance.end == Some(End::Interrupted)
             && instance.shutting_down.is_some();
@@ -302,8 +302,8 @@ fn dollars_are_seconds_times_prices(now: Instant, cluster: &Cluster<'_>) {
     );
     let seconds = billed(|own| own.node_hours) * 3600.0;
     assert!(
-        near(seconds, lived),
-        "{now}: {seconds} s are billed, {lived} s were lived"
+        near(seconds, ran),
+        "{now}: {seconds} s are billed, {ran} s were run"
     );
     let start = cluster.recorder.start();
     if now >= start {

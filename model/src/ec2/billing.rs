@@ -27,7 +27,7 @@ pub type Bill = SortedMap<Arc<str>, TypeBill>;
 pub struct TypeBill {
     /// How many there were at some time of it.
     pub nodes: u32,
-    /// Hours between launch and termination.
+    /// Hours that they ran: those that are billed.
     pub node_hours: f64,
     /// Dollars for the machines.
     pub instance_usd: f64,
@@ -62,10 +62,10 @@ pub(super) fn add(bill: &mut Bill, instance: &Instance, from: Instant, to: Insta
     let own = bill.entry(instance.spec.name.into()).or_default();
     let existed = Span::new(instance.launched, instance.gone, from, to);
     own.nodes += 1;
-    own.node_hours += existed.hours();
     own.volume_usd += existed.usd(instance.volume_price);
     if let Some(running) = instance.running {
         let ran = Span::new(running, instance.shutting_down, from, to);
+        own.node_hours += ran.hours();
         let reclaimed = instance.capacity_type == CapacityType::Spot
             && instance.end == Some(End::Interrupted)
             && instance.shutting_down.is_some();
