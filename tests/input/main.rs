@@ -6,4 +6,5 @@ mod corpus;
 mod fields;
 mod sample;
 mod shipped;
+mod streams;
 mod users;

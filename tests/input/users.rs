@@ -2,9 +2,7 @@
 //! refuses is refused. Each answer was held against an API server of Kubernetes 1.35 with the custom resources of
 //! KEDA 2.21 and Karpenter 1.14.
 
-use std::time::Duration;
-
-use model::api::{Budget, IntOrPercent, RollingUpdateDaemonSet};
+use model::api::Budget;
 use model::hpa::{Source, Target};
 use model::scenario::{Files, Scenario, Severity, load};
 
@@ -22,23 +20,23 @@ fn said(files: &Files) -> Vec<String> {
 
 /// Exactly this is said.
 #[track_caller]
-fn check(files: &Files, expected: &[&str]) {
+pub(crate) fn check(files: &Files, expected: &[&str]) {
     assert_eq!(said(files), expected);
 }
 
 /// Nothing is said.
 #[track_caller]
-fn sound(files: &Files) -> Scenario {
+pub(crate) fn sound(files: &Files) -> Scenario {
     check(files, &[]);
     loaded(files).0.expect("it runs")
 }
 
 /// The sample with other files of manifests, among them one of another name.
-fn beside(path: &str, text: &str) -> Files {
+pub(crate) fn beside(path: &str, text: &str) -> Files {
     files(SCENARIO, &[("manifests/web.yaml", MANIFESTS), (path, text)])
 }
 
-const BUDGET: &str = "apiVersion: policy/v1
+pub(crate) const BUDGET: &str = "apiVersion: policy/v1
 kind: PodDisruptionBudget
 metadata: {name: web, namespace: shop}
 spec:
@@ -46,7 +44,7 @@ spec:
   selector: {matchLabels: {app: web}}
 ";
 
-fn budgets(files: &Files) -> usize {
+pub(crate) fn budgets(files: &Files) -> usize {
     sound(files).objects.pod_disruption_budgets.len()
 }
 
@@ -59,20 +57,6 @@ fn files_of_all_kinds_of_editors() {
         "metadata": {"name": "web", "namespace": "shop"},
         "spec": {"maxUnavailable": 1, "selector": {"matchLabels": {"app": "web"}}}}"#;
     assert_eq!(budgets(&beside("manifests/budget.json", json)), 1);
-    let other = json.replace("\"web\", \"n", "\"other\", \"n");
-    let list = format!(r#"{{"apiVersion": "v1", "kind": "List", "items": [{other}]}}"#);
-    for stream in [
-        format!("{json}{other}"),
-        format!("\n{json}\n\t{list}\n"),
-        format!("{json}\n---\n{other}\n"),
-    ] {
-        assert_eq!(budgets(&beside("manifests/budget.json", &stream)), 2, "{stream}");
-    }
-    let yaml = BUDGET.replace("name: web", "name: other");
-    assert_eq!(
-        budgets(&beside("manifests/budget.json", &format!("{json}\n---\n{yaml}"))),
-        2
-    );
     check(
         &with(&BUDGET.replace("  maxUnavailable", "\tmaxUnavailable")),
         &[
@@ -385,48 +369,6 @@ fn an_ingress_of_another_controller() {
         "kind: Ingress\nmetadata: {annotations: {kubernetes.io/ingress.class: nginx}, name: web,",
     );
     assert_eq!(said(&annotated).len(), 1);
-}
-
-#[test]
-fn a_daemon_set_surges_or_does_without_some() {
-    let daemon_set = |rolling: &str| {
-        with(&format!(
-            "apiVersion: apps/v1
-kind: DaemonSet
-metadata: {{name: agent, namespace: shop}}
-spec:
-  minReadySeconds: 5
-  updateStrategy: {{rollingUpdate: {{{rolling}}}}}
-  selector: {{matchLabels: {{app: agent}}}}
-  template:
-    metadata: {{labels: {{app: agent}}}}
-    spec: {{containers: [{{name: agent, image: 'agent:1'}}]}}
-"
-        ))
-    };
-    let own = |rolling| sound(&daemon_set(rolling)).objects.daemon_sets.remove(0);
-    let set = own("maxSurge: 10%, maxUnavailable: 0");
-    assert_eq!(set.min_ready, Duration::from_secs(5));
-    assert_eq!(
-        set.rolling.map(|own| own.max_surge),
-        Some(IntOrPercent::Percent(10))
-    );
-    assert_eq!(
-        own("maxSurge: 0").rolling,
-        Some(RollingUpdateDaemonSet::default())
-    );
-    check(
-        &daemon_set("maxSurge: 1"),
-        &[
-            "manifests/more.yaml:6:45: error[E004] DaemonSet/agent: spec.updateStrategy.rollingUpdate.maxSurge: maxSurge goes only with a maxUnavailable of 0\n  hint: maxUnavailable is 1 where it is not given: write maxUnavailable: 0 beside it",
-        ],
-    );
-    check(
-        &daemon_set("maxUnavailable: 0"),
-        &[
-            "manifests/more.yaml:6:35: error[E004] DaemonSet/agent: spec.updateStrategy.rollingUpdate: maxSurge and maxUnavailable must not both be 0",
-        ],
-    );
 }
 
 #[test]
