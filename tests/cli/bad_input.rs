@@ -257,7 +257,7 @@ fn a_manifest_of_several_json_objects() {
     };
     let second = "{\"apiVersion\": \"v1\", \"kind\": \"Secret\", \"metadata\": {\"name\": \"x\"}}\n  \
          {\"apiVersion\": \"v1\", \"kind\": \"Pot\", \"metadata\": {\"name\": \"x\"}}";
-    more("json-second", second, &["manifests/more.json:2:30: error[E007]"]);
+    more("json-second", second, &["manifests/more.json:2:32: error[E007]"]);
     let third = "{\"apiVersion\": \"v1\", \"kind\": \"Secret\", \"metadata\": {\"name\": \"x\"}}{\"kind\": \"List\", \
          \"items\": []}\n{\"kind\": Pot}";
     more(
