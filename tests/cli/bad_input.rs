@@ -245,6 +245,31 @@ fn a_manifest_in_json() {
     );
 }
 
+/// `kubectl` reads them one after another.
+#[test]
+fn a_manifest_of_several_json_objects() {
+    let more = |name: &'static str, text: &'static str, expected: &[&str]| {
+        check(
+            name,
+            move |dir| fs::write(dir.join("manifests/more.json"), text).unwrap(),
+            expected,
+        );
+    };
+    let second = "{\"apiVersion\": \"v1\", \"kind\": \"Secret\", \"metadata\": {\"name\": \"x\"}}\n  \
+         {\"apiVersion\": \"v1\", \"kind\": \"Pot\", \"metadata\": {\"name\": \"x\"}}";
+    more("json-second", second, &["manifests/more.json:2:32: error[E007]"]);
+    let third = "{\"apiVersion\": \"v1\", \"kind\": \"Secret\", \"metadata\": {\"name\": \"x\"}}{\"kind\": \"List\", \
+         \"items\": []}\n{\"kind\": Pot}";
+    more(
+        "json-third",
+        third,
+        &[
+            "manifests/more.json:2:10: error[E001]",
+            "after JSON objects only JSON can come",
+        ],
+    );
+}
+
 /// Opening a pipe would wait for a writer for ever.
 #[cfg(unix)]
 #[test]

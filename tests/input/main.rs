@@ -7,4 +7,5 @@ mod fields;
 mod pods;
 mod sample;
 mod shipped;
+mod streams;
 mod users;

@@ -20,23 +20,23 @@ fn said(files: &Files) -> Vec<String> {
 
 /// Exactly this is said.
 #[track_caller]
-fn check(files: &Files, expected: &[&str]) {
+pub(crate) fn check(files: &Files, expected: &[&str]) {
     assert_eq!(said(files), expected);
 }
 
 /// Nothing is said.
 #[track_caller]
-fn sound(files: &Files) -> Scenario {
+pub(crate) fn sound(files: &Files) -> Scenario {
     check(files, &[]);
     loaded(files).0.expect("it runs")
 }
 
 /// The sample with other files of manifests, among them one of another name.
-fn beside(path: &str, text: &str) -> Files {
+pub(crate) fn beside(path: &str, text: &str) -> Files {
     files(SCENARIO, &[("manifests/web.yaml", MANIFESTS), (path, text)])
 }
 
-const BUDGET: &str = "apiVersion: policy/v1
+pub(crate) const BUDGET: &str = "apiVersion: policy/v1
 kind: PodDisruptionBudget
 metadata: {name: web, namespace: shop}
 spec:
@@ -44,7 +44,7 @@ spec:
   selector: {matchLabels: {app: web}}
 ";
 
-fn budgets(files: &Files) -> usize {
+pub(crate) fn budgets(files: &Files) -> usize {
     sound(files).objects.pod_disruption_budgets.len()
 }
 

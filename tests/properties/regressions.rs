@@ -249,6 +249,22 @@ fn a_new_process_of_karpenter_goes_on_where_the_old_one_was() {
     assert_eq!(record.curve("replicas_ready").last(), 16.0);
 }
 
+/// A drain that ends with the machine while Karpenter is away: the node is given up as soon as it is back, and the claim
+/// with it. That none stays is the auditor's.
+#[test]
+fn the_claim_of_a_machine_that_ended_while_karpenter_was_away_goes() {
+    let more = "[[action]]\nat = \"60s\"\nscale = \"shop/web\"\nreplicas = 6\n\
+        [[action]]\nat = \"400s\"\ninterrupt = { count = 1 }\n\
+        [[action]]\nat = \"405s\"\nstop = \"karpenter\"\nfor = \"300s\"\n";
+    let record = run(more, &[]);
+    let deleted: Vec<_> = told(&record, "NodeClaimDeleted").collect();
+    assert!(
+        deleted.iter().any(|entry| entry.at.as_secs() < 345),
+        "{deleted:?}"
+    );
+    assert_eq!(record.curve("replicas_ready").last(), 6.0);
+}
+
 /// A class that changes while a machine is on its way changes nothing about that machine: it holds what it was bought for,
 /// and is found to have drifted.
 #[test]

@@ -26,4 +26,7 @@ pub use pod_spec::{
 };
 pub use served::Gated;
 pub use store::Api;
-pub use workload::{DaemonSet, Deployment, IntOrPercent, POD_TEMPLATE_HASH, ReplicaSet, Service, Strategy};
+pub use workload::{
+    DaemonSet, Deployment, IntOrPercent, POD_TEMPLATE_HASH, ReplicaSet, RollingUpdateDaemonSet, Service,
+    Strategy,
+};

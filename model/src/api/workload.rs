@@ -112,8 +112,29 @@ pub struct DaemonSet {
     pub name: String,
     /// spec.template, with the tolerations the controller adds by itself
     pub template: Arc<PodTemplate>,
-    /// spec.updateStrategy.rollingUpdate.maxUnavailable; `None` is OnDelete: a pod is replaced when somebody deletes it
-    pub max_unavailable: Option<IntOrPercent>,
+    /// spec.updateStrategy; `None` is OnDelete: a pod is replaced when somebody deletes it
+    pub rolling: Option<RollingUpdateDaemonSet>,
+    /// spec.minReadySeconds
+    pub min_ready: Duration,
+}
+
+/// spec.updateStrategy.rollingUpdate of a DaemonSet: one of the two is 0
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RollingUpdateDaemonSet {
+    /// maxSurge
+    pub max_surge: IntOrPercent,
+    /// maxUnavailable
+    pub max_unavailable: IntOrPercent,
+}
+
+impl Default for RollingUpdateDaemonSet {
+    /// One node after the other (kubernetes 1.35 pkg/apis/apps/v1/defaults.go `SetDefaults_DaemonSet`).
+    fn default() -> Self {
+        RollingUpdateDaemonSet {
+            max_surge: IntOrPercent::Int(0),
+            max_unavailable: IntOrPercent::Int(1),
+        }
+    }
 }
 
 /// A Service object, as far as it selects pods.

@@ -5,6 +5,7 @@
 //! that the auditor remembers since when each is the case.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sim::{Instant, SortedMap, SortedSet};
@@ -141,10 +142,10 @@ impl Auditor {
         let mut daemons = SortedSet::new();
         let mut doubled = SortedSet::new();
         for (id, pod) in cluster.api.pods.iter() {
-            // A pod of a DaemonSet that waits for its node to be removed is doubled for a moment.
+            // An update with surge puts a pod of the new template beside one of the old.
             if let (Owner::DaemonSet(set), Some(node)) = (pod.owner, pod.only_node)
                 && pod.is_active()
-                && !daemons.insert((set, node))
+                && !daemons.insert((set, node, Arc::as_ptr(&pod.template)))
             {
                 doubled.insert((set, node));
             }

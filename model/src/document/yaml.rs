@@ -1,5 +1,6 @@
 //! YAML, as `kubectl` reads it: several documents in a file, anchors, aliases and merge keys, and the words and
-//! numbers of YAML 1.1. Only a key that is given twice, of which `kubectl` silently takes the last, is refused.
+//! numbers of YAML 1.1; and JSON objects one after another, which no YAML is. Only a key that is given twice, of which
+//! `kubectl` silently takes the last, is refused.
 //!
 //! The tree is built from the parser's events without recursion. An alias is replaced by a copy of what it
 //! stands for, and counted with all that is in it: the file whose few lines stand for billions of values is
@@ -8,6 +9,7 @@
 use sim::{SortedMap, SortedSet};
 
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Tag};
+use serde::de::IgnoredAny;
 
 use super::tree::{Entry, Place, Scalar, Shape, Value};
 use super::{MAX_DEPTH, MAX_FILE_BYTES, MAX_VALUES};
@@ -23,23 +25,45 @@ pub fn parse_yaml(text: &str) -> (Vec<Value>, Option<(Place, String)>) {
         return (Vec::new(), Some((Place::default(), size)));
     }
     let mut builder = Builder::default();
-    for event in Parser::new_from_str(text) {
-        let step = match event {
-            Ok((event, span)) => builder.event(event, place(&span.start)),
-            Err(error) => Err((place(error.marker()), error.info().to_owned())),
-        };
-        if let Err(failure) = step {
-            return (builder.documents, Some(failure));
-        }
-    }
-    (builder.documents, None)
+    let failure = builder.file(text).err();
+    (builder.documents, failure)
 }
 
-fn place(marker: &Marker) -> Place {
+/// Where a part of a file begins.
+#[derive(Default, Clone, Copy)]
+struct Origin {
+    /// Lines before.
+    lines: usize,
+    /// Characters before it in its line.
+    columns: usize,
+}
+
+impl Origin {
+    /// The end of a text that begins here.
+    fn end_of(self, text: &str) -> Self {
+        match text.rsplit_once('\n') {
+            Some((_, line)) => Origin {
+                lines: self.lines + text.matches('\n').count(),
+                columns: line.chars().count(),
+            },
+            None => Origin {
+                columns: self.columns + text.chars().count(),
+                ..self
+            },
+        }
+    }
+
+    fn place(self, marker: &Marker) -> Place {
+        let columns = if marker.line() <= 1 { self.columns } else { 0 };
+        place(self.lines + marker.line(), columns + marker.col() + 1)
+    }
+}
+
+fn place(line: usize, column: usize) -> Place {
     let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
     Place {
-        line: number(marker.line()),
-        column: number(marker.col()).saturating_add(1),
+        line: number(line),
+        column: number(column),
     }
 }
 
@@ -86,6 +110,48 @@ struct Builder {
 }
 
 impl Builder {
+    /// What begins with a brace may be JSON values one after another. What comes after the first may be YAML as well,
+    /// not what comes after two (kubernetes 1.35 staging/src/k8s.io/apimachinery/pkg/util/yaml/decoder.go
+    /// `YAMLOrJSONDecoder.Decode`).
+    fn file(&mut self, text: &str) -> Result<(), Failure> {
+        let (mut rest, mut origin) = (text, Origin::default());
+        if text.trim_start().starts_with('{') {
+            let mut values = serde_json::Deserializer::from_str(text).into_iter::<IgnoredAny>();
+            let mut read = 0;
+            while let Some(value) = values.next() {
+                match value {
+                    Ok(IgnoredAny) => {
+                        let (with_blank, others) = text.split_at(values.byte_offset());
+                        let with_blank = &with_blank[text.len() - rest.len()..];
+                        let value = with_blank.trim_start();
+                        let begin = origin.end_of(&with_blank[..with_blank.len() - value.len()]);
+                        self.part(value, begin)?;
+                        (rest, origin, read) = (others, begin.end_of(value), read + 1);
+                    }
+                    Err(error) if read > 1 => {
+                        let why = error.to_string();
+                        let why = why.split(" at line ").next().unwrap_or_default();
+                        let message = format!("after JSON objects only JSON can come: {why}");
+                        return Err((place(error.line(), error.column()), message));
+                    }
+                    Err(_) => break,
+                }
+            }
+        }
+        self.part(rest, origin)
+    }
+
+    /// The documents of a part of a file.
+    fn part(&mut self, text: &str, origin: Origin) -> Result<(), Failure> {
+        for event in Parser::new_from_str(text) {
+            match event {
+                Ok((event, span)) => self.event(event, origin.place(&span.start))?,
+                Err(error) => return Err((origin.place(error.marker()), error.info().to_owned())),
+            }
+        }
+        Ok(())
+    }
+
     fn event(&mut self, event: Event<'_>, place: Place) -> Result<(), Failure> {
         match event {
             Event::Scalar(text, style, anchor, tag) => {

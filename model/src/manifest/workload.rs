@@ -7,7 +7,7 @@ use super::Reading;
 use super::pod::{self, PriorityClasses};
 use super::pod_fields::{METADATA, TEMPLATE, TOP};
 use super::selector::{SELECTOR, selector};
-use crate::api::{DaemonSet, IntOrPercent, Strategy};
+use crate::api::{DaemonSet, IntOrPercent, RollingUpdateDaemonSet, Strategy};
 use crate::document::fields::{Field, ignored, noted, quiet, simulated, table};
 use crate::document::{Cursor, Scalar, Shape};
 use crate::scenario::Deployment;
@@ -41,12 +41,8 @@ pub(super) const DAEMON_SET: &[Field] = &[
     quiet("spec.revisionHistoryLimit", "old revisions have no pods"),
     simulated("spec.updateStrategy.type"),
     simulated("spec.updateStrategy.rollingUpdate.maxUnavailable"),
-    ignored(
-        "spec.updateStrategy.rollingUpdate.maxSurge",
-        "an old pod goes before the new one comes here",
-    )
-    .unless("0"),
-    ignored("spec.minReadySeconds", "nothing here waits for a DaemonSet"),
+    simulated("spec.updateStrategy.rollingUpdate.maxSurge"),
+    simulated("spec.minReadySeconds"),
 ];
 
 /// A Deployment.
@@ -63,10 +59,7 @@ pub(crate) fn read_deployment(reading: &Reading<'_>, classes: &PriorityClasses) 
             name: reading.name.to_owned(),
             replicas: replicas.unwrap_or(1),
             strategy: strategy(&root.at("spec.strategy")),
-            min_ready: root
-                .at("spec.minReadySeconds")
-                .seconds(0)
-                .unwrap_or(Duration::ZERO),
+            min_ready: min_ready(root),
             selector: selector.unwrap_or_default(),
             template: Arc::new(template),
         },
@@ -85,16 +78,45 @@ pub(crate) fn read_daemon_set(reading: &Reading<'_>, classes: &PriorityClasses) 
     DaemonSet {
         name: reading.name.to_owned(),
         template: Arc::new(with_tolerations(template)),
-        max_unavailable: max_unavailable(&reading.root.at("spec.updateStrategy")),
+        rolling: rolling_update(&reading.root.at("spec.updateStrategy")),
+        min_ready: min_ready(&reading.root),
     }
 }
 
-/// (kubernetes 1.35 pkg/apis/apps/v1/defaults.go `SetDefaults_DaemonSet`)
-fn max_unavailable(at: &Cursor<'_>) -> Option<IntOrPercent> {
+fn min_ready(root: &Cursor<'_>) -> Duration {
+    let seconds = root.at("spec.minReadySeconds").seconds(0);
+    seconds.unwrap_or(Duration::ZERO)
+}
+
+/// (kubernetes 1.35 pkg/apis/apps/validation/validation.go `ValidateRollingUpdateDaemonSet`)
+fn rolling_update(at: &Cursor<'_>) -> Option<RollingUpdateDaemonSet> {
     let kinds = [("RollingUpdate", true), ("OnDelete", false)];
     let rolls = at.get("type").one_of(&kinds).unwrap_or(true);
-    let share = int_or_percent(&at.at("rollingUpdate.maxUnavailable"), 100);
-    rolls.then(|| share.unwrap_or(IntOrPercent::Int(1)))
+    let default = RollingUpdateDaemonSet::default();
+    let rolling = at.get("rollingUpdate");
+    let surge_at = rolling.get("maxSurge");
+    let max_surge = int_or_percent(&surge_at, 100).unwrap_or(default.max_surge);
+    let max_unavailable =
+        int_or_percent(&rolling.get("maxUnavailable"), 100).unwrap_or(default.max_unavailable);
+    if rolls {
+        match (is_zero(max_surge), is_zero(max_unavailable)) {
+            (false, false) => surge_at.error(
+                "E004",
+                "maxSurge goes only with a maxUnavailable of 0",
+                "maxUnavailable is 1 where it is not given: write maxUnavailable: 0 beside it",
+            ),
+            (true, true) => rolling.error("E004", "maxSurge and maxUnavailable must not both be 0", ""),
+            _ => {}
+        }
+    }
+    rolls.then_some(RollingUpdateDaemonSet {
+        max_surge,
+        max_unavailable,
+    })
+}
+
+fn is_zero(share: IntOrPercent) -> bool {
+    matches!(share, IntOrPercent::Int(0) | IntOrPercent::Percent(0))
 }
 
 fn strategy(at: &Cursor<'_>) -> Strategy {
@@ -112,8 +134,7 @@ fn strategy(at: &Cursor<'_>) -> Strategy {
     let quarter = IntOrPercent::Percent(25);
     let surge = int_or_percent(&rolling.get("maxSurge"), 10_000).unwrap_or(quarter);
     let unavailable = int_or_percent(&rolling.get("maxUnavailable"), 100).unwrap_or(quarter);
-    let zero = |share| matches!(share, IntOrPercent::Int(0) | IntOrPercent::Percent(0));
-    if zero(surge) && zero(unavailable) {
+    if is_zero(surge) && is_zero(unavailable) {
         rolling.error("E004", "maxSurge and maxUnavailable must not both be 0", "");
     }
     Strategy::RollingUpdate {

@@ -262,7 +262,8 @@ Init containers run one after another, after the images are there and before the
 model, a wait for a database. A new pod serves later by all they take, and that is not to be read from a manifest, unless a command is \
 nothing but `sleep N`: else they end at once here. State what they take together, as measured: [application.\"NAMESPACE/NAME\"] init, a \
 number of seconds or a distribution. status.initContainerStatuses of a running pod has when each started and finished. startup comes \
-after it. Sidecars (restartPolicy: Always) do not count.",
+after it. Sidecars (restartPolicy: Always) do not count. Of DaemonSets only those are told of for whose pods new nodes wait: device plugins, \
+and agents with a startup_taint.",
     ),
     code(
         "S007",

@@ -13,11 +13,12 @@ use std::time::Duration;
 
 use sim::{Component, Entry, Instant, Outbox, SortedMap, SortedSet, Stream, Streams};
 
-use super::daemon_set::{node_should_keep, node_should_run};
+use super::daemon_set::node_should_keep;
+use super::daemon_update::{self, DaemonNode, DaemonPod, wants_pod};
 use super::deployment::{self, SetView, Step};
 use super::taint_eviction::{Stay, stay};
 use super::victims;
-use crate::api::{Api, Deployment, Node, Owner, Pod};
+use crate::api::{Api, DaemonSet, Deployment, Owner, Pod};
 use crate::id::{ById, DaemonSetId, DeploymentId, NodeId, PodId, ReplicaSetId};
 use crate::token_bucket::TokenBucket;
 
@@ -114,8 +115,10 @@ pub struct Controllers {
     sets: ById<ReplicaSetId, SetState>,
     /// DaemonSet pods asked for and not yet made.
     daemon_pods: SortedSet<(DaemonSetId, NodeId)>,
-    /// Old DaemonSet pods to be deleted and not yet deleted.
-    rolled: SortedSet<PodId>,
+    /// DaemonSet pods to be deleted and not yet deleted.
+    daemon_deletions: SortedSet<PodId>,
+    /// DaemonSets with pods of an earlier template.
+    rolling: SortedSet<DaemonSetId>,
     /// When pods that tolerate their node's taints for a while have to go.
     evictions: SortedMap<PodId, Instant>,
     ties: Stream,
@@ -155,8 +158,16 @@ impl Component for Controllers {
                 self.sync_replica_set(now, id, api, out);
             }
             Input::Node(node) => {
-                for (id, _) in api.daemon_sets.iter() {
-                    self.sync_daemon_set(now, id, node, api, out);
+                for (id, set) in api.daemon_sets.iter() {
+                    if self.rolling.contains(&id) {
+                        self.sync_daemon_set(now, id, set, api, out);
+                    } else {
+                        let pods = api.pods_of(Owner::DaemonSet(id)).iter().copied();
+                        let is_there =
+                            |pod: &PodId| api.pods.get(*pod).is_some_and(|pod| pod.only_node == Some(node));
+                        let pods: Vec<PodId> = pods.filter(is_there).collect();
+                        self.manage_node(now, (id, set), node, &pods, api, out);
+                    }
                 }
                 for pod in api.pods_on(node) {
                     self.judge_by_taints(now, *pod, api, out);
@@ -170,10 +181,9 @@ impl Component for Controllers {
                 }
             }
             Input::DaemonSet(id) => {
-                for (node, _) in api.nodes.iter() {
-                    self.sync_daemon_set(now, id, node, api, out);
+                if let Some(set) = api.daemon_sets.get(id) {
+                    self.sync_daemon_set(now, id, set, api, out);
                 }
-                self.roll_daemon_set(now, id, api, out);
             }
             Input::Create(id) if api.replica_sets.get(id).is_some() => out.emit(Output::CreatePod(id)),
             Input::Create(_) => {}
@@ -184,7 +194,7 @@ impl Component for Controllers {
                 }
             }
             Input::Delete(pod) => {
-                self.rolled.remove(&pod);
+                self.daemon_deletions.remove(&pod);
                 if api.pods.get(pod).is_some_and(|pod| pod.deletion.is_none()) {
                     out.emit(Output::DeletePod(pod));
                 }
@@ -271,7 +281,8 @@ impl Controllers {
             daemon_set_budget: TokenBucket::new(config.qps, config.burst),
             sets: ById::default(),
             daemon_pods: SortedSet::new(),
-            rolled: SortedSet::new(),
+            daemon_deletions: SortedSet::new(),
+            rolling: SortedSet::new(),
             evictions: SortedMap::new(),
             ties: streams.stream("replica-set/ties", 0),
             config,
@@ -360,73 +371,145 @@ impl Controllers {
         }
     }
 
-    /// Makes a node's pod of a DaemonSet, or deletes it from a node that must not keep it
+    /// Looks at all nodes, and goes on with a rollout (`updateDaemonSet`).
+    fn sync_daemon_set(&mut self, now: Instant, id: DaemonSetId, set: &DaemonSet, api: &Api, out: &mut Out) {
+        let mut by_node: SortedMap<NodeId, Vec<PodId>> = SortedMap::new();
+        for &pod in api.pods_of(Owner::DaemonSet(id)) {
+            if let Some(node) = api.pods.get(pod).and_then(|pod| pod.only_node) {
+                by_node.entry(node).or_default().push(pod);
+            }
+        }
+        for (node, _) in api.nodes.iter() {
+            let pods = by_node.get(&node).map_or(&[][..], Vec::as_slice);
+            self.manage_node(now, (id, set), node, pods, api, out);
+        }
+        self.roll(now, (id, set), &by_node, api, out);
+    }
+
+    /// Makes a node's pod of a DaemonSet, or deletes what is too much
     /// (kubernetes 1.35 pkg/controller/daemon/daemon_controller.go `podsShouldBeOnNode`).
-    fn sync_daemon_set(&mut self, now: Instant, id: DaemonSetId, node: NodeId, api: &Api, out: &mut Out) {
-        let (Some(set), Some(object)) = (api.daemon_sets.get(id), api.nodes.get(node)) else {
+    fn manage_node(
+        &mut self,
+        now: Instant,
+        (id, set): (DaemonSetId, &DaemonSet),
+        node: NodeId,
+        pods: &[PodId],
+        api: &Api,
+        out: &mut Out,
+    ) {
+        let Some(object) = api.nodes.get(node) else {
             return;
         };
-        let of_node = |pod: &&PodId| api.pods.get(**pod).is_some_and(|pod| pod.only_node == Some(node));
-        match api.pods_of(Owner::DaemonSet(id)).iter().find(of_node) {
-            Some(&pod) => {
-                let stays = node_should_keep(&set.template, object);
-                if !stays && api.pods.get(pod).is_some_and(|pod| pod.deletion.is_none()) {
-                    let at = self.daemon_set_budget.take(now) + self.config.write;
-                    out.wake_at(at, Input::Delete(pod));
-                }
+        if pods.is_empty() {
+            if wants_pod(set, object) {
+                self.create_daemon_pod(now, id, node, out);
             }
-            None => {
-                let runs = object.deleting.is_none() && node_should_run(&set.template, object);
-                if runs && self.daemon_pods.insert((id, node)) {
-                    let at = self.daemon_set_budget.take(now) + self.config.write;
-                    out.wake_at(at, Input::CreateDaemonPod(id, node));
-                }
+            return;
+        }
+        let staying = daemon_pods(now, set, pods, api);
+        if !node_should_keep(&set.template, object) {
+            for pod in staying {
+                self.delete_daemon_pod(now, pod.id, out);
             }
+            return;
+        }
+        let surges = daemon_update::allows_surge(set);
+        // The one that is going may still be there.
+        if staying.is_empty() && surges && wants_pod(set, object) {
+            self.create_daemon_pod(now, id, node, out);
+        }
+        for pod in daemon_update::excess(&staying, surges) {
+            self.delete_daemon_pod(now, pod, out);
         }
     }
 
-    /// Deletes pods of an earlier template, as many as may be away at once; those that are not Ready in any case. Nodes
-    /// that wait for what was asked for before come first
-    /// (kubernetes 1.35 pkg/controller/daemon/update.go `rollingUpdate`).
-    fn roll_daemon_set(&mut self, now: Instant, id: DaemonSetId, api: &Api, out: &mut Out) {
-        let Some((set, most)) = api
-            .daemon_sets
-            .get(id)
-            .and_then(|set| Some((set, set.max_unavailable?)))
-        else {
+    /// Takes the next step of a rollout, unless what was asked for before has not happened yet.
+    fn roll(
+        &mut self,
+        now: Instant,
+        (id, set): (DaemonSetId, &DaemonSet),
+        by_node: &SortedMap<NodeId, Vec<PodId>>,
+        api: &Api,
+        out: &mut Out,
+    ) {
+        let all = || api.pods_of(Owner::DaemonSet(id)).iter().copied();
+        let is_old = |pod: PodId| {
+            let pod = api.pods.get(pod).filter(|pod| pod.deletion.is_none());
+            pod.is_some_and(|pod| !is_of_template(pod, set))
+        };
+        let Some(rolling) = set.rolling.filter(|_| all().any(is_old)) else {
+            self.rolling.remove(&id);
             return;
         };
-        let pods = || {
-            let all = api.pods_of(Owner::DaemonSet(id)).iter();
-            all.filter_map(|&pod| Some((pod, api.pods.get(pod)?)))
-        };
-        let is_old = |pod: &Pod| !Arc::ptr_eq(&pod.template, &set.template) && pod.template != set.template;
-        let mut old: Vec<(PodId, bool)> = pods()
-            .filter(|(_, pod)| pod.deletion.is_none() && is_old(pod))
-            .map(|(id, pod)| (id, pod.is_ready()))
-            .collect();
+        self.rolling.insert(id);
+        if let Some(next) = all()
+            .filter_map(|pod| available_at(set, api.pods.get(pod)?))
+            .filter(|at| *at > now)
+            .min()
+        {
+            out.wake_at(next, Input::DaemonSet(id));
+        }
         let asked = self.daemon_pods.iter().any(|(own, _)| *own == id);
-        if old.is_empty() || asked || pods().any(|(pod, _)| self.rolled.contains(&pod)) {
+        if asked || all().any(|pod| self.daemon_deletions.contains(&pod)) {
             return;
         }
-        let runs = |node: &Node| node_should_run(&set.template, node);
-        let nodes = api.nodes.iter().filter(|(_, node)| runs(node)).count();
-        let most = most.rounded_up(i32::try_from(nodes).unwrap_or(i32::MAX));
-        let most = usize::try_from(most).unwrap_or(0);
-        let away = |pod: &Pod| pod.deletion.is_some() || !is_old(pod) && !pod.is_ready();
-        let away = pods().filter(|(_, pod)| away(pod)).count();
-        let mut left = most.max(1).saturating_sub(away);
-        old.retain(|(_, ready)| {
-            let goes = !ready || left > 0;
-            left -= usize::from(*ready && goes);
-            goes
-        });
-        for (pod, _) in old {
-            self.rolled.insert(pod);
+        let view = |(node, object)| {
+            let pods = by_node.get(&node);
+            let should_run = wants_pod(set, object);
+            (should_run || pods.is_some()).then(|| DaemonNode {
+                id: node,
+                should_run,
+                pods: daemon_pods(now, set, pods.map_or(&[], Vec::as_slice), api),
+            })
+        };
+        let nodes: Vec<DaemonNode> = api.nodes.iter().filter_map(view).collect();
+        let step = daemon_update::rolling_update(&nodes, rolling);
+        for node in step.create {
+            self.create_daemon_pod(now, id, node, out);
+        }
+        for pod in step.delete {
+            self.delete_daemon_pod(now, pod, out);
+        }
+    }
+
+    fn create_daemon_pod(&mut self, now: Instant, id: DaemonSetId, node: NodeId, out: &mut Out) {
+        if self.daemon_pods.insert((id, node)) {
+            let at = self.daemon_set_budget.take(now) + self.config.write;
+            out.wake_at(at, Input::CreateDaemonPod(id, node));
+        }
+    }
+
+    fn delete_daemon_pod(&mut self, now: Instant, pod: PodId, out: &mut Out) {
+        if self.daemon_deletions.insert(pod) {
             let at = self.daemon_set_budget.take(now) + self.config.write;
             out.wake_at(at, Input::Delete(pod));
         }
     }
+}
+
+/// Those of a node's pods that are not being deleted, those that are bound first, then the oldest
+/// (kubernetes 1.35 pkg/controller/daemon/daemon_controller.go `podByCreationTimestampAndPhase`).
+fn daemon_pods(now: Instant, set: &DaemonSet, pods: &[PodId], api: &Api) -> Vec<DaemonPod> {
+    let own = pods.iter().filter_map(|&id| Some((id, api.pods.get(id)?)));
+    let mut own: Vec<(PodId, &Pod)> = own.filter(|(_, pod)| pod.deletion.is_none()).collect();
+    own.sort_by_key(|(id, pod)| (pod.node.is_none(), pod.created, *id));
+    let view = |(id, pod): (PodId, &Pod)| DaemonPod {
+        id,
+        is_new: is_of_template(pod, set),
+        is_ready: pod.is_ready(),
+        is_available: available_at(set, pod).is_some_and(|at| at <= now),
+    };
+    own.into_iter().map(view).collect()
+}
+
+fn is_of_template(pod: &Pod, set: &DaemonSet) -> bool {
+    Arc::ptr_eq(&pod.template, &set.template) || pod.template == set.template
+}
+
+/// From when on a pod that is Ready is available, if it stays so (kubernetes 1.35 pkg/api/v1/pod/util.go `IsPodAvailable`).
+fn available_at(set: &DaemonSet, pod: &Pod) -> Option<Instant> {
+    let ready = pod.ready.filter(|ready| ready.status && pod.deletion.is_none());
+    ready.map(|ready| ready.since + set.min_ready)
 }
 
 fn evict(id: PodId, api: &Api, out: &mut Out) {

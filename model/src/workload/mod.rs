@@ -2,6 +2,7 @@
 
 pub mod controllers;
 pub mod daemon_set;
+pub mod daemon_update;
 pub mod deployment;
 pub mod kubelet;
 pub mod metrics_server;

@@ -8,7 +8,7 @@ use sim::{Action, Component, Instant, Outbox, Streams};
 use super::controllers::{Config, Controllers, Input, Output};
 use crate::api::{
     Api, Condition, DaemonSet, Deletion, Deployment, IntOrPercent, LabelSelector, Owner, Phase, PodTemplate,
-    ReplicaSet, Strategy, Taint, TaintEffect,
+    ReplicaSet, RollingUpdateDaemonSet, Strategy, Taint, TaintEffect,
 };
 use crate::id::{DaemonSetId, DeploymentId, NodeId, PodId, ReplicaSetId};
 use crate::karpenter::fixture::{World, template};
@@ -179,7 +179,8 @@ fn daemon_set() -> (World, DaemonSetId, [NodeId; 2]) {
     let set = world.api.daemon_sets.insert(DaemonSet {
         name: "agent".to_owned(),
         template: Arc::new(template(100, "agent")),
-        max_unavailable: Some(IntOrPercent::Int(1)),
+        rolling: Some(RollingUpdateDaemonSet::default()),
+        min_ready: Duration::ZERO,
     });
     let nodes = [(); 2].map(|()| {
         let claim = world.add_node(4, "on-demand");
@@ -222,14 +223,14 @@ fn a_changed_daemon_set_replaces_its_pods_one_by_one() {
         deleted
     };
     assert_eq!(deletions(&mut controllers, &world), [], "as they should be");
-    let edit = |world: &mut World, most| {
+    let edit = |world: &mut World, rolling| {
         let object = world.api.daemon_sets.get_mut(set).unwrap();
         object.template = Arc::new(template(200, "agent"));
-        object.max_unavailable = most;
+        object.rolling = rolling;
     };
     edit(&mut world, None);
     assert_eq!(deletions(&mut controllers, &world), [], "OnDelete");
-    edit(&mut world, Some(IntOrPercent::Int(1)));
+    edit(&mut world, Some(RollingUpdateDaemonSet::default()));
     assert_eq!(deletions(&mut controllers, &world), [pods[0]]);
     let deletion = Deletion {
         at: Instant::ZERO,
@@ -246,6 +247,75 @@ fn a_changed_daemon_set_replaces_its_pods_one_by_one() {
     let object = world.api.pods.get_mut(pods[0]).unwrap();
     (object.phase, object.ready) = (Phase::Running, Some(ready));
     assert_eq!(deletions(&mut controllers, &world), [pods[1]]);
+}
+
+// maxSurge and minReadySeconds (kubernetes 1.35 pkg/controller/daemon/update.go `rollingUpdate`): the old pod stays
+// until the new one has been Ready for as long, and the next node waits as well.
+#[test]
+fn a_surging_daemon_set_waits_for_its_new_pod() {
+    let (mut world, set, nodes) = daemon_set();
+    world.api.nodes.get_mut(nodes[1]).unwrap().taints.clear();
+    let owner = Owner::DaemonSet(set);
+    let add = |world: &mut World, node| {
+        let template = world.api.daemon_sets.get(set).unwrap().template.clone();
+        let pod = world.add_pod_like(None, template, owner);
+        let object = world.api.pods.get_mut(pod).unwrap();
+        (object.only_node, object.node, object.phase) = (Some(node), Some(node), Phase::Running);
+        pod
+    };
+    let ready = |world: &mut World, pod, since| {
+        let ready = Condition {
+            status: true,
+            since: Instant::from_secs(since),
+        };
+        world.api.pods.get_mut(pod).unwrap().ready = Some(ready);
+    };
+    let old = nodes.map(|node| add(&mut world, node));
+    old.iter().for_each(|pod| ready(&mut world, *pod, 0));
+    let object = world.api.daemon_sets.get_mut(set).unwrap();
+    object.template = Arc::new(template(200, "agent"));
+    object.min_ready = Duration::from_secs(30);
+    object.rolling = Some(RollingUpdateDaemonSet {
+        max_surge: IntOrPercent::Int(1),
+        max_unavailable: IntOrPercent::Int(0),
+    });
+    let mut controllers = controllers();
+    let mut look = |now, input, world: &World| hear(&mut controllers, now, input, &world.api);
+    let changed = Input::DaemonSet(set);
+    let create = |node| Input::CreateDaemonPod(set, node);
+    assert_eq!(look(100, changed, &world).1, [(100, create(nodes[0]))]);
+    assert_eq!(look(100, changed, &world).1, [], "it is on its way");
+    let made = look(100, create(nodes[0]), &world).0;
+    assert_eq!(made, [Output::CreateDaemonPod(set, nodes[0])]);
+    let new = add(&mut world, nodes[0]);
+    assert_eq!(look(101, changed, &world).1, [], "not Ready yet");
+    ready(&mut world, new, 110);
+    assert_eq!(
+        look(110, changed, &world).1,
+        [(140, changed)],
+        "not for long enough"
+    );
+    assert_eq!(look(140, changed, &world).1, [(140, Input::Delete(old[0]))]);
+    let deleted = look(140, Input::Delete(old[0]), &world).0;
+    assert_eq!(deleted, [Output::DeletePod(old[0])]);
+    let deletion = Deletion {
+        at: Instant::from_secs(140),
+        grace: Duration::from_secs(30),
+    };
+    world.api.pods.get_mut(old[0]).unwrap().deletion = Some(deletion);
+    // A node's news are enough.
+    assert_eq!(
+        look(141, Input::Node(nodes[0]), &world).1,
+        [(141, create(nodes[1]))]
+    );
+    assert_eq!(look(141, create(nodes[1]), &world).0.len(), 1);
+    // Without surge the one pod that may be away is the one that is not available yet.
+    let object = world.api.daemon_sets.get_mut(set).unwrap();
+    object.rolling = Some(RollingUpdateDaemonSet::default());
+    world.api.remove_pod(old[0]);
+    ready(&mut world, new, 150);
+    assert_eq!(look(160, changed, &world).1, [(180, changed)]);
+    assert_eq!(look(180, changed, &world).1, [(180, Input::Delete(old[1]))]);
 }
 
 #[test]

@@ -506,6 +506,21 @@ impl Lifecycle {
         self.instances.extend(launched);
     }
 
+    /// A new process learns what registered nodes have
+    /// (karpenter-provider-aws v1.14 pkg/controllers/providers/instancetype/capacity/controller.go `Register`; the same
+    /// since v1.1).
+    fn learn(&mut self, view: &View<'_>) {
+        for (id, node) in self.nodes.iter() {
+            let claim = view.claims.get(*id);
+            let claim = claim.filter(|claim| state::is_true(claim.conditions.registered));
+            let class = claim.and_then(|claim| view.classes.get(&claim.pool));
+            if let (Some(class), Some(node)) = (class, view.api.nodes.get(*node)) {
+                self.provider
+                    .discover(node.instance_type(), class, node.capacity.memory);
+            }
+        }
+    }
+
     fn forget(&mut self, id: NodeClaimId) {
         self.busy.remove(&id);
         self.requeue.remove(&id);
@@ -529,11 +544,17 @@ impl Component for Lifecycle {
     type View<'a> = View<'a>;
 
     fn handle(&mut self, now: Instant, input: Input, view: View<'_>, out: &mut Out) {
+        let begins = self.begun.is_none();
         self.begun.get_or_insert(now);
         match input {
             Input::ClaimChanged(id) => self.reconcile(now, id, &view, out),
             Input::NodeChanged(id) => self.node_changed(now, id, &view, out),
-            Input::PoolsChanged => self.list(&view),
+            Input::PoolsChanged => {
+                self.list(&view);
+                if begins {
+                    self.learn(&view);
+                }
+            }
             Input::FleetAnswered(id, answer) => self.answered(now, id, *answer, &view, out),
             Input::InterruptionNotice(id) => self.enqueue(now, id, Message::Interruption, out),
             Input::ShuttingDown(id) => {

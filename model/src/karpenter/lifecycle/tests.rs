@@ -498,9 +498,17 @@ fn a_new_process_takes_over_what_it_finds() {
     // The second claim's call is under way when the process ends.
     let second = world.add(43, second);
     world.run(44);
+    let memory = |provider: &Provider| {
+        let types = provider.of_pool(POOL).expect("there is one pool");
+        let found = types.iter().find(|own| &*own.name == "m5.large");
+        found.expect("it is offered").capacity.memory
+    };
+    let known = memory(world.life.provider());
     let settings = provider::Settings::of(&world.profile);
     let catalog = world.life.catalog.clone();
-    let provider = Provider::new(world.profile, settings, catalog, Lists::default());
+    let mut provider = Provider::new(world.profile, settings, catalog, Lists::default());
+    provider.set_classes(&world.classes);
+    assert_ne!(memory(&provider), known, "a node has reported less or more");
     world.life = Lifecycle::new(world.profile, Config::default(), provider, &Streams::new(1));
     for input in [
         Input::PoolsChanged,
@@ -522,4 +530,5 @@ fn a_new_process_takes_over_what_it_finds() {
             (100_035, "initialized"),
         ],
     );
+    assert_eq!(memory(world.life.provider()), known, "it is learnt again");
 }

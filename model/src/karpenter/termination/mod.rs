@@ -249,15 +249,9 @@ impl Terminator {
         if claim.deleting.is_none() {
             out.emit(Output::DeleteNodeClaim(claim_id));
         }
-        // A kubelet that says that it is ready was trusted more, later, than the provider.
-        let lost = (!node.ready || !self.profile.ready_nodes_live) && is_gone(node, claim, view);
-        if lost && self.profile.machine_checked_first {
-            return out.emit(Output::RemoveNode(id));
-        }
-        if !is_tainted(node, &self.profile) || !self.nodes.contains_key(&id) {
-            out.emit(Output::TaintNode(id));
-        }
+        let known = self.nodes.contains_key(&id);
         let began = claim.conditions.drained.map_or(now, |drained| drained.since);
+        // Even if it goes at once: its claim waits for that.
         let going = self.nodes.entry(id).or_insert(Going {
             claim: claim_id,
             since: began,
@@ -265,6 +259,15 @@ impl Terminator {
             told: None,
             drained: false,
         });
+        let since = going.since;
+        // A kubelet that says that it is ready was trusted more, later, than the provider.
+        let lost = (!node.ready || !self.profile.ready_nodes_live) && is_gone(node, claim, view);
+        if lost && self.profile.machine_checked_first {
+            return out.emit(Output::RemoveNode(id));
+        }
+        if !known || !is_tainted(node, &self.profile) {
+            out.emit(Output::TaintNode(id));
+        }
         if self.profile.api_v1 && claim.conditions.drained.is_none() {
             out.emit(Output::SetCondition(
                 claim_id,
@@ -272,7 +275,6 @@ impl Terminator {
                 Some(false),
             ));
         }
-        let since = going.since;
         let deadline = deadline(claim, &self.profile);
         let step = self.drain(now, id, deadline, view, out);
         if step.waiting > 0 {

@@ -409,6 +409,28 @@ fn a_lost_node_is_given_up() {
     }
 }
 
+// A node whose machine ended while nobody looked is given up at the first look, and its claim goes when it does: the
+// claim's controller watches nodes (karpenter v1.14 pkg/controllers/nodeclaim/lifecycle/controller.go `Register`).
+#[test]
+fn the_claim_of_a_lost_node_goes_with_it() {
+    for version in [A, B, C] {
+        let (mut world, claim) = world();
+        world.add_pod(claim, 100);
+        let node = world.node_of(claim);
+        world.api.nodes.get_mut(node).unwrap().ready = false;
+        world.claims.get_mut(claim).unwrap().deleting = Some(Instant::ZERO);
+        world.api.nodes.get_mut(node).unwrap().deleting = Some(Instant::ZERO);
+        let mut run = Run::new(version, world);
+        run.ended = true;
+        // What a process hears when it begins.
+        run.hear(Instant::from_secs(9), Input::ClaimChanged(claim));
+        run.hear(Instant::from_secs(9), Input::NodeChanged(node));
+        run.run(claim, 60);
+        assert_eq!(run.when(is_node_removal), Some(9.0), "{version}");
+        assert_eq!(run.when(is_claim_removal), Some(9.0), "{version}");
+    }
+}
+
 // A claim without node goes with its machine, one without machine at once.
 #[test]
 fn claims_without_nodes_end_too() {

@@ -226,7 +226,8 @@ fn kube_state_metrics_is_one_target_even_before_its_pod_runs() {
     let set = DaemonSet {
         name: "state".into(),
         template,
-        max_unavailable: None,
+        rolling: None,
+        min_ready: Duration::ZERO,
     };
     let set = world.api.daemon_sets.insert(set);
     world.tell(Input::Running);

@@ -76,7 +76,10 @@ pub(super) fn check(
                 workload::check(&facts, document, &at);
                 values::of_pods(&facts, document, &at);
             }
-            "DaemonSet" => values::of_pods(&facts, document, &at),
+            "DaemonSet" => {
+                workload::check_daemon_set(&facts, document, &at);
+                values::of_pods(&facts, document, &at);
+            }
             "PodDisruptionBudget" => workload::check_budget(&facts, document, &at),
             _ => {}
         }

@@ -4,6 +4,7 @@
 //! not meet. A rule about a document looks at what that document itself applies, and at what is there with it.
 
 use super::Facts;
+use crate::api::PodTemplate;
 use crate::document::Cursor;
 use crate::keda::generated;
 use crate::manifest::{Document, HorizontalPodAutoscaler, ScaledObject};
@@ -35,6 +36,17 @@ impl<'a> Facts<'a> {
     /// A document's own Deployment.
     pub(super) fn own_deployment(&self, document: &Document) -> Option<&'a Deployment> {
         named(self.beside(document), &super::workload::name_of(document))
+    }
+
+    /// The pods of a document that is a Deployment or a DaemonSet.
+    pub(super) fn own_template(&self, document: &Document) -> Option<&'a PodTemplate> {
+        if document.kind.name != "DaemonSet" {
+            return Some(&self.own_deployment(document)?.object.template);
+        }
+        let name = super::workload::name_of(document);
+        let mut sets = self.beside(document).daemon_sets.iter();
+        let own = sets.find(|set| super::gpu::is_named(set, &name));
+        own.map(|set| &*set.template)
     }
 
     /// The version of a Deployment that a document meets: the one that is there when it is applied, or else the next.

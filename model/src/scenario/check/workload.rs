@@ -1,4 +1,4 @@
-//! Advice about Deployments and PodDisruptionBudgets.
+//! Advice about Deployments, DaemonSets and PodDisruptionBudgets.
 
 use sim::SortedSet;
 
@@ -76,6 +76,16 @@ pub(super) fn check(facts: &Facts<'_>, document: &Document, root: &Cursor<'_>) {
     topology(&context, root, facts, &name);
     controller(&context, root, facts, document);
     super::placement::check(&context, root, facts, document);
+}
+
+pub(super) fn check_daemon_set(facts: &Facts<'_>, document: &Document, root: &Cursor<'_>) {
+    let context = Context::new(&document.file, document.title(), facts.problems);
+    probes(facts, document, &context, root);
+    // Nobody waits for the others.
+    let lifecycle = facts.scenario.config.lifecycles.get(&name_of(document));
+    if lifecycle.is_some_and(|own| own.device_plugin || own.startup_taint.is_some()) {
+        init_containers(facts, document, &context, root);
+    }
 }
 
 /// An annotation that protects pods, and with them their nodes, or that protects nothing.
@@ -156,15 +166,15 @@ fn controller(context: &Context<'_>, root: &Cursor<'_>, facts: &Facts<'_>, docum
 /// A probe that gives up on the application before it has started, on average: the kubelet would restart the container
 /// for ever (kubernetes 1.35 pkg/kubelet/prober/worker.go `doProbe`).
 fn probes(facts: &Facts<'_>, document: &Document, context: &Context<'_>, root: &Cursor<'_>) {
-    let (Some(own), Some(lifecycle)) = (
-        facts.own_deployment(document),
+    let (Some(template), Some(lifecycle)) = (
+        facts.own_template(document),
         facts.scenario.config.lifecycles.get(&name_of(document)),
     ) else {
         return;
     };
     let startup = lifecycle.startup.mean();
     let written = root.at("spec.template.spec.containers").items();
-    for (container, at) in own.object.template.spec.containers.iter().zip(&written) {
+    for (container, at) in template.spec.containers.iter().zip(&written) {
         // Until the startup probe has succeeded there is no other.
         let (probe, name) = match (&container.startup_probe, &container.liveness_probe) {
             (Some(probe), _) => (probe, "startupProbe"),
@@ -186,14 +196,14 @@ fn probes(facts: &Facts<'_>, document: &Document, context: &Context<'_>, root: &
 
 /// Init containers of which nobody knows how long they take.
 fn init_containers(facts: &Facts<'_>, document: &Document, context: &Context<'_>, root: &Cursor<'_>) {
-    let Some(own) = facts.own_deployment(document) else {
+    let Some(template) = facts.own_template(document) else {
         return;
     };
     let lifecycle = facts.scenario.config.lifecycles.get(&name_of(document));
     if lifecycle.is_some_and(|own| own.init.is_some()) {
         return;
     }
-    let containers = &own.object.template.spec.init_containers;
+    let containers = &template.spec.init_containers;
     let mut unknown = containers
         .iter()
         .zip(root.at("spec.template.spec.initContainers").items());

@@ -100,6 +100,18 @@ spec:
         "its image says nothing"
     );
     assert!(!codes(&with_daemon, &[gpu, &category, plugin]).contains("N014"));
+    // New nodes wait for a device plugin, and for its init containers; for no other DaemonSet.
+    let init = "DaemonSet/plugin: spec.template.spec.initContainers=[{name='init',image='init:1'}]";
+    assert!(codes(&with_daemon, &[init, plugin]).contains("S009"));
+    let timed = "application[kube-system/plugin]={device_plugin=true,init=20}";
+    for silent in [&[init][..], &[init, timed]] {
+        assert!(!codes(&with_daemon, silent).contains("S009"), "{silent:?}");
+    }
+    let probe = "DaemonSet/plugin: spec.template.spec.containers[0].livenessProbe={tcpSocket={port=80},periodSeconds=5,\
+                 failureThreshold=3}";
+    let slow = "application[kube-system/plugin]={startup=60}";
+    assert!(codes(&with_daemon, &[probe, slow]).contains("S006"));
+    assert!(!codes(&with_daemon, &[probe]).contains("S006"));
     check(
         "N005",
         &[".disruption.consolidateAfter='0s'"],
