@@ -8,6 +8,7 @@
 //! Kinds are treated alike: those that take part, those without any effect here (ConfigMaps, roles), those
 //! ignored with a warning, those refused because a run without them would be wrong (StatefulSets).
 
+mod admission;
 mod convert;
 pub mod kinds;
 mod network;
@@ -15,6 +16,7 @@ mod node_class;
 mod node_pool;
 mod pod;
 mod pod_fields;
+mod pod_rules;
 mod policy;
 mod scaling;
 mod selector;
