@@ -17,6 +17,7 @@ use crate::scenario::{ObjectName, Objects, PriorityClass};
 pub fn convert(documents: &[&Document], before: &Objects, problems: &RefCell<Vec<Diagnostic>>) -> Objects {
     report_twins(documents, problems);
     report_default_classes(documents, before, problems);
+    super::pod_security::check(documents, problems);
     let mut classes = policy::system_priority_classes().to_vec();
     classes.extend_from_slice(&before.priority_classes);
     for document in documents
@@ -86,6 +87,8 @@ impl Document {
         let context = Context::new(&self.file, self.title(), &problems);
         let root = context.root(&self.value);
         self.kind.schema().check(&root);
+        // What labels hold is checked of every object, whoever reads them.
+        let _ = super::selector::labels(&root.at("metadata.labels"));
         let checked = problems.take();
         let reading = Reading {
             root,

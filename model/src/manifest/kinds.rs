@@ -246,7 +246,7 @@ pub static KINDS: &[Kind] = &[
     ),
     Kind::other(
         "VerticalPodAutoscaler",
-        Fate::Refused("it changes requests, which nothing here does"),
+        Fate::Refused("it changes requests, which nothing here does, unless its updateMode is \"Off\""),
     ),
     Kind::other(
         "ResourceQuota",

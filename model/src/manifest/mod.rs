@@ -17,6 +17,7 @@ mod node_pool;
 mod pod;
 mod pod_fields;
 mod pod_rules;
+mod pod_security;
 mod policy;
 mod scaling;
 mod selector;
@@ -186,6 +187,16 @@ fn read_document(file: &str, value: Value, problems: &RefCell<Vec<Diagnostic>>) 
         }
     });
     let found = found.ok()?;
+    if found.name == "VerticalPodAutoscaler" && only_recommends(&root) {
+        return None;
+    }
+    if found.name == "HorizontalPodAutoscaler"
+        && let Some(owner) = scaled_object(&root)
+    {
+        let message = format!("this HPA is ignored: KEDA made it for ScaledObject/{owner}, and makes it anew");
+        kind.warn("W002", message, "");
+        return None;
+    }
     match found.fate {
         Fate::Read => {}
         Fate::Quiet(_) => return None,
@@ -221,6 +232,22 @@ fn read_document(file: &str, value: Value, problems: &RefCell<Vec<Diagnostic>>) 
         value: Arc::new(value),
         conversion: Conversion::default(),
     })
+}
+
+/// Whether a VerticalPodAutoscaler only recommends (kubernetes/autoscaler vertical-pod-autoscaler 1.4
+/// pkg/apis/autoscaling.k8s.io/v1/types.go `UpdateModeOff`).
+fn only_recommends(root: &Cursor<'_>) -> bool {
+    root.at("spec.updatePolicy.updateMode").written() == Some("Off")
+}
+
+/// The ScaledObject whose HPA this is: what `kubectl get` shows of it, KEDA's webhook takes for the ScaledObject's own
+/// (kedacore/keda 2.20 apis/keda/v1alpha1/scaledobject_webhook.go `verifyHpas`).
+fn scaled_object(root: &Cursor<'_>) -> Option<String> {
+    let owners = root.at("metadata.ownerReferences").items();
+    let own = owners
+        .iter()
+        .find(|owner| owner.get("kind").written() == Some("ScaledObject"))?;
+    Some(own.get("name").written().unwrap_or_default().to_owned())
 }
 
 /// What the API server takes for a name: a Service's becomes a word in DNS and begins with a letter, a namespace's

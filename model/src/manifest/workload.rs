@@ -9,7 +9,7 @@ use super::pod::{self, PriorityClasses};
 use super::pod_fields::{METADATA, TEMPLATE, TOP};
 use super::selector::{SELECTOR, selector};
 use crate::api::{DaemonSet, IntOrPercent, Strategy};
-use crate::document::fields::{Field, ignored, noted, quiet, simulated, table};
+use crate::document::fields::{Field, Holds, ignored, noted, quiet, simulated, table};
 use crate::document::{Cursor, Scalar, Shape};
 use crate::scenario::Deployment;
 use crate::workload::daemon_set::with_tolerations;
@@ -28,8 +28,8 @@ pub(super) const DEPLOYMENT: &[Field] = &[
     simulated("spec.minReadySeconds"),
     table("spec.selector", SELECTOR),
     table("spec.template", TEMPLATE),
-    quiet("spec.revisionHistoryLimit", "old ReplicaSets have no pods"),
-    quiet("spec.progressDeadlineSeconds", "it changes only a condition"),
+    quiet("spec.revisionHistoryLimit", "old ReplicaSets have no pods").of(Holds::Count),
+    quiet("spec.progressDeadlineSeconds", "it changes only a condition").of(Holds::Count),
     ignored("spec.paused", "rollouts are not paused here").unless("false"),
 ];
 
@@ -39,7 +39,7 @@ pub(super) const DAEMON_SET: &[Field] = &[
     table("metadata", METADATA),
     table("spec.selector", SELECTOR),
     table("spec.template", TEMPLATE),
-    quiet("spec.revisionHistoryLimit", "old revisions have no pods"),
+    quiet("spec.revisionHistoryLimit", "old revisions have no pods").of(Holds::Count),
     simulated("spec.updateStrategy.type"),
     simulated("spec.updateStrategy.rollingUpdate.maxUnavailable"),
     ignored(
