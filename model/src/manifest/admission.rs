@@ -74,7 +74,11 @@ mod tests {
         };
         let mut spec = PodSpec {
             containers: vec![asking(&["nvidia.com/gpu", "hugepages-2Mi"])],
-            init_containers: vec![asking(&["example.com/b", "example.com/a", "attach.kubernetes.io/x"])],
+            init_containers: vec![asking(&[
+                "example.com/b",
+                "example.com/a",
+                "attach.kubernetes.io/x",
+            ])],
             tolerations: vec![gpu.clone()],
             ..PodSpec::default()
         };

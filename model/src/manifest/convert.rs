@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use sim::SortedMap;
 
 use super::pod::PriorityClasses;
-use super::{Document, Reading, network, node_class, node_pool, policy, scaling, workload};
+use super::{Document, Reading, network, node_class, node_pool, policy, runtime_class, scaling, workload};
 use crate::document::{Context, Cursor, Diagnostic, Severity};
 use crate::karpenter::NodePool;
 use crate::scenario::{ObjectName, Objects, PriorityClass};
@@ -51,6 +51,7 @@ pub fn convert(documents: &[&Document], before: &Objects, problems: &RefCell<Vec
         let context = Context::new(&document.file, document.title(), problems);
         pass_kubelet_on(&context.root(&document.value), &mut objects);
     }
+    runtime_class::admit(documents, before, &mut objects, problems);
     objects
 }
 
@@ -173,6 +174,9 @@ fn read(document: &Document, reading: &Reading<'_>, classes: &PriorityClasses, o
         "KWOKNodeClass" => objects
             .node_classes
             .push(node_class::read_kwok_node_class(reading)),
+        "RuntimeClass" => objects
+            .runtime_classes
+            .push(runtime_class::read_runtime_class(reading)),
         "PriorityClass" => objects
             .priority_classes
             .push(policy::read_priority_class(reading)),

@@ -4,7 +4,7 @@ use std::sync::{LazyLock, OnceLock};
 
 use sim::SortedMap;
 
-use super::{network, node_class, node_pool, policy, scaling, workload};
+use super::{network, node_class, node_pool, policy, runtime_class, scaling, workload};
 use crate::document::closest;
 use crate::document::fields::{Class, Field, Schema};
 
@@ -160,6 +160,7 @@ pub static KINDS: &[Kind] = &[
         &["policy/v1"],
         policy::POD_DISRUPTION_BUDGET,
     ),
+    Kind::in_cluster("RuntimeClass", &["node.k8s.io/v1"], runtime_class::RUNTIME_CLASS),
     Kind::in_cluster("PriorityClass", &["scheduling.k8s.io/v1"], policy::PRIORITY_CLASS),
     Kind::in_cluster("Namespace", &["v1"], policy::NAMESPACE),
     Kind::other("ConfigMap", DATA),
@@ -189,7 +190,6 @@ pub static KINDS: &[Kind] = &[
     Kind::other("IngressClass", PLUMBING),
     Kind::other("GatewayClass", PLUMBING),
     Kind::other("StorageClass", PLUMBING),
-    Kind::other("RuntimeClass", PLUMBING),
     Kind::other("ValidatingWebhookConfiguration", PLUMBING),
     Kind::other("MutatingWebhookConfiguration", PLUMBING),
     Kind::other("ValidatingAdmissionPolicy", PLUMBING),

@@ -19,6 +19,7 @@ mod pod_fields;
 mod pod_rules;
 mod pod_security;
 mod policy;
+mod runtime_class;
 mod scaling;
 mod selector;
 pub(crate) mod volume;
@@ -35,6 +36,7 @@ use kinds::{Fate, Kind};
 
 use convert::Conversion;
 pub use convert::convert;
+pub use runtime_class::RuntimeClass;
 pub use scaling::{HorizontalPodAutoscaler, ScaledObject};
 
 /// One object of a manifest, before conversion.
@@ -193,7 +195,8 @@ fn read_document(file: &str, value: Value, problems: &RefCell<Vec<Diagnostic>>) 
     if found.name == "HorizontalPodAutoscaler"
         && let Some(owner) = scaled_object(&root)
     {
-        let message = format!("this HPA is ignored: KEDA made it for ScaledObject/{owner}, and makes it anew");
+        let message =
+            format!("this HPA is ignored: KEDA made it for ScaledObject/{owner}, and makes it anew");
         kind.warn("W002", message, "");
         return None;
     }

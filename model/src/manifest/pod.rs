@@ -205,13 +205,13 @@ fn always_pull(at: &Cursor<'_>, image: &str) -> bool {
 
 /// Which resources a list names.
 #[derive(Debug, Clone, Copy, Default)]
-struct Given {
+pub(super) struct Given {
     cpu: bool,
     memory: bool,
 }
 
 /// A list of resources.
-fn resources(at: &Cursor<'_>) -> (Resources, Given) {
+pub(super) fn resources(at: &Cursor<'_>) -> (Resources, Given) {
     let mut found = Resources::default();
     let mut given = Given::default();
     for (name, amount) in at.entries() {
@@ -305,10 +305,8 @@ fn requests(at: &Cursor<'_>, limits_at: &Cursor<'_>, limits: &Resources) -> (Res
 }
 
 fn port(at: &Cursor<'_>) -> Option<ContainerPort> {
-    let number = |at: &Cursor<'_>, least: i64| {
-        at.int(least..=65_535)
-            .and_then(|port| u16::try_from(port).ok())
-    };
+    let number =
+        |at: &Cursor<'_>, least: i64| at.int(least..=65_535).and_then(|port| u16::try_from(port).ok());
     // To the API server 0 is nothing written.
     let host_port = number(&at.get("hostPort"), 0);
     let protocol = at.get("protocol").one_of(&[
@@ -424,7 +422,7 @@ fn check_taint_words(key: &Cursor<'_>, value: &Cursor<'_>) {
     }
 }
 
-fn toleration(at: &Cursor<'_>) -> Option<Toleration> {
+pub(super) fn toleration(at: &Cursor<'_>) -> Option<Toleration> {
     let exists = at
         .get("operator")
         .one_of(&[("Exists", true), ("Equal", false)])

@@ -58,6 +58,15 @@ const TEMPLATE_METADATA: &[Field] = &[
     ignored("finalizers", "pods are gone when their containers are"),
 ];
 
+/// A toleration.
+pub(super) const TOLERATIONS: &[Field] = &[
+    simulated("key"),
+    simulated("operator"),
+    simulated("value"),
+    simulated("effect"),
+    simulated("tolerationSeconds"),
+];
+
 /// spec.template.spec
 const POD: &[Field] = &[
     simulated("nodeSelector"),
@@ -65,11 +74,7 @@ const POD: &[Field] = &[
         "nodeName",
         "such pods pass the scheduler by; nodeSelector with kubernetes.io/hostname or another label chooses a node",
     ),
-    simulated("tolerations[].key"),
-    simulated("tolerations[].operator"),
-    simulated("tolerations[].value"),
-    simulated("tolerations[].effect"),
-    simulated("tolerations[].tolerationSeconds"),
+    table("tolerations[]", TOLERATIONS),
     simulated("priorityClassName"),
     simulated("preemptionPolicy"),
     simulated("terminationGracePeriodSeconds"),
@@ -98,7 +103,10 @@ const POD: &[Field] = &[
         "priority",
         "the number comes from priorityClassName, as admission has it",
     ),
-    ignored("runtimeClassName", "no RuntimeClass adds its overhead here"),
+    noted(
+        "runtimeClassName",
+        "adds the class's overhead, node selector and tolerations, of a DaemonSet the overhead alone",
+    ),
     ignored(
         "volumes[].persistentVolumeClaim",
         "a volume does not bind its pod to a zone here",

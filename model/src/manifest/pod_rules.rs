@@ -236,7 +236,11 @@ fn check_ending(at: &Cursor<'_>) {
         let own = at.get(field);
         if own.is_given() {
             let message = format!("an init container takes no {field}");
-            own.error("E004", message, "restartPolicy: Always makes it a sidecar, which does");
+            own.error(
+                "E004",
+                message,
+                "restartPolicy: Always makes it a sidecar, which does",
+            );
         }
     }
 }

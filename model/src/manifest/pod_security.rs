@@ -59,10 +59,7 @@ const FORBIDDEN_VOLUMES: [&str; 20] = [
 pub(super) fn check(documents: &[&Document], problems: &RefCell<Vec<Diagnostic>>) {
     for namespace in documents.iter().filter(|own| own.kind.name == "Namespace") {
         let context = Context::new(&namespace.file, namespace.title(), problems);
-        let label = context
-            .root(&namespace.value)
-            .at("metadata.labels")
-            .get(ENFORCE);
+        let label = context.root(&namespace.value).at("metadata.labels").get(ENFORCE);
         let profile = label.written().unwrap_or_default();
         if !matches!(profile, "baseline" | "restricted") {
             continue;

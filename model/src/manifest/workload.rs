@@ -9,7 +9,7 @@ use super::pod::{self, PriorityClasses};
 use super::pod_fields::{METADATA, TEMPLATE, TOP};
 use super::selector::{SELECTOR, selector};
 use crate::api::{DaemonSet, IntOrPercent, Strategy};
-use crate::document::fields::{Field, Holds, ignored, noted, quiet, simulated, table};
+use crate::document::fields::{Field, Holds, ignored, noted, quiet, refused, simulated, table};
 use crate::document::{Cursor, Scalar, Shape};
 use crate::scenario::Deployment;
 use crate::workload::daemon_set::with_tolerations;
@@ -30,7 +30,11 @@ pub(super) const DEPLOYMENT: &[Field] = &[
     table("spec.template", TEMPLATE),
     quiet("spec.revisionHistoryLimit", "old ReplicaSets have no pods").of(Holds::Count),
     quiet("spec.progressDeadlineSeconds", "it changes only a condition").of(Holds::Count),
-    ignored("spec.paused", "rollouts are not paused here").unless("false"),
+    refused(
+        "spec.paused",
+        "rollouts are not paused here, and a Deployment that is made paused has no pods until somebody resumes it",
+    )
+    .unless("false"),
 ];
 
 /// The table of DaemonSets.
