@@ -6,7 +6,10 @@ use std::sync::{Arc, Mutex};
 use sim::SortedMap;
 
 use super::pod::PriorityClasses;
-use super::{Document, Reading, network, node_class, node_pool, policy, runtime_class, scaling, workload};
+use super::{
+    Document, Reading, network, network_rules, node_class, node_pool, policy, runtime_class, scaling,
+    workload,
+};
 use crate::document::{Context, Cursor, Diagnostic, Severity};
 use crate::karpenter::NodePool;
 use crate::scenario::{ObjectName, Objects, PriorityClass};
@@ -147,11 +150,15 @@ fn read(document: &Document, reading: &Reading<'_>, classes: &PriorityClasses, o
             .daemon_sets
             .push(workload::read_daemon_set(reading, classes)),
         "Service" => {
+            network_rules::check_service(reading);
             let (service, ports) = network::read_service(reading);
             objects.service_ports.insert(reading.object(), ports);
             objects.services.push(service);
         }
-        "Ingress" => objects.routes.extend(network::read_ingress(reading)),
+        "Ingress" => {
+            network_rules::check_ingress(reading);
+            objects.routes.extend(network::read_ingress(reading));
+        }
         "IngressRoute" => objects.routes.extend(network::read_ingress_route(reading)),
         "HorizontalPodAutoscaler" => objects
             .hpas

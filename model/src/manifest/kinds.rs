@@ -4,7 +4,7 @@ use std::sync::{LazyLock, OnceLock};
 
 use sim::SortedMap;
 
-use super::{network, node_class, node_pool, policy, runtime_class, scaling, workload};
+use super::{data, network, node_class, node_pool, policy, runtime_class, scaling, workload};
 use crate::document::closest;
 use crate::document::fields::{Class, Field, Schema};
 
@@ -163,8 +163,14 @@ pub static KINDS: &[Kind] = &[
     Kind::in_cluster("RuntimeClass", &["node.k8s.io/v1"], runtime_class::RUNTIME_CLASS),
     Kind::in_cluster("PriorityClass", &["scheduling.k8s.io/v1"], policy::PRIORITY_CLASS),
     Kind::in_cluster("Namespace", &["v1"], policy::NAMESPACE),
-    Kind::other("ConfigMap", DATA),
-    Kind::other("Secret", DATA),
+    Kind {
+        fate: DATA,
+        ..Kind::in_namespaces("ConfigMap", &["v1"], data::CONFIG_MAP)
+    },
+    Kind {
+        fate: DATA,
+        ..Kind::in_namespaces("Secret", &["v1"], data::SECRET)
+    },
     Kind::other("ExternalSecret", DATA),
     Kind::other("SealedSecret", DATA),
     Kind::other("SecretProviderClass", DATA),

@@ -10,8 +10,10 @@
 
 mod admission;
 mod convert;
+mod data;
 pub mod kinds;
 mod network;
+mod network_rules;
 mod node_class;
 mod node_pool;
 mod pod;
@@ -202,7 +204,10 @@ fn read_document(file: &str, value: Value, problems: &RefCell<Vec<Diagnostic>>) 
     }
     match found.fate {
         Fate::Read => {}
-        Fate::Quiet(_) => return None,
+        Fate::Quiet(_) => {
+            check_types(file, found, &value, problems);
+            return None;
+        }
         Fate::Ignored(why) => {
             kind.warn("W002", format!("{kind_text} is ignored: {why}"), "");
             return None;
@@ -235,6 +240,18 @@ fn read_document(file: &str, value: Value, problems: &RefCell<Vec<Diagnostic>>) 
         value: Arc::new(value),
         conversion: Conversion::default(),
     })
+}
+
+/// What the fields of an object hold that is passed over.
+fn check_types(file: &str, kind: &'static Kind, value: &Value, problems: &RefCell<Vec<Diagnostic>>) {
+    if !kind.fields.is_empty() {
+        let name = value
+            .get("metadata")
+            .and_then(|metadata| metadata.get("name")?.text());
+        let title = format!("{}/{}", kind.name, name.unwrap_or_default());
+        let context = Context::new(file, title, problems);
+        kind.schema().check(&context.root(value));
+    }
 }
 
 /// Whether a VerticalPodAutoscaler only recommends (kubernetes/autoscaler vertical-pod-autoscaler 1.4

@@ -269,7 +269,8 @@ fn metric_target(at: &Cursor<'_>, kind: MetricKind) -> Option<Target> {
         }
         (true, true) if !matches!(kind, MetricKind::Object) => {
             let message = format!("{other} and averageValue exclude each other");
-            let hint = by_type.map(|field| format!("the type is that of {field} alone"));
+            let hint = by_type.zip(at.get("type").written());
+            let hint = hint.map(|(field, own)| format!("type: {own} needs {field} alone"));
             at.error("E004", message, &hint.unwrap_or_default());
             None
         }
