@@ -288,7 +288,7 @@ fn node_classes_that_the_crd_refuses() {
     for (manifest, expected) in [
         (of(""), ""),
         (
-            instead("  amiS", "  amiFamily: Ubuntu\n  amiS"),
+            instead("[{alias: al2023@latest}]", "[{id: ami-1}]\n  amiFamily: Ubuntu"),
             "found \"Ubuntu\"",
         ),
         (instead("al2023@", "ubuntu@"), "expected an alias such as"),

@@ -74,7 +74,7 @@ pub(super) fn check_ingress(reading: &Reading<'_>) {
     for rule in rules {
         let host = rule.get("host");
         if let Some(text) = host.text()
-            && text.parse::<std::net::IpAddr>().is_ok()
+            && is_address(text)
         {
             host.error(
                 "E004",
@@ -86,6 +86,12 @@ pub(super) fn check_ingress(reading: &Reading<'_>) {
             check_path(&path);
         }
     }
+}
+
+/// An address of IPv4 or, which names cannot be, of IPv6.
+fn is_address(host: &str) -> bool {
+    let parts = || host.split('.');
+    host.contains(':') || (parts().count() == 4 && parts().all(|part| part.parse::<u8>().is_ok()))
 }
 
 fn check_path(at: &Cursor<'_>) {
