@@ -350,7 +350,7 @@ fn kinds_have_their_fates() {
             "  paused: true\n  selector:\n    matchLabels:\n      app: web\n",
         ),
         &[
-            "manifests/web.yaml:8:11: warning[W001] Deployment/web: spec.paused: ignored: rollouts are not paused here",
+            "manifests/web.yaml:8:11: error[E006] Deployment/web: spec.paused: this field cannot be simulated: rollouts are not paused here, and a Deployment that is made paused has no pods until somebody resumes it",
         ],
     );
     check(

@@ -5,6 +5,7 @@ mod arbitrary;
 mod corpus;
 mod fields;
 mod pods;
+mod refused;
 mod sample;
 mod shipped;
 mod streams;

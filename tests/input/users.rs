@@ -81,7 +81,7 @@ fn lists_as_kubectl_writes_them() {
     check(
         &with(&typed.replace("maxUnavailable", "maxUnavailabel")),
         &[
-            "manifests/more.yaml:5:3: error[E005] PodDisruptionBudget/web: spec: either minAvailable or maxUnavailable is needed",
+            "manifests/more.yaml:5:3: warning[W003] PodDisruptionBudget/web: spec: with neither minAvailable nor maxUnavailable the budget lets no pod be evicted\n  hint: say one of them",
             "manifests/more.yaml:6:21: error[E002] PodDisruptionBudget/web: spec.maxUnavailabel: unknown field \"maxUnavailabel\"\n  hint: did you mean \"maxUnavailable\"?",
         ],
     );

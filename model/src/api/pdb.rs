@@ -11,13 +11,15 @@ use super::store::Api;
 use super::workload::IntOrPercent;
 use crate::id::PodId;
 
-/// spec.minAvailable or spec.maxUnavailable: exactly one of them is given.
+/// spec.minAvailable or spec.maxUnavailable: they exclude each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Budget {
     /// At least so many pods, or so many per cent of the expected ones rounded up, stay healthy.
     MinAvailable(IntOrPercent),
     /// At most so many pods, or so many per cent of the expected ones rounded up, are not healthy.
     MaxUnavailable(IntOrPercent),
+    /// Neither is given: no pods are expected, and none may be evicted.
+    Unstated,
 }
 
 /// A PodDisruptionBudget object.
@@ -84,6 +86,7 @@ impl PodDisruptionBudget {
         let healthy = |pod: &&Pod| pod.deletion.is_none() && pod.is_ready();
         let current_healthy = as_i32(pods().filter(healthy).count());
         let counts = match self.budget {
+            Budget::Unstated => Some((0, 0)),
             Budget::MinAvailable(IntOrPercent::Int(pods_wanted)) => {
                 Some((as_i32(pods().count()), pods_wanted))
             }

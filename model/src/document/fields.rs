@@ -35,6 +35,86 @@ impl Class {
     }
 }
 
+/// What a field holds, where nobody reads it and the API server looks at its type all the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holds {
+    /// Its readers say, or nobody does.
+    Anything,
+    /// A text.
+    Text,
+    /// A list of texts.
+    Texts,
+    /// A mapping of names to texts.
+    TextMap,
+    /// true or false.
+    Truth,
+    /// A whole number that is not negative.
+    Count,
+    /// A mapping, whatever is in it.
+    Mapping,
+    /// A list, whatever is in it.
+    List,
+}
+
+impl Holds {
+    /// Reports what is of another type.
+    fn check(self, at: &Cursor<'_>) {
+        match self {
+            Holds::Anything => {}
+            Holds::Text => {
+                let _ = at.text();
+            }
+            Holds::Texts => {
+                if is_list(at) {
+                    each_text(at.items());
+                }
+            }
+            Holds::TextMap => {
+                if is_mapping(at) {
+                    each_text(at.entries().into_iter().map(|(_, own)| own));
+                }
+            }
+            Holds::Truth => {
+                let _ = at.bool();
+            }
+            Holds::Count => {
+                let _ = at.int(0..=i64::MAX);
+            }
+            Holds::Mapping => {
+                let _ = is_mapping(at);
+            }
+            Holds::List => {
+                let _ = is_list(at);
+            }
+        }
+    }
+}
+
+fn each_text<'a>(values: impl IntoIterator<Item = Cursor<'a>>) {
+    for own in values {
+        let _ = own.text();
+    }
+}
+
+fn is_list(at: &Cursor<'_>) -> bool {
+    has_shape(at, "a list", |shape| matches!(shape, Shape::List(_)))
+}
+
+fn is_mapping(at: &Cursor<'_>) -> bool {
+    has_shape(at, "a mapping", |shape| matches!(shape, Shape::Map(_)))
+}
+
+/// Whether a value has a shape; it is reported if not.
+fn has_shape(at: &Cursor<'_>, expected: &str, fits: impl Fn(&Shape) -> bool) -> bool {
+    let Some(value) = at.value() else { return false };
+    let fits = fits(&value.shape);
+    if !fits {
+        let found = value.describe();
+        at.error("E003", format!("expected {expected}, found {found}"), "");
+    }
+    fits
+}
+
 /// A row of a table, or a table within a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Field {
@@ -50,9 +130,17 @@ pub struct Field {
     /// The value that says what is assumed anyway, and which is thus neither refused nor warned of; empty if
     /// there is none.
     pub neutral: &'static str,
+    /// What it holds.
+    pub holds: Holds,
 }
 
 impl Field {
+    /// The same field, which holds this.
+    #[must_use]
+    pub const fn of(self, holds: Holds) -> Field {
+        Field { holds, ..self }
+    }
+
     /// The same field, about which nothing is said if it has this value: the API server writes it into every
     /// object that `kubectl get` shows.
     #[must_use]
@@ -68,6 +156,7 @@ const fn field(path: &'static str, class: Class, note: &'static str) -> Field {
         note,
         below: &[],
         neutral: "",
+        holds: Holds::Anything,
     }
 }
 
@@ -110,6 +199,7 @@ pub const fn table(path: &'static str, below: &'static [Field]) -> Field {
         note: "",
         below,
         neutral: "",
+        holds: Holds::Anything,
     }
 }
 
@@ -173,21 +263,25 @@ impl Schema {
     pub fn check(&self, at: &Cursor<'_>) {
         let Some(value) = at.value() else { return };
         if let Some(Field {
-            class, note, neutral, ..
+            class,
+            note,
+            neutral,
+            holds,
+            ..
         }) = self.own
         {
             let changes_nothing = !neutral.is_empty() && value.text() == Some(neutral);
             match class {
-                Class::Simulated => {}
+                Class::Simulated => holds.check(at),
                 Class::Refused if !changes_nothing => {
                     at.error("E006", format!("this field cannot be simulated: {note}"), "");
                     return;
                 }
                 Class::Ignored if !changes_nothing => {
                     at.warn("W001", format!("ignored: {note}"), "");
-                    return;
+                    return holds.check(at);
                 }
-                Class::Refused | Class::Ignored | Class::Quiet => return,
+                Class::Refused | Class::Ignored | Class::Quiet => return holds.check(at),
             }
         }
         if self.below.is_empty() {
@@ -204,10 +298,11 @@ impl Schema {
                     }
                 }
             }
-            (_, item) => {
-                let expected = if item.is_some() { "a list" } else { "a mapping" };
-                let found = value.describe();
-                at.error("E003", format!("expected {expected}, found {found}"), "");
+            (_, Some(_)) => {
+                let _ = is_list(at);
+            }
+            (_, None) => {
+                let _ = is_mapping(at);
             }
         }
     }

@@ -6,7 +6,10 @@ use std::sync::{Arc, Mutex};
 use sim::SortedMap;
 
 use super::pod::PriorityClasses;
-use super::{Document, Reading, network, node_class, node_pool, policy, scaling, workload};
+use super::{
+    Document, Reading, network, network_rules, node_class, node_pool, policy, runtime_class, scaling,
+    workload,
+};
 use crate::document::{Context, Cursor, Diagnostic, Severity};
 use crate::karpenter::NodePool;
 use crate::scenario::{ObjectName, Objects, PriorityClass};
@@ -17,6 +20,7 @@ use crate::scenario::{ObjectName, Objects, PriorityClass};
 pub fn convert(documents: &[&Document], before: &Objects, problems: &RefCell<Vec<Diagnostic>>) -> Objects {
     report_twins(documents, problems);
     report_default_classes(documents, before, problems);
+    super::pod_security::check(documents, problems);
     let mut classes = policy::system_priority_classes().to_vec();
     classes.extend_from_slice(&before.priority_classes);
     for document in documents
@@ -50,6 +54,7 @@ pub fn convert(documents: &[&Document], before: &Objects, problems: &RefCell<Vec
         let context = Context::new(&document.file, document.title(), problems);
         pass_kubelet_on(&context.root(&document.value), &mut objects);
     }
+    runtime_class::admit(documents, before, &mut objects, problems);
     objects
 }
 
@@ -86,6 +91,8 @@ impl Document {
         let context = Context::new(&self.file, self.title(), &problems);
         let root = context.root(&self.value);
         self.kind.schema().check(&root);
+        // What labels hold is checked of every object, whoever reads them.
+        let _ = super::selector::labels(&root.at("metadata.labels"));
         let checked = problems.take();
         let reading = Reading {
             root,
@@ -143,11 +150,15 @@ fn read(document: &Document, reading: &Reading<'_>, classes: &PriorityClasses, o
             .daemon_sets
             .push(workload::read_daemon_set(reading, classes)),
         "Service" => {
+            network_rules::check_service(reading);
             let (service, ports) = network::read_service(reading);
             objects.service_ports.insert(reading.object(), ports);
             objects.services.push(service);
         }
-        "Ingress" => objects.routes.extend(network::read_ingress(reading)),
+        "Ingress" => {
+            network_rules::check_ingress(reading);
+            objects.routes.extend(network::read_ingress(reading));
+        }
         "IngressRoute" => objects.routes.extend(network::read_ingress_route(reading)),
         "HorizontalPodAutoscaler" => objects
             .hpas
@@ -170,6 +181,9 @@ fn read(document: &Document, reading: &Reading<'_>, classes: &PriorityClasses, o
         "KWOKNodeClass" => objects
             .node_classes
             .push(node_class::read_kwok_node_class(reading)),
+        "RuntimeClass" => objects
+            .runtime_classes
+            .push(runtime_class::read_runtime_class(reading)),
         "PriorityClass" => objects
             .priority_classes
             .push(policy::read_priority_class(reading)),

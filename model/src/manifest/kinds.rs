@@ -4,7 +4,7 @@ use std::sync::{LazyLock, OnceLock};
 
 use sim::SortedMap;
 
-use super::{network, node_class, node_pool, policy, scaling, workload};
+use super::{data, network, node_class, node_pool, policy, runtime_class, scaling, workload};
 use crate::document::closest;
 use crate::document::fields::{Class, Field, Schema};
 
@@ -160,10 +160,17 @@ pub static KINDS: &[Kind] = &[
         &["policy/v1"],
         policy::POD_DISRUPTION_BUDGET,
     ),
+    Kind::in_cluster("RuntimeClass", &["node.k8s.io/v1"], runtime_class::RUNTIME_CLASS),
     Kind::in_cluster("PriorityClass", &["scheduling.k8s.io/v1"], policy::PRIORITY_CLASS),
     Kind::in_cluster("Namespace", &["v1"], policy::NAMESPACE),
-    Kind::other("ConfigMap", DATA),
-    Kind::other("Secret", DATA),
+    Kind {
+        fate: DATA,
+        ..Kind::in_namespaces("ConfigMap", &["v1"], data::CONFIG_MAP)
+    },
+    Kind {
+        fate: DATA,
+        ..Kind::in_namespaces("Secret", &["v1"], data::SECRET)
+    },
     Kind::other("ExternalSecret", DATA),
     Kind::other("SealedSecret", DATA),
     Kind::other("SecretProviderClass", DATA),
@@ -189,7 +196,6 @@ pub static KINDS: &[Kind] = &[
     Kind::other("IngressClass", PLUMBING),
     Kind::other("GatewayClass", PLUMBING),
     Kind::other("StorageClass", PLUMBING),
-    Kind::other("RuntimeClass", PLUMBING),
     Kind::other("ValidatingWebhookConfiguration", PLUMBING),
     Kind::other("MutatingWebhookConfiguration", PLUMBING),
     Kind::other("ValidatingAdmissionPolicy", PLUMBING),
@@ -246,7 +252,7 @@ pub static KINDS: &[Kind] = &[
     ),
     Kind::other(
         "VerticalPodAutoscaler",
-        Fate::Refused("it changes requests, which nothing here does"),
+        Fate::Refused("it changes requests, which nothing here does, unless its updateMode is \"Off\""),
     ),
     Kind::other(
         "ResourceQuota",

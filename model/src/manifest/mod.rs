@@ -8,14 +8,20 @@
 //! Kinds are treated alike: those that take part, those without any effect here (ConfigMaps, roles), those
 //! ignored with a warning, those refused because a run without them would be wrong (StatefulSets).
 
+mod admission;
 mod convert;
+mod data;
 pub mod kinds;
 mod network;
+mod network_rules;
 mod node_class;
 mod node_pool;
 mod pod;
 mod pod_fields;
+mod pod_rules;
+mod pod_security;
 mod policy;
+mod runtime_class;
 mod scaling;
 mod selector;
 pub(crate) mod volume;
@@ -32,6 +38,7 @@ use kinds::{Fate, Kind};
 
 use convert::Conversion;
 pub use convert::convert;
+pub use runtime_class::RuntimeClass;
 pub use scaling::{HorizontalPodAutoscaler, ScaledObject};
 
 /// One object of a manifest, before conversion.
@@ -184,9 +191,23 @@ fn read_document(file: &str, value: Value, problems: &RefCell<Vec<Diagnostic>>) 
         }
     });
     let found = found.ok()?;
+    if found.name == "VerticalPodAutoscaler" && only_recommends(&root) {
+        return None;
+    }
+    if found.name == "HorizontalPodAutoscaler"
+        && let Some(owner) = scaled_object(&root)
+    {
+        let message =
+            format!("this HPA is ignored: KEDA made it for ScaledObject/{owner}, and makes it anew");
+        kind.warn("W002", message, "");
+        return None;
+    }
     match found.fate {
         Fate::Read => {}
-        Fate::Quiet(_) => return None,
+        Fate::Quiet(_) => {
+            check_types(file, found, &value, problems);
+            return None;
+        }
         Fate::Ignored(why) => {
             kind.warn("W002", format!("{kind_text} is ignored: {why}"), "");
             return None;
@@ -219,6 +240,34 @@ fn read_document(file: &str, value: Value, problems: &RefCell<Vec<Diagnostic>>) 
         value: Arc::new(value),
         conversion: Conversion::default(),
     })
+}
+
+/// What the fields of an object hold that is passed over.
+fn check_types(file: &str, kind: &'static Kind, value: &Value, problems: &RefCell<Vec<Diagnostic>>) {
+    if !kind.fields.is_empty() {
+        let name = value
+            .get("metadata")
+            .and_then(|metadata| metadata.get("name")?.text());
+        let title = format!("{}/{}", kind.name, name.unwrap_or_default());
+        let context = Context::new(file, title, problems);
+        kind.schema().check(&context.root(value));
+    }
+}
+
+/// Whether a VerticalPodAutoscaler only recommends (kubernetes/autoscaler vertical-pod-autoscaler 1.4
+/// pkg/apis/autoscaling.k8s.io/v1/types.go `UpdateModeOff`).
+fn only_recommends(root: &Cursor<'_>) -> bool {
+    root.at("spec.updatePolicy.updateMode").written() == Some("Off")
+}
+
+/// The ScaledObject whose HPA this is: what `kubectl get` shows of it, KEDA's webhook takes for the ScaledObject's own
+/// (kedacore/keda 2.20 apis/keda/v1alpha1/scaledobject_webhook.go `verifyHpas`).
+fn scaled_object(root: &Cursor<'_>) -> Option<String> {
+    let owners = root.at("metadata.ownerReferences").items();
+    let own = owners
+        .iter()
+        .find(|owner| owner.get("kind").written() == Some("ScaledObject"))?;
+    Some(own.get("name").written().unwrap_or_default().to_owned())
 }
 
 /// What the API server takes for a name: a Service's becomes a word in DNS and begins with a letter, a namespace's

@@ -1,6 +1,7 @@
 //! EC2NodeClasses, `karpenter.k8s.aws/v1` and `v1beta1`, and KWOKNodeClasses, `karpenter.kwok.sh/v1alpha1`.
 
 pub(super) mod hash;
+mod rules;
 
 use self::hash::Quantities;
 use super::Reading;
@@ -8,6 +9,7 @@ use super::pod_fields::{METADATA, TOP};
 use super::volume::{report_refusals, volume_type};
 use crate::catalog::kubelet::{AmiFamily, Eviction, Kubelet, Reserved, Threshold};
 use crate::catalog::volume::{Volume, VolumeType};
+use crate::document::fields::Holds::{Count, Mapping, Text, TextMap, Truth};
 use crate::document::fields::{Field, ignored, noted, quiet, refused, simulated, table};
 use crate::document::{Cursor, closest};
 use crate::karpenter::provider::NodeClass;
@@ -32,10 +34,14 @@ pub(super) const KUBELET: &[Field] = &[
     ignored("cpuCFSQuota", "CPU limits always hold"),
 ];
 
+const IMAGE: &str = "the family says enough";
+const ZONES: &str = "the zones are the scenario's";
+const NETWORKS: &str = "networks play no part";
+const METADATA_SERVICE: &str = "it changes nothing for pods";
+
 const COMMON: &[Field] = &[
     table("", TOP),
     table("metadata", METADATA),
-    noted("spec.amiFamily", "AL2, AL2023, Bottlerocket, Ubuntu, Custom"),
     simulated("spec.blockDeviceMappings[].deviceName"),
     simulated("spec.blockDeviceMappings[].rootVolume"),
     simulated("spec.blockDeviceMappings[].ebs.volumeSize"),
@@ -45,58 +51,70 @@ const COMMON: &[Field] = &[
     quiet(
         "spec.blockDeviceMappings[].ebs.deleteOnTermination",
         "volumes go with their machine",
-    ),
+    )
+    .of(Truth),
     quiet(
         "spec.blockDeviceMappings[].ebs.encrypted",
         "encryption costs nothing",
-    ),
+    )
+    .of(Truth),
     quiet(
         "spec.blockDeviceMappings[].ebs.kmsKeyID",
         "encryption costs nothing",
-    ),
+    )
+    .of(Text),
     ignored(
         "spec.blockDeviceMappings[].ebs.snapshotID",
         "a snapshot does not size the volume here: give volumeSize",
-    ),
+    )
+    .of(Text),
     noted(
         "spec.instanceStorePolicy",
         "RAID0: local disks are the node's ephemeral storage",
     ),
     noted("spec.detailedMonitoring", "paid for"),
-    quiet("spec.amiSelectorTerms[].tags", "the family says enough"),
-    quiet("spec.amiSelectorTerms[].id", "the family says enough"),
-    quiet("spec.amiSelectorTerms[].name", "the family says enough"),
-    quiet("spec.amiSelectorTerms[].owner", "the family says enough"),
-    quiet("spec.subnetSelectorTerms", "the zones are the scenario's"),
-    quiet("spec.securityGroupSelectorTerms", "networks play no part"),
-    quiet("spec.role", "rights play no part"),
-    quiet("spec.instanceProfile", "rights play no part"),
-    quiet("spec.tags", "for people"),
-    quiet("spec.metadataOptions", "it changes nothing for pods"),
-    quiet("spec.associatePublicIPAddress", "networks play no part"),
-    quiet("spec.context", "EC2 reserves it"),
+    quiet("spec.amiSelectorTerms[].tags", IMAGE).of(TextMap),
+    quiet("spec.amiSelectorTerms[].id", IMAGE).of(Text),
+    quiet("spec.amiSelectorTerms[].name", IMAGE).of(Text),
+    quiet("spec.amiSelectorTerms[].owner", IMAGE).of(Text),
+    quiet("spec.subnetSelectorTerms[].tags", ZONES).of(TextMap),
+    quiet("spec.subnetSelectorTerms[].id", ZONES).of(Text),
+    quiet("spec.securityGroupSelectorTerms[].tags", NETWORKS).of(TextMap),
+    quiet("spec.securityGroupSelectorTerms[].id", NETWORKS).of(Text),
+    quiet("spec.securityGroupSelectorTerms[].name", NETWORKS).of(Text),
+    quiet("spec.role", "rights play no part").of(Text),
+    quiet("spec.instanceProfile", "rights play no part").of(Text),
+    quiet("spec.tags", "for people").of(TextMap),
+    quiet("spec.metadataOptions.httpEndpoint", METADATA_SERVICE).of(Text),
+    quiet("spec.metadataOptions.httpProtocolIPv6", METADATA_SERVICE).of(Text),
+    quiet("spec.metadataOptions.httpPutResponseHopLimit", METADATA_SERVICE).of(Count),
+    quiet("spec.metadataOptions.httpTokens", METADATA_SERVICE).of(Text),
+    quiet("spec.associatePublicIPAddress", NETWORKS).of(Truth),
+    quiet("spec.context", "EC2 reserves it").of(Text),
     ignored(
         "spec.userData",
         "what it changes in the kubelet must be given under kubelet",
-    ),
+    )
+    .of(Text),
 ];
 
 /// The table of `karpenter.k8s.aws/v1`.
 pub(super) const V1: &[Field] = &[
     table("", COMMON),
+    noted("spec.amiFamily", "AL2, AL2023, Bottlerocket, Custom"),
     noted(
         "spec.amiSelectorTerms[].alias",
         "its family; terms that change find another image",
     ),
-    quiet("spec.amiSelectorTerms[].ssmParameter", "the family says enough"),
+    quiet("spec.amiSelectorTerms[].ssmParameter", IMAGE).of(Text),
     table("spec.kubelet", KUBELET),
     ignored(
         "spec.blockDeviceMappings[].ebs.volumeInitializationRate",
         "volumes are fast from the start, and the fee is not counted",
     ),
-    quiet("spec.ipPrefixCount", "networks play no part"),
-    quiet("spec.connectionTracking", "networks play no part"),
-    quiet("spec.cpuOptions", "what it makes possible, nobody here does"),
+    quiet("spec.ipPrefixCount", NETWORKS).of(Count),
+    quiet("spec.connectionTracking", NETWORKS).of(Mapping),
+    quiet("spec.cpuOptions", "what it makes possible, nobody here does").of(Mapping),
     ignored(
         "spec.networkInterfaces",
         "further interfaces and EFA are not simulated: they change neither addresses nor resources",
@@ -109,7 +127,10 @@ pub(super) const V1: &[Field] = &[
 ];
 
 /// The table of `karpenter.k8s.aws/v1beta1`.
-pub(super) const V1_BETA1: &[Field] = COMMON;
+pub(super) const V1_BETA1: &[Field] = &[
+    table("", COMMON),
+    noted("spec.amiFamily", "AL2, AL2023, Bottlerocket, Ubuntu, Custom"),
+];
 
 /// The table of `karpenter.kwok.sh/v1alpha1`.
 pub(super) const KWOK: &[Field] = &[
@@ -142,6 +163,7 @@ pub(crate) fn read_kwok_node_class(reading: &Reading<'_>) -> NodeClass {
 pub(crate) fn read_node_class(reading: &Reading<'_>, v1: bool) -> NodeClass {
     let spec = reading.root.get("spec").required();
     require_terms(&spec, v1);
+    rules::check(&spec, v1);
     let family = family(&spec, v1).unwrap_or(AmiFamily::Al2023);
     let raid = spec
         .get("instanceStorePolicy")
@@ -196,13 +218,16 @@ fn require_terms(spec: &Cursor<'_>, v1: bool) {
     }
 }
 
+/// The families: first those that an alias can name, last the one that only v1beta1 has
+/// (karpenter-provider-aws v1.0.0 pkg/apis/crds/karpenter.k8s.aws_ec2nodeclasses.yaml).
 const FAMILIES: &[(&str, AmiFamily)] = &[
     ("AL2", AmiFamily::Al2),
     ("AL2023", AmiFamily::Al2023),
     ("Bottlerocket", AmiFamily::Bottlerocket),
-    ("Ubuntu", AmiFamily::Al2),
     ("Custom", AmiFamily::Custom),
+    ("Ubuntu", AmiFamily::Al2),
 ];
+const WITH_ALIAS: usize = 3;
 
 /// amiFamily or, from v1 on, that of an alias such as `al2023@latest`.
 fn family(spec: &Cursor<'_>, v1: bool) -> Option<AmiFamily> {
@@ -223,7 +248,8 @@ fn family(spec: &Cursor<'_>, v1: bool) -> Option<AmiFamily> {
         if windows(&given) {
             return None;
         }
-        let family = given.one_of(FAMILIES);
+        let served = FAMILIES.len() - usize::from(v1);
+        let family = given.one_of(&FAMILIES[..served]);
         let (name, alias) = (given.text(), alias.as_ref().and_then(Cursor::text));
         if let (Some(name), Some(alias)) = (name, alias.filter(|_| v1))
             && name != "Custom"
@@ -255,9 +281,9 @@ fn family(spec: &Cursor<'_>, v1: bool) -> Option<AmiFamily> {
     }
     let text = alias.name()?;
     let name = text.split('@').next().unwrap_or(text);
-    let found = FAMILIES
+    let found = FAMILIES[..WITH_ALIAS]
         .iter()
-        .find(|(family, _)| family.eq_ignore_ascii_case(name));
+        .find(|(family, _)| family.to_ascii_lowercase() == name);
     if found.is_none() || !text.contains('@') {
         alias.error(
             "E003",

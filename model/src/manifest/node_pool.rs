@@ -178,8 +178,21 @@ const OPERATORS: &[(&str, RequirementOperator)] = &[
     ("Lte", RequirementOperator::Lte),
 ];
 
+/// Lists have a greatest length (karpenter v1.14 pkg/apis/crds/karpenter.sh_nodepools.yaml).
+fn check_length(at: &Cursor<'_>, most: usize) {
+    let found = at.items().len();
+    if found > most {
+        at.error(
+            "E004",
+            format!("expected at most {most} items, found {found}"),
+            "",
+        );
+    }
+}
+
 fn requirements(at: &Cursor<'_>) -> Requirements {
     let mut found = Requirements::default();
+    check_length(at, 100);
     for item in at.items() {
         let key = item.get("key").required();
         let requirement = requirement(&item);
@@ -395,6 +408,7 @@ fn disruption(at: &Cursor<'_>, v1: bool) -> Disruption {
         }
     }
     let budgets = at.get("budgets");
+    check_length(&budgets, 50);
     let mut found: Vec<Budget> = budgets.items().iter().filter_map(|at| budget(at, v1)).collect();
     if !budgets.is_given() {
         // karpenter v1.14 pkg/apis/v1/nodepool.go: kubebuilder default of Disruption.Budgets

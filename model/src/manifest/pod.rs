@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use sim::SortedMap;
 
+use super::admission::default_host_network_ports;
+use super::pod_rules;
 use super::selector::{labels, node_expressions, selector, texts};
 use crate::api::{
     Affinity, Container, ContainerPort, HttpProbe, LabelSelector, NodeSelectorTerm, PodAffinityTerm,
@@ -86,6 +88,8 @@ fn spec(at: &Cursor<'_>, classes: &PriorityClasses) -> PodSpec {
         pod_level: PodLevelResources::default(),
     };
     spec.pod_level = pod_level(&at.get("resources"), &spec);
+    default_host_network_ports(&mut spec);
+    pod_rules::check(at, &spec);
     spec
 }
 
@@ -201,13 +205,13 @@ fn always_pull(at: &Cursor<'_>, image: &str) -> bool {
 
 /// Which resources a list names.
 #[derive(Debug, Clone, Copy, Default)]
-struct Given {
+pub(super) struct Given {
     cpu: bool,
     memory: bool,
 }
 
 /// A list of resources.
-fn resources(at: &Cursor<'_>) -> (Resources, Given) {
+pub(super) fn resources(at: &Cursor<'_>) -> (Resources, Given) {
     let mut found = Resources::default();
     let mut given = Given::default();
     for (name, amount) in at.entries() {
@@ -301,7 +305,10 @@ fn requests(at: &Cursor<'_>, limits_at: &Cursor<'_>, limits: &Resources) -> (Res
 }
 
 fn port(at: &Cursor<'_>) -> Option<ContainerPort> {
-    let number = |at: &Cursor<'_>| at.int(1..=65_535).and_then(|port| u16::try_from(port).ok());
+    let number =
+        |at: &Cursor<'_>, least: i64| at.int(least..=65_535).and_then(|port| u16::try_from(port).ok());
+    // To the API server 0 is nothing written.
+    let host_port = number(&at.get("hostPort"), 0);
     let protocol = at.get("protocol").one_of(&[
         ("TCP", Protocol::Tcp),
         ("UDP", Protocol::Udp),
@@ -309,29 +316,30 @@ fn port(at: &Cursor<'_>) -> Option<ContainerPort> {
     ]);
     Some(ContainerPort {
         name: at.get("name").text().unwrap_or_default().to_owned(),
-        container_port: number(&at.get("containerPort").required())?,
-        host_port: number(&at.get("hostPort")),
+        container_port: number(&at.get("containerPort").required(), 1)?,
+        host_port: host_port.filter(|port| *port > 0),
         host_ip: at.get("hostIP").text().unwrap_or_default().to_owned(),
         protocol: protocol.unwrap_or(Protocol::Tcp),
     })
 }
 
-/// Defaults: kubernetes 1.35 pkg/apis/core/v1/defaults.go `SetDefaults_Probe`.
+/// Defaults, in place of 0 too: kubernetes 1.35 pkg/apis/core/v1/defaults.go `SetDefaults_Probe`.
 fn probe(at: &Cursor<'_>) -> Option<HttpProbe> {
     at.value()?;
-    let seconds = |key: &str, least: i64, default: u64| {
-        at.get(key).seconds(least).unwrap_or(Duration::from_secs(default))
+    let seconds = |key: &str, default: u64| {
+        let written = at.get(key).seconds(0).filter(|time| !time.is_zero());
+        written.unwrap_or(Duration::from_secs(default))
     };
     let times = |key: &str, default: u32| {
-        at.get(key)
-            .count(1)
+        let written = at.get(key).count(0).filter(|times| *times > 0);
+        written
             .and_then(|times| u32::try_from(times).ok())
             .unwrap_or(default)
     };
     Some(HttpProbe {
-        initial_delay: seconds("initialDelaySeconds", 0, 0),
-        period: seconds("periodSeconds", 1, 10),
-        timeout: seconds("timeoutSeconds", 1, 1),
+        initial_delay: seconds("initialDelaySeconds", 0),
+        period: seconds("periodSeconds", 10),
+        timeout: seconds("timeoutSeconds", 1),
         success_threshold: times("successThreshold", 1),
         failure_threshold: times("failureThreshold", 3),
     })
@@ -414,7 +422,7 @@ fn check_taint_words(key: &Cursor<'_>, value: &Cursor<'_>) {
     }
 }
 
-fn toleration(at: &Cursor<'_>) -> Option<Toleration> {
+pub(super) fn toleration(at: &Cursor<'_>) -> Option<Toleration> {
     let exists = at
         .get("operator")
         .one_of(&[("Exists", true), ("Equal", false)])

@@ -1,6 +1,7 @@
 //! The table of pod templates, which workloads share.
 
 use super::selector::SELECTOR;
+use crate::document::fields::Holds::{Count, List, Mapping, Text, TextMap, Texts, Truth};
 use crate::document::fields::{Field, ignored, noted, quiet, refused, simulated, table};
 
 const OUTSIDE: &str = "what runs inside the container is the scenario's matter";
@@ -10,8 +11,8 @@ const IDENTITY: &str = "identity, names and rights play no part in scaling";
 pub(super) const METADATA: &[Field] = &[
     simulated("name"),
     simulated("namespace"),
-    simulated("labels"),
-    simulated("annotations"),
+    simulated("labels").of(TextMap),
+    simulated("annotations").of(TextMap),
     quiet("creationTimestamp", "written by the API server"),
     quiet("generation", "written by the API server"),
     quiet("resourceVersion", "written by the API server"),
@@ -20,8 +21,12 @@ pub(super) const METADATA: &[Field] = &[
     quiet("managedFields", "written by the API server"),
     quiet("deletionTimestamp", "written by the API server"),
     quiet("deletionGracePeriodSeconds", "written by the API server"),
-    quiet("ownerReferences", "nothing here is owned from outside"),
-    quiet("finalizers", "nothing here waits for them"),
+    quiet(
+        "ownerReferences",
+        "nothing here is owned from outside; KEDA makes the HPA of a ScaledObject anew",
+    )
+    .of(List),
+    quiet("finalizers", "nothing here waits for them").of(Texts),
     quiet("generateName", "objects are created by name"),
 ];
 
@@ -34,11 +39,12 @@ pub(super) const TOP: &[Field] = &[
 
 /// spec.template.metadata
 const TEMPLATE_METADATA: &[Field] = &[
-    simulated("labels"),
+    simulated("labels").of(TextMap),
     noted(
         "annotations",
         "do-not-disrupt, safe-to-evict, pod-deletion-cost and prometheus.io/scrape are acted on",
-    ),
+    )
+    .of(TextMap),
     quiet("name", "pods get names of their own"),
     quiet("generateName", "pods get names of their own"),
     quiet("namespace", "pods live where their controller does"),
@@ -52,6 +58,15 @@ const TEMPLATE_METADATA: &[Field] = &[
     ignored("finalizers", "pods are gone when their containers are"),
 ];
 
+/// A toleration.
+pub(super) const TOLERATIONS: &[Field] = &[
+    simulated("key"),
+    simulated("operator"),
+    simulated("value"),
+    simulated("effect"),
+    simulated("tolerationSeconds"),
+];
+
 /// spec.template.spec
 const POD: &[Field] = &[
     simulated("nodeSelector"),
@@ -59,11 +74,7 @@ const POD: &[Field] = &[
         "nodeName",
         "such pods pass the scheduler by; nodeSelector with kubernetes.io/hostname or another label chooses a node",
     ),
-    simulated("tolerations[].key"),
-    simulated("tolerations[].operator"),
-    simulated("tolerations[].value"),
-    simulated("tolerations[].effect"),
-    simulated("tolerations[].tolerationSeconds"),
+    table("tolerations[]", TOLERATIONS),
     simulated("priorityClassName"),
     simulated("preemptionPolicy"),
     simulated("terminationGracePeriodSeconds"),
@@ -92,12 +103,17 @@ const POD: &[Field] = &[
         "priority",
         "the number comes from priorityClassName, as admission has it",
     ),
-    ignored("runtimeClassName", "no RuntimeClass adds its overhead here"),
+    noted(
+        "runtimeClassName",
+        "adds the class's overhead, node selector and tolerations, of a DaemonSet the overhead alone",
+    ),
     ignored(
         "volumes[].persistentVolumeClaim",
         "a volume does not bind its pod to a zone here",
-    ),
-    quiet("volumes[].*", "what is mounted has no effect on scaling"),
+    )
+    .of(Mapping),
+    quiet("volumes[].name", "what is mounted has no effect on scaling").of(Text),
+    quiet("volumes[].*", "what is mounted has no effect on scaling").of(Mapping),
     refused("schedulerName", "only the default scheduler is simulated").unless("default-scheduler"),
     refused(
         "activeDeadlineSeconds",
@@ -110,24 +126,42 @@ const POD: &[Field] = &[
     refused("resourceClaims", "dynamic resource allocation is not simulated"),
     refused("workloadRef", "pods are scheduled one by one, not in gangs"),
     quiet("restartPolicy", "pods of workloads are always restarted"),
-    quiet("serviceAccountName", IDENTITY),
-    quiet("serviceAccount", IDENTITY),
-    quiet("automountServiceAccountToken", IDENTITY),
-    quiet("securityContext", IDENTITY),
-    quiet("imagePullSecrets", IDENTITY),
-    quiet("dnsPolicy", IDENTITY),
-    quiet("dnsConfig", IDENTITY),
-    quiet("hostname", IDENTITY),
-    quiet("hostnameOverride", IDENTITY),
-    quiet("subdomain", IDENTITY),
-    quiet("setHostnameAsFQDN", IDENTITY),
-    quiet("hostAliases", IDENTITY),
-    quiet("enableServiceLinks", IDENTITY),
-    quiet("shareProcessNamespace", OUTSIDE),
-    quiet("hostPID", OUTSIDE),
-    quiet("hostIPC", OUTSIDE),
-    quiet("hostUsers", OUTSIDE),
+    quiet("serviceAccountName", IDENTITY).of(Text),
+    quiet("serviceAccount", IDENTITY).of(Text),
+    quiet("automountServiceAccountToken", IDENTITY).of(Truth),
+    table("securityContext", SECURITY),
+    quiet("securityContext.fsGroup", IDENTITY).of(Count),
+    quiet("securityContext.fsGroupChangePolicy", IDENTITY).of(Text),
+    quiet("securityContext.supplementalGroups", IDENTITY).of(List),
+    quiet("securityContext.supplementalGroupsPolicy", IDENTITY).of(Text),
+    quiet("securityContext.sysctls[].name", IDENTITY).of(Text),
+    quiet("securityContext.sysctls[].value", IDENTITY).of(Text),
+    quiet("securityContext.seLinuxChangePolicy", IDENTITY).of(Text),
+    quiet("imagePullSecrets[].name", IDENTITY).of(Text),
+    quiet("dnsPolicy", IDENTITY).of(Text),
+    quiet("dnsConfig", IDENTITY).of(Mapping),
+    quiet("hostname", IDENTITY).of(Text),
+    quiet("hostnameOverride", IDENTITY).of(Text),
+    quiet("subdomain", IDENTITY).of(Text),
+    quiet("setHostnameAsFQDN", IDENTITY).of(Truth),
+    quiet("hostAliases", IDENTITY).of(List),
+    quiet("enableServiceLinks", IDENTITY).of(Truth),
+    quiet("shareProcessNamespace", OUTSIDE).of(Truth),
+    quiet("hostPID", OUTSIDE).of(Truth),
+    quiet("hostIPC", OUTSIDE).of(Truth),
+    quiet("hostUsers", OUTSIDE).of(Truth),
     quiet("os", "nodes run Linux"),
+];
+
+/// What a pod's security context and a container's have in common.
+const SECURITY: &[Field] = &[
+    quiet("runAsUser", OUTSIDE).of(Count),
+    quiet("runAsGroup", OUTSIDE).of(Count),
+    quiet("runAsNonRoot", OUTSIDE).of(Truth),
+    quiet("seLinuxOptions", OUTSIDE).of(Mapping),
+    quiet("windowsOptions", OUTSIDE).of(Mapping),
+    quiet("seccompProfile", OUTSIDE).of(Mapping),
+    quiet("appArmorProfile", OUTSIDE).of(Mapping),
 ];
 
 /// A container.
@@ -154,32 +188,52 @@ const CONTAINER: &[Field] = &[
     noted(
         "lifecycle.preStop.exec.command",
         "a `sleep N` in it is waited for",
-    ),
+    )
+    .of(Texts),
     ignored("lifecycle.preStop.httpGet", "taken as done at once"),
     ignored("lifecycle.preStop.tcpSocket", "Kubernetes ignores it too"),
     ignored("lifecycle.postStart", "taken as done at once"),
     ignored("resizePolicy", "pods are not resized in place"),
     quiet("restartPolicyRules", "containers do not fail here"),
-    quiet("lifecycle.stopSignal", OUTSIDE),
+    quiet("lifecycle.stopSignal", OUTSIDE).of(Text),
     noted(
         "command",
         "an init container's `sleep N` is waited for; else what runs inside is the scenario's matter",
-    ),
+    )
+    .of(Texts),
     noted(
         "args",
         "Traefik's --entryPoints.metrics.address says where its metrics are; else what runs inside is the scenario's matter",
-    ),
-    quiet("env", OUTSIDE),
-    quiet("envFrom", OUTSIDE),
-    quiet("workingDir", OUTSIDE),
-    quiet("volumeMounts", OUTSIDE),
-    quiet("volumeDevices", OUTSIDE),
-    quiet("securityContext", OUTSIDE),
-    quiet("stdin", OUTSIDE),
-    quiet("stdinOnce", OUTSIDE),
-    quiet("tty", OUTSIDE),
-    quiet("terminationMessagePath", OUTSIDE),
-    quiet("terminationMessagePolicy", OUTSIDE),
+    )
+    .of(Texts),
+    quiet("env[].name", OUTSIDE).of(Text),
+    quiet("env[].value", OUTSIDE).of(Text),
+    quiet("env[].valueFrom", OUTSIDE).of(Mapping),
+    quiet("envFrom[].prefix", OUTSIDE).of(Text),
+    quiet("envFrom[].configMapRef", OUTSIDE).of(Mapping),
+    quiet("envFrom[].secretRef", OUTSIDE).of(Mapping),
+    quiet("workingDir", OUTSIDE).of(Text),
+    quiet("volumeMounts[].name", OUTSIDE).of(Text),
+    quiet("volumeMounts[].mountPath", OUTSIDE).of(Text),
+    quiet("volumeMounts[].subPath", OUTSIDE).of(Text),
+    quiet("volumeMounts[].subPathExpr", OUTSIDE).of(Text),
+    quiet("volumeMounts[].readOnly", OUTSIDE).of(Truth),
+    quiet("volumeMounts[].recursiveReadOnly", OUTSIDE).of(Text),
+    quiet("volumeMounts[].mountPropagation", OUTSIDE).of(Text),
+    quiet("volumeDevices[].name", OUTSIDE).of(Text),
+    quiet("volumeDevices[].devicePath", OUTSIDE).of(Text),
+    table("securityContext", SECURITY),
+    quiet("securityContext.privileged", OUTSIDE).of(Truth),
+    quiet("securityContext.allowPrivilegeEscalation", OUTSIDE).of(Truth),
+    quiet("securityContext.readOnlyRootFilesystem", OUTSIDE).of(Truth),
+    quiet("securityContext.capabilities.add", OUTSIDE).of(Texts),
+    quiet("securityContext.capabilities.drop", OUTSIDE).of(Texts),
+    quiet("securityContext.procMount", OUTSIDE).of(Text),
+    quiet("stdin", OUTSIDE).of(Truth),
+    quiet("stdinOnce", OUTSIDE).of(Truth),
+    quiet("tty", OUTSIDE).of(Truth),
+    quiet("terminationMessagePath", OUTSIDE).of(Text),
+    quiet("terminationMessagePolicy", OUTSIDE).of(Text),
 ];
 
 const NO_RESTARTS: &str = "containers are not restarted by probes here";
@@ -189,42 +243,42 @@ const ANSWERS: &str = "who answers answers at once";
 const PROBE: &[Field] = &[
     simulated("initialDelaySeconds"),
     simulated("periodSeconds"),
-    quiet("timeoutSeconds", ANSWERS),
+    quiet("timeoutSeconds", ANSWERS).of(Count),
     simulated("successThreshold"),
-    quiet("failureThreshold", "who has started to answer goes on answering"),
-    noted("httpGet", "answered as soon as the application has started"),
-    noted("tcpSocket", "answered as soon as the application has started"),
-    noted("exec", "answered as soon as the application has started"),
-    noted("grpc", "answered as soon as the application has started"),
-    ignored("terminationGracePeriodSeconds", NO_RESTARTS),
+    quiet("failureThreshold", "who has started to answer goes on answering").of(Count),
+    noted("httpGet", "answered as soon as the application has started").of(Mapping),
+    noted("tcpSocket", "answered as soon as the application has started").of(Mapping),
+    noted("exec", "answered as soon as the application has started").of(Mapping),
+    noted("grpc", "answered as soon as the application has started").of(Mapping),
+    ignored("terminationGracePeriodSeconds", NO_RESTARTS).of(Count),
 ];
 
 /// A startup probe. That it gives up is not simulated: `check` says when it would.
 const STARTUP_PROBE: &[Field] = &[
     simulated("initialDelaySeconds"),
     simulated("periodSeconds"),
-    quiet("timeoutSeconds", ANSWERS),
+    quiet("timeoutSeconds", ANSWERS).of(Count),
     simulated("successThreshold"),
-    ignored("failureThreshold", NO_RESTARTS),
-    noted("httpGet", "answered as soon as the application has started"),
-    noted("tcpSocket", "answered as soon as the application has started"),
-    noted("exec", "answered as soon as the application has started"),
-    noted("grpc", "answered as soon as the application has started"),
-    ignored("terminationGracePeriodSeconds", NO_RESTARTS),
+    ignored("failureThreshold", NO_RESTARTS).of(Count),
+    noted("httpGet", "answered as soon as the application has started").of(Mapping),
+    noted("tcpSocket", "answered as soon as the application has started").of(Mapping),
+    noted("exec", "answered as soon as the application has started").of(Mapping),
+    noted("grpc", "answered as soon as the application has started").of(Mapping),
+    ignored("terminationGracePeriodSeconds", NO_RESTARTS).of(Count),
 ];
 
 /// A liveness probe. One warning is enough: it stands at what the probe asks.
 const LIVENESS_PROBE: &[Field] = &[
-    quiet("initialDelaySeconds", NO_RESTARTS),
-    quiet("periodSeconds", NO_RESTARTS),
-    quiet("timeoutSeconds", NO_RESTARTS),
-    quiet("successThreshold", NO_RESTARTS),
-    quiet("failureThreshold", NO_RESTARTS),
-    ignored("httpGet", NO_RESTARTS),
-    ignored("tcpSocket", NO_RESTARTS),
-    ignored("exec", NO_RESTARTS),
-    ignored("grpc", NO_RESTARTS),
-    quiet("terminationGracePeriodSeconds", NO_RESTARTS),
+    quiet("initialDelaySeconds", NO_RESTARTS).of(Count),
+    quiet("periodSeconds", NO_RESTARTS).of(Count),
+    quiet("timeoutSeconds", NO_RESTARTS).of(Count),
+    quiet("successThreshold", NO_RESTARTS).of(Count),
+    quiet("failureThreshold", NO_RESTARTS).of(Count),
+    ignored("httpGet", NO_RESTARTS).of(Mapping),
+    ignored("tcpSocket", NO_RESTARTS).of(Mapping),
+    ignored("exec", NO_RESTARTS).of(Mapping),
+    ignored("grpc", NO_RESTARTS).of(Mapping),
+    quiet("terminationGracePeriodSeconds", NO_RESTARTS).of(Count),
 ];
 
 /// A node selector term.

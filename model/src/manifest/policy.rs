@@ -99,8 +99,12 @@ pub(crate) fn read_pod_disruption_budget(reading: &Reading<'_>) -> Option<PodDis
             None
         }
         (false, false) => {
-            spec.error("E005", "either minAvailable or maxUnavailable is needed", "");
-            None
+            spec.warn(
+                "W003",
+                "with neither minAvailable nor maxUnavailable the budget lets no pod be evicted",
+                "say one of them",
+            );
+            Some(Budget::Unstated)
         }
         (true, false) => int_or_percent(&least, 100).map(Budget::MinAvailable),
         (false, true) => int_or_percent(&most, 100).map(Budget::MaxUnavailable),

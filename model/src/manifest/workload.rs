@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Reading;
+use super::admission::tolerate_extended_resources;
 use super::pod::{self, PriorityClasses};
 use super::pod_fields::{METADATA, TEMPLATE, TOP};
 use super::selector::{SELECTOR, selector};
 use crate::api::{DaemonSet, IntOrPercent, RollingUpdateDaemonSet, Strategy};
-use crate::document::fields::{Field, ignored, noted, quiet, simulated, table};
+use crate::document::fields::{Field, Holds, ignored, noted, quiet, refused, simulated, table};
 use crate::document::{Cursor, Scalar, Shape};
 use crate::scenario::Deployment;
 use crate::workload::daemon_set::with_tolerations;
@@ -27,9 +28,13 @@ pub(super) const DEPLOYMENT: &[Field] = &[
     simulated("spec.minReadySeconds"),
     table("spec.selector", SELECTOR),
     table("spec.template", TEMPLATE),
-    quiet("spec.revisionHistoryLimit", "old ReplicaSets have no pods"),
-    quiet("spec.progressDeadlineSeconds", "it changes only a condition"),
-    ignored("spec.paused", "rollouts are not paused here").unless("false"),
+    quiet("spec.revisionHistoryLimit", "old ReplicaSets have no pods").of(Holds::Count),
+    quiet("spec.progressDeadlineSeconds", "it changes only a condition").of(Holds::Count),
+    refused(
+        "spec.paused",
+        "rollouts are not paused here, and a Deployment that is made paused has no pods until somebody resumes it",
+    )
+    .unless("false"),
 ];
 
 /// The table of DaemonSets.
@@ -38,7 +43,7 @@ pub(super) const DAEMON_SET: &[Field] = &[
     table("metadata", METADATA),
     table("spec.selector", SELECTOR),
     table("spec.template", TEMPLATE),
-    quiet("spec.revisionHistoryLimit", "old revisions have no pods"),
+    quiet("spec.revisionHistoryLimit", "old revisions have no pods").of(Holds::Count),
     simulated("spec.updateStrategy.type"),
     simulated("spec.updateStrategy.rollingUpdate.maxUnavailable"),
     simulated("spec.updateStrategy.rollingUpdate.maxSurge"),
@@ -48,21 +53,44 @@ pub(super) const DAEMON_SET: &[Field] = &[
 /// A Deployment.
 pub(crate) fn read_deployment(reading: &Reading<'_>, classes: &PriorityClasses) -> Deployment {
     let root = &reading.root;
-    let template = pod::template(&root.at("spec.template").required(), reading.namespace, classes);
+    let mut template = pod::template(&root.at("spec.template").required(), reading.namespace, classes);
+    tolerate_extended_resources(&mut template.spec);
     let selector_at = root.at("spec.selector").required();
     let selector = selector(&selector_at);
     pod::check_selector(&selector_at, selector.as_ref(), &template);
     let replicas = root.at("spec.replicas").count(0);
+    let min_ready = min_ready(root);
+    check_progress_deadline(&root.get("spec"), min_ready);
     Deployment {
         replicas_written: replicas.is_some(),
         object: crate::api::Deployment {
             name: reading.name.to_owned(),
             replicas: replicas.unwrap_or(1),
             strategy: strategy(&root.at("spec.strategy")),
-            min_ready: min_ready(root),
+            min_ready,
             selector: selector.unwrap_or_default(),
             template: Arc::new(template),
         },
+    }
+}
+
+/// The deadline, 600 s if absent (kubernetes 1.35 pkg/apis/apps/v1/defaults.go `SetDefaults_Deployment`), is to be after
+/// a pod's time to become available (pkg/apis/apps/validation/validation.go `ValidateDeploymentSpec`).
+fn check_progress_deadline(spec: &Cursor<'_>, min_ready: Duration) {
+    let written = spec.get("progressDeadlineSeconds");
+    let deadline = written.seconds(0).unwrap_or(Duration::from_secs(600));
+    if deadline <= min_ready {
+        let (at, absent) = if written.is_given() {
+            (written, "")
+        } else {
+            (spec.get("minReadySeconds"), " where it is not written")
+        };
+        let message = format!(
+            "progressDeadlineSeconds, {}{absent}, must be greater than minReadySeconds, {}",
+            deadline.as_secs(),
+            min_ready.as_secs()
+        );
+        at.error("E004", message, "");
     }
 }
 

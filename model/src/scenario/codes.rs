@@ -207,6 +207,15 @@ manifests/ is read as `kubectl apply -f manifests` reads it: files whose names e
 no subdirectories. What else lies there takes no part in the run.",
     ),
     code(
+        "W011",
+        "pods that their namespace forbids",
+        "\
+The namespace has the label pod-security.kubernetes.io/enforce, and the pods do not keep to its profile. The API server refuses each of \
+them (\"violates PodSecurity\"): the ReplicaSet or DaemonSet tries again and again, and has none. Here the pods run all the same. \
+The hint says what the template would have to have; the profiles are in Kubernetes' Pod Security Standards. A cluster's \
+administrator may exempt namespaces, users and RuntimeClasses.",
+    ),
+    code(
         "S001",
         "no load",
         "\

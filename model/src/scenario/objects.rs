@@ -6,7 +6,7 @@ use super::{Deletable, ObjectName};
 use crate::api;
 use crate::karpenter;
 use crate::keda::generated;
-use crate::manifest::{HorizontalPodAutoscaler, ScaledObject};
+use crate::manifest::{HorizontalPodAutoscaler, RuntimeClass, ScaledObject};
 
 /// Objects of all kinds, each in the order written.
 #[derive(Debug, Clone, Default)]
@@ -27,6 +27,8 @@ pub struct Objects {
     pub pod_disruption_budgets: Vec<api::PodDisruptionBudget>,
     /// PriorityClasses, besides the two that every cluster has. Pods have their number already.
     pub priority_classes: Vec<PriorityClass>,
+    /// RuntimeClasses. Pods have what they add already.
+    pub runtime_classes: Vec<RuntimeClass>,
     /// Labels of namespaces, the label with the name among them.
     pub namespaces: SortedMap<String, api::Labels>,
     /// HorizontalPodAutoscalers
@@ -108,6 +110,7 @@ impl Objects {
         self.pod_disruption_budgets
             .extend_from_slice(&other.pod_disruption_budgets);
         self.priority_classes.extend_from_slice(&other.priority_classes);
+        self.runtime_classes.extend_from_slice(&other.runtime_classes);
         self.namespaces.extend(other.namespaces.clone());
         self.hpas.extend_from_slice(&other.hpas);
         self.scaled_objects.extend_from_slice(&other.scaled_objects);

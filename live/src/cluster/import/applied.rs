@@ -22,6 +22,8 @@ pub(super) fn as_applied(object: Value) -> Value {
         if let Some(labels) = metadata.get_mut("labels").and_then(Value::as_object_mut) {
             labels.remove(RUN_LABEL);
             labels.remove("kubernetes.io/metadata.name");
+            // What a namespace enforces its pods kept to, by security contexts that are left out.
+            labels.retain(|key, _| !key.starts_with("pod-security.kubernetes.io/"));
         }
         metadata.retain(|field, value| OWN.contains(&field.as_str()) && !is_empty(value));
     }
@@ -32,8 +34,11 @@ pub(super) fn as_applied(object: Value) -> Value {
         metadata.retain(|_, value| !is_empty(value));
     }
     if let Some(spec) = object["spec"].as_object_mut() {
+        // Another than the default may be what lets minReadySeconds be so long.
+        if spec.get("progressDeadlineSeconds") == Some(&Value::from(600)) {
+            spec.remove("progressDeadlineSeconds");
+        }
         for field in [
-            "progressDeadlineSeconds",
             "revisionHistoryLimit",
             "clusterIP",
             "clusterIPs",

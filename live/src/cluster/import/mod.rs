@@ -24,9 +24,10 @@ pub use machines::{Group, Machines};
 
 /// Kinds whose objects are read, in the order of files, and whether only those of the workload's namespace matter:
 /// the pods of all namespaces take room on nodes.
-const KINDS: [(&str, &str, bool); 14] = [
+const KINDS: [(&str, &str, bool); 15] = [
     ("", "Namespace", false),
     ("scheduling.k8s.io", "PriorityClass", false),
+    ("node.k8s.io", "RuntimeClass", false),
     ("apps", "Deployment", false),
     ("apps", "DaemonSet", false),
     ("", "Service", true),

@@ -10,6 +10,7 @@ use crate::document::Cursor;
 use crate::document::fields::{Field, noted, quiet, simulated, table};
 use crate::hpa::spec::{DEFAULT_MIN_REPLICAS, Policy, PolicyKind, ScalingRules, SelectPolicy};
 use crate::hpa::{Behavior, Metric, Resource, Source, Spec, Target};
+use crate::quantity::Quantity;
 
 const TARGET: &[Field] = &[
     simulated("type"),
@@ -172,6 +173,10 @@ enum MetricKind {
     External,
 }
 
+/// Where each type of metric has its source; a metric has one
+/// (kubernetes 1.35 pkg/apis/autoscaling/validation/validation.go `validateMetricSpec`).
+const SOURCES: [&str; 5] = ["resource", "containerResource", "pods", "object", "external"];
+
 fn metric(at: &Cursor<'_>) -> Option<Metric> {
     let (key, kind) = at.get("type").required().one_of(&[
         ("Resource", ("resource", MetricKind::Resource)),
@@ -184,6 +189,13 @@ fn metric(at: &Cursor<'_>) -> Option<Metric> {
         ("External", ("external", MetricKind::External)),
     ])?;
     let own = at.get(key).required();
+    for other in SOURCES.into_iter().filter(|other| *other != key) {
+        let other_at = at.get(other);
+        if other_at.is_given() {
+            let message = format!("a metric of this type has {key}, and no {other}");
+            other_at.error("E004", message, "each source is an item of its own");
+        }
+    }
     own.value()?;
     let metric_selector = selector(&own.at("metric.selector"));
     let name = || own.at("metric.name").required().name().map(str::to_owned);
@@ -220,52 +232,71 @@ fn resource(at: &Cursor<'_>) -> Option<Resource> {
         .one_of(&[("cpu", Resource::Cpu), ("memory", Resource::Memory)])
 }
 
-/// The target: its type says which field counts, and which types there are depends on the source
-/// (kubernetes 1.35 pkg/apis/autoscaling/validation/validation.go `validateMetricSpec`, `validateResourceSource`,
-/// `validateContainerResourceSource`, `validateExternalSource`).
+/// The target. The API server wants one of the fields that the source knows, whatever the type says (kubernetes 1.35
+/// pkg/apis/autoscaling/validation/validation.go `validateMetricTarget`, `validateResourceSource`,
+/// `validateContainerResourceSource`, `validatePodsSource`, `validateObjectSource`, `validateExternalSource`), and the
+/// controller goes by the fields too; of an object alone by the type (pkg/controller/podautoscaler/horizontal.go
+/// `computeStatusForResourceMetricGeneric`, `computeStatusForPodsMetric`, `computeStatusForExternalMetric`,
+/// `computeStatusForObjectMetric`).
 fn metric_target(at: &Cursor<'_>, kind: MetricKind) -> Option<Target> {
-    let field = at.get("type").required().one_of(&[
+    let by_type = at.get("type").required().one_of(&[
         ("Utilization", "averageUtilization"),
         ("AverageValue", "averageValue"),
         ("Value", "value"),
-    ])?;
-    let own = at.get(field).required();
-    let exclusive = match kind {
-        MetricKind::Resource | MetricKind::ContainerResource => "averageUtilization",
-        MetricKind::External => "value",
-        MetricKind::Pods | MetricKind::Object => "",
+    ]);
+    // What is given has to be positive, whether or not it counts.
+    let value = positive(&at.get("value")).map(Target::Value);
+    let average = positive(&at.get("averageValue")).map(Target::AverageValue);
+    let utilization = at
+        .get("averageUtilization")
+        .count(1)
+        .map(Target::AverageUtilization);
+    let (other, otherwise) = match kind {
+        MetricKind::Resource | MetricKind::ContainerResource => ("averageUtilization", utilization),
+        MetricKind::External | MetricKind::Object => ("value", value),
+        MetricKind::Pods => ("", None),
     };
-    if at.get("averageValue").is_given() && at.get(exclusive).is_given() {
-        let hint = at
-            .get("type")
-            .text()
-            .map(|own| format!("type: {own} needs {field} alone"));
-        let message = format!("{exclusive} and averageValue exclude each other");
-        at.error("E004", message, &hint.unwrap_or_default());
+    let given = |field: &str| at.get(field).is_given();
+    match (given("averageValue"), given(other)) {
+        (false, false) if other.is_empty() => {
+            let _ = at.get("averageValue").required();
+            None
+        }
+        (false, false) => {
+            let message = format!("either {other} or averageValue is needed");
+            at.error("E005", message, "");
+            None
+        }
+        (true, true) if !matches!(kind, MetricKind::Object) => {
+            let message = format!("{other} and averageValue exclude each other");
+            let hint = by_type.zip(at.get("type").written());
+            let hint = hint.map(|(field, own)| format!("type: {own} needs {field} alone"));
+            at.error("E004", message, &hint.unwrap_or_default());
+            None
+        }
+        _ if matches!(kind, MetricKind::Object) => {
+            let counts = by_type?;
+            if counts == "averageUtilization" || !given(counts) {
+                let message = format!(
+                    "the metric fails at each sync: of an object the controller reads {counts}, by the type, and finds none"
+                );
+                at.get("type").error("E004", message, "");
+                return None;
+            }
+            if counts == "value" { otherwise } else { average }
+        }
+        (true, _) => average,
+        (false, true) => otherwise,
     }
-    let allowed = match kind {
-        MetricKind::Resource | MetricKind::ContainerResource => field != "value",
-        MetricKind::Pods => field == "averageValue",
-        MetricKind::Object | MetricKind::External => field != "averageUtilization",
-    };
-    if !allowed {
-        at.get("type")
-            .error("E004", "a metric of this kind has no target of this type", "");
+}
+
+fn positive(at: &Cursor<'_>) -> Option<Quantity> {
+    let quantity = at.quantity()?;
+    if quantity <= Quantity::default() {
+        at.error("E004", "the target must be above 0", "");
         return None;
     }
-    if field == "averageUtilization" {
-        return own.count(1).map(Target::AverageUtilization);
-    }
-    let quantity = own.quantity()?;
-    if quantity <= crate::quantity::Quantity::default() {
-        own.error("E004", "the target must be above 0", "");
-        return None;
-    }
-    Some(if field == "value" {
-        Target::Value(quantity)
-    } else {
-        Target::AverageValue(quantity)
-    })
+    Some(quantity)
 }
 
 /// A behavior stanza; `None` if it is absent.

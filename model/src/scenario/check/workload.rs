@@ -268,7 +268,7 @@ pub(super) fn check_budget(facts: &Facts<'_>, document: &Document, root: &Cursor
     // At zero there is nothing to evict: one pod is the fewest that a budget is about.
     let fewest = selected.iter().map(replicas).sum::<i32>().max(1);
     let never = match budget.budget {
-        Budget::MaxUnavailable(IntOrPercent::Int(0) | IntOrPercent::Percent(0)) => true,
+        Budget::MaxUnavailable(IntOrPercent::Int(0) | IntOrPercent::Percent(0)) | Budget::Unstated => true,
         // Rounded up: 75 % of 3 pods are 3.
         Budget::MinAvailable(IntOrPercent::Percent(percent)) => {
             i64::from(percent) * i64::from(fewest) > 100 * (i64::from(fewest) - 1)

@@ -164,3 +164,29 @@ fn an_image_needs_room_on_the_disk() {
     let said = told(HPA, "N023", &[&image(22), class]);
     assert!(!said.contains("NodePool"), "{said}");
 }
+
+#[test]
+fn namespaces_may_forbid_pods() {
+    let namespace = |profile: &str| {
+        format!(
+            "{HPA}---\napiVersion: v1\nkind: Namespace\nmetadata: {{name: shop, labels: {{pod-security.kubernetes.io/enforce: {profile}}}}}\n"
+        )
+    };
+    assert_eq!(told(&namespace("baseline"), "W011", &[]), "");
+    let host = "Deployment/web: spec.template.spec.hostNetwork=true";
+    assert!(told(&namespace("baseline"), "W011", &[host]).contains("no hostNetwork"));
+    assert_eq!(told(&namespace("privileged"), "W011", &[host]), "");
+    let of_pod = "Deployment/web: spec.template.spec.securityContext={runAsNonRoot=true,seccompProfile={type='RuntimeDefault'}}";
+    let of_container = "Deployment/web: spec.template.spec.containers[0].securityContext={allowPrivilegeEscalation=false,\
+                        capabilities={drop=['ALL']}}";
+    let about_web = |sets: &[&str]| {
+        let report = super::report(super::SCENARIO, &namespace("restricted"), sets);
+        let mut own = report.problems.iter().filter(|problem| problem.code == "W011");
+        own.find(|problem| problem.field.starts_with("Deployment/web"))
+            .map(|problem| problem.hint.clone())
+            .unwrap_or_default()
+    };
+    assert!(about_web(&[of_pod]).contains("allowPrivilegeEscalation: false"));
+    assert!(about_web(&[of_container]).contains("runAsNonRoot: true; seccompProfile"));
+    assert_eq!(about_web(&[of_pod, of_container]), "");
+}
