@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use flate2::read::GzDecoder;
 
-use super::spec::{InstanceSpec, types};
+use super::spec::{Fields, InstanceSpec, types};
 use super::{Entry, SpotSource};
 use crate::quantity::Price;
 
@@ -151,18 +151,18 @@ fn rows(text: &'static str) -> Vec<Row> {
     let mut types = types().iter().peekable();
     let mut rows = Vec::with_capacity(types.len());
     for line in text.lines().skip(1) {
-        let (name, rest) = line.split_once(',').unwrap_or((line, ""));
+        let mut fields = Fields(line);
+        let name = fields.text();
         while types.next_if(|spec| spec.name < name).is_some() {}
         if let Some(spec) = types.next_if(|spec| spec.name == name) {
-            rows.push(parse(spec, rest));
+            rows.push(parse(spec, fields));
         }
     }
     rows
 }
 
-fn parse(spec: &'static InstanceSpec, line: &'static str) -> Row {
-    let mut fields = line.split(',');
-    let mut text = || fields.next().unwrap_or("");
+fn parse(spec: &'static InstanceSpec, mut fields: Fields) -> Row {
+    let mut text = || fields.text();
     let (zones, offered_as_of) = (text(), text());
     let on_demand = usd(text());
     let _price_date = text();

@@ -185,10 +185,10 @@ pub fn gpu_models() -> &'static [String] {
 }
 
 /// The fields of a line, in order: what is left of the line.
-struct Fields(&'static str);
+pub(super) struct Fields(pub(super) &'static str);
 
 impl Fields {
-    fn text(&mut self) -> &'static str {
+    pub(super) fn text(&mut self) -> &'static str {
         // Fields are short: looking at each byte beats a search.
         let end = self.0.bytes().position(|byte| byte == b',');
         let field = &self.0[..end.unwrap_or(self.0.len())];

@@ -230,7 +230,7 @@ fn unfold(prefix: &str, fields: &'static [Field], rows: &mut Vec<(String, Field)
 #[derive(Debug, Default)]
 pub struct Schema {
     own: Option<Field>,
-    below: SortedMap<String, Schema>,
+    below: SortedMap<&'static str, Schema>,
 }
 
 impl Schema {
@@ -238,14 +238,20 @@ impl Schema {
     #[must_use]
     pub fn new(table: &'static [Field]) -> Self {
         let mut root = Schema::default();
-        for (path, field) in rows(table) {
-            let mut at = &mut root;
-            for segment in segments(&path) {
-                at = at.below.entry(segment).or_default();
-            }
-            at.own = Some(field);
-        }
+        root.add(table);
         root
+    }
+
+    fn add(&mut self, fields: &'static [Field]) {
+        for field in fields {
+            let at =
+                segments(field.path).fold(&mut *self, |at, segment| at.below.entry(segment).or_default());
+            if field.below.is_empty() {
+                at.own = Some(*field);
+            } else {
+                at.add(field.below);
+            }
+        }
     }
 
     fn child(&self, key: &str) -> Option<&Schema> {
@@ -253,10 +259,8 @@ impl Schema {
     }
 
     fn names(&self) -> impl Iterator<Item = &str> {
-        self.below
-            .keys()
-            .map(String::as_str)
-            .filter(|name| !matches!(*name, "*" | "[]"))
+        let names = self.below.keys().copied();
+        names.filter(|name| !matches!(*name, "*" | "[]"))
     }
 
     /// Reports every field of a value that has no row, is ignored or refused, or has the wrong shape.
@@ -319,13 +323,11 @@ impl Schema {
     }
 }
 
-fn segments(path: &str) -> Vec<String> {
-    let mut segments = Vec::new();
-    for part in path.split('.').filter(|part| !part.is_empty()) {
-        match part.strip_suffix("[]") {
-            Some(name) => segments.extend([name.to_owned(), "[]".to_owned()]),
-            None => segments.push(part.to_owned()),
-        }
-    }
-    segments
+/// The names in a path, and `[]` for each list.
+fn segments(path: &'static str) -> impl Iterator<Item = &'static str> {
+    let parts = path.split('.').filter(|part| !part.is_empty());
+    parts.flat_map(|part| match part.strip_suffix("[]") {
+        Some(name) => [Some(name), Some("[]")].into_iter().flatten(),
+        None => [Some(part), None].into_iter().flatten(),
+    })
 }

@@ -43,17 +43,20 @@ pub struct Builder<'a> {
     class: &'a NodeClass,
     settings: &'a Settings,
     soft_eviction: bool,
-    region: &'static str,
     zones: Vec<&'a Zone>,
     keys: Vec<Name>,
-    single: SortedMap<Value, Requirement>,
+    /// By label with one value.
+    single: [SortedMap<Value, Requirement>; SINGLE],
     /// What the last type has of each label with one value: types of one family follow one another.
     last: [Option<(Value, Requirement)>; SINGLE],
     /// Zone names and zone ids, by which of the zones.
     of_zones: SortedMap<u64, (Requirement, Requirement)>,
     /// Capacity types, by which of the three.
     bought: SortedMap<[bool; 3], Requirement>,
+    archs: SortedMap<Arch, Requirement>,
     tenancy: Requirement,
+    linux: Requirement,
+    region: Requirement,
     none: Requirement,
 }
 
@@ -71,17 +74,19 @@ impl<'a> Builder<'a> {
             class,
             settings,
             soft_eviction: profile.soft_eviction_reserved,
-            region: catalog.region(),
             zones: catalog.zones().iter().filter(selected).collect(),
             keys: labels::OF_INSTANCE_TYPES
                 .iter()
                 .map(|key| Name::from(*key))
                 .collect(),
-            single: SortedMap::new(),
+            single: std::array::from_fn(|_| SortedMap::new()),
             last: [const { None }; SINGLE],
             of_zones: SortedMap::new(),
             bought: SortedMap::new(),
+            archs: SortedMap::new(),
             tenancy: Requirement::any_of(["default", "dedicated"]),
+            linux: Requirement::only("linux"),
+            region: Requirement::only(label_value(catalog.region())),
             none: Requirement::does_not_exist(),
         }
     }
@@ -178,11 +183,17 @@ impl<'a> Builder<'a> {
         (capacity, overhead)
     }
 
-    fn only(&mut self, value: Value) -> Requirement {
-        self.single
-            .entry(value)
-            .or_insert_with(|| value.requirement())
-            .clone()
+    /// The requirement of one of the labels with one value.
+    fn single(&mut self, label: usize, value: Value) -> Requirement {
+        match &self.last[label] {
+            Some((last, requirement)) if value == *last => requirement.clone(),
+            _ => {
+                let known = self.single[label].entry(value);
+                let requirement = known.or_insert_with(|| value.requirement()).clone();
+                self.last[label] = Some((value, requirement.clone()));
+                requirement
+            }
+        }
     }
 
     /// Zone names and zone ids.
@@ -263,26 +274,23 @@ impl<'a> Builder<'a> {
         } else {
             self.none.clone()
         });
-        for (place, value) in values.into_iter().enumerate() {
-            listed.push(match (value, &self.last[place]) {
-                (None, _) => self.none.clone(),
-                (Some(value), Some((last, requirement))) if value == *last => requirement.clone(),
-                (Some(value), _) => {
-                    let requirement = self.only(value);
-                    self.last[place] = Some((value, requirement.clone()));
-                    requirement
-                }
+        for (label, value) in values.into_iter().enumerate() {
+            listed.push(match value {
+                Some(value) => self.single(label, value),
+                None => self.none.clone(),
             });
         }
         let (zone_names, zone_ids) = self.of_zones(zones);
         listed.push(self.tenancy.clone());
         listed.push(self.bought(offerings));
-        listed.push(self.only(Value::Text(spec.arch.as_str())));
-        listed.push(self.only(Value::Text("linux")));
-        listed.push(Requirement::only(spec.name));
+        let arch = || Requirement::only(spec.arch.as_str());
+        listed.push(self.archs.entry(spec.arch).or_insert_with(arch).clone());
+        listed.push(self.linux.clone());
+        // The type says its name itself.
+        listed.push(self.none.clone());
         listed.push(self.none.clone());
         listed.push(zone_ids);
-        listed.push(self.only(Value::Text(self.region)));
+        listed.push(self.region.clone());
         listed.push(zone_names);
         Requirements::from_sorted(self.keys.iter().cloned().zip(listed).collect())
     }

@@ -13,11 +13,11 @@ use crate::id::{NodePoolId, Table};
 use crate::karpenter::labels::HOSTNAME;
 use crate::karpenter::provider::{Classes, Provider};
 use crate::karpenter::requirement::Name;
-use crate::karpenter::{InstanceType, NodePool, Profile, Requirement, Requirements, Wanted};
+use crate::karpenter::{InstanceType, InstanceTypes, NodePool, Profile, Requirement, Requirements, Wanted};
 use crate::quantity::{Bytes, Resources};
 
 /// A NodePool and what can be launched for it.
-pub(super) type Offered = (NodePool, Vec<Arc<InstanceType>>);
+pub(super) type Offered = (NodePool, InstanceTypes);
 
 /// Advises on Deployments whose pods fit neither a node group's machines nor anything that a NodePool may
 /// launch.
@@ -68,9 +68,8 @@ pub(super) fn on_offer(
     wanted: &Requirements,
     is_meant: impl Fn(&InstanceSpec) -> bool,
 ) -> Vec<&'static InstanceSpec> {
-    let specs = of_pool(facts, pool).filter_map(|own| Some((own, catalog::find(&own.name)?)));
-    let meant = specs.filter(|(own, spec)| is_meant(spec) && is_on_offer(own, wanted));
-    meant.map(|(_, spec)| spec).collect()
+    let specs = launchable(facts, pool, wanted).filter_map(|own| catalog::find(&own.name));
+    specs.filter(|spec| is_meant(spec)).collect()
 }
 
 /// All types that a NodePool can launch for these requirements, whatever pods ask for.
@@ -79,19 +78,31 @@ pub(super) fn launchable<'f>(
     pool: &'f str,
     wanted: &'f Requirements,
 ) -> impl Iterator<Item = &'f InstanceType> {
-    of_pool(facts, pool).filter(|own| is_on_offer(own, wanted))
+    lists_of_pool(facts, pool).flat_map(|types| on_offer_in(types, wanted))
 }
 
 /// All types that a NodePool's class can get.
 pub(super) fn of_pool<'f>(facts: &'f Facts<'_>, pool: &'f str) -> impl Iterator<Item = &'f InstanceType> {
-    let offered = offered(facts).iter().filter(move |(own, _)| *own.name == *pool);
-    offered.flat_map(|(_, types)| types).map(|own| &**own)
+    lists_of_pool(facts, pool).flat_map(|types| types.iter().map(|own| &**own))
 }
 
-fn is_on_offer(instance_type: &InstanceType, wanted: &Requirements) -> bool {
+fn lists_of_pool<'f>(facts: &'f Facts<'_>, pool: &'f str) -> impl Iterator<Item = &'f InstanceTypes> {
+    let offered = offered(facts).iter().filter(move |(own, _)| *own.name == *pool);
+    offered.map(|(_, types)| types)
+}
+
+/// The types of a list that requirements admit, and one of whose offerings they do, whether or not it is to be had now.
+fn on_offer_in<'t>(
+    types: &'t InstanceTypes,
+    wanted: &Requirements,
+) -> impl Iterator<Item = &'t InstanceType> + use<'t> {
+    let index = types.index();
+    let mut set = index.all();
+    index.filter_requirements(&mut set, wanted);
     let asked = Wanted::of(wanted);
-    let mut offerings = instance_type.offerings.iter();
-    instance_type.requirements.intersects(wanted).is_ok() && offerings.any(|offering| asked.admits(offering))
+    set.retain(|at| types[at].offerings.iter().any(|offering| asked.admits(offering)));
+    let mut numbered = types.iter().enumerate();
+    std::iter::from_fn(move || numbered.find(|(at, _)| set.contains(*at)).map(|(_, own)| &**own))
 }
 
 /// What Karpenter could launch for each NodePool that is there at some time.
@@ -126,12 +137,8 @@ fn find_offered(facts: &Facts<'_>) -> Vec<Offered> {
         scenario.shared.instance_types.clone(),
     );
     provider.set_classes(&of_pool);
-    let types = |id: NodePoolId| {
-        provider
-            .of_pool(id)
-            .map(|types| types.to_vec())
-            .unwrap_or_default()
-    };
+    let none = || InstanceTypes::from_iter([]);
+    let types = |id: NodePoolId| provider.of_pool(id).cloned().unwrap_or_else(none);
     let of = |(id, pool): (NodePoolId, &&NodePool)| ((*pool).clone(), types(id));
     ids.iter().map(of).collect()
 }
@@ -153,10 +160,9 @@ fn holding<'o>(
     wanted.add_all(&own);
     let mut all = requests.clone();
     all += &daemon_requests(facts);
-    let types = if admits { &**types } else { &[] };
-    types.iter().map(|own| &**own).filter(move |instance_type| {
-        all.fits(instance_type.allocatable()) && is_on_offer(instance_type, &wanted)
-    })
+    let on_offer = admits.then(|| on_offer_in(types, &wanted));
+    let on_offer = on_offer.into_iter().flatten();
+    on_offer.filter(move |instance_type| all.fits(instance_type.allocatable()))
 }
 
 /// Whether a pod may run on nodes of a NodePool, whatever it asks for.
