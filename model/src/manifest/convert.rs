@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use sim::SortedMap;
 
 use super::pod::PriorityClasses;
-use super::{Document, Reading, network, node_class, node_pool, policy, scaling, workload};
+use super::{Document, Reading, network, node_class, node_pool, policy, route, scaling, workload};
 use crate::document::{Context, Cursor, Diagnostic, Severity};
 use crate::karpenter::NodePool;
 use crate::scenario::{ObjectName, Objects, PriorityClass};
@@ -147,8 +147,8 @@ fn read(document: &Document, reading: &Reading<'_>, classes: &PriorityClasses, o
             objects.service_ports.insert(reading.object(), ports);
             objects.services.push(service);
         }
-        "Ingress" => objects.routes.extend(network::read_ingress(reading)),
-        "IngressRoute" => objects.routes.extend(network::read_ingress_route(reading)),
+        "Ingress" => objects.routes.extend(route::read_ingress(reading)),
+        "IngressRoute" => objects.routes.extend(route::read_ingress_route(reading)),
         "HorizontalPodAutoscaler" => objects
             .hpas
             .extend(scaling::read_hpa(reading, version == "autoscaling/v1")),

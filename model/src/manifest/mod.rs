@@ -16,6 +16,7 @@ mod node_pool;
 mod pod;
 mod pod_fields;
 mod policy;
+mod route;
 mod scaling;
 mod selector;
 pub(crate) mod volume;

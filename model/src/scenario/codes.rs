@@ -404,8 +404,9 @@ arrives (traefik_entrypoint_requests_total, a queue's length), or keep minReplic
         "K013",
         "a label that no series has",
         "\
-Traefik names the services of Ingresses namespace-name-port@kubernetes, and those of IngressRoutes the same with \
-@kubernetescrd; the port is as the Ingress writes it, by number or by name. A selector with another name selects \
+Traefik names the services of Ingresses namespace-name-port@kubernetes; the port is as the Ingress writes it, by number or by \
+name. The service of an IngressRoute's rule is namespace-route-hash@kubernetescrd, where the hash is of the rule's text; only those of \
+a rule with several services are namespace-name-port@kubernetescrd. A selector with another name selects \
 nothing, an empty answer counts as 0, and the target shrinks to its minimum without any error. So does a label that no \
 series has: exported_service, for instance, is what another configuration of scrapes makes of Traefik's label service. So \
 does a job, an entry point or a method that is not in this scenario.",

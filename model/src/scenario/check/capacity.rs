@@ -147,15 +147,35 @@ fn holding<'o>(
     spec: &PodSpec,
     requests: &Resources,
 ) -> impl Iterator<Item = &'o InstanceType> {
-    let mut wanted = pool.template_requirements();
-    let own = Requirements::strict_of_pod(spec);
-    let admits = pool.taints.iter().all(|taint| spec.tolerates(taint)) && wanted.compatible(&own).is_ok();
-    wanted.add_all(&own);
+    let template = pool.template_requirements();
+    let tolerated = pool.taints.iter().all(|taint| spec.tolerates(taint));
+    let together = |own: Requirements| {
+        let mut wanted = template.clone();
+        wanted.compatible(&own).is_ok().then(|| {
+            wanted.add_all(&own);
+            wanted
+        })
+    };
+    let ways: Vec<Requirements> = alternatives(spec)
+        .filter(|_| tolerated)
+        .filter_map(together)
+        .collect();
     let mut all = requests.clone();
     all += &daemon_requests(facts);
-    let types = if admits { &**types } else { &[] };
     types.iter().map(|own| &**own).filter(move |instance_type| {
-        all.fits(instance_type.allocatable()) && is_on_offer(instance_type, &wanted)
+        all.fits(instance_type.allocatable()) && ways.iter().any(|wanted| is_on_offer(instance_type, wanted))
+    })
+}
+
+/// What a pod asks of a node, by each of its required terms: one of them is enough. Karpenter gives up the first until
+/// one can be met (karpenter v1.14 pkg/controllers/provisioning/scheduling/preferences.go
+/// `removeRequiredNodeAffinityTerm`), and the scheduler and the DaemonSet controller look at all.
+fn alternatives(spec: &PodSpec) -> impl Iterator<Item = Requirements> {
+    let terms = spec.affinity.node_required.as_deref().unwrap_or_default();
+    let mut alone = spec.clone();
+    (0..terms.len().max(1)).map(move |at| {
+        alone.affinity.node_required = terms.get(at).map(|term| vec![term.clone()]);
+        Requirements::strict_of_pod(&alone)
     })
 }
 
@@ -205,14 +225,14 @@ pub(super) fn refusal(pool: &NodePool, spec: &PodSpec) -> Option<String> {
         return Some(format!("it does not tolerate the taint {}", taint.key));
     }
     let wanted = pool.template_requirements();
-    let own = Requirements::strict_of_pod(spec);
-    let mut keys = own.iter();
     // Each by itself, so that the one in the way can be named.
     let hinders = |(key, requirement): &(&Name, &Requirement)| {
         let alone: Requirements = [((*key).clone(), (*requirement).clone())].into_iter().collect();
         wanted.compatible(&alone).is_err()
     };
-    let (key, _) = keys.find(hinders)?;
+    let in_the_way = |own: Requirements| own.iter().find(hinders).map(|(key, _)| key.clone());
+    let ways: Option<Vec<Name>> = alternatives(spec).map(in_the_way).collect();
+    let key = ways?.into_iter().next()?;
     Some(format!(
         "it selects by {key}, and the nodes do not have what it asks for"
     ))

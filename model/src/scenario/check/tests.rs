@@ -5,6 +5,7 @@ mod load;
 mod nodes;
 mod places;
 mod releases;
+mod routes;
 mod settled;
 mod times;
 mod workloads;
@@ -253,6 +254,7 @@ fn every_code_of_advice_has_a_case() {
         include_str!("tests/load.rs"),
         include_str!("tests/nodes.rs"),
         include_str!("tests/places.rs"),
+        include_str!("tests/routes.rs"),
         include_str!("tests/settled.rs"),
         include_str!("tests/times.rs"),
         include_str!("tests/workloads.rs"),

@@ -117,7 +117,11 @@ impl Trigger<'_> {
             } else {
                 continue;
             };
-            let hint = "an empty answer counts as 0, and the target shrinks to its minimum";
+            let hint = if kind == "entrypoint" && matcher.name == kind {
+                "an empty answer counts as 0; where the load comes in, the route's entry points say, or proxy.entry_point"
+            } else {
+                "an empty answer counts as 0, and the target shrinks to its minimum"
+            };
             advise(self.context, "K013", at, message, hint);
         }
     }
