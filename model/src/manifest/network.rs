@@ -14,9 +14,9 @@ pub(super) const SERVICE: &[Field] = &[
     noted("spec.selector", "the pods that answer"),
     simulated("spec.ports[].name"),
     simulated("spec.ports[].port"),
-    quiet(
+    noted(
         "spec.ports[].targetPort",
-        "every port of a pod is the same service here",
+        "a name must be that of a port; apart from that every port of a pod is the same service here",
     ),
     quiet("spec.ports[].protocol", "requests are HTTP"),
     quiet("spec.ports[].nodePort", "load comes through Traefik"),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use sim::SortedSet;
 
 use super::read::object_to_delete;
-use super::{Deletable, ObjectName, Objects, Route, Scenario};
+use super::{Deletable, ObjectName, Objects, Route, Scenario, ports};
 use crate::api::Gated;
 use crate::document::{Context, Cursor, Diagnostic, closest};
 use crate::ec2::Interruption;
@@ -432,6 +432,8 @@ fn references(scenario: &Scenario, document: &Document, root: &Cursor<'_>) {
             require_policy(root, scenario);
         }
         "EC2NodeClass" => require_image(root, scenario, document),
+        "Deployment" | "DaemonSet" => ports::of_probes(root),
+        "Service" => ports::of_service(document, root, scenario),
         "Ingress" | "IngressRoute" => require_services(document, root, scenario),
         _ => {}
     }

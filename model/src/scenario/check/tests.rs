@@ -39,6 +39,8 @@ deployment = "shop/web"
 cpu_per_request = 0.02
 [proxy]
 deployment = "shop/traefik"
+[image]
+default = { compressed = "60M" }
 "#;
 
 const WORKLOADS: &str = r#"
