@@ -47,6 +47,11 @@ impl Failure {
         }
     }
 
+    /// What is wrong with the scenario, if it is that.
+    pub(crate) fn problems(&self) -> &[Diagnostic] {
+        &self.problems
+    }
+
     /// What to do about it.
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());

@@ -54,16 +54,20 @@ fn tell(report: &Report, format: Format) -> Result<(), Failure> {
             print(&format!("{all}\n"))
         }
         Format::Json => {
-            report
-                .problems
-                .iter()
-                .try_for_each(|problem| print_json("problem", as_json(problem)))?;
+            print_problems(&report.problems)?;
             print_json(
                 "result",
                 json!({ "errors": errors, "warnings": warnings, "advice": advice }),
             )
         }
     }
+}
+
+/// A line of JSON for each.
+pub(super) fn print_problems(problems: &[Diagnostic]) -> Result<(), Failure> {
+    problems
+        .iter()
+        .try_for_each(|problem| print_json("problem", as_json(problem)))
 }
 
 fn as_json(problem: &Diagnostic) -> Value {

@@ -20,7 +20,11 @@ use crate::talk;
 
 pub(crate) fn run(args: &RunArgs) -> Result<Answer, Failure> {
     let sets = experiment::sets(args.with.as_deref(), &args.sets)?;
-    let (scenario, report) = experiment::load(&args.dir, &sets)?;
+    let loaded = experiment::load(&args.dir, &sets);
+    if let (Err(failure), Format::Json) = (&loaded, args.format) {
+        super::check::print_problems(failure.problems())?;
+    }
+    let (scenario, report) = loaded?;
     let overlay = experiment::overlay(&scenario, &args.dir, args.overlay.as_ref())?;
     let out = args
         .out

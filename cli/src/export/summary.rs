@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 
 use live::accuracy::quantile;
-use model::cluster::record::{Record, TimeToCapacity};
+use model::cluster::record::{Record, Signal, TimeToCapacity};
 use model::ec2::TypeBill;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -113,6 +113,10 @@ pub(crate) struct StageSummary {
     pub(crate) total_s: f64,
     /// How many seeds' median it is: not every one answers every step.
     pub(crate) seeds: u32,
+    /// The HPA goes on asking for more than it gets, as at maxReplicas.
+    pub(crate) short: bool,
+    /// What the raises went by: `queries`, `usage` or `schedule`; empty in files from before it was told.
+    pub(crate) signal: String,
 }
 
 /// An action of the scenario as it was carried out.
@@ -152,6 +156,13 @@ impl From<&TimeToCapacity> for StageSummary {
             pod_start_s: stages.pod_start.as_secs_f64(),
             total_s: stages.total.as_secs_f64(),
             seeds: 1,
+            short: stages.short,
+            signal: match stages.signal {
+                Signal::Queries => "queries",
+                Signal::Usage => "usage",
+                Signal::Schedule => "schedule",
+            }
+            .to_owned(),
         }
     }
 }
@@ -495,9 +506,25 @@ impl Summary {
 
     fn stages(&self, stages: &StageSummary) -> String {
         let at = self.at(stages.step_s);
+        // Only queries wait for scrapes and windows; a schedule for its time, however often Prometheus scrapes.
+        let (reading, read_s, rise, rise_s) = match stages.signal.as_str() {
+            "usage" => (
+                "metrics-server",
+                stages.scrape_s,
+                "usage rising",
+                stages.rate_window_s,
+            ),
+            "schedule" => (
+                "",
+                0.0,
+                "until the trigger's time",
+                stages.scrape_s + stages.rate_window_s,
+            ),
+            _ => ("scrape", stages.scrape_s, "rate window", stages.rate_window_s),
+        };
         let parts = [
-            ("scrape", stages.scrape_s),
-            ("rate window", stages.rate_window_s),
+            (reading, read_s),
+            (rise, rise_s),
             ("within the tolerance", stages.tolerance_s),
             ("KEDA poll", stages.keda_poll_s),
             ("HPA sync", stages.hpa_sync_s),
@@ -507,7 +534,7 @@ impl Summary {
             ("pod start", stages.pod_start_s),
         ];
         // Most ways have nothing of these.
-        let rare = ["within the tolerance", "KEDA poll", "stopped parts"];
+        let rare = ["", "within the tolerance", "KEDA poll", "stopped parts"];
         let parts = parts
             .iter()
             .filter(|(name, seconds)| *seconds > 0.0 || !rare.contains(name));
@@ -519,8 +546,12 @@ impl Summary {
         } else {
             String::new()
         };
+        let short = match stages.short {
+            true => "; the HPA asks for more than it gets, as at maxReplicas",
+            false => "",
+        };
         format!(
-            "{:.0} s after the step at {at}{of_seeds}: {}",
+            "{:.0} s after the step at {at}{of_seeds}: {}{short}",
             stages.total_s,
             parts.join(" + ")
         )

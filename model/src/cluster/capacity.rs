@@ -8,7 +8,8 @@
 //! up to the whole.
 //!
 //! That is capacity only if the service keeps up from there on, which `after` judges; a step that nobody answers is no
-//! matter as long as it does.
+//! matter as long as it does. Where clients wait for their answers before they ask again, nothing piles up however slow
+//! the service is: there it keeps up only if the HPA does not go on asking for more than it gets.
 //!
 //! Between a reading and the raise stand KEDA and the HPA. Where the HPA is given what KEDA's last poll has kept, or a poll
 //! raises the size itself, the reading waits for that poll; elsewhere KEDA asks when it is asked. While an action has
@@ -19,10 +20,11 @@ use std::time::Duration;
 use sim::{Instant, SortedMap, StepSeries};
 
 use super::Cluster;
-use super::record::TimeToCapacity;
+use super::record::{Signal, TimeToCapacity};
 use crate::hpa::Decision;
 use crate::id::PodId;
-use crate::scenario::Part;
+use crate::keda::spec::Trigger;
+use crate::scenario::{Part, everything};
 use crate::traffic::Shape;
 
 /// What a run notes on the way.
@@ -235,12 +237,14 @@ impl Notes {
             enough.map(|(at, ..)| at)
         };
         let end = reached(raises.last()?)?;
-        if self.falls_behind(end, until) || self.is_short(end, until) {
+        if self.falls_behind(end, until) {
             return None;
         }
         let mut way = TimeToCapacity {
             step,
             total: end - step,
+            short: self.is_short(end, until),
+            signal: self.signal(&raises),
             ..TimeToCapacity::default()
         };
         let (mut rounds, mut there) = (&raises[..], end);
@@ -366,6 +370,18 @@ impl Notes {
         way.hpa_sync += sync;
     }
 
+    /// What raises went by: usage only if all of them did.
+    fn signal(&self, raises: &[Resize]) -> Signal {
+        let by_usage = |raise: &Resize| {
+            let mut syncs = self.syncs.iter();
+            !raise.is_by_poll() && syncs.any(|sync| sync.at == raise.at && sync.path == Path::Usage)
+        };
+        match raises.iter().all(by_usage) {
+            true => Signal::Usage,
+            false => Signal::Queries,
+        }
+    }
+
     fn is_away(&self, parts: &[Part], at: Instant) -> bool {
         let away = |stop: &Stop| parts.contains(&stop.part) && (stop.from..stop.until).contains(&at);
         self.stops.iter().any(away)
@@ -405,16 +421,43 @@ impl Cluster<'_> {
         let ends = steps.iter().skip(1).copied().chain([end]);
         let ready = &self.recorder.curves().ready;
         let (mut ways, mut unreached) = (Vec::new(), Vec::new());
+        let (waits, queried) = (self.scenario.roles.client.is_some(), self.asks_prometheus());
         for (step, until) in steps.iter().zip(ends) {
             let until = until.min(end);
             let shifted = self.recorder.shift(*step);
             match notes.way(*step, until, ready) {
-                Some(way) => ways.push(TimeToCapacity { step: shifted, ..way }),
+                Some(way) if !(way.short && waits) => ways.push(TimeToCapacity {
+                    step: shifted,
+                    signal: match way.signal {
+                        Signal::Queries if !queried => Signal::Schedule,
+                        own => own,
+                    },
+                    ..way
+                }),
                 None if notes.answer(*step, until).0.is_empty() && !notes.falls_behind(*step, until) => {}
-                None => unreached.push(shifted),
+                _ => unreached.push(shifted),
             }
         }
         (ways, unreached)
+    }
+
+    /// Whether any autoscaler of the server goes by a query.
+    fn asks_prometheus(&self) -> bool {
+        let server = &self.scenario.roles.server;
+        let everything = everything(self.scenario);
+        let mut scaled = everything.iter().flat_map(|objects| &objects.scaled_objects);
+        let by_trigger = scaled.any(|own| {
+            own.target == *server
+                && own
+                    .spec
+                    .triggers
+                    .iter()
+                    .filter_map(Trigger::query)
+                    .next()
+                    .is_some()
+        });
+        let mut hpas = everything.iter().flat_map(|objects| &objects.hpas);
+        by_trigger || hpas.any(|hpa| hpa.target == *server)
     }
 
     /// When a stream of arrivals begins to rise.

@@ -127,6 +127,22 @@ pub struct TimeToCapacity {
     pub pod_start: Duration,
     /// From the step to all replicas of the last raise being Ready, before any of them was given up.
     pub total: Duration,
+    /// The HPA goes on asking for more than it gets, as at maxReplicas.
+    pub short: bool,
+    /// What the raises went by.
+    pub signal: Signal,
+}
+
+/// What tells an autoscaler that more is needed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Signal {
+    /// Queries to Prometheus, or several things.
+    #[default]
+    Queries,
+    /// What pods use, by metrics-server.
+    Usage,
+    /// The time of day.
+    Schedule,
 }
 
 /// Counters of what happened.

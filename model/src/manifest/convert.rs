@@ -7,7 +7,7 @@ use sim::SortedMap;
 
 use super::pod::PriorityClasses;
 use super::{
-    Document, Reading, network, network_rules, node_class, node_pool, policy, runtime_class, scaling,
+    Document, Reading, network, network_rules, node_class, node_pool, policy, route, runtime_class, scaling,
     workload,
 };
 use crate::document::{Context, Cursor, Diagnostic, Severity};
@@ -157,9 +157,9 @@ fn read(document: &Document, reading: &Reading<'_>, classes: &PriorityClasses, o
         }
         "Ingress" => {
             network_rules::check_ingress(reading);
-            objects.routes.extend(network::read_ingress(reading));
+            objects.routes.extend(route::read_ingress(reading));
         }
-        "IngressRoute" => objects.routes.extend(network::read_ingress_route(reading)),
+        "IngressRoute" => objects.routes.extend(route::read_ingress_route(reading)),
         "HorizontalPodAutoscaler" => objects
             .hpas
             .extend(scaling::read_hpa(reading, version == "autoscaling/v1")),

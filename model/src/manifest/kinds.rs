@@ -203,6 +203,7 @@ pub static KINDS: &[Kind] = &[
     Kind::other("IngressClassParams", PLUMBING),
     Kind::other("TargetGroupBinding", PLUMBING),
     Kind::other("ServersTransport", PLUMBING),
+    Kind::other("ServersTransportTCP", PLUMBING),
     Kind::other("TLSOption", PLUMBING),
     Kind::other("TLSStore", PLUMBING),
     Kind::other("CSIDriver", PLUMBING),
@@ -226,6 +227,9 @@ pub static KINDS: &[Kind] = &[
         "Middleware",
         Fate::Ignored("Traefik's middlewares are not simulated"),
     ),
+    Kind::other("MiddlewareTCP", NOT_HTTP),
+    Kind::other("IngressRouteTCP", NOT_HTTP),
+    Kind::other("IngressRouteUDP", NOT_HTTP),
     Kind::other(
         "TraefikService",
         Fate::Ignored("all load goes to the scenario's service"),
@@ -315,6 +319,7 @@ const RIGHTS: Fate = Fate::Quiet("rights play no part in scaling");
 const DATA: Fate = Fate::Quiet("what containers read has no effect on scaling");
 const PLUMBING: Fate = Fate::Quiet("it configures a part that is simulated by its effect");
 const OBSERVERS: Fate = Fate::Quiet("it tells others of what happened");
+const NOT_HTTP: Fate = Fate::Ignored("all load is HTTP, which it has no part in");
 const LEADS_ELSEWHERE: Fate = Fate::Refused("only Ingress and IngressRoute lead to services here");
 const RENDERED: Fate =
     Fate::Refused("what it installs is not known here: put the manifests that it renders to into manifests/");

@@ -21,6 +21,7 @@ mod pod_fields;
 mod pod_rules;
 mod pod_security;
 mod policy;
+mod route;
 mod runtime_class;
 mod scaling;
 mod selector;

@@ -6,7 +6,6 @@ use super::selector::labels;
 use crate::api::Service;
 use crate::document::Cursor;
 use crate::document::fields::{Field, ignored, noted, quiet, refused, simulated, table};
-use crate::scenario::{ObjectName, Route, RouteProvider};
 
 /// The table of Services.
 pub(super) const SERVICE: &[Field] = &[
@@ -15,9 +14,9 @@ pub(super) const SERVICE: &[Field] = &[
     noted("spec.selector", "the pods that answer"),
     simulated("spec.ports[].name"),
     simulated("spec.ports[].port"),
-    quiet(
+    noted(
         "spec.ports[].targetPort",
-        "every port of a pod is the same service here",
+        "a name must be that of a port; apart from that every port of a pod is the same service here",
     ),
     quiet("spec.ports[].protocol", "requests are HTTP"),
     quiet("spec.ports[].nodePort", "load comes through Traefik"),
@@ -80,6 +79,17 @@ pub(super) const INGRESS: &[Field] = &[
     refused("spec.defaultBackend.resource", "only Services answer here"),
 ];
 
+const MIDDLEWARES: &str = "middlewares are not simulated: retries and limits have no effect";
+const STICKY: &str = "clients are not bound to a pod here";
+const NATIVE: &str = "Traefik picks the pod itself here, not the Service's address";
+
+/// What annotations of Ingresses and Services ask of Traefik and do not get.
+pub(super) const WITHOUT_EFFECT: [(&str, &str); 4] = [
+    ("router.middlewares", MIDDLEWARES),
+    ("service.nativelb", NATIVE),
+    ("service.sticky", STICKY),
+    ("service.sticky.cookie", STICKY),
+];
 /// The table of IngressRoutes.
 pub(super) const INGRESS_ROUTE: &[Field] = &[
     table("", TOP),
@@ -87,7 +97,10 @@ pub(super) const INGRESS_ROUTE: &[Field] = &[
     simulated("spec.routes[].services[].name"),
     simulated("spec.routes[].services[].namespace"),
     simulated("spec.routes[].services[].port"),
-    quiet("spec.routes[].services[].kind", "only Services answer here"),
+    noted(
+        "spec.routes[].services[].kind",
+        "a TraefikService, such as api@internal, is passed over: only Services answer here",
+    ),
     quiet("spec.routes[].services[].scheme", "requests are HTTP"),
     quiet("spec.routes[].services[].passHostHeader", "headers play no part"),
     ignored(
@@ -95,32 +108,65 @@ pub(super) const INGRESS_ROUTE: &[Field] = &[
         "all load goes to the scenario's service",
     ),
     ignored("spec.routes[].services[].strategy", "servers are picked in turn"),
-    ignored(
-        "spec.routes[].services[].sticky",
-        "clients are not bound to a pod here",
-    ),
+    ignored("spec.routes[].services[].sticky", STICKY),
     ignored(
         "spec.routes[].services[].healthCheck",
         "Traefik's own health checks are not simulated",
     ),
     ignored(
-        "spec.routes[].middlewares",
-        "middlewares are not simulated: retries and limits have no effect",
+        "spec.routes[].services[].passiveHealthCheck",
+        "Traefik's own health checks are not simulated",
     ),
-    quiet("spec.routes[].match", "all load goes to the scenario's service"),
+    ignored("spec.routes[].services[].nativeLB", NATIVE).unless("false"),
+    ignored(
+        "spec.routes[].services[].nodePortLB",
+        "Traefik picks among pods here, not among nodes",
+    )
+    .unless("false"),
+    quiet(
+        "spec.routes[].services[].responseForwarding",
+        "answers cost what the scenario says",
+    ),
+    quiet(
+        "spec.routes[].services[].serversTransport",
+        "how long Traefik waits is proxy.dial_timeout and service.timeout",
+    ),
+    ignored("spec.routes[].services[].middlewares", MIDDLEWARES),
+    ignored("spec.routes[].middlewares", MIDDLEWARES),
+    noted(
+        "spec.routes[].match",
+        "all load goes to the scenario's service; its name in Traefik's metrics is made of this",
+    ),
     quiet("spec.routes[].kind", "there is only Rule"),
     quiet(
         "spec.routes[].priority",
         "all load goes to the scenario's service",
     ),
     quiet("spec.routes[].syntax", "all load goes to the scenario's service"),
-    quiet("spec.entryPoints", "all load comes through one entry point"),
+    ignored(
+        "spec.routes[].observability.metrics",
+        "Traefik counts the requests of every router here",
+    )
+    .unless("true"),
+    quiet("spec.routes[].observability.accessLogs", "nothing reads them"),
+    quiet("spec.routes[].observability.tracing", "nothing reads it"),
+    quiet("spec.routes[].observability.traceVerbosity", "nothing reads it"),
+    noted(
+        "spec.entryPoints",
+        "the first is where the load comes in, unless proxy.entry_point names another of them",
+    ),
+    quiet(
+        "spec.ingressClassName",
+        "Traefik is the only ingress controller here",
+    ),
+    ignored("spec.parentRefs", "routers above others are not simulated"),
     quiet("spec.tls", "encryption costs nothing here"),
 ];
 
 /// A Service.
 pub(crate) fn read_service(reading: &Reading<'_>) -> (Service, Vec<(String, String)>) {
     let root = &reading.root;
+    super::route::warn_of_annotations(root);
     let service = Service {
         name: reading.name.to_owned(),
         namespace: reading.namespace.to_owned(),
@@ -140,101 +186,4 @@ pub(crate) fn read_service(reading: &Reading<'_>) -> (Service, Vec<(String, Stri
         .filter_map(port)
         .collect();
     (service, ports)
-}
-
-/// What an Ingress leads to.
-pub(crate) fn read_ingress(reading: &Reading<'_>) -> Vec<Route> {
-    let spec = reading.root.get("spec").required();
-    warn_of_another_controller(&spec.get("ingressClassName"));
-    let annotations = reading.root.at("metadata.annotations");
-    warn_of_another_controller(&annotations.get("kubernetes.io/ingress.class"));
-    let paths = spec
-        .get("rules")
-        .items()
-        .into_iter()
-        .flat_map(|rule| rule.at("http.paths").items());
-    let backends = paths.map(|path| path.get("backend").required());
-    let default = Some(spec.get("defaultBackend")).filter(Cursor::is_given);
-    let route = |at: Cursor<'_>| {
-        let service = at.get("service").required();
-        let port = service.get("port").required();
-        let number = port
-            .get("number")
-            .int(1..=65_535)
-            .map(|number| number.to_string());
-        let port_text = number.or_else(|| port.get("name").name().map(str::to_owned));
-        if port.is_given() && port_text.is_none() {
-            port.error("E005", "a backend's port needs a number or a name", "");
-        }
-        let name = service.get("name").required().name()?;
-        Some(Route::new(
-            reading.object(),
-            RouteProvider::Kubernetes,
-            reading.namespace,
-            name,
-            &port_text?,
-        ))
-    };
-    default.into_iter().chain(backends).filter_map(route).collect()
-}
-
-/// A class may have any name; these are what other controllers' own installations call theirs.
-fn warn_of_another_controller(class: &Cursor<'_>) {
-    const OTHERS: [&str; 8] = [
-        "alb", "nginx", "haproxy", "kong", "istio", "contour", "gce", "cilium",
-    ];
-    let Some(name) = class.text() else { return };
-    if OTHERS.iter().any(|other| name.starts_with(other)) {
-        class.warn(
-            "W001",
-            format!(
-                "ignored: {name:?} is another controller's class, and Traefik serves this Ingress all the same"
-            ),
-            "all load comes through Traefik here: its latency, counters and metrics are what is simulated",
-        );
-    }
-}
-
-/// What an IngressRoute leads to.
-pub(crate) fn read_ingress_route(reading: &Reading<'_>) -> Vec<Route> {
-    let routes = reading.root.at("spec.routes").required();
-    let services = routes
-        .items()
-        .into_iter()
-        .flat_map(|route| route.get("services").items());
-    let route = |at: Cursor<'_>| {
-        let namespace = at.get("namespace").name().unwrap_or(reading.namespace);
-        let name = at.get("name").required().name()?;
-        let port = at.get("port").required().scalar()?;
-        Some(Route::new(
-            reading.object(),
-            RouteProvider::KubernetesCrd,
-            namespace,
-            name,
-            port,
-        ))
-    };
-    services.filter_map(route).collect()
-}
-
-impl Route {
-    /// A route, with the name that Traefik gives its service
-    /// (traefik 2.10 pkg/provider/kubernetes/ingress/kubernetes.go,
-    /// pkg/provider/kubernetes/crd/kubernetes_http.go `fullServiceName`).
-    fn new(route: ObjectName, provider: RouteProvider, namespace: &str, service: &str, port: &str) -> Self {
-        let suffix = match provider {
-            RouteProvider::Kubernetes => "kubernetes",
-            RouteProvider::KubernetesCrd => "kubernetescrd",
-        };
-        Route {
-            name: route,
-            provider,
-            service: ObjectName {
-                namespace: namespace.to_owned(),
-                name: service.to_owned(),
-            },
-            port: port.to_owned(),
-            traefik_service: format!("{namespace}-{service}-{port}@{suffix}"),
-        }
-    }
 }

@@ -275,6 +275,14 @@ after it. Sidecars (restartPolicy: Always) do not count. Of DaemonSets only thos
 and agents with a startup_taint.",
     ),
     code(
+        "S010",
+        "an image whose size is assumed",
+        "\
+How long a new node pulls an image depends on how big it is, and nothing in a manifest says so. Without a row of its own in [image], or \
+one called default, an image of 50 MB that takes 150 MB on the disk is assumed: a web server's, and far from one with CUDA or a model in \
+it. `docker manifest inspect` tells the compressed size; `live import` takes both from the nodes.",
+    ),
+    code(
         "S007",
         "a load that is another than it seems",
         "\
@@ -414,8 +422,9 @@ arrives (traefik_entrypoint_requests_total, a queue's length), or keep minReplic
         "K013",
         "a label that no series has",
         "\
-Traefik names the services of Ingresses namespace-name-port@kubernetes, and those of IngressRoutes the same with \
-@kubernetescrd; the port is as the Ingress writes it, by number or by name. A selector with another name selects \
+Traefik names the services of Ingresses namespace-name-port@kubernetes; the port is as the Ingress writes it, by number or by \
+name. The service of an IngressRoute's rule is namespace-route-hash@kubernetescrd, where the hash is of the rule's text; only those of \
+a rule with several services are namespace-name-port@kubernetescrd. A selector with another name selects \
 nothing, an empty answer counts as 0, and the target shrinks to its minimum without any error. So does a label that no \
 series has: exported_service, for instance, is what another configuration of scrapes makes of Traefik's label service. So \
 does a job, an entry point or a method that is not in this scenario.",
@@ -456,6 +465,14 @@ cpu and memory triggers belong to the HPA alone. Whether a ScaledObject is activ
 are busy: when none of them is active for the cooldownPeriod, KEDA scales to minReplicaCount 0 or to idleReplicaCount, however high \
 the CPU is. Between one and the maximum the HPA takes the greatest proposal, of CPU too. Without any other trigger an object with a cpu or \
 memory trigger is always active. (kedacore/keda 2.20 pkg/scaling/scale_handler.go, where the scale loop skips resource metrics)",
+    ),
+    code(
+        "K018",
+        "a pods metric that is not the pods'",
+        "\
+A metric of type Pods is asked for each pod of the target, and the adapter finds a pod's element by its label pod. A query whose sum drops \
+that label, or whose series are those of other pods, has no element for any of them: the HPA gets an error, and stays where it is. \
+What a proxy counts is an Object or External metric.",
     ),
     code(
         "P001",

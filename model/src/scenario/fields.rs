@@ -254,7 +254,10 @@ const PROXY: &[Field] = &[
         "the Deployment whose pods are Traefik, `namespace/name`",
     ),
     noted("cpu_per_request", "core-seconds at speed 1"),
-    noted("entry_point", "the label of the HTTP entry point"),
+    noted(
+        "entry_point",
+        "the label of the entry point that the load comes through; the first of the route's if absent, web if it names none",
+    ),
     noted("method", "of the load's requests"),
     noted("buckets", "of the duration histograms, seconds"),
     noted(

@@ -13,6 +13,7 @@ mod check;
 mod codes;
 mod fields;
 mod objects;
+mod ports;
 mod read;
 mod resolve;
 mod set;
@@ -274,6 +275,18 @@ pub struct FieldTable {
     pub rows: Vec<(String, Field)>,
 }
 
+/// A field that a table has of its own as well as from one that it shares: the last counts.
+fn unique(rows: Vec<(String, Field)>) -> Vec<(String, Field)> {
+    let mut kept: Vec<(String, Field)> = Vec::new();
+    for row in rows {
+        match kept.iter_mut().find(|(path, _)| *path == row.0) {
+            Some(former) => *former = row,
+            None => kept.push(row),
+        }
+    }
+    kept
+}
+
 /// The tables of a kind of manifests, in any letter case, or of `scenario` itself; none if there is no such
 /// kind.
 #[must_use]
@@ -290,7 +303,7 @@ pub fn field_tables(kind: &str) -> Vec<FieldTable> {
         let own = FieldTable {
             title: kind.title(),
             note: (!takes_part).then(|| format!("{}: {}", kind.fate.as_str(), kind.fate.why())),
-            rows: rows(kind.fields),
+            rows: unique(rows(kind.fields)),
         };
         let part = |(title, fields): &(&'static str, &'static [Field])| FieldTable {
             title: (*title).to_owned(),

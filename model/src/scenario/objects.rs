@@ -175,4 +175,6 @@ pub struct Route {
     pub port: String,
     /// What Traefik calls the service in its metrics: `namespace-name-port@kubernetes`.
     pub traefik_service: String,
+    /// The entry points that it is reached by; empty for Traefik's default ones.
+    pub entry_points: Vec<String>,
 }

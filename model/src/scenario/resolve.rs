@@ -6,7 +6,7 @@ use std::sync::Arc;
 use sim::SortedSet;
 
 use super::read::object_to_delete;
-use super::{Deletable, ObjectName, Objects, Route, Scenario};
+use super::{Deletable, ObjectName, Objects, Route, Scenario, ports};
 use crate::api::Gated;
 use crate::document::{Context, Cursor, Diagnostic, closest};
 use crate::ec2::Interruption;
@@ -150,27 +150,50 @@ fn spot_groups(scenario: &Scenario, root: &Cursor<'_>) {
     }
 }
 
-/// The route that leads to the service, and what Traefik calls it.
+/// The route that leads to the service, what Traefik calls it, and where its requests come in.
 fn service(scenario: &mut Scenario, root: &Cursor<'_>) {
     let at = root.at("service.deployment");
-    match route(scenario) {
-        Some(route) => scenario.traffic.traefik.service = route.traefik_service.clone(),
-        None if has_deployment(scenario, &scenario.roles.server) => {
+    let routes = routes(scenario);
+    let Some(first) = routes.first() else {
+        if has_deployment(scenario, &scenario.roles.server) {
             let hint = "add a Service that selects its pods and an Ingress or IngressRoute to that Service";
             at.error("E009", "no Ingress leads to a Service of this Deployment", hint);
         }
-        None => {}
+        return;
+    };
+    let written = root.at("proxy.entry_point");
+    let entry_point = match (written.is_given(), first.entry_points.first()) {
+        (false, Some(own)) => own.clone(),
+        _ => scenario.traffic.traefik.entry_point.clone(),
+    };
+    let listens =
+        |route: &&&Route| route.entry_points.is_empty() || route.entry_points.contains(&entry_point);
+    let own = routes.iter().find(listens);
+    if own.is_none() {
+        let known: SortedSet<&str> = routes
+            .iter()
+            .flat_map(|own| &own.entry_points)
+            .map(String::as_str)
+            .collect();
+        let known: Vec<&str> = known.into_iter().collect();
+        let message =
+            format!("no route to the service listens at {entry_point:?}: Traefik answers 404 there");
+        let hint = format!("take one of {}, or leave it out", known.join(", "));
+        written.error("E009", message, &hint);
     }
+    let service = own.unwrap_or(first).traefik_service.clone();
+    scenario.traffic.traefik.service = service;
+    scenario.traffic.traefik.entry_point = entry_point;
 }
 
-/// The first route to a Service that selects the server's pods.
-pub(super) fn route(scenario: &Scenario) -> Option<&Route> {
+/// The routes to a Service that selects the server's pods.
+fn routes(scenario: &Scenario) -> Vec<&Route> {
     let server = &scenario.roles.server;
     let objects = everything(scenario);
-    let deployment = objects
-        .iter()
-        .flat_map(|o| &o.deployments)
-        .find(|deployment| deployment.name() == *server)?;
+    let mut deployments = objects.iter().flat_map(|o| &o.deployments);
+    let Some(deployment) = deployments.find(|deployment| deployment.name() == *server) else {
+        return Vec::new();
+    };
     let template = &deployment.object.template;
     let services = objects.iter().flat_map(|o| &o.services);
     let services: Vec<&crate::api::Service> = services.filter(|own| own.selects(template)).collect();
@@ -179,7 +202,7 @@ pub(super) fn route(scenario: &Scenario) -> Option<&Route> {
             .iter()
             .any(|service| route.service.name == service.name && route.service.namespace == service.namespace)
     };
-    objects.iter().flat_map(|o| &o.routes).find(leads)
+    objects.iter().flat_map(|o| &o.routes).filter(leads).collect()
 }
 
 /// The walkthrough's three panels, about this scenario's service.
@@ -409,6 +432,8 @@ fn references(scenario: &Scenario, document: &Document, root: &Cursor<'_>) {
             require_policy(root, scenario);
         }
         "EC2NodeClass" => require_image(root, scenario, document),
+        "Deployment" | "DaemonSet" => ports::of_probes(root),
+        "Service" => ports::of_service(document, root, scenario),
         "Ingress" | "IngressRoute" => require_services(document, root, scenario),
         _ => {}
     }

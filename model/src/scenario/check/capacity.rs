@@ -78,7 +78,7 @@ pub(super) fn launchable<'f>(
     pool: &'f str,
     wanted: &'f Requirements,
 ) -> impl Iterator<Item = &'f InstanceType> {
-    lists_of_pool(facts, pool).flat_map(|types| on_offer_in(types, wanted))
+    lists_of_pool(facts, pool).flat_map(|types| on_offer_in(types, std::slice::from_ref(wanted)))
 }
 
 /// All types that a NodePool's class can get.
@@ -91,18 +91,26 @@ fn lists_of_pool<'f>(facts: &'f Facts<'_>, pool: &'f str) -> impl Iterator<Item 
     offered.map(|(_, types)| types)
 }
 
-/// The types of a list that requirements admit, and one of whose offerings they do, whether or not it is to be had now.
+/// The types of a list that one of several requirements admits, with one of their offerings, whether or not it is to be had
+/// now.
 fn on_offer_in<'t>(
     types: &'t InstanceTypes,
-    wanted: &Requirements,
+    ways: &[Requirements],
 ) -> impl Iterator<Item = &'t InstanceType> + use<'t> {
     let index = types.index();
-    let mut set = index.all();
-    index.filter_requirements(&mut set, wanted);
-    let asked = Wanted::of(wanted);
-    set.retain(|at| types[at].offerings.iter().any(|offering| asked.admits(offering)));
+    let admitted = |wanted| {
+        let mut set = index.all();
+        index.filter_requirements(&mut set, wanted);
+        let asked = Wanted::of(wanted);
+        set.retain(|at| types[at].offerings.iter().any(|offering| asked.admits(offering)));
+        set
+    };
+    let sets: Vec<_> = ways.iter().map(admitted).collect();
     let mut numbered = types.iter().enumerate();
-    std::iter::from_fn(move || numbered.find(|(at, _)| set.contains(*at)).map(|(_, own)| &**own))
+    std::iter::from_fn(move || {
+        let (_, own) = numbered.find(|(at, _)| sets.iter().any(|set| set.contains(*at)))?;
+        Some(&**own)
+    })
 }
 
 /// What Karpenter could launch for each NodePool that is there at some time.
@@ -154,15 +162,34 @@ fn holding<'o>(
     spec: &PodSpec,
     requests: &Resources,
 ) -> impl Iterator<Item = &'o InstanceType> {
-    let mut wanted = pool.template_requirements();
-    let own = Requirements::strict_of_pod(spec);
-    let admits = pool.taints.iter().all(|taint| spec.tolerates(taint)) && wanted.compatible(&own).is_ok();
-    wanted.add_all(&own);
+    let template = pool.template_requirements();
+    let tolerated = pool.taints.iter().all(|taint| spec.tolerates(taint));
+    let together = |own: Requirements| {
+        let mut wanted = template.clone();
+        wanted.compatible(&own).is_ok().then(|| {
+            wanted.add_all(&own);
+            wanted
+        })
+    };
+    let ways: Vec<Requirements> = alternatives(spec)
+        .filter(|_| tolerated)
+        .filter_map(together)
+        .collect();
     let mut all = requests.clone();
     all += &daemon_requests(facts);
-    let on_offer = admits.then(|| on_offer_in(types, &wanted));
-    let on_offer = on_offer.into_iter().flatten();
-    on_offer.filter(move |instance_type| all.fits(instance_type.allocatable()))
+    on_offer_in(types, &ways).filter(move |instance_type| all.fits(instance_type.allocatable()))
+}
+
+/// What a pod asks of a node, by each of its required terms: one of them is enough. Karpenter gives up the first until
+/// one can be met (karpenter v1.14 pkg/controllers/provisioning/scheduling/preferences.go
+/// `removeRequiredNodeAffinityTerm`), and the scheduler and the DaemonSet controller look at all.
+fn alternatives(spec: &PodSpec) -> impl Iterator<Item = Requirements> {
+    let terms = spec.affinity.node_required.as_deref().unwrap_or_default();
+    let mut alone = spec.clone();
+    (0..terms.len().max(1)).map(move |at| {
+        alone.affinity.node_required = terms.get(at).map(|term| vec![term.clone()]);
+        Requirements::strict_of_pod(&alone)
+    })
 }
 
 /// Whether a pod may run on nodes of a NodePool, whatever it asks for.
@@ -211,14 +238,14 @@ pub(super) fn refusal(pool: &NodePool, spec: &PodSpec) -> Option<String> {
         return Some(format!("it does not tolerate the taint {}", taint.key));
     }
     let wanted = pool.template_requirements();
-    let own = Requirements::strict_of_pod(spec);
-    let mut keys = own.iter();
     // Each by itself, so that the one in the way can be named.
     let hinders = |(key, requirement): &(&Name, &Requirement)| {
         let alone: Requirements = [((*key).clone(), (*requirement).clone())].into_iter().collect();
         wanted.compatible(&alone).is_err()
     };
-    let (key, _) = keys.find(hinders)?;
+    let in_the_way = |own: Requirements| own.iter().find(hinders).map(|(key, _)| key.clone());
+    let ways: Option<Vec<Name>> = alternatives(spec).map(in_the_way).collect();
+    let key = ways?.into_iter().next()?;
     Some(format!(
         "it selects by {key}, and the nodes do not have what it asks for"
     ))

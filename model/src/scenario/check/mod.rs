@@ -87,6 +87,7 @@ pub(super) fn check(
     capacity::check(&facts);
     gpu::check(&facts);
     disk::check(&facts);
+    disk::sizes(&facts);
     machines::volume_prices(&facts);
     burstable::check(&facts);
     queries::check(&facts);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use sim::SortedSet;
 
-use super::{Facts, advise, utilization};
+use super::{Facts, advise, trigger_query, utilization};
 use crate::api::{Labels, PodTemplate};
 use crate::document::{Context, Cursor, Severity, closest};
 use crate::prometheus::scrape::{is_kube_state_metrics, normalized_bound};
@@ -27,7 +27,9 @@ pub(super) fn check(facts: &Facts<'_>) {
     }
     for (name, query) in &facts.scenario.metric_rules {
         if let Ok(query) = facts.scenario.query(query) {
-            exposed(facts, &context, &facts.root.get("metric").get(name), &query);
+            let at = facts.root.get("metric").get(name);
+            exposed(facts, &context, &at, &query);
+            trigger_query::of_rule(facts, &context, &at, name, &query);
         }
     }
 }

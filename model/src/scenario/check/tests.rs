@@ -5,6 +5,7 @@ mod load;
 mod nodes;
 mod places;
 mod releases;
+mod routes;
 mod settled;
 mod times;
 mod workloads;
@@ -38,6 +39,8 @@ deployment = "shop/web"
 cpu_per_request = 0.02
 [proxy]
 deployment = "shop/traefik"
+[image]
+default = { compressed = "60M" }
 "#;
 
 const WORKLOADS: &str = r#"
@@ -253,6 +256,7 @@ fn every_code_of_advice_has_a_case() {
         include_str!("tests/load.rs"),
         include_str!("tests/nodes.rs"),
         include_str!("tests/places.rs"),
+        include_str!("tests/routes.rs"),
         include_str!("tests/settled.rs"),
         include_str!("tests/times.rs"),
         include_str!("tests/workloads.rs"),

@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 
 use super::{Facts, advise, queries};
 use crate::document::{Context, Cursor};
+use crate::hpa::Source;
 use crate::keda::spec::{MetricType, Prometheus};
 use crate::manifest::Document;
 use crate::prometheus::{
@@ -33,10 +34,7 @@ impl Trigger<'_> {
             let hint = "count arrivals, for example traefik_entrypoint_requests_total, or keep one replica";
             advise(self.context, "K012", &at, message, hint);
         }
-        for selector in query.selectors() {
-            self.labels(selector, &at);
-        }
-        self.window(&query, &at);
+        of_traefik_and_range(self.facts, self.context, &at, &query, EMPTY_IS_ZERO);
     }
 
     /// KEDA reads a vector of one element.
@@ -84,122 +82,6 @@ impl Trigger<'_> {
         advise(self.context, "K011", at, message, "wrap it: sum(…)");
     }
 
-    /// What no series has selects nothing, and nothing counts as 0.
-    fn labels(&self, selector: &Selector, at: &Cursor<'_>) {
-        let metric = selector.metric().unwrap_or_default();
-        let kind = if metric.starts_with("traefik_service_") {
-            "service"
-        } else if metric.starts_with("traefik_entrypoint_") {
-            "entrypoint"
-        } else {
-            ""
-        };
-        let config = &self.facts.scenario.traffic.traefik;
-        for matcher in &selector.matchers {
-            let values = self.values(metric, kind, &matcher.name);
-            let known = values.iter().any(|value| matcher.matches(value));
-            let message = if kind == "service" && matcher.name == "service" && !known {
-                let own = &config.service;
-                match matcher.op {
-                    Op::Equal => format!(
-                        "no series has service={:?}: Traefik calls it {own:?}",
-                        matcher.value
-                    ),
-                    _ => format!("service {matcher} leaves out {own:?}, the only service here"),
-                }
-            } else if !values.is_empty() && !known {
-                format!(
-                    "no series of {metric} here has {matcher}: there is {}",
-                    values.join(", ")
-                )
-            } else if !kind.is_empty() && !matcher.matches("") && !self.exists(matcher, kind) {
-                format!("no series of {metric} has a label {}", matcher.name)
-            } else {
-                continue;
-            };
-            let hint = "an empty answer counts as 0, and the target shrinks to its minimum";
-            advise(self.context, "K013", at, message, hint);
-        }
-    }
-
-    /// The values that a label of a metric has in this scenario; none where the model cannot say.
-    fn values(&self, metric: &str, kind: &str, label: &str) -> Vec<String> {
-        let scenario = self.facts.scenario;
-        let config = &scenario.traffic.traefik;
-        match label {
-            "job" => exporters::job(metric)
-                .map(|job| job.name().to_owned())
-                .into_iter()
-                .collect(),
-            "service" if kind == "service" => vec![config.service.clone()],
-            "entrypoint" if kind == "entrypoint" => vec![config.entry_point.clone()],
-            "namespace" if !kind.is_empty() => vec![scenario.roles.proxy.namespace.clone()],
-            "method" if !kind.is_empty() => vec![config.method.clone()],
-            "code" if !kind.is_empty() => ["200", "404", "499", "502", "503", "504"]
-                .map(str::to_owned)
-                .into(),
-            _ => Vec::new(),
-        }
-    }
-
-    /// Whether series of Traefik's pods have a label: Traefik's own, those of the pods, or those of a target.
-    fn exists(&self, matcher: &Matcher, kind: &str) -> bool {
-        const ALWAYS: [&str; 11] = [
-            METRIC_NAME,
-            "code",
-            "method",
-            "protocol",
-            "le",
-            "job",
-            "instance",
-            "namespace",
-            "pod",
-            "node",
-            "pod_template_hash",
-        ];
-        let name = matcher.name.as_str();
-        let proxy = self.facts.deployment(&self.facts.scenario.roles.proxy);
-        let of_pods = proxy.is_some_and(|proxy| {
-            let mut labels = proxy.object.template.labels.keys();
-            labels.any(|label| label_name(label) == name)
-        });
-        name == kind || ALWAYS.contains(&name) || of_pods
-    }
-
-    fn window(&self, query: &Query, at: &Cursor<'_>) {
-        let config = &self.facts.scenario.config.prometheus;
-        for selector in query.selectors() {
-            let Some(range) = selector.range else { continue };
-            let job = exporters::job(selector.metric().unwrap_or_default());
-            let interval = config.interval(job.unwrap_or(Job::KubernetesPods));
-            let interval_ms = i64::try_from(interval.as_millis()).unwrap_or(i64::MAX);
-            let (least, samples, hint) = match selector.needs_two {
-                true => (
-                    interval_ms.saturating_mul(2),
-                    "two samples",
-                    "a rate needs two: take at least twice the scrape interval",
-                ),
-                false => (interval_ms, "a sample", "take at least the scrape interval"),
-            };
-            if range >= least {
-                continue;
-            }
-            let often = match range.cmp(&interval_ms) {
-                _ if !selector.needs_two => "not always",
-                Ordering::Less => "never",
-                Ordering::Equal if Profile::of(config.version).left_open => "never",
-                Ordering::Equal => "next to never",
-                Ordering::Greater => "not always",
-            };
-            let message = format!(
-                "a range of {} s {often} holds {samples} of a scrape every {} s",
-                range / 1000,
-                interval.as_secs()
-            );
-            return advise(self.context, "P001", at, message, hint);
-        }
-    }
-
     /// A quantile says the same of few pods and of many.
     pub(super) fn target_type(&self, metric_type: MetricType, at: &Cursor<'_>) {
         let quantile = self
@@ -245,6 +127,167 @@ impl Trigger<'_> {
         };
         let hint = "served requests stop growing when pods are full: keep the threshold well below what a pod can serve";
         advise(self.context, "K014", &self.at.get("threshold"), message, hint);
+    }
+}
+
+const EMPTY_IS_ZERO: &str = "an empty answer counts as 0, and the target shrinks to its minimum";
+const EMPTY_FAILS: &str = "an empty answer is an error, and the metric asks for no change";
+
+/// The query of a metric that an adapter other than KEDA serves.
+pub(super) fn of_rule(facts: &Facts<'_>, context: &Context<'_>, at: &Cursor<'_>, name: &str, query: &Query) {
+    of_traefik_and_range(facts, context, at, query, EMPTY_FAILS);
+    let hpas = || facts.objects.iter().flat_map(|objects| &objects.hpas);
+    let asks = |source: &Source| matches!(source, Source::Pods { name: own, .. } if own == name);
+    let mut asking = hpas().filter(|hpa| hpa.spec.metrics.iter().any(|metric| asks(&metric.source)));
+    let Some(hpa) = asking.next() else { return };
+    let mut metrics = query.metrics().peekable();
+    let of_proxies = metrics.peek().is_some()
+        && metrics.all(|metric| metric.starts_with("traefik_"))
+        && hpa.target != facts.scenario.roles.proxy;
+    let message = if !query.spread().has("pod") {
+        "no element of this query has a label pod, and the HPA asks for each pod's: the metric always fails"
+    } else if of_proxies {
+        "the label pod of these series is that of Traefik's pods, not the target's: the metric always fails"
+    } else {
+        return;
+    };
+    let hint = "keep the label, as with sum by (pod) (…), of series that the target's pods have; what is counted elsewhere is an \
+                External or Object metric";
+    advise(context, "K018", at, message, hint);
+}
+
+/// Labels that no series has, and ranges that hold too few samples.
+fn of_traefik_and_range(
+    facts: &Facts<'_>,
+    context: &Context<'_>,
+    at: &Cursor<'_>,
+    query: &Query,
+    empty: &str,
+) {
+    for selector in query.selectors() {
+        labels(facts, context, selector, at, empty);
+    }
+    window(facts, context, query, at);
+}
+
+/// What no series has selects nothing, and nothing counts as 0.
+fn labels(facts: &Facts<'_>, context: &Context<'_>, selector: &Selector, at: &Cursor<'_>, empty: &str) {
+    let metric = selector.metric().unwrap_or_default();
+    let kind = if metric.starts_with("traefik_service_") {
+        "service"
+    } else if metric.starts_with("traefik_entrypoint_") {
+        "entrypoint"
+    } else {
+        ""
+    };
+    let config = &facts.scenario.traffic.traefik;
+    for matcher in &selector.matchers {
+        let values = values(facts, metric, kind, &matcher.name);
+        let known = values.iter().any(|value| matcher.matches(value));
+        let message = if kind == "service" && matcher.name == "service" && !known {
+            let own = &config.service;
+            match matcher.op {
+                Op::Equal => format!(
+                    "no series has service={:?}: Traefik calls it {own:?}",
+                    matcher.value
+                ),
+                _ => format!("service {matcher} leaves out {own:?}, the only service here"),
+            }
+        } else if !values.is_empty() && !known {
+            format!(
+                "no series of {metric} here has {matcher}: there is {}",
+                values.join(", ")
+            )
+        } else if !kind.is_empty() && !matcher.matches("") && !exists(facts, matcher, kind) {
+            format!("no series of {metric} has a label {}", matcher.name)
+        } else {
+            continue;
+        };
+        let hint = match kind == "entrypoint" && matcher.name == kind {
+            true => format!(
+                "{empty}; where the load comes in, the route's entry points say, or proxy.entry_point"
+            ),
+            false => empty.to_owned(),
+        };
+        advise(context, "K013", at, message, &hint);
+    }
+}
+
+/// The values that a label of a metric has in this scenario; none where the model cannot say.
+fn values(facts: &Facts<'_>, metric: &str, kind: &str, label: &str) -> Vec<String> {
+    let scenario = facts.scenario;
+    let config = &scenario.traffic.traefik;
+    match label {
+        "job" => exporters::job(metric)
+            .map(|job| job.name().to_owned())
+            .into_iter()
+            .collect(),
+        "service" if kind == "service" => vec![config.service.clone()],
+        "entrypoint" if kind == "entrypoint" => vec![config.entry_point.clone()],
+        "namespace" if !kind.is_empty() => vec![scenario.roles.proxy.namespace.clone()],
+        "method" if !kind.is_empty() => vec![config.method.clone()],
+        "code" if !kind.is_empty() => ["200", "404", "499", "502", "503", "504"]
+            .map(str::to_owned)
+            .into(),
+        _ => Vec::new(),
+    }
+}
+
+/// Whether series of Traefik's pods have a label: Traefik's own, those of the pods, or those of a target.
+fn exists(facts: &Facts<'_>, matcher: &Matcher, kind: &str) -> bool {
+    const ALWAYS: [&str; 11] = [
+        METRIC_NAME,
+        "code",
+        "method",
+        "protocol",
+        "le",
+        "job",
+        "instance",
+        "namespace",
+        "pod",
+        "node",
+        "pod_template_hash",
+    ];
+    let name = matcher.name.as_str();
+    let proxy = facts.deployment(&facts.scenario.roles.proxy);
+    let of_pods = proxy.is_some_and(|proxy| {
+        let mut labels = proxy.object.template.labels.keys();
+        labels.any(|label| label_name(label) == name)
+    });
+    name == kind || ALWAYS.contains(&name) || of_pods
+}
+
+fn window(facts: &Facts<'_>, context: &Context<'_>, query: &Query, at: &Cursor<'_>) {
+    let config = &facts.scenario.config.prometheus;
+    for selector in query.selectors() {
+        let Some(range) = selector.range else { continue };
+        let job = exporters::job(selector.metric().unwrap_or_default());
+        let interval = config.interval(job.unwrap_or(Job::KubernetesPods));
+        let interval_ms = i64::try_from(interval.as_millis()).unwrap_or(i64::MAX);
+        let (least, samples, hint) = match selector.needs_two {
+            true => (
+                interval_ms.saturating_mul(2),
+                "two samples",
+                "a rate needs two: take at least twice the scrape interval",
+            ),
+            false => (interval_ms, "a sample", "take at least the scrape interval"),
+        };
+        if range >= least {
+            continue;
+        }
+        let often = match range.cmp(&interval_ms) {
+            _ if !selector.needs_two => "not always",
+            Ordering::Less => "never",
+            Ordering::Equal if Profile::of(config.version).left_open => "never",
+            Ordering::Equal => "next to never",
+            Ordering::Greater => "not always",
+        };
+        let message = format!(
+            "a range of {} s {often} holds {samples} of a scrape every {} s",
+            range / 1000,
+            interval.as_secs()
+        );
+        return advise(context, "P001", at, message, hint);
     }
 }
 

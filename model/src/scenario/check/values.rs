@@ -10,6 +10,8 @@ use crate::karpenter::labels::{
 use crate::karpenter::{CapacityType, NodePool, Requirement};
 use crate::manifest::Document;
 
+const EBS_ZONE: &str = "topology.ebs.csi.aws.com/zone";
+
 /// Values of a NodePool's requirements.
 pub(super) fn of_pool(facts: &Facts<'_>, context: &Context<'_>, spec: &Cursor<'_>, pool: &NodePool) {
     let types = || capacity::of_pool(facts, &pool.name);
@@ -65,7 +67,15 @@ pub(super) fn of_pods(facts: &Facts<'_>, document: &Document, root: &Cursor<'_>)
         let value = at.written().unwrap_or_default();
         let message =
             format!("no node has the label {key}={value}: neither a node group nor a NodePool gives it");
-        let hint = "labels are given by node_group.labels, by a NodePool's template and its requirements, and by the machine";
+        let hint = match key {
+            EBS_ZONE => {
+                "the driver of EBS volumes gives it on a real node, which is not simulated: select by topology.kubernetes.io/zone"
+            }
+            HOSTNAME => "nodes are called as EC2 calls them, ip-192-168-12-34: select by a label of your own",
+            _ => {
+                "labels are given by node_group.labels, by a NodePool's template and its requirements, and by the machine"
+            }
+        };
         advise(&context, "N015", at, message, hint);
     };
     let given = |key: &str, at: &Cursor<'_>| at.written().is_none_or(|value| is_given(facts, key, value));
@@ -103,6 +113,7 @@ pub(super) fn of_pods(facts: &Facts<'_>, document: &Document, root: &Cursor<'_>)
 fn exists(facts: &Facts<'_>, key: &str, value: &str) -> bool {
     let mut pools = facts.objects.iter().flat_map(|objects| &objects.node_pools);
     match normalized(key) {
+        _ if key == EBS_ZONE => false,
         CAPACITY_TYPE => value.parse::<CapacityType>().is_ok(),
         ARCH => ["amd64", "arm64"].contains(&value),
         OS => ["linux", "windows"].contains(&value),
@@ -125,10 +136,17 @@ fn exists(facts: &Facts<'_>, key: &str, value: &str) -> bool {
 fn is_given(facts: &Facts<'_>, key: &str, value: &str) -> bool {
     let current = normalized(key);
     // Names of nodes are not known before, and every node of Karpenter's gets the marks of its stages.
-    if [HOSTNAME, REGISTERED, INITIALIZED].contains(&current) {
+    if current == HOSTNAME {
+        return value.starts_with("ip-");
+    }
+    if [REGISTERED, INITIALIZED].contains(&current) {
         return true;
     }
     let mut groups = facts.scenario.node_groups.iter().filter(|group| group.size > 0);
+    // Karpenter takes it for the zone and launches a node, which does not have it.
+    if key == EBS_ZONE {
+        return groups.any(|group| group.labels.get(key).is_some_and(|own| own == value));
+    }
     if groups.any(|group| of_group(facts, group, key, value)) {
         return true;
     }

@@ -220,7 +220,7 @@ pub(super) fn node_group(
     catalog: &Catalog,
     default_zones: &[Arc<str>],
 ) -> Option<NodeGroup> {
-    let name = at.get("name").required().name();
+    let name = at.get("name").required_as("name = \"system\"").name();
     let type_at = at.get("instance_type").required();
     let size = at.get("nodes").required().count(0).filter(|nodes| {
         let sound = *nodes <= 5_000;

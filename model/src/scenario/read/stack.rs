@@ -35,14 +35,15 @@ pub(super) fn stack(at: &Cursor<'_>) -> Stack {
                 traefik = \"3.5\", karpenter = \"1.14\"";
     // One word about a table that is not there is enough.
     let there = at.clone().required_as(hint).is_given();
-    let part = |part: &str| {
+    let part = |part: &str, latest: Release| {
         if there {
-            at.get(part).required()
+            let hint = format!("{part} = \"{}.{}\"", latest.major, latest.minor);
+            at.get(part).required_as(&hint)
         } else {
             at.get(part)
         }
     };
-    let release = |name: &str, known| release(&part(name), known);
+    let release = |name: &str, known: &Known| release(&part(name, known.latest), known);
     Stack {
         kubernetes: release("kubernetes", &KUBERNETES).minor,
         keda: release("keda", &KEDA).minor,

@@ -37,6 +37,24 @@ fn rules_about_node_pools() {
     let generation =
         "Deployment/web: spec.template.spec.nodeSelector[karpenter.k8s.aws/instance-generation]='0'";
     check("N001", &[generation], &[&generation.replace("'0'", "'6'")]);
+    let either = |first: &str, second: &str| {
+        let term = |value: &str| {
+            format!(
+                "{{matchExpressions=[{{key='node.kubernetes.io/instance-type',operator='In',values=['{value}']}}]}}"
+            )
+        };
+        format!(
+            "Deployment/web: spec.template.spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms=[{},{}]",
+            term(first),
+            term(second)
+        )
+    };
+    let (none, own) = (
+        either("ml.g5.xlarge", "no.large"),
+        either("ml.g5.xlarge", "c5.large"),
+    );
+    check("N001", &[&none], &[&own]);
+    check("N001", &[&none], &[&either("c5.large", "no.large")]);
     let disk = "Deployment/web: spec.template.spec.containers[0].resources.requests.ephemeral-storage='60Gi'";
     check("N001", &[disk], &[disk, "node_group[0].volume.size='80Gi'"]);
     check(
