@@ -15,7 +15,7 @@ use sim::{Instant, SortedMap, Streams};
 use super::Role;
 use super::arrivals::{Arrivals, Process, Shape};
 use super::config::Config;
-use super::flow::{Plant, Solutions, may_time_out};
+use super::flow::{Plant, Solution, Solutions, may_time_out};
 use super::latency::Histogram;
 use super::requests::Requests;
 use super::state::{Pods, State, count};
@@ -31,6 +31,8 @@ pub(super) struct Finding {
     pub(super) sent: f64,
     /// What all servers together use, vCPU.
     pub(super) server_cpu: f64,
+    /// Seconds until the rate had fallen, where it was waited for.
+    pub(super) forming: f64,
     /// The throughput of each draw.
     pub(super) draws: Vec<f64>,
     /// Their response times.
@@ -48,7 +50,12 @@ impl Finding {
 
     /// Whether another look settled at a rate far from this one's.
     pub(super) fn apart(&self, other: &Finding) -> bool {
-        (self.throughput - other.throughput).abs() > APART * self.throughput.max(other.throughput)
+        self.is_apart_from(other.throughput)
+    }
+
+    /// Whether so many requests a second are far from those served.
+    pub(super) fn is_apart_from(&self, rate: f64) -> bool {
+        (self.throughput - rate).abs() > APART * self.throughput.max(rate)
     }
 }
 
@@ -66,8 +73,11 @@ pub(super) struct Effort {
     pub(super) settling: f64,
     /// Seconds that each counts.
     pub(super) seconds: f64,
-    /// So many of the first seconds there is but one server.
+    /// So many of the first seconds there is but one server, and which one.
     pub(super) crowded: f64,
+    pub(super) alone: u32,
+    /// It counts once the rate has fallen below this, or does not: requests a second.
+    pub(super) below: f64,
 }
 
 /// What somebody wants to know of a state.
@@ -77,11 +87,15 @@ pub(super) enum Aspect {
     Times {
         /// How long the state lasts at a time, seconds.
         lasting: f64,
+        /// All that clients wait for stands before one pod.
+        convoy: bool,
     },
     /// Throughput and failures, and how far draws differ in them.
     Rates {
         /// It begins with too few servers for a while, so that lines stand before them.
         crowded: bool,
+        /// All that clients wait for tends to stand before one pod.
+        convoys: bool,
     },
     /// How many requests from outside are answered too late: a few hundred, where it is some per cent.
     Failures,
@@ -91,10 +105,25 @@ impl Aspect {
     /// What tells it from others in the key of what was found.
     fn number(self) -> u64 {
         match self {
-            Aspect::Times { .. } => 0,
-            Aspect::Rates { crowded: false } => 1,
+            Aspect::Times { convoy: false, .. } => 0,
+            Aspect::Rates {
+                crowded: false,
+                convoys: false,
+            } => 1,
             Aspect::Failures => 2,
-            Aspect::Rates { crowded: true } => 3,
+            Aspect::Rates {
+                crowded: true,
+                convoys: false,
+            } => 3,
+            Aspect::Times { convoy: true, .. } => 4,
+            Aspect::Rates {
+                crowded: false,
+                convoys: true,
+            } => 5,
+            Aspect::Rates {
+                crowded: true,
+                convoys: true,
+            } => 6,
         }
     }
 }
@@ -133,7 +162,26 @@ const THOROUGH: Effort = Effort {
     settling: 4.0,
     seconds: 8.0,
     crowded: 0.0,
+    alone: 0,
+    below: 0.0,
 };
+
+/// A line before one pod leaves less than this share of the rate, or holds nobody up.
+pub(super) const HOLDS_UP: f64 = 0.95;
+/// Where pods are nearly alike a line begins by chance, mostly within so many seconds or never.
+const FORMING: f64 = 150.0;
+/// The rate has fallen if so many requests came later than they would have.
+const FALLING_REQUESTS: f64 = 300.0;
+const FALLING: f64 = 4.0;
+/// From then on the line grows for so many seconds.
+const GROWING: f64 = 8.0;
+/// Where clients convoy each draw counts so many seconds: their rounds and the quotas' periods beat against one another.
+const BEATING: f64 = 12.0;
+/// Each draw takes long where no line forms; and with one draws are alike, as it sets the pace.
+const CONVOY_DRAWS: u32 = 3;
+/// Until all that wait stand before one pod, seconds; and until the proxies hear of the others.
+const CROWDING: f64 = 1.0;
+const HEARING: f64 = 3.0;
 
 /// Until work for nobody has become as much as it does, so many timeouts pass.
 const PATIENCES: f64 = 15.0;
@@ -155,8 +203,25 @@ impl Effort {
         }
     }
 
-    fn for_rates(config: &Config, state: &State, crowded: bool) -> Effort {
-        let solution = Plant::new(config, state).solve_open(1.0, state.arrivals);
+    /// The same from a line before the slowest pod on. Threads share what it may use: requests that come at once would be
+    /// answered at once, and those that come one after the other are a line that lasts.
+    fn in_convoy(self, plant: &Plant, state: &State, solution: &Solution) -> Effort {
+        let lasts = plant.convoy_lasts(solution).min(LONGEST);
+        let starting = self.starting.max(lasts);
+        Effort {
+            draws: CONVOY_DRAWS,
+            starting,
+            settling: self.settling.max(HEARING + lasts),
+            seconds: self.seconds.max(BEATING),
+            crowded: self.crowded.max(starting.min(LONGEST) + CROWDING),
+            alone: plant.slowest_place(state, solution),
+            ..self
+        }
+    }
+
+    fn for_rates(config: &Config, state: &State, crowded: bool, convoys: bool) -> Effort {
+        let plant = Plant::new(config, state);
+        let solution = plant.solve_open(1.0, state.arrivals);
         let loops = clients(config, state);
         let round = loops / (solution.rate + state.arrivals).max(1e-3);
         let mut effort = THOROUGH.with_rounds_of(round, solution.response);
@@ -169,18 +234,26 @@ impl Effort {
             effort.settling = (PATIENCES * timeout).clamp(effort.settling, LONGEST.max(effort.settling));
             effort.crowded = if crowded { 2.0 * timeout.min(LONGEST) } else { 0.0 };
         }
+        if convoys {
+            if crowded {
+                return effort.in_convoy(&plant, state, &solution);
+            }
+            effort.draws = CONVOY_DRAWS;
+            effort.seconds = effort.seconds.max(BEATING);
+            effort.below = HOLDS_UP * (solution.rate + state.arrivals);
+        }
         effort
     }
 
     fn for_failures(config: &Config, state: &State) -> Effort {
-        let mut effort = Effort::for_times(config, state, None);
+        let mut effort = Effort::for_times(config, state, None, false);
         effort.draws = effort.draws.max(FAILURE_DRAWS);
         let seconds = FAILURE_REQUESTS / state.arrivals.max(1e-3) / f64::from(effort.draws);
         effort.seconds = effort.seconds.max(seconds);
         effort
     }
 
-    fn for_times(config: &Config, state: &State, passing: Option<f64>) -> Effort {
+    fn for_times(config: &Config, state: &State, passing: Option<f64>, convoy: bool) -> Effort {
         let plant = Plant::new(config, state);
         let solution = plant.solve_open(1.0, state.arrivals);
         let rate = (solution.rate + state.arrivals).max(1e-3);
@@ -193,7 +266,12 @@ impl Effort {
                 seconds: LONGEST / 2.0,
                 ..THOROUGH
             };
-            return longer.with_rounds_of(loops / rate, solution.response);
+            let longer = longer.with_rounds_of(loops / rate, solution.response);
+            return if convoy {
+                longer.in_convoy(&plant, state, &solution)
+            } else {
+                longer
+            };
         }
         if loops > 0.0 {
             let round = loops / rate;
@@ -203,6 +281,8 @@ impl Effort {
                 settling: (BEGIN + ROUNDS * round).clamp(SOONEST, THOROUGH.settling),
                 seconds: (requests / f64::from(DRAWS) / rate).clamp(0.5, LONGEST),
                 crowded: 0.0,
+                alone: 0,
+                below: 0.0,
             };
             return effort.with_rounds_of(round, solution.response);
         }
@@ -214,6 +294,8 @@ impl Effort {
                 settling: SOONEST,
                 seconds,
                 crowded: 0.0,
+                alone: 0,
+                below: 0.0,
             };
         }
         let memory = plant.memory(config, state.arrivals);
@@ -227,6 +309,8 @@ impl Effort {
                 .clamp(SOONEST, most),
             seconds: (all / f64::from(DRAWS)).max(0.5),
             crowded: 0.0,
+            alone: 0,
+            below: 0.0,
         }
     }
 }
@@ -285,16 +369,17 @@ impl Probes {
 impl Findings {
     /// What a probe of this state finds.
     pub(super) fn look(&self, config: &Config, state: &State, aspect: Aspect) -> Arc<Finding> {
-        // The tail of a machine's response times depends on its own speed; for all else those of a type are alike, and
-        // all that is done depends on what states of one key have in common: whoever asks first may have other machines.
+        // The tail of a machine's response times depends on its own speed, and so does before which pod a line grows; for all
+        // else those of a type are alike, and all that is done depends on what states of one key have in common: whoever
+        // asks first may have other machines.
         let state = match aspect {
-            Aspect::Failures => state.ordered(),
+            Aspect::Failures | Aspect::Rates { convoys: true, .. } => state.ordered(),
             Aspect::Times { .. } | Aspect::Rates { .. } => state.levelled(),
         };
         let mut key = state.numbers();
         key.extend(state.load());
         let passing = match aspect {
-            Aspect::Times { lasting } => passing(config, &state, lasting),
+            Aspect::Times { lasting, .. } => passing(config, &state, lasting),
             Aspect::Rates { .. } | Aspect::Failures => None,
         };
         key.push(aspect.number());
@@ -304,8 +389,8 @@ impl Findings {
         let found = locked(&self.found).entry(key).or_default().clone();
         let probe = || {
             let effort = match aspect {
-                Aspect::Times { .. } => Effort::for_times(config, &state, passing),
-                Aspect::Rates { crowded } => Effort::for_rates(config, &state, crowded),
+                Aspect::Times { convoy, .. } => Effort::for_times(config, &state, passing, convoy),
+                Aspect::Rates { crowded, convoys } => Effort::for_rates(config, &state, crowded, convoys),
                 Aspect::Failures => Effort::for_failures(config, &state),
             };
             Arc::new(run(config, &state, seed, effort))
@@ -333,10 +418,14 @@ pub(super) fn run(config: &Config, state: &State, seed: u64, effort: Effort) -> 
     for draw in 0..effort.draws {
         let mut engine = start(config, state, mix(seed, u64::from(draw)), effort.starting);
         if effort.crowded > 0.0 {
-            crowd(&mut engine, state, BEGIN + effort.crowded);
+            crowd(&mut engine, state, effort.alone, BEGIN + effort.crowded);
         }
-        let settled = effort.crowded + effort.settling;
+        let mut settled = effort.crowded + effort.settling;
         engine.advance(at(settled));
+        if effort.below > 0.0 {
+            settled = falling(&mut engine, effort.below, settled);
+            finding.forming += settled / f64::from(effort.draws);
+        }
         let before = engine.stats();
         let used_before = servers_used(&mut engine, state);
         engine.forget_latencies();
@@ -356,6 +445,23 @@ pub(super) fn run(config: &Config, state: &State, seed: u64, effort: Effort) -> 
     finding
 }
 
+/// Goes on until so many fewer requests a second are served, or for as long as that may take; when it counts, seconds.
+fn falling(engine: &mut Requests, below: f64, from: f64) -> f64 {
+    let step = (FALLING_REQUESTS / below).clamp(FALLING, LONGEST);
+    let mut now = from;
+    while now < FORMING {
+        let before = engine.stats().served;
+        now += step;
+        engine.advance(at(now));
+        if engine.stats().served - before < below * step {
+            now += GROWING;
+            break;
+        }
+    }
+    engine.advance(at(now));
+    now
+}
+
 /// vCPU-seconds that the servers have used.
 fn servers_used(engine: &mut Requests, state: &State) -> f64 {
     servers(state).map(|pod| engine.cpu_seconds(PodId(pod))).sum()
@@ -367,12 +473,13 @@ fn servers(state: &State) -> std::ops::Range<u32> {
     proxies..proxies + state.servers()
 }
 
-/// Lets the first server have all requests until so many seconds.
-fn crowd(engine: &mut Requests, state: &State, until: f64) {
+/// Lets one server have all requests until so many seconds.
+fn crowd(engine: &mut Requests, state: &State, alone: u32, until: f64) {
     for ready in [false, true] {
         servers(state)
-            .skip(1)
-            .for_each(|pod| engine.pod_ready(PodId(pod), ready));
+            .zip(0..)
+            .filter(|&(_, place)| place != alone)
+            .for_each(|(pod, _)| engine.pod_ready(PodId(pod), ready));
         if !ready {
             engine.advance(at(until));
         }

@@ -4,6 +4,7 @@ use super::*;
 use crate::distribution::Distribution;
 use crate::quantity::MilliCpu;
 
+mod convoys;
 mod limits;
 mod overload;
 mod timeouts;

@@ -32,8 +32,7 @@ use self::left_behind::LeftBehind;
 use self::line::{Line, Order};
 use self::open::Server;
 use self::patience::Patience;
-pub(super) use self::plant::Plant;
-use self::plant::Solution;
+pub(super) use self::plant::{Plant, Solution};
 pub(super) use self::solutions::Solutions;
 pub(super) use self::tails::may_time_out;
 use super::arrivals::Source;
@@ -120,6 +119,17 @@ struct Mark {
     slack: f64,
     /// Throughput is one of two that both persist.
     two_stable: bool,
+    /// All that clients wait for stands before one pod.
+    convoy: bool,
+}
+
+/// A line before one pod that holds all clients up.
+#[derive(Debug, Clone, Copy)]
+struct Convoy {
+    /// Requests a second that each pod gets meanwhile.
+    pace: f64,
+    /// What tells the pod from others.
+    kind: (Machine, PodCpu),
 }
 
 /// What happens at present.
@@ -139,6 +149,9 @@ struct Present {
     under_way: Option<f64>,
     /// Clients' requests a second that come to pods which cannot answer them in time.
     stuck: f64,
+    convoy: Option<Convoy>,
+    /// Since when such a line may be forming.
+    convoys_since: Option<Instant>,
     /// Requests a second that a loop sends, for hanging.
     sends: f64,
     /// Share of the configured servers that have gone, and of those that do not listen yet.
@@ -480,6 +493,7 @@ impl Flow {
                 &self.state,
                 Aspect::Times {
                     lasting: f64::INFINITY,
+                    convoy: self.present.mark.convoy,
                 },
             );
             let bounds = self.config.traefik.buckets.iter();

@@ -96,10 +96,10 @@ impl Flow {
         let mut met: Vec<Met> = Vec::new();
         let mut met_in = Vec::new();
         for (number, stretch) in self.stretches.iter().enumerate() {
-            let again = number.checked_sub(1).map(|before| &self.stretches[before].state);
+            let again = number.checked_sub(1).map(|before| &self.stretches[before]);
             let place = match again {
-                Some(state) if Arc::ptr_eq(state, &stretch.state) => met_in[number - 1],
-                _ => *place_of.entry(stretch.state.key()).or_insert_with(|| {
+                Some(before) if is_same(before, stretch) => met_in[number - 1],
+                _ => *place_of.entry(key(stretch)).or_insert_with(|| {
                     met.push(Met {
                         served: 0.0,
                         stretch: number,
@@ -149,6 +149,7 @@ impl Flow {
         let look = |&number: &usize| {
             let aspect = Aspect::Times {
                 lasting: self.lasting(number),
+                convoy: self.stretches[number].mark.convoy,
             };
             self.probes
                 .look(&self.config, &self.stretches[number].state, aspect)
@@ -191,6 +192,18 @@ const ABOUT_AS_FULL: f64 = 1.5;
 /// The share of requests whose states are not looked at.
 const FEW: f64 = 0.03;
 
+/// Whether two stretches are of one state, and with the same line before one pod or none.
+fn is_same(a: &Stretch, b: &Stretch) -> bool {
+    Arc::ptr_eq(&a.state, &b.state) && a.mark.convoy == b.mark.convoy
+}
+
+/// The same as numbers, whatever the nodes are called.
+fn key(stretch: &Stretch) -> Vec<u64> {
+    let mut key = stretch.state.key();
+    key.push(stretch.mark.convoy.into());
+    key
+}
+
 /// A state that a run was in.
 struct Met {
     served: f64,
@@ -202,6 +215,9 @@ struct Met {
 
 /// How unlike two states are in closed form.
 pub(super) fn apart(a: &Mark, b: &Mark) -> f64 {
+    if a.convoy != b.convoy {
+        return f64::INFINITY;
+    }
     let ratio = |a: f64, b: f64| libm::fabs(libm::log(a / b));
     let slack = ratio(a.slack, b.slack);
     let apart = ratio(a.response, b.response)

@@ -1,14 +1,15 @@
 //! What happens at present, of what is there: rates, response times, and what pods use.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use sim::Instant;
 
 use super::plant::{MOST_FULL, SERVES, Solution};
-use super::{BRIEF, Flow, Mark, Present, tails};
+use super::{BRIEF, Convoy, Flow, Mark, Present, tails};
 use crate::traffic::arrivals::Source;
 use crate::traffic::pool::Pick;
-use crate::traffic::probe::Aspect;
+use crate::traffic::probe::{Aspect, HOLDS_UP};
 use crate::traffic::state::{State, count};
 use crate::traffic::traefik::{self, Code};
 use crate::traffic::{Role, state::Site};
@@ -60,6 +61,7 @@ impl Flow {
                 uneven: solution.uneven,
                 slack,
                 two_stable: false,
+                convoy: false,
             },
             vanished,
             deaf,
@@ -83,7 +85,12 @@ impl Flow {
         let congestible = open > self.plant.congested_most();
         let timeout = tails::may_time_out(&self.config, present.solution.response);
         let may_fail = self.plant.loops > 0.0 && timeout.is_some();
-        let needs_probe = may_fail || self.plant.convoys(&present.solution);
+        let convoys = self.plant.convoys(&present.solution);
+        let needs_probe = may_fail || convoys;
+        // A line stays where it is as long as its pod does and it can.
+        let stays = |convoy: &Convoy| convoys && self.state.arrivals == 0.0 && self.plant.has(convoy.kind);
+        present.convoy = self.present.convoy.filter(stays);
+        present.convoys_since = convoys.then(|| self.present.convoys_since.unwrap_or(self.now));
         let probed_from = self.state_since + BRIEF;
         let lasts = self.now >= probed_from;
         let (left, may_leave) = self.leaving(present.mark, lasts);
@@ -94,14 +101,21 @@ impl Flow {
             Instant::MAX
         };
         if congestible && lasts {
-            let aspect = Aspect::Rates { crowded: false };
+            let aspect = Aspect::Rates {
+                crowded: false,
+                convoys: false,
+            };
             let finding = self.probes.look(&self.config, &self.state, aspect);
             present.mark.two_stable = true;
             present.congests = finding.throughput < SERVES * finding.sent;
         }
         if needs_probe && lasts {
-            self.take_from_probe(&mut present, active);
+            self.take_from_probe(&mut present, active, convoys);
+        } else if let Some(convoy) = present.convoy {
+            present.served = present.served.min(convoy.pace * self.plant.servers);
+            make(&mut present, active);
         }
+        present.mark.convoy = present.convoy.is_some();
         if present.stuck == 0.0 {
             self.waits_behind(&mut present, active);
         }
@@ -119,37 +133,54 @@ impl Flow {
     }
 
     /// Takes what so many loops make from a probe, where no closed form says it.
-    fn take_from_probe(&mut self, present: &mut Present, active: f64) {
+    fn take_from_probe(&mut self, present: &mut Present, active: f64, convoys: bool) {
         let look = |crowded| {
             self.probes
-                .look(&self.config, &self.state, Aspect::Rates { crowded })
+                .look(&self.config, &self.state, Aspect::Rates { crowded, convoys })
         };
-        let mut finding = look(false);
-        present.mark.two_stable |= finding.unsettled();
         let timeout = tails::may_time_out(&self.config, present.solution.response);
-        if timeout.is_some() {
-            // Work for nobody may hold pods up for good, once there is much of it.
+        let mut share = active / self.plant.loops;
+        let free = present.solution.rate / share.max(1e-9);
+        let may_stand = convoys && self.state.arrivals == 0.0;
+        // With a line from before, what would be without one is known well enough.
+        let stood = present.convoy.take().is_some();
+        let mut finding = look(stood && timeout.is_none());
+        present.mark.two_stable |= finding.unsettled() || (stood && finding.is_apart_from(free));
+        if timeout.is_some() || may_stand {
+            // Work for nobody may hold pods up for good, once there is much of it; and so may a line before one of them.
             let crowded = look(true);
             present.mark.two_stable |= crowded.unsettled() || crowded.apart(&finding);
             let before = &self.present;
-            if before.server_cpu.is_some() && before.failed > COLLAPSED * before.served {
+            let collapsed = before.server_cpu.is_some() && before.failed > COLLAPSED * before.served;
+            let holds = may_stand && crowded.throughput < HOLDS_UP * free;
+            // A line that formed by itself, in most draws.
+            let forms = finding.throughput < (crowded.throughput + free) / 2.0;
+            if holds && forms && !stood && timeout.is_none() {
+                let since = present.convoys_since.unwrap_or(self.now);
+                let from = since + Duration::from_secs_f64(finding.forming);
+                if self.now < from {
+                    self.probe_at = self.probe_at.min(from);
+                    return;
+                }
+            }
+            if collapsed || (holds && (stood || (forms && finding.unsettled()))) {
                 finding = crowded;
             }
+            let kind = self.plant.slowest_kind(&present.solution);
+            present.convoy = kind.filter(|_| holds && (stood || forms)).map(|kind| Convoy {
+                pace: finding.throughput / self.plant.servers,
+                kind,
+            });
+            if present.convoy.is_some() {
+                // It sets the pace whoever is missing in it.
+                share = (present.solution.rate / finding.throughput.max(1e-9)).min(1.0);
+            }
         }
-        let share = active / self.plant.loops;
         let closed = (finding.throughput - self.state.arrivals).max(0.0);
-        let solution = &mut present.solution;
-        let away = active / solution.rate.max(1e-9) - solution.response;
         present.served = closed * share;
         present.failed = finding.failures * share;
-        // Those that end unanswered were prepared and passed on like the others.
-        let ended = present.served + present.failed;
-        let made = ended / solution.rate.max(1e-9);
-        solution.client_rates.iter_mut().for_each(|rate| *rate *= made);
-        if present.served > 0.0 {
-            solution.response = (active / ended - away).max(solution.response);
-            present.mark.response = solution.response;
-        }
+        make(present, active);
+        let solution = &mut present.solution;
         if let Some(timeout) = timeout.filter(|_| present.failed > 0.0) {
             let held = present.served * solution.response.min(timeout) + present.failed * timeout;
             present.under_way = Some(held.min(active));
@@ -221,6 +252,20 @@ impl Flow {
                 Role::Server => *server,
             });
         }
+    }
+}
+
+/// Clients make what is served and failed in place of what the closed form says.
+fn make(present: &mut Present, active: f64) {
+    let solution = &mut present.solution;
+    let away = active / solution.rate.max(1e-9) - solution.response;
+    // Those that end unanswered were prepared and passed on like the others.
+    let ended = present.served + present.failed;
+    let made = ended / solution.rate.max(1e-9);
+    solution.client_rates.iter_mut().for_each(|rate| *rate *= made);
+    if present.served > 0.0 {
+        solution.response = (active / ended - away).max(solution.response);
+        present.mark.response = solution.response;
     }
 }
 

@@ -61,6 +61,8 @@ fn look(state: &State) -> Finding {
             settling: 5.0,
             seconds: 20.0,
             crowded: 0.0,
+            alone: 0,
+            below: 0.0,
         },
     )
 }
@@ -170,6 +172,8 @@ fn flow_agrees_with_requests() {
                 settling: 4.0,
                 seconds: 10.0,
                 crowded: 0.0,
+                alone: 0,
+                below: 0.0,
             },
         );
         errors.push((flow::steady(&config(), &state) / found.throughput - 1.0).abs() * 100.0);
