@@ -9,7 +9,7 @@ use super::pod::{self, PriorityClasses};
 use super::pod_fields::{METADATA, TEMPLATE, TOP};
 use super::selector::{SELECTOR, selector};
 use crate::api::{DaemonSet, IntOrPercent, RollingUpdateDaemonSet, Strategy};
-use crate::document::fields::{Field, Holds, ignored, noted, quiet, refused, simulated, table};
+use crate::document::fields::{Field, Holds, noted, quiet, refused, simulated, table};
 use crate::document::{Cursor, Scalar, Shape};
 use crate::scenario::Deployment;
 use crate::workload::daemon_set::with_tolerations;
