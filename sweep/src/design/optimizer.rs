@@ -5,7 +5,8 @@
 //! then by crowding; what breaks a constraint less beats what breaks it more. As runs are dear and levels few, no
 //! configuration is proposed twice, and of all candidates (every one that is left of a small space; else children, and
 //! neighbours of the front, one step along one axis away) most of a generation are those that by an additive guess
-//! would add most to the hypervolume (as J. Knowles's ParEGO, 2006, and its kin choose by a model), the rest is chance.
+//! would add most to the hypervolume (as J. Knowles's ParEGO, 2006, and its kin choose by a model), the rest neighbours of
+//! the front and chance: settings that are good only together are no sum of parts.
 //!
 //! Own and small, because the crates that there are bring linear algebra, draw from generators that are not named
 //! and cannot be resumed.
@@ -86,16 +87,25 @@ impl Optimizer {
 
     /// Configurations to run next, none of them proposed before; empty when it is over.
     pub fn propose(&mut self) -> Vec<Point> {
-        let wanted = self.left().min(self.population);
+        // Later generations are half as large: the guess is made anew for each.
+        let size = if self.archive.is_empty() {
+            self.population
+        } else {
+            self.population.div_ceil(2)
+        };
+        let wanted = self.left().min(size);
         let mut generation: Vec<Point> = std::mem::take(&mut self.first);
         generation.truncate(wanted);
         generation.retain(|point| self.seen.insert(point.clone()));
         if !self.archive.is_empty() && generation.len() < wanted {
             let mut candidates = self.candidates(wanted);
             sample::shuffle(&mut candidates, &mut self.stream);
-            // Chance has its part, or a wrong guess would never be found out.
-            let guessed = (wanted * 3).div_ceil(4);
-            for point in self.promising(&candidates, guessed).into_iter().chain(candidates) {
+            let promising = self.promising(&candidates, (wanted * 3).div_ceil(5));
+            // Some of them were seen: for these chance has its part, or a wrong guess would never be found out.
+            let mut near = self.neighbours(&self.ranked());
+            sample::shuffle(&mut near, &mut self.stream);
+            near.truncate(wanted * 2 / 5);
+            for point in promising.into_iter().chain(near).chain(candidates) {
                 if generation.len() < wanted && self.seen.insert(point.clone()) {
                     generation.push(point);
                 }

@@ -10,7 +10,7 @@ use super::Point;
 /// Rounds of backfitting.
 const ROUNDS: usize = 20;
 /// As many imaginary runs without any effect stand beside those of a level.
-const PULL: f64 = 0.3;
+const PULL: f64 = 0.05;
 
 /// What each level adds to one number.
 #[derive(Debug)]
