@@ -423,8 +423,9 @@ pub(super) fn run(config: &Config, state: &State, seed: u64, effort: Effort) -> 
         let mut settled = effort.crowded + effort.settling;
         engine.advance(at(settled));
         if effort.below > 0.0 {
-            settled = falling(&mut engine, effort.below, settled);
-            finding.forming += settled / f64::from(effort.draws);
+            let falling;
+            (settled, falling) = fall(&mut engine, effort.below, settled);
+            finding.forming += falling / f64::from(effort.draws);
         }
         let before = engine.stats();
         let used_before = servers_used(&mut engine, state);
@@ -445,21 +446,23 @@ pub(super) fn run(config: &Config, state: &State, seed: u64, effort: Effort) -> 
     finding
 }
 
-/// Goes on until so many fewer requests a second are served, or for as long as that may take; when it counts, seconds.
-fn falling(engine: &mut Requests, below: f64, from: f64) -> f64 {
+/// Goes on until so many fewer requests a second are served, or for as long as that may take: when it counts, and how long
+/// as many as ever were served, seconds.
+fn fall(engine: &mut Requests, below: f64, from: f64) -> (f64, f64) {
     let step = (FALLING_REQUESTS / below).clamp(FALLING, LONGEST);
-    let mut now = from;
+    let (mut now, mut falling) = (from, FORMING);
     while now < FORMING {
         let before = engine.stats().served;
         now += step;
         engine.advance(at(now));
         if engine.stats().served - before < below * step {
+            falling = (now - step - from).max(0.0);
             now += GROWING;
             break;
         }
     }
     engine.advance(at(now));
-    now
+    (now, falling)
 }
 
 /// vCPU-seconds that the servers have used.
