@@ -23,7 +23,6 @@ use super::Cluster;
 use super::record::{Signal, TimeToCapacity};
 use crate::hpa::Decision;
 use crate::id::PodId;
-use crate::keda::spec::Trigger;
 use crate::scenario::{Part, everything};
 use crate::traffic::Shape;
 
@@ -447,14 +446,8 @@ impl Cluster<'_> {
         let everything = everything(self.scenario);
         let mut scaled = everything.iter().flat_map(|objects| &objects.scaled_objects);
         let by_trigger = scaled.any(|own| {
-            own.target == *server
-                && own
-                    .spec
-                    .triggers
-                    .iter()
-                    .filter_map(Trigger::query)
-                    .next()
-                    .is_some()
+            let mut triggers = own.spec.triggers.iter();
+            own.target == *server && triggers.any(|trigger| trigger.query().is_some())
         });
         let mut hpas = everything.iter().flat_map(|objects| &objects.hpas);
         by_trigger || hpas.any(|hpa| hpa.target == *server)

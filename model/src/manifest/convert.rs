@@ -219,10 +219,7 @@ fn report_default_classes(documents: &[&Document], before: &Objects, problems: &
 fn report_twins(documents: &[&Document], problems: &RefCell<Vec<Diagnostic>>) {
     let mut seen: SortedMap<(&str, ObjectName), &Document> = SortedMap::new();
     for document in documents {
-        let name = ObjectName {
-            namespace: document.namespace.clone(),
-            name: document.name.clone(),
-        };
+        let name = document.object();
         match seen.get(&(document.kind.name, name.clone())) {
             None => {
                 seen.insert((document.kind.name, name), document);

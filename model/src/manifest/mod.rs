@@ -60,6 +60,15 @@ pub struct Document {
 }
 
 impl Document {
+    /// Namespace and name.
+    #[must_use]
+    pub fn object(&self) -> ObjectName {
+        ObjectName {
+            namespace: self.namespace.clone(),
+            name: self.name.clone(),
+        }
+    }
+
     /// `Kind/name`, for messages.
     #[must_use]
     pub fn title(&self) -> String {
@@ -276,21 +285,26 @@ fn scaled_object(root: &Cursor<'_>) -> Option<String> {
 /// `ValidateNamespaceName`).
 fn check_name(at: &Cursor<'_>, name: &str, kind: &str) {
     let dotted = !matches!(kind, "Service" | "Namespace");
-    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || (dotted && c == '.');
-    let ends = |c: char| matches!(c, '-' | '.');
     let begins = kind != "Service" || name.starts_with(|c: char| c.is_ascii_lowercase());
-    let short = name.len() <= if dotted { 253 } else { 63 };
-    if begins && short && name.chars().all(allowed) && !name.starts_with(ends) && !name.ends_with(ends) {
+    if begins && is_dns_name(name, dotted) {
         return;
     }
     let hint = match (name.contains("{{") || name.contains('$'), dotted) {
         (true, _) => TEMPLATE_HINT,
         (false, true) => "lower-case letters, digits, '-' and '.', with a letter or digit at both ends",
-        (false, false) => {
-            "at most 63 lower-case letters, digits and '-', with a letter or digit at both ends"
-        }
+        (false, false) => DNS_WORD,
     };
     at.error("E004", format!("{name:?} is no name for a {kind}"), hint);
+}
+
+const DNS_WORD: &str = "at most 63 lower-case letters, digits and '-', with a letter or digit at both ends";
+
+/// Whether it is a word of DNS, or several with dots between them.
+fn is_dns_name(name: &str, dotted: bool) -> bool {
+    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || (dotted && c == '.');
+    let ends = |c: char| matches!(c, '-' | '.');
+    let most = if dotted { 253 } else { 63 };
+    name.len() <= most && name.chars().all(allowed) && !name.starts_with(ends) && !name.ends_with(ends)
 }
 
 const TEMPLATE_HINT: &str =

@@ -90,6 +90,7 @@ pub(super) const WITHOUT_EFFECT: [(&str, &str); 4] = [
     ("service.sticky", STICKY),
     ("service.sticky.cookie", STICKY),
 ];
+
 /// The table of IngressRoutes.
 pub(super) const INGRESS_ROUTE: &[Field] = &[
     table("", TOP),

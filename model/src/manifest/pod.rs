@@ -59,12 +59,7 @@ fn spec(at: &Cursor<'_>, classes: &PriorityClasses) -> PodSpec {
         overhead,
         node_selector: labels(&at.get("nodeSelector")),
         affinity: affinity(&at.get("affinity")),
-        tolerations: at
-            .get("tolerations")
-            .items()
-            .iter()
-            .filter_map(toleration)
-            .collect(),
+        tolerations: tolerations(&at.get("tolerations")),
         topology_spread: at
             .get("topologySpreadConstraints")
             .items()
@@ -98,17 +93,13 @@ fn spec(at: &Cursor<'_>, classes: &PriorityClasses) -> PodSpec {
 fn pod_level(at: &Cursor<'_>, spec: &PodSpec) -> PodLevelResources {
     let (requests, requested) = resources(&at.get("requests"));
     let (limits, limited) = resources(&at.get("limits"));
+    let limit_for_cpu = limited.cpu && !spec.names_cpu();
+    let limit_for_memory = limited.memory && !spec.names_memory();
+    let cpu = requested.cpu.then_some(requests.cpu);
+    let memory = requested.memory.then_some(requests.memory);
     PodLevelResources {
-        cpu: if requested.cpu {
-            Some(requests.cpu)
-        } else {
-            (limited.cpu && !spec.names_cpu()).then_some(limits.cpu)
-        },
-        memory: if requested.memory {
-            Some(requests.memory)
-        } else {
-            (limited.memory && !spec.names_memory()).then_some(limits.memory)
-        },
+        cpu: cpu.or(limit_for_cpu.then_some(limits.cpu)),
+        memory: memory.or(limit_for_memory.then_some(limits.memory)),
         cpu_limit: limited.cpu.then_some(limits.cpu),
     }
 }
@@ -422,7 +413,11 @@ fn check_taint_words(key: &Cursor<'_>, value: &Cursor<'_>) {
     }
 }
 
-pub(super) fn toleration(at: &Cursor<'_>) -> Option<Toleration> {
+pub(super) fn tolerations(at: &Cursor<'_>) -> Vec<Toleration> {
+    at.items().iter().filter_map(toleration).collect()
+}
+
+fn toleration(at: &Cursor<'_>) -> Option<Toleration> {
     let exists = at
         .get("operator")
         .one_of(&[("Exists", true), ("Equal", false)])

@@ -238,33 +238,37 @@ const CONTAINER: &[Field] = &[
 
 const NO_RESTARTS: &str = "containers are not restarted by probes here";
 const ANSWERS: &str = "who answers answers at once";
+const STARTED: &str = "answered as soon as the application has started";
 
-/// A readiness probe.
-const PROBE: &[Field] = &[
+/// When a probe is asked.
+const TIMES: &[Field] = &[
     simulated("initialDelaySeconds"),
     simulated("periodSeconds"),
     quiet("timeoutSeconds", ANSWERS).of(Count),
     simulated("successThreshold"),
-    quiet("failureThreshold", "who has started to answer goes on answering").of(Count),
-    noted("httpGet", "answered as soon as the application has started").of(Mapping),
-    noted("tcpSocket", "answered as soon as the application has started").of(Mapping),
-    noted("exec", "answered as soon as the application has started").of(Mapping),
-    noted("grpc", "answered as soon as the application has started").of(Mapping),
+];
+
+/// What a probe asks.
+const HANDLERS: &[Field] = &[
+    noted("httpGet", STARTED).of(Mapping),
+    noted("tcpSocket", STARTED).of(Mapping),
+    noted("exec", STARTED).of(Mapping),
+    noted("grpc", STARTED).of(Mapping),
     ignored("terminationGracePeriodSeconds", NO_RESTARTS).of(Count),
+];
+
+/// A readiness probe.
+const PROBE: &[Field] = &[
+    table("", TIMES),
+    quiet("failureThreshold", "who has started to answer goes on answering").of(Count),
+    table("", HANDLERS),
 ];
 
 /// A startup probe. That it gives up is not simulated: `check` says when it would.
 const STARTUP_PROBE: &[Field] = &[
-    simulated("initialDelaySeconds"),
-    simulated("periodSeconds"),
-    quiet("timeoutSeconds", ANSWERS).of(Count),
-    simulated("successThreshold"),
+    table("", TIMES),
     ignored("failureThreshold", NO_RESTARTS).of(Count),
-    noted("httpGet", "answered as soon as the application has started").of(Mapping),
-    noted("tcpSocket", "answered as soon as the application has started").of(Mapping),
-    noted("exec", "answered as soon as the application has started").of(Mapping),
-    noted("grpc", "answered as soon as the application has started").of(Mapping),
-    ignored("terminationGracePeriodSeconds", NO_RESTARTS).of(Count),
+    table("", HANDLERS),
 ];
 
 /// A liveness probe. One warning is enough: it stands at what the probe asks.

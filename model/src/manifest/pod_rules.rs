@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use sim::SortedSet;
 
+use super::{DNS_WORD, is_dns_name};
 use crate::api::{ContainerPort, PodSpec};
 use crate::document::Cursor;
 
@@ -56,14 +57,8 @@ fn volumes<'a>(at: &Cursor<'a>) -> SortedSet<&'a str> {
 
 /// Names of containers and volumes are words of DNS (`ValidateDNS1123Label`).
 fn check_label(at: &Cursor<'_>, name: &str, what: &str) {
-    let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    let fits = name.len() <= 63 && name.chars().all(inner) && !name.starts_with('-') && !name.ends_with('-');
-    if !fits {
-        at.error(
-            "E004",
-            format!("{name:?} is no name for a {what}"),
-            "at most 63 lower-case letters, digits and '-', with a letter or digit at both ends",
-        );
+    if !is_dns_name(name, false) {
+        at.error("E004", format!("{name:?} is no name for a {what}"), DNS_WORD);
     }
 }
 

@@ -47,12 +47,7 @@ pub(super) fn read_runtime_class(reading: &Reading<'_>) -> RuntimeClass {
         name: reading.name.to_owned(),
         overhead: overhead.is_given().then(|| pod::resources(&overhead).0),
         node_selector: labels(&scheduling.get("nodeSelector")),
-        tolerations: scheduling
-            .get("tolerations")
-            .items()
-            .iter()
-            .filter_map(pod::toleration)
-            .collect(),
+        tolerations: pod::tolerations(&scheduling.get("tolerations")),
     }
 }
 

@@ -5,8 +5,8 @@
 //! staging/src/k8s.io/endpointslice/utils.go `getEndpointPorts`), and a probe of such a port always fails (kubernetes 1.35
 //! pkg/probe/util.go `ResolveContainerPort`).
 
+use super::Scenario;
 use super::resolve::everything;
-use super::{ObjectName, Scenario};
 use crate::api::{Container, PodSpec};
 use crate::document::Cursor;
 use crate::manifest::Document;
@@ -14,10 +14,7 @@ use crate::manifest::Document;
 /// The ports of a Service that the route to the scenario's service goes by.
 pub(super) fn of_service(document: &Document, root: &Cursor<'_>, scenario: &Scenario) {
     let all = everything(scenario);
-    let own = ObjectName {
-        namespace: document.namespace.clone(),
-        name: document.name.clone(),
-    };
+    let own = document.object();
     let services = all.iter().flat_map(|objects| &objects.services);
     let services = services.filter(|one| one.name == own.name && one.namespace == own.namespace);
     let services: Vec<_> = services.collect();

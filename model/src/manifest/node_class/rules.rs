@@ -40,17 +40,12 @@ fn image_terms(at: &Cursor<'_>, v1: bool) {
     require_something(at, &["tags", "id", "name", "alias", "ssmParameter"]);
     let terms = at.items();
     for term in &terms {
-        for (own, others) in [
-            ("id", ["alias", "tags", "name", "owner"]),
-            ("alias", ["id", "tags", "name", "owner"]),
-        ] {
-            // One of the two says it.
-            let both_said = own == "alias" && term.get("id").is_given();
-            if term.get(own).is_given() && !both_said {
-                exclude(term, own, &others);
-            }
-        }
         let alias = term.get("alias");
+        if term.get("id").is_given() {
+            exclude(term, "id", &["alias", "tags", "name", "owner"]);
+        } else if alias.is_given() {
+            exclude(term, "alias", &["tags", "name", "owner"]);
+        }
         if alias.is_given() && terms.len() > 1 {
             let hint = "take the other terms out: an alias finds its image in each region by itself";
             alias.error("E004", "an alias is the only term of its list", hint);

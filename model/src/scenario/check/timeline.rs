@@ -35,7 +35,7 @@ impl<'a> Facts<'a> {
 
     /// A document's own Deployment.
     pub(super) fn own_deployment(&self, document: &Document) -> Option<&'a Deployment> {
-        named(self.beside(document), &super::workload::name_of(document))
+        named(self.beside(document), &document.object())
     }
 
     /// The pods of a document that is a Deployment or a DaemonSet.
@@ -43,7 +43,7 @@ impl<'a> Facts<'a> {
         if document.kind.name != "DaemonSet" {
             return Some(&self.own_deployment(document)?.object.template);
         }
-        let name = super::workload::name_of(document);
+        let name = document.object();
         let mut sets = self.beside(document).daemon_sets.iter();
         let own = sets.find(|set| super::gpu::is_named(set, &name));
         own.map(|set| &*set.template)
@@ -164,7 +164,7 @@ pub(super) fn same_target(facts: &Facts<'_>, document: &Document, at: &Cursor<'_
         "ScaledObject" => Deletable::ScaledObject,
         _ => Deletable::HorizontalPodAutoscaler,
     };
-    let name = super::workload::name_of(document);
+    let name = document.object();
     let own = facts.beside(document);
     let mut there: Vec<Autoscaler<'_>> = Vec::new();
     for step in steps(facts.scenario) {

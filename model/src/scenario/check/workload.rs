@@ -11,13 +11,6 @@ use crate::karpenter::labels::{DO_NOT_DISRUPT, HOSTNAME};
 use crate::manifest::Document;
 use crate::scenario::ObjectName;
 
-pub(super) fn name_of(document: &Document) -> ObjectName {
-    ObjectName {
-        namespace: document.namespace.clone(),
-        name: document.name.clone(),
-    }
-}
-
 /// The least number of replicas that an autoscaler may leave, if one scales the target.
 fn scaled_to(facts: &Facts<'_>, target: &ObjectName) -> Option<i32> {
     let hpas = facts.objects.iter().flat_map(|objects| &objects.hpas);
@@ -46,7 +39,7 @@ fn loses_its_size(facts: &Facts<'_>, name: &ObjectName) -> bool {
 
 pub(super) fn check(facts: &Facts<'_>, document: &Document, root: &Cursor<'_>) {
     let context = Context::new(&document.file, document.title(), facts.problems);
-    let name = name_of(document);
+    let name = document.object();
     do_not_disrupt(&context, root, facts);
     let replicas = root.at("spec.replicas");
     let applied_later = facts.root.get("action").items().iter().any(|action| {
@@ -82,7 +75,7 @@ pub(super) fn check_daemon_set(facts: &Facts<'_>, document: &Document, root: &Cu
     let context = Context::new(&document.file, document.title(), facts.problems);
     probes(facts, document, &context, root);
     // Nobody waits for the others.
-    let lifecycle = facts.scenario.config.lifecycles.get(&name_of(document));
+    let lifecycle = facts.scenario.config.lifecycles.get(&document.object());
     if lifecycle.is_some_and(|own| own.device_plugin || own.startup_taint.is_some()) {
         init_containers(facts, document, &context, root);
     }
@@ -168,7 +161,7 @@ fn controller(context: &Context<'_>, root: &Cursor<'_>, facts: &Facts<'_>, docum
 fn probes(facts: &Facts<'_>, document: &Document, context: &Context<'_>, root: &Cursor<'_>) {
     let (Some(template), Some(lifecycle)) = (
         facts.own_template(document),
-        facts.scenario.config.lifecycles.get(&name_of(document)),
+        facts.scenario.config.lifecycles.get(&document.object()),
     ) else {
         return;
     };
@@ -199,7 +192,7 @@ fn init_containers(facts: &Facts<'_>, document: &Document, context: &Context<'_>
     let Some(template) = facts.own_template(document) else {
         return;
     };
-    let lifecycle = facts.scenario.config.lifecycles.get(&name_of(document));
+    let lifecycle = facts.scenario.config.lifecycles.get(&document.object());
     if lifecycle.is_some_and(|own| own.init.is_some()) {
         return;
     }
@@ -214,7 +207,7 @@ fn init_containers(facts: &Facts<'_>, document: &Document, context: &Context<'_>
         );
         let hint = format!(
             "state [application.\"{}\"] init, what all of them take together in seconds",
-            name_of(document)
+            document.object()
         );
         advise(context, "S009", &at, message, &hint);
     }
@@ -249,7 +242,7 @@ fn topology(context: &Context<'_>, root: &Cursor<'_>, facts: &Facts<'_>, name: &
 }
 
 pub(super) fn check_budget(facts: &Facts<'_>, document: &Document, root: &Cursor<'_>) {
-    let name = name_of(document);
+    let name = document.object();
     let mut budgets = facts.beside(document).pod_disruption_budgets.iter();
     let Some(budget) = budgets.find(|b| b.name == name.name && b.namespace == name.namespace) else {
         return;
