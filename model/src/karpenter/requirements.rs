@@ -207,6 +207,15 @@ impl Requirements {
         self.check(incoming, |_| true)
     }
 
+    /// Whether some key is content without its label that was not so in `before`. Such requirements may meet what
+    /// those did not: `NotIn` and `DoesNotExist` meet where `Exists` and `DoesNotExist` do not, and a label that was
+    /// undefined is defined.
+    pub(crate) fn begin_to_allow_absence(&self, before: &Requirements) -> bool {
+        self.iter()
+            .filter(|(_, requirement)| requirement.allows_absence())
+            .any(|(key, _)| !before.get(key).is_some_and(Requirement::allows_absence))
+    }
+
     fn check<'a>(
         &'a self,
         incoming: &'a Requirements,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sim::{Agenda, Component, Instant, Outbox, Streams};
 
 use super::*;
-use crate::api::{LabelSelector, Phase, PodAffinityTerm};
+use crate::api::{Expression, LabelSelector, NodeSelectorTerm, Operator, Phase, PodAffinityTerm};
 use crate::karpenter::Requirement;
 use crate::karpenter::fixture::{World, owned, template};
 use crate::karpenter::version::LATEST;
@@ -151,6 +151,36 @@ fn a_pod_that_has_ended_keeps_nobody_away() {
         world.api.pods.get_mut(bound).unwrap().phase = phase;
         let pod = world.add_pod_like(None, Arc::new(template(100, "web")), owned());
         assert_eq!(goes_on_a_node(world, pod), phase == Phase::Succeeded, "{phase:?}");
+    }
+}
+
+// A node without a label that was asked not to have one value of it may be asked for another
+// (karpenter v1.14 pkg/scheduling/requirements.go `Requirements.Intersects`).
+#[test]
+fn a_node_that_refused_a_kind_of_pod_is_tried_again_once_a_label_may_be_absent() {
+    let term = |operator, value: &str| NodeSelectorTerm {
+        expressions: vec![Expression {
+            key: "team".to_owned(),
+            operator,
+            values: vec![value.to_owned()],
+        }],
+        ..NodeSelectorTerm::default()
+    };
+    for (alike, goes) in [(1, true), (2, false)] {
+        let mut world = World::new(&[4]);
+        world.add_node(4, "on-demand");
+        // The first gives up the first term; where the node knows the label from then on, the second need not.
+        let mut either = template(200, "either");
+        either.spec.affinity.node_required =
+            Some(vec![term(Operator::In, "blue"), term(Operator::NotIn, "red")]);
+        let either = Arc::new(either);
+        for _ in 0..alike {
+            world.add_pod_like(None, either.clone(), owned());
+        }
+        let mut other = template(100, "other");
+        other.spec.affinity.node_required = Some(vec![term(Operator::NotIn, "blue")]);
+        let pod = world.add_pod_like(None, Arc::new(other), owned());
+        assert_eq!(goes_on_a_node(world, pod), goes, "{alike} pods alike");
     }
 }
 

@@ -33,6 +33,8 @@ pub(crate) struct ExistingNode<'a> {
     /// Within `consolidate_after`, so that it takes only pods that have to go somewhere.
     unsettled: bool,
     ports: Option<Vec<HostPort>>,
+    /// Whether its last pod may let others on that were refused before.
+    pub(crate) opened: bool,
     pub(crate) pods: Vec<PodId>,
 }
 
@@ -88,6 +90,7 @@ impl<'a> ExistingNode<'a> {
             overcommitted: false,
             unsettled: is_unsettled(state, world, request),
             ports: None,
+            opened: false,
             pods: Vec::new(),
         };
         node.reserve_for_daemons(daemons);
@@ -199,11 +202,13 @@ impl<'a> ExistingNode<'a> {
         topology.record(&kind.membership, &place);
         self.pods.push(pod);
         self.remaining -= &kind.requests;
+        let before = self.extra.clone();
         for (key, requirement) in asked.iter() {
             if self.lacks(key) {
                 self.extra.add(key.clone(), requirement.clone());
             }
         }
+        self.opened = self.extra.begin_to_allow_absence(&before);
         if let Some(ports) = &mut self.ports {
             ports.extend(kind.ports.iter().cloned());
         }

@@ -39,7 +39,8 @@ pub(crate) struct Forming<'a> {
     held: SortedSet<Name>,
     min_values_relaxed: bool,
     pub(crate) pods: Vec<PodId>,
-    /// Kinds of pods that topology does not concern and that were refused: they always will be.
+    /// Kinds of pods that topology does not concern and that were refused: they will be as long as no key begins to allow
+    /// its label's absence.
     refused: Vec<usize>,
 }
 
@@ -321,6 +322,9 @@ impl<'a> Forming<'a> {
         self.types = narrowed.types;
         self.requests += &kind.requests;
         if let Some(requirements) = narrowed.requirements {
+            if requirements.begin_to_allow_absence(&self.requirements) {
+                self.refused.clear();
+            }
             self.requirements = requirements;
         }
         self.min_values_relaxed = narrowed.min_values_relaxed;

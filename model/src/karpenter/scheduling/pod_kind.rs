@@ -23,8 +23,8 @@ pub(crate) struct PodKind<'a> {
     pub(crate) strict: Requirements,
     pub(crate) ports: Vec<HostPort>,
     pub(crate) membership: Membership,
-    /// Whether topology has no say. What refused such a pod once refuses it for the rest of the pass, since
-    /// nodes only fill up and claims only narrow.
+    /// Whether topology has no say. What refused such a pod once refuses it for the rest of the pass, since nodes only
+    /// fill up and claims only narrow; but where a label may be absent that could not be before, all are tried again.
     pub(crate) free: bool,
     /// For a free kind, how many of the first nodes are known to refuse it.
     pub(crate) refused_nodes: usize,
@@ -103,6 +103,13 @@ impl<'a> Kinds<'a> {
     pub(crate) fn settle(&mut self, topology: &Topology<'a>) {
         for kind in &mut self.kinds {
             kind.free = topology.is_free(&kind.membership);
+        }
+    }
+
+    /// Lets every kind try the node at this place again.
+    pub(crate) fn reconsider_node(&mut self, at: usize) {
+        for kind in &mut self.kinds {
+            kind.refused_nodes = kind.refused_nodes.min(at);
         }
     }
 

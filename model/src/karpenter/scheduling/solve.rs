@@ -206,6 +206,9 @@ impl<'a> Scheduler<'a, '_> {
             self.attempts += 1;
             let own = self.kinds.get(kind);
             if node.try_add(pod, own, &mut self.topology, self.world, self.chance) {
+                if node.opened {
+                    self.kinds.reconsider_node(at);
+                }
                 return true;
             }
             let own = self.kinds.get_mut(kind);
