@@ -38,7 +38,7 @@ use self::vectors::{Amounts, Answer, Case, Claim, Label, Refused, Type};
 use super::manifest;
 
 /// With how many seeds ours is asked at least, and at most until every answer of upstream has come.
-const SEEDS: [u64; 2] = [2, 1000];
+const SEEDS: [u64; 2] = [2, 20_000];
 
 /// When a pass begins, or a disruption controller's first.
 const FIRST_PASS: Instant = Instant::from_secs(3600);

@@ -32,7 +32,7 @@ pub fn solve(
 ) -> Results {
     templates.refresh(world);
     let pools = templates.all();
-    let mut topology = Topology::new(world, request, &pools);
+    let mut topology = Topology::new(world, request, &pools, chance);
     let mut kinds = Kinds::new(world.settings, templates.prefer_no_schedule());
     let pods: Vec<Waiting<'_>> = request
         .pods

@@ -9,7 +9,7 @@ use super::catalog::Catalog;
 use super::daemons::{Daemon, DaemonGroup, distribute};
 use super::type_set::TypeSet;
 use super::{MinValuesPolicy, World};
-use crate::api::{PodTemplate, Taint, TaintEffect};
+use crate::api::{PodSpec, PodTemplate, Taint, TaintEffect};
 use crate::id::NodePoolId;
 use crate::karpenter::instance_type::InstanceTypes;
 use crate::karpenter::labels;
@@ -64,6 +64,11 @@ impl Template {
             daemons: Vec::new(),
             own,
         }
+    }
+
+    /// Whether a pod tolerates the taints of the pool's nodes.
+    pub(crate) fn is_tolerated_by(&self, pod: &PodSpec) -> bool {
+        self.taints.iter().all(|taint| pod.tolerates(taint))
     }
 
     /// The domains that nodes of the pool can have for a topology key.

@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 
+use rand::seq::SliceRandom;
 use sim::{SortedMap, SortedSet, Stream};
 
 use super::template::Template;
@@ -71,7 +72,12 @@ struct Group {
 
 impl<'a> Topology<'a> {
     /// The constraints of pods that are there. Those that are to be placed do not count.
-    pub(crate) fn new(world: &'a World<'a>, request: &'a Request<'a>, pools: &'a [&'a Template]) -> Self {
+    pub(crate) fn new(
+        world: &'a World<'a>,
+        request: &'a Request<'a>,
+        pools: &'a [&'a Template],
+        chance: &mut Stream,
+    ) -> Self {
         let mut topology = Topology {
             world,
             request,
@@ -81,28 +87,46 @@ impl<'a> Topology<'a> {
             groups: Vec::new(),
             inverse: Vec::new(),
         };
-        topology.update_inverse_affinities();
+        topology.update_inverse_affinities(chance);
         topology
     }
 
-    /// Bound pods with required anti-affinity (`updateInverseAffinities`).
-    fn update_inverse_affinities(&mut self) {
+    /// Bound pods with required anti-affinity (`updateInverseAffinities`). They come in the order of a Go map, and the first
+    /// that has a constraint says in which domains it can be.
+    fn update_inverse_affinities(&mut self, chance: &mut Stream) {
+        let mut bound: Vec<(&Node, &PodTemplate)> = Vec::new();
         for (id, pod) in self.world.pods.iter() {
-            let terms = &pod.template.spec.affinity.anti_required;
-            if terms.is_empty() || pod.is_terminal() || self.excluded.contains(&id) {
+            let alone = !pod.template.spec.affinity.anti_required.is_empty();
+            if !alone || pod.is_terminal() || self.excluded.contains(&id) {
                 continue;
             }
-            let Some(node) = pod.node.and_then(|node| self.world.nodes.get(node)) else {
-                continue;
-            };
-            for term in terms {
-                let group = self.inverse_group(&pod.template, &pod.template.spec, term);
+            if let Some(node) = pod.node.and_then(|node| self.world.nodes.get(node)) {
+                bound.push((node, &pod.template));
+            }
+        }
+        if self.world.profile.node_inclusion_policies && self.tolerate_differently(&bound) {
+            bound.shuffle(chance);
+        }
+        for (node, template) in bound {
+            for term in &template.spec.affinity.anti_required {
+                let group = self.inverse_group(template, &template.spec, term);
                 if let Some(domain) = node.labels.get(term.topology_key.as_str()) {
                     let domain = Name::from(domain.as_str());
                     self.inverse[group].counts.record([&domain]);
                 }
             }
         }
+    }
+
+    /// Whether there is a NodePool that some of these pods tolerate and others do not.
+    fn tolerate_differently(&self, pods: &[(&Node, &PodTemplate)]) -> bool {
+        self.pools.iter().any(|pool| {
+            let mut tolerated = pods
+                .iter()
+                .map(|(_, template)| pool.is_tolerated_by(&template.spec));
+            let first = tolerated.next();
+            tolerated.any(|other| Some(other) != first)
+        })
     }
 
     /// Finds or makes the groups of a pod whose preferences may have been given up in part (`Update`).
@@ -348,8 +372,7 @@ impl<'a> Topology<'a> {
     /// NodePools that the pod tolerates.
     fn register_universe(&self, counts: &mut TopologyGroup, tolerating: Option<&PodSpec>) {
         for pool in self.pools {
-            let tolerated = |pod: &PodSpec| pool.taints.iter().all(|taint| pod.tolerates(taint));
-            if tolerating.is_none_or(tolerated) {
+            if tolerating.is_none_or(|pod| pool.is_tolerated_by(pod)) {
                 let key = counts.key().clone();
                 pool.domains(&key).for_each(|domain| counts.register(domain));
             }

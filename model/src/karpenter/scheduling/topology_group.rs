@@ -1,7 +1,10 @@
 //! One topology constraint and the pods that count for it, by domain
 //! (karpenter v1.14 pkg/controllers/provisioning/scheduling/{topologygroup,topologynodefilter}.go).
 
+use std::cell::OnceCell;
+
 use rand::RngExt;
+use rand::seq::SliceRandom;
 use sim::{SortedMap, SortedSet, Stream};
 
 use crate::api::{LabelSelector, Labels, PodSpec, PodTemplate, Taint, Toleration};
@@ -164,7 +167,14 @@ pub(crate) struct TopologyGroup {
     occupied: usize,
     /// Whether hostnames that were not registered are domains too.
     any_hostname: bool,
+    /// The domains in the order in which they came into upstream's map, once that matters.
+    order: OnceCell<Vec<Name>>,
 }
+
+/// A Go map of so few entries is walked in the order in which they came, from one of as many places on: what came first is
+/// mostly met first, all pass long (Go 1.24 internal/runtime/maps/table.go `Iter.Next`; until 1.23 runtime/map.go
+/// `mapiterinit` does the same).
+const SLOTS: usize = 8;
 
 impl TopologyGroup {
     pub(crate) fn new(identity: Identity, min_domains: Option<i32>, any_hostname: bool) -> Self {
@@ -174,6 +184,7 @@ impl TopologyGroup {
             domains: SortedMap::new(),
             occupied: 0,
             any_hostname,
+            order: OnceCell::new(),
         }
     }
 
@@ -275,8 +286,28 @@ impl TopologyGroup {
             .map(|(domain, count)| (domain, *count))
     }
 
-    /// One of the least filled domains of the node that keeps the skew (`nextDomainTopologySpread`); chance
-    /// decides among equals, as the order of a Go map does.
+    /// The first of several domains that a walk through upstream's map meets.
+    fn first_met<'n>(&self, candidates: &[&'n Name], chance: &mut Stream) -> Option<&'n Name> {
+        match candidates {
+            [] => None,
+            [only] => Some(only),
+            several if self.domains.len() > SLOTS => Some(several[chance.random_range(0..several.len())]),
+            several => {
+                let order = self.order.get_or_init(|| {
+                    let mut domains: Vec<Name> = self.domains.keys().cloned().collect();
+                    domains.shuffle(chance);
+                    domains
+                });
+                let begin = chance.random_range(0..SLOTS);
+                let place = |domain: &Name| order.iter().position(|own| own == domain).unwrap_or(order.len());
+                let way = |domain: &&Name| (place(domain) + SLOTS - begin) % SLOTS;
+                several.iter().copied().min_by_key(way)
+            }
+        }
+    }
+
+    /// One of the least filled domains of the node that keeps the skew (`nextDomainTopologySpread`); among equals the order
+    /// of a Go map decides.
     fn next_spread(
         &self,
         selects_itself: bool,
@@ -300,9 +331,10 @@ impl TopologyGroup {
                 best.push(domain);
             }
         }
-        pick(&best, chance).map_or_else(Requirement::does_not_exist, |domain| {
-            Requirement::only(domain.clone())
-        })
+        self.first_met(&best, chance)
+            .map_or_else(Requirement::does_not_exist, |domain| {
+                Requirement::only(domain.clone())
+            })
     }
 
     /// The least count over the domains in which the pod may be (`domainMinCount`).
@@ -336,11 +368,9 @@ impl TopologyGroup {
         let occupied = self.within(pod, node).filter(|(_, count)| *count > 0);
         let mut options: Vec<Name> = occupied.map(|(domain, _)| domain.clone()).collect();
         if options.is_empty() && selects_itself && !self.any_occupied(pod) {
-            for candidates in [
-                self.within(pod, node).collect(),
-                self.within(pod, None).collect::<Vec<_>>(),
-            ] {
-                options.extend(pick(&candidates, chance).map(|(domain, _)| domain.clone()));
+            for node in [node, None] {
+                let candidates: Vec<&Name> = self.within(pod, node).map(|(domain, _)| domain).collect();
+                options.extend(self.first_met(&candidates, chance).cloned());
             }
         }
         Requirement::any_of(options)
@@ -353,12 +383,4 @@ impl TopologyGroup {
 
 fn allows(requirement: Option<&Requirement>, domain: &str) -> bool {
     requirement.is_none_or(|requirement| requirement.has(domain))
-}
-
-fn pick<T: Copy>(candidates: &[T], chance: &mut Stream) -> Option<T> {
-    match candidates {
-        [] => None,
-        [only] => Some(*only),
-        several => Some(several[chance.random_range(0..several.len())]),
-    }
 }

@@ -263,11 +263,36 @@ fn format_value(value: f64) -> String {
     if value.is_infinite() {
         return if value > 0.0 { "+Inf" } else { "-Inf" }.to_owned();
     }
-    let shortest = value.to_string();
+    let shortest = format!("{value:e}");
+    let Some((mantissa, _)) = shortest.split_once('e').filter(|_| value.is_finite()) else {
+        return shortest;
+    };
     // Where two texts are as short and as near, Go takes the one that ends with an even digit.
-    let decimals = shortest.split_once('.').map_or(0, |(_, part)| part.len());
-    let even = format!("{value:.decimals$}");
-    if even.parse() == Ok(value) { even } else { shortest }
+    let decimals = mantissa.split_once('.').map_or(0, |(_, part)| part.len());
+    let even = format!("{value:.decimals$e}");
+    without_exponent(if even.parse() == Ok(value) {
+        &even
+    } else {
+        &shortest
+    })
+}
+
+/// `-1.25e3` as `-1250`.
+fn without_exponent(scientific: &str) -> String {
+    let (mantissa, exponent) = scientific.split_once('e').expect("it is written with one");
+    let exponent: i32 = exponent.parse().expect("an integer");
+    let digits = mantissa.trim_start_matches('-').replace('.', "");
+    let sign = if mantissa.starts_with('-') { "-" } else { "" };
+    let Ok(whole) = usize::try_from(exponent + 1) else {
+        let zeros = "0".repeat(exponent.unsigned_abs() as usize - 1);
+        return format!("{sign}0.{zeros}{digits}");
+    };
+    match digits.split_at_checked(whole) {
+        Some((whole, "")) => format!("{sign}{whole}"),
+        Some(("", part)) => format!("{sign}0.{part}"),
+        Some((whole, part)) => format!("{sign}{whole}.{part}"),
+        None => format!("{sign}{digits:0<whole$}"),
+    }
 }
 
 #[test]
@@ -275,6 +300,11 @@ fn values_are_written_as_go_writes_them() {
     for (value, text) in [
         (2_685_333_333_333_333.0 / 4.0, "671333333333333.2"),
         (0.1 + 0.2, "0.30000000000000004"),
+        (-53_733_333_333_333_328.0, "-53733333333333330"),
+        (-2e22, "-20000000000000000000000"),
+        (0.5, "0.5"),
+        (0.012, "0.012"),
+        (1250.0, "1250"),
         (1e-7, "0.0000001"),
         (-0.0, "-0"),
         (1e21, "1000000000000000000000"),
