@@ -208,29 +208,7 @@ pub(crate) fn simulated(table: &Table) -> Simulated {
         .types(SEEN_NODES_OF)
         .map(|name| (name.to_owned(), curve(&format!("{SEEN_NODES_OF}{name}"))))
         .collect();
-    let total = |row: usize| -> f64 {
-        let seen = |name| {
-            table
-                .column(&format!("{SEEN_NODES_OF}{name}"))
-                .map_or(0.0, |column| column[row])
-        };
-        table
-            .types(SEEN_NODES_OF)
-            .map(seen)
-            .filter(|value| value.is_finite())
-            .sum()
-    };
-    let total: Vec<(f64, f64)> = table
-        .times()
-        .iter()
-        .enumerate()
-        .map(|(row, at)| (*at, total(row)))
-        .collect();
-    let curves = [
-        (CurveName::Rps, curve(CurveName::Rps.series())),
-        (CurveName::Pods, curve(CurveName::Pods.series())),
-        (CurveName::Nodes, step_curve(&total, 0.0)),
-    ];
+    let curves = [CurveName::Rps, CurveName::Pods, CurveName::Nodes].map(|name| (name, curve(name.series())));
     Simulated {
         curves: curves.into(),
         nodes,

@@ -121,11 +121,16 @@ impl Dashboard<'_> {
 
     fn nodes(&self) -> Panel {
         let several = self.summary.replications > 1;
-        // What the dashboard shows; before Prometheus knows anything, and where it is down, what is true. Nobody's
-        // dashboard shows several seeds.
+        // What the dashboard shows, and what was measured on one; before Prometheus knows anything, and where it is down,
+        // what is true.
         let mut types = self.table.types(SEEN_NODES_OF);
-        let seen = !several && types.any(|name| self.any(&format!("{SEEN_NODES_OF}{name}")));
-        let prefix = if seen { SEEN_NODES_OF } else { NODES_OF };
+        let seen =
+            self.any(names::SEEN_NODES) && types.any(|name| self.any(&format!("{SEEN_NODES_OF}{name}")));
+        let (prefix, whole) = if seen {
+            (SEEN_NODES_OF, names::SEEN_NODES)
+        } else {
+            (NODES_OF, names::NODES)
+        };
         let types = self
             .table
             .types(prefix)
@@ -135,7 +140,7 @@ impl Dashboard<'_> {
             .map(|(name, column)| (name, self.table.readings(&column)))
             .collect();
         let rest = several
-            .then(|| rest(&parts, &self.table.readings("nodes")))
+            .then(|| rest(&parts, &self.table.readings(whole)))
             .flatten();
         self.together(&mut parts, MOST_TYPES - usize::from(rest.is_some()));
         if let Some(rest) = rest {
@@ -146,13 +151,13 @@ impl Dashboard<'_> {
         let curve = |(name, readings)| (name, Curve::new(readings));
         let parts = parts.into_iter().map(curve).collect();
         let mut layers = vec![Layer::Stack { parts }];
-        self.edges(&mut layers, "nodes");
-        let whole = if several {
-            Some("all types, median")
+        self.edges(&mut layers, whole);
+        let line = if several {
+            Some(("all types, median", whole))
         } else {
-            seen.then_some("joined")
+            seen.then_some(("joined", names::NODES))
         };
-        layers.extend(whole.map(|label| self.line(label, "nodes", Stroke::Thin(7))));
+        layers.extend(line.map(|(label, column)| self.line(label, column, Stroke::Thin(7))));
         self.measured(&mut layers, "measured, all types", names::NODES);
         panel("Nodes by instance type", true, 0, None, layers)
     }

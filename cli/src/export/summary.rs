@@ -111,7 +111,7 @@ pub(crate) struct StageSummary {
     pub(crate) image_pull_s: f64,
     pub(crate) pod_start_s: f64,
     pub(crate) total_s: f64,
-    /// How many seeds' median it is: not every one answers every step.
+    /// Of how many seeds it is the one in the middle by its total: not every one answers every step.
     pub(crate) seeds: u32,
     /// The HPA goes on asking for more than it gets, as at maxReplicas.
     pub(crate) short: bool,
@@ -565,7 +565,8 @@ impl Summary {
     }
 }
 
-/// The median of numbers, of each field of objects, and of the ways to capacity of each step; of other things, the first.
+/// The median of numbers and of each field of objects; of the ways to capacity of each step the one in the middle, whose
+/// stages add up; of other things, the first.
 /// An instance type that a run did not have counts as zeros, a latency that it could not say is left out.
 fn median(values: &[&Value], path: &str, bands: &mut SortedMap<String, (f64, f64)>) -> Value {
     let numbers: Vec<f64> = values.iter().filter_map(|value| value.as_f64()).collect();
@@ -614,9 +615,12 @@ fn median(values: &[&Value], path: &str, bands: &mut SortedMap<String, (f64, f64
             steps.dedup();
             let of_step = |(n, step): (usize, f64)| {
                 let own = ways.iter().filter(|way| way["step_s"].as_f64() == Some(step));
-                let own: Vec<&Value> = own.copied().collect();
+                let mut own: Vec<&Value> = own.copied().collect();
                 let path = below(&n.to_string());
-                let mut way = median(&own, &path, bands);
+                median(&own, &path, bands);
+                let total = |way: &Value| way["total_s"].as_f64().unwrap_or(f64::INFINITY);
+                own.sort_by(|a, b| total(a).total_cmp(&total(b)));
+                let mut way = own[(own.len() - 1) / 2].clone();
                 way["seeds"] = Value::from(own.len());
                 bands.remove(&format!("{path}.seeds"));
                 way

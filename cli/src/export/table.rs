@@ -33,9 +33,12 @@ const FIXED: [Column; 11] = [
     ("cost_usd_per_hour", |row| row.cost_per_hour),
     ("latency_p95_s", |row| row.latency_p95),
 ];
-const SEEN: [Column; 2] = [
+const SEEN: [Column; 3] = [
     (names::SEEN_RPS, |row| row.seen_rps),
     (names::SEEN_PODS, |row| row.seen_pods),
+    (names::SEEN_NODES, |row| {
+        row.seen_nodes.iter().filter(|seen| seen.is_finite()).sum()
+    }),
 ];
 
 const TIME: &str = "time_s";
@@ -227,7 +230,7 @@ mod tests {
     fn the_columns_have_the_promised_names() {
         let table = run(&["c5.xlarge"], &[(0, 1.0, &[2.0])]);
         let header = "time_s,clients,rps_served,rps_failed,replicas_desired,replicas_ready,pods_pending,pods,nodes,\
-                      cost_usd_per_hour,latency_p95_s,nodes.c5.xlarge,seen.rps,seen.pods,seen.nodes.c5.xlarge";
+                      cost_usd_per_hour,latency_p95_s,nodes.c5.xlarge,seen.rps,seen.pods,seen.nodes,seen.nodes.c5.xlarge";
         assert_eq!(table.to_csv().lines().next(), Some(header));
     }
 
@@ -269,7 +272,7 @@ mod tests {
     #[test]
     fn numbers_are_short_and_gaps_are_empty() {
         let table = run(&["c5.xlarge"], &[(1, f64::NAN, &[83.230_000_1])]);
-        let row = "1,0,0,0,0,0,0,0,83.23,0,0,83.23,,0,83.23";
+        let row = "1,0,0,0,0,0,0,0,83.23,0,0,83.23,,0,83.23,83.23";
         assert_eq!(table.to_csv().lines().nth(1), Some(row));
     }
 }

@@ -191,12 +191,8 @@ impl Table<'_> {
     fn line(&self, curve: CurveName, measure: Measure, objective: Option<&Objective>) -> Line {
         let readings = self.measured.curves.get(&curve).map_or(&[][..], Vec::as_slice);
         let real = step_curve(readings, self.scope.zero);
-        let span = (
-            readings.first().map_or(0.0, |r| r.0),
-            readings.last().map_or(0.0, |r| r.0),
-        );
         let (from, until) = objective.map_or((None, None), |o| (o.from.as_deref(), o.until.as_deref()));
-        let values = match self.window(from, until, span) {
+        let values = match self.window(from, until, reach(readings)) {
             Some((from, to)) => self.values(curve, measure, &real, Window { from, to }),
             None => Vec::new(),
         };
@@ -274,7 +270,9 @@ impl Table<'_> {
 
     /// Node-hours by instance type, dollars, and how often curves changed.
     fn machines(&self) -> Vec<Line> {
-        let Some((from, to)) = self.window(None, None, self.measured.span()) else {
+        let end = self.measured.span().1;
+        let begin = reach(self.measured.nodes.values().flatten()).0;
+        let Some((from, to)) = self.window(None, None, (begin, end)) else {
             return Vec::new();
         };
         let hours = |curve: &StepSeries| curve.integral(from, to) / 3600.0;
@@ -316,7 +314,8 @@ impl Table<'_> {
             }
         }
         let price = |name: &String| self.scope.prices.get(name).copied();
-        if !real.is_empty() && real.keys().all(|name| price(name).is_some()) {
+        let mut used = real.iter().filter(|(_, hours)| **hours > 0.0);
+        if !real.is_empty() && used.all(|(name, _)| price(name).is_some()) {
             let dollars = |hours: &dyn Fn(&String) -> f64, names: SortedSet<&String>| -> f64 {
                 names
                     .into_iter()
@@ -342,6 +341,9 @@ impl Table<'_> {
             let Some(readings) = self.measured.curves.get(&curve) else {
                 continue;
             };
+            let Some((from, to)) = self.window(None, None, (reach(readings).0, end)) else {
+                continue;
+            };
             let changes = |curve: &StepSeries| {
                 curve
                     .changes()
@@ -361,6 +363,14 @@ impl Table<'_> {
         }
         lines
     }
+}
+
+/// From the first of readings to the last: before the first nothing is known.
+fn reach<'r>(readings: impl IntoIterator<Item = &'r (f64, f64)>) -> (f64, f64) {
+    let times = readings.into_iter().map(|reading| reading.0);
+    times.fold((f64::INFINITY, 0.0), |(first, last), at| {
+        (first.min(at), last.max(at))
+    })
 }
 
 fn of_one_seed(measure: Measure, simulated: &StepSeries, real: &StepSeries, window: Window) -> f64 {
@@ -568,6 +578,31 @@ mod tests {
         assert_eq!(find("dollars"), 0.0);
         assert_eq!(find("nMAE, seed against seed"), 0.1);
         assert_eq!(find("churn"), 0.0);
+    }
+
+    /// Where the machines' readings begin later than others, nothing is missing before.
+    #[test]
+    fn machines_are_compared_from_their_first_reading_on() {
+        let mut later = measured(Vec::new());
+        later.nodes = [("m5.large", 1.0), ("m5.never", 0.0)]
+            .map(|(name, count)| (name.to_owned(), vec![(15.0, count)]))
+            .into();
+        let nodes = vec![(15.0, 1.0), (200.0, 1.0)];
+        later.curves.insert(CurveName::Nodes, nodes);
+        let mut seed = seed(EXACT);
+        seed.curves.insert(CurveName::Nodes, curve(&[(0, 1.0)]));
+        let comparison = compare(&[seed], &later, &scope());
+        for measure in ["node-hours, error", "dollars", "churn"] {
+            let lines = comparison.lines.iter();
+            let medians: Vec<f64> = lines
+                .filter(|line| line.measure.starts_with(measure))
+                .map(|line| line.median)
+                .collect();
+            assert!(
+                !medians.is_empty() && medians.iter().all(|error| *error == 0.0),
+                "{measure}: {medians:?}"
+            );
+        }
     }
 
     /// A run with the wrong machines does not look like one with the right ones.

@@ -52,12 +52,15 @@ fn several_runs_become_medians_with_bands() {
     );
 }
 
-/// A seed that does not answer a step has no way for it, and the next step's is not put in its place.
+/// A seed that does not answer a step has no way for it, and the next step's is not put in its place. The way told is one
+/// that was gone: medians of its stages would not add up.
 #[test]
 fn ways_to_capacity_are_merged_by_their_steps() {
-    let way = |step_s, total_s| StageSummary {
+    let way = |step_s: f64, total_s: f64| StageSummary {
         step_s,
         total_s,
+        node_launch_s: total_s - 100.0,
+        pod_start_s: 100.0,
         seeds: 1,
         ..StageSummary::default()
     };
@@ -75,7 +78,10 @@ fn ways_to_capacity_are_merged_by_their_steps() {
         .iter()
         .map(|way| (way.step_s, way.total_s, way.seeds))
         .collect();
-    assert_eq!(ways, [(600.0, 800.0, 2), (2100.0, 180.0, 3)]);
+    assert_eq!(ways, [(600.0, 790.0, 2), (2100.0, 180.0, 3)]);
+    for way in &merged.time_to_capacity {
+        assert_eq!(way.node_launch_s + way.pod_start_s, way.total_s);
+    }
     assert!(merged.text().contains("(2 of 3 seeds)"), "{}", merged.text());
 }
 
