@@ -179,7 +179,18 @@ fn same_vector(case: &Case, ours: &[(Labels, f64)], theirs: &[Element]) -> bool 
     }
     ours.iter()
         .zip(&theirs)
-        .all(|(a, b)| a.0 == b.0 && agree(a.1, b.1, case.tolerance))
+        .all(|(a, b)| alike(&a.0, &b.0, case.tolerance) && agree(a.1, b.1, case.tolerance))
+}
+
+/// Whether labels are the same, values that `count_values` wrote into them within the tolerance.
+fn alike(ours: &Labels, theirs: &Labels, tolerance: Option<f64>) -> bool {
+    let number = |text: &str| text.parse::<f64>().ok();
+    let same = |((name, ours), (other, theirs)): ((&str, &str), (&str, &str))| {
+        let numbers = number(ours).zip(number(theirs)).filter(|_| tolerance.is_some());
+        name == other
+            && (ours == theirs || numbers.is_some_and(|(ours, theirs)| agree(ours, theirs, tolerance)))
+    };
+    ours == theirs || ours.iter().count() == theirs.iter().count() && ours.iter().zip(theirs.iter()).all(same)
 }
 
 /// The servers for which an answer under `all` was recorded.
