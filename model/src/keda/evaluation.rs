@@ -1,11 +1,14 @@
 //! From the readings of all triggers to what the HPA is given and whether the target is active
 //! (kedacore/keda 2.20 pkg/scaling/scale_handler.go `GetScaledObjectMetrics`, `getScaledObjectState`).
 
+use std::mem;
+
 use super::fallback::{self, Reported, Target};
-use super::formula::Outcome as Formed;
+use super::formula::{self, Formula, Outcome as Formed};
 use super::generated;
+use super::health::{Record, Scalers, Status};
 use super::scaler;
-use super::spec::{ScaledObject, TriggerKind};
+use super::spec::{FallbackBehavior, ScaledObject, TriggerKind};
 use super::state::State;
 use super::task::{Evaluation, Outcome, Task};
 use super::version::Profile;
@@ -38,18 +41,29 @@ pub(super) fn pulled(
     profile: &Profile,
     api: &Api,
 ) -> Pulled {
-    let reported = count(object, state, task, profile, api);
+    let mut scalers = mem::take(&mut state.scalers);
+    let mut record = match &mut scalers {
+        Scalers::Own(_, copy) => Record::of_copy(&mut state.status, copy),
+        Scalers::OfLoop(_) | Scalers::Absent => Record::of_server(&mut state.status),
+    };
+    let reported = count(object, &mut record, task, profile, api);
+    let formula = state.formula.as_ref().filter(|_| composite);
+    let composed = compose(object, formula, record.seen(), task, &reported, profile);
     let fallen_back = fallback_of(&reported);
     let failed = reported.contains(&Reported::Failed);
-    if failed && !profile.keeps_cached_metrics {
-        state.cached.clear();
+    if failed {
+        scalers.clear();
+        if !profile.keeps_cached_metrics {
+            state.cached.clear();
+        }
     }
+    state.scalers = scalers;
     let value = match fallen_back {
         None if failed && profile.composite_needs_all => None,
         Some(value) if composite && profile.composite_needs_all => Some(value),
         Some(_) if composite => Some(sum(&reported)),
         None if reported.iter().all(|one| *one == Reported::Failed) => None,
-        _ if composite => compose(object, state, task, &reported),
+        _ if composite => composed,
         _ => match reported[0] {
             Reported::Value(value) | Reported::Fallback(value) => Some(value),
             Reported::Nil | Reported::Failed => None,
@@ -69,12 +83,16 @@ pub(super) fn polled(
     profile: &Profile,
     api: &Api,
 ) -> Polled {
+    let mut record = Record::of_server(&mut state.status);
     let reported = if profile.polls_count_failures {
-        count(object, state, task, profile, api)
+        count(object, &mut record, task, profile, api)
     } else {
         task.evaluations.iter().map(plain).collect()
     };
     let error = reported.contains(&Reported::Failed);
+    if error {
+        state.scalers.clear();
+    }
     let is_active = |(one, reported): (&Evaluation, &Reported)| match reported {
         Reported::Fallback(_) => true,
         Reported::Failed => false,
@@ -92,7 +110,7 @@ pub(super) fn polled(
     {
         let value = match fallback_of(&reported) {
             Some(value) => Some(value),
-            None => compose(object, state, task, &reported),
+            None => compose(object, state.formula.as_ref(), &state.status, task, &reported, profile),
         };
         active = !error && value.is_some_and(|value| value.as_f64() > modifiers.activation_target);
     }
@@ -148,12 +166,12 @@ fn plain(one: &Evaluation) -> Reported {
 /// Counts each reading, and puts the fallback's value where it is due.
 fn count(
     object: &ScaledObject,
-    state: &mut State,
+    record: &mut Record<'_>,
     task: &Task,
     profile: &Profile,
     api: &Api,
 ) -> Vec<Reported> {
-    let one = |one: &Evaluation| {
+    let mut one = |one: &Evaluation| {
         let reading = one
             .result
             .map_or(Err(scaler::Error::Unavailable), |outcome| outcome.value);
@@ -173,9 +191,16 @@ fn count(
             metric_type: trigger.metric_type,
             target: wanted,
         };
-        fallback::metrics_with_fallback(object, profile, &mut state.health, &metric, reading, target)
+        fallback::metrics_with_fallback(object, profile, record, &metric, reading, target)
     };
-    task.evaluations.iter().map(one).collect()
+    // Each is counted when it is there, and may read back what others have counted.
+    let mut turns: Vec<usize> = (0..task.evaluations.len()).collect();
+    turns.sort_by_key(|index| task.evaluations[*index].turn);
+    let mut reported = vec![Reported::Failed; turns.len()];
+    for index in turns {
+        reported[index] = one(&task.evaluations[index]);
+    }
+    reported
 }
 
 fn look_at_target(object: &ScaledObject, api: &Api) -> Target {
@@ -208,11 +233,23 @@ fn fallback_of(reported: &[Reported]) -> Option<Quantity> {
     })
 }
 
-/// The composite metric (pkg/scaling/modifiers/formula.go `calculateScalingModifiersFormula`).
-fn compose(object: &ScaledObject, state: &State, task: &Task, reported: &[Reported]) -> Option<Quantity> {
-    let Some(Ok(formula)) = &state.formula else {
+/// The composite metric (pkg/scaling/modifiers/formula.go `calculateScalingModifiersFormula`). Where the fallback is the
+/// formula's matter, a metric is nil by what the status says of it in the end, whatever its own reading was
+/// (`scalingModifierTriggerValue`).
+fn compose(
+    object: &ScaledObject,
+    formula: Option<&Result<Formula, formula::Error>>,
+    status: &Status,
+    task: &Task,
+    reported: &[Reported],
+    profile: &Profile,
+) -> Option<Quantity> {
+    let Some(Ok(formula)) = formula else {
         return None;
     };
+    let own = |behavior| profile.fallback_behavior && behavior == FallbackBehavior::ScalingModifiers;
+    let nil_above = object.spec.fallback.filter(|fallback| own(fallback.behavior));
+    let is_nil = |name: &str| nil_above.is_some_and(|it| status.failures(name) > it.failure_threshold);
     let values = task
         .evaluations
         .iter()
@@ -221,8 +258,9 @@ fn compose(object: &ScaledObject, state: &State, task: &Task, reported: &[Report
             let name = object.spec.triggers.get(one.trigger)?.name.as_deref()?;
             match reported {
                 _ if one.result.is_some_and(|outcome| outcome.composite) => None,
-                Reported::Value(value) | Reported::Fallback(value) => Some((name, Some(value.as_f64()))),
                 Reported::Nil => Some((name, None)),
+                Reported::Value(_) if is_nil(&one.name) => Some((name, None)),
+                Reported::Value(value) | Reported::Fallback(value) => Some((name, Some(value.as_f64()))),
                 Reported::Failed => Some((name, Some(0.0))),
             }
         });

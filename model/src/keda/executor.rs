@@ -81,6 +81,12 @@ impl Verdict {
         matches!(self, Verdict::Activate(_) | Verdict::Active)
     }
 
+    /// Whether the condition Ready is true afterwards.
+    #[must_use]
+    pub fn leaves_ready(self) -> bool {
+        !matches!(self, Verdict::PartlyFailed | Verdict::Failed)
+    }
+
     /// Why spec.replicas is written, in words; empty where it is not.
     #[must_use]
     pub fn reason(self) -> &'static str {

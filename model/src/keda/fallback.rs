@@ -3,15 +3,11 @@
 //! The failures of each metric in a row are counted; more than the threshold, and the HPA gets a value
 //! that makes it compute the fallback's replicas. Until then it gets the error, on which it does nothing.
 
-use sim::SortedMap;
-
+use super::health::Record;
 use super::scaler::{Error, truncate};
 use super::spec::{Fallback, FallbackBehavior, MetricType, ScaledObject};
 use super::version::{FallbackArithmetic, Profile};
 use crate::quantity::Quantity;
-
-/// Failures in a row, by metric: what status.health holds.
-pub type Health = SortedMap<String, i32>;
 
 /// The target as KEDA sees it when it falls back.
 #[derive(Debug, Clone, Copy)]
@@ -39,25 +35,22 @@ pub enum Reported {
 pub fn metrics_with_fallback(
     object: &ScaledObject,
     profile: &Profile,
-    health: &mut Health,
+    record: &mut Record<'_>,
     metric: &Metric<'_>,
     reading: Result<Quantity, Error>,
     target: Target,
 ) -> Reported {
-    let failures = match health.get_mut(metric.name) {
-        Some(failures) => failures,
-        None => health.entry(metric.name.to_owned()).or_default(),
-    };
-    if let Ok(value) = reading {
-        *failures = 0;
-        return Reported::Value(value);
-    }
-    *failures += 1;
     let enabled = object.spec.fallback.filter(|fallback| {
         let supported = profile.fallback_value || metric.metric_type == MetricType::AverageValue;
         supported && is_valid(object, profile, fallback)
     });
-    let Some(fallback) = enabled.filter(|fallback| *failures > fallback.failure_threshold) else {
+    let threshold = enabled.map(|fallback| fallback.failure_threshold);
+    record.count(metric.name, threshold, reading.is_err());
+    if let Ok(value) = reading {
+        return Reported::Value(value);
+    }
+    let failures = record.seen().failures(metric.name);
+    let Some(fallback) = enabled.filter(|fallback| failures > fallback.failure_threshold) else {
         return Reported::Failed;
     };
     if profile.fallback_behavior && fallback.behavior == FallbackBehavior::ScalingModifiers {

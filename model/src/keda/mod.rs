@@ -14,6 +14,7 @@ pub mod executor;
 pub mod fallback;
 pub mod formula;
 pub mod generated;
+pub mod health;
 pub mod messages;
 pub mod operator;
 pub mod scaler;

@@ -4,11 +4,14 @@
 //! pulls its metrics whenever it likes. Both run evaluations of triggers, which wait for Prometheus, so
 //! each is a [`Task`] that goes on when an answer comes.
 
+use std::mem;
+
 use sim::{Component, Instant, Outbox, SortedMap};
 
 use super::annotation;
 use super::executor::{self, Situation, Verdict};
 use super::generated;
+use super::health::Scalers;
 use super::messages::{Answer, Config, Event, Input, Output, QueryId, View};
 use super::spec::{ScaledObject, TriggerKind};
 use super::state::State;
@@ -169,6 +172,7 @@ impl Operator {
             }
             None => {}
         }
+        state.needs_scalers(object, profile);
         let wanted = generated::hpa(id, object, profile, now);
         let restart = match hpa {
             Some((_, old)) if old.name == wanted.name => {
@@ -197,7 +201,7 @@ impl Operator {
             }
             other => {
                 let renamed = "the ScaledObject names it otherwise now";
-                let reason = match (std::mem::take(&mut state.stopped), other.is_some(), state.looping) {
+                let reason = match (mem::take(&mut state.stopped), other.is_some(), state.looping) {
                     (true, ..) => "paused no more",
                     (_, true, _) => renamed,
                     (_, _, true) => "it was gone",
@@ -239,7 +243,10 @@ impl Operator {
     /// Stops the scale loop and forgets what only it knows.
     fn stop(&mut self, id: ScaledObjectId) {
         if let Some(state) = self.objects.get_mut(&id) {
-            state.looping = false;
+            // A loop that ends takes the scalers cache with it; what a first reconcile has made stays.
+            if mem::replace(&mut state.looping, false) {
+                state.scalers.clear();
+            }
             state.cached.clear();
             if let Some(task) = state.checking.take() {
                 self.tasks.remove(task);
@@ -273,6 +280,7 @@ impl Operator {
         let Some(state) = self.objects.get_mut(&id) else {
             return;
         };
+        state.scalers.need(object.generation, || Scalers::OfLoop(object.generation));
         let triggers = state.external_triggers(object, profile);
         let evaluations = triggers
             .map(|(index, name)| Evaluation::new(index, name.clone()))
@@ -321,6 +329,9 @@ impl Operator {
         }
         if evaluations.is_empty() {
             return out.emit(refused);
+        }
+        if matches!(state.scalers, Scalers::Absent) {
+            state.needs_scalers(object, &self.config.profile);
         }
         let task = self.next_task;
         self.next_task += 1;
@@ -372,11 +383,11 @@ impl Operator {
             }
             Some(TriggerKind::Cron(metadata)) => {
                 let profile = &self.config.profile;
-                evaluation.set(scaler::cron(metadata, seconds, profile), profile);
+                task.set(index, scaler::cron(metadata, seconds, profile), profile);
             }
             // The object has changed under the task: as good as no answer.
             Some(TriggerKind::Resource { .. }) | None => {
-                evaluation.set(Err(scaler::Error::Unavailable), &self.config.profile);
+                task.set(index, Err(scaler::Error::Unavailable), &self.config.profile);
             }
         }
     }
@@ -405,7 +416,7 @@ impl Operator {
         if reading.is_err() && !evaluation.retried {
             evaluation.retried = true;
         } else {
-            evaluation.set(reading, &self.config.profile);
+            task.set(index, reading, &self.config.profile);
         }
         self.advance(now, id, view, out);
     }
@@ -507,13 +518,15 @@ impl Operator {
             if let Some(replicas) = verdict.replicas().filter(|replicas| *replicas != current) {
                 scale_to(id, object.target, replicas, verdict.reason(), view, out);
             }
-            if matches!(verdict, Verdict::Paused(_)) && !state.paused_replicas_set {
-                // The status written here makes the reconciler stop the loop.
-                state.paused_replicas_set = true;
-                if state.reconcile.is_none() {
-                    state.reconcile = Some(now + delay);
-                    out.wake_at(now + delay, Input::Reconcile(id));
-                }
+            // The status written here wakes the reconciler: it stops the loop, or finds Ready true again
+            // (controllers/keda/util/predicate.go `ScaleObjectReadyConditionPredicate`).
+            let pauses = matches!(verdict, Verdict::Paused(_)) && !state.paused_replicas_set;
+            state.paused_replicas_set |= pauses;
+            let was_ready = mem::replace(&mut state.ready, verdict.leaves_ready());
+            let recovers = profile.polls_count_failures && state.ready && !was_ready;
+            if (pauses || recovers) && state.reconcile.is_none() {
+                state.reconcile = Some(now + delay);
+                out.wake_at(now + delay, Input::Reconcile(id));
             }
         }
         if state.overdue {

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use sim::{Instant, SortedMap};
 
-use super::fallback::Health;
 use super::formula::{Error, Formula};
+use super::health::{Scalers, Status};
 use super::scaler;
 use super::spec::{ScaledObject, ScalingModifiers};
 use super::task::Outcome;
@@ -40,8 +40,12 @@ pub(super) struct State {
     pub(super) reconcile: Option<Instant>,
     /// status.lastActiveTime, seconds of the Unix epoch
     pub(super) last_active: Option<i64>,
-    /// status.health
-    pub(super) health: Health,
+    /// What status says of failures.
+    pub(super) status: Status,
+    /// Whose copy of it pulls see.
+    pub(super) scalers: Scalers,
+    /// The condition Ready is true.
+    pub(super) ready: bool,
     /// What the last poll stored for triggers with useCachedMetrics.
     pub(super) cached: SortedMap<Arc<str>, Outcome>,
     /// The scaling modifiers' formula.
@@ -71,7 +75,9 @@ impl State {
             checking: None,
             reconcile: None,
             last_active: None,
-            health: Health::new(),
+            status: Status::default(),
+            scalers: Scalers::Absent,
+            ready: true,
             cached: SortedMap::new(),
             formula: None,
             paused_replicas_set: false,
@@ -108,6 +114,17 @@ impl State {
         self.reconcile = None;
         self.failures = 0;
         self.cached.clear();
+        self.scalers.clear();
+    }
+
+    /// The reconciler or a pull needs the scalers cache, and makes one of its own if there is none. Before polls count
+    /// failures, nobody counts but pulls, on the copy: it is never old.
+    pub(super) fn needs_scalers(&mut self, object: &ScaledObject, profile: &Profile) {
+        let (generation, status) = (object.generation, &self.status);
+        self.scalers.need(generation, || match profile.polls_count_failures {
+            true => Scalers::Own(generation, status.clone()),
+            false => Scalers::OfLoop(generation),
+        });
     }
 
     /// How long until a reconcile that failed is tried again: the default of controller-runtime, from which KEDA does not

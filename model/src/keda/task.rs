@@ -23,6 +23,8 @@ pub(super) struct Evaluation {
     pub(super) trigger: usize,
     /// Its metric's name.
     pub(super) name: Arc<str>,
+    /// When it was done, of all of the task: 0 for the result of an earlier poll.
+    pub(super) turn: u32,
     /// A query is under way.
     pub(super) running: bool,
     /// It has failed once.
@@ -40,6 +42,7 @@ impl Evaluation {
         Evaluation {
             trigger,
             name,
+            turn: 0,
             running: false,
             retried: false,
             raw: None,
@@ -59,14 +62,6 @@ impl Evaluation {
         self.result?.value.err()
     }
 
-    pub(super) fn set(&mut self, reading: Result<Reading, Error>, profile: &Profile) {
-        self.raw = reading.ok().map(|reading| reading.value);
-        self.result = Some(Outcome {
-            value: reading.map(|reading| scaler::quantity(reading.value, profile)),
-            active: reading.is_ok_and(|reading| reading.active),
-            composite: false,
-        });
-    }
 }
 
 /// For whom triggers are asked.
@@ -98,6 +93,19 @@ impl Task {
             purpose,
             evaluations,
         }
+    }
+
+    /// An evaluation is done.
+    pub(super) fn set(&mut self, index: usize, reading: Result<Reading, Error>, profile: &Profile) {
+        let done = self.evaluations.iter().map(|one| one.turn).max();
+        let one = &mut self.evaluations[index];
+        one.turn = done.unwrap_or(0) + 1;
+        one.raw = reading.ok().map(|reading| reading.value);
+        one.result = Some(Outcome {
+            value: reading.map(|reading| scaler::quantity(reading.value, profile)),
+            active: reading.is_ok_and(|reading| reading.active),
+            composite: false,
+        });
     }
 
     /// The next evaluation that may begin.

@@ -6,7 +6,8 @@ use std::time::Duration;
 use sim::{Action, Agenda, Component, Instant, Outbox};
 
 use super::executor::{Situation, Verdict, request_scale};
-use super::fallback::{Health, Metric, Reported, Target, metrics_with_fallback};
+use super::fallback::{Metric, Reported, Target, metrics_with_fallback};
+use super::health::{Record, Status};
 use super::messages::{Answer, Config, Event, Input, Output, View};
 use super::operator::Operator;
 use super::spec::{
@@ -235,13 +236,14 @@ fn the_fallback_begins_after_more_failures_than_the_threshold() {
             metric_type,
             target: Quantity::from_milli(2500),
         };
-        let mut health = Health::new();
+        let mut status = Status::default();
+        let mut record = Record::of_server(&mut status);
         let target = Target { current: 6, ready };
         let failed = Err(scaler::Error::Unavailable);
         let mut last = Reported::Failed;
         for _ in 0..3 {
             assert_eq!(last, Reported::Failed);
-            last = metrics_with_fallback(&object, &Profile::of(minor), &mut health, &metric, failed, target);
+            last = metrics_with_fallback(&object, &Profile::of(minor), &mut record, &metric, failed, target);
         }
         last
     };

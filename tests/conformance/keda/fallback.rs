@@ -1,7 +1,8 @@
 //! What is reported of a metric that may have failed.
 
 use model::keda::Profile;
-use model::keda::fallback::{Health, Metric, Reported, Target, metrics_with_fallback};
+use model::keda::fallback::{Metric, Reported, Target, metrics_with_fallback};
+use model::keda::health::{Record, Status};
 use model::keda::scaler::{self, Error};
 use model::keda::spec::TriggerKind;
 use model::quantity::Quantity;
@@ -41,7 +42,10 @@ fn check(case: &Case, minor: u32) -> Option<String> {
         panic!("{}: the first trigger is a prometheus one", case.id);
     };
     let name = "s0-prometheus";
-    let mut health = Health::from([(name.to_owned(), case.failures)]);
+    let mut status = Status::default();
+    for _ in 0..case.failures {
+        Record::of_server(&mut status).count(name, None, true);
+    }
     let metric = Metric {
         name,
         metric_type: trigger.metric_type,
@@ -52,7 +56,8 @@ fn check(case: &Case, minor: u32) -> Option<String> {
         ready: case.ready,
     };
     let reading = case.reading.map(Quantity::from_milli).ok_or(Error::Unavailable);
-    let reported = metrics_with_fallback(&object, &profile, &mut health, &metric, reading, target);
+    let mut record = Record::of_server(&mut status);
+    let reported = metrics_with_fallback(&object, &profile, &mut record, &metric, reading, target);
     let milli = match reported {
         Reported::Value(value) | Reported::Fallback(value) => Some(value.milli()),
         Reported::Nil | Reported::Failed => None,
@@ -62,10 +67,10 @@ fn check(case: &Case, minor: u32) -> Option<String> {
         && case
             .expect
             .failures
-            .is_none_or(|failures| health[name] == failures);
+            .is_none_or(|failures| status.failures(name) == failures);
     (!right).then(|| {
         format!(
-            "{}: expected {:?}, found {reported:?}, {health:?}",
+            "{}: expected {:?}, found {reported:?}, {status:?}",
             case.id, case.expect
         )
     })
