@@ -219,7 +219,8 @@ struct NodeState {
 struct PodState {
     node: NodeId,
     stream: Stream,
-    accepted: Instant,
+    /// When its volumes are in place, and its probes' workers begin.
+    mounted: Instant,
     /// Images still to come.
     missing: usize,
     /// Since when it has waited for its images.
@@ -240,6 +241,11 @@ type Out = Outbox<Input, Output>;
 /// A container has at least so long between SIGTERM and SIGKILL
 /// (kubernetes 1.35 pkg/kubelet/kuberuntime/kuberuntime_container.go `minimumGracePeriodInSeconds`).
 const LEAST_GRACE: Duration = Duration::from_secs(2);
+
+/// From the begin of a pod's sync to its volumes in place: they are mounted within the first wait, as a rule
+/// (kubernetes 1.35 pkg/kubelet/volumemanager/volume_manager.go `podAttachAndMountRetryInterval`). Only then its probes'
+/// workers begin, and its sandbox (kubernetes 1.35 pkg/kubelet/kubelet.go `SyncPod`).
+const MOUNTED: Duration = Duration::from_millis(300);
 
 impl PodState {
     /// Nothing is left to do but to remove the object.
@@ -320,7 +326,7 @@ impl Kubelets {
         let state = PodState {
             node,
             stream,
-            accepted: Instant::ZERO,
+            mounted: Instant::ZERO,
             missing: 0,
             pulling: Instant::ZERO,
             started: Instant::ZERO,
@@ -396,7 +402,7 @@ impl Kubelets {
         let state = PodState {
             node,
             stream,
-            accepted: now,
+            mounted: now,
             missing: 0,
             pulling: now,
             started: Instant::MAX,
@@ -419,7 +425,9 @@ impl Kubelets {
         let Some(state) = self.pods.get_mut(pod) else {
             return;
         };
-        state.due = now + self.config.sandbox.sample_duration(&mut state.stream);
+        let sandbox = self.config.sandbox.sample_duration(&mut state.stream);
+        state.mounted = now + MOUNTED.min(sandbox);
+        state.due = now + sandbox;
         out.wake_at(state.due, Input::Sandbox(pod));
     }
 
@@ -517,8 +525,8 @@ impl Kubelets {
             started: now,
             observed: now,
             answers: now,
-            worker: state.accepted,
-            kubelet_age: state.accepted.since(node.up),
+            worker: state.mounted,
+            kubelet_age: state.mounted.since(node.up),
             restarts_ticker: config.restarts_probe_ticker,
         };
         let mut all_ready = now;
