@@ -80,9 +80,12 @@ impl Ticks {
 
     /// The attempt with which a probe has succeeded often enough, of one at `attempt`, one at `next`, and so on each period.
     fn passes_at(self, probe: &HttpProbe, start: Start, mut attempt: Instant, mut next: Instant) -> Instant {
+        // Workers read the status, whose times are cut to whole seconds
+        // (kubernetes 1.35 pkg/kubelet/status/status_manager.go `normalizeStatus`).
+        let since = start.started.round_down_to(Duration::from_secs(1));
         let mut successes = 0;
         loop {
-            let running = attempt.since(start.started).as_secs();
+            let running = attempt.since(since).as_secs();
             if running >= probe.initial_delay.as_secs() && attempt >= start.answers {
                 successes += 1;
                 if successes >= probe.success_threshold.max(1) {
@@ -145,6 +148,17 @@ mod tests {
         // hpa-and-workload section 11.1: delay 5 and period 10 make the first useful attempt t0 + 10
         assert_eq!(at(0, Some(probe(5, 10))), Instant::from_millis(110_400));
         assert_eq!(at(121, Some(probe(0, 10))), Instant::from_millis(130_400));
+    }
+
+    #[test]
+    fn the_initial_delay_counts_from_the_whole_second_in_which_the_container_started() {
+        let late = Start {
+            started: Instant::from_millis(99_900),
+            ..start(0, 90)
+        };
+        // 0.5 s after the start, which the status calls second 99.
+        assert_eq!(ready(Some(probe(1, 10)), late), Instant::from_millis(100_400));
+        assert_eq!(ready(Some(probe(2, 10)), late), Instant::from_millis(110_400));
     }
 
     // (kubernetes 1.35 pkg/kubelet/prober/prober_manager.go `UpdatePodStatus`)
