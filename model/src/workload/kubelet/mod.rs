@@ -232,6 +232,8 @@ struct PodState {
     ready: Instant,
     running: bool,
     stopping: bool,
+    /// It has ended, and its object is about to go.
+    leaving: bool,
     /// When the alarm that the pod waits for is due; any other is moot.
     due: Instant,
 }
@@ -250,6 +252,7 @@ const MOUNTED: Duration = Duration::from_millis(300);
 impl PodState {
     /// Nothing is left to do but to remove the object.
     fn clean_up(&mut self, now: Instant, pod: PodId, config: &Config, out: &mut Out) {
+        self.leaving = true;
         let cleanup = config.cleanup.sample_duration(&mut self.stream);
         out.wake_at(now + cleanup, Input::Removed(pod));
     }
@@ -334,6 +337,7 @@ impl Kubelets {
             ready: Instant::ZERO,
             running: true,
             stopping: false,
+            leaving: false,
             due: Instant::MAX,
         };
         self.pods.insert(pod, state);
@@ -380,9 +384,11 @@ impl Kubelets {
         }
     }
 
+    /// A machine that is told to end takes longer than the kubelet needs to be rid of pods that have ended
+    /// (kubernetes 1.35 pkg/kubelet/kubelet.go `SyncTerminatedPod`).
     fn node_down(&mut self, node: NodeId) {
         self.nodes.remove(&node);
-        self.pods.retain(|pod| pod.node != node);
+        self.pods.retain(|pod| pod.node != node || pod.leaving);
     }
 
     fn bound(&mut self, now: Instant, pod: PodId, view: View<'_>, out: &mut Out) {
@@ -410,6 +416,7 @@ impl Kubelets {
             ready: Instant::MAX,
             running: false,
             stopping: false,
+            leaving: false,
             due: Instant::MAX,
         };
         self.pods.insert(pod, state);
