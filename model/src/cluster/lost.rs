@@ -1,7 +1,8 @@
 //! Machines that end before their Node has been removed.
 //!
 //! A kubelet of a recent Amazon Linux 2023 is told by its machine that it goes down, reports that it is not ready, and ends
-//! its pods in order. Of others nobody tells the API server: the node controller finds that the kubelet has not reported
+//! its pods in order: nobody deletes these, so that they are Ready, and in their Services, until their containers have
+//! ended (kubernetes 1.35 pkg/kubelet/status/status_manager.go `mergePodStatus`). Of others nobody tells the API server: the node controller finds that the kubelet has not reported
 //! for a while, and that the node is not ready, nor are its pods. The cloud controller, which looks at nodes that are not
 //! ready every few seconds, deletes the Node once EC2 calls its machine terminated. Karpenter's finalizer holds a Node that
 //! it has registered until Karpenter has deleted the claim as well.
@@ -76,16 +77,24 @@ impl Cluster<'_> {
         self.parts.traffic.handle(now, traffic::Input::NodeGone(id));
     }
 
-    /// A node has not reported for too long: it and its pods are not ready.
+    /// A node has not reported for too long: it is not ready, and the node controller says so of its pods. It does not
+    /// where a kubelet has reported that itself (kubernetes 1.35
+    /// pkg/controller/nodelifecycle/node_lifecycle_controller.go `monitorNodeHealth`, `tryUpdateNodeHealth`).
     pub(super) fn node_silent(&mut self, now: Instant, id: NodeId) {
-        if self.api.nodes.get(id).is_some() {
-            self.lose(now, id, "node.kubernetes.io/unreachable");
-            self.await_cloud_look(now, id);
+        if self.api.nodes.get(id).is_none() {
+            return;
         }
+        self.lose(now, id, "node.kubernetes.io/unreachable");
+        for pod in self.api.pods_on(id).to_vec() {
+            if self.api.pods.get(pod).is_some_and(|pod| pod.is_ready()) {
+                self.set_pod_ready(now, pod, false);
+            }
+        }
+        self.await_cloud_look(now, id);
     }
 
-    /// A node that is not ready any more is tainted, and the node controller says so of its pods (kubernetes 1.35
-    /// pkg/controller/nodelifecycle/node_lifecycle_controller.go `monitorNodeHealth`).
+    /// A node that is not ready any more is tainted (kubernetes 1.35
+    /// pkg/controller/nodelifecycle/node_lifecycle_controller.go `doNoScheduleTaintingPass`).
     fn lose(&mut self, now: Instant, id: NodeId, taint: &str) {
         self.change_node(id, |node| {
             node.ready = false;
@@ -95,11 +104,6 @@ impl Cluster<'_> {
                 node.taints.push(taint);
             }
         });
-        for pod in self.api.pods_on(id).to_vec() {
-            if self.api.pods.get(pod).is_some_and(|pod| pod.is_ready()) {
-                self.set_pod_ready(now, pod, false);
-            }
-        }
     }
 
     /// Something has changed that the cloud controller will see at its next look.

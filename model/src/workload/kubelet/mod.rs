@@ -219,7 +219,8 @@ struct NodeState {
 struct PodState {
     node: NodeId,
     stream: Stream,
-    accepted: Instant,
+    /// When its volumes are in place, and its probes' workers begin.
+    mounted: Instant,
     /// Images still to come.
     missing: usize,
     /// Since when it has waited for its images.
@@ -231,6 +232,8 @@ struct PodState {
     ready: Instant,
     running: bool,
     stopping: bool,
+    /// It has ended, and its object is about to go.
+    leaving: bool,
     /// When the alarm that the pod waits for is due; any other is moot.
     due: Instant,
 }
@@ -241,9 +244,15 @@ type Out = Outbox<Input, Output>;
 /// (kubernetes 1.35 pkg/kubelet/kuberuntime/kuberuntime_container.go `minimumGracePeriodInSeconds`).
 const LEAST_GRACE: Duration = Duration::from_secs(2);
 
+/// From the begin of a pod's sync to its volumes in place: they are mounted within the first wait, as a rule
+/// (kubernetes 1.35 pkg/kubelet/volumemanager/volume_manager.go `podAttachAndMountRetryInterval`). Only then its probes'
+/// workers begin, and its sandbox (kubernetes 1.35 pkg/kubelet/kubelet.go `SyncPod`).
+const MOUNTED: Duration = Duration::from_millis(300);
+
 impl PodState {
     /// Nothing is left to do but to remove the object.
     fn clean_up(&mut self, now: Instant, pod: PodId, config: &Config, out: &mut Out) {
+        self.leaving = true;
         let cleanup = config.cleanup.sample_duration(&mut self.stream);
         out.wake_at(now + cleanup, Input::Removed(pod));
     }
@@ -320,7 +329,7 @@ impl Kubelets {
         let state = PodState {
             node,
             stream,
-            accepted: Instant::ZERO,
+            mounted: Instant::ZERO,
             missing: 0,
             pulling: Instant::ZERO,
             started: Instant::ZERO,
@@ -328,6 +337,7 @@ impl Kubelets {
             ready: Instant::ZERO,
             running: true,
             stopping: false,
+            leaving: false,
             due: Instant::MAX,
         };
         self.pods.insert(pod, state);
@@ -374,9 +384,11 @@ impl Kubelets {
         }
     }
 
+    /// A machine that is told to end takes longer than the kubelet needs to be rid of pods that have ended
+    /// (kubernetes 1.35 pkg/kubelet/kubelet.go `SyncTerminatedPod`).
     fn node_down(&mut self, node: NodeId) {
         self.nodes.remove(&node);
-        self.pods.retain(|pod| pod.node != node);
+        self.pods.retain(|pod| pod.node != node || pod.leaving);
     }
 
     fn bound(&mut self, now: Instant, pod: PodId, view: View<'_>, out: &mut Out) {
@@ -396,7 +408,7 @@ impl Kubelets {
         let state = PodState {
             node,
             stream,
-            accepted: now,
+            mounted: now,
             missing: 0,
             pulling: now,
             started: Instant::MAX,
@@ -404,6 +416,7 @@ impl Kubelets {
             ready: Instant::MAX,
             running: false,
             stopping: false,
+            leaving: false,
             due: Instant::MAX,
         };
         self.pods.insert(pod, state);
@@ -419,7 +432,9 @@ impl Kubelets {
         let Some(state) = self.pods.get_mut(pod) else {
             return;
         };
-        state.due = now + self.config.sandbox.sample_duration(&mut state.stream);
+        let sandbox = self.config.sandbox.sample_duration(&mut state.stream);
+        state.mounted = now + MOUNTED.min(sandbox);
+        state.due = now + sandbox;
         out.wake_at(state.due, Input::Sandbox(pod));
     }
 
@@ -517,8 +532,8 @@ impl Kubelets {
             started: now,
             observed: now,
             answers: now,
-            worker: state.accepted,
-            kubelet_age: state.accepted.since(node.up),
+            worker: state.mounted,
+            kubelet_age: state.mounted.since(node.up),
             restarts_ticker: config.restarts_probe_ticker,
         };
         let mut all_ready = now;

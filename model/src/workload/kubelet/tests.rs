@@ -15,6 +15,15 @@ fn life(edit: impl FnOnce(&mut crate::api::PodSpec)) -> Vec<(u64, Output)> {
 
 /// The same of a pod whose controller's lifecycle is told.
 fn life_as(edit: impl FnOnce(&mut crate::api::PodSpec), lifecycle: Option<Lifecycle>) -> Vec<(u64, Output)> {
+    life_until(edit, lifecycle, None)
+}
+
+/// The same of a pod whose machine ends.
+fn life_until(
+    edit: impl FnOnce(&mut crate::api::PodSpec),
+    lifecycle: Option<Lifecycle>,
+    down: Option<Instant>,
+) -> Vec<(u64, Output)> {
     let mut world = World::new(&[4]);
     let claim = world.add_node(4, "spot");
     let node = world.node_of(claim);
@@ -36,6 +45,9 @@ fn life_as(edit: impl FnOnce(&mut crate::api::PodSpec), lifecycle: Option<Lifecy
     // The kubelet is older than any period of a probe.
     agenda.at(Instant::from_secs(100), Input::Bound(pod));
     agenda.at(Instant::from_secs(300), Input::Deleted(pod));
+    if let Some(at) = down {
+        agenda.at(at, Input::NodeDown(node));
+    }
     let mut heard = Vec::new();
     while let Some((now, input)) = agenda.pop() {
         if let Input::Deleted(_) = input {
@@ -175,6 +187,21 @@ fn a_sidecar_outlasts_the_application() {
         second(&heard, |output| matches!(output, Output::PodStopped(_))),
         300
     );
+}
+
+// (kubernetes 1.35 pkg/kubelet/kubelet.go `SyncTerminatedPod`)
+#[test]
+fn what_has_ended_goes_although_its_machine_ends_too() {
+    let removed = |down| {
+        let heard = life_until(|_| {}, None, Some(Instant::from_millis(down)));
+        heard
+            .iter()
+            .find(|(_, output)| matches!(output, Output::RemovePod(_)))
+            .map(|(second, _)| *second)
+    };
+    // It ends within a tenth of a second.
+    assert!(matches!(removed(300_500), Some(301..=302)));
+    assert_eq!(removed(300_050), None, "nobody is left to say that it has ended");
 }
 
 // (kubernetes 1.35 pkg/kubelet/nodeshutdown/nodeshutdown_manager.go `killPods`)
