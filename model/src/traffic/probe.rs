@@ -37,6 +37,8 @@ pub(super) struct Finding {
     pub(super) draws: Vec<f64>,
     /// Their response times.
     pub(super) latency: Histogram,
+    /// The same as the proxies measure them, where the network to the senders takes time.
+    pub(super) at_proxy: Option<Histogram>,
 }
 
 impl Finding {
@@ -415,6 +417,7 @@ fn mix(seed: u64, part: u64) -> u64 {
 /// Runs a state from several draws.
 pub(super) fn run(config: &Config, state: &State, seed: u64, effort: Effort) -> Finding {
     let mut finding = Finding::default();
+    let is_far = config.arrivals.iter().any(Arrivals::is_far);
     for draw in 0..effort.draws {
         let mut engine = start(config, state, mix(seed, u64::from(draw)), effort.starting);
         if effort.crowded > 0.0 {
@@ -429,7 +432,7 @@ pub(super) fn run(config: &Config, state: &State, seed: u64, effort: Effort) -> 
         }
         let before = engine.stats();
         let used_before = servers_used(&mut engine, state);
-        engine.forget_latencies();
+        engine.forget_latencies(is_far);
         engine.advance(at(settled + effort.seconds));
         let after = engine.stats();
         finding
@@ -441,6 +444,10 @@ pub(super) fn run(config: &Config, state: &State, seed: u64, effort: Effort) -> 
         finding.server_cpu += (servers_used(&mut engine, state) - used_before) / seconds;
         let latency = engine.latencies(0..usize::MAX);
         finding.latency.add_scaled(&latency, latency.total());
+        if let Some(times) = engine.at_proxy() {
+            let sum = finding.at_proxy.get_or_insert_default();
+            sum.add_scaled(times, times.total());
+        }
     }
     finding.throughput = finding.draws.iter().sum::<f64>() / f64::from(effort.draws);
     finding

@@ -496,8 +496,9 @@ impl Flow {
                     convoy: self.present.mark.convoy,
                 },
             );
+            let times = finding.at_proxy.as_ref().unwrap_or(&finding.latency);
             let bounds = self.config.traefik.buckets.iter();
-            let shares = bounds.map(|&bound| finding.latency.share_within(bound)).collect();
+            let shares = bounds.map(|&bound| times.share_within(bound)).collect();
             self.counted = Some((self.building, shares));
         }
     }

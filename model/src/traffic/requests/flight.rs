@@ -345,6 +345,9 @@ impl Requests {
         if request.at_server {
             proxy.counters.open_at_servers -= 1.0;
         }
+        if let Some(times) = self.at_proxy.as_mut().filter(|_| code == traefik::OK) {
+            times.add(seconds, 1.0);
+        }
         self.close(place, code == traefik::OK, seconds);
     }
 

@@ -107,6 +107,8 @@ pub(super) struct Requests {
     hanging: Stream,
     stats: Stats,
     latencies: Vec<Histogram>,
+    /// How long the proxies took over what was answered, where somebody wants to know that.
+    at_proxy: Option<Histogram>,
     done: Vec<(Task, f64)>,
     /// Nodes whose plan is out of date.
     stale: Vec<u32>,
@@ -135,6 +137,7 @@ impl Requests {
             hanging: streams.stream("traffic/hanging", 0),
             stats: Stats::default(),
             latencies: Vec::new(),
+            at_proxy: None,
             done: Vec::new(),
             stale: Vec::new(),
             config,
@@ -449,8 +452,15 @@ impl Requests {
         sum
     }
 
-    pub(super) fn forget_latencies(&mut self) {
+    /// Forgets them; from now on the proxies' times are noted too if somebody wants to know them.
+    pub(super) fn forget_latencies(&mut self, note_at_proxy: bool) {
         self.latencies.clear();
+        self.at_proxy = note_at_proxy.then(Histogram::default);
+    }
+
+    /// How long the proxies took over what was answered since, without the network to the senders.
+    pub(super) fn at_proxy(&self) -> Option<&Histogram> {
+        self.at_proxy.as_ref()
     }
 
     fn note_latency(&mut self, seconds: f64) {
