@@ -107,6 +107,8 @@ pub(super) struct Requests {
     hanging: Stream,
     stats: Stats,
     latencies: Vec<Histogram>,
+    /// Answers that came to senders who had left.
+    unheard: f64,
     /// How long the proxies took over what was answered, where somebody wants to know that.
     at_proxy: Option<Histogram>,
     done: Vec<(Task, f64)>,
@@ -137,6 +139,7 @@ impl Requests {
             hanging: streams.stream("traffic/hanging", 0),
             stats: Stats::default(),
             latencies: Vec::new(),
+            unheard: 0.0,
             at_proxy: None,
             done: Vec::new(),
             stale: Vec::new(),
@@ -450,6 +453,11 @@ impl Requests {
             sum.add_scaled(interval, interval.total());
         }
         sum
+    }
+
+    /// Requests that were answered too late for the way back: they count as failed.
+    pub(super) fn unheard(&self) -> f64 {
+        self.unheard
     }
 
     /// Forgets them; from now on the proxies' times are noted too if somebody wants to know them.
