@@ -287,7 +287,8 @@ it. `docker manifest inspect` tells the compressed size; `live import` takes bot
         "a load that is another than it seems",
         "\
 A wave whose amplitude is above its mean is cut at zero, which makes its mean higher. A trace that ends before the run does \
-goes on with its last value. A spike of no length brings nothing.",
+goes on with its last value. A spike of no length brings nothing. Senders who leave sooner than the network brings their \
+answers hear none.",
     ),
     code(
         "S008",

@@ -24,6 +24,14 @@ pub struct Arrivals {
     pub timeout: Option<Duration>,
 }
 
+impl Arrivals {
+    /// The network between senders and proxies takes time.
+    #[must_use]
+    pub fn is_far(&self) -> bool {
+        self.network_delay != Distribution::Constant(0.0)
+    }
+}
+
 /// A mean rate over time. Times count from the start of the run; rates are requests a second.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Shape {

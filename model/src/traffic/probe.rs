@@ -24,9 +24,10 @@ use crate::id::{NodeId, PodId};
 /// What a probe found.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Finding {
-    /// Requests served a second.
+    /// Requests answered a second, and those of them whose senders have left before the answer gets to them.
     pub(super) throughput: f64,
-    /// Requests failed a second, and sent.
+    pub(super) unheard: f64,
+    /// Requests not answered a second, and sent.
     pub(super) failures: f64,
     pub(super) sent: f64,
     /// What all servers together use, vCPU.
@@ -37,6 +38,8 @@ pub(super) struct Finding {
     pub(super) draws: Vec<f64>,
     /// Their response times.
     pub(super) latency: Histogram,
+    /// The same as the proxies measure them, where the network to the senders takes time.
+    pub(super) at_proxy: Option<Histogram>,
 }
 
 impl Finding {
@@ -415,6 +418,7 @@ fn mix(seed: u64, part: u64) -> u64 {
 /// Runs a state from several draws.
 pub(super) fn run(config: &Config, state: &State, seed: u64, effort: Effort) -> Finding {
     let mut finding = Finding::default();
+    let is_far = config.arrivals.iter().any(Arrivals::is_far);
     for draw in 0..effort.draws {
         let mut engine = start(config, state, mix(seed, u64::from(draw)), effort.starting);
         if effort.crowded > 0.0 {
@@ -427,20 +431,26 @@ pub(super) fn run(config: &Config, state: &State, seed: u64, effort: Effort) -> 
             (settled, falling) = fall(&mut engine, effort.below, settled);
             finding.forming += falling / f64::from(effort.draws);
         }
-        let before = engine.stats();
+        let (before, unheard_before) = (engine.stats(), engine.unheard());
         let used_before = servers_used(&mut engine, state);
-        engine.forget_latencies();
+        engine.forget_latencies(is_far);
         engine.advance(at(settled + effort.seconds));
         let after = engine.stats();
+        let unheard = engine.unheard() - unheard_before;
         finding
             .draws
-            .push((after.served - before.served) / effort.seconds);
+            .push((after.served - before.served + unheard) / effort.seconds);
         let seconds = effort.seconds * f64::from(effort.draws);
-        finding.failures += (after.failed - before.failed) / seconds;
+        finding.unheard += unheard / seconds;
+        finding.failures += (after.failed - before.failed - unheard) / seconds;
         finding.sent += (after.sent - before.sent) / seconds;
         finding.server_cpu += (servers_used(&mut engine, state) - used_before) / seconds;
         let latency = engine.latencies(0..usize::MAX);
         finding.latency.add_scaled(&latency, latency.total());
+        if let Some(times) = engine.at_proxy() {
+            let sum = finding.at_proxy.get_or_insert_default();
+            sum.add_scaled(times, times.total());
+        }
     }
     finding.throughput = finding.draws.iter().sum::<f64>() / f64::from(effort.draws);
     finding

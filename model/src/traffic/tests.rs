@@ -5,6 +5,7 @@ use crate::distribution::Distribution;
 use crate::quantity::MilliCpu;
 
 mod convoys;
+mod far;
 mod limits;
 mod overload;
 mod timeouts;

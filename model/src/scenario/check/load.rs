@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Facts, advise};
 use crate::document::{Context, Cursor};
-use crate::traffic::{Clients, Service, Shape};
+use crate::traffic::{Arrivals, Clients, Service, Shape};
 
 pub(super) fn check(facts: &Facts<'_>) {
     let context = Context::new(facts.root.file(), String::new(), facts.problems);
@@ -24,6 +24,9 @@ pub(super) fn check(facts: &Facts<'_>) {
     if written.clone().count() == streams.items().len() {
         for (shape, at) in written.zip(streams.items()) {
             changes(facts.scenario.duration, shape, &context, &at);
+        }
+        for (arrivals, at) in traffic.arrivals.iter().zip(streams.items()) {
+            unheard(arrivals, &context, &at);
         }
     }
 }
@@ -78,6 +81,26 @@ fn changes(duration: Duration, shape: &Shape, context: &Context<'_>, at: &Cursor
         _ => {}
     }
 }
+
+/// Senders who have left before the network alone could bring their answers.
+fn unheard(arrivals: &Arrivals, context: &Context<'_>, at: &Cursor<'_>) {
+    let Some(timeout) = arrivals.timeout.map(|timeout| timeout.as_secs_f64()) else {
+        return;
+    };
+    let late = arrivals.network_delay.share_beyond(timeout);
+    if late >= MANY_LATE {
+        let message = format!(
+            "{:.0} % of the senders leave after {:.0} ms while the network alone takes longer: what they send counts as failed",
+            late * 100.0,
+            timeout * 1e3
+        );
+        let hint = "network_delay is seconds there and back, beside what the service takes";
+        advise(context, "S007", &at.get("timeout"), message, hint);
+    }
+}
+
+/// Fewer than this share of senders who leave too soon may be meant.
+const MANY_LATE: f64 = 0.1;
 
 /// What a request costs is a fact about a service. Left out, it is that of the service that was measured.
 fn fitted(facts: &Facts<'_>, context: &Context<'_>) {

@@ -160,6 +160,8 @@ struct Present {
     /// Of requests from outside that wait in no line, the shares whose senders leave before the answer, by level of
     /// patience.
     left: Arc<[f64]>,
+    /// The share that is answered too late for the way back.
+    unheard: f64,
     /// As many come from outside as can be answered only as long as no lines form, and they do form.
     congests: bool,
 }
@@ -496,8 +498,9 @@ impl Flow {
                     convoy: self.present.mark.convoy,
                 },
             );
+            let times = finding.at_proxy.as_ref().unwrap_or(&finding.latency);
             let bounds = self.config.traefik.buckets.iter();
-            let shares = bounds.map(|&bound| finding.latency.share_within(bound)).collect();
+            let shares = bounds.map(|&bound| times.share_within(bound)).collect();
             self.counted = Some((self.building, shares));
         }
     }
@@ -532,9 +535,16 @@ impl Flow {
     fn served_late(&mut self, requests: f64, start: f64, age: f64) {
         self.stats.served += requests;
         self.count(traefik::OK, true, requests, age, false);
+        let network = self.patience.network();
         if let Some(stretch) = self.stretch(start) {
-            stretch.late.add(age, requests);
+            stretch.late.add(age + network, requests);
         }
+    }
+
+    /// Requests answered in so many seconds, or as a probe found, to which nobody listens any more.
+    fn unheard(&mut self, requests: f64, seconds: f64, probed: bool) {
+        self.stats.failed += requests;
+        self.count(traefik::OK, true, requests, seconds, probed);
     }
 
     /// The stretch that requests answered from `start` (seconds) to now belong to. Ages change fast: with them a

@@ -289,7 +289,14 @@ impl Flow {
             for some in done.drain(..) {
                 let age = some.age();
                 if !server.listed || age - response >= LATE.max(LATE_SHARE * response) {
-                    self.served_late(some.requests, from, age.min(span.patience.longest()));
+                    let age = age.min(span.patience.longest());
+                    let unheard = some.requests * span.patience.unheard_after(age);
+                    if unheard > 0.0 {
+                        self.unheard(unheard, age, false);
+                    }
+                    if some.requests > unheard {
+                        self.served_late(some.requests - unheard, from, age);
+                    }
                     continue;
                 }
                 as_usual += some.requests;
@@ -301,7 +308,11 @@ impl Flow {
                 self.failed(as_usual * share, level.code, true, level.seconds);
             }
         }
-        as_usual *= (1.0 - left.iter().sum::<f64>()).max(0.0);
+        let unheard = as_usual * self.present.unheard;
+        if unheard > 0.0 {
+            self.unheard(unheard, response, true);
+        }
+        as_usual = (as_usual * (1.0 - left.iter().sum::<f64>()).max(0.0) - unheard).max(0.0);
         if as_usual > 0.0 {
             self.served(as_usual, from);
         }

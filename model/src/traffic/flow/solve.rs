@@ -93,8 +93,8 @@ impl Flow {
         present.convoys_since = convoys.then(|| self.present.convoys_since.unwrap_or(self.now));
         let probed_from = self.state_since + BRIEF;
         let lasts = self.now >= probed_from;
-        let (left, may_leave) = self.leaving(present.mark, lasts);
-        present.left = left.into();
+        let (left, unheard, may_leave) = self.leaving(present.mark, lasts);
+        (present.left, present.unheard) = (left.into(), unheard);
         self.probe_at = if (congestible || needs_probe || may_leave) && !lasts {
             probed_from
         } else {

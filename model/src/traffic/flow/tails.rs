@@ -68,30 +68,33 @@ pub(in crate::traffic) fn may_time_out(config: &Config, response: f64) -> Option
 
 impl Flow {
     /// Of requests from outside that wait in no line, the shares whose senders leave before the answer, by level of
-    /// patience; and whether a probe will say better when the state has lasted.
-    pub(super) fn leaving(&mut self, mark: Mark, lasts: bool) -> (Vec<f64>, bool) {
+    /// patience; the share whose senders leave while the answer is on its way; and whether a probe will say better when the
+    /// state has lasted.
+    pub(super) fn leaving(&mut self, mark: Mark, lasts: bool) -> (Vec<f64>, f64, bool) {
         let patience = Arc::clone(&self.patience);
         let beyond = |seconds| share_beyond(&self.config, mark.response, seconds);
         let guess = patience.left(beyond);
+        let unheard = patience.unheard(mark.response, beyond);
         let state = &self.state;
         // Clients' failures would count among a probe's; and lines that grow have a patience of their own.
         if state.arrivals == 0.0 || self.plant.loops > 0.0 || self.arrivals > self.plant.open_most() {
-            return (guess, false);
+            return (guess, unheard, false);
         }
         let waiting = self.plant.memory(&self.config, state.arrivals) * mark.slack / 4.0;
         let exceed = |seconds| may_exceed(&self.config, mark.response, waiting, seconds);
-        if !patience.levels.iter().any(|level| exceed(level.seconds)) {
-            return (guess, false);
+        let late = patience.levels.iter().any(|level| exceed(level.seconds));
+        let nearly_all = SLOWED * mark.response + WAITS * waiting;
+        if !late && !patience.may_be_unheard(exceed, nearly_all, FEW) {
+            return (guess, unheard, false);
         }
         let known = self.tails.iter().find(|known| known.is_like(mark, state));
         let (finding, scale) = match known {
             // A little slower on average, and many more take too long.
             Some(known) => {
-                let guessed: f64 = guess.iter().sum();
-                let then: f64 = patience
-                    .left(|seconds| share_beyond(&self.config, known.mark.response, seconds))
-                    .iter()
-                    .sum();
+                let guessed = guess.iter().sum::<f64>() + unheard;
+                let response = known.mark.response;
+                let beyond = |seconds| share_beyond(&self.config, response, seconds);
+                let then = patience.left(beyond).iter().sum::<f64>() + patience.unheard(response, beyond);
                 let scale = if guessed > FEW && then > FEW {
                     guessed / then
                 } else {
@@ -99,7 +102,7 @@ impl Flow {
                 };
                 (Arc::clone(&known.finding), scale)
             }
-            None if !lasts => return (guess, true),
+            None if !lasts => return (guess, unheard, true),
             None => {
                 let finding = self.probes.look(&self.config, state, Aspect::Failures);
                 self.tails.push(Known {
@@ -110,11 +113,14 @@ impl Flow {
                 (finding, 1.0)
             }
         };
-        let found = finding.failures / (finding.failures + finding.throughput).max(1e-9) * scale;
-        (
-            apportioned(&patience.left(|seconds| exceed(seconds).into()), &guess, found),
-            false,
-        )
+        let all = (finding.failures + finding.throughput).max(1e-9);
+        let left = apportioned(
+            &patience.left(|seconds| exceed(seconds).into()),
+            &guess,
+            finding.failures / all * scale,
+        );
+        let most = (1.0 - left.iter().sum::<f64>()).max(0.0);
+        (left, (finding.unheard / all * scale).min(most), false)
     }
 }
 

@@ -345,6 +345,9 @@ impl Requests {
         if request.at_server {
             proxy.counters.open_at_servers -= 1.0;
         }
+        if let Some(times) = self.at_proxy.as_mut().filter(|_| code == traefik::OK) {
+            times.add(seconds, 1.0);
+        }
         self.close(place, code == traefik::OK, seconds);
     }
 
@@ -362,18 +365,25 @@ impl Requests {
                 self.sleep(client);
             }
         }
-        if served {
-            self.stats.served += 1.0;
-            let network = match sender {
-                Sender::Loop(_) => 0.0,
-                Sender::Source(source) => {
-                    let arrivals = &self.sources[source as usize].arrivals;
-                    arrivals.network_delay.sample(&mut self.thinking)
-                }
-            };
-            self.note_latency(seconds + network);
-        } else {
+        if !served {
             self.stats.failed += 1.0;
+            return;
+        }
+        let (network, timeout) = match sender {
+            Sender::Loop(_) => (0.0, None),
+            Sender::Source(source) => {
+                let arrivals = &self.sources[source as usize].arrivals;
+                let network = arrivals.network_delay.sample(&mut self.thinking);
+                (network, arrivals.timeout)
+            }
+        };
+        // The proxy has answered before it could hear that the sender leaves.
+        if timeout.is_some_and(|timeout| seconds + network > timeout.as_secs_f64()) {
+            self.stats.failed += 1.0;
+            self.unheard += 1.0;
+        } else {
+            self.stats.served += 1.0;
+            self.note_latency(seconds + network);
         }
     }
 

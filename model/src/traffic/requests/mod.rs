@@ -107,6 +107,10 @@ pub(super) struct Requests {
     hanging: Stream,
     stats: Stats,
     latencies: Vec<Histogram>,
+    /// Answers that came to senders who had left.
+    unheard: f64,
+    /// How long the proxies took over what was answered, where somebody wants to know that.
+    at_proxy: Option<Histogram>,
     done: Vec<(Task, f64)>,
     /// Nodes whose plan is out of date.
     stale: Vec<u32>,
@@ -135,6 +139,8 @@ impl Requests {
             hanging: streams.stream("traffic/hanging", 0),
             stats: Stats::default(),
             latencies: Vec::new(),
+            unheard: 0.0,
+            at_proxy: None,
             done: Vec::new(),
             stale: Vec::new(),
             config,
@@ -449,8 +455,20 @@ impl Requests {
         sum
     }
 
-    pub(super) fn forget_latencies(&mut self) {
+    /// Requests that were answered too late for the way back: they count as failed.
+    pub(super) fn unheard(&self) -> f64 {
+        self.unheard
+    }
+
+    /// Forgets them; from now on the proxies' times are noted too if somebody wants to know them.
+    pub(super) fn forget_latencies(&mut self, note_at_proxy: bool) {
         self.latencies.clear();
+        self.at_proxy = note_at_proxy.then(Histogram::default);
+    }
+
+    /// How long the proxies took over what was answered since, without the network to the senders.
+    pub(super) fn at_proxy(&self) -> Option<&Histogram> {
+        self.at_proxy.as_ref()
     }
 
     fn note_latency(&mut self, seconds: f64) {

@@ -83,6 +83,12 @@ fn what_never_comes_is_told() {
     let trace = "shape = \"trace\"\ntrace = \"traces/day.csv\"";
     assert!(other(trace, "0,5\n60,7\n").contains("ends after 1 of 30 minutes: its last value, 7"));
     assert_eq!(other(trace, "0,5\n1740,7\n"), "");
+    let far = |network: &str| {
+        format!("shape = \"constant\"\nrate = 10\ntimeout = \"150ms\"\nnetwork_delay = {network}")
+    };
+    assert!(other(&far("\"200ms\""), "").contains("100 % of the senders leave after 150 ms"));
+    assert!(other(&far("{ mean = 0.1 }"), "").contains("22 % of the senders"));
+    assert_eq!(other(&far("\"100ms\""), ""), "");
 }
 
 /// As spreadsheets and shells write them.
