@@ -154,7 +154,7 @@ pub(crate) struct RunArgs {
     /// How requests are simulated
     #[arg(long, value_enum, default_value_t = Fidelity::Flow)]
     pub(crate) fidelity: Fidelity,
-    /// Override a scenario field, or a manifest field as KIND/NAME: FIELD=VALUE; may be repeated
+    /// Override a scenario field, or a manifest field as KIND/NAME: FIELD=VALUE; null takes it out; may be repeated
     #[arg(long = "set", value_name = "FIELD=VALUE")]
     pub(crate) sets: Vec<String>,
     /// Take a file of scenario fields in place of the scenario's own, such as `calibrate` writes
@@ -329,7 +329,7 @@ pub(crate) struct CheckArgs {
     /// List a kind's manifest fields: simulated, ignored, refused; without one, list all kinds
     #[arg(long, value_name = "KIND", conflicts_with_all = ["dir", "explain"])]
     pub(crate) fields: Option<Option<String>>,
-    /// Override a field before checking; may be repeated
+    /// Override a field before checking; null takes it out; may be repeated
     #[arg(long = "set", value_name = "FIELD=VALUE")]
     pub(crate) sets: Vec<String>,
     /// How problems are printed

@@ -138,7 +138,10 @@ fn blank(fields: Vec<String>, levels: Vec<Level>) -> Axis {
 /// `field` is one name, or several that all get the value.
 fn fields(at: &Cursor<'_>) -> Option<Vec<String>> {
     let own = at.get("field").required();
-    let items = own.items();
+    let is_list = own
+        .value()
+        .is_some_and(|value| matches!(value.shape, Shape::List(_)));
+    let items = if is_list { own.items() } else { Vec::new() };
     let names: Vec<String> = if items.is_empty() {
         vec![own.name()?.to_owned()]
     } else {

@@ -1,6 +1,6 @@
 //! What a configuration changes, as one would apply it: `kubectl patch`, and a diff of the manifests.
 
-use model::document::{Shape, Value, parse_yaml};
+use model::document::{Place, Scalar, Shape, Value, parse_yaml};
 use model::scenario::{Base, Segment, Written, parse_field};
 use serde_json::{Map, json};
 use similar::TextDiff;
@@ -91,10 +91,17 @@ fn between<'t>(
 ) -> Vec<Change> {
     let mut found: Vec<Change> = Vec::new();
     for (axis, target) in targets {
-        let Some((value, document)) = after.field(target) else {
+        let old = before.field(target);
+        // What is taken out is written as null.
+        let nothing = Value {
+            place: Place::default(),
+            shape: Shape::Scalar(Scalar::Null, String::new()),
+        };
+        let gone = old.map(|(_, document)| (&nothing, document));
+        let Some((value, document)) = after.field(target).or(gone) else {
             continue;
         };
-        let old = before.field(target).map(|(value, _)| value);
+        let old = old.map(|(value, _)| value);
         let same = old.is_some_and(|old| json_of(old) == json_of(value));
         if same || found.iter().any(|change| field::same(&change.target, target)) {
             continue;
@@ -157,7 +164,6 @@ pub fn now(plan: &Plan, base: &Base, axis: usize) -> Option<String> {
 /// A value as JSON, as the API server takes it.
 #[must_use]
 pub fn json_of(value: &Value) -> serde_json::Value {
-    use model::document::Scalar;
     match &value.shape {
         Shape::Scalar(Scalar::Null, _) => serde_json::Value::Null,
         Shape::Scalar(Scalar::Bool(truth), _) => json!(truth),

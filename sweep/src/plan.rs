@@ -377,7 +377,7 @@ fn objectives(at: &Cursor<'_>) -> Vec<Measure> {
     }
     let items = at.items();
     let read: Vec<Measure> = items.iter().filter_map(measure).collect();
-    if items.is_empty() {
+    if items.is_empty() && at.is_list() {
         at.error(
             "E004",
             "expected a list of measures, as in [\"cost\", \"latency_p95\"]",

@@ -58,6 +58,17 @@ impl<'a> Context<'a> {
         self.problems.borrow().iter().any(is_of)
     }
 
+    /// Whether an error was reported at this very place.
+    fn has_error_at(&self, at: &Cursor<'_>) -> bool {
+        let field = self.field(at);
+        let is_here = |problem: &Diagnostic| {
+            let place = (problem.line, problem.column) == (at.place.line, at.place.column);
+            let own = place && problem.field == field && problem.file == self.file;
+            own && problem.severity == Severity::Error
+        };
+        self.problems.borrow().iter().any(is_here)
+    }
+
     /// A place as diagnostics name it.
     fn field(&self, at: &Cursor<'_>) -> String {
         match (self.object.is_empty(), at.path.is_empty()) {
@@ -207,10 +218,11 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// The items of a list; none if there is none.
+    /// The items of a list; none if there is none. What is no list is reported.
     #[must_use]
     pub fn items(&self) -> Vec<Cursor<'a>> {
-        let Some(Shape::List(items)) = self.value.map(|value| &value.shape) else {
+        let Some(Shape::List(items)) = self.value().map(|value| &value.shape) else {
+            let _ = self.is_list();
             return Vec::new();
         };
         let item = |(index, value): (usize, &'a Value)| Cursor {
@@ -222,16 +234,39 @@ impl<'a> Cursor<'a> {
         items.iter().enumerate().map(item).collect()
     }
 
-    /// The entries of a mapping; none if there is none.
+    /// The entries of a mapping; none if there is none. What is no mapping is reported.
     #[must_use]
     pub fn entries(&self) -> Vec<(&'a str, Cursor<'a>)> {
-        let Some(Shape::Map(entries)) = self.value.map(|value| &value.shape) else {
+        let Some(Shape::Map(entries)) = self.value().map(|value| &value.shape) else {
+            let _ = self.is_mapping();
             return Vec::new();
         };
         entries
             .iter()
             .map(|entry| (entry.key.as_str(), self.entry(entry)))
             .collect()
+    }
+
+    /// Whether a list is given; another value is reported.
+    #[must_use]
+    pub fn is_list(&self) -> bool {
+        self.has_shape("a list", |shape| matches!(shape, Shape::List(_)))
+    }
+
+    /// Whether a mapping is given; another value is reported.
+    #[must_use]
+    pub fn is_mapping(&self) -> bool {
+        self.has_shape("a mapping", |shape| matches!(shape, Shape::Map(_)))
+    }
+
+    /// Several look at a field, each for its own reason: a value of another shape is reported to the first.
+    fn has_shape(&self, expected: &str, fits: impl Fn(&Shape) -> bool) -> bool {
+        let Some(value) = self.value() else { return false };
+        let fits = fits(&value.shape);
+        if !fits && !self.context.has_error_at(self) {
+            self.wrong::<()>(expected);
+        }
+        fits
     }
 
     /// Reports an error here.

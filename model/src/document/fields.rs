@@ -65,14 +65,10 @@ impl Holds {
                 let _ = at.text();
             }
             Holds::Texts => {
-                if is_list(at) {
-                    each_text(at.items());
-                }
+                each_text(at.items());
             }
             Holds::TextMap => {
-                if is_mapping(at) {
-                    each_text(at.entries().into_iter().map(|(_, own)| own));
-                }
+                each_text(at.entries().into_iter().map(|(_, own)| own));
             }
             Holds::Truth => {
                 let _ = at.bool();
@@ -81,10 +77,10 @@ impl Holds {
                 let _ = at.int(0..=i64::MAX);
             }
             Holds::Mapping => {
-                let _ = is_mapping(at);
+                let _ = at.is_mapping();
             }
             Holds::List => {
-                let _ = is_list(at);
+                let _ = at.is_list();
             }
         }
     }
@@ -94,25 +90,6 @@ fn each_text<'a>(values: impl IntoIterator<Item = Cursor<'a>>) {
     for own in values {
         let _ = own.text();
     }
-}
-
-fn is_list(at: &Cursor<'_>) -> bool {
-    has_shape(at, "a list", |shape| matches!(shape, Shape::List(_)))
-}
-
-fn is_mapping(at: &Cursor<'_>) -> bool {
-    has_shape(at, "a mapping", |shape| matches!(shape, Shape::Map(_)))
-}
-
-/// Whether a value has a shape; it is reported if not.
-fn has_shape(at: &Cursor<'_>, expected: &str, fits: impl Fn(&Shape) -> bool) -> bool {
-    let Some(value) = at.value() else { return false };
-    let fits = fits(&value.shape);
-    if !fits {
-        let found = value.describe();
-        at.error("E003", format!("expected {expected}, found {found}"), "");
-    }
-    fits
 }
 
 /// A row of a table, or a table within a table.
@@ -303,10 +280,10 @@ impl Schema {
                 }
             }
             (_, Some(_)) => {
-                let _ = is_list(at);
+                let _ = at.is_list();
             }
             (_, None) => {
-                let _ = is_mapping(at);
+                let _ = at.is_mapping();
             }
         }
     }

@@ -24,7 +24,7 @@ pub(crate) use duration::{misspelt, no_duration};
 pub use similar::closest;
 pub use toml::{parse_toml, parse_value};
 pub use tree::{Entry, Place, Scalar, Shape, Source, Value};
-pub use yaml::parse_yaml;
+pub use yaml::{parse_yaml, parse_yaml_value};
 
 /// A file larger than this is not read: no manifest or trace that anybody wrote is that big.
 pub const MAX_FILE_BYTES: usize = 8 << 20;

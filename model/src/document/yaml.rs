@@ -29,6 +29,15 @@ pub fn parse_yaml(text: &str) -> (Vec<Value>, Option<(Place, String)>) {
     (builder.documents, failure)
 }
 
+/// One value in YAML or JSON, without a place. `None` if it is no YAML, or not one document.
+#[must_use]
+pub fn parse_yaml_value(text: &str) -> Option<Value> {
+    let (mut values, failure) = parse_yaml(text);
+    let mut value = values.pop().filter(|_| values.is_empty() && failure.is_none())?;
+    value.forget_places();
+    Some(value)
+}
+
 /// Where a part of a file begins.
 #[derive(Default, Clone, Copy)]
 struct Origin {

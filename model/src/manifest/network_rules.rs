@@ -42,6 +42,7 @@ pub(super) fn check_service(reading: &Reading<'_>) {
             number.error("E004", format!("port {written} of {protocol} is given twice"), "");
         }
         check_node_port(&port.get("nodePort"), kind);
+        let _ = port.get("targetPort").scalar();
     }
 }
 

@@ -30,7 +30,12 @@ pub(crate) fn read_ingress(reading: &Reading<'_>) -> Vec<Route> {
             .get("number")
             .int(1..=65_535)
             .map(|number| number.to_string());
-        let port_text = number.or_else(|| port.get("name").name().map(str::to_owned));
+        let port_name = port.get("name").text().filter(|name| !name.is_empty());
+        // (kubernetes 1.35 pkg/apis/networking/validation/validation.go `validateIngressBackend`)
+        if number.is_some() && port_name.is_some() {
+            port.error("E004", "a backend's port has a number or a name, not both", "");
+        }
+        let port_text = number.or(port_name.map(str::to_owned));
         if port.is_given() && port_text.is_none() {
             port.error("E005", "a backend's port needs a number or a name", "");
         }

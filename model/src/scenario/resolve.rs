@@ -352,24 +352,22 @@ fn names(scenario: &Scenario, root: &Cursor<'_>) {
             at.error("E009", format!("there is no instance type {name:?}"), &hint);
         }
     }
-    for action in root.get("action").items() {
-        let wanted = |at: &Cursor<'_>| {
-            let text = at.written();
-            let pattern = crate::ec2::TypePattern(text?.to_owned());
-            (!entries.iter().any(|entry| pattern.matches(entry.spec.name))).then_some(pattern.0)
-        };
-        for at in [
-            action.at("shortage.instance_type"),
-            action.at("interrupt.instance_type"),
-        ] {
-            if let Some(pattern) = wanted(&at) {
-                at.error(
-                    "E009",
-                    format!("{} offers no instance type {pattern:?}", scenario.region),
-                    "",
-                );
-            }
+    let known_type = |at: &Cursor<'_>| {
+        let Some(text) = at.written() else { return };
+        let pattern = crate::ec2::TypePattern(text.to_owned());
+        if !entries.iter().any(|entry| pattern.matches(entry.spec.name)) {
+            let hint = did_you_mean(text, entries.iter().map(|entry| entry.spec.name));
+            at.error(
+                "E009",
+                format!("{} offers no instance type {text:?}", scenario.region),
+                &hint,
+            );
         }
+    };
+    root.at("cloud.deep_pools").items().iter().for_each(known_type);
+    for action in root.get("action").items() {
+        known_type(&action.at("shortage.instance_type"));
+        known_type(&action.at("interrupt.instance_type"));
         let zones = scenario.catalog.zones();
         for at in [action.at("shortage.zone"), action.at("interrupt.zone")] {
             let text = at.written();

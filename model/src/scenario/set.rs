@@ -1,11 +1,13 @@
-//! Overrides: `FIELD=VALUE` for the scenario, `KIND/NAME: FIELD=VALUE` for a manifest.
+//! Overrides: `FIELD=VALUE` for the scenario, `KIND/NAME: FIELD=VALUE` for a manifest. The value `null` takes a field out.
 //!
 //! They change what was written, before anything is read: an overridden field is checked like any other.
 
 use std::cell::RefCell;
 
 use super::base::Segment;
-use crate::document::{Diagnostic, Entry, Place, Scalar, Severity, Shape, Value, closest, parse_value};
+use crate::document::{
+    Diagnostic, Entry, Place, Scalar, Severity, Shape, Value, closest, parse_value, parse_yaml_value,
+};
 use crate::manifest::Document;
 
 /// The name that problems with an override go by instead of a file's.
@@ -45,20 +47,80 @@ fn apply_one(set: &str, scenario: &mut Value, documents: &mut [Document]) -> Res
     let (target, written) = set
         .split_once('=')
         .ok_or_else(|| refuse("expected FIELD=VALUE", example))?;
-    let value = parse_value(written.trim()).unwrap_or_else(|| Value::from_text(written.trim()));
+    let written = written.trim();
     let (object, field) = self::target(target);
     let path = segments(field).ok_or_else(|| refuse(format!("{field:?} is no path of a field"), example))?;
     match object {
-        None => put(scenario, &path, value, false),
+        None if written == NOTHING => take_out(scenario, &path),
+        None => put(scenario, &path, value_of(written, false), false),
         Some(object) => {
             let found = find(object, documents)?;
             if is_identity(&path) {
                 let message = format!("{field} says which object this is, and cannot be set");
                 return Err(refuse(message, "change it in the manifest"));
             }
-            put(found, &path, value, !is_number_or_text(&path))
+            match written {
+                NOTHING => take_out(found, &path),
+                _ => put(found, &path, value_of(written, true), !is_number_or_text(&path)),
+            }
         }
     }
+}
+
+/// Puts a value at a field of the scenario; whether it could be.
+pub(super) fn put_at(scenario: &mut Value, field: &str, value: Value) -> bool {
+    segments(field).is_some_and(|path| put(scenario, &path, value, false).is_ok())
+}
+
+/// The value that takes a field out. The text is written in quotes.
+const NOTHING: &str = "null";
+
+/// A value as TOML has it, for a manifest also a mapping or list as YAML and JSON have it; else a text.
+fn value_of(written: &str, of_manifest: bool) -> Value {
+    let yaml = || {
+        let is_collection = of_manifest && written.starts_with(['{', '[']);
+        is_collection.then(|| parse_yaml_value(written)).flatten()
+    };
+    parse_value(written)
+        .or_else(yaml)
+        .unwrap_or_else(|| Value::from_text(written))
+}
+
+/// Takes a field out, or an item of a list. One that is not there may be misspelt.
+fn take_out(at: &mut Value, path: &[Segment]) -> Result<(), Refusal> {
+    let Some((first, rest)) = path.split_first() else {
+        return Ok(());
+    };
+    let gone = match (first, &mut at.shape) {
+        (Segment::Key(key), Shape::Map(entries)) => {
+            match entries.iter().position(|entry| entry.key == *key) {
+                Some(place) if rest.is_empty() => {
+                    entries.remove(place);
+                    return Ok(());
+                }
+                Some(place) => return take_out(&mut entries[place].value, rest),
+                None => {
+                    let near = closest(key, entries.iter().map(|entry| entry.key.as_str()));
+                    let hint = near.map(|near| format!("did you mean {near:?}?"));
+                    (format!("{key:?}"), hint.unwrap_or_default())
+                }
+            }
+        }
+        (Segment::Index(index), Shape::List(items)) if *index < items.len() => {
+            if rest.is_empty() {
+                items.remove(*index);
+                return Ok(());
+            }
+            return take_out(&mut items[*index], rest);
+        }
+        (Segment::Key(key), _) => (format!("{key:?}"), String::new()),
+        (Segment::Index(index), _) => (format!("[{index}]"), String::new()),
+    };
+    let (name, hint) = gone;
+    Err(refuse(
+        format!("{name} is not there, and cannot be taken out"),
+        hint,
+    ))
 }
 
 /// Whether a field of a manifest is one by which others know the object, or has such a field.
@@ -324,6 +386,49 @@ mod tests {
         // A budget of a NodePool is a text, and what a trigger is told.
         assert!(put("spec.disruption.budgets.nodes", "10%"));
         assert!(put("spec.triggers.metadata.port", "9090"));
+    }
+
+    #[test]
+    fn a_mapping_for_a_manifest_is_written_as_in_a_manifest() {
+        let toml = value_of("{cpu = \"10\"}", true);
+        for written in ["{cpu: \"10\"}", "{\"cpu\":\"10\"}", "{cpu: '10'}"] {
+            assert_eq!(value_of(written, true), toml, "{written}");
+            assert_eq!(value_of(written, false), Value::from_text(written), "{written}");
+        }
+        assert_eq!(value_of("[a, b]", true), value_of("[\"a\", \"b\"]", true));
+        // What is neither is a text, and whoever reads the field says so.
+        assert_eq!(value_of("{cpu", true), Value::from_text("{cpu"));
+        assert_eq!(value_of("a: b", true), Value::from_text("a: b"));
+    }
+
+    #[test]
+    fn null_takes_a_field_out() {
+        let tree = after("a.list[0].x=null").expect("applied");
+        let list = tree.get("a").and_then(|a| a.get("list"));
+        let Some(Shape::List(items)) = list.map(|list| &list.shape) else {
+            panic!("{tree:?}")
+        };
+        assert_eq!(items[0].shape, Shape::Map(Vec::new()));
+        let tree = after("a=null").expect("applied");
+        assert_eq!(tree.get("a"), None);
+        let tree = after("a.list[0]=null").expect("applied");
+        let list = tree.get("a").and_then(|a| a.get("list"));
+        assert_eq!(list.map(|list| &list.shape), Some(&Shape::List(Vec::new())));
+        let tree = after("seed=\"null\"").expect("applied");
+        assert_eq!(tree.get("seed").and_then(Value::text), Some("null"));
+        let message = |set: &str| after(set).expect_err("refused");
+        assert_eq!(
+            message("sed=null"),
+            "\"sed\" is not there, and cannot be taken out"
+        );
+        assert_eq!(
+            message("a.list[1]=null"),
+            "[1] is not there, and cannot be taken out"
+        );
+        assert_eq!(
+            message("seed.x=null"),
+            "\"x\" is not there, and cannot be taken out"
+        );
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod places;
 mod releases;
 mod routes;
 mod settled;
+mod shapes;
 mod times;
 mod workloads;
 
@@ -258,6 +259,7 @@ fn every_code_of_advice_has_a_case() {
         include_str!("tests/places.rs"),
         include_str!("tests/routes.rs"),
         include_str!("tests/settled.rs"),
+        include_str!("tests/shapes.rs"),
         include_str!("tests/times.rs"),
         include_str!("tests/workloads.rs"),
     );
