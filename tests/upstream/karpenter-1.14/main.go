@@ -5,6 +5,8 @@ import (
 	"context"
 	"time"
 
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	v1 "sigs.k8s.io/karpenter/pkg/apis/v1"
 	"sigs.k8s.io/karpenter/pkg/controllers/disruption"
 	"sigs.k8s.io/karpenter/pkg/controllers/provisioning"
 	"sigs.k8s.io/karpenter/pkg/controllers/provisioning/scheduling"
@@ -73,6 +75,11 @@ func disruptor(ctx context.Context, p oracle.Parts) oracle.Disruptor {
 				}
 			}
 			return nil
+		},
+		Forget: func(ctx context.Context, claim *v1.NodeClaim) {
+			if err := costs.DeleteNodeClaim(ctx, client.ObjectKeyFromObject(claim)); err != nil {
+				panic(err)
+			}
 		},
 		Close: func() {},
 	}

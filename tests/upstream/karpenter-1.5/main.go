@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"time"
 
+	v1 "sigs.k8s.io/karpenter/pkg/apis/v1"
 	"sigs.k8s.io/karpenter/pkg/controllers/disruption"
 	"sigs.k8s.io/karpenter/pkg/controllers/disruption/orchestration"
 	"sigs.k8s.io/karpenter/pkg/controllers/provisioning"
@@ -61,7 +62,8 @@ func disruptor(_ context.Context, p oracle.Parts) oracle.Disruptor {
 			}
 			return nil
 		},
-		Close: queue.ShutDown,
+		Forget: func(context.Context, *v1.NodeClaim) {},
+		Close:  queue.ShutDown,
 	}
 }
 

@@ -49,6 +49,8 @@ type Disruptor struct {
 	Commands func() map[string]string
 	// Execute acts upon those.
 	Execute func(ctx context.Context) error
+	// Forget drops a NodeClaim that is gone from what it costs to run the cluster, where that is kept.
+	Forget func(ctx context.Context, claim *v1.NodeClaim)
 	// Close frees what it holds.
 	Close func()
 }
@@ -228,6 +230,7 @@ type run struct {
 	clock   patient
 	kube    client.Client
 	cluster *state.Cluster
+	forget  func(ctx context.Context, claim *v1.NodeClaim)
 	changes []Change
 	known   map[string]bool
 	said    []Command
@@ -355,6 +358,7 @@ func (r *run) apply(change Change) {
 		must(r.kube.Update(r.ctx, claim))
 		r.cluster.DeleteNode(node.Name)
 		r.cluster.DeleteNodeClaim(claim.Name)
+		r.forget(r.ctx, claim)
 	default:
 		panic("no such change: " + change.What)
 	}
@@ -481,6 +485,7 @@ func (c *DisruptionCase) once(v Version, all map[string]*cloudprovider.InstanceT
 	}
 	d := v.Disruption(r.ctx, parts)
 	defer d.Close()
+	r.forget = d.Forget
 	for r.now() < c.Until {
 		type result struct {
 			after time.Duration
