@@ -110,7 +110,14 @@ pub(super) fn polled(
     {
         let value = match fallback_of(&reported) {
             Some(value) => Some(value),
-            None => compose(object, state.formula.as_ref(), &state.status, task, &reported, profile),
+            None => compose(
+                object,
+                state.formula.as_ref(),
+                &state.status,
+                task,
+                &reported,
+                profile,
+            ),
         };
         active = !error && value.is_some_and(|value| value.as_f64() > modifiers.activation_target);
     }
@@ -233,9 +240,9 @@ fn fallback_of(reported: &[Reported]) -> Option<Quantity> {
     })
 }
 
-/// The composite metric (pkg/scaling/modifiers/formula.go `calculateScalingModifiersFormula`). Where the fallback is the
-/// formula's matter, a metric is nil by what the status says of it in the end, whatever its own reading was
-/// (`scalingModifierTriggerValue`).
+/// The composite metric (kedacore/keda 2.20 pkg/scaling/modifiers/formula.go `calculateScalingModifiersFormula`,
+/// `scalingModifierTriggerValue`). Where the fallback is the formula's matter, a metric is nil by what the status says of
+/// it in the end, whatever its own reading was.
 fn compose(
     object: &ScaledObject,
     formula: Option<&Result<Formula, formula::Error>>,

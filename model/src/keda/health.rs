@@ -102,7 +102,7 @@ impl<'a> Record<'a> {
 }
 
 /// The scalers cache, as far as it matters whose ScaledObject it holds
-/// (pkg/scaling/scale_handler.go `performGetScalersCache`, `ClearScalersCache`).
+/// (kedacore/keda 2.20 pkg/scaling/scale_handler.go `performGetScalersCache`, `ClearScalersCache`).
 #[derive(Debug, Default)]
 pub(super) enum Scalers {
     /// There is none: whoever needs it next makes it.

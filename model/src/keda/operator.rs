@@ -280,7 +280,9 @@ impl Operator {
         let Some(state) = self.objects.get_mut(&id) else {
             return;
         };
-        state.scalers.need(object.generation, || Scalers::OfLoop(object.generation));
+        state
+            .scalers
+            .need(object.generation, || Scalers::OfLoop(object.generation));
         let triggers = state.external_triggers(object, profile);
         let evaluations = triggers
             .map(|(index, name)| Evaluation::new(index, name.clone()))
@@ -519,7 +521,7 @@ impl Operator {
                 scale_to(id, object.target, replicas, verdict.reason(), view, out);
             }
             // The status written here wakes the reconciler: it stops the loop, or finds Ready true again
-            // (controllers/keda/util/predicate.go `ScaleObjectReadyConditionPredicate`).
+            // (kedacore/keda 2.20 controllers/keda/util/predicate.go `ScaleObjectReadyConditionPredicate`).
             let pauses = matches!(verdict, Verdict::Paused(_)) && !state.paused_replicas_set;
             state.paused_replicas_set |= pauses;
             let was_ready = mem::replace(&mut state.ready, verdict.leaves_ready());

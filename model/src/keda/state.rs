@@ -121,10 +121,11 @@ impl State {
     /// failures, nobody counts but pulls, on the copy: it is never old.
     pub(super) fn needs_scalers(&mut self, object: &ScaledObject, profile: &Profile) {
         let (generation, status) = (object.generation, &self.status);
-        self.scalers.need(generation, || match profile.polls_count_failures {
-            true => Scalers::Own(generation, status.clone()),
-            false => Scalers::OfLoop(generation),
-        });
+        self.scalers
+            .need(generation, || match profile.polls_count_failures {
+                true => Scalers::Own(generation, status.clone()),
+                false => Scalers::OfLoop(generation),
+            });
     }
 
     /// How long until a reconcile that failed is tried again: the default of controller-runtime, from which KEDA does not

@@ -61,7 +61,6 @@ impl Evaluation {
     pub(super) fn failure(&self) -> Option<Error> {
         self.result?.value.err()
     }
-
 }
 
 /// For whom triggers are asked.
