@@ -109,3 +109,34 @@ fn without_the_queue_older_kubelets_cost_time_and_requests() {
         }
     }
 }
+
+/// A node that is found silent gets a taint that drives pods out. Who does not tolerate it for the five minutes that are
+/// the default is replaced before the garbage collector comes, although the Node is gone a few seconds later.
+#[test]
+fn pods_leave_a_silent_node_when_their_toleration_is_over() {
+    let evicted = |tolerations: &str| {
+        let tolerations = format!("Deployment/web: spec.template.spec.tolerations=[{tolerations}]");
+        let deaf = [
+            "timing.karpenter.interruption_queue=false",
+            "stack.kubernetes='1.33'",
+            &tolerations,
+        ];
+        let run = Run::with(NAME, 1, &deaf);
+        let taken = run.minute(20.0) + 120.0;
+        let mut evictions = run.log("TaintManagerEviction", taken, taken + 300.0);
+        evictions.next().map(|entry| entry.at.as_secs_f64() - taken)
+    };
+    let seconds = |key: &str, seconds: u32| {
+        format!(
+            "{{key='node.kubernetes.io/{key}',operator='Exists',effect='NoExecute',tolerationSeconds={seconds}}}"
+        )
+    };
+    // 50 s of silence, and a tenth to the taint.
+    let check = |own: u32, expected: f64| {
+        let after = evicted(&seconds("unreachable", own)).expect("they go");
+        within("seconds", after, expected..=expected + 0.1);
+    };
+    check(0, 50.1);
+    check(10, 60.1);
+    assert_eq!(evicted(&seconds("not-ready", 0)), None, "that is another taint");
+}
