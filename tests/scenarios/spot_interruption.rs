@@ -55,7 +55,7 @@ fn one_machine_costs_no_requests_and_four_cost_thousands() {
 }
 
 /// A budget lets pods go as others come, within the notice. Those that are left when EC2 takes the machines end in
-/// order, and find the new ones ready.
+/// order, in the Service until they have ended, and the new ones are ready by then.
 #[test]
 fn a_disruption_budget_helps() {
     for seed in SEEDS {
@@ -67,8 +67,8 @@ fn a_disruption_budget_helps() {
             let run = Run::beside(NAME, seed, &budget);
             run.failed(run.minute(30.0), run.end())
         };
-        within("lost with a tenth", lost("10%"), 0.0..=200.0);
-        within("lost with one at a time", lost("1"), 0.0..=200.0);
+        within("lost with a tenth", lost("10%"), 0.0..=1_000.0);
+        within("lost with one at a time", lost("1"), 1.0..=1_000.0);
     }
 }
 
@@ -123,7 +123,7 @@ fn pods_leave_a_silent_node_when_their_toleration_is_over() {
         ];
         let run = Run::with(NAME, 1, &deaf);
         let taken = run.minute(20.0) + 120.0;
-        let mut evictions = run.log("TaintManagerEviction", taken, taken + 300.0);
+        let mut evictions = run.log("TaintManagerEviction", taken, taken + 120.0);
         evictions.next().map(|entry| entry.at.as_secs_f64() - taken)
     };
     let seconds = |key: &str, seconds: u32| {
@@ -138,5 +138,6 @@ fn pods_leave_a_silent_node_when_their_toleration_is_over() {
     };
     check(0, 50.1);
     check(10, 60.1);
-    assert_eq!(evicted(&seconds("not-ready", 0)), None, "that is another taint");
+    // That is another taint, which the new node has for a while after it is ready.
+    assert_eq!(evicted(&seconds("not-ready", 0)), None);
 }
