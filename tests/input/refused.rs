@@ -363,7 +363,15 @@ fn what_admission_adds_to_pods() {
         .find(|own| own.object.name == "x");
     let spec = &own.expect("it is there").object.template.spec;
     let keys: Vec<&str> = spec.tolerations.iter().map(|own| own.key.as_str()).collect();
-    assert_eq!(keys, ["nvidia.com/gpu", "gvisor"]);
+    assert_eq!(
+        keys,
+        [
+            "node.kubernetes.io/not-ready",
+            "node.kubernetes.io/unreachable",
+            "nvidia.com/gpu",
+            "gvisor"
+        ]
+    );
     assert_eq!(spec.containers[0].ports[0].host_port, Some(8080));
     assert_eq!(spec.requests().cpu.0, 350);
     assert_eq!(

@@ -81,7 +81,7 @@ fn balanced_moves_fewer_pods_for_the_same_money() {
     within(
         "evictions against the plain policy",
         ratio(|own| own.evictions),
-        0.5..=0.9,
+        0.5..=0.95,
     );
     within(
         "dollars against the plain policy",

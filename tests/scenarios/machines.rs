@@ -1,11 +1,12 @@
 //! What the machines of a service on spot are when they join, and what becomes of their Nodes when they end.
 
+use model::api::{Taint, TaintEffect};
 use model::cluster::{self, Notice, Options, Seen, Watcher};
 use model::ec2::{End, State};
-use model::id::InstanceId;
+use model::id::{InstanceId, NodeId};
 use model::quantity::Bytes;
 use model::scenario::load;
-use sim::Instant;
+use sim::{Instant, SortedMap, SortedSet};
 
 use super::{files, within};
 
@@ -149,4 +150,48 @@ fn a_lost_node_goes_with_its_machine_and_takes_its_claim_along() {
         );
         within("seconds to the Node's end", after(loss.no_node, last), 0.0..=7.0);
     }
+}
+
+/// How long after they are ready nodes are initialized, seconds, and how many had the taint that drives pods out.
+#[derive(Default)]
+struct Starts {
+    ready: SortedMap<NodeId, Instant>,
+    tainted: SortedSet<NodeId>,
+    waits: SortedMap<NodeId, f64>,
+}
+
+impl Watcher for Starts {
+    fn hear(&mut self, now: Instant, notice: Notice, seen: Seen<'_>) {
+        let Notice::NodeChanged(id) = notice else {
+            return;
+        };
+        let Some(node) = seen.api.nodes.get(id).filter(|node| node.claim.is_some()) else {
+            return;
+        };
+        let taint = Taint::new("node.kubernetes.io/not-ready", TaintEffect::NoExecute);
+        if node.taints.contains(&taint) {
+            self.tainted.insert(id);
+        }
+        if node.ready {
+            let since = *self.ready.entry(id).or_insert(now);
+            if node.label("karpenter.sh/initialized") == "true" {
+                self.waits.entry(id).or_insert((now - since).as_secs_f64());
+            }
+        }
+    }
+}
+
+/// The node controller drives pods off a node that is not ready yet, and sees at its next look that it is. Karpenter waits
+/// for that since 1.7.
+#[test]
+fn a_node_is_initialized_when_the_node_controller_has_seen_that_it_is_ready() {
+    let longest = |karpenter: &str| {
+        let mut starts = Starts::default();
+        watch(&[&format!("stack.karpenter='{karpenter}'")], &mut starts);
+        assert!(starts.tainted.len() >= 2, "{:?}", starts.tainted);
+        assert!(starts.waits.len() >= 5, "{:?}", starts.waits);
+        starts.waits.values().copied().fold(0.0, f64::max)
+    };
+    within("seconds", longest("1.6.4"), 0.0..=1.5);
+    within("seconds", longest("1.14.1"), 2.0..=6.5);
 }

@@ -4,8 +4,8 @@ use sim::Instant;
 
 use super::Cluster;
 use super::notice::Notice;
-use crate::api::Owner;
-use crate::id::{NodeClaimId, NodeId, PodId};
+use crate::api::{Owner, Strategy};
+use crate::id::{DeploymentId, NodeClaimId, NodeId, PodId};
 use crate::karpenter::{claim_status, disruption, lifecycle, provisioner, termination};
 use crate::workload::{controllers, kubelet};
 use crate::{hpa, keda, prometheus, scheduler, traffic};
@@ -47,7 +47,7 @@ impl Cluster<'_> {
             }
             Notice::PodGone { pod, owner } => {
                 self.tell_deletion(now, owner, pod);
-                self.tell_owner(now, owner);
+                self.tell_of_absence(now, owner);
                 self.hear_scheduler(now, scheduler::Input::PodGone(pod));
                 self.tell_karpenter_of_pod(now, pod);
                 self.hear_prometheus(now, prometheus::Input::PodChanged(pod));
@@ -161,6 +161,28 @@ impl Cluster<'_> {
             }
             owner => self.tell_owner(now, owner),
         }
+    }
+
+    /// A pod is gone. The controller of a Deployment that is recreated looks again when that was its last one, before
+    /// status.terminatingReplicas tells of each
+    /// (kubernetes 1.35 pkg/controller/deployment/deployment_controller.go `deletePod`).
+    fn tell_of_absence(&mut self, now: Instant, owner: Owner) {
+        match owner {
+            Owner::ReplicaSet(set, id)
+                if self.scenario.stack.kubernetes < 35 && self.has_pods_to_await(id) =>
+            {
+                self.hear_controllers(now, controllers::Input::ReplicaSet(set));
+            }
+            owner => self.tell_owner(now, owner),
+        }
+    }
+
+    /// Whether a Deployment that is recreated has any pod, ended ones too.
+    fn has_pods_to_await(&self, id: DeploymentId) -> bool {
+        let deployment = self.api.deployments.get(id);
+        let has_pods = |set| !self.api.pods_of_replica_set(set).is_empty();
+        deployment.is_some_and(|own| own.strategy == Strategy::Recreate)
+            && self.api.replica_sets_of(id).any(|(set, _)| has_pods(set))
     }
 
     /// A pod's controllers hear that it changed.

@@ -28,6 +28,10 @@ pub(super) enum Event {
     MetricsServer,
     /// The node controller finds that a node has not reported for too long.
     NodeSilent(NodeId),
+    /// The node controller looks at all nodes.
+    MonitorNodes,
+    /// The node controller taints nodes whose turn it is.
+    TaintNodes,
     /// The cloud controller looks whether a node that is not ready still has a machine.
     CloudLook(NodeId),
     /// The pod garbage collector looks for pods of nodes that are gone.
@@ -60,6 +64,8 @@ impl Event {
             | Event::Ec2(_)
             | Event::MetricsServer
             | Event::NodeSilent(_)
+            | Event::MonitorNodes
+            | Event::TaintNodes
             | Event::CloudLook(_)
             | Event::CollectPods
             | Event::Act(_)

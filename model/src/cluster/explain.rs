@@ -184,6 +184,11 @@ impl Cluster<'_> {
                 "LimitExceeded",
                 vec![("resource", resource.to_string().into())],
             ),
+            Event::NoPools => (
+                String::new(),
+                "NoNodePools",
+                vec![("reason", "no NodePool launches nodes for pods".into())],
+            ),
             Event::Started(pods) => (
                 String::new(),
                 "ProvisioningStarted",

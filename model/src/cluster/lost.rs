@@ -6,15 +6,13 @@
 //! for a while, and that the node is not ready, nor are its pods. The cloud controller, which looks at nodes that are not
 //! ready every few seconds, deletes the Node once EC2 calls its machine terminated. Karpenter's finalizer holds a Node that
 //! it has registered until Karpenter has deleted the claim as well.
-//!
-//! Left out: eviction of the pods of a node that stays unreachable for five minutes.
 
 use std::time::Duration;
 
 use sim::Instant;
 
-use super::Cluster;
 use super::event::Event;
+use super::{Cluster, health};
 use crate::api::{Taint, TaintEffect};
 use crate::catalog::kubelet::AmiFamily;
 use crate::ec2::{self, Origin, State, node};
@@ -31,7 +29,7 @@ const GRACEFUL: u16 = 34;
 /// `--node-monitor-period`: how often the cloud controller looks
 /// (kubernetes staging/src/k8s.io/controller-manager/config/v1alpha1/defaults.go
 /// `RecommendedDefaultGenericControllerManagerConfiguration`).
-const CLOUD_PERIOD: Duration = Duration::from_secs(5);
+pub(super) const CLOUD_PERIOD: Duration = Duration::from_secs(5);
 
 impl Cluster<'_> {
     /// A machine shuts down. Where its kubelet knows of that, the node is not ready and its pods end in order, while
@@ -84,7 +82,8 @@ impl Cluster<'_> {
         if self.api.nodes.get(id).is_none() {
             return;
         }
-        self.lose(now, id, "node.kubernetes.io/unreachable");
+        self.lose(now, id, node::UNREACHABLE);
+        self.agenda.after(self.patience(), Event::MonitorNodes);
         for pod in self.api.pods_on(id).to_vec() {
             if self.api.pods.get(pod).is_some_and(|pod| pod.is_ready()) {
                 self.set_pod_ready(now, pod, false);
@@ -104,12 +103,13 @@ impl Cluster<'_> {
                 node.taints.push(taint);
             }
         });
+        self.watch_health(now);
     }
 
     /// Something has changed that the cloud controller will see at its next look.
     pub(super) fn await_cloud_look(&mut self, now: Instant, id: NodeId) {
-        self.agenda
-            .at(now.round_up_to(CLOUD_PERIOD), Event::CloudLook(id));
+        let at = health::next_look(self.cloud_phase, CLOUD_PERIOD, now);
+        self.agenda.at(at, Event::CloudLook(id));
     }
 
     /// The cloud controller deletes a node that is not ready and whose machine is terminated; one that is shutting

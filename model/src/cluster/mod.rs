@@ -23,6 +23,7 @@ mod capacity;
 mod deliver;
 mod event;
 mod explain;
+mod health;
 mod hear;
 mod lost;
 mod metrics;
@@ -159,6 +160,9 @@ pub(crate) struct Cluster<'s> {
     interruptions: Vec<(Instant, lifecycle::Input)>,
     /// The machines of nodes that go down in order.
     going_down: SortedMap<NodeId, InstanceId>,
+    health: health::NodeController,
+    /// When the cloud controller looks at nodes.
+    cloud_phase: Instant,
     /// Whether anybody asks metrics-server.
     usage_is_read: bool,
     /// The metric that each HPA's sync waits for.
@@ -236,6 +240,8 @@ impl Cluster<'_> {
             Event::Ec2(input) => self.hear_ec2(now, input),
             Event::MetricsServer => self.scrape_kubelets(now),
             Event::NodeSilent(node) => self.node_silent(now, node),
+            Event::MonitorNodes => self.monitor_nodes(now),
+            Event::TaintNodes => self.taint_nodes(now),
             Event::CloudLook(node) => self.cloud_look(now, node),
             Event::CollectPods => self.collect_pods(now),
             Event::Act(number) => self.act(now, number),

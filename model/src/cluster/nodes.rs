@@ -226,6 +226,7 @@ impl Cluster<'_> {
             .traffic
             .handle(now, traffic::Input::NodeUp { node: id, machine });
         self.notify(Notice::NodeCreated(id));
+        self.watch_health(now);
         id
     }
 

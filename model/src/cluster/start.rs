@@ -8,9 +8,10 @@ use sim::{Agenda, Instant, SortedMap, SortedSet, Streams};
 
 use super::audit::Auditor;
 use super::event::Event;
+use super::health::{self, NodeController};
 use super::hear::{Outboxes, Parts};
 use super::recorder::{self, Recorder};
-use super::{Cluster, Objects, Options, Roles};
+use super::{Cluster, Objects, Options, Roles, lost};
 use crate::api::Api;
 use crate::ec2::Ec2;
 use crate::few::Few;
@@ -57,6 +58,8 @@ impl<'s> Cluster<'s> {
             restarts: 0,
             interruptions: Vec::new(),
             going_down: SortedMap::new(),
+            health: NodeController::new(streams),
+            cloud_phase: health::phase(streams, "cloud-controller/phase", lost::CLOUD_PERIOD),
             usage_is_read,
             asked: Few::default(),
             auditor: Auditor::default(),

@@ -20,6 +20,8 @@ use crate::quantity::{Bytes, MilliCpu, Resources};
 
 /// The taint of a node that is not ready.
 pub const NOT_READY: &str = "node.kubernetes.io/not-ready";
+/// The taint of a node that nobody hears of.
+pub const UNREACHABLE: &str = "node.kubernetes.io/unreachable";
 
 /// How a machine is set up to join.
 #[derive(Debug, Clone, Copy)]
@@ -110,11 +112,12 @@ pub fn of_group(id: InstanceId, instance: &Instance, catalog: &Catalog, group: &
     node
 }
 
-/// The kubelet reports Ready, and the node lifecycle controller takes its taint away.
+/// The kubelet reports Ready, and the node controller takes away at once the taint that keeps new pods off.
 pub fn set_ready(node: &mut Node, now: Instant) {
     node.ready = true;
     node.ready_since = now;
-    node.taints.retain(|taint| taint.key != NOT_READY);
+    node.taints
+        .retain(|taint| taint.key != NOT_READY || taint.effect != TaintEffect::NoSchedule);
 }
 
 /// The device plugins have registered: GPUs and the like appear, all of them free.

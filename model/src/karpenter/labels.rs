@@ -114,17 +114,18 @@ pub fn normalized(key: &str) -> &str {
 /// Whether a taint is expected to go away while a node starts, and so is ignored until it is initialized
 /// (karpenter pkg/scheduling/taints.go `KnownEphemeralTaints`; v1.14 `IsKnownEphemeralTaint`).
 #[must_use]
-pub fn is_ephemeral(taint: &Taint, readiness_prefix: bool) -> bool {
+pub fn is_ephemeral(taint: &Taint, profile: &Profile) -> bool {
     match taint.key.as_str() {
-        "node.kubernetes.io/not-ready" => {
-            matches!(taint.effect, TaintEffect::NoSchedule | TaintEffect::NoExecute)
-        }
+        "node.kubernetes.io/not-ready" => match taint.effect {
+            TaintEffect::NoExecute => profile.not_ready_no_execute_ephemeral,
+            effect => effect == TaintEffect::NoSchedule,
+        },
         "node.kubernetes.io/unreachable" => taint.effect == TaintEffect::NoSchedule,
         "node.cloudprovider.kubernetes.io/uninitialized" => {
             taint.effect == TaintEffect::NoSchedule && taint.value == "true"
         }
         "karpenter.sh/unregistered" => taint.effect == TaintEffect::NoExecute,
-        key => readiness_prefix && key.starts_with("readiness.k8s.io/"),
+        key => profile.readiness_taints_ephemeral && key.starts_with("readiness.k8s.io/"),
     }
 }
 
@@ -133,6 +134,19 @@ mod tests {
     use super::*;
     use crate::karpenter::requirement::Requirement;
     use crate::karpenter::requirements::Requirements;
+
+    // (karpenter v1.7.0 pkg/scheduling/taints.go `KnownEphemeralTaints`)
+    #[test]
+    fn the_taint_that_drives_pods_out_is_shed_from_1_7_on() {
+        let shed = |minor| {
+            let profile = Profile::of(crate::release::Release::new(1, minor, 0));
+            let taint = |effect| Taint::new("node.kubernetes.io/not-ready", effect);
+            let effects = [TaintEffect::NoSchedule, TaintEffect::NoExecute];
+            effects.map(|effect| is_ephemeral(&taint(effect), &profile))
+        };
+        assert_eq!(shed(6), [true, false]);
+        assert_eq!(shed(7), [true, true]);
+    }
 
     #[test]
     fn former_names_are_translated() {

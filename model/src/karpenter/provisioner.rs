@@ -71,6 +71,8 @@ pub enum Event {
     LimitExceeded(NodePoolId, Name),
     /// A pass began, for so many pods.
     Started(usize),
+    /// There was no pass: no NodePool launches nodes for pods.
+    NoPools,
 }
 
 /// Where a pod should go.
@@ -324,6 +326,10 @@ impl Provisioner {
         if pods.is_empty() {
             return None;
         }
+        if !has_dynamic_pool(view) {
+            out.emit(Output::Publish(Event::NoPools));
+            return None;
+        }
         out.emit(Output::Publish(Event::Started(pods.len())));
         let world = view.world(&self.profile, &self.settings);
         let (going, nodes): (Vec<&StateNode<'_>>, Vec<_>) =
@@ -408,6 +414,13 @@ impl Provisioner {
         let object = Box::new(claim.object(pool, name, now, &self.profile));
         out.emit(Output::CreateNodeClaim(object, claim.pods.clone()));
     }
+}
+
+/// Without a NodePool that launches nodes for pods these are not even shown the nodes that are there
+/// (karpenter v1.14 pkg/controllers/provisioning/provisioner.go `NewScheduler`, `Schedule`).
+/// Left out: that a pool whose class is not ready is none, since 1.0.
+fn has_dynamic_pool(view: &View<'_>) -> bool {
+    view.pools.iter().any(|(_, pool)| pool.replicas.is_none())
 }
 
 type Out = Outbox<Input, Output>;

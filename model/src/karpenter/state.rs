@@ -327,8 +327,7 @@ impl<'a> StateNode<'a> {
 
     /// The taints that pods must tolerate: those that a starting node sheds are left out until it is
     /// initialized (`StateNode.Taints`).
-    pub fn taints(&self, profile: &Profile) -> impl Iterator<Item = &'a Taint> + '_ {
-        let readiness = profile.readiness_taints_ephemeral;
+    pub fn taints<'p>(&'p self, profile: &'p Profile) -> impl Iterator<Item = &'a Taint> + 'p {
         let starting = !self.initialized();
         let ephemeral = starting || profile.ephemeral_taints_always_ignored;
         let startup: &[Taint] = match self.claim {
@@ -342,7 +341,7 @@ impl<'a> StateNode<'a> {
         };
         taints
             .iter()
-            .filter(move |t| !(ephemeral && labels::is_ephemeral(t, readiness) || is_startup(t)))
+            .filter(move |t| !(ephemeral && labels::is_ephemeral(t, profile) || is_startup(t)))
     }
 
     /// What the machine has, by lifecycle stage.

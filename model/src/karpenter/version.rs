@@ -140,6 +140,8 @@ pub struct Profile {
     pub ephemeral_taints_always_ignored: bool,
     /// Taints under `readiness.k8s.io/` are shed by a starting node (v1.13).
     pub readiness_taints_ephemeral: bool,
+    /// The node controller's taint that drives pods off a node that is not ready is shed by a starting node (v1.7).
+    pub not_ready_no_execute_ephemeral: bool,
     /// Node usage of a claim's pool is read from memory; before, from NodePool.status, which lags (v1.4).
     pub limits_from_memory: bool,
 
@@ -300,6 +302,7 @@ impl Profile {
             currently_reschedulable: v(4),
             ephemeral_taints_always_ignored: !beta(33),
             readiness_taints_ephemeral: v(13),
+            not_ready_no_execute_ephemeral: v(7),
             limits_from_memory: v(4),
             node_inclusion_policies: v(3),
             daemon_host_ports: v(4),

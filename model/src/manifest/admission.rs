@@ -6,6 +6,26 @@
 use sim::SortedSet;
 
 use crate::api::{PodSpec, TaintEffect, Toleration};
+use crate::ec2::node::{NOT_READY, UNREACHABLE};
+
+/// A pod that says nothing of nodes that are not ready, or that nobody hears of, stays on one for five minutes
+/// (kubernetes 1.35 plugin/pkg/admission/defaulttolerationseconds/admission.go `Admit`).
+pub(super) fn tolerate_lost_nodes(spec: &mut PodSpec) {
+    for key in [NOT_READY, UNREACHABLE] {
+        let is_meant = |own: &Toleration| {
+            let effects = [None, Some(TaintEffect::NoExecute)];
+            (own.key.is_empty() || own.key == key) && effects.contains(&own.effect)
+        };
+        if !spec.tolerations.iter().any(is_meant) {
+            spec.tolerations.push(Toleration {
+                key: key.to_owned(),
+                value: None,
+                effect: Some(TaintEffect::NoExecute),
+                seconds: Some(300),
+            });
+        }
+    }
+}
 
 /// A pod that requests an extended resource tolerates the taint of its name, NoSchedule
 /// (kubernetes 1.35 plugin/pkg/admission/extendedresourcetoleration/admission.go `Admit`). The plugin is off by
@@ -53,6 +73,31 @@ mod tests {
     use super::*;
     use crate::api::Container;
     use crate::quantity::Resources;
+
+    #[test]
+    fn what_a_pod_says_of_lost_nodes_holds_and_the_rest_is_five_minutes() {
+        let seconds = |own: &[(&str, Option<TaintEffect>, i64)]| {
+            let toleration = |&(key, effect, seconds): &(&str, _, _)| Toleration {
+                key: key.to_owned(),
+                value: None,
+                effect,
+                seconds: Some(seconds),
+            };
+            let mut spec = PodSpec {
+                tolerations: own.iter().map(toleration).collect(),
+                ..PodSpec::default()
+            };
+            tolerate_lost_nodes(&mut spec);
+            let seconds = spec.tolerations.iter().filter_map(|own| own.seconds);
+            seconds.collect::<Vec<i64>>()
+        };
+        let execute = Some(TaintEffect::NoExecute);
+        assert_eq!(seconds(&[]), [300, 300]);
+        assert_eq!(seconds(&[(UNREACHABLE, execute, 5)]), [5, 300]);
+        assert_eq!(seconds(&[("", None, 7)]), [7], "a toleration of everything");
+        let schedule = Some(TaintEffect::NoSchedule);
+        assert_eq!(seconds(&[(NOT_READY, schedule, 9)]), [9, 300, 300]);
+    }
 
     fn asking(resources: &[&str]) -> Container {
         Container {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Reading;
-use super::admission::tolerate_extended_resources;
+use super::admission::{tolerate_extended_resources, tolerate_lost_nodes};
 use super::pod::{self, PriorityClasses};
 use super::pod_fields::{METADATA, TEMPLATE, TOP};
 use super::selector::{SELECTOR, selector};
@@ -54,6 +54,7 @@ pub(super) const DAEMON_SET: &[Field] = &[
 pub(crate) fn read_deployment(reading: &Reading<'_>, classes: &PriorityClasses) -> Deployment {
     let root = &reading.root;
     let mut template = pod::template(&root.at("spec.template").required(), reading.namespace, classes);
+    tolerate_lost_nodes(&mut template.spec);
     tolerate_extended_resources(&mut template.spec);
     let selector_at = root.at("spec.selector").required();
     let selector = selector(&selector_at);

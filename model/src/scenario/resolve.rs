@@ -293,6 +293,13 @@ fn gated_fields(scenario: &mut Scenario, root: &Cursor<'_>) {
         }
     }
     for field in dropped {
+        if field == Gated::Sidecars {
+            let message = format!("on Kubernetes 1.{minor} pods with sidecars never start");
+            let hint = "without restartPolicy it is an init container, whose end is waited for; take sidecars out, or a release \
+                from 1.29 on";
+            root.at("stack.kubernetes").error("E006", message, hint);
+            continue;
+        }
         let message = format!("Kubernetes 1.{minor} drops {field}");
         let hint = format!("the API server keeps it from 1.{} on", field.since());
         root.at("stack.kubernetes").warn("W006", message, &hint);

@@ -6,6 +6,7 @@ pub mod daemon_update;
 pub mod deployment;
 pub mod kubelet;
 pub mod metrics_server;
+pub mod node_health;
 pub mod taint_eviction;
 pub mod victims;
 

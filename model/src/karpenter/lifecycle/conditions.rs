@@ -107,7 +107,7 @@ pub fn pending(claim: &NodeClaim, node: &Node, profile: &Profile) -> Option<Pend
     if let Some(taint) = claim.startup_taints.iter().find(has) {
         return Some(Pending::StartupTaint(taint.key.clone()));
     }
-    let ephemeral = |taint: &&Taint| labels::is_ephemeral(taint, profile.readiness_taints_ephemeral);
+    let ephemeral = |taint: &&Taint| labels::is_ephemeral(taint, profile);
     if let Some(taint) = node.taints.iter().find(ephemeral) {
         return Some(Pending::EphemeralTaint(taint.key.clone()));
     }

@@ -249,3 +249,26 @@ fn a_pass_is_worked_out_anew_when_something_has_changed() {
         "there is nothing to place"
     );
 }
+
+// (karpenter v1.14 pkg/controllers/provisioning/provisioner.go `NewScheduler`, `Schedule`)
+#[test]
+fn without_a_pool_for_pods_nothing_is_said_of_them() {
+    let told = |edit: fn(&mut World)| {
+        let mut world = World::on_demand(&[4]);
+        world.add_node(4, "on-demand");
+        let pod = world.add_pod_like(None, Arc::new(template(1000, "web")), owned());
+        edit(&mut world);
+        let mut run = Run::new(world);
+        run.at(0, Input::PodChanged(pod));
+        run.run();
+        run.events().map(|(_, event)| event.clone()).collect::<Vec<_>>()
+    };
+    let alone = [Event::NoPools];
+    assert_eq!(told(|world| drop(world.pools.remove(NodePoolId(0)))), alone);
+    let fixed = |world: &mut World| world.pools.get_mut(NodePoolId(0)).unwrap().replicas = Some(1);
+    assert_eq!(told(fixed), alone);
+    assert!(matches!(
+        told(|_| {})[..],
+        [Event::Started(1), Event::Nominated(..)]
+    ));
+}

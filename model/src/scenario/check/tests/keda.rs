@@ -367,13 +367,6 @@ fn rules_about_scaled_objects() {
         ],
         &["Deployment/web: spec.template.spec.resources.requests.cpu=1"],
     );
-    let sidecar = "Deployment/web: spec.template.spec.initContainers=\
-        [{name = 'log', image = 'log:1', restartPolicy = 'Always'}]";
-    check(
-        "W006",
-        &["stack.kubernetes=1.28", sidecar],
-        &["stack.kubernetes=1.29", sidecar],
-    );
     let sleep =
         "Deployment/web: spec.template.spec.containers[0].lifecycle={preStop = {sleep = {seconds = 5}}}";
     let command = "Deployment/web: spec.template.spec.containers[0].lifecycle={preStop = {exec = {command = ['sleep', '5']}}}";

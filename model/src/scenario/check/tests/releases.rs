@@ -177,3 +177,25 @@ fn hashes_see_of_quantities_what_the_release_sees() {
     let (a, b) = (kubelet("100m"), kubelet("200m"));
     assert!(a.0 != b.0 && a.1 == b.1 && a.1.contains("maxPods"), "{a:?}");
 }
+
+// Without the field it is an init container that never ends (kubernetes 1.28 pkg/features/kube_features.go
+// `SidecarContainers`).
+#[test]
+fn sidecars_before_1_29_hold_their_pods_for_ever() {
+    let sidecar = "Deployment/web: spec.template.spec.initContainers=\
+        [{name='log',image='log:1',restartPolicy='Always'}]";
+    let own = [("web", WORKLOADS)];
+    let at = |release: &str| {
+        super::loaded(
+            SCENARIO,
+            &own,
+            "",
+            &[&format!("stack.kubernetes={release}"), sidecar],
+        )
+    };
+    let report = at("1.28").expect_err("no pod of it starts");
+    let problem = report.problems.iter().find(|problem| problem.code == "E006");
+    let problem = problem.unwrap_or_else(|| panic!("{report}"));
+    assert!(problem.message.contains("never start"), "{problem:?}");
+    at("1.29").unwrap_or_else(|report| panic!("{report}"));
+}
