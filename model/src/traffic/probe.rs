@@ -137,6 +137,8 @@ const REQUESTS: f64 = 600.0;
 /// The same behind several proxies: what comes to a pod from several rounds comes in clusters, some of which use up its
 /// quota, and it is their number that counts.
 const OF_SEVERAL: f64 = 3600.0;
+/// The same behind proxies whose quotas bursts use up: all that come after one then wait for the next period.
+const OF_THROTTLED: f64 = 10_000.0;
 /// Where requests are rare, a draw does not wait longer for its share of them, seconds. Idle seconds cost little.
 const LONGEST: f64 = 30.0;
 /// Loops that rest for longer start within so many seconds, and are counted for no longer.
@@ -262,7 +264,11 @@ impl Effort {
         let rate = (solution.rate + state.arrivals).max(1e-3);
         let loops = clients(config, state);
         let proxies: u32 = state.sites.iter().map(|site| count(&site.proxies)).sum();
-        let requests = if proxies > 1 { OF_SEVERAL } else { REQUESTS };
+        let requests = match proxies {
+            _ if plant.throttles(state.arrivals) => OF_THROTTLED,
+            0 | 1 => REQUESTS,
+            _ => OF_SEVERAL,
+        };
         if plant.convoys(&solution) {
             let longer = Effort {
                 settling: LONGEST / 3.0,

@@ -457,23 +457,45 @@ impl Line {
 
     /// Works on those inside and so many `more` until the next batch begins or ends to be done, or the work is used up;
     /// what is left of it.
-    fn share_turn(&mut self, left: f64, more: f64, step: &Step, done: &mut Vec<Done>) -> f64 {
+    fn share_turn(&mut self, before: f64, more: f64, step: &Step, done: &mut Vec<Done>) -> f64 {
         let sharing = self.inside + more;
+        // Who leaves without a successor takes no share any more: of those that leave in a turn, half of it on average.
+        let leaving = match self.behind.first() {
+            Some(_) => 0.0,
+            None => self.leaving(),
+        };
         let next = self.next_turn();
-        let to = next.min(self.clock + left / sharing);
-        let left = if to < next {
+        let turn = next - self.clock;
+        let whole = turn * (sharing - leaving * turn.min(1e9) / 2.0);
+        let left = if whole <= before {
+            self.clock = next;
+            before - whole
+        } else {
+            let fewer = (sharing * sharing - 2.0 * leaving * before).max(0.0);
+            self.clock = next.min(self.clock + 2.0 * before / (sharing + libm::sqrt(fewer)));
             0.0
-        } else {
-            (left - (to - self.clock) * sharing).max(0.0)
         };
-        self.clock = to;
-        let gone = if step.most > 0.0 {
-            1.0 - left / step.most
-        } else {
-            1.0
+        let at = |left: f64| {
+            let gone = if step.most > 0.0 {
+                1.0 - left / step.most
+            } else {
+                1.0
+            };
+            step.from + (step.to - step.from) * gone
         };
-        self.leave(step.from + (step.to - step.from) * gone, done);
+        self.leave((at(before), at(left)), done);
         left
+    }
+
+    /// How many leave while the clock goes on by one, of the batches that are being done.
+    fn leaving(&mut self) -> f64 {
+        let clock = self.clock;
+        let leaving = |kind: &mut Kind| {
+            let first = kind.first()?;
+            let (begin, end) = first.done;
+            (begin <= clock && end > clock).then(|| first.requests / (end - begin))
+        };
+        self.kinds.iter_mut().filter_map(leaving).sum()
     }
 
     /// Where on the clock the next batch begins or ends to be done.
@@ -489,8 +511,8 @@ impl Line {
             .fold(f64::INFINITY, f64::min)
     }
 
-    /// Whoever is done by the clock leaves, at some time.
-    fn leave(&mut self, at: f64, done: &mut Vec<Done>) {
+    /// Whoever is done by the clock leaves, one after the other in some time, or together at its end.
+    fn leave(&mut self, (from, to): (f64, f64), done: &mut Vec<Done>) {
         for place in 0..self.kinds.len() {
             while let Some(first) = self.kinds[place].first() {
                 let (begin, end) = first.done;
@@ -505,6 +527,7 @@ impl Line {
                     first.take((self.clock - begin) / (end - begin))
                 };
                 self.inside = (self.inside - batch.requests).max(0.0);
+                let at = if end > begin { (from + to) / 2.0 } else { to };
                 self.is_done(batch, at, done);
                 if end > self.clock {
                     break;

@@ -478,6 +478,10 @@ impl Flow {
         if !self.sources.is_empty() {
             self.flow_open(start, seconds);
         }
+        // That it may settle elsewhere is told though nobody is served meanwhile.
+        if self.present.mark.two_stable {
+            self.stretch(start);
+        }
     }
 
     /// Sees to what the proxies' histograms get. A state that passes within a second gets what the one before it

@@ -45,33 +45,43 @@ fn nobody_hears_what_comes_after_he_has_left() {
         assert_eq!(bench.pass(60), 0.0, "{fidelity:?}: a second");
         let (after, all) = (bench.stats(), bench.counted(SERVICE_TOTAL, "200").unwrap());
         let (failed, sent) = (after.failed - before.failed, after.sent - before.sent);
-        assert!((failed / sent - 1.0).abs() < 0.01, "{fidelity:?}: {failed} of {sent}");
-        assert!(((all - answered) / sent - 1.0).abs() < 0.01, "{fidelity:?}: {all}");
+        assert!(
+            (failed / sent - 1.0).abs() < 0.01,
+            "{fidelity:?}: {failed} of {sent}"
+        );
+        assert!(
+            ((all - answered) / sent - 1.0).abs() < 0.01,
+            "{fidelity:?}: {all}"
+        );
     }
 }
 
 /// The network is slow for some, and a line makes it too slow for more of them.
 #[test]
 fn the_slower_the_network_the_sooner_the_proxy_must_answer() {
-    for (rate, most) in [(20.0, 0.2), (205.0, 0.9)] {
+    for (peak, least) in [(20.0, 0.04), (200.0, 0.15)] {
         let found = BOTH.map(|fidelity| {
             let mut config = far(0.0, Some(Duration::from_millis(1500)));
-            config.arrivals[0].shape = Shape::Constant { rate };
+            config.arrivals[0].shape = Shape::Spike {
+                base: 20.0,
+                peak,
+                at: Duration::from_secs(30),
+                duration: Duration::from_secs(5),
+            };
             config.arrivals[0].network_delay = Distribution::Exponential { mean: 0.5 };
-            config.service.concurrency = Some(4);
             let mut bench = Bench::new(config, fidelity, 2);
             bench.servers(1..5, 1);
-            bench.pass(10);
+            bench.pass(20);
             let (before, answered) = (bench.stats(), bench.counted(SERVICE_TOTAL, "200").unwrap());
-            bench.pass(120);
+            bench.pass(60);
             let (after, all) = (bench.stats(), bench.counted(SERVICE_TOTAL, "200").unwrap());
             let sent = after.sent - before.sent;
             [(after.failed - before.failed) / sent, (all - answered) / sent]
         });
-        println!("{rate}: {found:.4?}");
+        println!("{peak}: {found:.4?}");
         let [[flow, by_proxy], [requests, at_proxy]] = found;
-        assert!((0.03..=most).contains(&requests), "{found:.4?}");
-        assert!((flow / requests - 1.0).abs() < 0.15, "{rate}: failed {found:.4?}");
-        assert!((by_proxy - at_proxy).abs() < 0.1, "{rate}: answered {found:.4?}");
+        assert!(requests > least, "{peak}: failed {found:.4?}");
+        assert!((flow / requests - 1.0).abs() < 0.2, "{peak}: failed {found:.4?}");
+        assert!((by_proxy - at_proxy).abs() < 0.1, "{peak}: answered {found:.4?}");
     }
 }

@@ -29,6 +29,38 @@ fn a_proxy_passes_on_what_its_limit_lets_it() {
     assert!(served[1] < 60.0 && apart(served) < 0.1, "{served:.1?} a second");
 }
 
+/// A proxy under its limit with little to spare works off what a burst has left.
+#[test]
+fn the_line_before_a_limited_proxy_goes_when_it_can() {
+    let p95 = BOTH.map(|fidelity| {
+        let mut config = open(0.0, Some(Duration::from_secs(10)));
+        config.arrivals[0].shape = Shape::Spike {
+            base: 195.0,
+            peak: 400.0,
+            at: Duration::from_secs(10),
+            duration: Duration::from_secs(3),
+        };
+        config.service.cpu_per_request = Distribution::Constant(0.002);
+        config.traefik.proxy_cpu = 0.003;
+        let one = PodCpu {
+            request: MilliCpu(300),
+            limit: Some(MilliCpu(1000)),
+        };
+        let mut bench = Bench::behind(one, config, fidelity, 2);
+        bench.servers(1..9, 1);
+        bench.pass(117);
+        let latency = |bench: &mut Bench, from, to| {
+            let (from, to) = (Instant::from_secs(from), Instant::from_secs(to));
+            bench.traffic.latency(from, to, &[0.95])[0]
+        };
+        [latency(&mut bench, 15, 30), latency(&mut bench, 90, 120)]
+    });
+    println!("{p95:.3?}");
+    for [line, later] in p95 {
+        assert!(line > 1.0 && later < 0.5, "{p95:.3?} s");
+    }
+}
+
 #[test]
 fn clients_send_what_their_limit_lets_them() {
     let served = BOTH.map(|fidelity| {

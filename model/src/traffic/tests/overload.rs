@@ -215,3 +215,30 @@ fn new_servers_take_nothing_off_the_old_ones() {
         assert!(held[&PodId(5)] < 5.0, "{fidelity:?}: {held:?}");
     }
 }
+
+/// A pod of two slots is slower with both in use: whether a line begins is chance, and then nobody is answered in time.
+#[test]
+fn where_chance_decides_is_told_though_nobody_is_served() {
+    let mut config = open(208.0, Some(Duration::from_secs(5)));
+    config.service.cpu_per_request = Distribution::Constant(0.008);
+    config.service.concurrency = Some(2);
+    let mut bench = Bench::new(config, Fidelity::Flow, 3);
+    for id in 1..3 {
+        let one = PodCpu {
+            request: MilliCpu(1000),
+            limit: Some(MilliCpu(1000)),
+        };
+        bench.run(PodId(id), Role::Server, id, one);
+        bench.tell(Input::PodReady {
+            pod: PodId(id),
+            ready: true,
+        });
+    }
+    bench.pass(120);
+    let served = bench.pass(60);
+    let unsettled = bench.traffic.unsettled(Instant::from_secs(120), bench.now);
+    assert!(
+        served < 1.0 && unsettled > 0.9,
+        "{served} served a second, unsettled {unsettled}"
+    );
+}

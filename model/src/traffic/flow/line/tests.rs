@@ -70,6 +70,27 @@ fn a_short_line_shrinks_by_what_is_done() {
     assert!((worked + line.work() - came).abs() < 2.0, "{worked} of {came}");
 }
 
+/// Whoever is done takes no share any more while the others of his batch end.
+#[test]
+fn a_line_for_which_hardly_anything_is_left_is_worked_off() {
+    for seconds in [20, 60] {
+        let mut line = Line::new(ALL, &[1.0]);
+        let loads = loads(&[(3, 400.0), (seconds, 200.0)]);
+        let found = run(&mut line, 214.0, f64::INFINITY, &loads);
+        let worked: f64 = found.iter().map(|(_, _, worked)| worked).sum();
+        let came: f64 = loads.iter().sum();
+        let apart = worked + line.work() - came;
+        assert!(apart.abs() < 0.005 * came, "{apart} of {came} after {seconds} s");
+        // 558 are left after three seconds, less by 14 in each.
+        assert_eq!(
+            line.waits(),
+            seconds < 40,
+            "{} left after {seconds} s",
+            line.work()
+        );
+    }
+}
+
 #[test]
 fn in_turn_the_oldest_are_answered() {
     let mut line = Line::new(Order::InTurn, &[1.0]);
