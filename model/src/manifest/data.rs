@@ -10,7 +10,11 @@ const READ_BY_CONTAINERS: &str = "what containers read has no effect on scaling"
 pub(super) const CONFIG_MAP: &[Field] = &[
     table("", TOP),
     table("metadata", METADATA),
-    quiet("data", READ_BY_CONTAINERS).of(TextMap),
+    quiet(
+        "data",
+        "what containers read has no effect on scaling, but for the intervals in Prometheus' prometheus.yml",
+    )
+    .of(TextMap),
     quiet("binaryData", READ_BY_CONTAINERS).of(TextMap),
     quiet("immutable", READ_BY_CONTAINERS).of(Truth),
 ];

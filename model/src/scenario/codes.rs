@@ -105,7 +105,9 @@ more likely a leftover.",
         "\
 `--set` takes FIELD=VALUE for a field of scenario.toml, as in load.clients.think_time=20ms, and \
 \"KIND/NAME: FIELD=VALUE\" for a field of a manifest, as in \"ScaledObject/web: spec.minReplicaCount=2\". Items \
-of lists are counted from 0: node_group[0].nodes=3. Keys with dots stand in brackets: labels[app.kubernetes.io/name]=x.",
+of lists are counted from 0: node_group[0].nodes=3. Keys with dots stand in brackets: labels[app.kubernetes.io/name]=x. \
+A list or mapping is written as in TOML, limits={cpu=\"10\"}, for a manifest also as in YAML or JSON. FIELD=null takes a \
+field out.",
     ),
     code(
         "E012",
@@ -148,7 +150,7 @@ Objects of this kind might change a run a little; the message says what is assum
         "a value that is rarely meant",
         "\
 The API takes the value, but it does not mean what it seems to: memory in thousandths of a byte (`m`), a \
-pod-deletion-cost that is no whole number and counts as 0.",
+pod-deletion-cost that is no whole number and counts as 0; a service.cpu_per_request of which no request ever ends, or that is 0.",
     ),
     code(
         "W004",
@@ -214,6 +216,15 @@ The namespace has the label pod-security.kubernetes.io/enforce, and the pods do 
 them (\"violates PodSecurity\"): the ReplicaSet or DaemonSet tries again and again, and has none. Here the pods run all the same. \
 The hint says what the template would have to have; the profiles are in Kubernetes' Pod Security Standards. A cluster's \
 administrator may exempt namespaces, users and RuntimeClasses.",
+    ),
+    code(
+        "W012",
+        "a manifest and the scenario say two things",
+        "\
+Flags and variables of Traefik, Prometheus, KEDA and Karpenter that stand in manifests/ are fields of scenario.toml too \
+(`check --fields scenario` names them: proxy.allow_empty_services, timing.karpenter.batch_max_duration, ...). What scenario.toml \
+states counts. What it leaves out is taken from the manifests, those that actions apply excepted. Nothing is read from \
+Secrets, nor from values that come from elsewhere (valueFrom).",
     ),
     code(
         "S001",
@@ -361,7 +372,8 @@ that returns nothing is no failure with ignoreNullValues: \"true\", which is the
 the target shrinks. After an outage of Prometheus the first answers are empty, too: a rate needs two scrapes. \
 During the outage the HPA gets errors and stays where it is, but it records nothing either: once all it remembers is older \
 than the stabilization window, 300 s by default, nothing holds against the first 0, and the target goes to its minimum at \
-full load. ignoreNullValues: \"false\" makes an empty answer an error, with a fallback or without one.",
+full load. ignoreNullValues: \"false\" makes an empty answer an error, with a fallback or without one. A query that ends in \
+`or vector(0)` is never empty: it answers 0 whatever ignoreNullValues says.",
     ),
     code(
         "K007",
@@ -397,7 +409,8 @@ With AverageValue the metric is divided by the replicas: the threshold is per po
 ceil(metric / threshold), whatever runs now. With Value the number of ready pods is multiplied by \
 metric / threshold. For a total that does not depend on the pods (requests a second, the length of a queue) that \
 multiplies again and again: 1, 6, 65, 1,053 replicas have been seen. Value is for metrics that fall as pods are \
-added, such as latency: a quantile with AverageValue is divided by the replicas, though it is nothing that they share. Beside a formula it is scalingModifiers.metricType that counts. (mimir#9570, llm-d-autoscaling PR 1019)",
+added, such as latency, and for means and ratios: a quantile, an average or a ratio with AverageValue is divided by the replicas, \
+though it is nothing that they share. An HPA's `target.type` of an External or Object metric is the same. Beside a formula it is scalingModifiers.metricType that counts. (mimir#9570, llm-d-autoscaling PR 1019)",
     ),
     code(
         "K011",
@@ -438,8 +451,10 @@ Served requests are throughput, not demand: when all pods are busy, the rate sto
 The HPA acts when the rate per pod is off the threshold by more than the tolerance, 10 %. If a full pod serves \
 c a second and the threshold is t, overload scales out only if c > 1.1 t; between 0.9 t and 1.1 t nothing \
 happens however long the queue is; below 0.9 t overloaded pods are taken away. Keep t well below c, or scale on \
-demand: concurrency, queue length, utilization. Only sums of rate() are compared: what is calculated from them is not in \
-requests a second.",
+demand: concurrency, queue length, utilization. What a pod serves depends on its machine: a vCPU of a busy core, which it shares \
+with a second thread, does little more than half of a core's work (`cpu.smt_gain`); taken is what is usual among the machines that \
+the pods may get. Only sums of rate() are compared: what is calculated from them is not in requests a second. A query that \
+counts the codes 499 and 504 beside clients or a Traefik with a timeout is left alone: what nobody waits for is counted too.",
     ),
     code(
         "K015",

@@ -259,22 +259,31 @@ const PROXY: &[Field] = &[
         "the label of the entry point that the load comes through; the first of the route's if absent, web if it names none",
     ),
     noted("method", "of the load's requests"),
-    noted("buckets", "of the duration histograms, seconds"),
+    noted(
+        "buckets",
+        "of the duration histograms, seconds; what Traefik's arguments say if absent",
+    ),
     noted(
         "durations",
         "whether to keep duration histograms; by default, if a query reads them",
     ),
     noted(
         "allow_empty_services",
-        "a service without endpoints answers 503 instead of 404",
+        "a service without endpoints answers 503 instead of 404; what Traefik's arguments say if absent",
     ),
     noted("endpoint_delay", "from readiness to Traefik hearing of it"),
-    noted("throttle", "providersThrottleDuration"),
+    noted(
+        "throttle",
+        "providersThrottleDuration; what Traefik's arguments say if absent",
+    ),
     noted(
         "vanished",
         "how long a connection to a pod just gone hangs, distribution, seconds; 1 to 3 if absent",
     ),
-    noted("dial_timeout", "forwardingTimeouts.dialTimeout"),
+    noted(
+        "dial_timeout",
+        "forwardingTimeouts.dialTimeout; what Traefik's arguments say if absent",
+    ),
 ];
 
 const CPU: &[Field] = &[

@@ -11,6 +11,7 @@ mod action;
 mod base;
 mod check;
 mod codes;
+mod deployed;
 mod fields;
 mod objects;
 mod ports;

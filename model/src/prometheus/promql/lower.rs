@@ -310,6 +310,65 @@ pub(super) fn is_quantile(expr: &ast::Expr) -> bool {
     }
 }
 
+/// Whether an expression is a mean or a ratio: an average, a vector divided by another, or a greatest or least one of such.
+pub(super) fn is_mean(expr: &ast::Expr) -> bool {
+    match expr {
+        ast::Expr::Paren(paren) => is_mean(&paren.expr),
+        ast::Expr::Aggregate(aggregate) => {
+            let of_many = [token::T_MAX, token::T_MIN].contains(&aggregate.op.id());
+            aggregate.op.id() == token::T_AVG || of_many && is_mean(&aggregate.expr)
+        }
+        ast::Expr::Binary(binary) => {
+            let (left, right) = (&*binary.lhs, &*binary.rhs);
+            match (is_number(left), is_number(right)) {
+                (true, true) => false,
+                (true, false) => is_mean(right),
+                (false, true) => is_mean(left),
+                (false, false) if binary.op.id() == token::T_LOR => is_mean(left),
+                (false, false) => binary.op.id() == token::T_DIV,
+            }
+        }
+        _ => false,
+    }
+}
+
+/// Whether an expression is made of numbers alone.
+fn is_number(expr: &ast::Expr) -> bool {
+    match expr {
+        ast::Expr::NumberLiteral(_) => true,
+        ast::Expr::Paren(paren) => is_number(&paren.expr),
+        ast::Expr::Unary(unary) => is_number(&unary.expr),
+        ast::Expr::Binary(binary) => is_number(&binary.lhs) && is_number(&binary.rhs),
+        _ => false,
+    }
+}
+
+/// Whether 0 stands in for an empty answer, as in `sum(x) or vector(0)`.
+pub(super) fn is_zero_if_empty(expr: &ast::Expr) -> bool {
+    match expr {
+        ast::Expr::Paren(paren) => is_zero_if_empty(&paren.expr),
+        ast::Expr::Aggregate(aggregate) => {
+            let keeps = [token::T_SUM, token::T_MAX, token::T_MIN, token::T_AVG];
+            keeps.contains(&aggregate.op.id()) && is_zero_if_empty(&aggregate.expr)
+        }
+        ast::Expr::Binary(binary) if binary.op.id() == token::T_LOR => {
+            is_zero(&binary.rhs) || is_zero_if_empty(&binary.rhs)
+        }
+        _ => false,
+    }
+}
+
+fn is_zero(expr: &ast::Expr) -> bool {
+    match expr {
+        ast::Expr::Paren(paren) => is_zero(&paren.expr),
+        ast::Expr::Call(call) if call.func.name == "vector" => {
+            let zero = |arg: &ast::Expr| matches!(arg, ast::Expr::NumberLiteral(number) if number.val == 0.0);
+            call.args.args.first().is_some_and(|arg| zero(arg))
+        }
+        _ => false,
+    }
+}
+
 /// Whether an expression is `rate` or `irate`, or a sum of such; what stands in for an empty answer (`or vector(0)`)
 /// changes nothing of that.
 pub(super) fn is_rate(expr: &ast::Expr) -> bool {

@@ -86,6 +86,8 @@ pub struct Query {
     unsupported: Vec<Unsupported>,
     is_rate: bool,
     is_quantile: bool,
+    is_mean: bool,
+    is_zero_if_empty: bool,
 }
 
 impl Query {
@@ -111,6 +113,8 @@ impl Query {
             unsupported: lowering.unsupported,
             is_rate: lower::is_rate(&tree),
             is_quantile: lower::is_quantile(&tree),
+            is_mean: lower::is_mean(&tree),
+            is_zero_if_empty: lower::is_zero_if_empty(&tree),
         })
     }
 
@@ -153,6 +157,18 @@ impl Query {
     #[must_use]
     pub fn is_quantile(&self) -> bool {
         self.is_quantile
+    }
+
+    /// Whether the answer is a mean or a ratio, which does not grow with what there is of pods or requests either.
+    #[must_use]
+    pub fn is_mean(&self) -> bool {
+        self.is_mean
+    }
+
+    /// Whether 0 stands in for an empty answer: `or vector(0)`.
+    #[must_use]
+    pub fn is_zero_if_empty(&self) -> bool {
+        self.is_zero_if_empty
     }
 
     /// Whether the answer is a scalar or a text, which KEDA cannot read.

@@ -80,7 +80,9 @@ pub(super) fn spread<'a>(expr: &'a Expr, selectors: &'a [Selector]) -> Spread<'a
         }
         Expr::Subquery(subquery) => of(&subquery.expr),
         Expr::Aggregate(aggregate) => match (aggregate.op, &aggregate.grouping) {
-            (Aggregation::Topk | Aggregation::Bottomk, _) => of(&aggregate.expr),
+            (Aggregation::Topk | Aggregation::Bottomk, _) if !is_one(aggregate.param.as_ref()) => {
+                of(&aggregate.expr)
+            }
             (Aggregation::CountValues, _) => Spread::AllBut(SortedSet::new()),
             (_, Grouping::By(labels)) => of(&aggregate.expr).only(labels),
             (_, Grouping::Without(labels)) => of(&aggregate.expr).without(labels.iter().map(String::as_str)),
@@ -105,6 +107,11 @@ pub(super) fn spread<'a>(expr: &'a Expr, selectors: &'a [Selector]) -> Spread<'a
     }
 }
 
+/// Whether an aggregation that keeps so many elements keeps one of each group.
+fn is_one(param: Option<&Expr>) -> bool {
+    matches!(param, Some(Expr::Number(number)) if *number < 2.0)
+}
+
 fn all<'a>(spreads: impl Iterator<Item = Spread<'a>>) -> Spread<'a> {
     spreads.fold(Spread::NONE, Spread::or)
 }
@@ -122,7 +129,11 @@ mod tests {
             ("sum by (code) (x{code=\"200\"})", true),
             ("sum by (code) (x{code=~\"2..\"})", false),
             ("sum without (pod) (x)", false),
-            ("topk(1, x)", false),
+            ("topk(2, x)", false),
+            ("topk(1, x)", true),
+            ("bottomk(1, sum by (service) (x))", true),
+            ("topk by (pod) (1, x)", false),
+            ("topk without (pod) (1, x)", false),
             ("x", false),
             ("sum(x) / 2", true),
             ("2 * x", false),

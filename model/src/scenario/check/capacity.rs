@@ -7,7 +7,7 @@ use sim::{SortedMap, Streams};
 use super::{Facts, advise};
 use crate::api::{DaemonSet, Node, NodeSelectorTerm, PodSpec, TaintEffect};
 use crate::catalog::{self, InstanceSpec};
-use crate::document::Context;
+use crate::document::{Context, Cursor};
 use crate::ec2::{self, Ec2, NodeGroup, Origin};
 use crate::id::{NodePoolId, Table};
 use crate::karpenter::labels::HOSTNAME;
@@ -45,6 +45,16 @@ pub(super) fn check(facts: &Facts<'_>) {
         };
         let hint = "compare requests, tolerations and selectors with the NodePools' requirements; `scaletwin catalog` lists machines";
         advise(&context, "N001", &root.at("spec.template.spec"), message, hint);
+    }
+}
+
+/// Pods that nobody schedules.
+pub(super) fn gates(context: &Context<'_>, root: &Cursor<'_>, spec: &PodSpec) {
+    if spec.gated {
+        let message = "nothing takes these gates away here: no pod of this is ever scheduled";
+        let hint = "leave them out, if what takes them away in the cluster does so at once";
+        let at = root.at("spec.template.spec.schedulingGates");
+        advise(context, "N024", &at, message, hint);
     }
 }
 

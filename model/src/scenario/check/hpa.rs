@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Facts, advise, timeline, utilization};
+use super::{Facts, advise, timeline, trigger_query, utilization};
 use crate::document::{Context, Cursor, Severity};
 use crate::hpa::spec::SelectPolicy;
 use crate::hpa::{Behavior, Resource, Source};
@@ -34,7 +34,23 @@ pub(super) fn check(facts: &Facts<'_>, document: &Document, root: &Cursor<'_>) {
         let (resource, container) = match &metric.source {
             Source::Resource(resource) => (*resource, None),
             Source::ContainerResource { resource, container } => (*resource, Some(container.as_str())),
-            Source::External { .. } | Source::Object { .. } | Source::Pods { .. } => continue,
+            Source::External { name, .. } | Source::Object { name, .. } => {
+                let rule = facts.scenario.metric_rules.get(name);
+                if let Some(query) = rule.and_then(|query| facts.scenario.query(query).ok()) {
+                    let target_at = ["external.target", "object.target"].map(|key| at.at(key));
+                    let target_at = target_at.into_iter().find(Cursor::is_given).unwrap_or(at);
+                    trigger_query::of_target(
+                        facts,
+                        &context,
+                        document,
+                        &hpa.target,
+                        (&query, &metric.target),
+                        &target_at,
+                    );
+                }
+                continue;
+            }
+            Source::Pods { .. } => continue,
         };
         if let Some(deployment) = facts.deployment_met(document, &hpa.target) {
             let measured = utilization::Measured {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Facts, advise};
-use crate::document::{Context, Cursor};
+use crate::document::{Context, Cursor, Severity};
 use crate::traffic::{Arrivals, Clients, Service, Shape};
 
 pub(super) fn check(facts: &Facts<'_>) {
@@ -21,6 +21,7 @@ pub(super) fn check(facts: &Facts<'_>) {
         advise(&context, "S001", &load, "nobody sends requests", hint);
     }
     fitted(facts, &context);
+    work(facts, &context);
     if written.clone().count() == streams.items().len() {
         for (shape, at) in written.zip(streams.items()) {
             changes(facts.scenario.duration, shape, &context, &at);
@@ -101,6 +102,32 @@ fn unheard(arrivals: &Arrivals, context: &Context<'_>, at: &Cursor<'_>) {
 
 /// Fewer than this share of senders who leave too soon may be meant.
 const MANY_LATE: f64 = 0.1;
+
+/// What a request costs, if it is not what anybody means.
+fn work(facts: &Facts<'_>, context: &Context<'_>) {
+    let (traffic, at) = (&facts.scenario.traffic, facts.root.at("service.cpu_per_request"));
+    let work = traffic.service.cpu_per_request.mean();
+    let fastest = traffic.cpu.speeds.values().copied().fold(2.0, f64::max);
+    let (most, what) = match traffic.service.request_timeout {
+        Some(timeout) if timeout < facts.scenario.duration => (timeout, "service.timeout"),
+        _ => (facts.scenario.duration, "the run"),
+    };
+    let (message, hint) = if work > most.as_secs_f64() * fastest {
+        let message = format!(
+            "a request takes {work} core-seconds, and {what} is over after {} s: none is ever answered",
+            most.as_secs_f64()
+        );
+        (message, "it is in seconds: 20 ms are 0.02")
+    } else if work <= 0.0 && traffic.service.gpu.is_none() && at.is_given() {
+        let message = "a request costs nothing: pods are never busy, and one serves any load".to_owned();
+        (message, "it decides how many pods a load needs")
+    } else {
+        return;
+    };
+    if !context.has_error(&at) {
+        context.report(Severity::Warning, "W003", &at, message, hint);
+    }
+}
 
 /// What a request costs is a fact about a service. Left out, it is that of the service that was measured.
 fn fitted(facts: &Facts<'_>, context: &Context<'_>) {

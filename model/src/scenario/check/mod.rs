@@ -13,6 +13,7 @@ mod load;
 mod machines;
 mod node_pool;
 mod placement;
+mod pod_capacity;
 mod queries;
 mod scaled_object;
 mod settled;
@@ -134,34 +135,6 @@ impl<'a> Facts<'a> {
     fn written_deployments(&self) -> impl Iterator<Item = (&'a Document, &'a Deployment)> {
         let documents = self.documents.iter().filter(|own| own.kind.name == "Deployment");
         documents.filter_map(|document| Some((document, self.own_deployment(document)?)))
-    }
-
-    /// Requests a second that one pod of the service can serve at most, as far as CPU limit and GPU say, in the version
-    /// that a document meets.
-    fn pod_capacity(&self, document: &Document) -> Option<f64> {
-        let deployment = self.deployment_met(document, &self.scenario.roles.server)?;
-        let service = &self.scenario.traffic.service;
-        let work = service.cpu_per_request.mean();
-        let limit = deployment
-            .object
-            .template
-            .spec
-            .cpu_limit()
-            .map(|limit| limit.0 as f64 / 1000.0);
-        let by_cpu = limit.filter(|_| work > 0.0).map(|limit| limit / work);
-        let by_gpu = service.gpu.as_ref().and_then(|gpu| {
-            let fastest = gpu
-                .time
-                .values()
-                .chain([&gpu.other])
-                .map(|time| time.mean())
-                .fold(f64::INFINITY, f64::min);
-            (fastest > 0.0).then(|| f64::from(gpu.concurrency) / fastest)
-        });
-        match (by_cpu, by_gpu) {
-            (Some(cpu), Some(gpu)) => Some(cpu.min(gpu)),
-            (cpu, gpu) => cpu.or(gpu),
-        }
     }
 }
 

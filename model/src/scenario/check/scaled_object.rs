@@ -105,6 +105,17 @@ const ANNOTATIONS: [(&str, u16); 5] = [
     ("scaledobject.keda.sh/transfer-hpa-ownership", 11),
 ];
 
+/// Why a trigger takes it for 0 that there is no sample.
+enum Zero {
+    /// ignoreNullValues
+    Ignored,
+    /// The query says so.
+    Stated,
+}
+
+const OUT_OF_QUERY: &str =
+    "leave `or vector(0)` out, and with ignoreNullValues: \"false\" an empty answer is an error";
+
 struct Rules<'a> {
     facts: &'a Facts<'a>,
     context: Context<'a>,
@@ -250,9 +261,17 @@ impl Rules<'_> {
         let Some(fallback) = &self.spec.fallback else {
             return;
         };
-        if self.takes_nothing_for_zero().next().is_some() {
-            let message = "fallback does not help against a query that answers nothing: that counts as 0";
-            let hint = "ignoreNullValues: \"false\" makes an empty answer an error";
+        if let Some((_, reason)) = self.takes_nothing_for_zero().next() {
+            let (message, hint) = match reason {
+                Zero::Ignored => (
+                    "fallback does not help against a query that answers nothing: that counts as 0",
+                    "ignoreNullValues: \"false\" makes an empty answer an error",
+                ),
+                Zero::Stated => (
+                    "fallback does not help against a query that finds nothing: it answers 0",
+                    OUT_OF_QUERY,
+                ),
+            };
             advise(&self.context, "K006", &self.at.get("fallback"), message, hint);
         }
         if self.facts.scenario.stack.keda < 17 {
@@ -284,14 +303,19 @@ impl Rules<'_> {
         }
     }
 
-    /// The places of the triggers to which an empty answer is 0.
-    fn takes_nothing_for_zero(&self) -> impl Iterator<Item = usize> {
+    /// The places of the triggers to which no sample is 0, and why.
+    fn takes_nothing_for_zero(&self) -> impl Iterator<Item = (usize, Zero)> {
         let triggers = self.spec.triggers.iter().enumerate();
-        let asks =
-            |kind: &TriggerKind| matches!(kind, TriggerKind::Prometheus(own) if own.ignore_null_values);
-        triggers
-            .filter(move |(_, trigger)| asks(&trigger.kind))
-            .map(|(place, _)| place)
+        triggers.filter_map(|(place, trigger)| {
+            let TriggerKind::Prometheus(own) = &trigger.kind else {
+                return None;
+            };
+            let query = self.facts.scenario.query(&own.query);
+            match query.is_ok_and(|query| query.is_zero_if_empty()) {
+                true => Some((place, Zero::Stated)),
+                false => own.ignore_null_values.then_some((place, Zero::Ignored)),
+            }
+        })
     }
 
     /// After a stop of Prometheus the first answers are empty, and meanwhile the HPA has forgotten what was wanted.
@@ -301,19 +325,22 @@ impl Rules<'_> {
         if self.spec.fallback.is_some() || !stops {
             return;
         }
-        for place in self.takes_nothing_for_zero() {
-            let message = "when Prometheus is back its first answers are empty and count as 0: an HPA that had no metric for \
-                           longer than its stabilization window shrinks the target at once";
-            let hint = "ignoreNullValues: \"false\" makes an empty answer an error, at which the HPA stays where it is";
+        for (place, reason) in self.takes_nothing_for_zero() {
+            let (field, says, hint) = match reason {
+                Zero::Ignored => (
+                    "metadata.ignoreNullValues",
+                    "are empty and count as 0",
+                    "ignoreNullValues: \"false\" makes an empty answer an error, at which the HPA stays where it is",
+                ),
+                Zero::Stated => ("metadata.query", "are the 0 of `or vector(0)`", OUT_OF_QUERY),
+            };
+            let message = format!(
+                "when Prometheus is back its first answers {says}: an HPA that had no metric for longer than its stabilization \
+                 window shrinks the target at once"
+            );
             let items = self.at.get("triggers").items();
             if let Some(at) = items.get(place) {
-                advise(
-                    &self.context,
-                    "K006",
-                    &at.at("metadata.ignoreNullValues"),
-                    message,
-                    hint,
-                );
+                advise(&self.context, "K006", &at.at(field), message, hint);
             }
         }
     }
@@ -417,7 +444,7 @@ impl Rules<'_> {
 
     fn target_type(&self, metric_type: MetricType, at: &Cursor<'_>) {
         if metric_type == MetricType::Value {
-            trigger_query::value_of_a_total(&self.context, at);
+            trigger_query::value_of_a_total(&self.context, "metricType", at);
         }
     }
 }

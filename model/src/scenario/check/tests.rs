@@ -8,6 +8,7 @@ mod releases;
 mod routes;
 mod settled;
 mod shapes;
+mod stated;
 mod times;
 mod workloads;
 
@@ -260,6 +261,7 @@ fn every_code_of_advice_has_a_case() {
         include_str!("tests/routes.rs"),
         include_str!("tests/settled.rs"),
         include_str!("tests/shapes.rs"),
+        include_str!("tests/stated.rs"),
         include_str!("tests/times.rs"),
         include_str!("tests/workloads.rs"),
     );

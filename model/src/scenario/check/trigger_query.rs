@@ -4,12 +4,13 @@ use std::cmp::Ordering;
 
 use super::{Facts, advise, queries};
 use crate::document::{Context, Cursor};
-use crate::hpa::Source;
+use crate::hpa::{Source, Target};
 use crate::keda::spec::{MetricType, Prometheus};
 use crate::manifest::Document;
 use crate::prometheus::{
     Job, METRIC_NAME, Matcher, Op, Profile, Query, Selector, Spread, exporters, label_name,
 };
+use crate::scenario::ObjectName;
 
 /// A trigger that asks Prometheus.
 pub(super) struct Trigger<'a> {
@@ -51,7 +52,9 @@ impl Trigger<'_> {
             return;
         }
         let spread = query.spread();
-        if spread.is_single() {
+        let is_fixed = |label: &&str| is_fixed(self.facts, query, label);
+        let single = matches!(&spread, Spread::Only(labels) if labels.iter().all(is_fixed));
+        if single {
             return;
         }
         let proxies = self.facts.proxies();
@@ -82,52 +85,120 @@ impl Trigger<'_> {
         advise(self.context, "K011", at, message, "wrap it: sum(…)");
     }
 
-    /// A quantile says the same of few pods and of many.
     pub(super) fn target_type(&self, metric_type: MetricType, at: &Cursor<'_>) {
-        let quantile = self
-            .facts
-            .scenario
-            .query(&self.prometheus.query)
-            .is_ok_and(|query| query.is_quantile());
-        match metric_type {
-            MetricType::AverageValue if quantile => {
-                let message = "metricType AverageValue divides this quantile by the replicas: each pod more makes it look smaller";
-                let hint = "metricType: Value compares it with the threshold as it is";
-                advise(self.context, "K010", at, message, hint);
-            }
-            MetricType::Value if !quantile => value_of_a_total(self.context, at),
-            _ => {}
+        if let Ok(query) = self.facts.scenario.query(&self.prometheus.query) {
+            let per_pod = metric_type == MetricType::AverageValue;
+            target_type(self.context, &query, per_pod, "metricType", at);
         }
     }
 
-    /// Of a threshold for each pod of the service.
     pub(super) fn threshold(&self) {
-        let Ok(query) = self.facts.scenario.query(&self.prometheus.query) else {
-            return;
-        };
-        let Some(capacity) = self
-            .facts
-            .pod_capacity(self.document)
-            .filter(|_| query.is_rate() && only_served(&query))
-        else {
-            return;
-        };
-        let tolerance = self.facts.scenario.config.hpa.tolerance;
-        let threshold = self.prometheus.threshold;
-        let message = if capacity < threshold * (1.0 - tolerance) {
-            format!(
-                "a pod serves at most {capacity:.1} a second, below the threshold of {threshold}: full pods are scaled in"
-            )
-        } else if capacity <= threshold * (1.0 + tolerance) {
-            format!(
-                "a pod serves at most {capacity:.1} a second, within the tolerance of the threshold of {threshold}: full pods never scale out"
-            )
-        } else {
-            return;
-        };
-        let hint = "served requests stop growing when pods are full: keep the threshold well below what a pod can serve";
-        advise(self.context, "K014", &self.at.get("threshold"), message, hint);
+        if let Ok(query) = self.facts.scenario.query(&self.prometheus.query) {
+            let at = self.at.get("threshold");
+            threshold(
+                self.facts,
+                self.context,
+                self.document,
+                &query,
+                self.prometheus.threshold,
+                &at,
+            );
+        }
     }
+}
+
+/// The query behind a metric that an HPA asks an adapter for, and what it should be.
+pub(super) fn of_target(
+    facts: &Facts<'_>,
+    context: &Context<'_>,
+    document: &Document,
+    scaled: &ObjectName,
+    (query, target): (&Query, &Target),
+    at: &Cursor<'_>,
+) {
+    let per_pod = matches!(target, Target::AverageValue(_));
+    target_type(context, query, per_pod, "type", at);
+    if let Target::AverageValue(value) = target
+        && *scaled == facts.scenario.roles.server
+    {
+        threshold(facts, context, document, query, value.as_f64(), at);
+    }
+}
+
+/// A quantile or a mean says the same of few pods and of many.
+fn target_type(context: &Context<'_>, query: &Query, per_pod: bool, field: &str, at: &Cursor<'_>) {
+    let what = match (query.is_quantile(), query.is_mean()) {
+        (true, _) => "quantile",
+        (false, true) => "mean or ratio",
+        (false, false) if per_pod => return,
+        (false, false) => return value_of_a_total(context, field, at),
+    };
+    if per_pod {
+        let message = format!(
+            "{field} AverageValue divides this {what} by the replicas: each pod more makes it look smaller"
+        );
+        let hint = format!("{field}: Value compares it with the threshold as it is");
+        advise(context, "K010", at, message, &hint);
+    }
+}
+
+/// Of a threshold for each pod of the service.
+fn threshold(
+    facts: &Facts<'_>,
+    context: &Context<'_>,
+    document: &Document,
+    query: &Query,
+    threshold: f64,
+    at: &Cursor<'_>,
+) {
+    // What nobody waits for any longer is counted too, and goes on growing when pods are full.
+    if !query.is_rate() || !only_served(query) || counts_failures(query) && gives_up(facts) {
+        return;
+    }
+    let Some(capacity) = facts.pod_capacity(document, threshold) else {
+        return;
+    };
+    let tolerance = facts.scenario.config.hpa.tolerance;
+    let does = |most: f64| match most {
+        most if most < threshold * (1.0 - tolerance) => Some(format!(
+            "below the threshold of {threshold}: full pods are scaled in"
+        )),
+        most if most <= threshold * (1.0 + tolerance) => Some(format!(
+            "within the tolerance of the threshold of {threshold}: full pods never scale out"
+        )),
+        _ => None,
+    };
+    let (most, usual) = (capacity.most, capacity.among_others);
+    let message = match (does(most), does(usual)) {
+        (Some(does), _) => format!("a pod serves at most {most:.1} a second, {does}"),
+        (None, Some(does)) => {
+            format!("on machines that are busy a pod serves at most {usual:.1} a second, {does}")
+        }
+        (None, None) => return,
+    };
+    let hint =
+        "served requests stop growing when pods are full: keep the threshold well below what a pod can serve";
+    advise(context, "K014", at, message, hint);
+}
+
+/// Whether a query counts requests that the service did not answer in time.
+fn counts_failures(query: &Query) -> bool {
+    query.selectors().iter().any(|selector| {
+        let mut codes = selector.matchers.iter().filter(|matcher| matcher.name == "code");
+        codes.all(|matcher| ["499", "504"].iter().any(|code| matcher.matches(code)))
+    })
+}
+
+/// Whether anybody stops waiting for an answer.
+fn gives_up(facts: &Facts<'_>) -> bool {
+    let traffic = &facts.scenario.traffic;
+    let clients = traffic.clients.as_ref().and_then(|clients| clients.timeout);
+    let arrivals = traffic.arrivals.iter().filter_map(|arrivals| arrivals.timeout);
+    arrivals
+        .chain(clients)
+        .chain(traffic.service.request_timeout)
+        .next()
+        .is_some()
 }
 
 const EMPTY_IS_ZERO: &str = "an empty answer counts as 0, and the target shrinks to its minimum";
@@ -170,16 +241,30 @@ fn of_traefik_and_range(
     window(facts, context, query, at);
 }
 
-/// What no series has selects nothing, and nothing counts as 0.
-fn labels(facts: &Facts<'_>, context: &Context<'_>, selector: &Selector, at: &Cursor<'_>, empty: &str) {
-    let metric = selector.metric().unwrap_or_default();
-    let kind = if metric.starts_with("traefik_service_") {
+/// Whether a query asks by a label that has only one value here.
+fn is_fixed(facts: &Facts<'_>, query: &Query, label: &str) -> bool {
+    query.selectors().iter().all(|selector| {
+        let metric = selector.metric().unwrap_or_default();
+        let is_asked = selector.matchers.iter().any(|matcher| matcher.name == label);
+        is_asked && values(facts, metric, kind(metric), label).len() == 1
+    })
+}
+
+/// Which of Traefik's metrics it is: of its services, its entry points, or neither.
+fn kind(metric: &str) -> &'static str {
+    if metric.starts_with("traefik_service_") {
         "service"
     } else if metric.starts_with("traefik_entrypoint_") {
         "entrypoint"
     } else {
         ""
-    };
+    }
+}
+
+/// What no series has selects nothing, and nothing counts as 0.
+fn labels(facts: &Facts<'_>, context: &Context<'_>, selector: &Selector, at: &Cursor<'_>, empty: &str) {
+    let metric = selector.metric().unwrap_or_default();
+    let kind = kind(metric);
     let config = &facts.scenario.traffic.traefik;
     for matcher in &selector.matchers {
         let values = values(facts, metric, kind, &matcher.name);
@@ -292,9 +377,9 @@ fn window(facts: &Facts<'_>, context: &Context<'_>, query: &Query, at: &Cursor<'
 }
 
 /// With Value the threshold is for the total.
-pub(super) fn value_of_a_total(context: &Context<'_>, at: &Cursor<'_>) {
+pub(super) fn value_of_a_total(context: &Context<'_>, field: &str, at: &Cursor<'_>) {
     let message =
-        "metricType Value: the threshold is for the total, and the ready pods are scaled by the ratio";
+        format!("{field} Value: the threshold is for the total, and the ready pods are scaled by the ratio");
     let hint =
         "use AverageValue if the threshold is meant per pod: a total does not shrink as pods are added";
     advise(context, "K010", at, message, hint);

@@ -43,7 +43,13 @@ pub(super) fn known(facts: &Facts<'_>, context: &Context<'_>, at: &Cursor<'_>, m
         .containers
         .get(spec.main_container())
         .map(|own| own.name.as_str());
-    let message = if measured.resource != Resource::Cpu {
+    let sidecars = spec.init_containers.iter();
+    let mut all = spec.containers.iter().chain(sidecars);
+    // One that is not there has no value, and reads as nothing.
+    let is_missing = measured
+        .container
+        .is_some_and(|name| !all.any(|own| own.name == name));
+    let message = if measured.resource != Resource::Cpu || is_missing {
         return;
     } else if !has_traffic(facts, &name) {
         format!("nothing says what pods of {name} use of CPU: it reads as 0, and they shrink to the minimum")

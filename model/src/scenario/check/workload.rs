@@ -68,6 +68,9 @@ pub(super) fn check(facts: &Facts<'_>, document: &Document, root: &Cursor<'_>) {
     init_containers(facts, document, &context, root);
     topology(&context, root, facts, &name);
     controller(&context, root, facts, document);
+    if let Some(own) = facts.own_deployment(document) {
+        super::capacity::gates(&context, root, &own.object.template.spec);
+    }
     super::placement::check(&context, root, facts, document);
 }
 

@@ -187,6 +187,13 @@ never starts; here disks have no end, and it does. Neither the scheduler nor Kar
 ephemeral-storage to be kept off such nodes. The kubelet removes unused images and evicts pods earlier still, when a disk is 85 % full.",
     ),
     code(
+        "N024",
+        "pods behind a scheduling gate",
+        "\
+The template has schedulingGates. The scheduler does not look at such a pod, and Karpenter launches nothing for it, until somebody has \
+taken all gates away, one pod at a time: an operator does (Kueue, a webhook). Nothing here does: the pods stay pending to the end.",
+    ),
+    code(
         "N015",
         "a label's value that no machine has",
         "\

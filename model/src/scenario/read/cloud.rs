@@ -236,13 +236,14 @@ pub(super) fn node_group(
         return None;
     };
     let zones_at = at.get("zones");
-    let mut zones = if zones_at.is_given() {
+    let is_stated = zones_at.is_list();
+    let mut zones = if is_stated {
         zones(&zones_at, catalog)
     } else {
         default_zones.to_vec()
     };
     zones.retain(|zone| entry.zones.contains(zone));
-    if zones.is_empty() && (zones_at.is_given() || !default_zones.is_empty()) {
+    if zones.is_empty() && (is_stated || !default_zones.is_empty()) {
         type_at.error("E009", format!("none of the zones offers {instance_type}"), "");
         return None;
     }

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use sim::{Instant, SortedMap};
 
+use super::deployed::Deployed;
 use super::fields::SCENARIO;
 use super::{
     Dashboard, Files, ObjectName, Objects, Overlay, Report, Scenario, Shared, Source, Stack, Start, resolve,
@@ -58,17 +59,34 @@ pub(super) fn resolve_all(
     catalog: Option<Arc<Catalog>>,
     shared: Shared,
 ) -> Result<(Scenario, Report), Report> {
+    let deployed = deployed(tree, documents);
+    let filled = deployed.filled();
     let context = Context::new(&files.scenario.path, String::new(), &problems);
-    let root = context.root(tree);
+    let root = context.root(filled.as_ref().unwrap_or(tree));
     SCHEMA.check(&root);
     let scenario = scenario(&root, files, documents, catalog, shared, &problems);
     if let Some(scenario) = &scenario {
         super::check::check(scenario, &root, documents, &problems);
+        deployed.differences(&problems);
     }
     let report = Report::new(problems.take());
     match scenario {
         Some(scenario) if !report.has_errors() => Ok((scenario, report)),
         _ => Err(report),
+    }
+}
+
+/// What the manifests of the start say of the simulated parts.
+fn deployed<'a>(tree: &'a Value, documents: &'a [Document]) -> Deployed<'a> {
+    let unheard = RefCell::new(Vec::new());
+    let context = Context::new("", String::new(), &unheard);
+    let root = context.root(tree);
+    let later = actions::applied_files(&root.get("action"));
+    let at_start = |own: &&Document| !later.contains(&own.file);
+    Deployed {
+        tree,
+        documents: documents.iter().filter(at_start).collect(),
+        karpenter: stack::stack(&root.get("stack")).karpenter,
     }
 }
 

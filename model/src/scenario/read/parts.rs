@@ -344,7 +344,7 @@ fn prometheus(at: &Cursor<'_>, stack: &Stack, epoch: jiff::Timestamp) -> prometh
         at.get("scrape_timeout")
             .error("E004", "scrape_timeout is longer than scrape_interval", "");
     }
-    prometheus::Config {
+    let config = prometheus::Config {
         version: stack.prometheus,
         epoch: epoch.as_millisecond(),
         scrape_interval: interval,
@@ -358,7 +358,21 @@ fn prometheus(at: &Cursor<'_>, stack: &Stack, epoch: jiff::Timestamp) -> prometh
             .distribution()
             .unwrap_or(default.scrape_duration),
         ..default
+    };
+    // Of a timeout that is not a job's own Prometheus takes what the interval leaves
+    // (prometheus 3.5 config/config.go `Validate`).
+    for (job, own) in &config.jobs {
+        let timeout_at = at.get("job").get(job.name()).get("scrape_timeout");
+        let interval = config.interval(*job);
+        if own.scrape_timeout.is_some_and(|timeout| timeout > interval) {
+            let message = format!(
+                "scrape_timeout is longer than the job's scrape_interval, {} s: Prometheus does not start",
+                interval.as_secs_f64()
+            );
+            timeout_at.error("E004", message, "");
+        }
     }
+    config
 }
 
 fn jobs(at: &Cursor<'_>) -> SortedMap<Job, JobConfig> {

@@ -147,6 +147,16 @@ fn rules_about_scaled_objects() {
     let value = ".triggers[0].metricType='Value'";
     check("K010", &[&p95], &[&p95, value]);
     check("K010", &[value], &[&p95, value]);
+    let of_service = "traefik_service_requests_total{service=\"shop-web-80@kubernetes\"}";
+    for mean in [
+        format!("avg(rate({of_service}[2m]))"),
+        format!("sum(rate({of_service}[2m])) / count(kube_pod_info{{namespace=\"shop\"}}) * 2"),
+        format!("sum(rate({of_service}[2m])) / scalar(count(kube_pod_info{{namespace=\"shop\"}}))"),
+    ] {
+        check("K010", &[&query(&mean)], &[&query(&mean), value]);
+    }
+    let halved = query(&format!("sum(rate({of_service}[2m])) / (60 * 2)"));
+    check("K010", &[&halved, value], &[&halved]);
     // Beside a formula nobody reads what the triggers say of their metrics.
     let formula = ".advanced.scalingModifiers={formula='rps',target='2'}";
     let named = ".triggers[0].name='rps'";
@@ -196,6 +206,22 @@ fn rules_about_scaled_objects() {
         ))
     };
     check("K011", &[&by_code("=~\"2..\"")], &[&by_code("=\"200\"")]);
+    let by_service = |matcher: &str| {
+        query(&format!(
+            "sum by (service) (rate(traefik_service_requests_total{{{matcher}}}[2m]))"
+        ))
+    };
+    check(
+        "K011",
+        &[&by_service("")],
+        &[&by_service("service=~\"shop-web.*\"")],
+    );
+    let top = |most: u32| {
+        query(&format!(
+            "topk({most}, sum by (service) (rate(traefik_service_requests_total[2m])))"
+        ))
+    };
+    check("K011", &[&top(2)], &[&top(1)]);
     check(
         "K011",
         &[&query(
@@ -264,12 +290,19 @@ fn rules_about_scaled_objects() {
             "{label}"
         );
     }
-    // A pod serves 1 / 0.02 = 50 a second.
+    // A pod serves 1 / 0.02 = 50 a second of a reference core, and half of that of one that it shares with others.
     check(
         "K014",
         &[".triggers[0].metadata.threshold=60"],
-        &[".triggers[0].metadata.threshold=40"],
+        &[".triggers[0].metadata.threshold=20"],
     );
+    let busy = ".triggers[0].metadata.threshold=40";
+    check("K014", &[busy], &[busy, "cpu.smt_gain=1"]);
+    // What nobody waits for any longer is counted with the code 499.
+    let (high, gives_up) = (".triggers[0].metadata.threshold=48", "load.clients.timeout='2s'");
+    let all = query(&format!("sum(rate({of_service}[2m]))"));
+    check("K014", &[&all, high], &[&all, high, gives_up]);
+    check("K014", &[high, gives_up], &[&all, high, "service.timeout='2s'"]);
     check(
         "K014",
         &[".triggers[0].metadata.threshold=48"],

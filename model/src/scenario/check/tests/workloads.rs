@@ -42,6 +42,8 @@ fn rules_about_hpas_and_workloads() {
         )
     };
     check("H007", &[&container("wbe")], &[&container("web")]);
+    // Of a container that is not there nobody says that it reads as 0.
+    assert!(!codes(HPA, &[&container("wbe")]).contains("W010"));
     // A pod requests half a CPU and may use one: at most 200 %.
     let target = |target: u32| {
         format!("HorizontalPodAutoscaler/web: spec.metrics[0].resource.target.averageUtilization={target}")
