@@ -454,7 +454,8 @@ happens however long the queue is; below 0.9 t overloaded pods are taken away. K
 demand: concurrency, queue length, utilization. What a pod serves depends on its machine: a vCPU of a busy core, which it shares \
 with a second thread, does little more than half of a core's work (`cpu.smt_gain`); taken is what is usual among the machines that \
 the pods may get. Only sums of rate() are compared: what is calculated from them is not in requests a second. A query that \
-counts the codes 499 and 504 beside clients or a Traefik with a timeout is left alone: what nobody waits for is counted too.",
+counts the codes 499 and 504 beside clients or a Traefik with a timeout grows by what nobody waits for: it is told of only where the \
+threshold is above what a pod can serve, so that nothing scales out before requests fail.",
     ),
     code(
         "K015",

@@ -237,7 +237,8 @@ pub struct Parts {
 /// running.
 ///
 /// `sets` are overrides, `FIELD=VALUE` for a field of the scenario and `KIND/NAME: FIELD=VALUE` for a field
-/// of a manifest; a value is TOML, or a text if it is none.
+/// of a manifest; a value is TOML, for a manifest's list or mapping also YAML, or a text if it is none, and `null` takes the field
+/// out.
 ///
 /// # Errors
 ///

@@ -151,8 +151,7 @@ fn threshold(
     threshold: f64,
     at: &Cursor<'_>,
 ) {
-    // What nobody waits for any longer is counted too, and goes on growing when pods are full.
-    if !query.is_rate() || !only_served(query) || counts_failures(query) && gives_up(facts) {
+    if !query.is_rate() || !only_served(query) {
         return;
     }
     let Some(capacity) = facts.pod_capacity(document, threshold) else {
@@ -170,6 +169,15 @@ fn threshold(
     };
     let (most, usual) = (capacity.most, capacity.among_others);
     let message = match (does(most), does(usual)) {
+        // What nobody waits for any longer is counted too, and goes on growing when pods are full.
+        _ if counts_failures(query) && gives_up(facts) => {
+            if most >= threshold * (1.0 - tolerance) {
+                return;
+            }
+            format!(
+                "a pod serves at most {most:.1} a second, below the threshold of {threshold}: only requests that fail (499, 504) scale out"
+            )
+        }
         (Some(does), _) => format!("a pod serves at most {most:.1} a second, {does}"),
         (None, Some(does)) => {
             format!("on machines that are busy a pod serves at most {usual:.1} a second, {does}")

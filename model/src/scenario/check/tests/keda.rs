@@ -302,6 +302,13 @@ fn rules_about_scaled_objects() {
     let (high, gives_up) = (".triggers[0].metadata.threshold=48", "load.clients.timeout='2s'");
     let all = query(&format!("sum(rate({of_service}[2m]))"));
     check("K014", &[&all, high], &[&all, high, gives_up]);
+    let far = "ScaledObject/web: spec.triggers[0].metadata.threshold=500";
+    let said = told(
+        SCALED_OBJECT,
+        "K014",
+        &[&format!("ScaledObject/web: spec{all}"), far, gives_up],
+    );
+    assert!(said.contains("only requests that fail"), "{said}");
     check("K014", &[high, gives_up], &[&all, high, "service.timeout='2s'"]);
     check(
         "K014",
