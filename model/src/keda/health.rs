@@ -5,8 +5,6 @@
 //! into that cache, the scale loop the one that it reads again before each poll; what polls have counted since reaches
 //! an own object only with the answer to its next patch, and a patch writes only what differs from that object.
 
-use std::mem;
-
 use sim::SortedMap;
 
 /// One metric's entry of status.health.
@@ -125,7 +123,7 @@ impl Scalers {
 
     /// Gone, after an error or with the scale loop.
     pub(super) fn clear(&mut self) {
-        drop(mem::take(self));
+        *self = Scalers::Absent;
     }
 }
 

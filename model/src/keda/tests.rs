@@ -236,11 +236,9 @@ fn the_fallback_begins_after_more_failures_than_the_threshold() {
             metric_type,
             target: Quantity::from_milli(2500),
         };
-        let mut status = Status::default();
+        let (mut last, mut status) = (Reported::Failed, Status::default());
         let mut record = Record::of_server(&mut status);
-        let target = Target { current: 6, ready };
-        let failed = Err(scaler::Error::Unavailable);
-        let mut last = Reported::Failed;
+        let (failed, target) = (Err(scaler::Error::Unavailable), Target { current: 6, ready });
         for _ in 0..3 {
             assert_eq!(last, Reported::Failed);
             last = metrics_with_fallback(&object, &Profile::of(minor), &mut record, &metric, failed, target);
