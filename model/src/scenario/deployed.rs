@@ -230,9 +230,9 @@ impl Deployed<'_> {
                 .get("spec")
                 .map(|spec| list(spec, "routes"))
                 .unwrap_or_default();
-            let services = routes.iter().flat_map(|route| list(route, "services"));
+            let mut services = routes.iter().flat_map(|route| list(route, "services"));
             let to_service = |own: Value| own.get("kind").and_then(Value::text) != Some("TraefikService");
-            kind == "Ingress" || services.map(to_service).any(|own| own)
+            kind == "Ingress" || services.any(to_service)
         })
     }
 
