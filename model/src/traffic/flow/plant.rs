@@ -15,6 +15,7 @@
 //! (up to 6.8 servers per free vCPU). The measured run had no part in it.
 
 mod convoys;
+mod memory;
 
 use super::root;
 use super::waiting::Waiting;
@@ -39,8 +40,6 @@ const CROWD: f64 = 4.0;
 const MOST_CROWDED: f64 = 1.7;
 /// States are solved for arrivals from outside up to this share of what can be served; more of them wait in line.
 pub(super) const MOST_FULL: f64 = 0.98;
-/// Bursts use up a quota that is used to this share on average.
-const THROTTLES: f64 = 0.4;
 /// Where less than this share of requests is served for good, lines grow.
 pub(super) const SERVES: f64 = 0.97;
 /// A request does not wait for itself: of `n` clients, `n - 1.5` are others, to the fit.
@@ -336,32 +335,6 @@ impl Plant {
     pub(super) fn congested_most(&self) -> f64 {
         let slowest = self.classes.iter().map(|class| class.congested * self.servers);
         slowest.fold(self.proxy_most(true), f64::min)
-    }
-
-    /// How long a pod's line remembers what came, seconds: the relaxation time of a Brownian motion with the drift and
-    /// the variance of its work, `2 σ² / drift²`. Round robin over n pods makes arrivals n times as even; before a proxy
-    /// with a limit they are as they come, and what it has in line makes its quota worth less.
-    pub(in crate::traffic) fn memory(&self, config: &Config, arrivals: f64) -> f64 {
-        let memory = |pods: f64, most: f64, scatter: f64| {
-            let slack = (1.0 - arrivals / most).max(1.0 - MOST_FULL);
-            2.0 * pods / most * scatter / (slack * slack)
-        };
-        let scatter = 1.0 / self.servers + config.service.cpu_per_request.scatter();
-        let of_server = memory(self.servers, self.open_most(), scatter);
-        let of_proxy = memory(self.proxies, self.proxies_quota_most(), 1.0);
-        of_server.max(of_proxy)
-    }
-
-    /// Requests a second that the proxies pass on within their quotas at most while some wait; endless without.
-    fn proxies_quota_most(&self) -> f64 {
-        let with_proxy = self.groups.iter().filter(|group| group.proxies > 0.0);
-        let most = with_proxy.map(|group| self.proxy_quota_most(group, true) * self.proxies);
-        most.fold(f64::INFINITY, f64::min)
-    }
-
-    /// Whether bursts of so many requests a second may use up a proxy's quota.
-    pub(in crate::traffic) fn throttles(&self, arrivals: f64) -> bool {
-        arrivals > THROTTLES * self.proxies_quota_most()
     }
 
     /// Requests a second that the proxies can pass on at most, with requests `waiting` for them or without: their nodes
