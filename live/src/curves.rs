@@ -146,6 +146,15 @@ pub fn step_curve(readings: &[(f64, f64)], zero: f64) -> StepSeries {
     series
 }
 
+/// The first and the last time of readings: before the first nothing is known.
+#[must_use]
+pub fn span<'r>(readings: impl IntoIterator<Item = &'r (f64, f64)>) -> (f64, f64) {
+    let times = readings.into_iter().map(|reading| reading.0);
+    times.fold((f64::INFINITY, 0.0), |(first, last), at| {
+        (first.min(at), last.max(at))
+    })
+}
+
 /// Writes a number as our CSV files have it: at most six decimals, and none that say nothing.
 ///
 /// ```

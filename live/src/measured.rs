@@ -262,8 +262,7 @@ impl Measured {
     /// The first and last reading, seconds since the files' zero.
     #[must_use]
     pub fn span(&self) -> (f64, f64) {
-        let times = || self.curves.values().flatten().map(|reading| reading.0);
-        (times().fold(f64::INFINITY, f64::min), times().fold(0.0, f64::max))
+        curves::span(self.curves.values().flatten())
     }
 
     /// A time of day as seconds since the files' zero.

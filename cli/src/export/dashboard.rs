@@ -123,9 +123,7 @@ impl Dashboard<'_> {
         let several = self.summary.replications > 1;
         // What the dashboard shows, and what was measured on one; before Prometheus knows anything, and where it is down,
         // what is true.
-        let mut types = self.table.types(SEEN_NODES_OF);
-        let seen =
-            self.any(names::SEEN_NODES) && types.any(|name| self.any(&format!("{SEEN_NODES_OF}{name}")));
+        let seen = self.any(names::SEEN_NODES);
         let (prefix, whole) = if seen {
             (SEEN_NODES_OF, names::SEEN_NODES)
         } else {

@@ -5,7 +5,7 @@ use sim::{Instant, SortedMap, SortedSet, StepSeries};
 use super::{
     Window, coverage, first_fall, first_rise, lag, nmae, quantile, relative, return_to, shape, within,
 };
-use crate::curves::{instant, step_curve};
+use crate::curves::{instant, span, step_curve};
 use crate::measured::{CurveName, Measure, Measured, Objective};
 
 /// One seed's curves as its dashboard showed them, in the run's time.
@@ -192,7 +192,7 @@ impl Table<'_> {
         let readings = self.measured.curves.get(&curve).map_or(&[][..], Vec::as_slice);
         let real = step_curve(readings, self.scope.zero);
         let (from, until) = objective.map_or((None, None), |o| (o.from.as_deref(), o.until.as_deref()));
-        let values = match self.window(from, until, reach(readings)) {
+        let values = match self.window(from, until, span(readings)) {
             Some((from, to)) => self.values(curve, measure, &real, Window { from, to }),
             None => Vec::new(),
         };
@@ -271,7 +271,7 @@ impl Table<'_> {
     /// Node-hours by instance type, dollars, and how often curves changed.
     fn machines(&self) -> Vec<Line> {
         let end = self.measured.span().1;
-        let begin = reach(self.measured.nodes.values().flatten()).0;
+        let begin = span(self.measured.nodes.values().flatten()).0;
         let Some((from, to)) = self.window(None, None, (begin, end)) else {
             return Vec::new();
         };
@@ -341,7 +341,7 @@ impl Table<'_> {
             let Some(readings) = self.measured.curves.get(&curve) else {
                 continue;
             };
-            let Some((from, to)) = self.window(None, None, (reach(readings).0, end)) else {
+            let Some((from, to)) = self.window(None, None, (span(readings).0, end)) else {
                 continue;
             };
             let changes = |curve: &StepSeries| {
@@ -363,14 +363,6 @@ impl Table<'_> {
         }
         lines
     }
-}
-
-/// From the first of readings to the last: before the first nothing is known.
-fn reach<'r>(readings: impl IntoIterator<Item = &'r (f64, f64)>) -> (f64, f64) {
-    let times = readings.into_iter().map(|reading| reading.0);
-    times.fold((f64::INFINITY, 0.0), |(first, last), at| {
-        (first.min(at), last.max(at))
-    })
 }
 
 fn of_one_seed(measure: Measure, simulated: &StepSeries, real: &StepSeries, window: Window) -> f64 {

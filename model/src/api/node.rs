@@ -31,6 +31,11 @@ pub struct Taint {
 }
 
 impl Taint {
+    /// The key of a node that is not ready.
+    pub const NOT_READY: &str = "node.kubernetes.io/not-ready";
+    /// The key of a node that nobody hears of.
+    pub const UNREACHABLE: &str = "node.kubernetes.io/unreachable";
+
     /// A taint without a value.
     #[must_use]
     pub fn new(key: &str, effect: TaintEffect) -> Self {

@@ -11,7 +11,6 @@ use sim::{Instant, Streams};
 use super::Cluster;
 use super::event::Event;
 use crate::api::{Node, Taint, TaintEffect};
-use crate::ec2::node::{NOT_READY, UNREACHABLE};
 use crate::id::NodeId;
 use crate::karpenter::labels;
 use crate::workload::node_health::{Health, MONITOR_PERIOD, Monitor, TAINTING_PERIOD};
@@ -147,7 +146,7 @@ impl Cluster<'_> {
 }
 
 fn health(now: Instant, patience: Duration, id: NodeId, node: &Node) -> Health<'_> {
-    let is_news = reason(node) == Some(UNREACHABLE) && now.since(node.ready_since) < patience;
+    let is_news = reason(node) == Some(Taint::UNREACHABLE) && now.since(node.ready_since) < patience;
     Health {
         node: id,
         zone: node.labels.get(labels::ZONE).map_or("", String::as_str),
@@ -160,11 +159,11 @@ fn health(now: Instant, patience: Duration, id: NodeId, node: &Node) -> Health<'
 fn reason(node: &Node) -> Option<&'static str> {
     let is_silent = node
         .taints
-        .contains(&Taint::new(UNREACHABLE, TaintEffect::NoSchedule));
+        .contains(&Taint::new(Taint::UNREACHABLE, TaintEffect::NoSchedule));
     match node.ready {
         true => None,
-        false if is_silent => Some(UNREACHABLE),
-        false => Some(NOT_READY),
+        false if is_silent => Some(Taint::UNREACHABLE),
+        false => Some(Taint::NOT_READY),
     }
 }
 
@@ -173,5 +172,6 @@ fn drives_out(node: &Node) -> Option<&Taint> {
 }
 
 fn is_ours(taint: &Taint) -> bool {
-    taint.effect == TaintEffect::NoExecute && [NOT_READY, UNREACHABLE].contains(&taint.key.as_str())
+    taint.effect == TaintEffect::NoExecute
+        && [Taint::NOT_READY, Taint::UNREACHABLE].contains(&taint.key.as_str())
 }

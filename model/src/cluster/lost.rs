@@ -15,7 +15,7 @@ use super::event::Event;
 use super::{Cluster, health};
 use crate::api::{Taint, TaintEffect};
 use crate::catalog::kubelet::AmiFamily;
-use crate::ec2::{self, Origin, State, node};
+use crate::ec2::{self, Origin, State};
 use crate::id::{InstanceId, NodeId};
 use crate::karpenter::labels;
 use crate::traffic;
@@ -45,7 +45,7 @@ impl Cluster<'_> {
         }
         self.going_down.insert(id, instance);
         self.hear_ec2(now, ec2::Input::Inhibit(instance));
-        self.lose(now, id, node::NOT_READY);
+        self.lose(now, id, Taint::NOT_READY);
         self.hear_kubelets(now, kubelet::Input::ShutDown(id));
     }
 
@@ -82,7 +82,7 @@ impl Cluster<'_> {
         if self.api.nodes.get(id).is_none() {
             return;
         }
-        self.lose(now, id, node::UNREACHABLE);
+        self.lose(now, id, Taint::UNREACHABLE);
         self.agenda.after(self.patience(), Event::MonitorNodes);
         for pod in self.api.pods_on(id).to_vec() {
             if self.api.pods.get(pod).is_some_and(|pod| pod.is_ready()) {

@@ -18,11 +18,6 @@ use crate::id::{InstanceId, NodeClaimId};
 use crate::karpenter::CapacityType;
 use crate::quantity::{Bytes, MilliCpu, Resources};
 
-/// The taint of a node that is not ready.
-pub const NOT_READY: &str = "node.kubernetes.io/not-ready";
-/// The taint of a node that nobody hears of.
-pub const UNREACHABLE: &str = "node.kubernetes.io/unreachable";
-
 /// How a machine is set up to join.
 #[derive(Debug, Clone, Copy)]
 pub struct Bootstrap<'a> {
@@ -56,7 +51,7 @@ pub fn joining(
         .overhead(spec, bootstrap.ami_family, &capacity, false);
     let name = format!("{}.{}", instance.address, private_domain(catalog.region()));
     let mut taints = bootstrap.taints.to_vec();
-    taints.push(Taint::new(NOT_READY, TaintEffect::NoSchedule));
+    taints.push(Taint::new(Taint::NOT_READY, TaintEffect::NoSchedule));
     Node {
         labels: Arc::new(labels(&name, instance, catalog, bootstrap.labels)),
         name,
@@ -117,7 +112,7 @@ pub fn set_ready(node: &mut Node, now: Instant) {
     node.ready = true;
     node.ready_since = now;
     node.taints
-        .retain(|taint| taint.key != NOT_READY || taint.effect != TaintEffect::NoSchedule);
+        .retain(|taint| taint.key != Taint::NOT_READY || taint.effect != TaintEffect::NoSchedule);
 }
 
 /// The device plugins have registered: GPUs and the like appear, all of them free.

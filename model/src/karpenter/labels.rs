@@ -116,11 +116,11 @@ pub fn normalized(key: &str) -> &str {
 #[must_use]
 pub fn is_ephemeral(taint: &Taint, profile: &Profile) -> bool {
     match taint.key.as_str() {
-        "node.kubernetes.io/not-ready" => match taint.effect {
+        Taint::NOT_READY => match taint.effect {
             TaintEffect::NoExecute => profile.not_ready_no_execute_ephemeral,
             effect => effect == TaintEffect::NoSchedule,
         },
-        "node.kubernetes.io/unreachable" => taint.effect == TaintEffect::NoSchedule,
+        Taint::UNREACHABLE => taint.effect == TaintEffect::NoSchedule,
         "node.cloudprovider.kubernetes.io/uninitialized" => {
             taint.effect == TaintEffect::NoSchedule && taint.value == "true"
         }

@@ -320,14 +320,17 @@ impl Provisioner {
         self.last = None;
         let pending = Pending::of(view);
         pending.tell(out);
+        if !has_dynamic_pool(view) {
+            let going = || pod::on_deleting_nodes(&view.snapshot(), view.api, now, &self.profile);
+            if !pending.pods.is_empty() || !going().is_empty() {
+                out.emit(Output::Publish(Event::NoPools));
+            }
+            return None;
+        }
         let mut pods = pending.pods.clone();
         let snapshot = view.snapshot();
         pods.extend(pod::on_deleting_nodes(&snapshot, view.api, now, &self.profile));
         if pods.is_empty() {
-            return None;
-        }
-        if !has_dynamic_pool(view) {
-            out.emit(Output::Publish(Event::NoPools));
             return None;
         }
         out.emit(Output::Publish(Event::Started(pods.len())));

@@ -5,13 +5,12 @@
 
 use sim::SortedSet;
 
-use crate::api::{PodSpec, TaintEffect, Toleration};
-use crate::ec2::node::{NOT_READY, UNREACHABLE};
+use crate::api::{PodSpec, Taint, TaintEffect, Toleration};
 
 /// A pod that says nothing of nodes that are not ready, or that nobody hears of, stays on one for five minutes
 /// (kubernetes 1.35 plugin/pkg/admission/defaulttolerationseconds/admission.go `Admit`).
 pub(super) fn tolerate_lost_nodes(spec: &mut PodSpec) {
-    for key in [NOT_READY, UNREACHABLE] {
+    for key in [Taint::NOT_READY, Taint::UNREACHABLE] {
         let is_meant = |own: &Toleration| {
             let effects = [None, Some(TaintEffect::NoExecute)];
             (own.key.is_empty() || own.key == key) && effects.contains(&own.effect)
@@ -93,10 +92,10 @@ mod tests {
         };
         let execute = Some(TaintEffect::NoExecute);
         assert_eq!(seconds(&[]), [300, 300]);
-        assert_eq!(seconds(&[(UNREACHABLE, execute, 5)]), [5, 300]);
+        assert_eq!(seconds(&[(Taint::UNREACHABLE, execute, 5)]), [5, 300]);
         assert_eq!(seconds(&[("", None, 7)]), [7], "a toleration of everything");
         let schedule = Some(TaintEffect::NoSchedule);
-        assert_eq!(seconds(&[(NOT_READY, schedule, 9)]), [9, 300, 300]);
+        assert_eq!(seconds(&[(Taint::NOT_READY, schedule, 9)]), [9, 300, 300]);
     }
 
     fn asking(resources: &[&str]) -> Container {

@@ -10,8 +10,8 @@ use crate::api::{Node, PodTemplate, Taint, TaintEffect, Toleration};
 /// What the controller makes every DaemonSet pod tolerate
 /// (kubernetes 1.35 pkg/controller/daemon/util/daemonset_util.go `AddOrUpdateDaemonPodTolerations`).
 pub const TOLERATIONS: [(&str, TaintEffect); 6] = [
-    ("node.kubernetes.io/not-ready", TaintEffect::NoExecute),
-    ("node.kubernetes.io/unreachable", TaintEffect::NoExecute),
+    (Taint::NOT_READY, TaintEffect::NoExecute),
+    (Taint::UNREACHABLE, TaintEffect::NoExecute),
     ("node.kubernetes.io/disk-pressure", TaintEffect::NoSchedule),
     ("node.kubernetes.io/memory-pressure", TaintEffect::NoSchedule),
     ("node.kubernetes.io/pid-pressure", TaintEffect::NoSchedule),
